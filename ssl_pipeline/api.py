@@ -1,0 +1,71 @@
+"""Pretraining from Python, without knowing Hydra."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+
+def pretrain(
+    data: str,
+    *,
+    corruption: str = "mask+noise",
+    objective: str = "reconstruct",
+    encoder: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    output: str | None = None,
+    options: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Pretrain an encoder; the same as ``train.py`` with these choices.
+
+    Args:
+        data: a folder of images, or the name of a data set such as ``digits``.
+        corruption: views, as ``mask+noise`` or ``crop+crop``.
+        objective: energies, as ``reconstruct`` or ``reconstruct+align``.
+        encoder: ``conv``, ``vit``, ``timm`` ...; None for the default.
+        epochs: passes over the data; None for the default.
+        batch_size: over all devices; None for the default.
+        seed: of every random number.
+        output: folder of the run; None for a new one below ``outputs``.
+        options: further keys, as ``{"corruption.noise.sigma": 0.3}``.
+
+    Returns:
+        The run's summary, with its folder as ``folder``.
+
+    Raises:
+        ValueError: a name, key or value that cannot be; a data set that cannot be read.
+
+    Example:
+        ``run = pretrain("path/to/images", corruption="mask+noise", epochs=50)``
+    """
+    from ssl_pipeline.config import compose
+    from ssl_pipeline.training import run
+
+    is_folder = Path(data).is_dir()
+    choices = {
+        "data": "folder" if is_folder else data,
+        "data.root": str(Path(data).resolve()) if is_folder else None,
+        "corruption": corruption,
+        "objective": objective,
+        "encoder": encoder,
+        "trainer.max_epochs": epochs,
+        "batch_size": batch_size,
+        "seed": seed,
+        **(options or {}),
+    }
+    config = compose([f"{key}={_plain(value)}" for key, value in choices.items() if value is not None])
+    folder = output or f"outputs/pretrain/{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    return run(config, folder) | {"folder": folder}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(_plain(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_plain(item)}" for key, item in value.items()) + "}"
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" if isinstance(value, str) and "/" in value else str(value)

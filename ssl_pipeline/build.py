@@ -1,0 +1,80 @@
+"""From a configuration to the graph, the same for training and for loading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from ssl_pipeline.graph import Graph
+from ssl_pipeline.grid import Axis, GridSpec
+from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.layers import Standardise
+from ssl_pipeline.objective import Objective
+
+GROUPS = ("corruption", "encoder", "latent", "decoder", "objective")
+
+
+def parts(config: Mapping[str, Any], *, trust: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The leaves of a graph that still wait for the grid and for widths; finds misspelt options before data is read.
+
+    Raises:
+        ValueError: see ``instantiate``.
+    """
+    return {group: instantiate(config[group], trust=trust) for group in GROUPS}
+
+
+def build(
+    config: Mapping[str, Any],
+    grid: GridSpec,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    *,
+    trust: tuple[str, ...] = (),
+) -> Graph:
+    """The graph of a configuration, its weights drawn from torch's global generator.
+
+    Args:
+        config: resolved, plain dictionaries.
+        grid: grid of the clean samples.
+        mean: per channel, in the data's units.
+        std: per channel, in the data's units.
+        trust: see ``instantiate``.
+
+    Raises:
+        ValueError: whatever the parts refuse.
+    """
+    leaves = parts(config, trust=trust)
+    corruptions = {name: make(grid=grid) for name, make in leaves["corruption"].items()}
+    encoder = leaves["encoder"](grid=grid, views=tuple(corruptions))
+    latent = leaves["latent"](width=encoder.width, embedding_width=encoder.embedding_width)
+    objective = Objective({name: make(width=latent.embedding_width) for name, make in leaves["objective"].items()})
+    return Graph(
+        grid=grid,
+        corruptions=corruptions,
+        encoder=encoder,
+        latent=latent,
+        decoder=partial(
+            leaves["decoder"],
+            latent_width=latent.width,
+            dense_shape=encoder.dense_shape if latent.keeps_grid else None,
+        ),
+        objective=objective,
+        standardise=Standardise(grid, mean, std),
+        views_per_step=config["views_per_step"],
+        allow_collapse=config["allow_collapse"],
+    )
+
+
+def grid_to_plain(grid: GridSpec) -> dict[str, Any]:
+    """A grid as plain lists and numbers."""
+    return asdict(grid) | {"axes": [list(axis) for axis in grid.axes], "range": list(grid.range)}
+
+
+def grid_from_plain(plain: Mapping[str, Any]) -> GridSpec:
+    """Inverse of ``grid_to_plain``."""
+    return GridSpec(
+        **dict(plain) | {"axes": tuple(Axis(*axis) for axis in plain["axes"]), "range": tuple(plain["range"])}
+    )
+

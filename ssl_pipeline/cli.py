@@ -1,0 +1,155 @@
+"""The command line: ``ssl-pipeline train OVERRIDES...``; ``train.py OVERRIDES...`` is the same call."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from ssl_pipeline.config import VERSION_BASE, conf_dir, explained, finish, quoted, register
+from ssl_pipeline.errors import HINT, nearest
+
+RUN_DIR = "SSL_PIPELINE_RUN_DIR"
+RANKS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+Run = Callable[[dict[str, Any], str], Any]
+
+
+class Reported(Exception):
+    """A job of a sweep failed and said so."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """``ssl-pipeline COMMAND ...``: returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help", "help"):
+        print("ssl-pipeline COMMAND [ARGUMENTS]  (each COMMAND has its own --help)\n")
+        print("\n".join(f"  {name:<10}{what}" for name, (_, what) in COMMANDS.items()))
+        return 0
+    if name not in COMMANDS:
+        print(f"error: there is no command {name!r}; {nearest(name, COMMANDS)}", file=sys.stderr)
+        return 1
+    return COMMANDS[name][0](rest, command=[name])
+
+
+def train(arguments: list[str] | None = None, *, run: Run | None = None, command: list[str] | None = None) -> int:
+    """Compose the configuration and train: returns the exit code.
+
+    Args:
+        arguments: overrides and Hydra's flags, by default those of the process.
+        run: what to call with each job's configuration and folder, by default ``ssl_pipeline.training.run``.
+        command: words of the command line in front of ``arguments``.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    command = command or []
+    flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    flags.add_argument("--config-dir", "-cd")
+    config_dir = flags.parse_known_args(arguments)[0].config_dir
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" or "debug=true" in [a.lower() for a in arguments]
+    register()
+
+    @hydra.main(version_base=VERSION_BASE, config_path=str(conf_dir().resolve()), config_name="train")
+    def job(cfg: DictConfig) -> None:
+        settings = HydraConfig.get()
+        searched = [o for o in settings.overrides.hydra if o.lstrip("+").startswith("hydra.searchpath=")]
+        overrides = [*searched, *settings.overrides.task]
+        sweeps = settings.mode == RunMode.MULTIRUN
+        if sweeps:
+            print(f"job {settings.job.num}: {' '.join(settings.overrides.task)}", file=sys.stderr)
+        folder = settings.runtime.output_dir
+        try:
+            config = finish(cfg, overrides, config_dir)
+            again = [*command, *([] if config_dir is None else ["--config-dir", config_dir]), *overrides]
+            with _replayed(again, folder):
+                (run or _training())(config, folder)
+        except Exception as error:
+            _report(explained(error, overrides, config_dir), error if wants_traceback or cfg.debug else None)
+            with suppress(OSError):  # it holds files
+                os.rmdir(folder)
+            # Later jobs of a sweep still run; Hydra raises the first failure at the end.
+            raise (Reported() if sweeps else SystemExit(1)) from error
+
+    child = [f"hydra.run.dir={quoted(os.environ[RUN_DIR])}"] if _is_child() else []
+    try:
+        with _process([sys.argv[0], *arguments, *child], HYDRA_FULL_ERROR="1"):  # so that errors get here
+            job()  # pyright: ignore[reportCallIssue]
+    except Reported:
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        overrides = [a for a in arguments if not a.startswith("-")]
+        _report(explained(error, overrides, config_dir), error if wants_traceback else None)
+        return 1
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
+
+
+COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
+    "train": (train, "pretrain: corruption=mask+noise data=digits ..."),
+}
+
+
+def _training() -> Run:
+    from ssl_pipeline.training import run  # only now: it imports torch, and names are checked faster without
+
+    return run
+
+
+def _is_child() -> bool:
+    """Whether Lightning started this process to be a further rank of a run."""
+    return RUN_DIR in os.environ and os.environ.get("LOCAL_RANK", "0") != "0"
+
+
+@contextmanager
+def _replayed(arguments: list[str], run_dir: str) -> Iterator[None]:
+    """Have Lightning, which replays the command line, start its further ranks as this one job in this folder."""
+    # It leaves the variables of its ranks behind, and the next job of a sweep would take itself for one of them.
+    ranks = {name: os.environ.get(name) for name in RANKS}
+    with _process([sys.argv[0], *arguments], HYDRA_FULL_ERROR=None, **{RUN_DIR: run_dir}, **ranks):
+        yield
+
+
+@contextmanager
+def _process(argv: list[str], **environment: str | None) -> Iterator[None]:
+    """Other arguments and environment variables for a while; None removes one."""
+    old_argv, old = sys.argv, {name: os.environ.get(name) for name in environment}
+    sys.argv = argv
+    _set(environment)
+    try:
+        yield
+    finally:
+        sys.argv = old_argv
+        _set(old)
+
+
+def _set(environment: dict[str, str | None]) -> None:
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _report(sentence: str, error: BaseException | None) -> None:
+    if error is not None:
+        traceback.print_exception(error)
+        sentence = sentence.removesuffix(HINT)
+    print(f"error: {sentence}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""The configuration language: Hydra, where ``a+b`` and ``a-b`` are names too. Only this file and the CLI know Hydra.
+
+``corruption=a+b`` is two views, ``corruption=a-b`` one view made by a chain, ``objective=a+b`` a sum. The parts are the
+files of the group's folder, whose names therefore have neither sign in them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.version import VersionBase
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ssl_pipeline.errors import explain, sentence
+from ssl_pipeline.parts import CHAIN, check, numbered, prune
+
+VERSION_BASE = "1.3"
+SIGNS = {"corruption": "+-", "objective": "+"}
+UNREADABLE = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+EXPECTED = (ValueError, OSError, yaml.YAMLError)
+
+Names = list[str]
+
+
+@dataclass
+class Checkpoint:
+    every_n_steps: int = 500
+
+
+@dataclass
+class Train:
+    """Keys of ``train.yaml``. Groups are open here: their classes know their options."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    corruption: dict[str, Any] = field(default_factory=dict)
+    encoder: dict[str, Any] = field(default_factory=dict)
+    latent: dict[str, Any] = field(default_factory=dict)
+    decoder: dict[str, Any] = field(default_factory=dict)
+    objective: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    hardware: dict[str, Any] = field(default_factory=dict)
+    probe: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    name: str = "train"
+    seed: int = 0
+    batch_size: int = 256
+    views_per_step: Any = "all"
+    resume: str | None = None
+    init_from: str | None = None
+    allow_collapse: bool = False
+    debug: bool = False
+
+
+class Combination(ConfigSource):
+    """Reads ``corruption/a+b`` as a file whose defaults are its parts."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "combination"
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        return config_path in SIGNS
+
+    def is_config(self, config_path: str) -> bool:
+        group, _, name = config_path.rpartition("/")
+        return any(sign in name for sign in SIGNS.get(group, ""))
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> Names:
+        return []
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        group, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        sign = "+" if "+" in name else "-"
+        parts = name.split(sign)
+        if "" in parts:
+            raise ValueError(f"{group}={name}: expected a name on either side of each {sign!r}")
+        items = [f"{part}@{key}" for part, key in zip(parts, numbered(parts), strict=True)]
+        content: dict[str, Any] = {"defaults": ["_self_", *items]}
+        if sign == "-":
+            content |= CHAIN
+        return ConfigResult(
+            config=OmegaConf.create(content),
+            path=self.full_path(),
+            provider=self.provider,
+            header={"package": f"{group}.{name}" if sign == "-" else None},
+        )
+
+
+class CombinationPath(SearchPathPlugin):
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        search_path.append("ssl_pipeline", "combination://")
+
+
+def run_dir(resume: str | None, experiment: str | None, name: str, time: str) -> str:
+    """Folder of a run; a resumed one goes on in its own.
+
+    Raises:
+        FileNotFoundError: there is no run to resume.
+    """
+    if resume is None:
+        return f"outputs/{experiment or name}/{time}"
+    if not Path(resume).is_dir():
+        raise FileNotFoundError(f"resume={resume}: there is no such folder")
+    return resume
+
+
+def conf_dir() -> Path:
+    """The folder of YAML files: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).parent
+    return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
+
+
+def register() -> None:
+    """Make the schema, the combinations and the run's folder known to Hydra; to do so again changes nothing."""
+    ConfigStore.instance().store("schema", Train)
+    Plugins.instance().register(Combination)
+    Plugins.instance().register(CombinationPath)
+    OmegaConf.register_new_resolver("ssl_pipeline.run_dir", run_dir, replace=True)
+
+
+def quoted(text: str) -> str:
+    """``text`` as a value on Hydra's command line."""
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def compose(overrides: list[str], config_dir: str | None = None) -> dict[str, Any]:
+    """The configuration of a run as plain dictionaries, without any Hydra around.
+
+    Args:
+        overrides: as on the command line: ``corruption=mask+noise``, ``corruption.noise.sigma=0.3``.
+        config_dir: folder of the user's own YAML files.
+
+    Raises:
+        ValueError: a name, key or value that is not valid, with the nearest that is.
+        FileNotFoundError: no such ``config_dir``.
+    """
+    with _loader(config_dir) as search:
+        try:
+            return finish(hydra.compose("train", [*search, *overrides]), overrides, config_dir)
+        except (*UNREADABLE, ValueError) as error:
+            raise ValueError(explained(error, overrides, config_dir)) from error
+
+
+def finish(cfg: DictConfig, overrides: list[str], config_dir: str | None = None) -> dict[str, Any]:
+    """What Hydra composed, resolved, pruned and checked; notices go to stderr.
+
+    Raises:
+        ValueError: an override of a view that is not there; a value that cannot be right.
+    """
+    config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    for group in SIGNS:
+        for name in prune(config[group], group, _options(group, overrides, config_dir), overrides):
+            if os.environ.get("LOCAL_RANK", "0") == "0":
+                print(f"note: options of {group}.{name} are not used, since {group} has no {name}", file=sys.stderr)
+    check(config)
+    return config
+
+
+def explained(error: BaseException, overrides: list[str], config_dir: str | None = None) -> str:
+    """The sentence for any error of a run."""
+
+    def tree() -> dict[str, Any]:
+        with _loader(config_dir) as search:
+            groups = [g for g in GlobalHydra.instance().config_loader().list_groups("") if g != "hydra"]
+            # Of a sweep the first job.
+            chosen = [o.partition(",")[0] for o in overrides if o.lstrip("+~").partition("=")[0] in groups]
+            for choice in (chosen, []):  # without any where a chosen file is itself what is wrong
+                with suppress(*UNREADABLE, ValueError):
+                    found: Any = OmegaConf.to_container(hydra.compose("train", [*search, *choice]))
+                    return dict.fromkeys(groups) | found
+            return dict.fromkeys(groups)
+
+    def options(group: str) -> Names:
+        return _options(group, overrides, config_dir)
+
+    from_hydra = isinstance(error, (HydraException, OmegaConfBaseException))
+    if from_hydra or str(error).startswith("Config group override"):
+        return " ".join(explain(error, options, tree).split())
+    return sentence(error, EXPECTED)
+
+
+def _options(group: str, overrides: Names, config_dir: str | None) -> Names:
+    """Names of the files in a group, wherever they are looked for."""
+    with _loader(config_dir) as search:
+        search += [o for o in overrides if o.lstrip("+").startswith("hydra.searchpath=")]
+        loader = GlobalHydra.instance().config_loader()
+        return loader.get_group_options(group, ObjectType.CONFIG, "train", search)
+
+
+@contextmanager
+def _loader(config_dir: str | None) -> Iterator[Names]:
+    """Hydra set up for our files, and left as it was; yields the overrides that add the user's folder."""
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise FileNotFoundError(f"--config-dir {config_dir}: there is no such folder")
+    register()
+    before, base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(conf_dir().resolve()), job_name="train", version_base=VERSION_BASE):
+            folder = [] if config_dir is None else [quoted(f"file://{Path(config_dir).resolve()}")]
+            yield [f"hydra.searchpath=[{path}]" for path in folder]
+    finally:
+        GlobalHydra.instance().hydra = before
+        VersionBase.instance().version_base = base

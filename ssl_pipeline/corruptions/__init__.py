@@ -1,0 +1,12 @@
+"""Corruptions: maps from view to view. ``conf/corruption`` names them for the command line."""
+
+from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.corruptions.chain import Chain
+from ssl_pipeline.corruptions.crop import Crop
+from ssl_pipeline.corruptions.echo import Echo
+from ssl_pipeline.corruptions.lowres import LowRes
+from ssl_pipeline.corruptions.mask import Mask
+from ssl_pipeline.corruptions.noise import Noise
+from ssl_pipeline.corruptions.reversal import Reversal
+
+__all__ = ["Chain", "Corruption", "Crop", "Echo", "LowRes", "Mask", "Noise", "Reversal"]

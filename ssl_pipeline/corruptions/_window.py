@@ -1,0 +1,74 @@
+"""Random windows of a grid: how large, where, and which index of the input each output cell reads."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ssl_pipeline.corruptions.base import draw
+
+
+class Span(NamedTuple):
+    """A window along one axis, in cells of the input."""
+
+    start: Tensor  # (B,): its first edge
+    side: Tensor  # (B,): its length
+
+
+def fractions(
+    scale: Float[Tensor, "B"], ratio: tuple[float, float], ndim: int, generator: torch.Generator
+) -> list[Float[Tensor, "B"]]:
+    """Sides of a window that holds a fraction ``scale`` of the volume, as fractions of the axes.
+
+    The aspect (last axis to the one before it) is log-uniform between the bounds, as far as the window fits.
+
+    >>> y, x = fractions(torch.tensor([0.25]), (4.0, 4.0), 2, torch.Generator())
+    >>> y, x
+    (tensor([0.2500]), tensor([1.]))
+    """
+    side = scale.log() / ndim
+    if ndim == 1:
+        return [scale]
+    low, high = (2 * side).clamp(min=math.log(ratio[0])), (-2 * side).clamp(max=math.log(ratio[1]))
+    aspect = torch.lerp(low, torch.maximum(low, high), draw((0.0, 1.0), len(scale), generator))
+    sides = [side] * (ndim - 2) + [side - aspect / 2, side + aspect / 2]
+    return [s.clamp(max=0).exp() for s in sides]
+
+
+def used(valid: Bool[Tensor, "B *grid"], axis: int) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
+    """First index along an axis that is not all padding, and the number of indices from there to the last such one.
+
+    >>> used(torch.tensor([[False, True, True, True, False]]), axis=0)
+    (tensor([1.]), tensor([3.]))
+    """
+    line = valid.movedim(axis + 1, 1).reshape(valid.shape[0], valid.shape[axis + 1], -1).any(2).int()
+    first = line.argmax(1)
+    return first.float(), (line.shape[1] - line.flip(1).argmax(1) - first).float()
+
+
+def stretched(span: Span, cells: int) -> Float[Tensor, "B {cells}"]:
+    """Centres of ``cells`` equal parts of the window."""
+    index = torch.arange(cells, device=span.start.device)
+    return span.start.unsqueeze(1) + (index + 0.5) * (span.side / cells).unsqueeze(1) - 0.5
+
+
+def kept(span: Span, cells: int) -> tuple[Float[Tensor, "B {cells}"], Bool[Tensor, "B {cells}"]]:
+    """``cells`` consecutive indices from the window's first on, and which of them lie in the window."""
+    index = torch.arange(cells, device=span.start.device)
+    return span.start.unsqueeze(1) + index, index < span.side.unsqueeze(1)
+
+
+def mirrored(line: Float[Tensor, "B k"], span: Span, flip: Bool[Tensor, "B"]) -> Float[Tensor, "B k"]:
+    """The window read from its other end where ``flip`` is True."""
+    ends = 2 * span.start + span.side - 1
+    return torch.where(flip.unsqueeze(1), ends.unsqueeze(1) - line, line)
+
+
+def clamped(line: Float[Tensor, "B k"], span: Span) -> Float[Tensor, "B k"]:
+    """The nearest index inside the window of whole cells."""
+    first = span.start.unsqueeze(1)
+    return torch.minimum(torch.maximum(line, first), first + span.side.unsqueeze(1) - 1)

@@ -1,0 +1,40 @@
+"""What every corruption is: a map from view to view, drawn from an explicit generator."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+import torch
+from torch import Tensor
+
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import View
+
+Range = float | tuple[float, float] | list[float]
+
+
+class Corruption(ABC):
+    """Damages whole batches on their device; holds settings only, never the outcome of a call.
+
+    Args:
+        grid: grid of the views that come in; ``output_grid`` is that of the views that go out.
+    """
+
+    told: tuple[str, ...] = ()
+    """Entries of ``View.params`` that this corruption fills."""
+
+    removes: bool = False
+    """Whether its views have holes."""
+
+    def __init__(self, grid: GridSpec) -> None:
+        self.grid = grid
+        self.output_grid = grid
+
+    @abstractmethod
+    def __call__(self, view: View, generator: torch.Generator) -> View:
+        """Damage a view. The same generator state gives the same view; the input stays as it was."""
+
+
+def draw(bounds: Range, batch: int, generator: torch.Generator) -> Tensor:
+    """One uniform number a sample, (B,), between two bounds, or a constant."""
+    low, high = bounds if isinstance(bounds, (tuple, list)) else (bounds, bounds)
+    return low + (high - low) * torch.rand(batch, generator=generator, device=generator.device)

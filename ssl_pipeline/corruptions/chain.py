@@ -1,0 +1,54 @@
+"""Chain: one view made by several corruptions in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import View
+
+
+class Chain(Corruption):
+    """Composition in the order written; each part takes the grid that the one before it leaves.
+
+    Args:
+        grid: grid of the views that the first part takes.
+        **parts: named corruptions that still want their ``grid``, such as ``functools.partial(Noise, sigma=0.1)``.
+            Their entries of ``told`` and ``View.params`` carry the name: ``noise.sigma``.
+
+    Raises:
+        ValueError: no part.
+
+    >>> from functools import partial
+    >>> from ssl_pipeline.corruptions import LowRes, Noise
+    >>> chain = Chain(grid=GridSpec.of(("time", 8), channels=1), lowres=partial(LowRes, factor=2), noise=Noise)
+    >>> chain.told
+    ('lowres.factor', 'noise.sigma')
+    """
+
+    def __init__(self, *, grid: GridSpec, **parts: Callable[..., Corruption]) -> None:
+        super().__init__(grid)
+        if not parts:
+            raise ValueError("a chain needs at least one corruption, got none: name its parts or use echo")
+        self.parts: dict[str, Corruption] = {}
+        for name, build in parts.items():
+            self.parts[name] = build(grid=self.output_grid)
+            self.output_grid = self.parts[name].output_grid
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        return tuple(f"{name}.{key}" for name, part in self.parts.items() for key in part.told)
+
+    @property
+    def removes(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return any(part.removes for part in self.parts.values())
+
+    def __call__(self, view: View, generator: torch.Generator) -> View:
+        params = dict(view.params)
+        for name, part in self.parts.items():
+            view = part(view._replace(params={}), generator)
+            params.update({f"{name}.{key}": value for key, value in view.params.items()})
+        return view._replace(params=params)

@@ -1,0 +1,190 @@
+"""Crop: a window of the sample, stretched to the grid, mirrored and recoloured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from ssl_pipeline.corruptions._options import interval
+from ssl_pipeline.corruptions._photometric import Photometric
+from ssl_pipeline.corruptions._resample import Lines, along, interpolate, place, pooled, take
+from ssl_pipeline.corruptions._window import Span, clamped, fractions, kept, mirrored, stretched, used
+from ssl_pipeline.corruptions.base import Corruption, Range, draw
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import View
+
+
+class Crop(Corruption):
+    """Random resized crop with mirror and photometric jitter, after SimCLR, https://arxiv.org/abs/2002.05709.
+
+    ``params`` give the window as fractions of each axis (``x_start``, ``x_size``) and ``flip`` (0 or 1). A window
+    stays clear of padding. Where it is not resampled, the output cells that it leaves free are ``valid`` = False
+    and hold the mask token or repeat the last cell.
+
+    Args:
+        grid: grid of the views, of one to three axes where they are resampled.
+        scale: fraction of the volume (area, duration, tokens) in the window, drawn per sample.
+        ratio: bounds of the aspect of the last two axes, relative to the grid's own.
+        size: output cells, one integer or one per axis; None: as the input.
+        resample: True stretches the window over the output (``output_grid`` keeps the extent), False keeps its cells
+            (``output_grid`` keeps the spacing); None: stretch continuous grids of two or more axes, so that
+            sound keeps its pace.
+        flip: probability that the last axis is mirrored; None: 0.5 on two or more axes, else 0.
+        jitter: probability that brightness, contrast, saturation and hue change (never on discrete grids).
+        brightness: largest relative change of the values.
+        contrast: largest relative change of the distance to the sample's mean.
+        saturation: largest relative change of the distance to grey; three channels (RGB) only.
+        hue: largest rotation of the hue in turns; three channels only.
+        grayscale: probability of losing the colour; three channels only.
+        blur: probability of a Gaussian blur.
+        blur_sigma: its standard deviation in cells, drawn per sample.
+
+    Raises:
+        ValueError: an option outside its bounds; ``resample`` on a discrete grid or on more than three axes.
+
+    >>> from ssl_pipeline.records import clean_view
+    >>> grid = GridSpec.of(("y", 28), ("x", 28), channels=1)
+    >>> crop = Crop(grid=grid, size=14)
+    >>> crop(clean_view(grid, torch.rand(4, 1, 28, 28)), torch.Generator()).x.shape, crop.output_grid.axes[0].spacing
+    (torch.Size([4, 1, 14, 14]), 2.0)
+    >>> crop.told
+    ('y_start', 'y_size', 'x_start', 'x_size', 'flip')
+    """
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        scale: Range = (0.2, 1.0),
+        ratio: Range = (0.75, 1.3333),
+        size: int | Sequence[int] | None = None,
+        resample: bool | None = None,
+        flip: float | None = None,
+        jitter: float = 0.8,
+        brightness: float = 0.4,
+        contrast: float = 0.4,
+        saturation: float = 0.4,
+        hue: float = 0.1,
+        grayscale: float = 0.2,
+        blur: float = 0.0,
+        blur_sigma: Range = (0.1, 2.0),
+    ) -> None:
+        super().__init__(grid)
+        self.scale = interval("scale", scale, 1e-6, 1.0)
+        self.ratio = interval("ratio", ratio, 1e-3, 1e3)
+        self.flip = (0.5 if grid.ndim > 1 else 0.0) if flip is None else flip
+        interval("flip", self.flip, 0.0, 1.0)
+        self.resample = not grid.discrete and 2 <= grid.ndim <= 3 if resample is None else resample
+        if self.resample and (grid.discrete or grid.ndim > 3):
+            raise ValueError(
+                f"resample=True takes continuous grids of one to three axes, got "
+                f"{'tokens' if grid.discrete else grid.names}: set resample=False"
+            )
+        self.output_grid = self._resized(grid, size)
+        self.photometric = Photometric(
+            range=grid.range,
+            colour=grid.channels == 3,
+            jitter=jitter,
+            brightness=brightness,
+            contrast=contrast,
+            saturation=saturation,
+            hue=hue,
+            grayscale=grayscale,
+            blur=blur,
+            blur_sigma=blur_sigma,
+        )
+
+    def _resized(self, grid: GridSpec, size: int | Sequence[int] | None) -> GridSpec:
+        if size is None:
+            return grid
+        shape = tuple(size) if isinstance(size, Sequence) else (size,) * grid.ndim
+        if len(shape) != grid.ndim or min(shape) < 1:
+            raise ValueError(
+                f"size needs a positive integer, or one per axis {grid.names}, got {size}: give {grid.ndim}"
+            )
+        if self.resample:
+            return grid.resized(shape)
+        return replace(grid, axes=tuple(axis._replace(size=n) for axis, n in zip(grid.axes, shape, strict=True)))
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        return (*(f"{name}_{end}" for name in self.grid.names for end in ("start", "size")), "flip")
+
+    def __call__(self, view: View, generator: torch.Generator) -> View:
+        spans = self._window(view, generator)
+        flip = draw((0.0, 1.0), view.x.shape[0], generator) < self.flip
+        x, valid, lines = (self._stretch if self.resample else self._cut)(view, spans, flip)
+        if not self.grid.discrete:
+            x = self.photometric(x, generator)
+        box = [edge / n for span, n in zip(spans, self.grid.shape, strict=True) for edge in span]
+        same = self.output_grid.shape == self.grid.shape
+        return view._replace(
+            x=x,
+            position=view.position if same else self.output_grid.coordinates(x.device),
+            origin=place(view.origin, lines),
+            removed=None if view.removed is None else take(view.removed, lines),
+            cell=None,
+            visible=None,
+            valid=valid,
+            params={**view.params, **dict(zip(self.told, [*box, flip.float()], strict=True))},
+        )
+
+    def _window(self, view: View, generator: torch.Generator) -> list[Span]:
+        batch = view.x.shape[0]
+        sides = fractions(draw(self.scale, batch, generator), self.ratio, self.grid.ndim, generator)
+        spans = []
+        for axis, side in enumerate(sides):
+            first, cells = (0.0, self.grid.shape[axis]) if view.valid is None else used(view.valid, axis)
+            side = side * cells
+            luck = draw((0.0, 1.0), batch, generator)
+            if self.resample:
+                spans.append(Span(first + luck * (cells - side), side))
+            else:
+                side = side.round().clamp(1, self.output_grid.shape[axis])
+                spans.append(Span(first + (luck * (cells - side + 1)).floor(), side))
+        return spans
+
+    def _stretch(self, view: View, spans: list[Span], flip: Bool[Tensor, "B"]) -> tuple[Tensor, Tensor | None, Lines]:
+        """The window interpolated at the output cells; against aliasing, several readings where it has more cells."""
+
+        def lines(shape: Sequence[int]) -> Lines:
+            read = [stretched(span, n) for span, n in zip(spans, shape, strict=True)]
+            return [*read[:-1], mirrored(read[-1], spans[-1], flip)]
+
+        out = self.output_grid.shape
+        widest = self.scale[1] ** (1 / self.grid.ndim)
+        readings = [max(1, round(widest * n / k)) for n, k in zip(self.grid.shape, out, strict=True)]
+        fine = lines([n * k for n, k in zip(out, readings, strict=True)])
+        x = pooled(interpolate(view.x, fine), readings)
+        coarse = lines(out)
+        return x, None if view.valid is None else take(view.valid, coarse), coarse
+
+    def _cut(self, view: View, spans: list[Span], flip: Bool[Tensor, "B"]) -> tuple[Tensor, Tensor | None, Lines]:
+        """The window's own cells; the rest of the output is padding."""
+        out = self.output_grid.shape
+        read = [kept(span, n) for span, n in zip(spans, out, strict=True)]
+        lines = [line for line, _ in read]
+        lines[-1] = mirrored(lines[-1], spans[-1], flip)
+        inside = [clamped(line, span) for line, span in zip(lines, spans, strict=True)]
+        x = take(view.x, inside)
+        if view.valid is None and self._fills():
+            return x, None, lines
+        valid = reduce(torch.logical_and, (along(real, axis, len(out)) for axis, (_, real) in enumerate(read)))
+        if view.valid is not None:
+            valid = valid & take(view.valid, inside)
+        if self.grid.mask_token is not None:
+            x = x.masked_fill(~valid, self.grid.mask_token)
+        return x, valid, lines
+
+    def _fills(self) -> bool:
+        """Even the smallest window is as large as the output."""
+        thin = 1.0 if self.grid.ndim == 1 else math.sqrt(min(self.ratio[0], 1 / self.ratio[1]))
+        smallest = self.scale[0] ** (1 / self.grid.ndim) * min(1.0, thin)
+        pairs = zip(self.grid.shape, self.output_grid.shape, strict=True)
+        return all(round(smallest * n) >= k for n, k in pairs)

@@ -1,0 +1,29 @@
+"""Echo: the view that is not damaged at all."""
+
+from __future__ import annotations
+
+import torch
+
+from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import View
+
+
+class Echo(Corruption):
+    """Identity: with a reconstruction energy, a plain autoencoder.
+
+    Args:
+        grid: grid of the views.
+
+    >>> from ssl_pipeline.records import clean_view
+    >>> grid = GridSpec.of(("y", 2), ("x", 2), channels=1)
+    >>> view = clean_view(grid, torch.rand(3, 1, 2, 2))
+    >>> Echo(grid=grid)(view, torch.Generator()) is view
+    True
+    """
+
+    def __init__(self, *, grid: GridSpec) -> None:
+        super().__init__(grid)
+
+    def __call__(self, view: View, generator: torch.Generator) -> View:
+        return view

@@ -1,0 +1,101 @@
+"""LowRes: detail is averaged away, the grid stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from ssl_pipeline.corruptions._options import axis_dims, divisor
+from ssl_pipeline.corruptions._resample import pooled
+from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import View
+
+Upsample = Literal["linear", "nearest"]
+_LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+def coarsened(x: Float[Tensor, "B C *grid"], factor: tuple[int, ...], upsample: Upsample) -> Float[Tensor, "B C *grid"]:
+    """Average over blocks of ``factor`` places, then interpolate back to the same grid."""
+    mode = _LINEAR[len(factor)] if upsample == "linear" else "nearest"
+    return F.interpolate(pooled(x, factor), size=x.shape[2:], mode=mode)
+
+
+def repeat_every(x: Int64[Tensor, "B *grid"], factor: tuple[int, ...]) -> Int64[Tensor, "B *grid"]:
+    """Keep every ``factor``-th token and repeat it."""
+    for dim, k in enumerate(factor, start=1):
+        kept = torch.arange(x.shape[dim], device=x.device) // k * k
+        x = x.index_select(dim, kept)
+    return x
+
+
+class LowRes(Corruption):
+    """Super-resolution's forward operator; on a discrete grid every k-th token, repeated. Holes stay where they are.
+
+    Args:
+        grid: grid of the views, of one to three axes where it is continuous.
+        factor: how many times coarser: an integer, a tuple with one per axis, or a list of such choices of which
+            each sample draws one. Must divide the grid. ``params["factor"]`` is the geometric mean over ``axes``.
+        axes: names of the axes that lose resolution; None: all of them.
+        upsample: way back to the grid, ``linear`` or ``nearest``.
+
+    Raises:
+        ValueError: a factor that does not divide its axis; an unknown axis; more than three axes.
+
+    >>> from ssl_pipeline.records import clean_view
+    >>> grid = GridSpec.of(("time", 4), channels=1)
+    >>> view = clean_view(grid, torch.tensor([[[0.0, 1.0, 0.5, 0.5]]]))
+    >>> LowRes(grid=grid, factor=2, upsample="nearest")(view, torch.Generator()).x
+    tensor([[[0.5000, 0.5000, 0.5000, 0.5000]]])
+    """
+
+    told = ("factor",)
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        factor: int | tuple[int, ...] | list = 2,
+        axes: Sequence[str] | None = None,
+        upsample: Upsample = "linear",
+    ) -> None:
+        super().__init__(grid)
+        if not grid.discrete and grid.ndim not in _LINEAR:
+            raise ValueError(f"lowres takes one to three axes, got {grid.names}: fold some of them into the channels")
+        if upsample not in get_args(Upsample):
+            raise ValueError(f"upsample must be linear or nearest, got {upsample!r}: choose one of them")
+        choices = factor if isinstance(factor, list) else [factor]
+        if not choices:
+            raise ValueError("factor needs at least one choice, got an empty list: give an integer such as 2")
+        coarse = axis_dims(axes, grid, default=grid.names)
+        self.factors = [self._per_axis(choice, coarse) for choice in choices]
+        self.strengths = [prod(f) ** (1 / len(coarse)) for f in self.factors]
+        self.upsample: Upsample = upsample
+
+    def _per_axis(self, choice: int | Sequence[int], coarse: tuple[int, ...]) -> tuple[int, ...]:
+        sides = tuple(choice) if isinstance(choice, Sequence) else (choice,) * self.grid.ndim
+        if len(sides) == self.grid.ndim:
+            sides = tuple(k if dim in coarse else 1 for dim, k in enumerate(sides, start=-self.grid.ndim))
+        return divisor("factor", sides, self.grid)
+
+    def __call__(self, view: View, generator: torch.Generator) -> View:
+        x, batch = view.x, view.x.shape[0]
+        choice = torch.randint(len(self.factors), (batch,), generator=generator, device=x.device)
+        coarse = self._coarser(x, self.factors[0])
+        strength = torch.full((batch,), self.strengths[0], device=x.device)
+        for i in range(1, len(self.factors)):
+            mine = choice == i
+            coarse = torch.where(mine.view(-1, *[1] * (x.ndim - 1)), self._coarser(x, self.factors[i]), coarse)
+            strength = torch.where(mine, self.strengths[i], strength)
+        return view._replace(x=coarse, params={**view.params, "factor": strength})
+
+    def _coarser(self, x: Tensor, factor: tuple[int, ...]) -> Tensor:
+        if max(factor) == 1:
+            return x
+        return repeat_every(x, factor) if self.grid.discrete else coarsened(x, factor, self.upsample)

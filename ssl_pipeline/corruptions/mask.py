@@ -1,0 +1,131 @@
+"""Mask: whole cells of the grid are cut out and the holes filled."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ssl_pipeline.corruptions._options import divisor
+from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.grid import GridSpec, default_patch
+from ssl_pipeline.records import View
+
+Shape = Literal["random", "block"]
+
+
+def smooth(field: Float[Tensor, "B *cells"], width: int) -> Float[Tensor, "B *cells"]:
+    """Moving sum over ``width`` cells along every axis, twice (once leaves ragged blobs).
+
+    It wraps around, so that all cells stay alike; a border that is padded makes the cells next to it
+    more extreme, hence masked more often at small ratios.
+    """
+    for dim in 2 * tuple(range(1, field.ndim)):
+        shifts = range(min(width, field.shape[dim]))
+        field = torch.stack([field.roll(shift, dim) for shift in shifts]).sum(0)
+    return field
+
+
+def highest(field: Float[Tensor, "B *cells"], count: int) -> Bool[Tensor, "B *cells"]:
+    """True at exactly ``count`` largest values of each sample."""
+    flat = field.flatten(1)
+    chosen = torch.zeros_like(flat, dtype=torch.bool)
+    return chosen.scatter_(1, flat.topk(count, sorted=False).indices, True).view(field.shape)
+
+
+def enlarge(cells: Bool[Tensor, "B *cells"], side: tuple[int, ...]) -> Bool[Tensor, "B *grid"]:
+    """Each cell becomes a block of ``side`` grid places."""
+    for dim, k in enumerate(side, start=1):
+        cells = cells.repeat_interleave(k, dim)
+    return cells
+
+
+def visible_mean(x: Float[Tensor, "B C *grid"], visible: Bool[Tensor, "B *grid"]) -> Float[Tensor, "B C *ones"]:
+    """Mean of the visible places, per sample and channel."""
+    weight = visible.unsqueeze(1).to(x.dtype)
+    dims = tuple(range(2, x.ndim))
+    return (x * weight).sum(dims, keepdim=True) / weight.sum(dims, keepdim=True).clamp(min=1)
+
+
+class Mask(Corruption):
+    """Random or blob-shaped holes made of whole cells, as in MAE, https://arxiv.org/abs/2111.06377.
+
+    ``View.visible`` counts the *cells of size* ``cell`` that are left (padding included), equal for all samples.
+    Where the view had a hole already, ``removed`` is the union of both, ``visible`` None and ``cell`` None unless
+    both holes share it.
+
+    Args:
+        grid: grid of the views.
+        ratio: fraction of the cells to remove, 0 <= ratio < 1; at least one cell stays.
+        cell: side of a cell in grid places, one integer or one per axis; must divide the grid; None for ``default_patch``.
+        shape: ``random`` scatters the cells, ``block`` removes connected blobs.
+        blob: width of the blobs in cells, for ``block``.
+        fill: what stands in the holes of a continuous grid: the ``mean`` of the sample's visible places per channel,
+            ``noise`` of their mean and standard deviation, or a number in data units. Discrete: ``grid.mask_token``.
+
+    Raises:
+        ValueError: an option outside its bounds; a discrete grid without a mask token.
+
+    >>> from ssl_pipeline.records import clean_view
+    >>> grid = GridSpec.of(("y", 8), ("x", 8), channels=1)
+    >>> view = Mask(grid=grid, ratio=0.75, cell=2)(clean_view(grid, torch.rand(3, 1, 8, 8)), torch.Generator())
+    >>> view.visible, view.removed.sum((1, 2))
+    (4, tensor([48, 48, 48]))
+    """
+
+    removes = True
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        ratio: float = 0.75,
+        cell: int | tuple[int, ...] | list[int] | None = None,
+        shape: Shape = "random",
+        blob: int = 3,
+        fill: Literal["mean", "noise"] | float = "mean",
+    ) -> None:
+        super().__init__(grid)
+        if not 0 <= ratio < 1:
+            raise ValueError(f"ratio must be at least 0 and below 1, got {ratio}: set the fraction of cells to remove")
+        if shape not in get_args(Shape):
+            raise ValueError(f"shape must be one of {', '.join(get_args(Shape))}, got {shape!r}: choose one of them")
+        if blob < 1:
+            raise ValueError(f"blob must be at least 1 cell wide, got {blob}: set a positive integer")
+        if isinstance(fill, str) and fill not in ("mean", "noise"):
+            raise ValueError(f"fill must be mean, noise or a number, got {fill!r}: choose one of them")
+        if grid.discrete and grid.mask_token is None:
+            raise ValueError(
+                "mask needs a symbol for holes, got a discrete grid without one: set the grid's mask_token"
+            )
+        self.cell = divisor("cell", default_patch(grid) if cell is None else cell, grid)
+        self.cells = tuple(n // k for n, k in zip(grid.shape, self.cell, strict=True))
+        self.hidden = min(round(ratio * prod(self.cells)), prod(self.cells) - 1)
+        self.width = blob if shape == "block" else 1
+        self.fill = fill
+
+    def __call__(self, view: View, generator: torch.Generator) -> View:
+        x = view.x
+        field = torch.rand((x.shape[0], *self.cells), generator=generator, device=x.device)
+        removed = enlarge(highest(smooth(field, self.width), self.hidden), self.cell)
+        if view.removed is None:
+            cell, visible = self.cell, prod(self.cells) - self.hidden
+        else:
+            removed, cell, visible = removed | view.removed, self.cell if view.cell == self.cell else None, None
+        return view._replace(x=self._filled(view, removed, generator), removed=removed, cell=cell, visible=visible)
+
+    def _filled(self, view: View, removed: Bool[Tensor, "B *grid"], generator: torch.Generator) -> Tensor:
+        x = view.x
+        if self.grid.mask_token is not None:
+            return x.masked_fill(removed, self.grid.mask_token)
+        if not isinstance(self.fill, str):
+            return x.masked_fill(removed.unsqueeze(1), self.fill)
+        visible = ~removed if view.valid is None else view.valid & ~removed
+        filling = visible_mean(x, visible)
+        if self.fill == "noise":
+            std = visible_mean((x - filling).square(), visible).sqrt()
+            filling = filling + std * torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return torch.where(removed.unsqueeze(1), filling, x)

@@ -1,0 +1,140 @@
+"""What a data set is to the engine: a grid, a training part, a held-out part and the names of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import Batch, as_float
+from ssl_pipeline.seeding import generator
+
+Index = Sequence[int] | Tensor
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Map style: whole batches by index, on the CPU. Images are uint8 ``(B, C, H, W)``."""
+
+    @property
+    def labels(self) -> Tensor | None:
+        """``(N,)`` int64, known without reading samples; None where the set is unlabelled."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Index) -> Batch: ...
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """A set that can only be read in order, without end; its position is a function of the arguments."""
+
+    def batches(self, batch_size: int, seed: int, step: int, rank: int, world: int) -> Iterator[Batch]:
+        """This rank's ``batch_size // world`` samples of each global step, from ``step`` on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Data:
+    """One data set.
+
+    Args:
+        grid: what the samples live on; uint8 samples are brought into its range on the device (``as_float``).
+        train: samples to learn from.
+        test: held-out samples; None where there are none.
+        classes: names of the labels 0, 1, …; None for an unlabelled set.
+        name: how reports call it.
+    """
+
+    grid: GridSpec
+    train: Dataset | Stream
+    test: Dataset | None
+    classes: tuple[str, ...] | None
+    name: str
+
+
+class Subset:
+    """Samples of ``dataset`` at ``indices``; their sources stay those of ``dataset``."""
+
+    def __init__(self, dataset: Dataset, indices: Index) -> None:
+        self.dataset = dataset
+        self.indices = torch.as_tensor(indices, dtype=torch.int64)
+        self.labels = None if dataset.labels is None else dataset.labels[self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: Index) -> Batch:
+        return self.dataset[self.indices[torch.as_tensor(index, dtype=torch.int64)]]
+
+
+def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tuple[Dataset, Dataset | None]:
+    """Set a seeded random ``fraction`` of the samples aside: ``(train, test)``; 0 sets nothing aside.
+
+    Raises:
+        ValueError: ``fraction`` outside [0, 1) or one of the parts empty.
+
+    >>> from ssl_pipeline.datasets.memory import MemoryDataset
+    >>> train, test = holdout(MemoryDataset(torch.zeros(50, 1, 8, 8)), fraction=0.2)
+    >>> len(train), len(test)
+    (40, 10)
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"expected a held-out fraction from 0 up to, not including, 1, got {fraction}")
+    if fraction == 0:
+        return dataset, None
+    n = len(dataset)
+    held = max(1, round(n * fraction))
+    if held >= n:
+        raise ValueError(f"{n} samples cannot be split with holdout={fraction}: add samples or set holdout=0")
+    order = torch.randperm(n, generator=generator("cpu", seed, "holdout"))
+    # Sorted, so that a set on disk is read in order.
+    return Subset(dataset, order[held:].sort().values), Subset(dataset, order[:held].sort().values)
+
+
+def statistics(
+    dataset: Dataset | Stream, grid: GridSpec, limit: int = 2048
+) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"]]:
+    """Mean and standard deviation (at least 1e-3) of each channel, in the grid's range.
+
+    Args:
+        dataset: ``limit`` samples spread evenly over it are read, or the first ``limit`` of a stream.
+        grid: a continuous grid.
+
+    Raises:
+        ValueError: the grid is discrete.
+
+    >>> from ssl_pipeline.datasets.memory import MemoryDataset
+    >>> x = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
+    >>> mean, std = statistics(MemoryDataset(x), GridSpec.of(("y", 1), ("x", 1), channels=1))
+    >>> mean.item(), std.item()
+    (0.5, 0.5)
+    """
+    if grid.discrete:
+        raise ValueError(f"expected a continuous grid to take statistics of, got a vocabulary of {grid.vocab} symbols")
+    count, total, squares = 0.0, torch.zeros(1), torch.zeros(1)
+    for batch in _sample(dataset, limit):
+        x = as_float(batch.x, grid).double().movedim(1, -1)  # (B, *grid, C)
+        cells = x.flatten(0, -2) if batch.valid is None else x[batch.valid]
+        count += len(cells)
+        total = total + cells.sum(0)
+        squares = squares + cells.square().sum(0)
+    mean = total / count
+    std = (squares / count - mean.square()).clamp_min(0).sqrt()
+    return mean.float(), std.clamp_min(1e-3).float()
+
+
+def _sample(dataset: Dataset | Stream, limit: int, chunk: int = 256) -> Iterator[Batch]:
+    if isinstance(dataset, Stream):
+        chunk = min(chunk, limit)
+        yield from islice(dataset.batches(chunk, seed=0, step=0, rank=0, world=1), max(1, limit // chunk))
+        return
+    n = len(dataset)
+    for index in torch.linspace(0, n - 1, min(n, limit)).round().long().split(chunk):
+        yield dataset[index]

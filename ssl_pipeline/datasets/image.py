@@ -1,0 +1,61 @@
+"""From an image of any size and mode to a square of uint8 pixels."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+
+from ssl_pipeline.grid import GridSpec
+
+MODES = {1: "L", 3: "RGB"}
+
+
+def image_grid(size: int, channels: int) -> GridSpec:
+    """Grid of square images.
+
+    Raises:
+        ValueError: an image has neither 1 (grey) nor 3 (red, green, blue) channels.
+
+    >>> image_grid(64, 3).shape
+    (64, 64)
+    """
+    if channels not in MODES:
+        raise ValueError(f"expected channels=1 (grey) or channels=3 (red, green, blue), got channels={channels}")
+    return GridSpec.of(("y", size), ("x", size), channels=channels)
+
+
+def read_image(file: str | Path | BytesIO, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:
+    """Decode a file, or the bytes of one. What the decoder cannot read, it raises about in many ways."""
+    with Image.open(file) as image:
+        # A JPEG decodes straight to 1/2, 1/4 or 1/8; twice the wanted size keeps the resizing clean.
+        image.draft(MODES[channels], (2 * size, 2 * size))
+        return to_pixels(image, size, channels)
+
+
+def to_pixels(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:
+    """Turn upright, lay transparency on white, resize the shorter side to ``size`` and crop the centre.
+
+    Args:
+        size: height and width in pixels.
+        channels: 1 (grey) or 3 (red, green, blue).
+
+    Raises:
+        ValueError: pixels are floats, which have no fixed range.
+
+    >>> to_pixels(Image.new("P", (40, 20)), size=8, channels=3).shape
+    (3, 8, 8)
+    """
+    if image.mode == "F":
+        raise ValueError("its pixels are floats without a fixed range: expected 8 or 16 bit integers")
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bit grey, of which PIL's own conversion keeps the low byte only
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = ImageOps.fit(image.convert(MODES[channels]), (size, size), method=Image.Resampling.BICUBIC)
+    return np.asarray(image).reshape(size, size, channels).transpose(2, 0, 1)

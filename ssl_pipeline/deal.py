@@ -1,0 +1,68 @@
+"""Which samples of a batch pass through which views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ssl_pipeline.seeding import generator
+
+
+class Deal(NamedTuple):
+    """A batch dealt into as many equal groups as there are views; group g passes views g, g + 1, ..., g + m - 1.
+
+    Every view has the same number of rows, every sample passes m of the n views.
+    """
+
+    order: tuple[str, ...]  # views, in this step's order
+    m: int  # views a sample passes
+    rows: Mapping[str, Tensor] | None  # rows of the batch that pass each view, group by group; None = all pass all
+
+    def of(self, x: Tensor, view: str) -> Tensor:
+        """Rows of the batch ``x`` that pass a view."""
+        return x if self.rows is None else x[self.rows[view]]
+
+    def meet(self, a: str, b: str) -> bool:
+        """Whether some samples pass both views."""
+        return bool(set(self._groups(a)) & set(self._groups(b)))
+
+    def shared(self, x: Tensor, view: str, other: str) -> Tensor:
+        """Those rows of ``x``, the rows of ``view``, whose samples pass ``other`` too; in one order for both."""
+        if self.rows is None:
+            return x
+        mine, both, chunks = self._groups(view), set(self._groups(other)), x.chunk(self.m)
+        return torch.cat([chunks[mine.index(group)] for group in sorted(both & set(mine))])
+
+    def _groups(self, view: str) -> list[int]:
+        return [(self.order.index(view) - j) % len(self.order) for j in range(self.m)]
+
+
+def deal(views: Sequence[str], m: int, batch: int, device: torch.device | str, seed: int, step: int, rank: int) -> Deal:
+    """Deal a batch. The order of the views, and with it which of them meet, is drawn anew each step, alike on all ranks.
+
+    Args:
+        views: names of the n views.
+        m: views a sample passes.
+        batch: samples on this device.
+        device: where the rows are made.
+        seed, step, rank: key of the random numbers.
+
+    Raises:
+        ValueError: the batch cannot be dealt into equal groups.
+    """
+    n = len(views)
+    if m == n:
+        return Deal(tuple(views), m, None)
+    if batch % n:
+        raise ValueError(
+            f"views_per_step={m} deals a batch into {n} equal groups, one a view: "
+            f"expected a batch size that is a multiple of {n} on each device, got {batch}"
+        )
+    order = torch.randperm(n, generator=generator("cpu", seed, step, "order")).tolist()
+    rows = torch.randperm(batch, generator=generator(device, seed, step, rank, "deal"), device=device)
+    empty = Deal(tuple(views[i] for i in order), m, None)
+    groups = rows.chunk(n)
+    return empty._replace(rows={v: torch.cat([groups[g] for g in empty._groups(v)]) for v in empty.order})

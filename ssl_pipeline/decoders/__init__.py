@@ -1,0 +1,7 @@
+"""Decoders: from the latent back to data, or to a teacher's latent."""
+
+from ssl_pipeline.decoders.base import Decoder
+from ssl_pipeline.decoders.conv import ConvDecoder
+from ssl_pipeline.decoders.query import QueryDecoder
+
+__all__ = ["ConvDecoder", "Decoder", "QueryDecoder"]

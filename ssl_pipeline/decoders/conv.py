@@ -1,0 +1,70 @@
+"""A small convolutional decoder from a latent that covers the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssl_pipeline.decoders.base import Decoder
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.layers import Patches
+from ssl_pipeline.layers.conv import ResidualBlock, conv_nd
+from ssl_pipeline.records import Latent
+
+
+class ConvDecoder(Decoder):
+    """Residual blocks, each followed by nearest-neighbour up-sampling, which leaves no checkerboards.
+
+    Args:
+        grid: grid of the target.
+        latent_width: width D of the latent's tokens.
+        dense_shape: grid of the latent's tokens.
+        told: number of corruption parameters it is told (translators).
+        patch: side of the patches in which the result is given, in cells.
+        widths: channels of the stages, coarse to fine; each doubles the grid up to its full size.
+        norm: ``batch`` or ``group``.
+
+    Raises:
+        ValueError: a discrete grid, or a latent that does not cover the grid.
+    """
+
+    needs_grid = True
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        latent_width: int,
+        dense_shape: tuple[int, ...] | None,
+        told: int = 0,
+        patch: int | Sequence[int] | None = None,
+        widths: Sequence[int] = (64, 32),
+        norm: str = "group",
+    ) -> None:
+        super().__init__()
+        if grid.discrete or dense_shape is None:
+            raise ValueError("the convolutional decoder needs a continuous grid and a latent that covers it; take decoder=query")
+        self.patches = Patches(grid, patch)
+        self.shape = grid.shape
+        self.told = nn.Linear(told, latent_width) if told else None
+        conv, channels = conv_nd(grid.ndim), [latent_width, *widths]
+        self.blocks = nn.ModuleList(
+            ResidualBlock(grid.ndim, before, after, norm) for before, after in zip(channels, channels[1:], strict=False)
+        )
+        steps = range(len(self.blocks) - 1, -1, -1)
+        self.sizes = [tuple(-(-n // 2**k) for n in grid.shape) for k in steps]
+        self.head = conv(channels[-1], grid.channels, 3, padding=1)
+
+    def forward(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
+        """Patches (B, Q, P) at ``places``."""
+        x = latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape)
+        if self.told is not None and told is not None:
+            x = x + self.told(told)[(..., *(None,) * (x.ndim - 2))]
+        for block, size in zip(self.blocks, self.sizes, strict=True):
+            x = F.interpolate(block(x), size=size, mode="nearest")
+        patches = self.patches.split(self.head(x))
+        if places is None:
+            return patches
+        return patches.gather(1, places.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))

@@ -1,0 +1,70 @@
+"""Queries at coordinates read the latent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.decoders.base import Decoder
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.layers import CrossBlock, Patches, sincos
+from ssl_pipeline.records import Latent
+
+
+class QueryDecoder(Decoder):
+    """Cross-attention decoder: only the wanted places are computed (CrossMAE, arXiv 2401.14391).
+
+    Args:
+        grid: grid of the target.
+        latent_width: width D of the latent's tokens.
+        dense_shape: not used; any latent will do.
+        told: number of corruption parameters it is told (translators).
+        patch: side of a target patch in cells; None for ``default_patch``.
+        width: width of the queries.
+        depth: number of cross-attention blocks.
+        heads: attention heads; must divide ``width``.
+
+    Raises:
+        ValueError: ``patch`` does not divide the grid, or is not 1 on a discrete grid.
+    """
+
+    needs_grid = False
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        latent_width: int,
+        dense_shape: tuple[int, ...] | None = None,
+        told: int = 0,
+        patch: int | Sequence[int] | None = None,
+        width: int = 128,
+        depth: int = 2,
+        heads: int = 4,
+    ) -> None:
+        super().__init__()
+        self.patches = Patches(grid, patch)
+        if grid.discrete and self.patches.cells > 1:
+            raise ValueError(f"decoder.patch={patch}: a discrete grid is decoded cell by cell, set decoder.patch=1")
+        unit = torch.tensor([a.spacing * s for a, s in zip(grid.axes, self.patches.size, strict=True)])
+        code = sincos(self.patches.centres(grid.coordinates()) / unit, width)
+        self.register_buffer("code", code, persistent=False)
+        self.query = nn.Parameter(torch.randn(width) * 0.02)
+        self.told = nn.Linear(told, width) if told else None
+        self.blocks = nn.ModuleList(CrossBlock(width, latent_width, heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, grid.vocab or self.patches.width)
+
+    def forward(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
+        """Patches (B, Q, P) at ``places``."""
+        code = self.code.expand(len(latent.tokens), -1, -1)
+        if places is not None:
+            code = code.gather(1, places.unsqueeze(-1).expand(-1, -1, code.shape[-1]))
+        query = code + self.query
+        if self.told is not None and told is not None:
+            query = query + self.told(told).unsqueeze(1)
+        for block in self.blocks:
+            query = block(query, latent.tokens, latent.valid)
+        return self.head(self.norm(query))

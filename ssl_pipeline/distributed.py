@@ -1,0 +1,48 @@
+"""The only place that knows of ranks; asked at call time, and right for a single process too."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def world_size() -> int:
+    """Number of processes."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Number of this process."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def gather(x: Tensor) -> Tensor:
+    """Rows of all ranks in rank order, (B, ...) to (world * B, ...), differentiable on every rank.
+
+    The gradient is summed over ranks, so that after DDP's averaging it equals that of one process with the whole batch.
+    """
+    return x if world_size() == 1 else _Gather.apply(x)  # pyright: ignore[reportReturnType]
+
+
+def broadcast_float(value: float, device: torch.device) -> float:
+    """Rank 0's value."""
+    if world_size() == 1:
+        return value
+    box = torch.tensor(value, dtype=torch.float64 if device.type == "cpu" else torch.float32, device=device)
+    dist.broadcast(box, src=0)
+    return box.item()
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        parts = [torch.empty_like(x) for _ in range(world_size())]
+        dist.all_gather(parts, x.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        gradient = gradient.contiguous()
+        dist.all_reduce(gradient)
+        return gradient.chunk(world_size())[rank()]

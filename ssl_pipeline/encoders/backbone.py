@@ -1,0 +1,124 @@
+"""Published backbones by name, behind the same interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from ssl_pipeline.encoders.base import Encoder
+from ssl_pipeline.encoders.conv import dense_latent
+from ssl_pipeline.encoders.embedding import ViewEmbedding
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import Latent, View
+
+
+class _ImageBackbone(Encoder):
+    """One image at a time through a feature extractor; views pass alone, so that batch statistics are a view's own."""
+
+    sees_holes = True
+
+    def __init__(self, grid: GridSpec, views: Sequence[str], view_drop: float) -> None:
+        super().__init__()
+        if grid.ndim != 2 or grid.discrete:
+            raise ValueError(f"image backbones need a continuous grid of two axes, got {grid.names}; take encoder=vit")
+        self.view = ViewEmbedding(views, grid.channels, view_drop)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, D, h, w)."""
+        raise NotImplementedError
+
+    def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
+        """Encode views by name."""
+        return {name: self._encode(name, view) for name, view in views.items()}
+
+    def _encode(self, name: str, view: View) -> Latent:
+        features = self.features(view.x + self.view(name, len(view.x))[..., None, None])
+        return dense_latent(features, features.mean((2, 3)))
+
+    def _measure(self, grid: GridSpec) -> None:
+        with torch.no_grad():
+            self.eval()
+            probe = self.features(torch.zeros(1, grid.channels, *grid.shape))
+            self.train()
+        self.width = self.embedding_width = probe.shape[1]
+        self.dense_shape = tuple(probe.shape[2:])
+
+
+class TimmBackbone(_ImageBackbone):
+    """A timm model by name, untrained (weights come through ``init_from``).
+
+    Args:
+        grid: grid of the views.
+        views: names of the training views.
+        name: a name that ``timm.list_models()`` knows.
+        options: further arguments of ``timm.create_model``, such as ``img_size`` or ``patch_size`` of a ViT.
+        view_drop: share of samples whose view is not told to the encoder in training.
+
+    Raises:
+        ValueError: unknown name, or a model without intermediate feature maps.
+    """
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        views: Sequence[str],
+        name: str = "resnet18",
+        options: Mapping[str, Any] | None = None,
+        view_drop: float = 0.25,
+    ) -> None:
+        super().__init__(grid, views, view_drop)
+        if not timm.is_model(name):
+            near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or "see timm.list_models()"
+            raise ValueError(f"timm has no model {name!r}; nearest: {near}")
+        self.model = timm.create_model(name, in_chans=grid.channels, num_classes=0, **(options or {}))
+        if not hasattr(self.model, "forward_intermediates"):
+            raise ValueError(f"timm's {name} does not give feature maps; take another backbone")
+        self._measure(grid)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Last feature map, (B, D, h, w)."""
+        return self.model.forward_intermediates(x, indices=1, norm=True, intermediates_only=True)[-1]
+
+
+class TorchvisionBackbone(_ImageBackbone):
+    """A torchvision model by name, cut at a node, untrained.
+
+    Args:
+        grid: grid of the views; where it does not have 3 channels a 1x1 convolution makes 3.
+        views: names of the training views.
+        name: a name that ``torchvision.models.list_models()`` knows.
+        node: the module whose feature map (B, D, h, w) is taken.
+        view_drop: share of samples whose view is not told to the encoder in training.
+
+    Raises:
+        ValueError: unknown name or node.
+    """
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        views: Sequence[str],
+        name: str = "resnet18",
+        node: str = "layer4",
+        view_drop: float = 0.25,
+    ) -> None:
+        super().__init__(grid, views, view_drop)
+        if name not in torchvision.models.list_models():
+            near = ", ".join(torchvision.models.list_models(include=f"*{name[:6]}*")[:5])
+            raise ValueError(f"torchvision has no model {name!r}; nearest: {near or 'see torchvision.models.list_models()'}")
+        model = torchvision.models.get_model(name, weights=None)
+        self.colour = nn.Identity() if grid.channels == 3 else nn.Conv2d(grid.channels, 3, 1)
+        self.model = create_feature_extractor(model, {node: "features"})
+        self._measure(grid)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Feature map at the node, (B, D, h, w)."""
+        return self.model(self.colour(x))["features"]

@@ -1,0 +1,99 @@
+"""A transformer trunk over the visible patches of all views."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import torch
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from ssl_pipeline.encoders.base import Encoder
+from ssl_pipeline.encoders.embedding import ViewEmbedding
+from ssl_pipeline.encoders.stem import PatchStem, Tokens
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.layers import masked_mean
+from ssl_pipeline.records import Latent, View
+
+
+class TransformerEncoder(Encoder):
+    """ViT over any grid (arXiv 2010.11929) that computes visible tokens only (MAE, arXiv 2111.06377).
+
+    Views of equal token count pass the trunk in one call.
+
+    Args:
+        grid: grid of the views.
+        views: names of the training views.
+        patch: side of a patch in cells; None for ``default_patch``.
+        width: width D of the tokens.
+        depth: number of blocks.
+        heads: attention heads; must divide ``width``.
+        mlp_ratio: hidden width of the MLPs in multiples of ``width``.
+        drop_path: stochastic depth rate of the last block; grows linearly from 0.
+        view_drop: share of samples whose view is not told to the encoder in training.
+        dense: compute all tokens and mask attention instead of leaving tokens out.
+
+    Raises:
+        ValueError: ``heads`` does not divide ``width``; ``patch`` does not divide the grid.
+    """
+
+    sees_holes = False
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        views: Sequence[str],
+        patch: int | Sequence[int] | None = None,
+        width: int = 192,
+        depth: int = 6,
+        heads: int = 3,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.0,
+        view_drop: float = 0.25,
+        dense: bool = False,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"encoder.heads={heads} must divide encoder.width={width}")
+        self.width = self.embedding_width = width
+        self.dense = dense
+        self.stem = PatchStem(grid, patch, width)
+        self.dense_shape = self.stem.patches.shape
+        self.view = ViewEmbedding(views, width, view_drop)
+        rates = torch.linspace(0, drop_path, depth).tolist()
+        self.blocks = nn.ModuleList(
+            Block(width, heads, mlp_ratio=mlp_ratio, qkv_bias=True, drop_path=rate) for rate in rates
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
+        """Encode views by name."""
+        tokens = {name: self._tokens(name, view) for name, view in views.items()}
+        packs = defaultdict(list)
+        for name, t in tokens.items():
+            packs[t.values.shape[1], t.valid is None].append(name)
+        latents = {}
+        for names in packs.values():
+            values = torch.cat([tokens[name].values for name in names])
+            valid = None if tokens[names[0]].valid is None else torch.cat([tokens[name].valid for name in names])
+            parts = self.trunk(values, valid).split([len(tokens[name].values) for name in names])
+            latents |= {name: _latent(part, tokens[name]) for name, part in zip(names, parts, strict=True)}
+        return {name: latents[name] for name in views}
+
+    def trunk(self, tokens: Tensor, valid: Tensor | None) -> Tensor:
+        """Blocks and the last norm, (B, N, D) to (B, N, D); tokens that are not valid are not attended to."""
+        mask = None if valid is None else valid[:, None, None]
+        for block in self.blocks:
+            tokens = block(tokens, attn_mask=mask)
+        return self.norm(tokens)
+
+    def _tokens(self, name: str, view: View) -> Tokens:
+        tokens = self.stem(view, dense=self.dense)
+        embedding = self.view(name, len(view.x)).unsqueeze(1)
+        return tokens._replace(values=tokens.values + embedding.to(tokens.values.dtype))
+
+
+def _latent(values: Tensor, tokens: Tokens) -> Latent:
+    return Latent(values, masked_mean(values, tokens.valid), tokens.position, tokens.valid, tokens.dense_shape)

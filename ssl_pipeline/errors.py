@@ -1,0 +1,100 @@
+"""One sentence for each error: what is wrong, and the nearest name that is right."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+HINT = " (run again with debug=true for the traceback)"
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """The end of a sentence about a misspelt name: those close to it, or all there are.
+
+    >>> nearest("sgima", ["sigma", "ratio"])
+    'nearest: sigma'
+    >>> nearest("blur", ["mask", "crop"])
+    'there are: crop, mask'
+    """
+    names = sorted(set(names))
+    close = difflib.get_close_matches(word, names)
+    if close:
+        return f"nearest: {', '.join(close)}"
+    return f"there are: {', '.join(names)}" if names else "there are none"
+
+
+def unknown_key(key: str, tree: dict[str, Any]) -> str:
+    """The sentence about a dotted key that the configuration lacks.
+
+    >>> unknown_key("traner.max_setps", {"trainer": {"max_steps": -1}})
+    'there is no option traner.max_setps; nearest: trainer.max_steps'
+    """
+    missing, found, node = f"there is no option {key}", [], tree
+    for part in key.split("."):
+        names = [name for name in node if not name.startswith("_")] if isinstance(node, dict) else []
+        close = [part] if part in names else difflib.get_close_matches(part, names, n=1)
+        if not close:
+            text = f"{missing}: {'.'.join(found) or 'the configuration'} has no {part!r}; {nearest(part, names)}"
+            # A + adds an option to what is there; for a view that is not there it would only make a ghost.
+            return f"{text}; a new option is written +{key}=..." if 0 < len(found) == key.count(".") else text
+        found, node = [*found, close[0]], node[close[0]]
+    if ".".join(found) == key:  # so it was another job that lacks it
+        return f"{missing} in one job of the sweep: a sweep sets only options that each of its jobs has"
+    return f"{missing}; nearest: {'.'.join(found)}"
+
+
+def explain(error: BaseException, options: Callable[[str], list[str]], tree: Callable[[], dict[str, Any]]) -> str:
+    """The sentence for an error of Hydra or OmegaConf.
+
+    Args:
+        options: names to choose from in a group.
+        tree: the configuration without the overrides of single options, groups as keys.
+    """
+    text = str(error)
+    if missing := getattr(error, "missing_cfg_file", None):
+        group, _, name = missing.removesuffix(".yaml").rpartition("/")
+        return f"there is no {group or 'configuration'} {name!r}; {nearest(name, options(group))}"
+    if found := re.match(r"Could not override '([^'@]+)'", text):
+        return unknown_key(found[1], tree())
+    if found := re.match(r"In '(.+?)': \w+ raised while composing config:\n((?s:.+))", text):
+        key = re.search(r"full_key: (\S+)", found[2])
+        if key and re.match(r"Key '.*' not in", found[2]):
+            return f"{found[1]}.yaml: {unknown_key(key[1], tree())}"
+        return f"{found[1]}.yaml: {_first_line(found[2])}" + (f" (at {key[1]})" if key else "")
+    if found := re.match(r"Error merging override (\S+)", text):
+        return f"{found[1]}: {_first_line(str(error.__cause__))}"
+    if found := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'", text):
+        return f"{found[1]} names several values: add --multirun to sweep over them, or write a list as [a,b]"
+    if override := getattr(error, "override", None):
+        return f"cannot read the override {override!r}: expected key=value, with quotes round special characters"
+    if text.startswith("Config group override must be a string"):
+        return "a group takes the name of one of its files: write ~GROUP to go without it"
+    if found := re.match(r"Missing mandatory value: (?s:.*)full_key: (\S+)", text):
+        return f"{found[1]} has no value: set {found[1]}=..."
+    if found := re.match(r"\w+ raised while resolving interpolation: (.+)", text):
+        return found[1]
+    if not text and error.__cause__ is not None:
+        return explain(error.__cause__, options, tree)
+    return _first_line(text)
+
+
+def sentence(error: BaseException, expected: tuple[type[BaseException], ...]) -> str:
+    """What the command line prints of an error; one that is not of an ``expected`` type is named as well.
+
+    >>> sentence(ValueError("ratio lies in [0, 1), got -1"), (ValueError,))
+    'ratio lies in [0, 1), got -1'
+    >>> sentence(KeyError("x"), (ValueError,))
+    "KeyError: 'x' (run again with debug=true for the traceback)"
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
+    if isinstance(error, expected):
+        return text or type(error).__name__
+    return f"{type(error).__name__}: {text}{HINT}"
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]

@@ -1,0 +1,8 @@
+"""Evaluation: frozen embeddings, probes, and the protocol that all tables share."""
+
+from ssl_pipeline.evaluation.metrics import rankme, spread
+from ssl_pipeline.evaluation.probes import few_label, knn, linear
+from ssl_pipeline.evaluation.protocol import P1, Features, features
+from ssl_pipeline.evaluation.restoration import restoration
+
+__all__ = ["P1", "Features", "features", "few_label", "knn", "linear", "rankme", "restoration", "spread"]

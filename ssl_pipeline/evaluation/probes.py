@@ -1,0 +1,61 @@
+"""Probes: small classifiers on frozen features. They never train the encoder."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+Labelled = tuple[np.ndarray, np.ndarray]
+"""Features (N, D) and their labels (N,)."""
+
+
+def knn(train: Labelled, test: Labelled, k: int = 20) -> float:
+    """Accuracy in percent of the vote of the ``k`` nearest by cosine, features centred on the training mean."""
+    mean = train[0].mean(axis=0)
+    model = KNeighborsClassifier(min(k, len(train[0])), metric="cosine", algorithm="brute")
+    model.fit(train[0] - mean, train[1])
+    return 100 * float(model.score(test[0] - mean, test[1]))
+
+
+def linear(train: Labelled, test: Labelled, *, standardise: bool = True, max_iter: int = 300) -> float:
+    """Accuracy in percent of an L-BFGS logistic regression.
+
+    Args:
+        train: features and labels to fit.
+        test: features and labels to score.
+        standardise: whether each feature is brought to mean 0 and standard deviation 1.
+        max_iter: bound on the iterations; a fit that is not quite done is scored all the same.
+    """
+    model = LogisticRegression(max_iter=max_iter)
+    model = make_pipeline(StandardScaler(), model) if standardise else model
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(*train)
+    return 100 * float(model.score(*test))
+
+
+def few_label(
+    train: Labelled, test: Labelled, *, per_class: int = 5, draws: int = 20, standardise: bool = True
+) -> tuple[float, float]:
+    """Mean and standard deviation over draws of ``linear`` with a few labels a class.
+
+    Args:
+        train: features and labels to draw from.
+        test: features and labels to score.
+        per_class: labels a class; a class with fewer gives all of its own.
+        draws: number of draws, seeded 0, 1, ...
+        standardise: as in ``linear``.
+    """
+    scores = []
+    for seed in range(draws):
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(train[1]))
+        rows = np.concatenate([order[train[1][order] == label][:per_class] for label in np.unique(train[1])])
+        scores.append(linear((train[0][rows], train[1][rows]), test, standardise=standardise))
+    return float(np.mean(scores)), float(np.std(scores))

@@ -1,0 +1,101 @@
+"""Protocol P1: one way to measure, for every table of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor, nn
+
+from ssl_pipeline.datasets import Data, Dataset, sequential_batches
+from ssl_pipeline.evaluation.probes import Labelled, few_label, knn, linear
+from ssl_pipeline.records import as_float
+
+
+class Features(NamedTuple):
+    """What probes see of a data set."""
+
+    train: np.ndarray  # (N, D) float32
+    train_labels: np.ndarray | None  # (N,)
+    test: np.ndarray | None
+    test_labels: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class P1:
+    """Labels of the first training samples, the full test set, kNN and logistic regression, raw input beside.
+
+    Args:
+        train_limit: training samples that are used, the first ones.
+        test_limit: test samples that are used; None for all.
+        k: neighbours.
+        width: embeddings wider than this are reduced by PCA.
+        few: labels a class of the few-label probe; 0 leaves it out.
+        draws: draws of the few-label probe.
+    """
+
+    train_limit: int = 20_000
+    test_limit: int | None = None
+    k: int = 20
+    width: int = 512
+    few: int = 5
+    draws: int = 20
+    name: str = "P1"
+
+    def raw(self, data: Data) -> dict[str, float]:
+        """Scores of the raw input."""
+        return self.score(self._features(lambda x: as_float(x, data.grid).flatten(1).float(), data), raw=True)
+
+    def features(self, embed: Callable[[Tensor], Tensor], data: Data) -> Features:
+        """Embeddings of the samples that the protocol names, at most ``width`` numbers each."""
+        return self._features(embed, data, reduce=True)
+
+    def score(self, f: Features, *, raw: bool = False) -> dict[str, float]:
+        """Accuracies in percent; empty without labels or without a test set of them."""
+        if f.train_labels is None or f.test is None or f.test_labels is None:
+            return {}
+        train: Labelled = (f.train, f.train_labels)
+        test: Labelled = (f.test, f.test_labels)
+        scores = {"knn": knn(train, test, self.k), "linear": linear(train, test, standardise=not raw)}
+        if self.few:
+            mean, std = few_label(train, test, per_class=self.few, draws=self.draws, standardise=not raw)
+            scores |= {"few": mean, "few_std": std}
+        return scores
+
+    def _features(self, embed: Callable[[Tensor], Tensor], data: Data, reduce: bool = False) -> Features:
+        train, train_labels = features(embed, data.train, self.train_limit)
+        test, test_labels = (None, None) if data.test is None else features(embed, data.test, self.test_limit)
+        if reduce and train.shape[1] > self.width:
+            pca = PCA(self.width, svd_solver="randomized", random_state=0).fit(train)
+            train, test = pca.transform(train), None if test is None else pca.transform(test)
+        return Features(train, train_labels, test, test_labels)
+
+
+def features(
+    embed: Callable[[Tensor], Tensor], dataset: Dataset, limit: int | None = None, batch_size: int = 500
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Features (N, D) and labels (N,) of the first samples of a data set.
+
+    Args:
+        embed: (B, ...) raw samples to (B, D).
+        dataset: any data set or stream.
+        limit: number of samples; None for all.
+        batch_size: samples in a call of ``embed``.
+    """
+    rows, labels = [], []
+    with torch.inference_mode():
+        for batch in sequential_batches(dataset, batch_size, limit):
+            rows.append(embed(batch.x).float().cpu())
+            labels.append(batch.label)
+    label = None if any(part is None for part in labels) else torch.cat(labels).numpy()
+    return torch.cat(rows).numpy(), label
+
+
+def embedder(graph: nn.Module, device: torch.device | str = "cpu") -> Callable[[Tensor], Tensor]:
+    """``graph.embed`` in evaluation mode on a device."""
+    graph = graph.to(device).eval()
+    return lambda x: graph.embed(x.to(device))  # pyright: ignore[reportCallIssue]

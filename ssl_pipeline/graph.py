@@ -1,0 +1,186 @@
+"""The graph of corruptions, encoders, one latent, decoders and energies: a plain module that any loop can train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from ssl_pipeline.corruptions import Corruption
+from ssl_pipeline.deal import Deal, deal
+from ssl_pipeline.decoders import Decoder
+from ssl_pipeline.encoders import Encoder
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.latent import Consensus
+from ssl_pipeline.layers import Standardise
+from ssl_pipeline.objective import Objective, Reconstruct, State
+from ssl_pipeline.records import Batch, Latent, View, as_float, clean_view
+from ssl_pipeline.seeding import generator
+from ssl_pipeline.topology import CLEAN, CONSENSUS, check, latent_node, view_node
+
+
+class Views(NamedTuple):
+    """A batch, clean and damaged, in the data's units."""
+
+    clean: View
+    views: Mapping[str, View]
+    deal: Deal
+
+
+class Graph(nn.Module):
+    """All forms of a sample, and what connects them.
+
+    Args:
+        grid: grid of the clean samples.
+        corruptions: one a view, by the view's name.
+        encoder: shared by all views.
+        latent: format of the common latent.
+        decoder: makes the decoder to one target, called with its ``grid`` and the number of parameters it is ``told``.
+        objective: the energies.
+        standardise: from the data's units to those of the networks.
+        views_per_step: views that each sample passes in a step, or ``all``.
+        allow_collapse: accept an objective that nothing keeps from collapsing.
+
+    Raises:
+        ValueError: see ``topology.check``; views of different grids; pairs that never meet; a decoder that the latent
+            cannot feed.
+    """
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        corruptions: Mapping[str, Corruption],
+        encoder: Encoder,
+        latent: nn.Module,
+        decoder: Callable[..., Decoder],
+        objective: Objective,
+        standardise: Standardise,
+        views_per_step: int | str = "all",
+        allow_collapse: bool = False,
+    ) -> None:
+        super().__init__()
+        self.grid = grid
+        self.corruptions = dict(corruptions)
+        self.encoder, self.latent, self.objective = encoder, latent, objective
+        self.standardise = standardise
+        n = len(self.corruptions)
+        if views_per_step != "all" and not (isinstance(views_per_step, int) and 1 <= views_per_step <= n):
+            raise ValueError(f"views_per_step={views_per_step}: expected all or a number from 1 to {n}, the number of views")
+        self.views_per_step = n if views_per_step == "all" else int(views_per_step)
+        names, consensus = tuple(self.corruptions), latent.fuse is not None
+        self.edges = objective.edges(names, consensus)
+        edges = [edge for group in self.edges.values() for edge in group]
+        self.nodes = {CLEAN: ()} | {view_node(v): (CLEAN,) for v in names}
+        self.nodes |= {latent_node(v): (view_node(v),) for v in names}
+        if consensus:
+            self.nodes[CONSENSUS] = tuple(latent_node(v) for v in names)
+        check(self.nodes, edges, allow_collapse)
+        self._check_views(consensus, any(e.source != e.target and e.target != CLEAN for e in edges))
+        targets = dict.fromkeys(e.target for e in edges if e.target == CLEAN or e.target.startswith("view/"))
+        self.decoders = nn.ModuleDict({t.removeprefix("view/"): self._decoder(decoder, t) for t in targets})
+
+    def damage(self, batch: Batch, seed: int = 0, step: int = 0, rank: int = 0) -> Views:
+        """Views of a batch, a pure function of the batch and (seed, step, rank)."""
+        clean = clean_view(self.grid, as_float(batch.x, self.grid), batch.valid)
+        device, size = clean.x.device, len(clean.x)
+        dealt = deal(tuple(self.corruptions), self.views_per_step, size, device, seed, step, rank)
+        views = {}
+        for name, corruption in self.corruptions.items():
+            start = clean._replace(
+                x=dealt.of(clean.x, name), valid=None if clean.valid is None else dealt.of(clean.valid, name)
+            )
+            views[name] = corruption(start, generator(device, seed, step, rank, name))
+        return Views(clean, views, dealt)
+
+    def forward(self, damaged: Views) -> dict[str, Tensor]:
+        """Energies by edge, and their weighted sum as ``loss``."""
+        clean = self._standard(damaged.clean)
+        views = {name: self._standard(view) for name, view in damaged.views.items()}
+        latents = self.encode(views)
+        springs = None
+        if self.latent.fuse is not None:
+            consensus = self.latent.fuse([latent.tokens for latent in latents.values()], self._explains(clean.x))
+            springs = consensus.springs
+            latents[CONSENSUS] = Latent(consensus.tokens, consensus.tokens.mean(1))
+        state = State(clean, views, latents, damaged.deal, self.decoders, lambda name: self.told(name, views[name]))
+        energies = self.objective(state, self.edges)
+        if springs is not None:
+            energies |= {"loss": energies["loss"] + springs, "springs": springs}
+        return energies
+
+    def encode(self, views: Mapping[str, View]) -> dict[str, Latent]:
+        """Latents of standardised views."""
+        return {name: self.latent(latent) for name, latent in self.encoder(views).items()}
+
+    def embed(self, x: Shaped[Tensor, "B ..."], view: str = "unknown") -> Float[Tensor, "B D"]:
+        """Embeddings of raw samples, uint8 or in the data's units."""
+        clean = self._standard(clean_view(self.grid, as_float(x, self.grid)))
+        return self.encode({view: clean})[view].pooled
+
+    def restore(self, name: str, view: View) -> Tensor:
+        """The clean form of a view in the data's units, as the graph's decoder gives it everywhere.
+
+        Raises:
+            ValueError: no decoder leads to the clean form.
+        """
+        if CLEAN not in self.decoders:
+            raise ValueError("this graph has no decoder to the clean form: train with objective=...+reconstruct")
+        decoder = self.decoders[CLEAN]
+        patches = decoder(self.encode({name: self._standard(view)})[name])
+        if self.grid.discrete:
+            return patches.argmax(-1).unflatten(1, self.grid.shape)
+        return self.standardise.inverse(decoder.patches.join(patches.float()))
+
+    def told(self, name: str, view: View) -> Tensor | None:
+        """Parameters of a view's corruption, (B, k), as a decoder to that view is told them."""
+        told = self.corruptions[name].told
+        return torch.stack([view.params[key].float() for key in told], dim=1) if told else None
+
+    def relax(self, damaged: Views) -> Consensus:
+        """The consensus of a batch with the energy along the way down.
+
+        Raises:
+            ValueError: the latent has no consensus.
+        """
+        if self.latent.fuse is None:
+            raise ValueError("views keep latents of their own: set latent=slots latent.fuse=mean or relaxed")
+        latents = self.encode({name: self._standard(view) for name, view in damaged.views.items()})
+        return self.latent.fuse([l.tokens for l in latents.values()], self._explains(self._standard(damaged.clean).x))
+
+    def _explains(self, x: Tensor):
+        """How badly a latent (B, K, D) explains the clean sample, (B,); None without a decoder to it."""
+        terms = [t for t in self.objective.terms.values() if isinstance(t, Reconstruct) and t.to == CLEAN]
+        if not terms:
+            return None
+        decoder, energy = self.decoders[CLEAN], terms[0].energy
+        patches = decoder.patches.split(x)
+        return lambda z: energy.per_place(decoder(Latent(z, z.mean(1))), patches).sum(1)
+
+    def _standard(self, view: View) -> View:
+        return view._replace(x=self.standardise(view.x))
+
+    def _check_views(self, consensus: bool, pairs: bool) -> None:
+        n = len(self.corruptions)
+        shapes = {name: c.output_grid.shape for name, c in self.corruptions.items()}
+        if wrong := {name: shape for name, shape in shapes.items() if shape != self.grid.shape}:
+            raise ValueError(f"views must have the clean grid's shape {self.grid.shape}, got {wrong}; set their size so")
+        if consensus and self.views_per_step < n:
+            raise ValueError("latent.fuse needs every view of a sample: set views_per_step=all")
+        if pairs and n > 1 and self.views_per_step == 1:
+            raise ValueError("an objective that compares views needs two views of a sample: set views_per_step=2 or more")
+
+    def _decoder(self, decoder: Callable[..., Decoder], target: str) -> Decoder:
+        corruption = self.corruptions.get(target.removeprefix("view/"))
+        made = decoder(grid=self.grid, told=0 if corruption is None else len(corruption.told))
+        holes = [name for name, c in self.corruptions.items() if c.removes and not self.encoder.sees_holes]
+        if made.needs_grid and (holes or not self.latent.keeps_grid):
+            why = f"the encoder leaves out the holes of {', '.join(holes)}" if holes else "slots do not"
+            raise ValueError(
+                f"the decoder to {target} needs a latent that covers the grid, and {why}: "
+                f"set decoder=query, or encoder=conv with latent=tokens"
+            )
+        return made

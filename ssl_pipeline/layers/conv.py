@@ -1,0 +1,55 @@
+"""Convolutional blocks for grids of one, two or three axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def conv_nd(ndim: int) -> Callable[..., nn.Module]:
+    """The convolution over ``ndim`` axes."""
+    return (nn.Conv1d, nn.Conv2d, nn.Conv3d)[ndim - 1]
+
+
+def norm_nd(norm: str, ndim: int, channels: int) -> nn.Module:
+    """``batch`` or ``group`` normalisation.
+
+    Raises:
+        ValueError: another name.
+    """
+    kinds = {
+        "batch": (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[ndim - 1],
+        "group": lambda c: nn.GroupNorm(max(1, c // 16), c),
+    }
+    if norm not in kinds:
+        raise ValueError(f"norm={norm!r} is not known; take one of {', '.join(kinds)}")
+    return kinds[norm](channels)
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activation residual block of two 3-wide convolutions (arXiv 1603.05027).
+
+    Args:
+        ndim: grid axes.
+        before: channels in.
+        after: channels out.
+        norm: ``batch`` or ``group``.
+        stride: step of the first convolution.
+    """
+
+    def __init__(self, ndim: int, before: int, after: int, norm: str, stride: int = 1) -> None:
+        super().__init__()
+        conv = conv_nd(ndim)
+        self.norm1, self.norm2 = norm_nd(norm, ndim, before), norm_nd(norm, ndim, after)
+        self.conv1 = conv(before, after, 3, stride, padding=1, bias=False)
+        self.conv2 = conv(after, after, 3, padding=1, bias=False)
+        same = stride == 1 and before == after
+        self.skip = nn.Identity() if same else conv(before, after, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, *grid) to (B, C', *grid')."""
+        y = F.relu(self.norm1(x))
+        skip = x if isinstance(self.skip, nn.Identity) else self.skip(y)
+        return skip + self.conv2(F.relu(self.norm2(self.conv1(y))))

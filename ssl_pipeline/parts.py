@@ -1,0 +1,75 @@
+"""The parts of a combination such as ``corruption=crop+crop+lowres-noise``, in plain dictionaries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ssl_pipeline.errors import nearest
+
+CHAIN = {"_target_": "ssl_pipeline.corruptions.Chain", "_partial_": True}
+
+
+def numbered(names: list[str]) -> list[str]:
+    """Names made unique: those that come more than once are counted.
+
+    >>> numbered(["crop", "mask", "crop"])
+    ['crop_1', 'mask', 'crop_2']
+    """
+    total, seen = Counter(names), Counter()
+    keys = []
+    for name in names:
+        seen[name] += 1
+        keys.append(name if total[name] == 1 else f"{name}_{seen[name]}")
+    return keys
+
+
+def prune(parts: dict[str, Any], group: str, known: list[str], overrides: list[str]) -> list[str]:
+    """Delete what is left of parts that were replaced: options without a ``_target_``. Returns their names.
+
+    An experiment that says ``corruption: {noise: {sigma: 0.2}}`` leaves such a ghost when the user chooses other views.
+
+    Args:
+        known: the group's files; what is not made of them is a misspelt name.
+        overrides: the user's, none of which may address a ghost.
+
+    Raises:
+        ValueError: a misspelt name, an override of a ghost, a file without its header.
+    """
+    if "_target_" in parts:
+        raise ValueError(f"the file chosen for {group} lacks its first line: '# @package {group}.NAME', NAME its own")
+    ghosts = [name for name, part in parts.items() if not (isinstance(part, dict) and "_target_" in part)]
+    real = [name for name in parts if name not in ghosts]
+    for name in ghosts:
+        for override in overrides:
+            key = override.lstrip("+~").partition("=")[0]
+            if f"{key}.".startswith(f"{group}.{name}."):
+                raise ValueError(f"{override}: {group} has no {name!r}; {nearest(name, real)}")
+        for part in name.split("-"):
+            stem, _, number = part.rpartition("_")
+            if part not in known and not (number.isdigit() and stem in known):
+                raise ValueError(f"{group}.{name} stands for no part: there is no {part!r}; {nearest(part, known)}")
+        del parts[name]
+    return ghosts
+
+
+def check(config: dict[str, Any]) -> None:
+    """Refuse early what needs no class to see.
+
+    Raises:
+        ValueError: a batch or a number of views that cannot be; an option of a part that a chain lacks.
+    """
+    if (size := config["batch_size"]) < 1:
+        raise ValueError(f"batch_size counts the samples of a step over all devices: expected at least 1, got {size}")
+    views, per_step = config["corruption"], config["views_per_step"]
+    if per_step != "all" and not (type(per_step) is int and 1 <= per_step < len(views)):
+        raise ValueError(
+            f"views_per_step: expected all, or a whole number below that of the views "
+            f"({len(views)}: {', '.join(views)}), got {per_step}"
+        )
+    for name, view in views.items():
+        parts = {key: part for key, part in view.items() if isinstance(part, dict)}
+        real = [key for key, part in parts.items() if "_target_" in part]
+        for key in parts if view["_target_"] == CHAIN["_target_"] else ():
+            if key not in real:
+                raise ValueError(f"corruption.{name} is a chain without {key!r}; {nearest(key, real)}")

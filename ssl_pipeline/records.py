@@ -1,0 +1,81 @@
+"""Batched records that flow through the pipeline.
+
+Letters in shapes: B batch, C channels, N tokens, K visible tokens or slots, D width, n grid axes, ``*grid`` the grid's shape.
+``#B`` is B, or 1 where all samples share the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from ssl_pipeline.grid import GridSpec
+
+
+class Batch(NamedTuple):
+    """Clean samples as the loader delivers them. Labels are for probes only; no loss sees them."""
+
+    x: Tensor  # (B, C, *grid) float in the grid's range or uint8; (B, *grid) int64 on a discrete grid
+    source: Tensor  # (B,) int64: the image, recording, author or document that the sample comes from
+    label: Tensor | None = None  # (B,) int64
+    valid: Tensor | None = None  # (B, *grid) bool, False = padding
+    action: Tensor | None = None  # (B, A) float
+    next_x: Tensor | None = None  # like x
+
+
+class View(NamedTuple):
+    """One corrupted form of a batch."""
+
+    x: Tensor  # like Batch.x, float where continuous; holes are filled
+    position: Tensor  # (#B, *grid, n): cells on the view's own grid, all that an encoder may see
+    origin: Tensor  # (#B, *grid, n): where the cells lie in the clean sample, for decoder queries only
+    removed: Tensor | None = None  # (B, *grid) bool, True = in a hole
+    cell: tuple[int, ...] | None = None  # the hole is made of whole cells of this size
+    visible: int | None = None  # number of cells of that size outside the hole, where all samples have the same
+    valid: Tensor | None = None  # (B, *grid) bool, False = padding
+    params: Mapping[str, Tensor] = {}  # (B,) float each: what a map from the latent back to this view must be told
+
+
+class Latent(NamedTuple):
+    """Samples in the common latent space."""
+
+    tokens: Tensor  # (B, N, D)
+    pooled: Tensor  # (B, D)
+    position: Tensor | None = None  # (#B, N, n) on the view's own grid; None for slots
+    valid: Tensor | None = None  # (B, N) bool, False = padding or hole
+    dense_shape: tuple[int, ...] | None = None  # grid of the tokens, where all of them are present
+
+
+def as_float(x: Shaped[Tensor, "B ..."], grid: GridSpec) -> Shaped[Tensor, "B ..."]:
+    """Samples as the engine takes them: uint8 0..255 spread over the grid's range, floats and symbols as they are.
+
+    >>> grid = GridSpec.of(("y", 1), ("x", 2), channels=1, range=(-1.0, 1.0))
+    >>> as_float(torch.tensor([[[[0, 255]]]], dtype=torch.uint8), grid).tolist()
+    [[[[-1.0, 1.0]]]]
+    """
+    if grid.discrete:
+        return x
+    if x.dtype != torch.uint8:
+        return x.float()
+    low, high = grid.range
+    return x.float().mul_((high - low) / 255).add_(low)
+
+
+def clean_view(grid: GridSpec, x: Tensor, valid: Tensor | None = None) -> View:
+    """The undamaged view of ``x``: where every corruption starts."""
+    where = grid.coordinates(x.device)
+    return View(x=x, position=where, origin=where, valid=valid)
+
+
+def family(view: str) -> str:
+    """Name of the corruption behind a numbered view.
+
+    >>> family("crop_2"), family("lowres-noise")
+    ('crop', 'lowres-noise')
+    """
+    return re.sub(r"_\d+$", "", view)

@@ -1,0 +1,97 @@
+"""The graph on paper: which node follows from which, which energies connect them, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
+
+CLEAN = "clean"
+CONSENSUS = "latent"
+
+
+def view_node(name: str) -> str:
+    """Node of a view."""
+    return f"view/{name}"
+
+
+def latent_node(name: str) -> str:
+    """Node of a view's latent."""
+    return f"latent/{name}"
+
+
+class Edge(NamedTuple):
+    """An energy between what follows from ``source`` and ``target``."""
+
+    name: str
+    source: str
+    target: str
+    attracts: bool  # two latents are pulled together
+    prevents_collapse: bool  # a constant latent at its ends costs energy
+
+
+def check(nodes: Mapping[str, Sequence[str]], edges: Sequence[Edge], allow_collapse: bool = False) -> None:
+    """Refuse a graph that cannot learn.
+
+    Args:
+        nodes: each node with its parents.
+        edges: the energies.
+        allow_collapse: accept latents that only attract each other, to study their collapse.
+
+    Raises:
+        ValueError: an unknown node, a cycle, no energy, a latent without any, or attraction that nothing balances;
+            the sentence says what to add.
+    """
+    for name, parents in nodes.items():
+        for parent in parents:
+            _known(parent, nodes, f"node {name} follows from")
+    for edge in edges:
+        for end in (edge.source, edge.target):
+            _known(end, nodes, f"energy {edge.name} leads to")
+    try:
+        TopologicalSorter(nodes).prepare()
+    except CycleError as error:
+        raise ValueError(f"the graph has a cycle: {' -> '.join(error.args[1])}; remove one of these links") from None
+    if not edges:
+        raise ValueError("the objective has no energy: add a term, for example objective=reconstruct")
+    _every_latent_used(nodes, edges)
+    if not allow_collapse:
+        _nothing_collapses(edges)
+
+
+def _known(name: str, nodes: Mapping[str, Sequence[str]], what: str) -> None:
+    if name not in nodes:
+        near = ", ".join(get_close_matches(name, nodes, n=3)) or ", ".join(nodes)
+        raise ValueError(f"{what} {name!r}, which does not exist; nearest: {near}")
+
+
+def _every_latent_used(nodes: Mapping[str, Sequence[str]], edges: Sequence[Edge]) -> None:
+    used, waiting = set(), [end for edge in edges for end in (edge.source, edge.target)]
+    while waiting:
+        if (node := waiting.pop()) not in used:
+            used.add(node)
+            waiting += nodes[node]
+    if idle := [n for n in nodes if n.startswith("latent/") and n not in used]:
+        views = ", ".join(n.removeprefix("latent/") for n in idle)
+        raise ValueError(
+            f"no energy reaches the latent of view {views}: add a term that uses it (objective=...+reconstruct) "
+            f"or take the view out of corruption="
+        )
+
+
+def _nothing_collapses(edges: Sequence[Edge]) -> None:
+    """Latents tied by attraction form components; each needs an energy that a constant latent does not minimise."""
+    component: dict[str, set[str]] = {}
+    for edge in edges:
+        if edge.attracts:
+            merged = component.get(edge.source, {edge.source}) | component.get(edge.target, {edge.target})
+            component |= dict.fromkeys(merged, merged)
+    anchored = {end for edge in edges if edge.prevents_collapse for end in (edge.source, edge.target)}
+    for members in component.values():
+        if not members & anchored:
+            names = ", ".join(sorted(members))
+            raise ValueError(
+                f"{names} only attract each other, so the best solution is one constant for all samples: add a term "
+                f"that prevents it (objective=...+reconstruct, +info_nce or +vicreg), or set allow_collapse=true to study it"
+            )

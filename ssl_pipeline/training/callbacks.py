@@ -1,0 +1,122 @@
+"""What watches a training: metrics, probes, and the wish to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+from torch import Tensor
+
+from ssl_pipeline.training.clock import Clock
+
+
+class Metrics(L.Callback):
+    """Losses and learning rate to every logger, and a line on the screen at each tenth of the way.
+
+    Args:
+        clock: the training's clock.
+        every: steps between two entries.
+        batch_size: global batch.
+        lines: whether to print.
+    """
+
+    def __init__(self, clock: Clock, every: int, batch_size: int, lines: bool = True) -> None:
+        self.clock, self.every, self.batch_size, self.lines = clock, every, batch_size, lines
+        self.loss = self.samples_per_s = float("nan")
+        self._began: tuple[int, float] | None = None
+        self._printed = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Remember where this sitting began."""
+        self._began = trainer.global_step, self.clock.elapsed()
+        self._printed = int(10 * self.clock.progress(trainer))
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log now and then; reading a loss waits for the device."""
+        step, tenth = trainer.global_step, int(10 * self.clock.progress(trainer))
+        if step % self.every and tenth == self._printed and not trainer.should_stop:
+            return
+        values = {name: float(value) for name, value in outputs.items() if isinstance(value, Tensor)}
+        self.loss = values["loss"]
+        start, since = self._began or (0, 0.0)
+        self.samples_per_s = (step - start) * self.batch_size / max(self.clock.elapsed() - since, 1e-9)
+        values |= {"lr": trainer.optimizers[0].param_groups[0]["lr"], "samples_per_s": self.samples_per_s}
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step)
+        if tenth > self._printed:
+            self._printed = tenth
+            if self.lines and trainer.is_global_zero:
+                parts = "  ".join(f"{k} {v:.4g}" for k, v in values.items() if k not in ("lr", "samples_per_s"))
+                print(f"{10 * tenth:3d} %  step {step}  {parts}  {self.samples_per_s:,.0f} samples/s", flush=True)
+
+
+class OnlineProbe(L.Callback):
+    """Scores the encoder on the way, with the clock stopped.
+
+    Args:
+        clock: the training's clock.
+        score: gives the scores of the encoder as it is.
+        times: how many probes between start and end, equally spaced in progress.
+    """
+
+    def __init__(self, clock: Clock, score: Callable[[], dict[str, float]], times: int) -> None:
+        self.clock, self.score, self.times = clock, score, times
+        self._done = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Leave out the probes that an earlier sitting has done."""
+        self._done = self._due(trainer)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Probe on rank 0 when it is time."""
+        if self._due(trainer) == self._done or trainer.should_stop:
+            return
+        self._done = self._due(trainer)
+        self.clock.pause()
+        if trainer.is_global_zero:
+            scores = self.score()
+            for logger in trainer.loggers:
+                logger.log_metrics({f"online/{name}": value for name, value in scores.items()}, trainer.global_step)
+            if scores:
+                print("       online probe  " + "  ".join(f"{k} {v:.1f}" for k, v in scores.items()), flush=True)
+        trainer.strategy.barrier()
+        pl_module.train()
+        self.clock.go_on()
+
+    def _due(self, trainer: L.Trainer) -> int:
+        return min(self.times, int(self.clock.progress(trainer) * (self.times + 1)))
+
+
+class StopOnSignal(L.Callback):
+    """Ctrl-C ends the training after the step it is in, so that the run can be resumed exactly; a second one at once."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._before: Any = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen."""
+
+        def stop(number: int, frame: Any) -> None:
+            if self.stopped:
+                raise KeyboardInterrupt
+            self.stopped = True
+            print("\nstopping after this step (again: at once)", file=sys.stderr, flush=True)
+
+        self._before = signal.signal(signal.SIGINT, stop)
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Stop where asked to."""
+        if self.stopped:
+            trainer.should_stop = True
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Leave the signal as it was."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None

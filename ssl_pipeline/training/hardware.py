@@ -1,0 +1,66 @@
+"""From a few words about the machine to Lightning's trainer options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where and how to run.
+
+    Args:
+        accelerator: Lightning's name: auto, cpu, gpu, mps ...
+        devices: number of devices, a list of them, or auto.
+        num_nodes: machines.
+        strategy: Lightning's name: auto, ddp ...
+        precision: Lightning's name, or auto: bf16 where the processor or GPU computes in it, else 32.
+        workers: processes that load data, on each device; 0 loads in the training process.
+        compile: whether the encoder goes through ``torch.compile``.
+    """
+
+    accelerator: str = "auto"
+    devices: int | str | list[int] = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str | int = "auto"
+    workers: int = 0
+    compile: bool = False
+
+    def options(self) -> dict:
+        """Arguments of Lightning's ``Trainer``.
+
+        Raises:
+            ValueError: a GPU is asked for and none is there.
+        """
+        if self.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+            raise ValueError(f"hardware.accelerator={self.accelerator} needs a CUDA device and none is there: set hardware=cpu")
+        return {
+            "accelerator": self.accelerator,
+            "devices": 1 if self.devices == "auto" and not self._on_gpu else self.devices,
+            "num_nodes": self.num_nodes,
+            "strategy": self.strategy,
+            "precision": self.resolved_precision,
+        }
+
+    @property
+    def resolved_precision(self) -> str | int:
+        """The precision after ``auto``."""
+        if self.precision != "auto":
+            return self.precision
+        if self._on_gpu:
+            return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+        return "bf16-mixed" if cpu_computes_bf16() else "32-true"
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
+def cpu_computes_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware."""
+    ask = getattr(torch.cpu, "get_capabilities", None)  # since torch 2.10
+    found = {} if ask is None else ask()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16"))

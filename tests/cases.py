@@ -1,0 +1,155 @@
+"""Tables of everything that can be put into a graph; a test fails while something is missing from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+
+from ssl_pipeline.corruptions import Corruption, Crop, Echo, LowRes, Mask, Noise, Reversal
+from ssl_pipeline.decoders import ConvDecoder, Decoder, QueryDecoder
+from ssl_pipeline.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, TransformerEncoder
+from ssl_pipeline.energies import (
+    L1,
+    MSE,
+    Align,
+    CrossEntropy,
+    InfoNCE,
+    NormalisedPatches,
+    PairEnergy,
+    ReconstructionEnergy,
+    VICReg,
+)
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.latent import Slots, Tokens
+from ssl_pipeline.records import View, clean_view
+
+GRIDS = {
+    "wave": GridSpec.of(("time", 32, 0.5), channels=1, range=(-1.0, 1.0)),
+    "image": GridSpec.of(("y", 8), ("x", 12), channels=3),
+    "grey": GridSpec.of(("y", 12), ("x", 8), channels=1),
+    "video": GridSpec.of(("time", 4, 0.04), ("y", 8), ("x", 12), channels=2),
+    "text": GridSpec.of(("position", 16), vocab=50, mask_token=1),
+    "codes": GridSpec.of(("y", 4), ("x", 8), vocab=30, mask_token=29),
+}
+
+
+def sample(grid: GridSpec, batch: int = 6, seed: int = 0) -> View:
+    """A clean view of random content."""
+    generator = torch.Generator().manual_seed(seed)
+    if grid.vocab is not None:
+        tokens = torch.randint(2, grid.vocab - 1, (batch, *grid.shape), generator=generator)
+        return clean_view(grid, tokens)
+    low, high = grid.range
+    return clean_view(grid, low + (high - low) * torch.rand((batch, grid.channels, *grid.shape), generator=generator))
+
+
+class CorruptionCase(NamedTuple):
+    """One setting of a corruption and the grids that it must work on."""
+
+    name: str  # of the YAML file
+    build: type[Corruption]
+    options: Mapping[str, Any]
+    grids: tuple[str, ...] = tuple(GRIDS)
+    identity: Mapping[str, Any] | None = None  # options of severity 0, where there is one
+    random: bool = True
+
+
+CONTINUOUS = ("wave", "image", "grey", "video")
+_STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
+
+CORRUPTIONS = (
+    CorruptionCase("echo", Echo, {}, identity={}, random=False),
+    CorruptionCase("noise", Noise, {"ratio": (0.3, 0.6)}, identity={"sigma": 0.0, "ratio": 0.0}),
+    CorruptionCase("mask", Mask, {}, identity={"ratio": 0.0}),
+    CorruptionCase("mask", Mask, {"shape": "block", "ratio": 0.4, "cell": 2, "fill": 0.5}),
+    CorruptionCase("mask", Mask, {"ratio": 0.5, "cell": 1, "fill": "noise"}, grids=CONTINUOUS),
+    CorruptionCase("lowres", LowRes, {}, identity={"factor": 1}, random=False),
+    CorruptionCase("lowres", LowRes, {"factor": [1, 2, 4], "upsample": "nearest"}),
+    CorruptionCase("lowres", LowRes, {"factor": (2, 4)}, grids=("image", "grey", "codes"), random=False),
+    CorruptionCase("reversal", Reversal, {}, random=False),
+    CorruptionCase("reversal", Reversal, {"axes": ["y"]}, grids=("image", "grey", "video", "codes"), random=False),
+    CorruptionCase("crop", Crop, {}, identity={"scale": 1.0, "ratio": 1.0, **_STILL}),
+    CorruptionCase("crop", Crop, {"resample": True, "blur": 0.5, "flip": 0.5}, grids=CONTINUOUS),
+    CorruptionCase("crop", Crop, {"resample": False, "flip": 0.5}),
+)
+
+
+class EncoderCase(NamedTuple):
+    """One setting of an encoder and the grids that it must work on."""
+
+    name: str  # of the YAML file
+    build: type[Encoder]
+    options: Mapping[str, Any]
+    grids: tuple[str, ...]
+
+
+ENCODERS = (
+    EncoderCase("vit", TransformerEncoder, {"width": 24, "depth": 2, "heads": 2}, tuple(GRIDS)),
+    EncoderCase("conv", ConvEncoder, {"widths": [8, 16]}, CONTINUOUS),
+    EncoderCase("conv", ConvEncoder, {"widths": [16], "blocks": 2, "norm": "group", "pool": 2}, CONTINUOUS),
+    EncoderCase("timm", TimmBackbone, {"name": "resnet10t"}, ("image", "grey")),
+    EncoderCase(
+        "timm",
+        TimmBackbone,
+        {
+            "name": "vit_tiny_patch16_224",
+            "options": {"img_size": [8, 12], "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 2},
+        },
+        ("image",),
+    ),
+    EncoderCase("torchvision", TorchvisionBackbone, {"name": "resnet18", "node": "layer2"}, ("image", "grey")),
+)
+
+
+class DecoderCase(NamedTuple):
+    """One setting of a decoder and the grids that it must work on."""
+
+    name: str  # of the YAML file
+    build: type[Decoder]
+    options: Mapping[str, Any]
+    grids: tuple[str, ...]
+
+
+DECODERS = (
+    DecoderCase("query", QueryDecoder, {"width": 24, "depth": 1, "heads": 2}, tuple(GRIDS)),
+    DecoderCase("conv", ConvDecoder, {"widths": [8, 16]}, CONTINUOUS),
+    DecoderCase("conv", ConvDecoder, {"widths": [8], "norm": "batch", "patch": 2}, CONTINUOUS),
+)
+
+
+class LatentCase(NamedTuple):
+    """One setting of a latent format."""
+
+    name: str  # of the YAML file
+    build: type[torch.nn.Module]
+    options: Mapping[str, Any]
+
+
+LATENTS = (
+    LatentCase("tokens", Tokens, {}),
+    LatentCase("slots", Slots, {"slots": 3, "heads": 2}),
+    LatentCase("slots", Slots, {"slots": 2, "slot_width": 8, "heads": 2, "fuse": "mean"}),
+    LatentCase("slots", Slots, {"slots": 2, "heads": 2, "fuse": "relaxed"}),
+)
+
+
+class EnergyCase(NamedTuple):
+    """One setting of an energy; ``name`` is that of the objective's YAML file that uses it."""
+
+    name: str
+    build: type[PairEnergy] | type[ReconstructionEnergy]
+    options: Mapping[str, Any]
+
+
+ENERGIES = (
+    EnergyCase("reconstruct", MSE, {}),
+    EnergyCase("l1", L1, {}),
+    EnergyCase("patchnorm", NormalisedPatches, {}),
+    EnergyCase("cross_entropy", CrossEntropy, {}),
+    EnergyCase("translate", MSE, {}),
+    EnergyCase("align", Align, {}),
+    EnergyCase("info_nce", InfoNCE, {}),
+    EnergyCase("vicreg", VICReg, {}),
+)

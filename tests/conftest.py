@@ -1,0 +1,6 @@
+"""Shapes in annotations are checked while the tests run."""
+
+from jaxtyping import install_import_hook
+
+# An int will do where a float is asked for (PEP 484's numeric tower).
+install_import_hook("ssl_pipeline", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

@@ -1,0 +1,69 @@
+"""Whatever can be chosen is in the tables of ``cases.py``, and whatever is in the tables can be chosen."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import cases
+import pytest
+import yaml
+
+import ssl_pipeline.corruptions
+import ssl_pipeline.decoders
+import ssl_pipeline.encoders
+import ssl_pipeline.energies
+import ssl_pipeline.latent
+
+CONF = Path(__file__).parents[1] / "conf"
+TABLES = {
+    "corruption": (cases.CORRUPTIONS, ssl_pipeline.corruptions, ssl_pipeline.corruptions.Corruption, {"Chain"}),
+    "encoder": (cases.ENCODERS, ssl_pipeline.encoders, ssl_pipeline.encoders.Encoder, set()),
+    "decoder": (cases.DECODERS, ssl_pipeline.decoders, ssl_pipeline.decoders.Decoder, set()),
+    "objective": (
+        cases.ENERGIES,
+        ssl_pipeline.energies,
+        (ssl_pipeline.energies.PairEnergy, ssl_pipeline.energies.ReconstructionEnergy),
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("group", [*TABLES, "latent"])
+def test_yaml_files_and_table_rows_agree(group):
+    table = cases.LATENTS if group == "latent" else TABLES[group][0]
+    assert {path.stem for path in (CONF / group).glob("*.yaml")} == {case.name for case in table}
+
+
+@pytest.mark.parametrize("group", TABLES)
+def test_every_class_has_a_row(group):
+    table, package, base, without = TABLES[group]
+    classes = {
+        cls
+        for _, cls in inspect.getmembers(package, inspect.isclass)
+        if issubclass(cls, base) and not inspect.isabstract(cls) and cls.__name__ not in without
+    }
+    assert classes == {case.build for case in table}
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_yaml_spells_every_option(path):
+    """A YAML file is what users read: it names all options of its class, with values that the class would take."""
+    node = yaml.safe_load(path.read_text())
+    for target, options in _targets(node):
+        module, _, name = target.rpartition(".")
+        parameters = inspect.signature(getattr(__import__(module, fromlist=[name]), name)).parameters
+        given_later = {"grid", "views", "width", "embedding_width", "latent_width", "dense_shape", "told", "self"}
+        known = {n for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        assert options <= known | {"width"}, f"{path.name} has options that {target} lacks"
+        if target.startswith("ssl_pipeline") and path.parent.name in (*TABLES, "latent"):
+            missing = known - options - given_later
+            assert not missing, f"{path.name} leaves out {missing}"
+
+
+def _targets(node):
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield node["_target_"], {k for k in node if not k.startswith("_")}
+        for value in node.values():
+            yield from _targets(value)

@@ -1,0 +1,506 @@
+"""Corruptions: what all of them promise (over the table in cases.py) and what each does on its own."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from cases import CONTINUOUS, CORRUPTIONS, GRIDS, sample
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+import ssl_pipeline.corruptions as package
+from ssl_pipeline.corruptions import Chain, Corruption, Crop, Echo, LowRes, Mask, Noise, Reversal
+from ssl_pipeline.corruptions._photometric import Photometric, hue_rotation
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import View, clean_view
+
+CONF = Path(__file__).parents[1] / "conf" / "corruption"
+STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0}
+EVERY = [
+    pytest.param(case, GRIDS[grid], id=f"{case.name}{i}-{grid}")
+    for i, case in enumerate(CORRUPTIONS)
+    for grid in case.grids
+]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def tensors(view: View) -> dict[str, torch.Tensor]:
+    named = {**view._asdict(), **view.params}
+    return {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
+
+
+def assert_same(one: View, other: View, **tolerance) -> None:
+    assert tensors(one).keys() == tensors(other).keys()
+    assert (one.cell, one.visible) == (other.cell, other.visible)
+    for name, value in tensors(one).items():
+        torch.testing.assert_close(value, tensors(other)[name], msg=lambda m, name=name: f"{name}: {m}", **tolerance)
+
+
+def coordinates_as_x(view: View) -> View:
+    """The view with the origin of its cells as their content."""
+    return view._replace(x=view.origin.movedim(-1, 1).expand(view.x.shape).contiguous())
+
+
+def coordinate_grid(name: str) -> GridSpec:
+    grid = GRIDS[name]
+    return GridSpec(axes=grid.axes, channels=grid.ndim, range=(0.0, 100.0))
+
+
+# ---- every corruption, every grid
+
+
+@pytest.mark.parametrize(("case", "grid"), EVERY)
+def test_view_is_well_formed(case, grid):
+    clean = sample(grid)
+    corruption = case.build(grid=grid, **case.options)
+    view = corruption(clean, seeded())
+    shape = corruption.output_grid.shape
+    assert view.x.dtype == clean.x.dtype
+    assert view.x.shape == (*clean.x.shape[: clean.x.ndim - grid.ndim], *shape)
+    assert view.x.isfinite().all()
+    if grid.discrete:
+        assert view.x.min() >= 0 and view.x.max() < grid.vocab
+    assert view.position.shape[1:] == view.origin.shape[1:] == (*shape, grid.ndim)
+    for where in (view.removed, view.valid):
+        assert where is None or (where.shape == (6, *shape) and where.dtype == torch.bool)
+    assert set(view.params) == set(corruption.told)
+    assert all(value.shape == (6,) and value.is_floating_point() for value in view.params.values())
+
+
+@pytest.mark.parametrize(("case", "grid"), EVERY)
+def test_input_stays_and_the_seed_decides(case, grid):
+    clean, untouched = sample(grid), sample(grid)
+    corruption = case.build(grid=grid, **case.options)
+    first = corruption(clean, seeded(1))
+    assert_same(clean, untouched)
+    assert_same(first, corruption(clean, seeded(1)), rtol=0, atol=0)
+    assert torch.equal(first.x, corruption(clean, seeded(2)).x) != case.random
+
+
+@pytest.mark.parametrize(("case", "grid"), EVERY)
+def test_samples_do_not_see_each_other(case, grid):
+    clean = sample(grid)
+    corruption = case.build(grid=grid, **case.options)
+    other = clean._replace(x=torch.cat([sample(grid, seed=1).x[:3], clean.x[3:]]))
+    before, after = corruption(clean, seeded()).x, corruption(other, seeded()).x
+    torch.testing.assert_close(before[3:], after[3:])
+    assert not torch.equal(before[:3], after[:3])
+
+
+@pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if row.values[0].identity is not None])
+def test_severity_zero_is_the_identity(case, grid):
+    clean = sample(grid)
+    view = case.build(grid=grid, **case.identity)(clean, seeded())
+    torch.testing.assert_close(view.x, clean.x, rtol=0, atol=1e-5)
+    torch.testing.assert_close(view.origin, clean.origin.expand_as(view.origin))
+    assert view.removed is None or not view.removed.any()
+    assert view.valid is None or view.valid.all()
+
+
+@pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if not row.values[1].discrete])
+def test_half_precision_stays_half(case, grid):
+    clean = sample(grid)
+    view = case.build(grid=grid, **case.options)(clean._replace(x=clean.x.bfloat16()), seeded())
+    assert view.x.dtype == torch.bfloat16 and view.origin.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("case", "grid"), EVERY)
+def test_autocast_changes_nothing(case, grid):
+    clean = sample(grid)
+    corruption = case.build(grid=grid, **case.options)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = corruption(clean, seeded())
+    assert_same(inside, corruption(clean, seeded()), rtol=0, atol=0)
+
+
+def test_every_corruption_has_yaml_and_a_case():
+    built = {c.__name__ for c in vars(package).values() if inspect.isclass(c) and issubclass(c, Corruption)}
+    yamls = {path.stem: OmegaConf.load(path) for path in CONF.glob("*.yaml")}
+    targets = {name: leaf._target_.rpartition(".")[2] for name, leaf in yamls.items()}
+    assert built - {"Corruption", "Chain"} == set(targets.values())
+    assert targets == {case.name: case.build.__name__ for case in CORRUPTIONS}
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+def test_yaml_spells_every_option_with_its_default(path):
+    assert path.read_text().startswith(f"# @package corruption.{path.stem}\n")
+    leaf = instantiate(OmegaConf.load(path), _convert_="all")
+    assert isinstance(leaf(grid=GRIDS["image"]), Corruption)
+    options = inspect.signature(leaf.func.__init__).parameters
+    defaults = {name: option.default for name, option in options.items() if name not in ("self", "grid")}
+    assert {k: tuple(v) if isinstance(v, list) else v for k, v in leaf.keywords.items()} == defaults
+
+
+# ---- noise
+
+
+def test_noise_has_the_sigma_it_tells():
+    grid = GridSpec.of(("y", 64), ("x", 64), channels=2)
+    clean = sample(grid)
+    view = Noise(grid=grid, sigma=[0.1, 0.5])(clean, seeded())
+    measured = (view.x - clean.x).flatten(1).std(1)
+    torch.testing.assert_close(measured, view.params["sigma"], rtol=0.05, atol=0)
+    assert view.params["sigma"].min() >= 0.1 and view.params["sigma"].max() <= 0.5 and view.params["sigma"].std() > 0
+
+
+def test_replaced_tokens_are_uniform_but_never_the_mask_token():
+    grid = GridSpec.of(("position", 4000), vocab=5, mask_token=2)
+    clean = clean_view(grid, torch.zeros(2, 4000, dtype=torch.int64))
+    share = Noise(grid=grid, ratio=0.8)(clean, seeded()).x.flatten().bincount(minlength=5) / 8000
+    torch.testing.assert_close(share, torch.tensor([0.4, 0.2, 0.0, 0.2, 0.2]), rtol=0, atol=0.02)
+
+
+def test_noise_leaves_holes_and_padding_of_tokens_alone():
+    grid = GRIDS["text"]
+    clean = sample(grid)
+    keep = torch.arange(16) < 8
+    hole = (torch.arange(16) < 4).expand(6, 16)
+    view = Noise(grid=grid, ratio=1.0)(clean._replace(valid=keep.expand(6, 16), removed=hole), seeded())
+    changed = (view.x != clean.x).float().mean(0)
+    assert changed[:4].sum() == 0 and changed[8:].sum() == 0 and changed[4:8].mean() > 0.5
+
+
+# ---- mask
+
+
+@pytest.mark.parametrize("shape", ["random", "block"])
+@pytest.mark.parametrize("ratio", [0.0, 0.3, 0.75, 0.99])
+def test_mask_removes_whole_cells_in_exact_number(shape, ratio):
+    grid = GRIDS["video"]
+    view = Mask(grid=grid, ratio=ratio, cell=(1, 2, 4), shape=shape)(sample(grid), seeded())
+    cells = view.removed.view(6, 4, 1, 4, 2, 3, 4).permute(0, 1, 3, 5, 2, 4, 6).flatten(1, 3).flatten(2)
+    assert torch.equal(cells.all(2), cells.any(2))
+    hidden = min(round(ratio * 48), 47)
+    assert cells.all(2).sum(1).tolist() == [hidden] * 6
+    assert view.visible == 48 - hidden and view.cell == (1, 2, 4)
+
+
+def test_block_holes_hang_together():
+    grid = GridSpec.of(("y", 32), ("x", 32), channels=1)
+
+    def borders(shape: str) -> int:
+        removed = Mask(grid=grid, ratio=0.5, cell=1, shape=shape)(sample(grid, 64), seeded()).removed
+        return removed.diff(dim=1).sum().item() + removed.diff(dim=2).sum().item()
+
+    assert borders("block") < 0.5 * borders("random")
+
+
+@pytest.mark.parametrize("shape", ["random", "block"])
+def test_mask_hits_all_cells_alike(shape):
+    grid = GridSpec.of(("y", 6), ("x", 6), channels=1)
+    removed = Mask(grid=grid, ratio=0.25, cell=1, shape=shape)(sample(grid, 4000), seeded()).removed
+    torch.testing.assert_close(removed.float().mean(0), torch.full((6, 6), 0.25), rtol=0, atol=0.035)
+
+
+def test_holes_hold_the_mean_of_what_is_seen():
+    grid = GRIDS["image"]
+    clean = sample(grid)
+    padded = clean._replace(valid=(torch.arange(12) < 8).expand(6, 8, 12))
+    view = Mask(grid=grid, ratio=0.5)(padded, seeded())
+    for i in range(6):
+        seen = clean.x[i][:, ~view.removed[i] & padded.valid[i]].mean(1)
+        torch.testing.assert_close(view.x[i][:, view.removed[i]], seen[:, None].expand(3, view.removed[i].sum()))
+    torch.testing.assert_close(view.x.movedim(1, -1)[~view.removed], clean.x.movedim(1, -1)[~view.removed])
+
+
+def test_holes_of_text_hold_the_mask_token():
+    clean = sample(GRIDS["text"])
+    view = Mask(grid=GRIDS["text"], ratio=0.5)(clean, seeded())
+    assert torch.equal(view.x == 1, view.removed)
+    assert torch.equal(view.x[~view.removed], clean.x[~view.removed])
+
+
+@pytest.mark.parametrize(("cell", "expected"), [(2, (2, 2)), (4, None)])
+def test_second_mask_unites_the_holes(cell, expected):
+    grid = GRIDS["image"]
+    once = Mask(grid=grid, ratio=0.5, cell=2)(sample(grid), seeded(1))
+    second = Mask(grid=grid, ratio=0.5, cell=cell)
+    alone, twice = second(sample(grid), seeded(2)), second(once, seeded(2))
+    assert torch.equal(twice.removed, once.removed | alone.removed)
+    assert twice.visible is None and twice.cell == expected
+
+
+# ---- lowres
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+@pytest.mark.parametrize("upsample", ["linear", "nearest"])
+def test_lowres_of_a_constant_is_the_constant(name, upsample):
+    grid = GRIDS[name]
+    clean = sample(grid)
+    flat = clean._replace(x=torch.full_like(clean.x, 0.3))
+    torch.testing.assert_close(LowRes(grid=grid, factor=[2, 4], upsample=upsample)(flat, seeded()).x, flat.x)
+
+
+def test_lowres_nearest_holds_block_means_and_tells_the_drawn_factor():
+    grid = GRIDS["grey"]
+    clean = sample(grid, 32)
+    view = LowRes(grid=grid, factor=[2, 4], upsample="nearest")(clean, seeded())
+    assert set(view.params["factor"].tolist()) == {2.0, 4.0}
+    for x, y, k in zip(clean.x, view.x, view.params["factor"].int().tolist(), strict=True):
+        blocks = x.unfold(1, k, k).unfold(2, k, k).mean((-1, -2))
+        torch.testing.assert_close(y, blocks.repeat_interleave(k, 1).repeat_interleave(k, 2))
+
+
+def test_lowres_along_one_axis_and_on_tokens():
+    grid = GRIDS["image"]
+    clean = sample(grid)
+    view = LowRes(grid=grid, axes=["x"], factor=4, upsample="nearest")(clean, seeded())
+    torch.testing.assert_close(view.x, clean.x.unfold(3, 4, 4).mean(-1).repeat_interleave(4, 3))
+    assert view.params["factor"].tolist() == [4.0] * 6
+    per_axis = LowRes(grid=grid, factor=[[1, 4]], upsample="nearest")(clean, seeded())
+    assert torch.equal(per_axis.x, view.x)
+    text = sample(GRIDS["text"])
+    kept = LowRes(grid=GRIDS["text"], factor=4)(text, seeded()).x
+    assert torch.equal(kept, text.x[:, ::4].repeat_interleave(4, 1))
+
+
+# ---- reversal
+
+
+@pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if row.values[0].build is Reversal])
+def test_reversal_twice_is_the_identity(case, grid):
+    start = sample(grid)._replace(valid=torch.rand(6, *grid.shape) < 0.5)
+    masked = Mask(grid=grid, ratio=0.5, cell=1)(start, seeded())
+    reverse = case.build(grid=grid, **case.options)
+    once = reverse(masked, seeded())
+    assert not torch.equal(once.x, masked.x) and not torch.equal(once.removed, masked.removed)
+    assert torch.equal(once.position, masked.position) and not torch.equal(once.origin, masked.origin)
+    assert_same(reverse(once, seeded()), masked, rtol=0, atol=0)
+
+
+# ---- crop
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+@pytest.mark.parametrize("size", [None, 4, 24])
+@pytest.mark.parametrize("before", [Echo, Reversal, partial(Crop, **STILL)])
+def test_origin_of_a_crop_is_where_its_cells_come_from(name, size, before):
+    grid = coordinate_grid(name)
+    first = before(grid=grid)
+    start = coordinates_as_x(first(sample(grid), seeded(1)))
+    view = Crop(grid=first.output_grid, size=size, resample=True, **{**STILL, "flip": 0.5})(start, seeded(2))
+    readings = [max(1, round(n / k)) for n, k in zip(grid.shape, view.x.shape[2:], strict=True)]
+    for axis, k in enumerate(readings):
+        where, clean = view.origin[..., axis], start.origin[..., axis].expand(6, *grid.shape).flatten(1)
+        # at the border the image continues as a constant, its coordinates do not
+        margin = (where.diff(dim=axis + 1).abs().amax((1, *range(2, where.ndim))) / 2 * (k - 1) / k).unsqueeze(1)
+        flat = where.flatten(1)
+        inner = (flat >= clean.amin(1, True) + margin) & (flat <= clean.amax(1, True) - margin)
+        torch.testing.assert_close(view.x[:, axis].flatten(1)[inner], flat[inner], rtol=0, atol=2e-4)
+        assert inner.float().mean() > 0.3
+
+
+@pytest.mark.parametrize("name", ["wave", "image", "video"])
+def test_told_box_is_the_window(name):
+    grid = coordinate_grid(name)
+    view = Crop(grid=grid, resample=True, **{**STILL, "flip": 0.5})(sample(grid), seeded())
+    for axis, (label, cells, spacing) in enumerate(grid.axes):
+        centres = view.origin[..., axis].flatten(1)
+        side = view.params[f"{label}_size"] * cells * spacing
+        first = view.params[f"{label}_start"] * cells * spacing
+        torch.testing.assert_close(centres.amin(1), first + side / cells / 2)
+        torch.testing.assert_close(centres.amax(1), first + side - side / cells / 2)
+        assert (view.params[f"{label}_start"] >= 0).all() and (first + side <= cells * spacing + 1e-4).all()
+
+
+def test_window_has_the_scale_and_ratio_asked_for():
+    grid = GRIDS["image"]
+    params = Crop(grid=grid, scale=(0.1, 0.4), ratio=(0.5, 2.0))(sample(grid, 2000), seeded()).params
+    area, aspect = params["y_size"] * params["x_size"], params["x_size"] / params["y_size"]
+    assert 0.1 <= area.min() < 0.11 and 0.39 < area.max() <= 0.4001
+    assert 0.499 <= aspect.min() < 0.55 and 1.8 < aspect.max() <= 2.001
+    assert abs(params["flip"].mean() - 0.5) < 0.05
+
+
+def test_output_grid_keeps_the_extent_when_stretched_and_the_spacing_when_cut():
+    grid = GRIDS["wave"]
+    stretched = Crop(grid=grid, size=8, resample=True).output_grid
+    cut = Crop(grid=grid, size=8, resample=False).output_grid
+    assert (stretched.shape, stretched.axes[0].spacing) == ((8,), 2.0)
+    assert (cut.shape, cut.axes[0].spacing) == ((8,), 0.5)
+
+
+def test_shrinking_averages():
+    grid = GridSpec.of(("y", 16), ("x", 16), channels=1)
+    stripes = (torch.arange(16) % 2).float().expand(2, 1, 16, 16)
+    crop = Crop(grid=grid, size=4, scale=1.0, ratio=1.0, **STILL)
+    torch.testing.assert_close(crop(clean_view(grid, stripes), seeded()).x, torch.full((2, 1, 4, 4), 0.5))
+
+
+@pytest.mark.parametrize("name", ["image", "video", "wave"])
+def test_hole_moves_with_the_crop(name):
+    grid = GRIDS[name]
+    masked = Mask(grid=grid, ratio=0.5, cell=2)(sample(grid), seeded(1))
+    view = Crop(grid=grid, **{**STILL, "flip": 0.5})(masked, seeded(2))
+    spacing = torch.tensor([axis.spacing for axis in grid.axes])
+    index = (view.origin / spacing - 0.5).round().long()
+    for i in range(6):
+        where = [index[i, ..., a].clamp(0, n - 1) for a, n in enumerate(grid.shape)]
+        assert (view.removed[i] == masked.removed[i][tuple(where)]).float().mean() > 0.99
+    assert view.cell is None and view.visible is None
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_cut_keeps_tokens_and_stays_in_the_text(flip):
+    grid = GRIDS["text"]
+    valid = torch.arange(16) < torch.tensor([3, 5, 8, 11, 13, 16])[:, None]
+    clean = sample(grid)._replace(valid=valid)
+    clean = clean._replace(x=clean.x.masked_fill(~valid, 0))
+    view = Crop(grid=grid, scale=(0.3, 0.8), size=10, flip=flip)(clean, seeded())
+    assert view.x.shape == (6, 10) and (view.valid.sum(1) >= 1).all() and not view.valid.all()
+    for i in range(6):
+        came_from = (view.origin[i, :, 0] - 0.5).long()[view.valid[i]]
+        assert torch.equal(view.x[i][view.valid[i]], clean.x[i][came_from])
+        assert set(came_from.diff().tolist()) <= {-1 if flip else 1}
+    assert (view.x[view.valid] != 0).all() and (view.x[~view.valid] == grid.mask_token).all()
+    assert torch.equal(view.valid.sum(1).float(), (view.params["position_size"] * 16).round())
+
+
+def test_pure_shift_needs_no_padding():
+    grid = GRIDS["wave"]
+    clean = sample(grid)
+    view = Crop(grid=grid, scale=1.0, size=20, jitter=0.0)(clean, seeded())
+    assert view.valid is None
+    starts = (view.params["time_start"] * 32).round().long().tolist()
+    assert len(set(starts)) > 1
+    for x, y, start in zip(clean.x, view.x, starts, strict=True):
+        assert torch.equal(y, x[:, start : start + 20])
+
+
+def photometric(**options) -> Photometric:
+    still = dict.fromkeys(("jitter", "brightness", "contrast", "saturation", "hue", "grayscale", "blur"), 0.0)
+    return Photometric(**{"range": (0.0, 1.0), "colour": True, **still, "blur_sigma": (0.5, 1.5), **options})
+
+
+def test_grayscale_equals_the_luma_and_leaves_the_rest():
+    x = sample(GRIDS["image"], 64).x
+    y = photometric(grayscale=0.5)(x, seeded())
+    grey = (y.std(1) < 1e-6).flatten(1).all(1)
+    assert 10 < grey.sum() < 54
+    luma = 0.299 * x[:, 0] + 0.587 * x[:, 1] + 0.114 * x[:, 2]
+    torch.testing.assert_close(y[grey], luma[grey].unsqueeze(1).expand(-1, 3, -1, -1))
+    torch.testing.assert_close(y[~grey], x[~grey])
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_brightness_scales_and_contrast_keeps_the_mean(colour):
+    x = 0.4 + 0.1 * sample(GRIDS["image"], 64).x
+    gain = photometric(colour=colour, jitter=1.0, brightness=0.4)(x, seeded()) / x
+    torch.testing.assert_close(gain, gain[:, :1, :1, :1].expand_as(gain))
+    assert 0.6 <= gain.min() < 0.65 and 1.35 < gain.max() <= 1.4
+    y = photometric(colour=colour, jitter=1.0, contrast=0.4)(x, seeded())
+    weight = torch.tensor([0.299, 0.587, 0.114]) if colour else torch.full((3,), 1 / 3)
+    luma, after = (torch.einsum("c,bchw->b", weight, z) / 96 for z in (x, y))
+    torch.testing.assert_close(after, luma)
+    spread = y.flatten(1).std(1) / x.flatten(1).std(1)
+    assert spread.min() < 0.8 and spread.max() > 1.2
+    both = photometric(colour=colour, jitter=1.0, brightness=0.2, contrast=0.9)(x, seeded())
+    level = torch.einsum("c,bchw->b", weight, both) / 96 / luma
+    assert 0.8 <= level.min() < 0.85 and 1.15 < level.max() <= 1.2
+
+
+def test_brightness_of_a_signed_wave_is_a_gain():
+    x = 0.5 * sample(GRIDS["wave"]).x
+    y = photometric(colour=False, range=(-1.0, 1.0), jitter=1.0, brightness=0.4)(x, seeded())
+    torch.testing.assert_close(y / x, (y / x)[:, :, :1].expand_as(x))
+
+
+def test_hue_and_saturation_leave_grey_grey():
+    x = sample(GRIDS["grey"]).x.expand(-1, 3, -1, -1)
+    options = {"jitter": 1.0, "saturation": 0.8, "hue": 0.3}
+    torch.testing.assert_close(photometric(**options)(x, seeded()), x)
+    coloured = sample(GRIDS["image"]).x
+    assert not torch.allclose(photometric(**options)(coloured, seeded()), coloured, atol=0.05)
+    turn = hue_rotation(torch.tensor([1.3]))[0]
+    torch.testing.assert_close(turn @ turn.T, torch.eye(3))
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_blur_smooths_the_chosen_and_keeps_constants(name):
+    x = sample(GRIDS[name], 64).x
+    y = photometric(colour=False, blur=0.5)(x, seeded())
+    rough, smooth = (z.diff(dim=-1).flatten(1).abs().mean(1) for z in (x, y))
+    same = (y - x).flatten(1).abs().amax(1) < 1e-6
+    assert 10 < same.sum() < 54
+    assert (smooth[~same] < 0.85 * rough[~same]).all()
+    flat = torch.full_like(x, 0.7)
+    torch.testing.assert_close(photometric(colour=False, blur=1.0)(flat, seeded()), flat)
+
+
+def test_photometric_stays_in_the_range():
+    grid = GRIDS["image"]
+    strong = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5, "jitter": 1.0}
+    x = Crop(grid=grid, **strong)(sample(grid, 64), seeded()).x
+    assert x.min() == 0 and x.max() == 1
+
+
+# ---- chain
+
+
+@pytest.mark.parametrize("name", list(GRIDS))
+def test_chain_is_the_composition(name):
+    grid = GRIDS[name]
+    lowres, noise, mask = LowRes(grid=grid), Noise(grid=grid), Mask(grid=grid, ratio=0.5)
+    chain = Chain(grid=grid, lowres=LowRes, noise=Noise, mask=partial(Mask, ratio=0.5))
+    clean, one = sample(grid), seeded()
+    expected = mask(noise(lowres(clean, one), one), one)
+    view = chain(clean._replace(params={"before": torch.ones(6)}), seeded())
+    kind = "ratio" if grid.discrete else "sigma"
+    assert chain.told == ("lowres.factor", f"noise.{kind}")
+    assert set(view.params) == {"before", *chain.told}
+    assert torch.equal(view.params[f"noise.{kind}"], expected.params[kind])
+    assert_same(view._replace(params={}), expected._replace(params={}), rtol=0, atol=0)
+
+
+def test_chain_hands_the_new_grid_on():
+    grid = GRIDS["image"]
+    chain = Chain(grid=grid, crop=partial(Crop, size=4), mask=partial(Mask, cell=2, ratio=0.5))
+    view = chain(sample(grid), seeded())
+    assert chain.output_grid.shape == (4, 4) and view.x.shape == (6, 3, 4, 4) and view.visible == 2
+    with pytest.raises(ValueError, match="at least one corruption"):
+        Chain(grid=grid)
+
+
+# ---- bad options
+
+BAD = [
+    (Noise, "image", {"sigma": -0.1}, "sigma is a number or an interval"),
+    (Noise, "image", {"sigma": [0.5, 0.1]}, "sigma is a number or an interval"),
+    (Noise, "text", {"ratio": 1.5}, "between 0.0 and 1.0, got 1.5"),
+    (Mask, "image", {"ratio": 1.0}, "ratio must be at least 0 and below 1, got 1.0"),
+    (Mask, "image", {"cell": 3}, "got 3: choose one of 1, 2, 4, 8"),
+    (Mask, "image", {"cell": (2, 2, 2)}, "one per axis"),
+    (Mask, "image", {"blob": 0}, "blob must be at least 1"),
+    (LowRes, "image", {"factor": 5}, "factor must divide the 8 cells along 'y', got 5"),
+    (LowRes, "image", {"factor": [2, 3]}, "got 3: choose one of 1, 2, 4, 8"),
+    (LowRes, "image", {"factor": []}, "at least one choice"),
+    (LowRes, "image", {"axes": ["time"]}, "among y, x"),
+    (Reversal, "image", {"axes": ["time"]}, "among y, x"),
+    (Reversal, "image", {"axes": []}, "at least one of y, x"),
+    (Crop, "image", {"scale": (0.5, 1.5)}, "scale is a number or an interval"),
+    (Crop, "image", {"size": 0}, "positive integer"),
+    (Crop, "image", {"size": (4, 4, 4)}, "one per axis"),
+    (Crop, "image", {"jitter": 1.5}, "jitter is a number"),
+    (Crop, "image", {"flip": 1.5}, "flip is a number"),
+    (Crop, "image", {"hue": 0.7}, "hue is a number"),
+    (Crop, "text", {"resample": True}, "set resample=False"),
+]
+
+
+@pytest.mark.parametrize(("build", "grid", "options", "sentence"), BAD)
+def test_bad_options_are_refused_with_a_sentence(build, grid, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        build(grid=GRIDS[grid], **options)
+
+
+def test_mask_refuses_a_vocabulary_without_a_mask_token():
+    with pytest.raises(ValueError, match="set the grid's mask_token"):
+        Mask(grid=GridSpec.of(("position", 8), vocab=9))

@@ -1,0 +1,50 @@
+"""Dealing a batch to views."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ssl_pipeline.deal import deal
+
+VIEWS = ("a", "b", "c", "d", "e")
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4])
+def test_every_sample_passes_m_views_and_every_view_is_there(m):
+    dealt = deal(VIEWS, m, 20, "cpu", seed=0, step=3, rank=0)
+    assert set(dealt.rows) == set(VIEWS)
+    assert {len(rows) for rows in dealt.rows.values()} == {20 * m // 5}
+    counts = torch.cat([*dealt.rows.values()]).bincount(minlength=20)
+    assert counts.tolist() == [m] * 20
+
+
+@pytest.mark.parametrize("m", [2, 3, 4])
+def test_shared_rows_are_the_same_samples(m):
+    x = torch.arange(20)
+    dealt = deal(VIEWS, m, 20, "cpu", seed=0, step=1, rank=0)
+    for a in VIEWS:
+        for b in VIEWS:
+            both = set(dealt.rows[a].tolist()) & set(dealt.rows[b].tolist())
+            assert dealt.meet(a, b) is bool(both)
+            if both:
+                left, right = (dealt.shared(dealt.of(x, v), v, o) for v, o in ((a, b), (b, a)))
+                assert left.tolist() == right.tolist()
+                assert set(left.tolist()) == both
+
+
+def test_which_views_meet_changes_with_the_step_and_not_with_the_rank():
+    meetings = [deal(VIEWS, 2, 20, "cpu", 0, step, 0).order for step in range(10)]
+    assert len(set(meetings)) > 1
+    assert meetings == [deal(VIEWS, 2, 20, "cpu", 0, step, 1).order for step in range(10)]
+
+
+def test_all_is_the_whole_batch():
+    dealt = deal(VIEWS, 5, 7, "cpu", 0, 0, 0)
+    assert dealt.rows is None
+    assert dealt.of(torch.arange(7), "a").tolist() == list(range(7))
+
+
+def test_groups_must_be_equal():
+    with pytest.raises(ValueError, match="multiple of 5 on each device, got 21"):
+        deal(VIEWS, 2, 21, "cpu", 0, 0, 0)

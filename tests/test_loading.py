@@ -1,0 +1,135 @@
+import pickle
+
+import pytest
+import torch
+
+from ssl_pipeline.datasets.data import Subset
+from ssl_pipeline.datasets.loading import StepSampler, batch_indices, epoch_order, sequential_batches, train_loader
+from ssl_pipeline.datasets.memory import MemoryDataset
+from ssl_pipeline.records import Batch
+
+N = 53
+
+
+@pytest.fixture
+def dataset():
+    return MemoryDataset(torch.arange(N, dtype=torch.uint8).view(N, 1, 1, 1), labels=torch.arange(N) % 3)
+
+
+def sources(loader):
+    return [batch.source.tolist() for batch in loader]
+
+
+def test_order_is_a_permutation_that_changes_with_seed_and_epoch():
+    order = epoch_order(N, seed=1, epoch=2)
+    assert order.sort().values.tolist() == list(range(N))
+    assert order.tolist() == epoch_order(N, 1, 2).tolist()
+    assert order.tolist() != epoch_order(N, 1, 3).tolist()
+    assert order.tolist() != epoch_order(N, 2, 2).tolist()
+    assert order.tolist() != epoch_order(N, 2, 1).tolist()
+
+
+def test_every_sample_at_most_once_an_epoch():
+    steps = N // 8
+    seen = torch.cat([batch_indices(N, 8, seed=0, step=step) for step in range(steps, 2 * steps)]).tolist()
+    assert len(seen) == len(set(seen)) == steps * 8
+
+
+def test_every_sample_exactly_once_where_the_batches_fit():
+    seen = torch.cat([batch_indices(48, 8, seed=0, step=step) for step in range(6, 12)])
+    assert seen.sort().values.tolist() == list(range(48))
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_ranks_share_the_batch_of_one(world):
+    whole = batch_indices(N, 8, seed=3, step=17)
+    parts = [batch_indices(N, 8, 3, 17, rank, world) for rank in range(world)]
+    assert torch.equal(torch.cat(parts), whole)
+
+
+@pytest.mark.parametrize("start", [0, 4, 6, 7, 13])
+def test_sampler_goes_from_any_step_to_the_end_of_its_epoch(start):
+    sampler = StepSampler(N, 8, seed=0, rank=1, world=2, start=lambda: start)
+    assert len(sampler) == 6
+    until = (start // 6 + 1) * 6
+    expected = [batch_indices(N, 8, 0, step, 1, 2).tolist() for step in range(start, until)]
+    assert [index.tolist() for index in sampler] == expected
+
+
+def test_sampler_asks_for_the_step_at_each_iteration(dataset):
+    step = 0
+    loader = train_loader(dataset, batch_size=8, seed=0, start=lambda: step)
+    first = sources(loader)
+    step = 6
+    second = sources(loader)
+    step = 3
+    assert sources(loader) == first[3:]
+    assert len(loader) == len(first) == len(second) == 6
+    assert first != second
+
+
+def test_loader_delivers_what_the_dataset_holds(dataset):
+    batch = next(iter(train_loader(dataset, batch_size=8, seed=0)))
+    assert isinstance(batch, Batch)
+    assert batch.x.dtype == torch.uint8 and batch.x.shape == (8, 1, 1, 1)
+    assert batch.x.flatten().tolist() == batch.source.tolist() == batch_indices(N, 8, 0, 0).tolist()
+    assert batch.label.tolist() == [source % 3 for source in batch.source.tolist()]
+
+
+def test_workers_change_nothing(dataset):
+    step = 2
+    loader = train_loader(dataset, batch_size=8, seed=0, workers=2, start=lambda: step)
+    plain = train_loader(dataset, batch_size=8, seed=0, start=lambda: step)
+    assert sources(loader) == sources(plain)
+    step = 9  # the workers live on
+    assert sources(loader) == sources(plain)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "world", "words"),
+    [
+        (4096, 1, "batch_size=4096 is larger than the 53 training samples: take at most 53"),
+        (64, 4, "take at most 52"),
+        (7, 2, "take 6 or another multiple of 2"),
+        (1, 2, "take 2 or another multiple of 2"),
+        (0, 1, "at least 1, got 0"),
+        (-8, 2, "at least 1, got -8"),
+    ],
+)
+def test_batch_size_must_fit(dataset, batch_size, world, words):
+    with pytest.raises(ValueError, match=words):
+        train_loader(dataset, batch_size=batch_size, seed=0, world=world)
+
+
+def test_an_index_travels_to_a_worker_without_the_whole_order():
+    index = next(iter(StepSampler(100_000, 8, seed=0)))
+    assert len(pickle.dumps(index)) < 2000
+
+
+class Counting:
+    """A stream whose samples are their numbers."""
+
+    def batches(self, batch_size, seed, step, rank, world):
+        part = batch_size // world
+        while True:
+            source = step * batch_size + rank * part + torch.arange(part)
+            yield Batch(x=source.view(-1, 1), source=source)
+            step += 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_stream_begins_at_the_step_and_goes_on(workers):
+    step = 3
+    loader = train_loader(Counting(), batch_size=4, seed=0, rank=1, world=2, start=lambda: step, workers=workers)
+    batches = iter(loader)
+    assert [next(batches).source.tolist() for _ in range(3)] == [[14, 15], [18, 19], [22, 23]]
+    step = 10
+    assert next(iter(loader)).source.tolist() == [42, 43]
+    with pytest.raises(TypeError):
+        len(loader)
+
+
+def test_sequential_batches_read_all_once(dataset):
+    batches = list(sequential_batches(Subset(dataset, [5, 3, 50]), 2))
+    assert [batch.source.tolist() for batch in batches] == [[5, 3], [50]]
+    assert torch.cat([b.source for b in sequential_batches(dataset, 10)]).tolist() == list(range(N))

@@ -1,0 +1,73 @@
+"""The validator names what is wrong and what to add."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssl_pipeline.topology import Edge, check
+
+NODES = {
+    "clean": (),
+    "view/a": ("clean",),
+    "view/b": ("clean",),
+    "latent/a": ("view/a",),
+    "latent/b": ("view/b",),
+}
+
+
+def edge(name, source, target, attracts=False, prevents=False):
+    return Edge(name, source, target, attracts, prevents)
+
+
+ALIGN = edge("align/a~b", "latent/a", "latent/b", attracts=True)
+DECODE_A = edge("reconstruct/a", "latent/a", "clean", prevents=True)
+DECODE_B = edge("reconstruct/b", "latent/b", "clean", prevents=True)
+
+
+def test_sound_graphs_pass():
+    check(NODES, [DECODE_A, DECODE_B])
+    check(NODES, [ALIGN, DECODE_A])
+    check(NODES, [edge("info_nce/a~b", "latent/a", "latent/b", attracts=True, prevents=True)])
+
+
+def test_unknown_node_names_the_nearest():
+    with pytest.raises(ValueError, match="'view/aa', which does not exist; nearest: view/a"):
+        check(NODES, [edge("translate", "latent/a", "view/aa")])
+
+
+def test_unknown_parent():
+    with pytest.raises(ValueError, match="node latent/c follows from 'view/c'"):
+        check({**NODES, "latent/c": ("view/c",)}, [DECODE_A])
+
+
+def test_cycle_names_its_links():
+    with pytest.raises(ValueError, match="has a cycle: .*view/a.*view/b"):
+        check({**NODES, "view/a": ("view/b",), "view/b": ("view/a",)}, [DECODE_A, DECODE_B])
+
+
+def test_no_energy():
+    with pytest.raises(ValueError, match="add a term"):
+        check(NODES, [])
+
+
+def test_latent_without_energy():
+    with pytest.raises(ValueError, match="no energy reaches the latent of view b"):
+        check(NODES, [DECODE_A])
+
+
+def test_attraction_alone_collapses():
+    with pytest.raises(ValueError, match="latent/a, latent/b only attract each other.*info_nce"):
+        check(NODES, [ALIGN])
+    check(NODES, [ALIGN], allow_collapse=True)
+
+
+def test_a_far_anchor_does_not_help_another_component():
+    nodes = {**NODES, "latent/c": ("view/a",), "latent/d": ("view/b",)}
+    other = edge("align/c~d", "latent/c", "latent/d", attracts=True)
+    with pytest.raises(ValueError, match="latent/c, latent/d"):
+        check(nodes, [ALIGN, DECODE_A, other])
+
+
+def test_an_anchor_reaches_through_the_component():
+    nodes = {**NODES, "latent/c": ("view/a",)}
+    check(nodes, [ALIGN, edge("align/b~c", "latent/b", "latent/c", attracts=True), DECODE_A])
