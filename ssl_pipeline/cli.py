@@ -117,10 +117,15 @@ def _is_child() -> bool:
 @contextmanager
 def _replayed(arguments: list[str], run_dir: str) -> Iterator[None]:
     """Have Lightning, which replays the command line, start its further ranks as this one job in this folder."""
-    # It leaves the variables of its ranks behind, and the next job of a sweep would take itself for one of them.
+    # It leaves its variables and its process group behind, and the next job of a sweep would take them for its own.
     ranks = {name: os.environ.get(name) for name in RANKS}
     with _process([sys.argv[0], *arguments], HYDRA_FULL_ERROR=None, **{RUN_DIR: run_dir}, **ranks):
-        yield
+        try:
+            yield
+        finally:
+            distributed = sys.modules.get("torch.distributed")  # not imported for its own sake
+            if distributed is not None and distributed.is_available() and distributed.is_initialized():
+                distributed.destroy_process_group()
 
 
 @contextmanager
