@@ -31,6 +31,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ssl_pipeline.errors import explain, sentence
 from ssl_pipeline.parts import CHAIN, check, numbered, prune
+from ssl_pipeline.resume import resumed
 
 VERSION_BASE = "1.3"
 SIGNS = {"corruption": "+-", "objective": "+"}
@@ -66,6 +67,7 @@ class Train:
     views_per_step: Any = "all"
     resume: str | None = None
     init_from: str | None = None
+    init_partial: bool = False
     allow_collapse: bool = False
     debug: bool = False
 
@@ -175,7 +177,7 @@ def finish(cfg: DictConfig, overrides: list[str], config_dir: str | None = None)
             if os.environ.get("LOCAL_RANK", "0") == "0":
                 print(f"note: options of {group}.{name} are not used, since {group} has no {name}", file=sys.stderr)
     check(config)
-    return config
+    return resumed(config, overrides) if config["resume"] else config
 
 
 def explained(error: BaseException, overrides: list[str], config_dir: str | None = None) -> str:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from ssl_pipeline.deal import Deal
-from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import PairEnergy, ReconstructionEnergy
 from ssl_pipeline.layers import Patches, first_true
 from ssl_pipeline.records import Latent, View
@@ -27,7 +26,7 @@ class State:
     views: Mapping[str, View]  # standardised
     latents: Mapping[str, Latent]  # by view, and the consensus where there is one
     deal: Deal
-    decoders: Mapping[str, Decoder]
+    decoders: nn.ModuleDict  # by target
     told: Callable[[str], Tensor | None]  # parameters of a view's corruption, (B, k)
 
 

@@ -26,7 +26,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         raise FileNotFoundError(f"{folder} is no run's folder: it has no checkpoints/last.ckpt")
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError) as error:
+    except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"{path} is damaged or holds more than weights, so it is not loaded: {error}") from None
     return {key.removeprefix(PREFIX): value for key, value in content["state_dict"].items() if key.startswith(PREFIX)}
 

@@ -40,7 +40,7 @@ class ConvDecoder(Decoder):
         dense_shape: tuple[int, ...] | None,
         told: int = 0,
         patch: int | Sequence[int] | None = None,
-        widths: Sequence[int] = (64, 32),
+        widths: Sequence[int] = (32, 16, 16),
         norm: str = "group",
     ) -> None:
         super().__init__()

@@ -17,15 +17,17 @@ from ssl_pipeline.records import Latent, View
 class ConvEncoder(Encoder):
     """Strided stages of residual blocks (arXiv 1512.03385); a hole is told by an extra input channel.
 
-    Statistics of BatchNorm are taken per view, so each view passes alone.
+    The embedding is the last map averaged into a few cells and standardised per dimension. All views pass together: batch
+    statistics are those of the mixture, which is also what a running mean meets at inference.
 
     Args:
-        grid: grid of the views; every stage halves it along each axis, rounding up.
+        grid: grid of the views; the first convolution divides it by ``stride``, every further stage by 2, rounding up.
         views: names of the training views.
         widths: channels of the stages; the last is the width D of the tokens.
         blocks: residual blocks in a stage.
-        norm: ``batch`` or ``group``.
-        pool: cells an axis into which the last map is averaged for ``pooled``; 1 is the plain mean.
+        norm: ``batch`` (statistics over all views together) or ``group``.
+        stride: step of the first convolution; None for 2, or 1 on grids of up to 16 cells an axis.
+        pool: cells an axis of the embedding; 1 is the plain mean.
         view_drop: share of samples whose view is not told to the encoder in training.
 
     Raises:
@@ -39,47 +41,51 @@ class ConvEncoder(Encoder):
         *,
         grid: GridSpec,
         views: Sequence[str],
-        widths: Sequence[int] = (64, 128, 256),
+        widths: Sequence[int] = (32, 64, 128),
         blocks: int = 1,
-        norm: str = "batch",
-        pool: int = 1,
+        norm: str = "group",
+        stride: int | None = None,
+        pool: int = 2,
         view_drop: float = 0.25,
     ) -> None:
         super().__init__()
         if grid.discrete:
             raise ValueError("the convolutional encoder needs a continuous grid, got a discrete one: take encoder=vit")
-        conv, channels = conv_nd(grid.ndim), [*widths]
-        self.view = ViewEmbedding(views, channels[0], view_drop)
-        self.stem = conv(grid.channels + 1, channels[0], 3, stride=2, padding=1, bias=False)
-        self.stages = nn.ModuleList()
-        for before, after in zip(channels[:1] + channels, channels, strict=False):
-            down = [ResidualBlock(grid.ndim, before, after, norm, stride=2)] if self.stages else []
-            count = blocks - len(down)
-            self.stages.append(nn.Sequential(*down, *(ResidualBlock(grid.ndim, after, after, norm) for _ in range(count))))
-        self.norm = norm_nd(norm, grid.ndim, channels[-1])
-        self.width = channels[-1]
+        stride = (1 if max(grid.shape) <= 16 else 2) if stride is None else stride
+        self.view = ViewEmbedding(views, widths[0], view_drop)
+        self.stem = conv_nd(grid.ndim)(grid.channels + 1, widths[0], 3, stride, padding=1, bias=False)
+        stages, before = [], widths[0]
+        for width in widths:
+            steps = [2 if stages else 1] + [1] * (blocks - 1)
+            stages.append([ResidualBlock(grid.ndim, b, width, norm, s) for b, s in zip([before, *[width] * blocks], steps)])
+            before = width
+        self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages)
+        self.norm = norm_nd(norm, grid.ndim, before)
         self.pool = getattr(nn, f"AdaptiveAvgPool{grid.ndim}d")(pool)
-        self.embedding_width = self.width * pool**grid.ndim
-        shape = grid.shape
-        for _ in channels:
-            shape = tuple((n + 1) // 2 for n in shape)
-        self.dense_shape = shape
+        self.width, self.embedding_width = before, before * pool**grid.ndim
+        self.whiten = nn.BatchNorm1d(self.embedding_width, affine=False)
+        step = stride * 2 ** (len(widths) - 1)
+        self.dense_shape = tuple(-(-n // step) for n in grid.shape)
 
     def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
-        """Encode views by name."""
-        return {name: self._encode(name, view) for name, view in views.items()}
-
-    def _encode(self, name: str, view: View) -> Latent:
-        hole = torch.zeros_like(view.x[:, :1]) if view.removed is None else view.removed.unsqueeze(1).to(view.x.dtype)
-        x = torch.cat([view.x, hole], dim=1)
-        if x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
-        x = self.stem(x)
-        x = x + self.view(name, len(x))[(..., *(None,) * (x.ndim - 2))].to(x.dtype)
+        """Encode views by name, all in one pass."""
+        x = self.stem(torch.cat([_with_hole(view) for view in views.values()]))
+        sizes = [len(view.x) for view in views.values()]
+        told = torch.cat([self.view(name, n).expand(n, -1) for name, n in zip(views, sizes, strict=True)])
+        x = x + told[(..., *(None,) * (x.ndim - 2))].to(x.dtype)
         for stage in self.stages:
             x = stage(x)
         x = nn.functional.relu(self.norm(x))
-        return dense_latent(x, self.pool(x).flatten(1))
+        pooled = self.whiten(self.pool(x).flatten(1))
+        parts = zip(views, x.split(sizes), pooled.split(sizes), strict=True)
+        return {name: dense_latent(features, embedding) for name, features, embedding in parts}
+
+
+def _with_hole(view: View) -> Tensor:
+    """The view with its hole as a further channel, (B, C + 1, *grid)."""
+    hole = torch.zeros_like(view.x[:, :1]) if view.removed is None else view.removed.unsqueeze(1).to(view.x.dtype)
+    x = torch.cat([view.x, hole], dim=1)
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def dense_latent(features: Tensor, pooled: Tensor) -> Latent:

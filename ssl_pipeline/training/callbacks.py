@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from ssl_pipeline.training.clock import Clock
@@ -108,7 +111,8 @@ class StopOnSignal(L.Callback):
             self.stopped = True
             print("\nstopping after this step (again: at once)", file=sys.stderr, flush=True)
 
-        self._before = signal.signal(signal.SIGINT, stop)
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, stop)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Stop where asked to."""
@@ -120,3 +124,21 @@ class StopOnSignal(L.Callback):
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None
+
+
+class Saver(Checkpoint):
+    """Saves every few steps and after the last one, always from inside the loop, so that Lightning goes on exactly there.
+
+    Args:
+        path: the checkpoint; Lightning replaces it in one go.
+        clock: the training's clock.
+        every: steps between two.
+    """
+
+    def __init__(self, path: Path, clock: Clock, every: int) -> None:
+        self.path, self.clock, self.every = path, clock, every
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Save where it is time, or where the training ends."""
+        if trainer.global_step % self.every == 0 or trainer.should_stop or self.clock.progress(trainer) >= 1:
+            trainer.save_checkpoint(self.path, weights_only=False)

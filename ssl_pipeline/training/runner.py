@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import sys
 import time
 import warnings
 from dataclasses import replace
@@ -13,7 +15,7 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from ssl_pipeline.build import build, grid_to_plain, parts
@@ -24,7 +26,7 @@ from ssl_pipeline.graph import Graph
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.optim import Recipe
 from ssl_pipeline.training import report
-from ssl_pipeline.training.callbacks import Metrics, OnlineProbe, StopOnSignal
+from ssl_pipeline.training.callbacks import Metrics, OnlineProbe, Saver, StopOnSignal
 from ssl_pipeline.training.clock import Clock, seconds_of
 from ssl_pipeline.training.csv_logger import TidyCSV
 from ssl_pipeline.training.hardware import Hardware
@@ -72,21 +74,16 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
 
     module = PretrainModule(graph, recipe, clock, config["batch_size"], config["seed"])
-    metrics = Metrics(clock, bounds["log_every_n_steps"], config["batch_size"])
+    bar = bounds["enable_progress_bar"] = bounds["enable_progress_bar"] and sys.stdout.isatty()
+    metrics = Metrics(clock, bounds["log_every_n_steps"], config["batch_size"], lines=not bar)
     stop = StopOnSignal()
-    saver = ModelCheckpoint(
-        dirpath=checkpoint.parent,
-        filename="last",
-        every_n_train_steps=config["checkpoint"]["every_n_steps"],
-        save_on_train_epoch_end=False,
-        enable_version_counter=False,
-    )
+    saver = Saver(checkpoint, clock, config["checkpoint"]["every_n_steps"])
     callbacks = [clock, metrics, stop, saver]
     if protocol is not None and config["probe"]["online"] and data.test is not None and data.classes is not None:
         small = replace(protocol, **ONLINE)
         online = OnlineProbe(clock, lambda: small.score(small.features(_embed(graph), data)), config["probe"]["online"])
         callbacks.insert(2, online)
-    if bounds["enable_progress_bar"]:
+    if bar:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
     _quiet()
     trainer = L.Trainer(
@@ -94,6 +91,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         **hardware.options(),
         logger=[TidyCSV(folder / "metrics.csv", keep=done), TensorBoardLogger(folder, name="", version="tensorboard")],
         callbacks=callbacks,
+        enable_checkpointing=True,
         use_distributed_sampler=False,
         enable_model_summary=False,
         limit_val_batches=0,
@@ -113,7 +111,6 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         (folder / "config.yaml").write_text(yaml.safe_dump(plain, sort_keys=False))
         report.start(config, data, graph, recipe, hardware, trainer.world_size)
     trainer.fit(module, loader, ckpt_path=str(checkpoint) if config["resume"] else None, weights_only=True)
-    trainer.save_checkpoint(checkpoint)
     if not trainer.is_global_zero:
         return {}
     summary: dict[str, Any] = {
@@ -166,6 +163,8 @@ def _write(folder: Path, summary: dict[str, Any]) -> None:
 
 def _quiet() -> None:
     """Lightning's hints that do not fit here: batches come whole from an index, and there is no validation loop."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*LeafSpec.*")
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", ".*The number of training batches.*")

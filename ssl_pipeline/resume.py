@@ -1,0 +1,58 @@
+"""Going on with a run: its saved configuration, and what may differ from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FREE = ("trainer", "hardware", "checkpoint", "probe", "resume", "debug", "hydra")
+"""What may be set anew: bounds, machine, how often to save, what to measure at the end."""
+
+
+def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The saved configuration of the run ``asked["resume"]``, with the bounds and hardware of these overrides.
+
+    Args:
+        asked: the configuration that the command line composes.
+        overrides: of the command line.
+
+    Raises:
+        FileNotFoundError: the folder has no configuration.
+        ValueError: an override would change what is trained.
+    """
+    if not Path(asked["resume"]).is_dir():
+        raise FileNotFoundError(f"resume={asked['resume']}: there is no such folder")
+    path = Path(asked["resume"]) / "config.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(f"resume={asked['resume']}: there is no {path.name} in it, so it is no run's folder")
+    saved: dict[str, Any] = yaml.safe_load(path.read_text())
+    for override in overrides:
+        keys = override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".").split(".")
+        wanted, had = _get(asked, keys), _get(saved, keys)
+        if keys[0] in FREE:
+            _set(saved, keys, wanted)
+        elif wanted != had:
+            raise ValueError(
+                f"{override} differs from the run that is resumed ({'.'.join(keys)} was {had}): leave it out, "
+                f"or start a new run from its weights with init_from={asked['resume']}"
+            )
+    return saved | {"resume": asked["resume"], "init_from": None}
+
+
+def _get(node: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        if not isinstance(node, Mapping) or key not in node:
+            return None
+        node = node[key]
+    return node
+
+
+def _set(node: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    if keys[0] == "hydra":
+        return
+    for key in keys[:-1]:
+        node = node.setdefault(key, {})
+    node[keys[-1]] = value

@@ -1,0 +1,165 @@
+"""The graph without Lightning, Hydra or a data set: a plain loop trains it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cases import DECODERS, GRIDS, sample
+
+from ssl_pipeline.build import build, grid_from_plain, grid_to_plain
+from ssl_pipeline.config import compose
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import Batch
+
+IMAGE = GridSpec.of(("y", 8), ("x", 8), channels=1)
+VIT = ["encoder=vit", "encoder.width=24", "encoder.depth=2", "encoder.heads=2"]
+QUERY = ["decoder=query", "decoder.width=24", "decoder.heads=2"]
+CONV = ["encoder=conv", "encoder.widths=[8,8]"]
+CONV_DECODER = ["decoder=conv", "decoder.widths=[8,8]"]
+SLOTS = ["latent=slots", "latent.slots=3", "latent.heads=2"]
+
+
+def make(*overrides, grid=IMAGE):
+    torch.manual_seed(0)
+    encoder = [] if "encoder=conv" in overrides else VIT
+    decoder = [] if "decoder=conv" in overrides else QUERY
+    return build(compose([*encoder, *decoder, *overrides]), grid)
+
+
+def batch(grid=IMAGE, n=12, seed=0):
+    return Batch(x=sample(grid, n, seed).x, source=torch.arange(n))
+
+
+GRAPHS = {
+    "mask+noise": ["corruption=mask+noise"],
+    "all five": ["corruption=echo+mask+noise+lowres+reversal"],
+    "a chain": ["corruption=lowres-noise+mask"],
+    "conv": ["corruption=mask+noise", *CONV, *CONV_DECODER],
+    "contrastive": ["corruption=crop+crop", "objective=info_nce"],
+    "vicreg": ["corruption=crop+crop", "objective=vicreg"],
+    "magnets": ["corruption=mask+noise", "objective=reconstruct+align"],
+    "translators": ["corruption=lowres+noise", "objective=reconstruct+translate"],
+    "slots": ["corruption=mask+noise", *SLOTS],
+    "mean": ["corruption=mask+noise", *SLOTS, "latent.fuse=mean"],
+    "relaxed": ["corruption=mask+noise", *SLOTS, "latent.fuse=relaxed"],
+    "two of four": ["corruption=echo+mask+noise+lowres", "views_per_step=2", "objective=reconstruct+align"],
+    "one of three": ["corruption=mask+noise+lowres", "views_per_step=1"],
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_plain_loop_trains_it(name):
+    graph, data = make(*GRAPHS[name]), batch()
+    optimiser = torch.optim.AdamW(graph.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(40):
+        torch.manual_seed(0)
+        energies = graph(graph.damage(data, seed=0, step=0))  # the same damage, so that the loss can fall
+        optimiser.zero_grad()
+        energies["loss"].backward()
+        optimiser.step()
+        losses.append(energies["loss"].item())
+    assert losses[-1] < 0.9 * losses[0]
+    edges = {edge.name for group in graph.edges.values() for edge in group}
+    assert set(energies) - {"loss", "springs"} <= edges
+
+
+@pytest.mark.parametrize("name", [n for n in GRAPHS if n != "contrastive"])
+def test_every_parameter_gets_a_gradient(name):
+    graph = make(*GRAPHS[name], *([] if name == "conv" else ["encoder.view_drop=0.5"]))
+    graph(graph.damage(batch()))["loss"].backward()
+    assert [n for n, p in graph.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize("grid", ["wave", "video", "text", "codes"])
+def test_the_engine_knows_grids_not_modalities(grid):
+    energy = "cross_entropy" if GRIDS[grid].discrete else "reconstruct"
+    graph = make("corruption=mask+noise+reversal", f"objective={energy}", grid=GRIDS[grid])
+    data = batch(GRIDS[grid])
+    damaged = graph.damage(data)
+    graph(damaged)["loss"].backward()
+    restored = graph.restore("mask", damaged.views["mask"])
+    assert restored.shape == data.x.shape and restored.dtype == data.x.dtype
+
+
+def test_damage_is_a_function_of_seed_step_and_rank():
+    graph, data = make("corruption=mask+noise"), batch()
+    first = graph.damage(data, seed=1, step=5, rank=0)
+    torch.randn(3)
+    again = graph.damage(data, seed=1, step=5, rank=0)
+    for name in first.views:
+        assert torch.equal(first.views[name].x, again.views[name].x)
+    for other in ({"seed": 2}, {"step": 6}, {"rank": 1}):
+        key = {"seed": 1, "step": 5, "rank": 0} | other
+        assert not torch.equal(first.views["noise"].x, graph.damage(data, **key).views["noise"].x)
+
+
+def test_views_draw_numbers_of_their_own():
+    damaged = make("corruption=crop+crop", "objective=info_nce").damage(batch())
+    assert not torch.equal(damaged.views["crop_1"].x, damaged.views["crop_2"].x)
+
+
+def test_labels_and_sources_do_not_touch_the_loss():
+    graph, data = make("corruption=mask+noise").eval(), batch()
+    other = data._replace(source=data.source.flip(0), label=torch.zeros(12, dtype=torch.long))
+    assert torch.equal(graph(graph.damage(data))["loss"], graph(graph.damage(other))["loss"])
+
+
+def test_bytes_and_floats_embed_alike():
+    graph = make("corruption=mask+noise").eval()
+    pixels = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8)
+    torch.testing.assert_close(graph.embed(pixels), graph.embed(pixels / 255))
+
+
+def test_relaxation_brings_the_energy_down():
+    graph = make("corruption=mask+noise", *SLOTS, "latent.fuse=relaxed")
+    consensus = graph.relax(graph.damage(batch()))
+    assert (consensus.energy.diff(dim=0) <= 1e-5).all()
+    assert consensus.energy[-1].mean() < consensus.energy[0].mean()
+
+
+def test_only_holes_count_where_there_are_some():
+    graph, data = make("corruption=mask"), batch()
+    damaged = graph.damage(data)
+    loss = graph(damaged)["loss"]
+    visible = ~damaged.views["mask"].removed.unsqueeze(1)
+    other = damaged._replace(clean=damaged.clean._replace(x=torch.where(visible, 0.5, damaged.clean.x)))
+    torch.testing.assert_close(graph(other)["loss"], loss)
+    everywhere = make("corruption=mask", "objective.reconstruct.where=everywhere")
+    assert not torch.allclose(everywhere(other)["loss"], everywhere(damaged)["loss"])
+
+
+def test_grid_survives_being_written_down():
+    for grid in GRIDS.values():
+        assert grid_from_plain(grid_to_plain(grid)) == grid
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["corruption=mask+noise", "objective=align"], "only attract each other.*info_nce"),
+        (["corruption=mask", "objective=info_nce"], "compares views and found mask.*crop\\+crop"),
+        (["corruption=mask+noise", "objective=reconstruct+align", "views_per_step=1"], "views_per_step=2 or more"),
+        (["corruption=mask+noise", "views_per_step=3"], r"views_per_step: expected all.*got 3"),
+        (["corruption=mask", "decoder=conv"], "leaves out the holes of mask.*decoder=query"),
+        (["corruption=noise", "decoder=conv", *SLOTS], "latent that covers it; take decoder=query"),
+        (["corruption=mask+noise", *SLOTS, "latent.fuse=mean", "views_per_step=1"], "views_per_step=all"),
+        (["corruption=mask", "corruption.mask.ratio=-1"], "ratio must be at least 0"),
+        (["corruption=mask+noise", "objective.reconstruct.views=[mask]"], "no energy reaches the latent of view noise"),
+        (["corruption=mask+noise", "objective.reconstruct.to=nois"], "'view/nois', which does not exist; nearest: .*noise"),
+        (["corruption=mask+noise", "objective.reconstruct.views=[maks]"], "'latent/maks', which does not exist"),
+        (["corruption=mask", "objective.reconstruct.weight=-1"], "weight=-1: expected a positive number"),
+        (["corruption=crop", "corruption.crop.size=4"], "clean grid's shape"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_a_way_out(overrides, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make(*overrides)
+
+
+def test_collapse_may_be_studied():
+    make("corruption=mask+noise", "objective=align", "allow_collapse=true")
+
+
+def test_every_decoder_is_tried():
+    assert {case.name for case in DECODERS} == {"query", "conv"}

@@ -1,0 +1,275 @@
+"""Real short runs: what they write, how they go on, what they refuse."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import Mock
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import ssl_pipeline
+from ssl_pipeline.config import compose
+from ssl_pipeline.datasets import digits
+from ssl_pipeline.evaluation import P1
+from ssl_pipeline.training import run
+from ssl_pipeline.training.callbacks import Metrics
+from ssl_pipeline.training.clock import Clock
+from ssl_pipeline.weights import read_weights
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=128", "trainer.log_every_n_steps=5"]
+QUICK = ["probe.online=0", "probe.protocol.few=0"]
+CORES = {"OMP_NUM_THREADS": "1"}
+
+
+def configured(*overrides):
+    return compose([*SMALL, *([] if "probe=none" in overrides else QUICK), *overrides])
+
+
+def command(*arguments, cwd=ROOT, **env):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *arguments],
+        cwd=cwd,
+        env={**os.environ, **CORES, **env},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    summary = run(configured("trainer.max_steps=25", "probe.protocol.few=3", "probe.online=1"), str(folder))
+    return folder, summary
+
+
+def test_a_run_leaves_its_folder(finished):
+    folder, summary = finished
+    for name in ("config.yaml", "checkpoints/last.ckpt", "metrics.csv", "summary.json"):
+        assert (folder / name).is_file(), name
+    assert list((folder / "tensorboard").glob("events*"))
+    assert json.loads((folder / "summary.json").read_text()) == summary
+
+
+def test_summary_has_the_keys_of_the_contract(finished):
+    _, summary = finished
+    expected = {"samples_per_s", "seconds", "steps", "loss", "knn", "linear", "rankme", "std", "protocol"}
+    expected |= {f"{probe}_{base}" for probe in ("knn", "linear", "few") for base in ("raw", "untrained")}
+    expected |= {"reconstruction/mask", "reconstruction/noise", "few", "few_std"}
+    assert expected <= set(summary)
+    assert summary["steps"] == 25
+    assert all(np.isfinite(v) for v in summary.values() if isinstance(v, float))
+
+
+def test_metrics_hold_losses_and_online_probes(finished):
+    with (finished[0] / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {"loss", "lr", "reconstruct/mask", "reconstruct/noise", "online/knn"} <= {row["name"] for row in rows}
+    assert [int(r["step"]) for r in rows if r["name"] == "loss"][-1] == 25
+
+
+def test_probes_can_be_recomputed_through_load(finished):
+    folder, summary = finished
+    model, protocol = ssl_pipeline.load(folder), P1(few=3)
+    scores = protocol.score(protocol.features(model.embed, digits()))
+    for name, value in scores.items():
+        assert summary[name] == pytest.approx(value, abs=1e-6), name
+
+
+def test_training_beats_the_start(finished):
+    folder, _ = finished
+    with (folder / "metrics.csv").open() as file:
+        losses = [float(r["value"]) for r in csv.DictReader(file) if r["name"] == "loss"]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_load_refuses_what_is_no_run_and_what_is_broken(finished, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no run's folder"):
+        ssl_pipeline.load(tmp_path)
+    (tmp_path / "config.yaml").write_text((finished[0] / "config.yaml").read_text())
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/last.ckpt").write_bytes((finished[0] / "checkpoints/last.ckpt").read_bytes()[:5000])
+    with pytest.raises(ValueError, match="damaged or holds more than weights"):
+        ssl_pipeline.load(tmp_path)
+
+
+def test_embed_refuses_another_grid(finished):
+    with pytest.raises(ValueError, match=r"expected samples of shape \('B', 1, 8, 8\), got \(2, 1, 9, 8\)"):
+        ssl_pipeline.load(finished[0]).embed(torch.zeros(2, 1, 9, 8))
+
+
+@pytest.mark.parametrize("encoder", ["conv", "vit"])
+def test_interrupted_and_resumed_equals_uninterrupted(encoder, tmp_path, monkeypatch):
+    vit = ["encoder=vit", "encoder.width=24", "encoder.depth=1", "encoder.heads=2", "encoder.drop_path=0.2", "decoder=query"]
+    options = ["trainer.max_epochs=3", "checkpoint.every_n_steps=1000", "probe=none"]
+    options += ["batch_size=128", "corruption=mask+noise", *(vit if encoder == "vit" else SMALL)]
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    run(compose(options), str(whole))
+    original = Metrics.on_train_batch_end
+
+    def press_ctrl_c(self, trainer, *args):
+        original(self, trainer, *args)
+        if trainer.global_step == 16:  # the fifth step of the second epoch of eleven
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Metrics, "on_train_batch_end", press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            run(compose(options), str(parted))
+    assert json.loads((parted / "summary.json").read_text())["interrupted"] is True
+    summary = run(compose([*options, f"resume={parted}"]), str(parted))
+    assert summary["steps"] == 33 and summary["interrupted"] is False
+    expected, got = read_weights(whole), read_weights(parted)
+    for name, value in expected.items():
+        assert torch.equal(value, got[name]), name
+
+
+def test_a_checkpoint_on_the_way_resumes_exactly_too(tmp_path):
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    run(configured("trainer.max_steps=14", "probe=none", "optimizer.warmup=0", "optimizer.final=1"), str(whole))
+    for steps in (9, 14):
+        resume = [] if steps == 9 else [f"resume={parted}"]
+        options = [f"trainer.max_steps={steps}", "checkpoint.every_n_steps=9", "probe=none", "optimizer.warmup=0"]
+        run(configured(*options, "optimizer.final=1", *resume), str(parted))
+    for name, value in read_weights(whole).items():
+        assert torch.equal(value, read_weights(parted)[name]), name
+
+
+def test_resume_refuses_to_train_something_else(finished):
+    folder, _ = finished
+    with pytest.raises(ValueError, match=r"corruption.noise.sigma=0.7 differs from the run that is resumed.*init_from"):
+        compose([f"resume={folder}", "corruption.noise.sigma=0.7"])
+    config = compose([f"resume={folder}", "trainer.max_steps=40", "batch_size=128"])
+    assert config["trainer"]["max_steps"] == 40
+    assert config["encoder"]["widths"] == [8, 16]
+    with pytest.raises(FileNotFoundError, match="no run's folder"):
+        compose([f"resume={ROOT}"])
+
+
+def test_init_from_takes_weights_and_nothing_else(finished, tmp_path):
+    folder, _ = finished
+    run(configured("trainer.max_steps=1", f"init_from={folder}", "optimizer.lr=1e-12", "probe=none"), str(tmp_path / "a"))
+    old, new = read_weights(folder), read_weights(tmp_path / "a")
+    torch.testing.assert_close(new["encoder.stem.weight"], old["encoder.stem.weight"], rtol=1e-4, atol=1e-6)
+    with pytest.raises(ValueError, match="do not fit, missing .*init_partial=true"):
+        run(configured("encoder.widths=[8,24]", f"init_from={folder}", "probe=none"), str(tmp_path / "b"))
+    run(
+        configured("encoder.widths=[8,24]", f"init_from={folder}", "init_partial=true", "trainer.max_steps=1", "probe=none"),
+        str(tmp_path / "c"),
+    )
+
+
+def test_same_seed_same_weights_other_seed_others(tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run(configured("trainer.max_steps=3", f"seed={seed}", "probe=none"), str(tmp_path / name))
+    a, b, c = (read_weights(tmp_path / name)["encoder.stem.weight"] for name in "abc")
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_schedule_follows_the_bound_that_is_set():
+    trainer = Mock(spec=L.Trainer, global_step=30, max_steps=100, max_epochs=-1, num_training_batches=10)
+    assert Clock().progress(trainer) == 0.3
+    trainer.max_epochs = 4
+    assert Clock().progress(trainer) == 0.75
+    trainer.strategy.root_device = torch.device("cpu")
+    timed = Clock(max_time=10)
+    timed.seconds = 8
+    assert timed.progress(trainer) == 0.8
+
+
+def test_time_bound_ends_the_run(tmp_path):
+    config = configured("trainer.max_time=00:00:00:02", "trainer.max_epochs=100000", "probe=none")
+    summary = run(config, str(tmp_path))
+    assert 2 <= summary["seconds"] < 10
+
+
+def pictures(folder, n=24, classes=("a", "b"), seed=0):
+    rng = np.random.default_rng(seed)
+    for i in range(n):
+        place = folder / classes[i % len(classes)] if classes else folder
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(place / f"{i}.png")
+    return folder
+
+
+def test_unlabelled_pictures_without_a_test_set(tmp_path, capsys):
+    root = pictures(tmp_path / "pictures", classes=())
+    summary = ssl_pipeline.pretrain(
+        str(root),
+        epochs=2,
+        batch_size=8,
+        output=str(tmp_path / "run"),
+        options={"data.size": 16, "data.holdout": 0, "encoder.widths": [8, 8], "data.cache": str(tmp_path / "cache")},
+    )
+    assert "knn" not in summary and "rankme" in summary and "reconstruction/mask" in summary
+    assert "probes are left out" in capsys.readouterr().out
+
+
+def test_labelled_pictures(tmp_path):
+    root = pictures(tmp_path / "pictures")
+    options = {"data.size": 16, "data.holdout": 0.25, "encoder.widths": [8, 8], "data.cache": str(tmp_path / "cache")}
+    summary = ssl_pipeline.pretrain(str(root), epochs=1, batch_size=6, output=str(tmp_path / "run"), options=options)
+    assert {"knn", "linear", "knn_raw", "knn_untrained"} <= set(summary)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["corruption=mask+nois"], "noise"),
+        (["corruption.noise.sgima=1"], "sigma"),
+        (["batch_size=0"], "batch_size"),
+        (["batch_size=5000"], "larger than the 1437 training samples"),
+        (["corruption.mask.ratio=-0.5"], "ratio must be at least 0"),
+        (["objective=align"], "only attract each other"),
+        (["data=folder", "data.root=/nowhere/at/all"], "/nowhere/at/all"),
+        (["trainer.max_time=soon"], "DD:HH:MM:SS"),
+        (["resume=/nowhere/at/all"], "no such folder"),
+        (["+trainer.max_stepz=3"], "max_stepz"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments, sentence, tmp_path):
+    done = command(*arguments, f"hydra.run.dir={tmp_path}/run", "trainer.max_steps=1")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ") and sentence in last
+
+
+def test_importing_the_package_is_quick_and_light():
+    code = (
+        "import sys, time; t = time.perf_counter(); import ssl_pipeline; ssl_pipeline.load, ssl_pipeline.Graph;"
+        "assert not {'lightning', 'hydra', 'datasets', 'omegaconf'} & set(sys.modules), 'heavy';"
+        "import ssl_pipeline.api; assert 'lightning' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_command(tmp_path):
+    done = command(
+        "hardware=ddp_cpu", "trainer.max_steps=12", *SMALL, "probe.online=0", f"hydra.run.dir={tmp_path}/run"
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["steps"] == 12 and "knn" in summary
+    assert "128 = 2 device(s) x 64" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_each(tmp_path):
+    done = command(
+        "--multirun", "corruption=mask,mask+noise", "trainer.max_steps=2", *SMALL, "probe=none", f"hydra.sweep.dir={tmp_path}"
+    )
+    assert done.returncode == 0, done.stderr
+    assert {p.parent.name for p in tmp_path.glob("*/summary.json")} == {"0", "1"}
