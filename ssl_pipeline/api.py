@@ -68,4 +68,8 @@ def _plain(value: Any) -> str:
         return "[" + ",".join(_plain(item) for item in value) + "]"
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{_plain(item)}" for key, item in value.items()) + "}"
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" if isinstance(value, str) and "/" in value else str(value)
+    return (
+        "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        if isinstance(value, str) and "/" in value
+        else str(value)
+    )

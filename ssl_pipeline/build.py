@@ -77,4 +77,3 @@ def grid_from_plain(plain: Mapping[str, Any]) -> GridSpec:
     return GridSpec(
         **dict(plain) | {"axes": tuple(Axis(*axis) for axis in plain["axes"]), "range": tuple(plain["range"])}
     )
-

@@ -41,7 +41,7 @@ class Deal(NamedTuple):
 
 
 def deal(views: Sequence[str], m: int, batch: int, device: torch.device | str, seed: int, step: int, rank: int) -> Deal:
-    """Deal a batch. The order of the views, and with it which of them meet, is drawn anew each step, alike on all ranks.
+    """Deal a batch. The views' order, hence which of them meet, is drawn each step, alike on all ranks.
 
     Args:
         views: names of the n views.
@@ -63,6 +63,6 @@ def deal(views: Sequence[str], m: int, batch: int, device: torch.device | str, s
         )
     order = torch.randperm(n, generator=generator("cpu", seed, step, "order")).tolist()
     rows = torch.randperm(batch, generator=generator(device, seed, step, rank, "deal"), device=device)
-    empty = Deal(tuple(views[i] for i in order), m, None)
+    empty = Deal(tuple(str(views[i]) for i in order), m, None)
     groups = rows.chunk(n)
     return empty._replace(rows={v: torch.cat([groups[g] for g in empty._groups(v)]) for v in empty.order})

@@ -14,7 +14,7 @@ from ssl_pipeline.deal import Deal, deal
 from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.latent import Consensus
+from ssl_pipeline.latent import Consensus, Slots, Tokens
 from ssl_pipeline.layers import Standardise
 from ssl_pipeline.objective import Objective, Reconstruct, State
 from ssl_pipeline.records import Batch, Latent, View, as_float, clean_view
@@ -55,7 +55,7 @@ class Graph(nn.Module):
         grid: GridSpec,
         corruptions: Mapping[str, Corruption],
         encoder: Encoder,
-        latent: nn.Module,
+        latent: Tokens | Slots,
         decoder: Callable[..., Decoder],
         objective: Objective,
         standardise: Standardise,
@@ -65,17 +65,20 @@ class Graph(nn.Module):
         super().__init__()
         self.grid = grid
         self.corruptions = dict(corruptions)
-        self.encoder, self.latent, self.objective = encoder, latent, objective
+        self.encoder, self.objective = encoder, objective
+        self.latent: Tokens | Slots = latent
         self.standardise = standardise
         n = len(self.corruptions)
         if views_per_step != "all" and not (isinstance(views_per_step, int) and 1 <= views_per_step <= n):
-            raise ValueError(f"views_per_step={views_per_step}: expected all or a number from 1 to {n}, the number of views")
+            raise ValueError(
+                f"views_per_step={views_per_step}: expected all or a number from 1 to {n}, the number of views"
+            )
         self.views_per_step = n if views_per_step == "all" else int(views_per_step)
         names, consensus = tuple(self.corruptions), latent.fuse is not None
         self.edges = objective.edges(names, consensus)
         edges = [edge for group in self.edges.values() for edge in group]
-        self.nodes = {CLEAN: ()} | {view_node(v): (CLEAN,) for v in names}
-        self.nodes |= {latent_node(v): (view_node(v),) for v in names}
+        self.nodes: dict[str, tuple[str, ...]] = {CLEAN: ()}
+        self.nodes |= {view_node(v): (CLEAN,) for v in names} | {latent_node(v): (view_node(v),) for v in names}
         if consensus:
             self.nodes[CONSENSUS] = tuple(latent_node(v) for v in names)
         check(self.nodes, edges, allow_collapse)
@@ -83,11 +86,12 @@ class Graph(nn.Module):
         targets = dict.fromkeys(e.target for e in edges if e.target == CLEAN or e.target.startswith("view/"))
         self.decoders = nn.ModuleDict({t.removeprefix("view/"): self._decoder(decoder, t) for t in targets})
 
-    def damage(self, batch: Batch, seed: int = 0, step: int = 0, rank: int = 0) -> Views:
-        """Views of a batch, a pure function of the batch and (seed, step, rank)."""
+    def damage(self, batch: Batch, seed: int = 0, step: int = 0, rank: int = 0, *, whole: bool = False) -> Views:
+        """Views of a batch, a pure function of the batch and (seed, step, rank); ``whole``: all samples in all views."""
         clean = clean_view(self.grid, as_float(batch.x, self.grid), batch.valid)
         device, size = clean.x.device, len(clean.x)
-        dealt = deal(tuple(self.corruptions), self.views_per_step, size, device, seed, step, rank)
+        m = len(self.corruptions) if whole else self.views_per_step
+        dealt = deal(tuple(self.corruptions), m, size, device, seed, step, rank)
         views = {}
         for name, corruption in self.corruptions.items():
             start = clean._replace(
@@ -129,7 +133,7 @@ class Graph(nn.Module):
         """
         if CLEAN not in self.decoders:
             raise ValueError("this graph has no decoder to the clean form: train with objective=...+reconstruct")
-        decoder = self.decoders[CLEAN]
+        decoder: Decoder = self.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
         patches = decoder(self.encode({name: self._standard(view)})[name])
         if self.grid.discrete:
             return patches.argmax(-1).unflatten(1, self.grid.shape)
@@ -149,14 +153,16 @@ class Graph(nn.Module):
         if self.latent.fuse is None:
             raise ValueError("views keep latents of their own: set latent=slots latent.fuse=mean or relaxed")
         latents = self.encode({name: self._standard(view) for name, view in damaged.views.items()})
-        return self.latent.fuse([l.tokens for l in latents.values()], self._explains(self._standard(damaged.clean).x))
+        explains = self._explains(self._standard(damaged.clean).x)
+        return self.latent.fuse([latent.tokens for latent in latents.values()], explains)
 
     def _explains(self, x: Tensor):
         """How badly a latent (B, K, D) explains the clean sample, (B,); None without a decoder to it."""
-        terms = [t for t in self.objective.terms.values() if isinstance(t, Reconstruct) and t.to == CLEAN]
+        terms = [t for t in self.objective.terms.values() if isinstance(t, Reconstruct) and t.target == CLEAN]
         if not terms:
             return None
-        decoder, energy = self.decoders[CLEAN], terms[0].energy
+        decoder: Decoder = self.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
+        energy = terms[0].energy
         patches = decoder.patches.split(x)
         return lambda z: energy.per_place(decoder(Latent(z, z.mean(1))), patches).sum(1)
 
@@ -167,11 +173,15 @@ class Graph(nn.Module):
         n = len(self.corruptions)
         shapes = {name: c.output_grid.shape for name, c in self.corruptions.items()}
         if wrong := {name: shape for name, shape in shapes.items() if shape != self.grid.shape}:
-            raise ValueError(f"views must have the clean grid's shape {self.grid.shape}, got {wrong}; set their size so")
+            raise ValueError(
+                f"views must have the clean grid's shape {self.grid.shape}, got {wrong}; set their size so"
+            )
         if consensus and self.views_per_step < n:
             raise ValueError("latent.fuse needs every view of a sample: set views_per_step=all")
         if pairs and n > 1 and self.views_per_step == 1:
-            raise ValueError("an objective that compares views needs two views of a sample: set views_per_step=2 or more")
+            raise ValueError(
+                "an objective that compares views needs two views of a sample: set views_per_step=2 or more"
+            )
 
     def _decoder(self, decoder: Callable[..., Decoder], target: str) -> Decoder:
         corruption = self.corruptions.get(target.removeprefix("view/"))

@@ -72,6 +72,11 @@ class GridSpec:
         return tuple(axis.size for axis in self.axes)
 
     @property
+    def width(self) -> int:
+        """Numbers in a cell: the channels, or 1 symbol."""
+        return self.channels or 1
+
+    @property
     def ndim(self) -> int:
         return len(self.axes)
 

@@ -51,7 +51,9 @@ class Model:
         grid = self.grid
         wanted = grid.shape if grid.discrete else (grid.channels, *grid.shape)
         if tuple(x.shape[1:]) != wanted:
-            raise ValueError(f"expected samples of shape {('B', *wanted)}, got {tuple(x.shape)}: resize or reshape them")
+            raise ValueError(
+                f"expected samples of shape {('B', *wanted)}, got {tuple(x.shape)}: resize or reshape them"
+            )
         device = next(self.graph.parameters()).device
         return torch.cat([self.graph.embed(part.to(device)) for part in x.split(batch_size)])
 

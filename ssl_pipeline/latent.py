@@ -151,9 +151,7 @@ class Relaxed(Fuse):
         return Consensus(z, torch.stack(trace), self.stiffness * springs_energy(z, views).mean())
 
 
-def springs_energy(
-    z: Float[Tensor, "B K D"], views: Sequence[Float[Tensor, "B K D"]]
-) -> Float[Tensor, " B"]:
+def springs_energy(z: Float[Tensor, "B K D"], views: Sequence[Float[Tensor, "B K D"]]) -> Float[Tensor, " B"]:
     """Sum over views of the squared distance to ``z``, per sample."""
     return torch.stack([(z - v).square().sum((1, 2)) for v in views]).sum(0)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_pipeline.deal import Deal
+from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import PairEnergy, ReconstructionEnergy
 from ssl_pipeline.layers import Patches, first_true
 from ssl_pipeline.records import Latent, View
@@ -89,11 +90,11 @@ class Reconstruct(Term):
         super().__init__(weight, views)
         if where not in ("damaged", "everywhere"):
             raise ValueError(f"where={where!r} is not known; take damaged or everywhere")
-        self.energy, self.to, self.where = energy, to, where
+        self.energy, self.target, self.where = energy, to, where
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
         """One edge a start and target."""
-        targets = {CLEAN: [CLEAN], "views": list(views)}.get(self.to, [self.to])
+        targets = {CLEAN: [CLEAN], "views": list(views)}.get(self.target, [self.target])
         starts = {CONSENSUS: CONSENSUS} if consensus else {v: latent_node(v) for v in self.covered(views)}
         return [
             Edge(_label(name, start, target), node, _target_node(target), attracts=False, prevents_collapse=True)
@@ -113,7 +114,8 @@ class Reconstruct(Term):
 
     def _edge(self, state: State, edge: Edge) -> Tensor:
         start, target = edge.source.removeprefix("latent/"), edge.target.removeprefix("view/")
-        latent, decoder, told, places, weight = state.latents[start], state.decoders[target], None, None, None
+        decoder: Decoder = state.decoders[target]  # pyright: ignore[reportAssignmentType]
+        latent, told, places, weight = state.latents[start], None, None, None
         if target == CLEAN:
             truth, valid = state.clean.x, state.clean.valid
             if start != CONSENSUS:
@@ -212,17 +214,20 @@ class Objective(nn.Module):
 
     def edges(self, views: Sequence[str], consensus: bool) -> dict[str, list[Edge]]:
         """Edges of each term."""
-        return {name: term.edges(name, views, consensus) for name, term in self.terms.items()}
+        return {name: term.edges(name, views, consensus) for name, term in self._terms()}
 
     def forward(self, state: State, edges: Mapping[str, Sequence[Edge]]) -> dict[str, Tensor]:
         """Energies by edge, and their weighted sum as ``loss``."""
         energies, total = {}, torch.zeros((), device=state.clean.x.device)
-        for name, term in self.terms.items():
+        for name, term in self._terms():
             parts = term(state, edges[name])
             if parts:  # a term over few views may find none of its pairs among this step's samples
                 total = total + term.weight * torch.stack([*parts.values()]).mean()
             energies |= parts
         return {"loss": total, **energies}
+
+    def _terms(self) -> list[tuple[str, Term]]:
+        return [*self.terms.items()]  # pyright: ignore[reportReturnType]
 
 
 def _label(term: str, start: str, target: str) -> str:

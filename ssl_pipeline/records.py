@@ -1,6 +1,6 @@
 """Batched records that flow through the pipeline.
 
-Letters in shapes: B batch, C channels, N tokens, K visible tokens or slots, D width, n grid axes, ``*grid`` the grid's shape.
+Letters in shapes: B batch, C channels, N tokens, K visible ones or slots, D width, n axes, ``*grid`` the grid's shape.
 ``#B`` is B, or 1 where all samples share the value.
 """
 

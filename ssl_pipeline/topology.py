@@ -93,5 +93,5 @@ def _nothing_collapses(edges: Sequence[Edge]) -> None:
             names = ", ".join(sorted(members))
             raise ValueError(
                 f"{names} only attract each other, so the best solution is one constant for all samples: add a term "
-                f"that prevents it (objective=...+reconstruct, +info_nce or +vicreg), or set allow_collapse=true to study it"
+                f"that prevents it (objective=...+reconstruct, +info_nce or +vicreg), or set allow_collapse=true"
             )

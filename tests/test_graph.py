@@ -146,7 +146,10 @@ def test_grid_survives_being_written_down():
         (["corruption=mask+noise", *SLOTS, "latent.fuse=mean", "views_per_step=1"], "views_per_step=all"),
         (["corruption=mask", "corruption.mask.ratio=-1"], "ratio must be at least 0"),
         (["corruption=mask+noise", "objective.reconstruct.views=[mask]"], "no energy reaches the latent of view noise"),
-        (["corruption=mask+noise", "objective.reconstruct.to=nois"], "'view/nois', which does not exist; nearest: .*noise"),
+        (
+            ["corruption=mask+noise", "objective.reconstruct.to=nois"],
+            "'view/nois', which does not exist; nearest: .*noise",
+        ),
         (["corruption=mask+noise", "objective.reconstruct.views=[maks]"], "'latent/maks', which does not exist"),
         (["corruption=mask", "objective.reconstruct.weight=-1"], "weight=-1: expected a positive number"),
         (["corruption=crop", "corruption.crop.size=4"], "clean grid's shape"),

@@ -41,7 +41,7 @@ def test_unknown_parent():
 
 
 def test_cycle_names_its_links():
-    with pytest.raises(ValueError, match="has a cycle: .*view/a.*view/b"):
+    with pytest.raises(ValueError, match=r"has a cycle: .*view/a.*view/b"):
         check({**NODES, "view/a": ("view/b",), "view/b": ("view/a",)}, [DECODE_A, DECODE_B])
 
 
@@ -56,7 +56,7 @@ def test_latent_without_energy():
 
 
 def test_attraction_alone_collapses():
-    with pytest.raises(ValueError, match="latent/a, latent/b only attract each other.*info_nce"):
+    with pytest.raises(ValueError, match=r"latent/a, latent/b only attract each other.*info_nce"):
         check(NODES, [ALIGN])
     check(NODES, [ALIGN], allow_collapse=True)
 

@@ -111,7 +111,14 @@ def test_embed_refuses_another_grid(finished):
 
 @pytest.mark.parametrize("encoder", ["conv", "vit"])
 def test_interrupted_and_resumed_equals_uninterrupted(encoder, tmp_path, monkeypatch):
-    vit = ["encoder=vit", "encoder.width=24", "encoder.depth=1", "encoder.heads=2", "encoder.drop_path=0.2", "decoder=query"]
+    vit = [
+        "encoder=vit",
+        "encoder.width=24",
+        "encoder.depth=1",
+        "encoder.heads=2",
+        "encoder.drop_path=0.2",
+        "decoder=query",
+    ]
     options = ["trainer.max_epochs=3", "checkpoint.every_n_steps=1000", "probe=none"]
     options += ["batch_size=128", "corruption=mask+noise", *(vit if encoder == "vit" else SMALL)]
     whole, parted = tmp_path / "whole", tmp_path / "parted"
@@ -159,13 +166,18 @@ def test_resume_refuses_to_train_something_else(finished):
 
 def test_init_from_takes_weights_and_nothing_else(finished, tmp_path):
     folder, _ = finished
-    run(configured("trainer.max_steps=1", f"init_from={folder}", "optimizer.lr=1e-12", "probe=none"), str(tmp_path / "a"))
+    run(
+        configured("trainer.max_steps=1", f"init_from={folder}", "optimizer.lr=1e-12", "probe=none"),
+        str(tmp_path / "a"),
+    )
     old, new = read_weights(folder), read_weights(tmp_path / "a")
     torch.testing.assert_close(new["encoder.stem.weight"], old["encoder.stem.weight"], rtol=1e-4, atol=1e-6)
-    with pytest.raises(ValueError, match="do not fit, missing .*init_partial=true"):
+    with pytest.raises(ValueError, match=r"do not fit, missing .*init_partial=true"):
         run(configured("encoder.widths=[8,24]", f"init_from={folder}", "probe=none"), str(tmp_path / "b"))
     run(
-        configured("encoder.widths=[8,24]", f"init_from={folder}", "init_partial=true", "trainer.max_steps=1", "probe=none"),
+        configured(
+            "encoder.widths=[8,24]", f"init_from={folder}", "init_partial=true", "trainer.max_steps=1", "probe=none"
+        ),
         str(tmp_path / "c"),
     )
 
@@ -269,7 +281,12 @@ def test_two_processes_train_as_one_command(tmp_path):
 @pytest.mark.slow
 def test_a_sweep_trains_each(tmp_path):
     done = command(
-        "--multirun", "corruption=mask,mask+noise", "trainer.max_steps=2", *SMALL, "probe=none", f"hydra.sweep.dir={tmp_path}"
+        "--multirun",
+        "corruption=mask,mask+noise",
+        "trainer.max_steps=2",
+        *SMALL,
+        "probe=none",
+        f"hydra.sweep.dir={tmp_path}",
     )
     assert done.returncode == 0, done.stderr
     assert {p.parent.name for p in tmp_path.glob("*/summary.json")} == {"0", "1"}

@@ -60,7 +60,7 @@ class Mask(Corruption):
     Args:
         grid: grid of the views.
         ratio: fraction of the cells to remove, 0 <= ratio < 1; at least one cell stays.
-        cell: side of a cell in grid places, one integer or one per axis; must divide the grid; None for ``default_patch``.
+        cell: side of a cell in grid places, one or one per axis; must divide the grid; None: ``default_patch``.
         shape: ``random`` scatters the cells, ``block`` removes connected blobs.
         blob: width of the blobs in cells, for ``block``.
         fill: what stands in the holes of a continuous grid: the ``mean`` of the sample's visible places per channel,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -45,13 +46,15 @@ class ConvDecoder(Decoder):
     ) -> None:
         super().__init__()
         if grid.discrete or dense_shape is None:
-            raise ValueError("the convolutional decoder needs a continuous grid and a latent that covers it; take decoder=query")
+            raise ValueError(
+                "the convolutional decoder needs a continuous grid and a latent that covers it; take decoder=query"
+            )
         self.patches = Patches(grid, patch)
         self.shape = grid.shape
         self.told = nn.Linear(told, latent_width) if told else None
         conv, channels = conv_nd(grid.ndim), [latent_width, *widths]
         self.blocks = nn.ModuleList(
-            ResidualBlock(grid.ndim, before, after, norm) for before, after in zip(channels, channels[1:], strict=False)
+            ResidualBlock(grid.ndim, before, after, norm) for before, after in pairwise(channels)
         )
         steps = range(len(self.blocks) - 1, -1, -1)
         self.sizes = [tuple(-(-n // 2**k) for n in grid.shape) for k in steps]
@@ -59,7 +62,7 @@ class ConvDecoder(Decoder):
 
     def forward(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
         """Patches (B, Q, P) at ``places``."""
-        x = latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape)
+        x = latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
         if self.told is not None and told is not None:
             x = x + self.told(told)[(..., *(None,) * (x.ndim - 2))]
         for block, size in zip(self.blocks, self.sizes, strict=True):

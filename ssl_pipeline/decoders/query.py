@@ -31,6 +31,7 @@ class QueryDecoder(Decoder):
     """
 
     needs_grid = False
+    code: Tensor
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ class _ImageBackbone(Encoder):
         super().__init__()
         if grid.ndim != 2 or grid.discrete:
             raise ValueError(f"image backbones need a continuous grid of two axes, got {grid.names}; take encoder=vit")
-        self.view = ViewEmbedding(views, grid.channels, view_drop)
+        self.view = ViewEmbedding(views, grid.width, view_drop)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, h, w)."""
@@ -44,7 +44,7 @@ class _ImageBackbone(Encoder):
     def _measure(self, grid: GridSpec) -> None:
         with torch.no_grad():
             self.eval()
-            probe = self.features(torch.zeros(1, grid.channels, *grid.shape))
+            probe = self.features(torch.zeros(1, grid.width, *grid.shape))
             self.train()
         self.width = self.embedding_width = probe.shape[1]
         self.dense_shape = tuple(probe.shape[2:])
@@ -84,7 +84,8 @@ class TimmBackbone(_ImageBackbone):
 
     def features(self, x: Tensor) -> Tensor:
         """Last feature map, (B, D, h, w)."""
-        return self.model.forward_intermediates(x, indices=1, norm=True, intermediates_only=True)[-1]
+        forward: Any = self.model.forward_intermediates
+        return forward(x, indices=1, norm=True, intermediates_only=True)[-1]
 
 
 class TorchvisionBackbone(_ImageBackbone):
@@ -113,9 +114,11 @@ class TorchvisionBackbone(_ImageBackbone):
         super().__init__(grid, views, view_drop)
         if name not in torchvision.models.list_models():
             near = ", ".join(torchvision.models.list_models(include=f"*{name[:6]}*")[:5])
-            raise ValueError(f"torchvision has no model {name!r}; nearest: {near or 'see torchvision.models.list_models()'}")
+            raise ValueError(
+                f"torchvision has no model {name!r}; nearest: {near or 'see torchvision.models.list_models()'}"
+            )
         model = torchvision.models.get_model(name, weights=None)
-        self.colour = nn.Identity() if grid.channels == 3 else nn.Conv2d(grid.channels, 3, 1)
+        self.colour = nn.Identity() if grid.channels == 3 else nn.Conv2d(grid.width, 3, 1)
         self.model = create_feature_extractor(model, {node: "features"})
         self._measure(grid)
 

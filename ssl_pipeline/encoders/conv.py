@@ -17,8 +17,8 @@ from ssl_pipeline.records import Latent, View
 class ConvEncoder(Encoder):
     """Strided stages of residual blocks (arXiv 1512.03385); a hole is told by an extra input channel.
 
-    The embedding is the last map averaged into a few cells and standardised per dimension. All views pass together: batch
-    statistics are those of the mixture, which is also what a running mean meets at inference.
+    The embedding is the last map averaged into a few cells and standardised per dimension. All views pass together,
+    so that batch statistics are those of their mixture, as are the running ones at inference.
 
     Args:
         grid: grid of the views; the first convolution divides it by ``stride``, every further stage by 2, rounding up.
@@ -53,13 +53,14 @@ class ConvEncoder(Encoder):
             raise ValueError("the convolutional encoder needs a continuous grid, got a discrete one: take encoder=vit")
         stride = (1 if max(grid.shape) <= 16 else 2) if stride is None else stride
         self.view = ViewEmbedding(views, widths[0], view_drop)
-        self.stem = conv_nd(grid.ndim)(grid.channels + 1, widths[0], 3, stride, padding=1, bias=False)
+        self.stem = conv_nd(grid.ndim)(grid.width + 1, widths[0], 3, stride, padding=1, bias=False)
         stages, before = [], widths[0]
         for width in widths:
-            steps = [2 if stages else 1] + [1] * (blocks - 1)
-            stages.append([ResidualBlock(grid.ndim, b, width, norm, s) for b, s in zip([before, *[width] * blocks], steps)])
+            first = ResidualBlock(grid.ndim, before, width, norm, 2 if stages else 1)
+            rest = (ResidualBlock(grid.ndim, width, width, norm) for _ in range(blocks - 1))
+            stages.append(nn.Sequential(first, *rest))
             before = width
-        self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages)
+        self.stages = nn.ModuleList(stages)
         self.norm = norm_nd(norm, grid.ndim, before)
         self.pool = getattr(nn, f"AdaptiveAvgPool{grid.ndim}d")(pool)
         self.width, self.embedding_width = before, before * pool**grid.ndim

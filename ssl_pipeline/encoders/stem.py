@@ -31,6 +31,8 @@ class PatchStem(nn.Module):
         width: width D of the tokens.
     """
 
+    unit: Tensor
+
     def __init__(self, grid: GridSpec, patch: int | Sequence[int] | None, width: int) -> None:
         super().__init__()
         self.patches = Patches(grid, patch)
@@ -52,8 +54,8 @@ class PatchStem(nn.Module):
         """
         if view.cell is not None and not self.patches.fits(view.cell):
             raise ValueError(
-                f"the mask's cell {list(view.cell)} is not a multiple of the encoder's patch {list(self.patches.size)}; "
-                f"set corruption.mask.cell or encoder.patch so that it is"
+                f"the mask's cell {list(view.cell)} is not a multiple of the encoder's patch "
+                f"{list(self.patches.size)}; set corruption.mask.cell or encoder.patch so that it is"
             )
         patches, position, valid = self.patches.split(view.x), self.patches.centres(view.position), None
         if view.valid is not None:

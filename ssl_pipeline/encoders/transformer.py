@@ -77,7 +77,8 @@ class TransformerEncoder(Encoder):
         latents = {}
         for names in packs.values():
             values = torch.cat([tokens[name].values for name in names])
-            valid = None if tokens[names[0]].valid is None else torch.cat([tokens[name].valid for name in names])
+            masks = [mask for name in names if (mask := tokens[name].valid) is not None]
+            valid = torch.cat(masks) if masks else None
             parts = self.trunk(values, valid).split([len(tokens[name].values) for name in names])
             latents |= {name: _latent(part, tokens[name]) for name, part in zip(names, parts, strict=True)}
         return {name: latents[name] for name in views}

@@ -25,7 +25,7 @@ def knn(train: Labelled, test: Labelled, k: int = 20, temperature: float = 0.07)
         min(k, len(train[0])),
         metric="cosine",
         algorithm="brute",
-        weights=lambda distance: np.exp(-distance / temperature),
+        weights=lambda distance: np.exp(-distance / temperature),  # pyright: ignore[reportArgumentType]
     )
     model.fit(train[0] - mean, train[1])
     return 100 * float(model.score(test[0] - mean, test[1]))

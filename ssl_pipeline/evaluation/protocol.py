@@ -11,7 +11,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
-from ssl_pipeline.datasets import Data, Dataset, sequential_batches
+from ssl_pipeline.datasets import Data, Dataset, Stream, sequential_batches
 from ssl_pipeline.evaluation.probes import Labelled, few_label, knn, linear
 from ssl_pipeline.records import as_float
 
@@ -76,7 +76,7 @@ class P1:
 
 
 def features(
-    embed: Callable[[Tensor], Tensor], dataset: Dataset, limit: int | None = None, batch_size: int = 500
+    embed: Callable[[Tensor], Tensor], dataset: Dataset | Stream, limit: int | None = None, batch_size: int = 500
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Features (N, D) and labels (N,) of the first samples of a data set.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
-from timm.layers import Mlp
+from timm.layers.mlp import Mlp
 from torch import Tensor, nn
 
 

@@ -36,7 +36,9 @@ class Patches:
         for axis, side in zip(grid.axes, self.size, strict=True):
             if side < 1 or axis.size % side:
                 fits = [s for s in range(1, axis.size + 1) if axis.size % s == 0]
-                raise ValueError(f"patch={side} does not divide the {axis.size} cells of axis {axis.name}; take one of {fits}")
+                raise ValueError(
+                    f"patch={side} does not divide the {axis.size} cells of axis {axis.name}; take one of {fits}"
+                )
         self.shape = tuple(n // s for n, s in zip(grid.shape, self.size, strict=True))
         self.count = prod(self.shape)
         self.cells = prod(self.size)

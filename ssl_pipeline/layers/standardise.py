@@ -19,11 +19,16 @@ class Standardise(nn.Module):
         std: per channel, in the data's units.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, grid: GridSpec, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> None:
         super().__init__()
         shape = (1, grid.channels or 1, *(1,) * grid.ndim)
         self.discrete = grid.discrete
-        self.register_buffer("mean", torch.as_tensor(mean if mean is not None else [0.0] * shape[1]).float().view(shape))
+        self.register_buffer(
+            "mean", torch.as_tensor(mean if mean is not None else [0.0] * shape[1]).float().view(shape)
+        )
         self.register_buffer("std", torch.as_tensor(std if std is not None else [1.0] * shape[1]).float().view(shape))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ class OnlineProbe(L.Callback):
 
 
 class StopOnSignal(L.Callback):
-    """Ctrl-C ends the training after the step it is in, so that the run can be resumed exactly; a second one at once."""
+    """Ctrl-C ends the training after the step it is in, to be resumed exactly; a second one ends it at once."""
 
     def __init__(self) -> None:
         self.stopped = False
@@ -127,7 +127,7 @@ class StopOnSignal(L.Callback):
 
 
 class Saver(Checkpoint):
-    """Saves every few steps and after the last one, always from inside the loop, so that Lightning goes on exactly there.
+    """Saves every few steps and after the last one, always inside the loop, so that Lightning goes on exactly there.
 
     Args:
         path: the checkpoint; Lightning replaces it in one go.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -22,10 +22,17 @@ class TidyCSV(Logger):
         super().__init__()
         self.path = path
         self.keep = keep
-        self._file: Any = None
+        self._file: TextIO | None = None
 
-    name = "metrics"
-    version = ""
+    @property
+    def name(self) -> str:
+        """Lightning wants one."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """Lightning wants one."""
+        return ""
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
@@ -34,8 +41,7 @@ class TidyCSV(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """One row a value."""
-        if self._file is None:
-            self._open()
+        self._file = self._file or self._open()
         csv.writer(self._file).writerows([step, name, f"{value:.8g}"] for name, value in metrics.items())
         self._file.flush()
 
@@ -46,11 +52,12 @@ class TidyCSV(Logger):
             self._file.close()
             self._file = None
 
-    def _open(self) -> None:
+    def _open(self) -> TextIO:
         rows = [["step", "name", "value"]]
         if self.path.exists():
             with self.path.open(newline="") as old:
                 rows += [row for row in csv.reader(old) if row and row[0].isdigit() and int(row[0]) <= self.keep]
-        self._file = self.path.open("w", newline="")
-        csv.writer(self._file).writerows(rows)
+        file = self.path.open("w", newline="")
+        csv.writer(file).writerows(rows)
         self.keep = 2**62  # once open, all of it is this run's
+        return file

@@ -36,7 +36,9 @@ class Hardware:
             ValueError: a GPU is asked for and none is there.
         """
         if self.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-            raise ValueError(f"hardware.accelerator={self.accelerator} needs a CUDA device and none is there: set hardware=cpu")
+            raise ValueError(
+                f"hardware.accelerator={self.accelerator} needs a CUDA device and none is there: set hardware=cpu"
+            )
         return {
             "accelerator": self.accelerator,
             "devices": 1 if self.devices == "auto" and not self._on_gpu else self.devices,

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from ssl_pipeline.datasets import Data
+from ssl_pipeline.datasets import Data, Stream
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.optim import Recipe
 from ssl_pipeline.training.hardware import Hardware
@@ -16,13 +16,14 @@ def start(config: dict[str, Any], data: Data, graph: Graph, recipe: Recipe, hard
     """The resolved numbers of a run."""
     batch, lr = config["batch_size"], recipe.peak(config["batch_size"])
     held_out = "no test set" if data.test is None else f"{len(data.test):,} test"
-    size = f"{len(data.train):,} train" if hasattr(data.train, "__len__") else "a stream"
+    size = "a stream" if isinstance(data.train, Stream) else f"{len(data.train):,} train"
     print(
         f"data       {data.name}: {size}, {held_out}, {len(data.classes or ()) or 'no'} classes, "
         f"grid {'x'.join(map(str, data.grid.shape))}\n"
         f"views      {', '.join(graph.corruptions)} ({graph.views_per_step} of {len(graph.corruptions)} a sample)\n"
         f"energies   {', '.join(edge.name for edges in graph.edges.values() for edge in edges)}\n"
-        f"parameters {_count(graph.encoder):,} encoder, {_count(graph.latent):,} latent, {_count(graph.decoders):,} decoders\n"
+        f"parameters {_count(graph.encoder):,} encoder, {_count(graph.latent):,} latent, "
+        f"{_count(graph.decoders):,} decoders\n"
         f"batch      {batch} = {world} device(s) x {batch // world}, precision {hardware.resolved_precision}\n"
         f"rate       {lr:.3g} (lr {recipe.lr:g} for batch {recipe.base_batch}, rule {recipe.scale})",
         flush=True,
@@ -49,7 +50,8 @@ def end(summary: dict[str, Any], folder: str) -> None:
         for view in restored:
             before = summary.get(f"psnr_input/{view}")
             print(f"{view:<24}{'' if before is None else f'{before:.1f}':>8}{summary[f'psnr/{view}']:>8.1f}")
-    print(f"\n{summary['steps']} steps, {summary['seconds']:.0f} s, {summary['samples_per_s']:,.0f} samples/s; run folder {folder}")
+    speed = f"{summary['steps']} steps, {summary['seconds']:.0f} s, {summary['samples_per_s']:,.0f} samples/s"
+    print(f"\n{speed}; run folder {folder}")
 
 
 def _cell(summary: dict[str, Any], key: str, suffix: str) -> str:

@@ -137,7 +137,9 @@ def seeded(config: dict[str, Any], data: Data, mean: Any, std: Any) -> Graph:
     return build(config, data.grid, mean, std)
 
 
-def evaluate(graph: Graph, data: Data, protocol: P1 | None, *, untrained: Graph, config: dict[str, Any]) -> dict[str, Any]:
+def evaluate(
+    graph: Graph, data: Data, protocol: P1 | None, *, untrained: Graph, config: dict[str, Any]
+) -> dict[str, Any]:
     """Probes, baselines and restoration at the end of a run."""
     if protocol is None:
         return {}
