@@ -36,15 +36,18 @@ def pretrain(
         The run's summary, with its folder as ``folder``.
 
     Raises:
+        FileNotFoundError: no such folder.
         ValueError: a name, key or value that cannot be; a data set that cannot be read.
 
     Example:
         ``run = pretrain("path/to/images", corruption="mask+noise", epochs=50)``
     """
-    from ssl_pipeline.config import compose
+    from ssl_pipeline.config import compose, conf_dir
     from ssl_pipeline.training import run
 
-    is_folder = Path(data).is_dir()
+    is_folder = Path(data).is_dir() and not (conf_dir() / "data" / f"{data}.yaml").is_file()
+    if not is_folder and "/" in data:
+        raise FileNotFoundError(f"there is no folder {data!r}: give a folder of images or the name of a data set")
     choices = {
         "data": "folder" if is_folder else data,
         "data.root": str(Path(data).resolve()) if is_folder else None,
@@ -62,14 +65,13 @@ def pretrain(
 
 
 def _plain(value: Any) -> str:
+    """A value as Hydra's command line writes it."""
+    from ssl_pipeline.config import quoted
+
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(_plain(item) for item in value) + "]"
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{_plain(item)}" for key, item in value.items()) + "}"
-    return (
-        "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-        if isinstance(value, str) and "/" in value
-        else str(value)
-    )
+    return quoted(value) if isinstance(value, str) else str(value)

@@ -12,9 +12,9 @@ from ssl_pipeline.seeding import generator
 
 
 class Deal(NamedTuple):
-    """A batch dealt into as many equal groups as there are views; group g passes views g, g + 1, ..., g + m - 1.
+    """A batch dealt into as many equal groups as there are views (what is over is left out).
 
-    Every view has the same number of rows, every sample passes m of the n views.
+    Group g passes views g, g + 1, ..., g + m - 1: all views have as many rows, every sample passes m of n views.
     """
 
     order: tuple[str, ...]  # views, in this step's order
@@ -51,18 +51,19 @@ def deal(views: Sequence[str], m: int, batch: int, device: torch.device | str, s
         seed, step, rank: key of the random numbers.
 
     Raises:
-        ValueError: the batch cannot be dealt into equal groups.
+        ValueError: fewer samples than views.
     """
     n = len(views)
     if m == n:
         return Deal(tuple(views), m, None)
-    if batch % n:
+    if batch < n:
         raise ValueError(
             f"views_per_step={m} deals a batch into {n} equal groups, one a view: "
-            f"expected a batch size that is a multiple of {n} on each device, got {batch}"
+            f"expected a batch of at least {n} samples on each device, got {batch}"
         )
     order = torch.randperm(n, generator=generator("cpu", seed, step, "order")).tolist()
     rows = torch.randperm(batch, generator=generator(device, seed, step, rank, "deal"), device=device)
+    rows = rows[: batch - batch % n]
     empty = Deal(tuple(str(views[i]) for i in order), m, None)
     groups = rows.chunk(n)
     return empty._replace(rows={v: torch.cat([groups[g] for g in empty._groups(v)]) for v in empty.order})

@@ -34,6 +34,15 @@ def broadcast_float(value: float, device: torch.device) -> float:
     return box.item()
 
 
+def any_rank(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is set on some rank."""
+    if world_size() == 1:
+        return flag
+    box = torch.tensor(float(flag), device=device)
+    dist.all_reduce(box, dist.ReduceOp.MAX)
+    return bool(box.item())
+
+
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -43,6 +52,6 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        gradient = gradient.contiguous()
+        gradient = gradient.contiguous().clone()
         dist.all_reduce(gradient)
         return gradient.chunk(world_size())[rank()]

@@ -69,10 +69,6 @@ class Graph(nn.Module):
         self.latent: Tokens | Slots = latent
         self.standardise = standardise
         n = len(self.corruptions)
-        if views_per_step != "all" and not (isinstance(views_per_step, int) and 1 <= views_per_step <= n):
-            raise ValueError(
-                f"views_per_step={views_per_step}: expected all or a number from 1 to {n}, the number of views"
-            )
         self.views_per_step = n if views_per_step == "all" else int(views_per_step)
         names, consensus = tuple(self.corruptions), latent.fuse is not None
         self.edges = objective.edges(names, consensus)
@@ -82,12 +78,12 @@ class Graph(nn.Module):
         if consensus:
             self.nodes[CONSENSUS] = tuple(latent_node(v) for v in names)
         check(self.nodes, edges, allow_collapse)
-        self._check_views(consensus, any(e.source != e.target and e.target != CLEAN for e in edges))
+        self._check_views(consensus, any(edge.target != CLEAN for edge in edges))
         targets = dict.fromkeys(e.target for e in edges if e.target == CLEAN or e.target.startswith("view/"))
         self.decoders = nn.ModuleDict({t.removeprefix("view/"): self._decoder(decoder, t) for t in targets})
 
     def damage(self, batch: Batch, seed: int = 0, step: int = 0, rank: int = 0, *, whole: bool = False) -> Views:
-        """Views of a batch, a pure function of the batch and (seed, step, rank); ``whole``: all samples in all views."""
+        """Views of a batch, a pure function of it and (seed, step, rank); ``whole``: all samples in all views."""
         clean = clean_view(self.grid, as_float(batch.x, self.grid), batch.valid)
         device, size = clean.x.device, len(clean.x)
         m = len(self.corruptions) if whole else self.views_per_step
@@ -102,8 +98,7 @@ class Graph(nn.Module):
 
     def forward(self, damaged: Views) -> dict[str, Tensor]:
         """Energies by edge, and their weighted sum as ``loss``."""
-        clean = self._standard(damaged.clean)
-        views = {name: self._standard(view) for name, view in damaged.views.items()}
+        clean, views = self._standard(damaged.clean), self.standard(damaged)
         latents = self.encode(views)
         springs = None
         if self.latent.fuse is not None:
@@ -119,6 +114,10 @@ class Graph(nn.Module):
     def encode(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Latents of standardised views."""
         return {name: self.latent(latent) for name, latent in self.encoder(views).items()}
+
+    def standard(self, damaged: Views) -> dict[str, View]:
+        """The views as the encoder takes them."""
+        return {name: self._standard(view) for name, view in damaged.views.items()}
 
     def embed(self, x: Shaped[Tensor, "B ..."], view: str = "unknown") -> Float[Tensor, "B D"]:
         """Embeddings of raw samples, uint8 or in the data's units."""
@@ -152,19 +151,19 @@ class Graph(nn.Module):
         """
         if self.latent.fuse is None:
             raise ValueError("views keep latents of their own: set latent=slots latent.fuse=mean or relaxed")
-        latents = self.encode({name: self._standard(view) for name, view in damaged.views.items()})
+        latents = self.encode(self.standard(damaged))
         explains = self._explains(self._standard(damaged.clean).x)
         return self.latent.fuse([latent.tokens for latent in latents.values()], explains)
 
-    def _explains(self, x: Tensor):
+    def _explains(self, x: Tensor) -> Callable[[Tensor], Tensor] | None:
         """How badly a latent (B, K, D) explains the clean sample, (B,); None without a decoder to it."""
         terms = [t for t in self.objective.terms.values() if isinstance(t, Reconstruct) and t.target == CLEAN]
         if not terms:
             return None
         decoder: Decoder = self.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
-        energy = terms[0].energy
+        energy, weight = terms[0].energy, terms[0].weight
         patches = decoder.patches.split(x)
-        return lambda z: energy.per_place(decoder(Latent(z, z.mean(1))), patches).sum(1)
+        return lambda z: weight * energy.per_place(decoder(Latent(z, z.mean(1))), patches).mean(1)
 
     def _standard(self, view: View) -> View:
         return view._replace(x=self.standardise(view.x))
@@ -178,6 +177,11 @@ class Graph(nn.Module):
             )
         if consensus and self.views_per_step < n:
             raise ValueError("latent.fuse needs every view of a sample: set views_per_step=all")
+        some = [name for name, term in self.objective.terms.items() if getattr(term, "views", None) is not None]
+        if pairs and some and self.views_per_step < n:
+            raise ValueError(
+                f"objective.{some[0]}.views names some views, of which a sample may pass none: set views_per_step=all"
+            )
         if pairs and n > 1 and self.views_per_step == 1:
             raise ValueError(
                 "an objective that compares views needs two views of a sample: set views_per_step=2 or more"

@@ -10,11 +10,17 @@ from typing import Any
 
 from ssl_pipeline.errors import nearest
 
-ALLOWED = ("ssl_pipeline", "torch.nn", "torch.optim", "timm.create_model", "timm.layers")
+ALLOWED = ("ssl_pipeline", "torch.nn", "torch.optim", "timm.layers")
 # Where the things that these names stand for may be written.
-HOMES = (*ALLOWED, "torch._C._nn", "timm.models._factory.create_model")
+HOMES = (*ALLOWED, "torch._C._nn")
 # They run what they are given, so a file that names them could get past the list above.
-REFUSED = ("ssl_pipeline.cli", "ssl_pipeline.config", "ssl_pipeline.instantiate")
+REFUSED = (
+    "ssl_pipeline.api",
+    "ssl_pipeline.cli",
+    "ssl_pipeline.config",
+    "ssl_pipeline.instantiate",
+    "ssl_pipeline.training.run",
+)
 
 
 def instantiate(node: Any, *, trust: tuple[str, ...] = ()) -> Any:

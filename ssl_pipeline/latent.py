@@ -101,7 +101,7 @@ class Relaxed(Fuse):
 
     Args:
         steps: number of descent steps.
-        rate: first step length.
+        rate: first step length, in units of the number of values in a latent.
         stiffness: weight of the springs to the views.
         data_weight: weight of the energy given to ``forward`` (the clamped clean sample).
 
@@ -132,7 +132,7 @@ class Relaxed(Fuse):
             return springs if energy is None or self.data_weight == 0 else springs + self.data_weight * energy(z)
 
         z = torch.stack(fixed).mean(0)
-        rate = torch.full((len(z), 1, 1), self.rate, device=z.device)
+        rate = torch.full((len(z), 1, 1), self.rate * z[0].numel(), device=z.device)  # energies are means
         trace = []
         for _ in range(self.steps):
             with torch.enable_grad():
@@ -152,8 +152,8 @@ class Relaxed(Fuse):
 
 
 def springs_energy(z: Float[Tensor, "B K D"], views: Sequence[Float[Tensor, "B K D"]]) -> Float[Tensor, " B"]:
-    """Sum over views of the squared distance to ``z``, per sample."""
-    return torch.stack([(z - v).square().sum((1, 2)) for v in views]).sum(0)
+    """Sum over views of the mean squared distance to ``z``, per sample."""
+    return torch.stack([(z.float() - v.float()).square().mean((1, 2)) for v in views]).sum(0)
 
 
 FUSES = {"mean": Fuse, "relaxed": Relaxed}

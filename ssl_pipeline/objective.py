@@ -68,7 +68,8 @@ class Reconstruct(Term):
     Args:
         energy: between decoded and true patches.
         to: ``clean``, the name of a view (a translator), or ``views`` (every view from every other).
-        where: ``damaged`` counts only the holes of a view that has some, ``everywhere`` all places.
+        where: ``damaged`` counts only the holes of a view that has some (all places where a later corruption has
+            moved them, as in ``mask-reversal``), ``everywhere`` all places.
         weight: factor of the term.
         views: views to start from; None for all.
         width: not used.

@@ -62,11 +62,17 @@ def check(config: dict[str, Any]) -> None:
     if (size := config["batch_size"]) < 1:
         raise ValueError(f"batch_size counts the samples of a step over all devices: expected at least 1, got {size}")
     views, per_step = config["corruption"], config["views_per_step"]
-    if per_step != "all" and not (type(per_step) is int and 1 <= per_step < len(views)):
+    if per_step != "all" and not (type(per_step) is int and 1 <= per_step <= len(views)):
         raise ValueError(
-            f"views_per_step: expected all, or a whole number below that of the views "
+            f"views_per_step: expected all, or a whole number up to that of the views "
             f"({len(views)}: {', '.join(views)}), got {per_step}"
         )
+    for name, every in (
+        ("checkpoint.every_n_steps", config["checkpoint"]["every_n_steps"]),
+        ("trainer.log_every_n_steps", config["trainer"]["log_every_n_steps"]),
+    ):
+        if not isinstance(every, int) or every < 1:
+            raise ValueError(f"{name} counts steps: expected at least 1, got {every}")
     for name, view in views.items():
         parts = {key: part for key, part in view.items() if isinstance(part, dict)}
         real = [key for key, part in parts.items() if "_target_" in part]

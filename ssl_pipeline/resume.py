@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 FREE = ("trainer", "hardware", "checkpoint", "probe", "resume", "debug", "hydra")
-"""What may be set anew: bounds, machine, how often to save, what to measure at the end."""
+"""What may be set anew, besides where the data lies: bounds, machine, how often to save, what to measure."""
 
 
 def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -32,14 +32,18 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
     for override in overrides:
         keys = override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".").split(".")
         wanted, had = _get(asked, keys), _get(saved, keys)
-        if keys[0] in FREE:
+        if keys[0] == "experiment":
+            raise ValueError(
+                f"{override} cannot be set with resume: the run keeps its saved configuration; leave it out"
+            )
+        if keys[0] in FREE or keys in (["data", "root"], ["data", "cache"]):
             _set(saved, keys, wanted)
         elif wanted != had:
             raise ValueError(
                 f"{override} differs from the run that is resumed ({'.'.join(keys)} was {had}): leave it out, "
                 f"or start a new run from its weights with init_from={asked['resume']}"
             )
-    return saved | {"resume": asked["resume"], "init_from": None}
+    return saved | {"resume": asked["resume"]}
 
 
 def _get(node: Any, keys: Sequence[str]) -> Any:

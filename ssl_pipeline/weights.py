@@ -25,10 +25,10 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is no run's folder: it has no checkpoints/last.ckpt")
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except (KeyError, UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"{path} is damaged or holds more than weights, so it is not loaded: {error}") from None
-    return {key.removeprefix(PREFIX): value for key, value in content["state_dict"].items() if key.startswith(PREFIX)}
+    return {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}
 
 
 def load_weights(graph: Graph, folder: Path, partial: bool = False) -> None:

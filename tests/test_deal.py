@@ -45,6 +45,12 @@ def test_all_is_the_whole_batch():
     assert dealt.of(torch.arange(7), "a").tolist() == list(range(7))
 
 
-def test_groups_must_be_equal():
-    with pytest.raises(ValueError, match="multiple of 5 on each device, got 21"):
-        deal(VIEWS, 2, 21, "cpu", 0, 0, 0)
+def test_what_is_over_is_left_out():
+    dealt = deal(VIEWS, 2, 23, "cpu", 0, 0, 0)
+    assert {len(rows) for rows in dealt.rows.values()} == {8}
+    assert torch.cat([*dealt.rows.values()]).unique().numel() == 20
+
+
+def test_every_view_needs_a_sample():
+    with pytest.raises(ValueError, match="at least 5 samples on each device, got 4"):
+        deal(VIEWS, 2, 4, "cpu", 0, 0, 0)

@@ -82,7 +82,7 @@ class Mask(Corruption):
         self,
         *,
         grid: GridSpec,
-        ratio: float = 0.75,
+        ratio: float = 0.5,
         cell: int | tuple[int, ...] | list[int] | None = None,
         shape: Shape = "random",
         blob: int = 3,

@@ -55,7 +55,7 @@ class Noise(Corruption):
     tensor([0.2000, 0.2000])
     """
 
-    def __init__(self, *, grid: GridSpec, sigma: Range = (0.1, 0.5), ratio: Range = 0.15) -> None:
+    def __init__(self, *, grid: GridSpec, sigma: Range = (0.0, 0.5), ratio: Range = 0.15) -> None:
         super().__init__(grid)
         self.sigma = interval("sigma", sigma, 0.0, math.inf)
         self.ratio = interval("ratio", ratio, 0.0, 1.0)

@@ -39,6 +39,10 @@ class Stream(Protocol):
         """This rank's ``batch_size // world`` samples of each global step, from ``step`` on."""
         ...
 
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """Each sample once, as stored."""
+        ...
+
 
 @dataclass(frozen=True)
 class Data:
@@ -77,6 +81,8 @@ class Subset:
 def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tuple[Dataset, Dataset | None]:
     """Set a seeded random ``fraction`` of the samples aside: ``(train, test)``; 0 sets nothing aside.
 
+    Both come in random order, so that the first samples of a set that is stored class by class stand for all of it.
+
     Raises:
         ValueError: ``fraction`` outside [0, 1) or one of the parts empty.
 
@@ -87,15 +93,14 @@ def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tup
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"expected a held-out fraction from 0 up to, not including, 1, got {fraction}")
-    if fraction == 0:
-        return dataset, None
     n = len(dataset)
+    order = torch.randperm(n, generator=generator("cpu", seed, "holdout"))
+    if fraction == 0:
+        return Subset(dataset, order), None
     held = max(1, round(n * fraction))
     if held >= n:
         raise ValueError(f"{n} samples cannot be split with holdout={fraction}: add samples or set holdout=0")
-    order = torch.randperm(n, generator=generator("cpu", seed, "holdout"))
-    # Sorted, so that a set on disk is read in order.
-    return Subset(dataset, order[held:].sort().values), Subset(dataset, order[:held].sort().values)
+    return Subset(dataset, order[held:]), Subset(dataset, order[:held])
 
 
 def statistics(

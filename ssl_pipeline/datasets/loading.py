@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 
 import torch
 from jaxtyping import Int64
@@ -160,20 +159,20 @@ def train_loader(
 
 
 def sequential_batches(dataset: Dataset | Stream, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
-    """Samples in order, the last batch as short as it comes; of a stream, those of its first steps.
+    """Samples in order, each once, the last batch as short as it comes.
 
     Args:
         batch_size: samples in a batch.
         limit: samples in all; None for all there are.
-
-    Raises:
-        ValueError: no limit on a stream, which has no end.
     """
     if isinstance(dataset, Stream):
-        if limit is None:
-            raise ValueError("a stream has no end: expected a limit on its samples")
-        batches = dataset.batches(batch_size=min(batch_size, limit), seed=0, step=0, rank=0, world=1)
-        yield from islice(batches, limit // min(batch_size, limit))
+        left = limit
+        for batch in dataset.in_order(batch_size):
+            if left is not None and left <= len(batch.x):
+                yield Batch(*(None if part is None else part[:left] for part in batch))
+                return
+            left = None if left is None else left - len(batch.x)
+            yield batch
         return
     for index in torch.arange(min(len(dataset), limit or len(dataset))).split(batch_size):
         yield dataset[index]

@@ -77,6 +77,12 @@ class TimmBackbone(_ImageBackbone):
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or "see timm.list_models()"
             raise ValueError(f"timm has no model {name!r}; nearest: {near}")
+        if weights := {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path"} & set(
+            options or {}
+        ):
+            raise ValueError(
+                f"encoder.options.{weights.pop()}: weights are not loaded here; set init_from to a run's folder"
+            )
         self.model = timm.create_model(name, in_chans=grid.channels, num_classes=0, **(options or {}))
         if not hasattr(self.model, "forward_intermediates"):
             raise ValueError(f"timm's {name} does not give feature maps; take another backbone")

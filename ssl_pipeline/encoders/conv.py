@@ -17,8 +17,8 @@ from ssl_pipeline.records import Latent, View
 class ConvEncoder(Encoder):
     """Strided stages of residual blocks (arXiv 1512.03385); a hole is told by an extra input channel.
 
-    The embedding is the last map averaged into a few cells and standardised per dimension. All views pass together,
-    so that batch statistics are those of their mixture, as are the running ones at inference.
+    The embedding is the last map averaged into a few cells, each dimension standardised by running statistics. Views
+    pass together, so that batch statistics are those of their mixture, as are the running ones at inference.
 
     Args:
         grid: grid of the views; the first convolution divides it by ``stride``, every further stage by 2, rounding up.
@@ -43,7 +43,7 @@ class ConvEncoder(Encoder):
         views: Sequence[str],
         widths: Sequence[int] = (32, 64, 128),
         blocks: int = 1,
-        norm: str = "group",
+        norm: str = "batch",
         stride: int | None = None,
         pool: int = 2,
         view_drop: float = 0.25,
@@ -64,7 +64,7 @@ class ConvEncoder(Encoder):
         self.norm = norm_nd(norm, grid.ndim, before)
         self.pool = getattr(nn, f"AdaptiveAvgPool{grid.ndim}d")(pool)
         self.width, self.embedding_width = before, before * pool**grid.ndim
-        self.whiten = nn.BatchNorm1d(self.embedding_width, affine=False)
+        self.standard = nn.BatchNorm1d(self.embedding_width, affine=False)
         step = stride * 2 ** (len(widths) - 1)
         self.dense_shape = tuple(-(-n // step) for n in grid.shape)
 
@@ -77,7 +77,7 @@ class ConvEncoder(Encoder):
         for stage in self.stages:
             x = stage(x)
         x = nn.functional.relu(self.norm(x))
-        pooled = self.whiten(self.pool(x).flatten(1))
+        pooled = self.standard(self.pool(x).flatten(1))
         parts = zip(views, x.split(sizes), pooled.split(sizes), strict=True)
         return {name: dense_latent(features, embedding) for name, features, embedding in parts}
 

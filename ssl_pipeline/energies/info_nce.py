@@ -24,7 +24,8 @@ def info_nce(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"], temperature: floa
     n, start = len(every) // 2, distributed.rank() * len(a)
     rows = torch.arange(start, start + len(a), device=a.device)
     own = torch.cat([rows, rows + n])
-    cosines = local @ every.T / temperature
+    with torch.autocast(a.device.type, enabled=False):  # a temperature magnifies what bfloat16 rounds away
+        cosines = local @ every.T / temperature
     cosines = cosines.scatter(1, own.unsqueeze(1), float("-inf"))
     return F.cross_entropy(cosines, (own + n) % (2 * n))
 
@@ -41,7 +42,7 @@ class InfoNCE(PairEnergy):
 
     prevents_collapse = True
 
-    def __init__(self, temperature: float = 0.2) -> None:
+    def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()
         if temperature <= 0:
             raise ValueError(f"temperature={temperature}: expected a positive number")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -29,7 +30,8 @@ def vicreg(
 
 def _off_diagonal(z: Tensor) -> Tensor:
     z = z - z.mean(0)
-    cov = z.T @ z / (len(z) - 1)
+    with torch.autocast(z.device.type, enabled=False):
+        cov = z.T @ z / (len(z) - 1)
     return (cov.square().sum() - cov.diagonal().square().sum()) / z.shape[1]
 
 

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
-from torch import Tensor, nn
+from torch import Tensor
 
 from ssl_pipeline.datasets import Data, Dataset, Stream, sequential_batches
 from ssl_pipeline.evaluation.probes import Labelled, few_label, knn, linear
+from ssl_pipeline.graph import Graph
 from ssl_pipeline.records import as_float
 
 
@@ -55,8 +56,8 @@ class P1:
         return self._features(embed, data, reduce=True)
 
     def score(self, f: Features, *, raw: bool = False) -> dict[str, float]:
-        """Accuracies in percent; empty without labels or without a test set of them."""
-        if f.train_labels is None or f.test is None or f.test_labels is None:
+        """Accuracies in percent; empty without labels of two classes, or without a test set of them."""
+        if f.train_labels is None or f.test is None or f.test_labels is None or len(set(f.train_labels.tolist())) < 2:
             return {}
         train: Labelled = (f.train, f.train_labels)
         test: Labelled = (f.test, f.test_labels)
@@ -70,7 +71,7 @@ class P1:
         train, train_labels = features(embed, data.train, self.train_limit)
         test, test_labels = (None, None) if data.test is None else features(embed, data.test, self.test_limit)
         if reduce and train.shape[1] > self.width:
-            pca = PCA(self.width, svd_solver="randomized", random_state=0).fit(train)
+            pca = PCA(min(self.width, *train.shape), svd_solver="randomized", random_state=0).fit(train)
             train, test = pca.transform(train), None if test is None else pca.transform(test)
         return Features(train, train_labels, test, test_labels)
 
@@ -92,10 +93,10 @@ def features(
             rows.append(embed(batch.x).float().cpu())
             labels.append(batch.label)
     label = None if any(part is None for part in labels) else torch.cat(labels).numpy()
-    return torch.cat(rows).numpy(), label
+    return torch.cat(rows).numpy(), None if label is None or label.min() < 0 else label
 
 
-def embedder(graph: nn.Module, device: torch.device | str = "cpu") -> Callable[[Tensor], Tensor]:
-    """``graph.embed`` in evaluation mode on a device."""
-    graph = graph.to(device).eval()
-    return lambda x: graph.embed(x.to(device))  # pyright: ignore[reportCallIssue]
+def embedder(graph: Graph) -> Callable[[Tensor], Tensor]:
+    """``graph.embed`` in evaluation mode, on the graph's device; the graph is left in that mode."""
+    device = next(graph.eval().parameters()).device
+    return lambda x: graph.embed(x.to(device))

@@ -53,7 +53,9 @@ def _errors(clean: View, view: View, restored: Tensor, discrete: bool) -> Tensor
         return (x != clean.x).float() if discrete else (x - clean.x).square().mean(1)
 
     after, before = error(restored), error(view.x)
-    counted = torch.ones_like(after) if view.removed is None else view.removed.float()
+    # A hole that was moved (mask-reversal) has no place in the clean frame, so everything counts.
+    moved = view.origin is not view.position
+    counted = torch.ones_like(after) if view.removed is None or moved else view.removed.float()
     if clean.valid is not None:
         counted = counted * clean.valid
     return torch.stack([(after * counted).sum(), (before * counted).sum(), counted.sum()]).cpu()

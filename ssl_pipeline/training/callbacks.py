@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
+from ssl_pipeline import distributed
 from ssl_pipeline.training.clock import Clock
 
 
@@ -46,6 +48,11 @@ class Metrics(L.Callback):
             return
         values = {name: float(value) for name, value in outputs.items() if isinstance(value, Tensor)}
         self.loss = values["loss"]
+        if not isfinite(self.loss):
+            raise ValueError(
+                f"the loss is {self.loss} at step {step}: lower optimizer.lr or set hardware.precision=32-true; "
+                f"the last checkpoint is of an earlier step"
+            )
         start, since = self._began or (0, 0.0)
         self.samples_per_s = (step - start) * self.batch_size / max(self.clock.elapsed() - since, 1e-9)
         values |= {"lr": trainer.optimizers[0].param_groups[0]["lr"], "samples_per_s": self.samples_per_s}
@@ -64,11 +71,19 @@ class OnlineProbe(L.Callback):
     Args:
         clock: the training's clock.
         score: gives the scores of the encoder as it is.
+        baselines: gives those of the raw input and the untrained encoder; called once.
         times: how many probes between start and end, equally spaced in progress.
     """
 
-    def __init__(self, clock: Clock, score: Callable[[], dict[str, float]], times: int) -> None:
-        self.clock, self.score, self.times = clock, score, times
+    def __init__(
+        self,
+        clock: Clock,
+        score: Callable[[], dict[str, float]],
+        baselines: Callable[[], dict[str, dict[str, float]]],
+        times: int,
+    ) -> None:
+        self.clock, self.score, self.baselines, self.times = clock, score, baselines, times
+        self._beside: dict[str, dict[str, float]] | None = None
         self._done = 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -86,10 +101,19 @@ class OnlineProbe(L.Callback):
             for logger in trainer.loggers:
                 logger.log_metrics({f"online/{name}": value for name, value in scores.items()}, trainer.global_step)
             if scores:
-                print("       online probe  " + "  ".join(f"{k} {v:.1f}" for k, v in scores.items()), flush=True)
+                print(f"       online probe  {self._beside_baselines(scores)}", flush=True)
         trainer.strategy.barrier()
         pl_module.train()
         self.clock.go_on()
+
+    def _beside_baselines(self, scores: dict[str, float]) -> str:
+        if self._beside is None:
+            self._beside = self.baselines()
+        parts = []
+        for name, value in scores.items():
+            others = ", ".join(f"{base} {found[name]:.1f}" for base, found in self._beside.items() if name in found)
+            parts.append(f"{name} {value:.1f}" + (f" ({others})" if others else ""))
+        return "  ".join(parts)
 
     def _due(self, trainer: L.Trainer) -> int:
         return min(self.times, int(self.clock.progress(trainer) * (self.times + 1)))
@@ -115,12 +139,13 @@ class StopOnSignal(L.Callback):
             self._before = signal.signal(signal.SIGINT, stop)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Stop where asked to."""
+        """Stop where some rank was asked to, all in the same step."""
+        self.stopped = distributed.any_rank(self.stopped, trainer.strategy.root_device)
         if self.stopped:
             trainer.should_stop = True
 
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Leave the signal as it was."""
+    def restore(self) -> None:
+        """Leave the signal as it was; Lightning calls no hook for this where a training fails."""
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None

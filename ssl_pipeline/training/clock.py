@@ -22,9 +22,18 @@ class Clock(L.Callback):
         self.max_time = max_time
         self.seconds = 0.0
         self._since: float | None = None
+        self._measured = (-1, 0.0)  # step and progress
 
     def progress(self, trainer: L.Trainer) -> float:
-        """From 0 to 1: the largest of the shares of steps, epochs and training seconds; the same on all ranks."""
+        """From 0 to 1: the largest of the shares of steps, epochs and training seconds; the same on all ranks.
+
+        Measured once after each step, so that all who ask between two steps hear the same.
+        """
+        if self._measured[0] != trainer.global_step:
+            self._measured = trainer.global_step, self._progress(trainer)
+        return self._measured[1]
+
+    def _progress(self, trainer: L.Trainer) -> float:
         step, shares = trainer.global_step, [0.0]
         if trainer.max_steps > 0:
             shares.append(step / trainer.max_steps)

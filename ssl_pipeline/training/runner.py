@@ -8,9 +8,11 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 import torch
@@ -19,11 +21,11 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from ssl_pipeline.build import build, grid_to_plain, parts
-from ssl_pipeline.datasets import Data, statistics, train_loader
+from ssl_pipeline.datasets import Data, Stream, sequential_batches, statistics, train_loader
 from ssl_pipeline.evaluation import P1, rankme, restoration, spread
 from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.graph import Graph
-from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.instantiate import check, instantiate
 from ssl_pipeline.optim import Recipe
 from ssl_pipeline.training import report
 from ssl_pipeline.training.callbacks import Metrics, OnlineProbe, Saver, StopOnSignal
@@ -34,139 +36,227 @@ from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.weights import load_weights
 
 ONLINE = {"train_limit": 4000, "test_limit": 2000, "few": 0}
+"""What differs from the protocol on the way."""
+
+
+class Plan(NamedTuple):
+    """A configuration made into things, all of its names and options checked, before data is read."""
+
+    recipe: Recipe
+    hardware: Hardware
+    protocol: P1 | None
+    bounds: dict[str, Any]
+    clock: Clock
 
 
 def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
-    """Train, probe and write the run's folder; a folder that holds a checkpoint goes on from it if ``resume`` is set.
+    """Train, probe and write the run's folder; with ``resume`` go on in that one.
 
     Args:
         config: resolved, plain dictionaries, as ``conf/train.yaml`` composes them.
-        run_dir: folder of the run.
+        run_dir: folder of a new run.
 
     Returns:
         The content of ``summary.json``.
 
     Raises:
         ValueError: anything in the configuration or the data that cannot work.
+        FileExistsError: a new run in the folder of an old one.
         KeyboardInterrupt: the user stopped the training; the folder is complete and can be resumed.
     """
-    folder = Path(run_dir).resolve()
-    # All names and options are checked before data is read.
-    parts(config)
-    recipe: Recipe = instantiate(config["optimizer"])
-    hardware: Hardware = instantiate(config["hardware"])
-    protocol: P1 | None = instantiate(config["probe"]["protocol"])
-    bounds = dict(config["trainer"])
-    clock = Clock(seconds_of(bounds.pop("max_time")))
-    bounds |= {"max_epochs": -1 if bounds["max_epochs"] is None else bounds["max_epochs"]}
-
-    data: Data = instantiate(config["data"])
-    mean, std = (None, None) if data.grid.discrete else (s.tolist() for s in statistics(data.train, data.grid))
-    graph = seeded(config, data, mean, std)
+    folder = Path(config["resume"] or run_dir).resolve()
     checkpoint = folder / "checkpoints" / "last.ckpt"
-    done = 0
-    if config["resume"]:
-        if not checkpoint.is_file():
-            raise FileNotFoundError(f"resume={config['resume']}: there is no checkpoint {checkpoint}")
-        done = int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
-    elif config["init_from"]:
+    plan = prepare(config)
+    done = _done(checkpoint) if config["resume"] else 0
+    if not config["resume"] and checkpoint.exists():
+        raise FileExistsError(f"{folder} holds a run already: go on with resume={folder}, or take another folder")
+    data: Data = instantiate(config["data"])
+    plan.bounds["max_epochs"] = _epochs(plan, data)
+    make = maker(config, data)
+    graph = make()
+    if config["init_from"] and not config["resume"]:
         load_weights(graph, Path(config["init_from"]), partial=config["init_partial"])
-    folder.mkdir(parents=True, exist_ok=True)
 
-    module = PretrainModule(graph, recipe, clock, config["batch_size"], config["seed"])
-    bar = bounds["enable_progress_bar"] = bounds["enable_progress_bar"] and sys.stdout.isatty()
-    metrics = Metrics(clock, bounds["log_every_n_steps"], config["batch_size"], lines=not bar)
+    metrics = Metrics(plan.clock, plan.bounds["log_every_n_steps"], config["batch_size"])
     stop = StopOnSignal()
-    saver = Saver(checkpoint, clock, config["checkpoint"]["every_n_steps"])
-    callbacks = [clock, metrics, stop, saver]
-    if protocol is not None and config["probe"]["online"] and data.test is not None and data.classes is not None:
-        small = replace(protocol, **ONLINE)
-        online = OnlineProbe(clock, lambda: small.score(small.features(_embed(graph), data)), config["probe"]["online"])
-        callbacks.insert(2, online)
-    if bar:
-        callbacks.append(TQDMProgressBar(refresh_rate=20))
-    _quiet()
-    trainer = L.Trainer(
-        **bounds,
-        **hardware.options(),
-        logger=[TidyCSV(folder / "metrics.csv", keep=done), TensorBoardLogger(folder, name="", version="tensorboard")],
-        callbacks=callbacks,
-        enable_checkpointing=True,
-        use_distributed_sampler=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        default_root_dir=folder,
-    )
-    loader = train_loader(
-        data.train,
-        batch_size=config["batch_size"],
-        seed=config["seed"],
-        rank=trainer.global_rank,
-        world=trainer.world_size,
-        start=lambda: trainer.global_step,
-        workers=hardware.workers,
-    )
-    if trainer.is_global_zero:
-        plain = {**config, "grid": grid_to_plain(data.grid), "classes": data.classes and list(data.classes)}
-        (folder / "config.yaml").write_text(yaml.safe_dump(plain, sort_keys=False))
-        report.start(config, data, graph, recipe, hardware, trainer.world_size)
-    trainer.fit(module, loader, ckpt_path=str(checkpoint) if config["resume"] else None, weights_only=True)
+    callbacks = [plan.clock, stop, metrics, Saver(checkpoint, plan.clock, config["checkpoint"]["every_n_steps"])]
+    if plan.protocol is not None and config["probe"]["online"] and data.test is not None and data.classes is not None:
+        callbacks.append(_online(config, plan, data, graph, make))
+    folder.mkdir(parents=True, exist_ok=True)
+    with _quiet():
+        trainer = _trainer(plan, folder, callbacks, metrics, done)
+        loader = train_loader(
+            data.train,
+            batch_size=config["batch_size"],
+            seed=config["seed"],
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+            start=lambda: trainer.global_step,
+            workers=plan.hardware.workers,
+        )
+        if trainer.is_global_zero:
+            plain = {**config, "grid": grid_to_plain(data.grid), "classes": data.classes and list(data.classes)}
+            (folder / "config.yaml").write_text(yaml.safe_dump(plain, sort_keys=False))
+            report.start(config, data, graph, plan.recipe, plan.hardware, trainer.world_size)
+        if plan.hardware.compile:
+            graph.encoder.compile()
+        module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"])
+        try:
+            trainer.fit(module, loader, ckpt_path=str(checkpoint) if done else None, weights_only=True)
+        except SystemExit:  # Lightning's answer to a second Ctrl-C
+            raise KeyboardInterrupt from None
+        finally:
+            stop.restore()
     if not trainer.is_global_zero:
         return {}
     summary: dict[str, Any] = {
         "name": config["name"],
         "steps": trainer.global_step,
-        "seconds": round(clock.elapsed(), 3),
-        "samples_per_s": round(metrics.samples_per_s, 1),
-        "loss": metrics.loss,
+        "seconds": round(plan.clock.elapsed(), 3),
         "interrupted": stop.stopped,
     }
+    summary |= {k: v for k in ("samples_per_s", "loss") if isfinite(v := round(getattr(metrics, k), 6))}
+    _write(folder, summary)
     if stop.stopped:
-        _write(folder, summary)
         print(f"interrupted at step {trainer.global_step}; go on with: resume={os.path.relpath(folder)}")
         raise KeyboardInterrupt
-    summary |= evaluate(graph, data, protocol, untrained=seeded(config, data, mean, std), config=config)
+    summary |= evaluate(graph.to(trainer.strategy.root_device), data, plan.protocol, config, make)
     _write(folder, summary)
     report.end(summary, os.path.relpath(folder))
     return summary
 
 
-def seeded(config: dict[str, Any], data: Data, mean: Any, std: Any) -> Graph:
-    """The graph with the weights that its seed gives: where training starts, and the untrained baseline."""
-    torch.manual_seed(config["seed"])
-    return build(config, data.grid, mean, std)
+def prepare(config: Mapping[str, Any]) -> Plan:
+    """Check and make all that needs no data.
+
+    Raises:
+        ValueError: a name, option or number that cannot be.
+    """
+    parts(config)
+    bounds = dict(config["trainer"])
+    check("trainer", L.Trainer, list(bounds), is_partial=True)
+    for key in (*Hardware.__dataclass_fields__, "accumulate_grad_batches", "callbacks", "logger"):
+        if key in bounds:
+            raise ValueError(
+                f"trainer.{key} is not set here: take hardware.* for the machine, batch_size for larger steps"
+            )
+    bounds["max_steps"] = -1 if bounds["max_steps"] is None else bounds["max_steps"]
+    clock = Clock(seconds_of(bounds.pop("max_time")))
+    protocol = instantiate(config["probe"]["protocol"])
+    return Plan(instantiate(config["optimizer"]), instantiate(config["hardware"]), protocol, bounds, clock)
+
+
+def maker(config: Mapping[str, Any], data: Data) -> Callable[[], Graph]:
+    """Makes the graph of a run on its data, with the weights that its seed gives."""
+    stats = (None, None) if data.grid.discrete else tuple(s.tolist() for s in statistics(data.train, data.grid))
+
+    def make() -> Graph:
+        torch.manual_seed(config["seed"])
+        return build(config, data.grid, *stats)
+
+    return make
+
+
+@torch.no_grad()
+def untrained(make: Callable[[], Graph], data: Data, device: torch.device | str) -> Graph:
+    """The twin that was never trained; running statistics it has, taken from a few batches."""
+    graph = make().to(device).train()
+    for step, batch in enumerate(sequential_batches(data.train, 256, 20 * 256)):
+        if len(batch.x) >= 2:
+            valid = None if batch.valid is None else batch.valid.to(device)
+            graph.encode(
+                graph.standard(graph.damage(batch._replace(x=batch.x.to(device), valid=valid), step=step, whole=True))
+            )
+    return graph
 
 
 def evaluate(
-    graph: Graph, data: Data, protocol: P1 | None, *, untrained: Graph, config: dict[str, Any]
+    graph: Graph, data: Data, protocol: P1 | None, config: Mapping[str, Any], make: Callable[[], Graph]
 ) -> dict[str, Any]:
     """Probes, baselines and restoration at the end of a run."""
     if protocol is None:
         return {}
     began = time.perf_counter()
-    features = protocol.features(_embed(graph), data)
+    features = protocol.features(embedder(graph), data)
     held_out = features.train if features.test is None else features.test
-    result = protocol.score(features) | {"rankme": rankme(held_out), "std": spread(held_out)}
+    result: dict[str, Any] = protocol.score(features) | {"rankme": rankme(held_out), "std": spread(held_out)}
     if "knn" in result and config["probe"]["baselines"]:
-        result |= {f"{k}_raw": v for k, v in protocol.raw(data).items()}
-        result |= {f"{k}_untrained": v for k, v in protocol.score(protocol.features(_embed(untrained), data)).items()}
-    result |= restoration(graph.eval(), data.train if data.test is None else data.test)
-    seconds = round(time.perf_counter() - began, 1)
-    return result | {"protocol": protocol.name, "probe_seconds": seconds}
+        for name, scores in _baselines(make, protocol, data, next(graph.parameters()).device).items():
+            result |= {f"{key}_{name}": value for key, value in scores.items()}
+    result |= restoration(graph, data.train if data.test is None else data.test)
+    return result | {"protocol": protocol.name, "probe_seconds": round(time.perf_counter() - began, 1)}
 
 
-def _embed(graph: Graph) -> Any:
-    return embedder(graph, next(graph.parameters()).device)
+def _baselines(make: Callable[[], Graph], protocol: P1, data: Data, device: Any) -> dict[str, dict[str, float]]:
+    twin = untrained(make, data, device)
+    return {"raw": protocol.raw(data), "untrained": protocol.score(protocol.features(embedder(twin), data))}
+
+
+def _online(config: Mapping[str, Any], plan: Plan, data: Data, graph: Graph, make: Callable[[], Graph]) -> OnlineProbe:
+    small = replace(plan.protocol, **ONLINE)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+    def baselines() -> dict[str, dict[str, float]]:
+        wanted = config["probe"]["baselines"]
+        return _baselines(make, small, data, next(graph.parameters()).device) if wanted else {}
+
+    return OnlineProbe(
+        plan.clock, lambda: small.score(small.features(embedder(graph), data)), baselines, config["probe"]["online"]
+    )
+
+
+def _trainer(plan: Plan, folder: Path, callbacks: list[L.Callback], metrics: Metrics, done: int) -> L.Trainer:
+    bounds = dict(plan.bounds)
+    bar = bounds["enable_progress_bar"] = bounds["enable_progress_bar"] and sys.stdout.isatty()
+    metrics.lines = not bar
+    return L.Trainer(
+        **bounds,
+        **plan.hardware.options(),
+        logger=[TidyCSV(folder / "metrics.csv", keep=done), TensorBoardLogger(folder, name="", version="tensorboard")],
+        callbacks=[*callbacks, TQDMProgressBar(refresh_rate=20)] if bar else callbacks,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        default_root_dir=folder,
+    )
+
+
+def _epochs(plan: Plan, data: Data) -> int:
+    """Lightning's bound on epochs: -1 for none.
+
+    Raises:
+        ValueError: the run would have no end.
+    """
+    epochs = plan.bounds["max_epochs"]
+    others = plan.bounds["max_steps"] > 0 or plan.clock.max_time is not None
+    if isinstance(data.train, Stream):
+        if not others:
+            raise ValueError("a stream has no epochs to count: bound the run by trainer.max_steps or trainer.max_time")
+        return -1
+    if epochs in (None, -1) and not others:
+        raise ValueError("the run has no bound: set trainer.max_epochs, trainer.max_steps or trainer.max_time")
+    return -1 if epochs is None else epochs
+
+
+def _done(checkpoint: Path) -> int:
+    """Steps that the run to be resumed has done.
+
+    Raises:
+        FileNotFoundError: it has no checkpoint.
+    """
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f"there is nothing to resume: no checkpoint {checkpoint}")
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
 
 
 def _write(folder: Path, summary: dict[str, Any]) -> None:
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
 
 
-def _quiet() -> None:
-    """Lightning's hints that do not fit here: batches come whole from an index, and there is no validation loop."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", ".*LeafSpec.*")
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-    warnings.filterwarnings("ignore", ".*The number of training batches.*")
+class _quiet(warnings.catch_warnings):
+    """Without Lightning's hints that do not fit: batches come whole from an index, there is no validation loop."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+        for hint in ("does not have many workers", "exists and is not empty", "number of training batches", "LeafSpec"):
+            warnings.filterwarnings("ignore", f".*{hint}.*")
