@@ -14,6 +14,15 @@ from ssl_pipeline.layers import Standardise
 from ssl_pipeline.objective import Objective
 
 GROUPS = ("corruption", "encoder", "latent", "decoder", "objective")
+PARTS = (
+    *(
+        f"ssl_pipeline.{name}"
+        for name in ("corruptions", "encoders", "latent", "decoders", "objective", "energies", "layers")
+    ),
+    "torch.nn",
+    "timm.layers",
+)
+"""What a graph may be made of: nothing that reads, writes or trains."""
 
 
 def parts(config: Mapping[str, Any], *, trust: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -22,7 +31,7 @@ def parts(config: Mapping[str, Any], *, trust: tuple[str, ...] = ()) -> dict[str
     Raises:
         ValueError: see ``instantiate``.
     """
-    return {group: instantiate(config[group], trust=trust) for group in GROUPS}
+    return {group: instantiate(config[group], trust=trust, allowed=PARTS) for group in GROUPS}
 
 
 def build(

@@ -19,18 +19,19 @@ REFUSED = (
     "ssl_pipeline.cli",
     "ssl_pipeline.config",
     "ssl_pipeline.instantiate",
-    "ssl_pipeline.training.run",
+    "ssl_pipeline.training.runner",
 )
 
 
-def instantiate(node: Any, *, trust: tuple[str, ...] = ()) -> Any:
+def instantiate(node: Any, *, trust: tuple[str, ...] = (), allowed: tuple[str, ...] = ALLOWED) -> Any:
     """Build what ``node`` describes, inner parts first; without ``_target_`` it stays a dictionary or a list.
 
     With ``_partial_: true`` the result is a ``functools.partial``, whose options are checked all the same.
 
     Args:
         node: plain dictionaries, lists and scalars, interpolations resolved.
-        trust: packages, modules or names that may be targets besides ours, ``torch.nn``, ``torch.optim`` and ``timm``.
+        trust: packages, modules or names that may be targets besides ``allowed``.
+        allowed: where targets may lie.
 
     Raises:
         ValueError: a target outside the allow-list, one that does not exist, an option that it lacks or one it needs.
@@ -41,30 +42,30 @@ def instantiate(node: Any, *, trust: tuple[str, ...] = ()) -> Any:
     Dropout(p=0.5, inplace=False)
     """
     if isinstance(node, (list, tuple)):
-        return [instantiate(item, trust=trust) for item in node]
+        return [instantiate(item, trust=trust, allowed=allowed) for item in node]
     if not isinstance(node, Mapping):
         return node
     if "_target_" not in node:
         if "_partial_" in node:
             raise ValueError(f"_partial_ stands beside a _target_, which is missing beside {', '.join(map(str, node))}")
-        return {key: instantiate(value, trust=trust) for key, value in node.items()}
+        return {key: instantiate(value, trust=trust, allowed=allowed) for key, value in node.items()}
     name, is_partial = node["_target_"], node.get("_partial_", False)
     if not isinstance(name, str) or not isinstance(is_partial, bool):
         raise ValueError(f"expected a dotted name as _target_ and true or false as _partial_, got {name}, {is_partial}")
-    target = resolve(name, trust=trust)
+    target = resolve(name, trust=trust, allowed=allowed)
     keys = [key for key in node if key not in ("_target_", "_partial_")]
     check(name, target, keys, is_partial)
-    options = {key: instantiate(node[key], trust=trust) for key in keys}
+    options = {key: instantiate(node[key], trust=trust, allowed=allowed) for key in keys}
     return partial(target, **options) if is_partial else target(**options)
 
 
-def resolve(name: str, *, trust: tuple[str, ...] = ()) -> Callable[..., Any]:
+def resolve(name: str, *, trust: tuple[str, ...] = (), allowed: tuple[str, ...] = ALLOWED) -> Callable[..., Any]:
     """The class or function with this dotted name.
 
     Raises:
         ValueError: not in the allow-list, or it does not exist.
     """
-    if not _inside(name, (*ALLOWED, *trust)) or _inside(name, REFUSED) or "._" in name:
+    if not _inside(name, (*allowed, *trust)) or _inside(name, REFUSED) or "._" in name:
         raise ValueError(_untrusted(name))
     parts = name.split(".")
     found: Any = None

@@ -56,7 +56,8 @@ class Recipe:
     def rate(self, progress: float) -> float:
         """Share of the highest rate at a progress from 0 to 1: linear warm-up, then half a cosine (arXiv 1608.03983).
 
-        >>> recipe = Recipe(make=None, warmup=0.1)
+        >>> from torch.optim import AdamW
+        >>> recipe = Recipe(make=AdamW, warmup=0.1)
         >>> [round(recipe.rate(p), 2) for p in (0.05, 0.1, 0.55, 1.0)]
         [0.5, 1.0, 0.5, 0.0]
         """

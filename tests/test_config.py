@@ -28,7 +28,7 @@ LEAVES = {
     "data": {"digits": {"size": 8}, "folder": {"root": "???"}},
     "encoder": {"vit": {"width": 8}, "conv": {"width": 8}},
     "latent": {"tokens": {}},
-    "decoder": {"query": {}},
+    "decoder": {"conv": {}, "query": {}},
     "optimizer": {"adamw": {"lr": 0.1}},
     "hardware": {"auto": {}},
     "probe": {"p1": {}},
@@ -219,7 +219,7 @@ def test_misspelt_part_of_a_chain_is_refused(conf):
         (["corruption=mask,noise"], "add --multirun"),
         (["batch_size=abc"], "batch_size=abc: Value 'abc' of type 'str' could not be converted to Integer"),
         (["batch_size=0"], "expected at least 1, got 0"),
-        (["views_per_step=2"], "whole number below that of the views (2: mask, noise), got 2"),
+        (["views_per_step=3"], "whole number up to that of the views (2: mask, noise), got 3"),
         (["views_per_step=some"], "got some"),
         (["corruption=a(b"], "cannot read the override 'corruption=a(b'"),
         (["decoder=null"], "write ~GROUP to go without it"),
@@ -246,7 +246,7 @@ def test_one_sentence_with_the_nearest_names(conf, overrides, sentence):
 
 
 def test_broken_yaml_is_one_sentence(conf, monkeypatch, capsys):
-    (conf / "encoder/vit.yaml").write_text("a: [1, 2\nb: 3\n")
+    (conf / "encoder/conv.yaml").write_text("a: [1, 2\nb: 3\n")
     code, jobs = train([], monkeypatch)
     assert (code, jobs) == (1, [])
     assert capsys.readouterr().err.count("\n") == 1
@@ -292,6 +292,8 @@ def test_train_runs_one_job(conf, tmp_path, monkeypatch):
 def test_experiment_names_the_folder_and_resume_keeps_it(conf, tmp_path, monkeypatch, capsys):
     _, [(_, folder, *_)] = train(["experiment=dae"], monkeypatch)
     assert Path(folder).parent == tmp_path / "outputs/dae"
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    Path(folder, "config.yaml").write_text(yaml.safe_dump(compose(["experiment=dae"])))
     _, [(_, again, *_)] = train([f"resume={folder}"], monkeypatch)
     assert again == folder
     code, jobs = train(["resume=outputs/nothing"], monkeypatch)

@@ -34,6 +34,7 @@ from ssl_pipeline.datasets import (
 from ssl_pipeline.datasets.fashion_mnist import read_idx
 from ssl_pipeline.datasets.image import to_pixels
 from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import as_float
 
 # `ssl_pipeline.datasets.cifar10` is the function; its module goes by this way.
 cifar10_module = importlib.import_module("ssl_pipeline.datasets.cifar10")

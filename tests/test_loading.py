@@ -116,6 +116,10 @@ class Counting:
             yield Batch(x=source.view(-1, 1), source=source)
             step += 1
 
+    def in_order(self, batch_size):
+        for source in torch.arange(10).split(batch_size):
+            yield Batch(x=source.view(-1, 1), source=source)
+
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_stream_begins_at_the_step_and_goes_on(workers):
@@ -133,3 +137,9 @@ def test_sequential_batches_read_all_once(dataset):
     batches = list(sequential_batches(Subset(dataset, [5, 3, 50]), 2))
     assert [batch.source.tolist() for batch in batches] == [[5, 3], [50]]
     assert torch.cat([b.source for b in sequential_batches(dataset, 10)]).tolist() == list(range(N))
+
+
+def test_a_stream_in_order_ends_where_it_should():
+    assert [b.source.tolist() for b in sequential_batches(Counting(), 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert [b.source.tolist() for b in sequential_batches(Counting(), 4, 6)] == [[0, 1, 2, 3], [4, 5]]
+    assert [b.source.tolist() for b in sequential_batches(Counting(), 4, 8)] == [[0, 1, 2, 3], [4, 5, 6, 7]]

@@ -81,8 +81,6 @@ class Subset:
 def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tuple[Dataset, Dataset | None]:
     """Set a seeded random ``fraction`` of the samples aside: ``(train, test)``; 0 sets nothing aside.
 
-    Both come in random order, so that the first samples of a set that is stored class by class stand for all of it.
-
     Raises:
         ValueError: ``fraction`` outside [0, 1) or one of the parts empty.
 
@@ -93,14 +91,15 @@ def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tup
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"expected a held-out fraction from 0 up to, not including, 1, got {fraction}")
-    n = len(dataset)
-    order = torch.randperm(n, generator=generator("cpu", seed, "holdout"))
     if fraction == 0:
-        return Subset(dataset, order), None
+        return dataset, None
+    n = len(dataset)
     held = max(1, round(n * fraction))
     if held >= n:
         raise ValueError(f"{n} samples cannot be split with holdout={fraction}: add samples or set holdout=0")
-    return Subset(dataset, order[held:]), Subset(dataset, order[:held])
+    order = torch.randperm(n, generator=generator("cpu", seed, "holdout"))
+    # Sorted, so that a set on disk is read in order.
+    return Subset(dataset, order[held:].sort().values), Subset(dataset, order[:held].sort().values)
 
 
 def statistics(

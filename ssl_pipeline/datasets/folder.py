@@ -78,8 +78,7 @@ def folder(
         return Subset(dataset, [i for i in range(len(paths)) if i not in damaged]) if damaged else dataset
 
     train = load("train")
-    train, test = set_aside(train, 0 if "test" in places else holdout, seed)
-    test = load("test") if "test" in places else test
+    train, test = (train, load("test")) if "test" in places else set_aside(train, holdout, seed)
     return Data(grid=grid, train=train, test=test, classes=classes, name=path.resolve().name)
 
 

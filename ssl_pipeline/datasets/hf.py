@@ -87,7 +87,6 @@ def hf(
     if test_split is None:
         train, test = set_aside(train, holdout, seed)
     else:
-        train, _ = set_aside(train, 0, seed)
         rows, column = load(test_split)
         test = HfImages(rows, image, read_labels(rows, column, classes)[0], size, channels)
     return Data(grid=grid, train=train, test=test, classes=classes, name=called)

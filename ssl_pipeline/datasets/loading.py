@@ -169,7 +169,7 @@ def sequential_batches(dataset: Dataset | Stream, batch_size: int, limit: int | 
         left = limit
         for batch in dataset.in_order(batch_size):
             if left is not None and left <= len(batch.x):
-                yield Batch(*(None if part is None else part[:left] for part in batch))
+                yield batch._replace(**{k: v[:left] for k, v in batch._asdict().items() if v is not None})
                 return
             left = None if left is None else left - len(batch.x)
             yield batch

@@ -42,7 +42,7 @@ class InfoNCE(PairEnergy):
 
     prevents_collapse = True
 
-    def __init__(self, temperature: float = 0.1) -> None:
+    def __init__(self, temperature: float = 0.2) -> None:
         super().__init__()
         if temperature <= 0:
             raise ValueError(f"temperature={temperature}: expected a positive number")

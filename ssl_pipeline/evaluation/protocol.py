@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ from torch import Tensor
 from ssl_pipeline.datasets import Data, Dataset, Stream, sequential_batches
 from ssl_pipeline.evaluation.probes import Labelled, few_label, knn, linear
 from ssl_pipeline.graph import Graph
-from ssl_pipeline.records import as_float
+from ssl_pipeline.records import Batch, as_float
+from ssl_pipeline.seeding import generator
 
 
 class Features(NamedTuple):
@@ -89,11 +90,23 @@ def features(
     """
     rows, labels = [], []
     with torch.inference_mode():
-        for batch in sequential_batches(dataset, batch_size, limit):
+        for batch in _batches(dataset, limit, batch_size):
             rows.append(embed(batch.x).float().cpu())
             labels.append(batch.label)
     label = None if any(part is None for part in labels) else torch.cat(labels).numpy()
     return torch.cat(rows).numpy(), None if label is None or label.min() < 0 else label
+
+
+def _batches(dataset: Dataset | Stream, limit: int | None, batch_size: int) -> Iterator[Batch]:
+    """The first samples; of a set stored class by class, in whose beginning a class is missing, random ones."""
+    if isinstance(dataset, Stream) or dataset.labels is None or limit is None or limit >= len(dataset):
+        yield from sequential_batches(dataset, batch_size, limit)
+        return
+    index = torch.arange(limit)
+    if len(dataset.labels[index].unique()) < len(dataset.labels.unique()):
+        index = torch.randperm(len(dataset), generator=generator("cpu", "probe"))[:limit].sort().values
+    for part in index.split(batch_size):
+        yield dataset[part]
 
 
 def embedder(graph: Graph) -> Callable[[Tensor], Tensor]:

@@ -42,7 +42,7 @@ def restoration(
         damaged = graph.damage(batch._replace(x=batch.x.to(device), valid=valid), step=step, whole=True)
         for name, view in damaged.views.items():
             totals[name] += _errors(damaged.clean, view, graph.restore(name, view), graph.grid.discrete)
-    scores = [_scores(name, *total.tolist(), graph.grid) for name, total in totals.items()]
+    scores = [_scores(name, total, graph.grid) for name, total in totals.items()]
     return {key: value for part in scores for key, value in part.items()}
 
 
@@ -61,7 +61,8 @@ def _errors(clean: View, view: View, restored: Tensor, discrete: bool) -> Tensor
     return torch.stack([(after * counted).sum(), (before * counted).sum(), counted.sum()]).cpu()
 
 
-def _scores(name: str, after: float, before: float, count: float, grid: GridSpec) -> dict[str, float]:
+def _scores(name: str, total: Tensor, grid: GridSpec) -> dict[str, float]:
+    after, before, count = total.tolist()
     if count == 0:
         return {}
     after, before = after / count, before / count

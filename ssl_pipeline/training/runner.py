@@ -8,7 +8,8 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -252,11 +253,21 @@ def _write(folder: Path, summary: dict[str, Any]) -> None:
     (folder / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
 
 
-class _quiet(warnings.catch_warnings):
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Without Lightning's hints that do not fit: batches come whole from an index, there is no validation loop."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-        for hint in ("does not have many workers", "exists and is not empty", "number of training batches", "LeafSpec"):
-            warnings.filterwarnings("ignore", f".*{hint}.*")
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for hint in (
+                "does not have many workers",
+                "exists and is not empty",
+                "number of training batches",
+                "LeafSpec",
+            ):
+                warnings.filterwarnings("ignore", f".*{hint}.*")
+            yield
+    finally:
+        logger.setLevel(level)
