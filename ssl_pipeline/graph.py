@@ -170,6 +170,10 @@ class Graph(nn.Module):
 
     def _check_views(self, consensus: bool, pairs: bool) -> None:
         n = len(self.corruptions)
+        for name, term in self.objective.terms.items():
+            if isinstance(term, Reconstruct) and term.energy.discrete != self.grid.discrete:
+                kind, other = ("symbols", "cross_entropy") if self.grid.discrete else ("numbers", "reconstruct")
+                raise ValueError(f"objective={name} does not compare {kind}, which this data is made of: take {other}")
         shapes = {name: c.output_grid.shape for name, c in self.corruptions.items()}
         if wrong := {name: shape for name, shape in shapes.items() if shape != self.grid.shape}:
             raise ValueError(

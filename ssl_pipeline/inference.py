@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from torch import Tensor
@@ -38,21 +39,25 @@ class Model:
         return self
 
     @torch.inference_mode()
-    def embed(self, x: Tensor, batch_size: int = 500) -> Tensor:
+    def embed(self, x: Tensor | np.ndarray, batch_size: int = 500) -> Tensor:
         """Embeddings (B, D) of raw samples.
 
         Args:
-            x: (B, C, *grid) uint8 or floats in the grid's range; (B, *grid) int64 on a discrete grid.
+            x: (B, C, *grid) uint8 or floats in the grid's range; (B, *grid) int64 on a discrete grid; array or tensor.
             batch_size: samples in a pass.
 
         Raises:
             ValueError: the samples do not lie on the model's grid.
         """
-        grid = self.grid
+        grid, x = self.grid, torch.as_tensor(x)
         wanted = grid.shape if grid.discrete else (grid.channels, *grid.shape)
         if tuple(x.shape[1:]) != wanted:
             raise ValueError(
                 f"expected samples of shape {('B', *wanted)}, got {tuple(x.shape)}: resize or reshape them"
+            )
+        if not grid.discrete and x.is_floating_point() and x.numel() and float(x.max()) > 2 * max(grid.range):
+            raise ValueError(
+                f"expected floats in {grid.range}, got up to {float(x.max()):g}: pass uint8, or divide by 255"
             )
         device = next(self.graph.parameters()).device
         return torch.cat([self.graph.embed(part.to(device)) for part in x.split(batch_size)])

@@ -47,8 +47,9 @@ def load_weights(graph: Graph, folder: Path, partial: bool = False) -> None:
     missing, unused = sorted(set(own) - set(fitting)), sorted(set(weights) - set(fitting))
     if (missing or unused) and not partial:
         raise ValueError(
-            f"init_from={folder}: the weights do not fit, missing {_some(missing)}, unused {_some(unused)}; "
-            f"take the same configuration, or set init_partial=true to load what fits"
+            f"init_from={folder}: the weights do not fit (a name on both lists has another shape), "
+            f"missing {_some(missing)}, unused {_some(unused)}; take the same configuration, "
+            f"or set init_partial=true to load what fits"
         )
     if not fitting:
         raise ValueError(f"init_from={folder}: not one of its weights fits this graph")

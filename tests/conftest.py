@@ -1,5 +1,10 @@
 """Shapes in annotations are checked while the tests run."""
 
+import os
+
+# The models of the tests are so small that a second thread only waits.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from jaxtyping import install_import_hook
 
 # An int will do where a float is asked for (PEP 484's numeric tower).

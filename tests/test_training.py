@@ -130,7 +130,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(encoder, tmp_path, monkeyp
     def press_ctrl_c(self, trainer, *args):
         original(self, trainer, *args)
         if trainer.global_step == 16:  # the fifth step of the second epoch of eleven
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT if encoder == "conv" else signal.SIGTERM)
 
     with monkeypatch.context() as patch:
         patch.setattr(Metrics, "on_train_batch_end", press_ctrl_c)
@@ -165,6 +165,21 @@ def test_a_finished_run_goes_on_with_a_larger_bound(tmp_path):
     assert summary["steps"] == 44
     for name, value in read_weights(whole).items():
         assert torch.equal(value, read_weights(parted)[name]), name
+
+
+def test_resume_of_a_run_that_is_done_writes_nothing(finished):
+    before = {path: path.read_bytes() for path in finished[0].glob("*.*")}
+    with pytest.raises(ValueError, match=r"at step 25 and its bound is step 25: raise trainer.max_steps"):
+        run(compose([f"resume={finished[0]}"]), "elsewhere")
+    assert before == {path: path.read_bytes() for path in finished[0].glob("*.*")}
+
+
+def test_embed_takes_arrays_and_refuses_another_range(finished):
+    model = ssl_pipeline.load(finished[0])
+    pixels = np.arange(128, dtype=np.uint8).reshape(2, 1, 8, 8)
+    torch.testing.assert_close(model.embed(pixels), model.embed(torch.from_numpy(pixels / np.float32(255))))
+    with pytest.raises(ValueError, match="divide by 255"):
+        model.embed(torch.from_numpy(pixels).float())
 
 
 def test_a_new_run_does_not_write_over_an_old_one(finished):
@@ -250,7 +265,7 @@ def test_init_from_takes_weights_and_nothing_else(finished, tmp_path):
     )
     old, new = read_weights(folder), read_weights(tmp_path / "a")
     torch.testing.assert_close(new["encoder.stem.weight"], old["encoder.stem.weight"], rtol=1e-4, atol=1e-6)
-    with pytest.raises(ValueError, match=r"do not fit, missing .*init_partial=true"):
+    with pytest.raises(ValueError, match=r"do not fit .*missing .*init_partial=true"):
         run(configured("encoder.widths=[8,24]", f"init_from={folder}", "probe=none"), str(tmp_path / "b"))
     run(
         configured(
@@ -324,12 +339,16 @@ def test_labelled_pictures(tmp_path):
         (["objective=align"], "only attract each other"),
         (["data=folder", "data.root=/nowhere/at/all"], "/nowhere/at/all"),
         (["trainer.max_time=soon"], "DD:HH:MM:SS"),
+        (["trainer.max_steps=many"], "whole number"),
+        (["objective=cross_entropy"], "take reconstruct"),
         (["resume=/nowhere/at/all"], "no such folder"),
         (["+trainer.max_stepz=3"], "max_stepz"),
     ],
 )
 def test_a_mistake_is_one_sentence(arguments, sentence, tmp_path):
-    done = command(*arguments, f"hydra.run.dir={tmp_path}/run", "trainer.max_steps=1")
+    done = command(
+        *arguments, *([] if "max_steps" in str(arguments) else ["trainer.max_steps=1"]), f"hydra.run.dir={tmp_path}/run"
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]

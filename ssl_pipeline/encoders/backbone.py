@@ -84,6 +84,13 @@ class TimmBackbone(_ImageBackbone):
                 f"encoder.options.{weights.pop()}: weights are not loaded here; set init_from to a run's folder"
             )
         self.model = timm.create_model(name, in_chans=grid.channels, num_classes=0, **(options or {}))
+        about: Any = self.model.default_cfg
+        fixed = about.get("fixed_input_size", False) and "img_size" not in (options or {})
+        if fixed and about["input_size"][1:] != grid.shape:
+            raise ValueError(
+                f"timm's {name} is made for {about['input_size'][1:]} and the data is {grid.shape}: "
+                f"set encoder.options={{img_size: {list(grid.shape)}, patch_size: ...}} or data.size"
+            )
         if not hasattr(self.model, "forward_intermediates"):
             raise ValueError(f"timm's {name} does not give feature maps; take another backbone")
         self._measure(grid)

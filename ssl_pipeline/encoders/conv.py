@@ -31,7 +31,7 @@ class ConvEncoder(Encoder):
         view_drop: share of samples whose view is not told to the encoder in training.
 
     Raises:
-        ValueError: a discrete grid.
+        ValueError: a discrete grid; no stage.
     """
 
     sees_holes = True
@@ -51,6 +51,10 @@ class ConvEncoder(Encoder):
         super().__init__()
         if grid.discrete:
             raise ValueError("the convolutional encoder needs a continuous grid, got a discrete one: take encoder=vit")
+        if not widths or blocks < 1:
+            raise ValueError(
+                f"expected at least one of encoder.widths and encoder.blocks, got {list(widths)}, {blocks}"
+            )
         stride = (1 if max(grid.shape) <= 16 else 2) if stride is None else stride
         self.view = ViewEmbedding(views, widths[0], view_drop)
         self.stem = conv_nd(grid.ndim)(grid.width + 1, widths[0], 3, stride, padding=1, bias=False)

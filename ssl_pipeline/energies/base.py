@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 
 class ReconstructionEnergy(nn.Module, ABC):
-    """Between decoded and true patches."""
+    """Between decoded and true patches.
+
+    Attributes:
+        discrete: whether it compares symbols; else it compares numbers.
+    """
+
+    discrete: ClassVar[bool] = False
 
     @abstractmethod
     def per_place(self, prediction: Tensor, target: Tensor) -> Tensor:

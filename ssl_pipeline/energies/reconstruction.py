@@ -60,6 +60,8 @@ class NormalisedPatches(ReconstructionEnergy):
 class CrossEntropy(ReconstructionEnergy):
     """Cross-entropy of symbols, in nats."""
 
+    discrete = True
+
     def per_place(self, prediction: Float[Tensor, "B Q V"], target: Int64[Tensor, "B Q 1"]) -> Float[Tensor, "B Q"]:
         """Cross-entropy of each symbol."""
         return F.cross_entropy(prediction.float().transpose(1, 2), target.squeeze(-1), reduction="none")

@@ -50,8 +50,8 @@ class Metrics(L.Callback):
         self.loss = values["loss"]
         if not isfinite(self.loss):
             raise ValueError(
-                f"the loss is {self.loss} at step {step}: lower optimizer.lr or set hardware.precision=32-true; "
-                f"the last checkpoint is of an earlier step"
+                f"the loss is {self.loss} at step {step}, expected a finite one: lower optimizer.lr "
+                f"or set hardware.precision=32-true"
             )
         start, since = self._began or (0, 0.0)
         self.samples_per_s = (step - start) * self.batch_size / max(self.clock.elapsed() - since, 1e-9)
@@ -120,11 +120,11 @@ class OnlineProbe(L.Callback):
 
 
 class StopOnSignal(L.Callback):
-    """Ctrl-C ends the training after the step it is in, to be resumed exactly; a second one ends it at once."""
+    """Ctrl-C or SIGTERM ends the training after its step, to be resumed exactly; a second one at once."""
 
     def __init__(self) -> None:
         self.stopped = False
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen."""
@@ -136,7 +136,7 @@ class StopOnSignal(L.Callback):
             print("\nstopping after this step (again: at once)", file=sys.stderr, flush=True)
 
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, stop)
+            self._before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Stop where some rank was asked to, all in the same step."""
@@ -146,9 +146,9 @@ class StopOnSignal(L.Callback):
 
     def restore(self) -> None:
         """Leave the signal as it was; Lightning calls no hook for this where a training fails."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
 
 
 class Saver(Checkpoint):

@@ -50,7 +50,7 @@ def end(summary: dict[str, Any], folder: str) -> None:
         for view in restored:
             before = summary.get(f"psnr_input/{view}")
             print(f"{view:<24}{'' if before is None else f'{before:.1f}':>8}{summary[f'psnr/{view}']:>8.1f}")
-    speed = f"{summary['steps']} steps, {summary['seconds']:.0f} s, {summary['samples_per_s']:,.0f} samples/s"
+    speed = f"{summary['steps']} steps, {summary['seconds']:.0f} s, {summary.get('samples_per_s', 0):,.0f} samples/s"
     print(f"\n{speed}; run folder {folder}")
 
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +73,10 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         raise FileExistsError(f"{folder} holds a run already: go on with resume={folder}, or take another folder")
     data: Data = instantiate(config["data"])
     plan.bounds["max_epochs"] = _epochs(plan, data)
+    if (bound := _last_step(plan, data, config["batch_size"])) <= done:
+        raise ValueError(
+            f"the run is at step {done} and its bound is step {bound}: raise trainer.max_steps or max_epochs"
+        )
     make = maker(config, data)
     graph = make()
     if config["init_from"] and not config["resume"]:
@@ -142,6 +146,9 @@ def prepare(config: Mapping[str, Any]) -> Plan:
                 f"trainer.{key} is not set here: take hardware.* for the machine, batch_size for larger steps"
             )
     bounds["max_steps"] = -1 if bounds["max_steps"] is None else bounds["max_steps"]
+    for key in ("max_steps", "max_epochs"):
+        if not isinstance(bounds[key], int | None):
+            raise ValueError(f"trainer.{key}={bounds[key]}: expected a whole number, or null for none")
     clock = Clock(seconds_of(bounds.pop("max_time")))
     protocol = instantiate(config["probe"]["protocol"])
     return Plan(instantiate(config["optimizer"]), instantiate(config["hardware"]), protocol, bounds, clock)
@@ -238,6 +245,14 @@ def _epochs(plan: Plan, data: Data) -> int:
     return -1 if epochs is None else epochs
 
 
+def _last_step(plan: Plan, data: Data, batch_size: int) -> float:
+    """The step at which the bounds on steps and epochs end the run."""
+    steps = plan.bounds["max_steps"] if plan.bounds["max_steps"] >= 0 else inf
+    if isinstance(data.train, Stream) or plan.bounds["max_epochs"] < 0:
+        return steps
+    return min(steps, plan.bounds["max_epochs"] * max(1, len(data.train) // max(1, batch_size)))
+
+
 def _done(checkpoint: Path) -> int:
     """Steps that the run to be resumed has done.
 
@@ -266,6 +281,7 @@ def _quiet() -> Iterator[None]:
                 "exists and is not empty",
                 "number of training batches",
                 "LeafSpec",
+                "dataloader is not resumable",
             ):
                 warnings.filterwarnings("ignore", f".*{hint}.*")
             yield
