@@ -102,7 +102,7 @@ class Graph(nn.Module):
         latents = self.encode(views)
         springs = None
         if self.latent.fuse is not None:
-            consensus = self.latent.fuse([latent.tokens for latent in latents.values()], self._explains(clean.x))
+            consensus = self._consensus(latents, clean)
             springs = consensus.springs
             latents[CONSENSUS] = Latent(consensus.tokens, consensus.tokens.mean(1))
         state = State(clean, views, latents, damaged.deal, self.decoders, lambda name: self.told(name, views[name]))
@@ -149,11 +149,12 @@ class Graph(nn.Module):
         Raises:
             ValueError: the latent has no consensus.
         """
+        return self._consensus(self.encode(self.standard(damaged)), self._standard(damaged.clean))
+
+    def _consensus(self, latents: Mapping[str, Latent], clean: View) -> Consensus:
         if self.latent.fuse is None:
             raise ValueError("views keep latents of their own: set latent=slots latent.fuse=mean or relaxed")
-        latents = self.encode(self.standard(damaged))
-        explains = self._explains(self._standard(damaged.clean).x)
-        return self.latent.fuse([latent.tokens for latent in latents.values()], explains)
+        return self.latent.fuse([latent.tokens for latent in latents.values()], self._explains(clean.x))
 
     def _explains(self, x: Tensor) -> Callable[[Tensor], Tensor] | None:
         """How badly a latent (B, K, D) explains the clean sample, (B,); None without a decoder to it."""

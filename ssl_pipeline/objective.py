@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ssl_pipeline.deal import Deal
 from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import PairEnergy, ReconstructionEnergy
-from ssl_pipeline.layers import Patches, first_true
+from ssl_pipeline.layers import Patches, first_true, pick
 from ssl_pipeline.records import Latent, View
 from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, latent_node, view_node
 
@@ -133,7 +133,7 @@ class Reconstruct(Term):
             present = present if places is None else present.gather(1, places)
             weight = present if weight is None else weight * present
         if places is not None:
-            patches = patches.gather(1, places.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))
+            patches = pick(patches, places)
         return self.energy(decoder(latent, places, told), patches, weight)
 
     def _damaged(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
@@ -143,7 +143,7 @@ class Reconstruct(Term):
             return None, None
         if view.cell is None or view.visible is None or not patches.fits(view.cell):
             return None, patches.split(view.removed).float().mean(-1)
-        count = patches.count - view.visible * torch.Size(view.cell).numel() // patches.cells
+        count = patches.count - patches.count_in(view.visible, view.cell)
         return first_true(patches.wholly(view.removed), count), None
 
 
@@ -204,9 +204,6 @@ class Objective(nn.Module):
 
     Args:
         terms: terms by name.
-
-    Raises:
-        ValueError: no terms.
     """
 
     def __init__(self, terms: Mapping[str, Term]) -> None:

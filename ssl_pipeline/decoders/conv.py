@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ssl_pipeline.decoders.base import Decoder
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.layers import Patches
+from ssl_pipeline.layers import Patches, pick
 from ssl_pipeline.layers.conv import ResidualBlock, conv_nd
 from ssl_pipeline.records import Latent
 
@@ -68,6 +68,4 @@ class ConvDecoder(Decoder):
         for block, size in zip(self.blocks, self.sizes, strict=True):
             x = F.interpolate(block(x), size=size, mode="nearest")
         patches = self.patches.split(self.head(x))
-        if places is None:
-            return patches
-        return patches.gather(1, places.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))
+        return patches if places is None else pick(patches, places)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ssl_pipeline.decoders.base import Decoder
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.layers import CrossBlock, Patches, sincos
+from ssl_pipeline.layers import CrossBlock, Patches, pick, sincos
 from ssl_pipeline.records import Latent
 
 
@@ -62,7 +62,7 @@ class QueryDecoder(Decoder):
         """Patches (B, Q, P) at ``places``."""
         code = self.code.expand(len(latent.tokens), -1, -1)
         if places is not None:
-            code = code.gather(1, places.unsqueeze(-1).expand(-1, -1, code.shape[-1]))
+            code = pick(code, places)
         query = code + self.query
         if self.told is not None and told is not None:
             query = query + self.told(told).unsqueeze(1)

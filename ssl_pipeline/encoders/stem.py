@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.layers import Patches, first_true, sincos
+from ssl_pipeline.layers import Patches, first_true, pick, sincos
 from ssl_pipeline.records import View
 
 
@@ -65,20 +65,12 @@ class PatchStem(nn.Module):
             if view.visible is None or view.cell is None or dense:
                 valid = present if valid is None else valid & present
             else:
-                count = view.visible * _volume(view.cell) // self.patches.cells
+                count = self.patches.count_in(view.visible, view.cell)
                 index = first_true(present, count)
-                patches = _pick(patches, index)
-                position = _pick(position.expand(len(index), -1, -1), index)
+                patches = pick(patches, index)
+                position = pick(position.expand(len(index), -1, -1), index)
                 valid = None if valid is None else valid.gather(1, index)
         whole = patches.shape[1] == self.patches.count and valid is None
         tokens = self.embed(patches if self.lookup is None else self.lookup(patches).flatten(2))
         tokens = tokens + sincos(position / self.unit, self.width).to(tokens.dtype)
         return Tokens(tokens, position, valid, self.patches.shape if whole else None)
-
-
-def _pick(values: Tensor, index: Tensor) -> Tensor:
-    return values.gather(1, index.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
-
-
-def _volume(sides: Sequence[int]) -> int:
-    return int(torch.Size(sides).numel())

@@ -11,7 +11,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from ssl_pipeline.datasets import Data, Dataset, Stream, sequential_batches
+from ssl_pipeline.datasets import Data, Dataset, Stream, Subset, sequential_batches
 from ssl_pipeline.evaluation.probes import Labelled, few_label, knn, linear
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.records import Batch, as_float
@@ -99,14 +99,11 @@ def features(
 
 def _batches(dataset: Dataset | Stream, limit: int | None, batch_size: int) -> Iterator[Batch]:
     """The first samples; of a set stored class by class, in whose beginning a class is missing, random ones."""
-    if isinstance(dataset, Stream) or dataset.labels is None or limit is None or limit >= len(dataset):
-        yield from sequential_batches(dataset, batch_size, limit)
-        return
-    index = torch.arange(limit)
-    if len(dataset.labels[index].unique()) < len(dataset.labels.unique()):
-        index = torch.randperm(len(dataset), generator=generator("cpu", "probe"))[:limit].sort().values
-    for part in index.split(batch_size):
-        yield dataset[part]
+    labels = None if isinstance(dataset, Stream) else dataset.labels
+    if not isinstance(dataset, Stream) and labels is not None and len(labels[:limit].unique()) < len(labels.unique()):
+        order = torch.randperm(len(dataset), generator=generator("cpu", "probe"))
+        dataset = Subset(dataset, order[:limit].sort().values)
+    return sequential_batches(dataset, batch_size, limit)
 
 
 def embedder(graph: Graph) -> Callable[[Tensor], Tensor]:

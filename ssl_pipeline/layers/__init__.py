@@ -1,10 +1,10 @@
 """Building blocks that encoders, latents and decoders share."""
 
 from ssl_pipeline.layers.attention import CrossBlock
-from ssl_pipeline.layers.patches import Patches, first_true
+from ssl_pipeline.layers.patches import Patches, first_true, pick
 from ssl_pipeline.layers.pooling import masked_mean
 from ssl_pipeline.layers.position import sincos
 from ssl_pipeline.layers.projector import Projector
 from ssl_pipeline.layers.standardise import Standardise
 
-__all__ = ["CrossBlock", "Patches", "Projector", "Standardise", "first_true", "masked_mean", "sincos"]
+__all__ = ["CrossBlock", "Patches", "Projector", "Standardise", "first_true", "masked_mean", "pick", "sincos"]

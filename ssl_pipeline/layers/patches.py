@@ -68,9 +68,18 @@ class Patches:
         """Patches all of whose cells are set."""
         return self.split(mask).all(-1)
 
+    def count_in(self, cells: int, cell: Sequence[int]) -> int:
+        """Number of patches in so many cells of another size."""
+        return cells * prod(cell) // self.cells
+
     def fits(self, cell: Sequence[int]) -> bool:
         """Whether a hole made of such cells is made of whole patches."""
         return all(c % s == 0 for c, s in zip(cell, self.size, strict=True))
+
+
+def pick(values: Shaped[Tensor, "B N P"], index: Int64[Tensor, "B K"]) -> Shaped[Tensor, "B K P"]:
+    """The tokens of each row at its indices."""
+    return values.gather(1, index.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
 
 
 def first_true(mask: Bool[Tensor, "B N"], count: int) -> Int64[Tensor, "B K"]:
