@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ def pretrain(
     data: str,
     *,
     corruption: str = "mask+noise",
-    objective: str = "reconstruct",
+    objective: str | None = None,
     encoder: str | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -22,9 +23,9 @@ def pretrain(
     """Pretrain an encoder; the same as ``train.py`` with these choices.
 
     Args:
-        data: a folder of images, or the name of a data set such as ``digits``.
+        data: a folder of images, of recordings or of texts, or the name of a data set such as ``digits``.
         corruption: views, as ``mask+noise`` or ``crop+crop``.
-        objective: energies, as ``reconstruct`` or ``reconstruct+align``.
+        objective: energies, as ``reconstruct`` or ``reconstruct+align``; None for reconstruction.
         encoder: ``conv``, ``vit``, ``timm`` ...; None for the default.
         epochs: passes over the data; None for the default.
         batch_size: over all devices; None for the default.
@@ -47,13 +48,16 @@ def pretrain(
 
     is_folder = Path(data).is_dir() and not (conf_dir() / "data" / f"{data}.yaml").is_file()
     if not is_folder and "/" in data:
-        raise FileNotFoundError(f"there is no folder {data!r}: give a folder of images or the name of a data set")
+        raise FileNotFoundError(f"there is no folder {data!r}: give a folder or the name of a data set")
+    kind = _kind(Path(data)) if is_folder else data
+    is_text = kind in ("text_files", "pydoc", "fortunes", "hf_text")
     choices = {
-        "data": "folder" if is_folder else data,
+        "data": kind,
         "data.root": str(Path(data).resolve()) if is_folder else None,
         "corruption": corruption,
-        "objective": objective,
-        "encoder": encoder,
+        "objective": objective or ("cross_entropy" if is_text else None),
+        "encoder": encoder or ("vit" if is_text else None),
+        "decoder": "query" if is_text else None,
         "trainer.max_epochs": epochs,
         "batch_size": batch_size,
         "seed": seed,
@@ -62,6 +66,17 @@ def pretrain(
     config = compose([f"{key}={_plain(value)}" for key, value in choices.items() if value is not None])
     folder = output or f"outputs/pretrain/{datetime.now():%Y-%m-%d_%H-%M-%S}"
     return run(config, folder) | {"folder": folder}
+
+
+def _kind(root: Path) -> str:
+    """The data set for what a folder holds most of."""
+    from ssl_pipeline.datasets.folder import ENDINGS as IMAGES
+    from ssl_pipeline.datasets.sound import ENDINGS as SOUNDS
+    from ssl_pipeline.datasets.text_files import ENDINGS as TEXTS
+
+    found = Counter(path.suffix.lower() for path in root.rglob("*"))
+    kinds = {"folder": IMAGES, "audio_folder": SOUNDS, "text_files": TEXTS}
+    return max(kinds, key=lambda kind: sum(found[ending] for ending in kinds[kind]))
 
 
 def _plain(value: Any) -> str:

@@ -7,10 +7,12 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from ssl_pipeline.energies import ReconstructionEnergy
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import Axis, GridSpec
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.layers import Standardise
+from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.objective import Objective
 
 GROUPS = ("corruption", "encoder", "latent", "decoder", "objective")
@@ -41,6 +43,7 @@ def build(
     std: Sequence[float] | None = None,
     *,
     trust: tuple[str, ...] = (),
+    fitting: bool = False,
 ) -> Graph:
     """The graph of a configuration, its weights drawn from torch's global generator.
 
@@ -50,15 +53,20 @@ def build(
         mean: per channel, in the data's units.
         std: per channel, in the data's units.
         trust: see ``instantiate``.
+        fitting: leave out those terms of the objective that compare what this grid is not made of.
 
     Raises:
         ValueError: whatever the parts refuse.
     """
     leaves = parts(config, trust=trust)
+    if fitting:
+        leaves["objective"] = {name: make for name, make in leaves["objective"].items() if _fits(make, grid)}
     corruptions = {name: make(grid=grid) for name, make in leaves["corruption"].items()}
     encoder = leaves["encoder"](grid=grid, views=tuple(corruptions))
     latent = leaves["latent"](width=encoder.width, embedding_width=encoder.embedding_width)
-    objective = Objective({name: make(width=latent.embedding_width) for name, make in leaves["objective"].items()})
+    objective = Objective(
+        {name: make(width=latent.embedding_width, grid=grid) for name, make in leaves["objective"].items()}
+    )
     return Graph(
         grid=grid,
         corruptions=corruptions,
@@ -74,6 +82,31 @@ def build(
         views_per_step=config["views_per_step"],
         allow_collapse=config["allow_collapse"],
     )
+
+
+def build_mixed(
+    config: Mapping[str, Any],
+    grids: Mapping[str, GridSpec],
+    stats: Mapping[str, tuple[Sequence[float] | None, Sequence[float] | None]],
+) -> MixedGraph:
+    """The graphs of a configuration on several grids; each takes the terms of the objective that fit its grid.
+
+    Args:
+        config: resolved, plain dictionaries.
+        grids: of each data set.
+        stats: mean and standard deviation of each.
+
+    Raises:
+        ValueError: whatever the parts refuse.
+    """
+    return MixedGraph({name: build(config, grid, *stats[name], fitting=True) for name, grid in grids.items()})
+
+
+def _fits(make: partial, grid: GridSpec) -> bool:
+    """Whether an energy compares what the grid is made of; between embeddings any does."""
+    energy = make.keywords["energy"]
+    kind: Any = energy.func if isinstance(energy, partial) else type(energy)
+    return not issubclass(kind, ReconstructionEnergy) or kind.discrete == grid.discrete
 
 
 def grid_to_plain(grid: GridSpec) -> dict[str, Any]:

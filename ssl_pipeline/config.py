@@ -64,6 +64,7 @@ class Train:
     name: str = "train"
     seed: int = 0
     batch_size: int = 256
+    members_per_source: int = 1
     views_per_step: Any = "all"
     resume: str | None = None
     init_from: str | None = None

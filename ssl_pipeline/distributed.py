@@ -25,6 +25,15 @@ def gather(x: Tensor) -> Tensor:
     return x if world_size() == 1 else _Gather.apply(x)  # pyright: ignore[reportReturnType]
 
 
+def gather_plain(x: Tensor) -> Tensor:
+    """Rows of all ranks in rank order, without a gradient: for numbers that are no function of weights."""
+    if world_size() == 1:
+        return x
+    parts = [torch.empty_like(x) for _ in range(world_size())]
+    dist.all_gather(parts, x.contiguous())
+    return torch.cat(parts)
+
+
 def broadcast_float(value: float, device: torch.device) -> float:
     """Rank 0's value."""
     if world_size() == 1:
@@ -46,9 +55,7 @@ def any_rank(flag: bool, device: torch.device) -> bool:
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        parts = [torch.empty_like(x) for _ in range(world_size())]
-        dist.all_gather(parts, x.contiguous())
-        return torch.cat(parts)
+        return gather_plain(x)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]

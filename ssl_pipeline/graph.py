@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from ssl_pipeline.corruptions import Corruption
@@ -28,6 +28,7 @@ class Views(NamedTuple):
     clean: View
     views: Mapping[str, View]
     deal: Deal
+    source: Tensor  # (B,) what each sample was taken from
 
 
 class Graph(nn.Module):
@@ -78,7 +79,8 @@ class Graph(nn.Module):
         if consensus:
             self.nodes[CONSENSUS] = tuple(latent_node(v) for v in names)
         check(self.nodes, edges, allow_collapse)
-        self._check_views(consensus, any(edge.target != CLEAN for edge in edges))
+        alike = [name for name, term in objective.terms.items() if not term.by_source]
+        self._check_views(consensus, any(edge.target != CLEAN for name in alike for edge in self.edges[name]))
         targets = dict.fromkeys(e.target for e in edges if e.target == CLEAN or e.target.startswith("view/"))
         self.decoders = nn.ModuleDict({t.removeprefix("view/"): self._decoder(decoder, t) for t in targets})
 
@@ -94,7 +96,7 @@ class Graph(nn.Module):
                 x=dealt.of(clean.x, name), valid=None if clean.valid is None else dealt.of(clean.valid, name)
             )
             views[name] = corruption(start, generator(device, seed, step, rank, name))
-        return Views(clean, views, dealt)
+        return Views(clean, views, dealt, batch.source)
 
     def forward(self, damaged: Views) -> dict[str, Tensor]:
         """Energies by edge, and their weighted sum as ``loss``."""
@@ -105,7 +107,15 @@ class Graph(nn.Module):
             consensus = self._consensus(latents, clean)
             springs = consensus.springs
             latents[CONSENSUS] = Latent(consensus.tokens, consensus.tokens.mean(1))
-        state = State(clean, views, latents, damaged.deal, self.decoders, lambda name: self.told(name, views[name]))
+        state = State(
+            clean,
+            views,
+            damaged.source,
+            latents,
+            damaged.deal,
+            self.decoders,
+            lambda name: self.told(name, views[name]),
+        )
         energies = self.objective(state, self.edges)
         if springs is not None:
             energies |= {"loss": energies["loss"] + springs, "springs": springs}
@@ -119,9 +129,11 @@ class Graph(nn.Module):
         """The views as the encoder takes them."""
         return {name: self._standard(view) for name, view in damaged.views.items()}
 
-    def embed(self, x: Shaped[Tensor, "B ..."], view: str = "unknown") -> Float[Tensor, "B D"]:
-        """Embeddings of raw samples, uint8 or in the data's units."""
-        clean = self._standard(clean_view(self.grid, as_float(x, self.grid)))
+    def embed(
+        self, x: Shaped[Tensor, "B ..."], valid: Bool[Tensor, "B *grid"] | None = None, view: str = "unknown"
+    ) -> Float[Tensor, "B D"]:
+        """Embeddings of samples, uint8 or in the data's units; what is not ``valid`` is padding."""
+        clean = self._standard(clean_view(self.grid, as_float(x, self.grid), valid))
         return self.encode({view: clean})[view].pooled
 
     def restore(self, name: str, view: View) -> Tensor:
@@ -133,7 +145,7 @@ class Graph(nn.Module):
         if CLEAN not in self.decoders:
             raise ValueError("this graph has no decoder to the clean form: train with objective=...+reconstruct")
         decoder: Decoder = self.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
-        patches = decoder(self.encode({name: self._standard(view)})[name])
+        patches = decoder.generate(self.encode({name: self._standard(view)})[name])
         if self.grid.discrete:
             return patches.argmax(-1).unflatten(1, self.grid.shape)
         return self.standardise.inverse(decoder.patches.join(patches.float()))
@@ -163,8 +175,10 @@ class Graph(nn.Module):
             return None
         decoder: Decoder = self.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
         energy, weight = terms[0].energy, terms[0].weight
+        if energy.whole:
+            return lambda z: weight * energy.per_sample(decoder.patches.join(decoder(Latent(z, z.mean(1)))), x)
         patches = decoder.patches.split(x)
-        return lambda z: weight * energy.per_place(decoder(Latent(z, z.mean(1))), patches).mean(1)
+        return lambda z: weight * energy.per_place(decoder(Latent(z, z.mean(1)), target=patches), patches).mean(1)
 
     def _standard(self, view: View) -> View:
         return view._replace(x=self.standardise(view.x))

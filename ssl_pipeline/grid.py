@@ -32,6 +32,7 @@ class GridSpec:
         vocab: number of symbols of a discrete grid, special ones included.
         range: smallest and largest value of a continuous grid.
         mask_token: symbol that stands in a hole of a discrete grid.
+        log: whether values are natural logarithms of power (a spectrogram): what adds up is their exponential.
 
     Raises:
         ValueError: not exactly one of ``channels`` and ``vocab``; a repeated axis name; an empty axis.
@@ -46,6 +47,7 @@ class GridSpec:
     vocab: int | None = None
     range: tuple[int | float, int | float] = (0.0, 1.0)
     mask_token: int | None = None
+    log: bool = False
 
     def __post_init__(self) -> None:
         if (self.channels is None) == (self.vocab is None):
@@ -79,6 +81,11 @@ class GridSpec:
     @property
     def ndim(self) -> int:
         return len(self.axes)
+
+    @property
+    def signal(self) -> bool:
+        """Whether values swing around zero, as those of a waveform do."""
+        return not self.discrete and self.range[0] == -self.range[1]
 
     @property
     def discrete(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,14 @@ import yaml
 from torch import Tensor
 
 from ssl_pipeline.build import build, grid_from_plain
+from ssl_pipeline.datasets import Codec
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.weights import read_weights
+
+CODECS = ("ssl_pipeline.datasets",)
+"""Where the codecs that a run's folder names may lie."""
 
 
 class Model:
@@ -22,11 +29,13 @@ class Model:
     Args:
         graph: the trained graph.
         config: the run's configuration.
+        codec: of the run's data, where it has one.
     """
 
-    def __init__(self, graph: Graph, config: dict[str, Any]) -> None:
+    def __init__(self, graph: Graph, config: dict[str, Any], codec: Codec | None = None) -> None:
         self.graph = graph.eval()
         self.config = config
+        self.codec = codec
 
     @property
     def grid(self) -> GridSpec:
@@ -39,46 +48,68 @@ class Model:
         return self
 
     @torch.inference_mode()
-    def embed(self, x: Tensor | np.ndarray, batch_size: int = 500) -> Tensor:
+    def embed(
+        self, x: Tensor | np.ndarray | Sequence[Any], valid: Tensor | None = None, batch_size: int = 500
+    ) -> Tensor:
         """Embeddings (B, D) of raw samples.
 
         Args:
-            x: (B, C, *grid) uint8 or floats in the grid's range; (B, *grid) int64 on a discrete grid; array or tensor.
+            x: (B, C, *grid) uint8 or floats in the grid's range, or (B, *grid) int64 on a discrete grid, as array or
+                tensor; or a list of what the run's data is made of: texts, waveforms, paths of sound files.
+            valid: (B, *grid) bool, False = padding; None: there is none, or, with a list, it is found.
             batch_size: samples in a pass.
 
         Raises:
-            ValueError: the samples do not lie on the model's grid.
+            ValueError: the samples do not lie on the model's grid, or a list is given and the run's data has no codec.
         """
+        if isinstance(x, (list, tuple)):
+            if self.codec is None:
+                raise ValueError("expected samples as one array or tensor, got a list: stack them")
+            x, valid = self.codec.encode(x)
         grid, x = self.grid, torch.as_tensor(x)
         wanted = grid.shape if grid.discrete else (grid.channels, *grid.shape)
         if tuple(x.shape[1:]) != wanted:
             raise ValueError(
                 f"expected samples of shape {('B', *wanted)}, got {tuple(x.shape)}: resize or reshape them"
             )
-        if not grid.discrete and x.is_floating_point() and x.numel() and float(x.max()) > 2 * max(grid.range):
+        if not grid.discrete and x.is_floating_point() and x.numel() and float(x.max()) > 2 * max(map(abs, grid.range)):
             raise ValueError(
                 f"expected floats in {grid.range}, got up to {float(x.max()):g}: pass uint8, or divide by 255"
             )
         device = next(self.graph.parameters()).device
-        return torch.cat([self.graph.embed(part.to(device)) for part in x.split(batch_size)])
+        masks = [None] * -(-len(x) // batch_size) if valid is None else valid.to(device).split(batch_size)
+        parts = zip(x.split(batch_size), masks, strict=True)
+        return torch.cat([self.graph.embed(part.to(device), mask) for part, mask in parts])
 
 
-def load(path: str | Path, *, trust: tuple[str, ...] = ()) -> Model:
+def load(path: str | Path, part: str | None = None, *, trust: tuple[str, ...] = ()) -> Model:
     """The model of a run's folder. Reads plain values and tensors; never runs code from a file.
 
     Args:
         path: the run's folder.
+        part: name of the data set whose stem and heads are wanted, of a run on several.
         trust: packages besides this one whose classes its configuration may name.
 
     Raises:
         FileNotFoundError: no run's folder.
-        ValueError: a damaged file, or a class that is not trusted.
+        ValueError: a damaged file, a class that is not trusted, or no such part.
     """
     folder = Path(path)
     config_file = folder / "config.yaml"
     if not config_file.is_file():
         raise FileNotFoundError(f"{folder} is no run's folder: it has no config.yaml")
     config = yaml.safe_load(config_file.read_text())
-    graph = build(config, grid_from_plain(config["grid"]), trust=trust)
-    graph.load_state_dict(read_weights(folder))
-    return Model(graph, config)
+    sets = config.get("sets", {})
+    if part not in (sets or {None}):
+        raise ValueError(f"part={part!r}: this run was trained on {', '.join(sets) or 'one data set; leave it out'}")
+    about = config if part is None else sets[part]
+    graph = build(config, grid_from_plain(about["grid"]), trust=trust, fitting=part is not None)
+    weights, prefix = read_weights(folder), "" if part is None else f"graphs.{part}."
+    graph.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+    return Model(graph, config, _codec(folder, part or ""))
+
+
+def _codec(folder: Path, part: str) -> Codec | None:
+    file = folder / "codecs.json"
+    found = json.loads(file.read_text()) if file.is_file() else {}
+    return instantiate(found[part], allowed=CODECS) if part in found else None

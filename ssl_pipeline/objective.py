@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ssl_pipeline.deal import Deal
 from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import PairEnergy, ReconstructionEnergy
+from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.layers import Patches, first_true, pick
 from ssl_pipeline.records import Latent, View
 from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, latent_node, view_node
@@ -25,6 +26,7 @@ class State:
 
     clean: View  # standardised
     views: Mapping[str, View]  # standardised
+    source: Tensor  # (B,) what each sample was taken from
     latents: Mapping[str, Latent]  # by view, and the consensus where there is one
     deal: Deal
     decoders: nn.ModuleDict  # by target
@@ -41,6 +43,9 @@ class Term(nn.Module, ABC):
     Raises:
         ValueError: a weight that is not positive.
     """
+
+    by_source = False
+    """Whether it compares samples of the same source."""
 
     def __init__(self, weight: float = 1.0, views: Sequence[str] | None = None) -> None:
         super().__init__()
@@ -73,6 +78,7 @@ class Reconstruct(Term):
         weight: factor of the term.
         views: views to start from; None for all.
         width: not used.
+        grid: grid of the target, for an energy that still wants it.
 
     Raises:
         ValueError: another ``where``.
@@ -81,17 +87,19 @@ class Reconstruct(Term):
     def __init__(
         self,
         *,
-        energy: ReconstructionEnergy,
+        energy: ReconstructionEnergy | Callable[..., ReconstructionEnergy],
         to: str = CLEAN,
         where: str = "damaged",
         weight: float = 1.0,
         views: Sequence[str] | None = None,
         width: int | None = None,
+        grid: GridSpec | None = None,
     ) -> None:
         super().__init__(weight, views)
         if where not in ("damaged", "everywhere"):
             raise ValueError(f"where={where!r} is not known; take damaged or everywhere")
-        self.energy, self.target, self.where = energy, to, where
+        self.energy = energy if isinstance(energy, ReconstructionEnergy) else energy(grid=grid)
+        self.target, self.where = to, where
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
         """One edge a start and target."""
@@ -127,14 +135,15 @@ class Reconstruct(Term):
             if start != CONSENSUS:
                 latent = Latent(*(_shared(state.deal, v, start, target) for v in latent))
                 truth, valid, told = (_shared(state.deal, v, target, start) for v in (truth, valid, told))
-        patches = decoder.patches.split(truth)
+        if self.energy.whole:
+            return self.energy(decoder.patches.join(decoder(latent, None, told)), truth, valid)
+        target = decoder.patches.split(truth)
         if valid is not None:
             present = decoder.patches.split(valid).float().mean(-1)
             present = present if places is None else present.gather(1, places)
             weight = present if weight is None else weight * present
-        if places is not None:
-            patches = pick(patches, places)
-        return self.energy(decoder(latent, places, told), patches, weight)
+        wanted = target if places is None else pick(target, places)
+        return self.energy(decoder(latent, places, told, target), wanted, weight)
 
     def _damaged(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
         """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
@@ -148,17 +157,21 @@ class Reconstruct(Term):
 
 
 class Agree(Term):
-    """Embeddings of the views of a sample meet, pair by pair.
+    """Embeddings of the views of a sample, or of the samples of a source, meet pair by pair.
 
     Args:
         energy: between two batches of embeddings.
         projector: called with the embedding's width, makes the head before the energy; None for none.
+        positives: what belongs together: views of the same ``sample``, or everything of the same ``source`` (image,
+            recording, author, document), for which one view is enough. Batches then hold several samples of a source
+            where ``members_per_source`` says so.
         weight: factor of the term.
         views: views that meet; None for all.
         width: width of the embedding.
+        grid: not used.
 
     Raises:
-        ValueError: fewer than two views.
+        ValueError: fewer than two views; another ``positives``, or an energy that knows no sources.
     """
 
     def __init__(
@@ -166,25 +179,35 @@ class Agree(Term):
         *,
         energy: PairEnergy,
         projector: Callable[[int], nn.Module] | None = None,
+        positives: str = "sample",
         weight: float = 1.0,
         views: Sequence[str] | None = None,
         width: int,
+        grid: GridSpec | None = None,
     ) -> None:
         super().__init__(weight, views)
-        self.energy = energy
+        if positives not in ("sample", "source"):
+            raise ValueError(f"positives={positives!r} is not known; take sample or source")
+        if positives == "source" and not energy.knows_sources:
+            raise ValueError(
+                f"{type(energy).__name__} compares views of one sample only: take positives=sample, "
+                f"or an energy that knows sources (info_nce, align)"
+            )
+        self.energy, self.by_source = energy, positives == "source"
         self.projector = nn.Identity() if projector is None else projector(width)
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """One edge a pair of views."""
+        """One edge a pair of views; a single view meets itself in the other samples of a source."""
         covered = self.covered(views)
-        if len(covered) < 2:
+        pairs = [*combinations(covered, 2)] or ([(view, view) for view in covered] if self.by_source else [])
+        if not pairs:
             raise ValueError(
                 f"objective {name} compares views and found {', '.join(covered) or 'none'}: "
                 f"give it two, for example corruption=crop+crop"
             )
         return [
             Edge(f"{name}/{a}~{b}", latent_node(a), latent_node(b), True, bool(self.energy.prevents_collapse))
-            for a, b in combinations(covered, 2)
+            for a, b in pairs
         ]
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
@@ -192,11 +215,14 @@ class Agree(Term):
         pairs = [(edge.name, *(n.removeprefix("latent/") for n in (edge.source, edge.target))) for edge in edges]
         names = dict.fromkeys(view for _, *pair in pairs for view in pair)
         heads = {view: self.projector(state.latents[view].pooled) for view in names}
-        return {
-            name: self.energy(state.deal.shared(heads[a], a, b), state.deal.shared(heads[b], b, a))
-            for name, a, b in pairs
-            if state.deal.meet(a, b)
-        }
+        return {name: self._pair(state, heads, a, b) for name, a, b in pairs if self.by_source or state.deal.meet(a, b)}
+
+    def _pair(self, state: State, heads: Mapping[str, Tensor], a: str, b: str) -> Tensor:
+        if not self.by_source:
+            return self.energy(state.deal.shared(heads[a], a, b), state.deal.shared(heads[b], b, a))
+        views = dict.fromkeys((a, b))
+        source = [state.deal.of(state.source, view) for view in views]
+        return self.energy.by_source(torch.cat([heads[view] for view in views]), torch.cat(source))
 
 
 class Objective(nn.Module):

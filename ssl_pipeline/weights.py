@@ -7,9 +7,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from torch import Tensor
-
-from ssl_pipeline.graph import Graph
+from torch import Tensor, nn
 
 PREFIX = "graph."
 
@@ -31,7 +29,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     return {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}
 
 
-def load_weights(graph: Graph, folder: Path, partial: bool = False) -> None:
+def load_weights(graph: nn.Module, folder: Path, partial: bool = False) -> None:
     """Start a graph from the weights of a run.
 
     Args:

@@ -7,8 +7,21 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ssl_pipeline.corruptions import Corruption, Crop, Echo, LowRes, Mask, Noise, Reversal
-from ssl_pipeline.decoders import ConvDecoder, Decoder, QueryDecoder
+from ssl_pipeline.corruptions import (
+    Corruption,
+    Crop,
+    Drop,
+    Echo,
+    Infill,
+    LowRes,
+    Mask,
+    Mix,
+    Noise,
+    Reversal,
+    Shuffle,
+    Template,
+)
+from ssl_pipeline.decoders import AutoregressiveDecoder, ConvDecoder, Decoder, QueryDecoder
 from ssl_pipeline.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, TransformerEncoder
 from ssl_pipeline.energies import (
     L1,
@@ -16,6 +29,8 @@ from ssl_pipeline.energies import (
     Align,
     CrossEntropy,
     InfoNCE,
+    LogMelL1,
+    MultiResolutionSTFT,
     NormalisedPatches,
     PairEnergy,
     ReconstructionEnergy,
@@ -32,6 +47,8 @@ GRIDS = {
     "video": GridSpec.of(("time", 4, 0.04), ("y", 8), ("x", 12), channels=2),
     "text": GridSpec.of(("position", 16), vocab=50, mask_token=1),
     "codes": GridSpec.of(("y", 4), ("x", 8), vocab=30, mask_token=29),
+    "logmel": GridSpec.of(("mel", 8), ("time", 12, 0.01), channels=1, range=(-14.0, 6.0), log=True),
+    "bytes": GridSpec.of(("position", 24), vocab=258, mask_token=257),
 }
 
 
@@ -54,22 +71,37 @@ class CorruptionCase(NamedTuple):
     grids: tuple[str, ...] = tuple(GRIDS)
     identity: Mapping[str, Any] | None = None  # options of severity 0, where there is one
     random: bool = True
+    alone: bool = True  # samples do not see each other
 
 
-CONTINUOUS = ("wave", "image", "grey", "video")
+CONTINUOUS = ("wave", "image", "grey", "video", "logmel")
+TEXTS = ("text", "bytes")
 _STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
 CORRUPTIONS = (
     CorruptionCase("echo", Echo, {}, identity={}, random=False),
     CorruptionCase("noise", Noise, {"ratio": (0.3, 0.6)}, identity={"sigma": 0.0, "ratio": 0.0}),
+    CorruptionCase("noise", Noise, {"snr_db": 5, "colour": (0.0, 2.0)}, grids=CONTINUOUS),
+    CorruptionCase("noise", Noise, {"sigma": 0.1, "colour": 1.0}, grids=CONTINUOUS),
+    CorruptionCase("mix", Mix, {}, grids=CONTINUOUS, alone=False),
     CorruptionCase("mask", Mask, {}, identity={"ratio": 0.0}),
     CorruptionCase("mask", Mask, {"shape": "block", "ratio": 0.4, "cell": 2, "fill": 0.5}),
     CorruptionCase("mask", Mask, {"ratio": 0.5, "cell": 1, "fill": "noise"}, grids=CONTINUOUS),
+    CorruptionCase("mask", Mask, {"ratio": 0.5, "cell": (None, 2)}, grids=("image", "codes", "logmel")),
+    CorruptionCase("mask", Mask, {"random_share": 0.1, "keep_share": 0.1}, grids=(*TEXTS, "codes")),
+    CorruptionCase("infill", Infill, {}, grids=TEXTS, identity={"ratio": 0.0}),
+    CorruptionCase("drop", Drop, {}, grids=TEXTS),
+    CorruptionCase("drop", Drop, {"every": 2, "unit": "word", "separators": tuple(range(0, 258, 4))}, grids=TEXTS),
     CorruptionCase("lowres", LowRes, {}, identity={"factor": 1}, random=False),
     CorruptionCase("lowres", LowRes, {"factor": [1, 2, 4], "upsample": "nearest"}),
     CorruptionCase("lowres", LowRes, {"factor": (2, 4)}, grids=("image", "grey", "codes"), random=False),
+    CorruptionCase("lowres", LowRes, {"upsample": "sinc"}, grids=CONTINUOUS, identity={"factor": 1}, random=False),
     CorruptionCase("reversal", Reversal, {}, random=False),
     CorruptionCase("reversal", Reversal, {"axes": ["y"]}, grids=("image", "grey", "video", "codes"), random=False),
+    CorruptionCase("reversal", Reversal, {"unit": "word", "separators": tuple(range(30))}, grids=TEXTS, random=False),
+    CorruptionCase("shuffle", Shuffle, {}),
+    CorruptionCase("shuffle", Shuffle, {"window": 1, "axis": "y"}, grids=("image", "grey", "video", "codes")),
+    CorruptionCase("template", Template, {}, grids=("bytes",), identity={"templates": ("{}",)}),
     CorruptionCase("crop", Crop, {}, identity={"scale": 1.0, "ratio": 1.0, **_STILL}),
     CorruptionCase("crop", Crop, {"resample": True, "blur": 0.5, "flip": 0.5}, grids=CONTINUOUS),
     CorruptionCase("crop", Crop, {"resample": False, "flip": 0.5}),
@@ -87,6 +119,10 @@ class EncoderCase(NamedTuple):
 
 ENCODERS = (
     EncoderCase("vit", TransformerEncoder, {"width": 24, "depth": 2, "heads": 2}, tuple(GRIDS)),
+    EncoderCase("vit", TransformerEncoder, {"width": 24, "depth": 1, "heads": 2, "holes": "keep"}, tuple(GRIDS)),
+    EncoderCase(
+        "vit", TransformerEncoder, {"width": 24, "depth": 1, "heads": 2, "ngrams": 3, "buckets": 64}, ("text",)
+    ),
     EncoderCase("conv", ConvEncoder, {"widths": [8, 16]}, CONTINUOUS),
     EncoderCase("conv", ConvEncoder, {"widths": [16], "blocks": 2, "norm": "group", "pool": 2}, CONTINUOUS),
     EncoderCase("timm", TimmBackbone, {"name": "resnet10t"}, ("image", "grey")),
@@ -116,6 +152,14 @@ DECODERS = (
     DecoderCase("query", QueryDecoder, {"width": 24, "depth": 1, "heads": 2}, tuple(GRIDS)),
     DecoderCase("conv", ConvDecoder, {"widths": [8, 16]}, CONTINUOUS),
     DecoderCase("conv", ConvDecoder, {"widths": [8], "norm": "batch", "patch": 2}, CONTINUOUS),
+    DecoderCase("autoregressive", AutoregressiveDecoder, {"width": 24, "depth": 1, "heads": 2}, ("text",)),
+    DecoderCase(
+        "autoregressive",
+        AutoregressiveDecoder,
+        {"width": 24, "depth": 2, "heads": 2, "context": 3, "token_drop": 0.5},
+        ("text",),
+    ),
+    DecoderCase("autoregressive", AutoregressiveDecoder, {"width": 24, "heads": 2, "context": 0}, ("text",)),
 )
 
 
@@ -149,6 +193,8 @@ ENERGIES = (
     EnergyCase("patchnorm", NormalisedPatches, {}),
     EnergyCase("cross_entropy", CrossEntropy, {}),
     EnergyCase("translate", MSE, {}),
+    EnergyCase("stft", MultiResolutionSTFT, {"sizes": (8, 16), "grid": GRIDS["wave"]}),
+    EnergyCase("logmel", LogMelL1, {"n_fft": 16, "hop": 4, "mels": 4, "grid": GRIDS["wave"]}),
     EnergyCase("align", Align, {}),
     EnergyCase("info_nce", InfoNCE, {}),
     EnergyCase("vicreg", VICReg, {}),

@@ -64,6 +64,6 @@ def test_yaml_spells_every_option(path):
 def _targets(node):
     if isinstance(node, dict):
         if "_target_" in node:
-            yield node["_target_"], {k for k in node if not k.startswith("_")}
+            yield node["_target_"], {k for k in node if not k.startswith("_") and k != "defaults"}
         for value in node.values():
             yield from _targets(value)

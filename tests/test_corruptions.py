@@ -13,7 +13,21 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import ssl_pipeline.corruptions as package
-from ssl_pipeline.corruptions import Chain, Corruption, Crop, Echo, LowRes, Mask, Noise, Reversal
+from ssl_pipeline.corruptions import (
+    Chain,
+    Corruption,
+    Crop,
+    Drop,
+    Echo,
+    Infill,
+    LowRes,
+    Mask,
+    Mix,
+    Noise,
+    Reversal,
+    Shuffle,
+    Template,
+)
 from ssl_pipeline.corruptions._photometric import Photometric, hue_rotation
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import View, clean_view
@@ -84,7 +98,7 @@ def test_input_stays_and_the_seed_decides(case, grid):
     assert torch.equal(first.x, corruption(clean, seeded(2)).x) != case.random
 
 
-@pytest.mark.parametrize(("case", "grid"), EVERY)
+@pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if row.values[0].alone])
 def test_samples_do_not_see_each_other(case, grid):
     clean = sample(grid)
     corruption = case.build(grid=grid, **case.options)
@@ -132,7 +146,8 @@ def test_every_corruption_has_yaml_and_a_case():
 def test_yaml_spells_every_option_with_its_default(path):
     assert path.read_text().startswith(f"# @package corruption.{path.stem}\n")
     leaf = instantiate(OmegaConf.load(path), _convert_="all")
-    assert isinstance(leaf(grid=GRIDS["image"]), Corruption)
+    fitting = next(case.grids[0] for case in CORRUPTIONS if case.name == path.stem)
+    assert isinstance(leaf(grid=GRIDS[fitting]), Corruption)
     options = inspect.signature(leaf.func.__init__).parameters
     defaults = {name: option.default for name, option in options.items() if name not in ("self", "grid")}
     assert {k: tuple(v) if isinstance(v, list) else v for k, v in leaf.keywords.items()} == defaults
@@ -217,6 +232,38 @@ def test_holes_of_text_hold_the_mask_token():
     assert torch.equal(view.x[~view.removed], clean.x[~view.removed])
 
 
+def test_cells_as_long_as_an_axis_hide_spans_of_time_or_bands():
+    grid = GRIDS["logmel"]
+    spans = Mask(grid=grid, ratio=0.5, cell=[None, 3])(sample(grid), seeded()).removed
+    assert torch.equal(spans.all(1), spans.any(1)) and spans[:, 0].sum(1).tolist() == [6] * 6
+    bands = Mask(grid=grid, ratio=0.5, cell=(2, None))(sample(grid), seeded())
+    assert torch.equal(bands.removed.all(2), bands.removed.any(2))
+    assert bands.cell == (2, 12) and bands.visible == 2
+
+
+@pytest.mark.parametrize("shape", ["random", "block"])
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9])
+def test_padding_takes_part_in_holes_only_to_make_the_numbers_equal(shape, ratio):
+    grid = GRIDS["bytes"]
+    length = torch.tensor([0, 1, 2, 6, 13, 20, 24])
+    valid = torch.arange(24) < length[:, None]
+    view = Mask(grid=grid, ratio=ratio, cell=1, shape=shape)(sample(grid, 7)._replace(valid=valid), seeded())
+    assert view.removed.sum(1).tolist() == [round(ratio * 24)] * 7 and view.visible == 24 - round(ratio * 24)
+    expected = [min(max(round(ratio * n), 1), max(n - 1, 0)) for n in length.tolist()]
+    assert (view.removed & valid).sum(1).tolist() == expected
+
+
+def test_a_share_of_the_hole_is_random_or_kept():
+    grid = GridSpec.of(("position", 4000), vocab=200, mask_token=199)
+    clean = sample(grid, 4)
+    view = Mask(grid=grid, ratio=0.5, random_share=0.2, keep_share=0.3)(clean, seeded())
+    hole, before = view.x[view.removed], clean.x[view.removed]
+    masked, kept = hole == 199, hole == before
+    assert abs(masked.float().mean() - 0.5) < 0.02 and abs(kept.float().mean() - 0.3) < 0.02
+    assert len(hole[~masked & ~kept].unique()) == 199
+    assert torch.equal(view.x[~view.removed], clean.x[~view.removed]) and view.visible == 2000
+
+
 @pytest.mark.parametrize(("cell", "expected"), [(2, (2, 2)), (4, None)])
 def test_second_mask_unites_the_holes(cell, expected):
     grid = GRIDS["image"]
@@ -231,7 +278,7 @@ def test_second_mask_unites_the_holes(cell, expected):
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
-@pytest.mark.parametrize("upsample", ["linear", "nearest"])
+@pytest.mark.parametrize("upsample", ["linear", "nearest", "sinc"])
 def test_lowres_of_a_constant_is_the_constant(name, upsample):
     grid = GRIDS[name]
     clean = sample(grid)
@@ -262,6 +309,59 @@ def test_lowres_along_one_axis_and_on_tokens():
     assert torch.equal(kept, text.x[:, ::4].repeat_interleave(4, 1))
 
 
+# ---- shuffle
+
+
+@pytest.mark.parametrize("name", ["wave", "image", "video", "codes"])
+@pytest.mark.parametrize("window", [1, 3])
+def test_shuffle_moves_whole_windows_of_each_sample(name, window):
+    grid = GRIDS[name]
+    clean = sample(grid)
+    view = Shuffle(grid=grid, window=window)(clean, seeded(1))
+    before, after = (z.reshape(6, -1, grid.shape[-1]).movedim(-1, 1) for z in (clean.x, view.x))
+    whole = grid.shape[-1] // window * window
+    assert torch.equal(before[:, whole:], after[:, whole:])
+    orders = []
+    for x, y in zip(before[:, :whole], after[:, :whole], strict=True):
+        x, y = x.reshape(whole // window, -1), y.reshape(whole // window, -1)
+        same = (x[:, None] == y[None]).all(2)
+        assert (same.sum(0) == 1).all() and (same.sum(1) == 1).all()
+        orders.append(same.float().argmax(0).tolist())
+    assert len({tuple(order) for order in orders}) > 1
+
+
+@pytest.mark.parametrize("axis", ["y", "x"])
+def test_origin_and_holes_move_with_the_windows(axis):
+    grid = coordinate_grid("image")
+    masked = coordinates_as_x(Mask(grid=grid, ratio=0.5, cell=2, fill=0.0)(sample(grid), seeded(1)))
+    view = Shuffle(grid=grid, window=4, axis=axis)(masked, seeded(2))
+    torch.testing.assert_close(view.x.movedim(1, -1), view.origin)
+    assert not torch.equal(view.origin, masked.origin.expand_as(view.origin))
+    came_from = (view.origin - 0.5).round().long()
+    for i in range(6):
+        assert torch.equal(view.removed[i], masked.removed[i][came_from[i, ..., 0], came_from[i, ..., 1]])
+    assert (view.cell, view.visible) == ((2, 2), 12)
+    assert Shuffle(grid=grid, window=3)(masked, seeded()).cell is None
+
+
+def test_windows_with_padding_stay():
+    grid = GRIDS["logmel"]
+    clean = sample(grid, 32)._replace(valid=(torch.arange(12) < 8).expand(32, 8, 12))
+    view = Shuffle(grid=grid, window=3)(clean, seeded())
+    assert torch.equal(view.x[..., 6:], clean.x[..., 6:]) and torch.equal(view.valid, clean.valid)
+    swapped = (view.x[..., :3] == clean.x[..., 3:6]).flatten(1).all(1)
+    assert 8 < swapped.sum() < 24
+
+
+@pytest.mark.parametrize("name", ["image", "wave"])
+def test_crop_of_a_shuffled_sample_knows_where_its_cells_come_from(name):
+    grid = coordinate_grid(name)
+    chain = Chain(grid=grid, shuffle=partial(Shuffle, window=2), crop=partial(Crop, resample=False, **STILL))
+    view = chain(coordinates_as_x(sample(grid)), seeded())
+    real = torch.ones(view.x.shape[:1] + grid.shape, dtype=torch.bool) if view.valid is None else view.valid
+    torch.testing.assert_close(view.x.movedim(1, -1)[real], view.origin[real])
+
+
 # ---- reversal
 
 
@@ -273,7 +373,8 @@ def test_reversal_twice_is_the_identity(case, grid):
     once = reverse(masked, seeded())
     assert not torch.equal(once.x, masked.x) and not torch.equal(once.removed, masked.removed)
     assert torch.equal(once.position, masked.position) and not torch.equal(once.origin, masked.origin)
-    assert_same(reverse(once, seeded()), masked, rtol=0, atol=0)
+    start = masked._replace(origin=masked.origin.expand(once.origin.shape))
+    assert_same(reverse(once, seeded()), start, rtol=0, atol=0)
 
 
 # ---- crop
@@ -326,6 +427,28 @@ def test_output_grid_keeps_the_extent_when_stretched_and_the_spacing_when_cut():
     cut = Crop(grid=grid, size=8, resample=False).output_grid
     assert (stretched.shape, stretched.axes[0].spacing) == ((8,), 2.0)
     assert (cut.shape, cut.axes[0].spacing) == ((8,), 0.5)
+
+
+def test_a_spectrogram_is_cropped_in_time_only_and_keeps_its_cells():
+    grid = GRIDS["logmel"]
+    crop = Crop(grid=grid, jitter=0.0, size=6)
+    view = crop(sample(grid), seeded())
+    assert crop.output_grid.shape == (8, 6) and crop.output_grid.axes[1].spacing == 0.01
+    assert not view.params["flip"].any() and (view.params["mel_size"] == 1).all() and view.params["time_size"].std() > 0
+    for i in range(6):
+        count, start = (round(float(view.params[f"time_{end}"][i]) * 12) for end in ("size", "start"))
+        assert torch.equal(view.x[i, :, :, :count], sample(grid).x[i, :, :, start : start + count])
+        assert view.valid[i].sum() == 8 * count
+    both = Crop(grid=grid, axes=["mel", "time"])(sample(grid), seeded()).params
+    assert both["mel_size"].std() > 0
+
+
+def test_chosen_axes_of_an_image_are_cropped():
+    grid = GRIDS["image"]
+    view = Crop(grid=grid, axes=["x"], scale=0.5, **STILL)(sample(grid), seeded())
+    torch.testing.assert_close(view.params["x_size"], torch.full((6,), 0.5))
+    assert (view.params["y_size"] == 1).all() and (view.params["y_start"] == 0).all()
+    torch.testing.assert_close(view.origin[..., 0], sample(grid).origin[..., 0].expand(6, 8, 12))
 
 
 def test_shrinking_averages():
@@ -407,10 +530,21 @@ def test_brightness_scales_and_contrast_keeps_the_mean(colour):
     assert 0.8 <= level.min() < 0.85 and 1.15 < level.max() <= 1.2
 
 
-def test_brightness_of_a_signed_wave_is_a_gain():
+def test_contrast_of_a_wave_is_a_gain_and_its_brightness_nothing():
     x = 0.5 * sample(GRIDS["wave"]).x
-    y = photometric(colour=False, range=(-1.0, 1.0), jitter=1.0, brightness=0.4)(x, seeded())
-    torch.testing.assert_close(y / x, (y / x)[:, :, :1].expand_as(x))
+    y = photometric(colour=False, range=(-1.0, 1.0), jitter=1.0, contrast=0.4)(x, seeded())
+    gain = (y / x)[:, :, :1]
+    torch.testing.assert_close(y / x, gain.expand_as(x))
+    assert gain.std() > 0.1
+    assert torch.equal(photometric(colour=False, range=(-1.0, 1.0), jitter=1.0, brightness=0.4)(x, seeded()), x)
+
+
+def test_brightness_of_logarithms_is_loudness():
+    x = sample(GRIDS["logmel"], 64).x.clamp(-10, 5)
+    y = photometric(colour=False, range=(-14.0, 6.0), log=True, jitter=1.0, brightness=0.4)(x, seeded())
+    gain = (y - x).exp()
+    torch.testing.assert_close(gain, gain[:, :1, :1, :1].expand_as(gain))
+    assert 0.6 <= gain.min() < 0.65 and 1.35 < gain.max() <= 1.4001
 
 
 def test_hue_and_saturation_leave_grey_grey():
@@ -453,7 +587,7 @@ def test_chain_is_the_composition(name):
     clean, one = sample(grid), seeded()
     expected = mask(noise(lowres(clean, one), one), one)
     view = chain(clean._replace(params={"before": torch.ones(6)}), seeded())
-    kind = "ratio" if grid.discrete else "sigma"
+    kind = "ratio" if grid.discrete else "snr_db" if name in ("wave", "logmel") else "sigma"
     assert chain.told == ("lowres.factor", f"noise.{kind}")
     assert set(view.params) == {"before", *chain.told}
     assert torch.equal(view.params[f"noise.{kind}"], expected.params[kind])
@@ -474,15 +608,38 @@ def test_chain_hands_the_new_grid_on():
 BAD = [
     (Noise, "image", {"sigma": -0.1}, "sigma is a number or an interval"),
     (Noise, "image", {"sigma": [0.5, 0.1]}, "sigma is a number or an interval"),
+    (Noise, "image", {"sigma": 0.1, "snr_db": 3}, "one of sigma and snr_db"),
+    (Noise, "wave", {"snr_db": [20, 0]}, "snr_db is a number or an interval"),
+    (Mix, "text", {}, "got a discrete grid"),
     (Noise, "text", {"ratio": 1.5}, "between 0.0 and 1.0, got 1.5"),
     (Mask, "image", {"ratio": 1.0}, "ratio must be at least 0 and below 1, got 1.0"),
     (Mask, "image", {"cell": 3}, "got 3: choose one of 1, 2, 4, 8"),
     (Mask, "image", {"cell": (2, 2, 2)}, "one per axis"),
+    (Mask, "image", {"cell": [None, 5]}, "got 5: choose one of 1, 2, 3, 4, 6, 12"),
+    (Mask, "text", {"random_share": 0.5, "keep_share": 0.6}, "keep_share is a number"),
     (Mask, "image", {"blob": 0}, "blob must be at least 1"),
     (LowRes, "image", {"factor": 5}, "factor must divide the 8 cells along 'y', got 5"),
     (LowRes, "image", {"factor": [2, 3]}, "got 3: choose one of 1, 2, 4, 8"),
     (LowRes, "image", {"factor": []}, "at least one choice"),
     (LowRes, "image", {"axes": ["time"]}, "among y, x"),
+    (Reversal, "codes", {"unit": "word"}, "takes discrete grids of one axis"),
+    (Reversal, "text", {"separators": []}, "at least one symbol"),
+    (Infill, "image", {}, "infill takes discrete grids of one axis"),
+    (Infill, "text", {"ratio": 1.0}, "ratio must be at least 0 and below 1"),
+    (Infill, "text", {"span": 0.5}, "span must be at least 1"),
+    (Drop, "codes", {}, "drop takes discrete grids of one axis"),
+    (Drop, "text", {"every": 1}, "every must be at least 2"),
+    (Drop, "text", {"separators": []}, "at least one symbol"),
+    (Shuffle, "text", {"window": 9}, "set 1 to 8"),
+    (Shuffle, "image", {"axis": "time"}, "among y, x"),
+    (Template, "text", {}, "got 50 symbols"),
+    (Template, "wave", {}, "template takes discrete grids"),
+    (Template, "bytes", {"templates": []}, "at least one string"),
+    (Template, "bytes", {"templates": ["{} and {}"]}, "once, where the text goes"),
+    (Template, "bytes", {"templates": ["repeat"]}, "once, where the text goes"),
+    (Template, "bytes", {"templates": ["Write that sentence: {}!!"]}, "got .Write that sentence: {}!!. of 23"),
+    (Crop, "logmel", {"size": (4, 12)}, "name it in axes or set resample=True"),
+    (Crop, "image", {"axes": ["time"]}, "among y, x"),
     (Reversal, "image", {"axes": ["time"]}, "among y, x"),
     (Reversal, "image", {"axes": []}, "at least one of y, x"),
     (Crop, "image", {"scale": (0.5, 1.5)}, "scale is a number or an interval"),
@@ -501,6 +658,7 @@ def test_bad_options_are_refused_with_a_sentence(build, grid, options, sentence)
         build(grid=GRIDS[grid], **options)
 
 
-def test_mask_refuses_a_vocabulary_without_a_mask_token():
+@pytest.mark.parametrize("build", [Mask, Infill])
+def test_holes_need_a_mask_token(build):
     with pytest.raises(ValueError, match="set the grid's mask_token"):
-        Mask(grid=GridSpec.of(("position", 8), vocab=9))
+        build(grid=GridSpec.of(("position", 8), vocab=9))

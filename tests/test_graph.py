@@ -165,4 +165,52 @@ def test_collapse_may_be_studied():
 
 
 def test_every_decoder_is_tried():
-    assert {case.name for case in DECODERS} == {"query", "conv"}
+    assert {case.name for case in DECODERS} == {"query", "conv", "autoregressive"}
+
+
+AUTOREGRESSIVE = ["decoder=autoregressive", "decoder.width=24", "decoder.heads=2", "objective=cross_entropy"]
+OTHER_GRIDS = {
+    "text from slots": ("text", ["corruption=echo+noise", *SLOTS, *AUTOREGRESSIVE]),
+    "text from tokens": ("text", ["corruption=mask+reversal", *AUTOREGRESSIVE]),
+    "text relaxed": ("text", ["corruption=echo+noise", *SLOTS, "latent.fuse=relaxed", *AUTOREGRESSIVE]),
+    "spectra": (
+        "wave",
+        ["corruption=noise+lowres", "objective=reconstruct+stft", "objective.stft.energy.sizes=[8,16]"],
+    ),
+    "spectra relaxed": (
+        "wave",
+        ["corruption=noise+mask", *SLOTS, "latent.fuse=relaxed", "objective=stft", "objective.stft.energy.sizes=[8]"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_GRIDS)
+def test_text_and_sound(name):
+    grid, overrides = GRIDS[OTHER_GRIDS[name][0]], OTHER_GRIDS[name][1]
+    torch.manual_seed(0)
+    decoder = [] if "decoder=autoregressive" in overrides else QUERY
+    graph, data = build(compose([*VIT, *decoder, *overrides]), grid), batch(grid)
+    optimiser = torch.optim.AdamW(graph.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(30):
+        torch.manual_seed(0)
+        energies = graph(graph.damage(data))
+        optimiser.zero_grad()
+        energies["loss"].backward()
+        optimiser.step()
+        losses.append(energies["loss"].item())
+    assert losses[-1] < 0.9 * losses[0]
+    assert [n for n, p in graph.named_parameters() if p.grad is None] == []
+    damaged = graph.eval().damage(data)
+    for view, form in damaged.views.items():
+        assert graph.restore(view, form).shape == data.x.shape
+
+
+def test_padding_changes_no_embedding():
+    grid = GRIDS["text"]
+    graph = make("corruption=mask+noise", "objective=cross_entropy", grid=grid).eval()
+    x = sample(grid, 4).x
+    valid = torch.arange(16) < torch.tensor([[16], [10], [5], [1]])
+    other = torch.where(valid, x, (x + 1) % 40)
+    torch.testing.assert_close(graph.embed(x, valid), graph.embed(other, valid))
+    assert not torch.allclose(graph.embed(x), graph.embed(other))

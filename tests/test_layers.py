@@ -7,7 +7,18 @@ import torch
 from cases import GRIDS
 
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.layers import CrossBlock, Patches, Standardise, first_true, masked_mean, sincos
+from ssl_pipeline.layers import (
+    CausalBlock,
+    CrossBlock,
+    NGrams,
+    Patches,
+    Standardise,
+    Trunk,
+    first_true,
+    masked_mean,
+    sincos,
+)
+from ssl_pipeline.layers.ngrams import ngram_buckets
 
 
 @pytest.mark.parametrize("name", sorted(GRIDS))
@@ -71,3 +82,50 @@ def test_standardise_is_invertible():
     x = torch.rand(2, 3, *grid.shape)
     torch.testing.assert_close(layer.inverse(layer(x)), x)
     assert layer(x)[:, 1].mean().item() == pytest.approx((x[:, 1].mean().item() - 0.5) / 0.3, abs=1e-5)
+
+
+@pytest.mark.parametrize("window", [None, 1, 3])
+@pytest.mark.parametrize("steps", [[1] * 6, [2, 3, 1], [4, 2]])
+def test_causal_block_continues_where_it_was(window, steps):
+    torch.manual_seed(0)
+    block = CausalBlock(16, 8, 2, window)
+    x, memory = torch.randn(2, 6, 16), block.cross.remember(torch.randn(2, 3, 8))
+    whole, _ = block(x, memory)
+    past, parts = None, []
+    for part in x.split(steps, dim=1):
+        out, past = block(part, memory, past=past)
+        parts.append(out)
+    torch.testing.assert_close(torch.cat(parts, 1), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_trunk_attends_to_valid_tokens():
+    torch.manual_seed(0)
+    trunk = Trunk(16, 2, 2)
+    tokens, valid = torch.randn(2, 5, 16), torch.tensor([[True, True, True, False, False]] * 2)
+    torch.testing.assert_close(trunk(tokens, valid)[:, :3], trunk(tokens[:, :3]), rtol=1e-4, atol=1e-5)
+
+
+def test_ngrams_share_a_bucket_when_they_are_the_same():
+    text = torch.randint(0, 3, (4, 30), generator=torch.Generator().manual_seed(0))
+    found = ngram_buckets(text, 4, 2**30)
+    for n in (2, 3, 4):
+        names = [tuple([-1] * (n - 1) + row)[t : t + n] for row in text.tolist() for t in range(30)]
+        buckets = found[:, n - 2].flatten().tolist()
+        assert len(set(names)) == len(set(buckets)) == len(set(zip(names, buckets, strict=True)))
+
+
+def test_ngrams_fill_their_buckets_evenly():
+    text = torch.randint(97, 123, (64, 128), generator=torch.Generator().manual_seed(0))
+    pairs, used = 26 * 26, ngram_buckets(text, 2, 1024)[:, 0, 1:].unique().numel()
+    expected = 1024 * (1 - (1 - 1 / 1024) ** pairs)  # of pairs thrown at random
+    assert used > 0.9 * expected
+
+
+def test_ngram_embeddings_are_sums():
+    ngrams = NGrams(3, 50, 8)
+    rows = ngrams.rows(torch.randint(0, 9, (2, 5)))
+    assert rows[:, 0].max() < 50 <= rows[:, 1].min()
+    expected = ngrams.table.weight[rows[:, 0]] + ngrams.table.weight[rows[:, 1]]
+    torch.testing.assert_close(ngrams(rows.transpose(1, 2)), expected)
+    with pytest.raises(ValueError, match="ngrams=1, buckets=50"):
+        NGrams(1, 50, 8)

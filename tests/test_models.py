@@ -7,8 +7,9 @@ import torch
 from cases import DECODERS, ENCODERS, GRIDS, LATENTS, sample
 
 from ssl_pipeline.corruptions import Mask
-from ssl_pipeline.decoders import QueryDecoder
-from ssl_pipeline.encoders import TransformerEncoder
+from ssl_pipeline.decoders import AutoregressiveDecoder, QueryDecoder
+from ssl_pipeline.encoders import ConvEncoder, TransformerEncoder
+from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.layers import Patches
 from ssl_pipeline.records import Latent
 
@@ -103,14 +104,18 @@ def test_decoder_gives_the_patches_of_its_target(case, name):
     decoder = case.build(grid=grid, latent_width=16, dense_shape=dense, told=2, **case.options)
     n = torch.Size(dense).numel()
     latent = Latent(torch.randn(3, n, 16), torch.randn(3, 16), dense_shape=dense)
-    told = torch.randn(3, 2)
-    every = decoder(latent, told=told)
+    told, target = torch.randn(3, 2), decoder.patches.split(sample(grid, 3).x)
+    every = decoder.eval()(latent, told=told, target=target)
     width = grid.vocab or decoder.patches.width
     assert every.shape == (3, decoder.patches.count, width)
     places = torch.tensor([[0, 2], [1, 0], [2, 1]])
-    some = decoder(latent, places, told)
+    some = decoder(latent, places, told, target)
     torch.testing.assert_close(some, every.gather(1, places.unsqueeze(-1).expand(-1, -1, width)), rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(every, decoder(latent, told=told.flip(0) * 2))
+    assert not torch.allclose(every, decoder(latent, told=told.flip(0) * 2, target=target))
+    assert decoder.generate(latent, told).shape == every.shape
+    if decoder.causal:
+        with pytest.raises(ValueError, match="continues from the true symbols"):
+            decoder(latent, told=told)
 
 
 def test_query_decoder_reads_only_valid_tokens():
@@ -128,3 +133,198 @@ def test_latent_formats(case):
     out = latent(Latent(torch.randn(2, 5, 16), torch.randn(2, 16)))
     assert out.tokens.shape[-1] == latent.width
     assert out.pooled.shape == (2, latent.embedding_width)
+
+
+TEXT = GridSpec.of(("position", 16), vocab=50, mask_token=49)  # 48 ends a text
+SMALL = {"width": 24, "heads": 2}
+
+
+def reading(batch=4, **options):
+    """A next-symbol decoder, a latent and a text."""
+    torch.manual_seed(0)
+    decoder = AutoregressiveDecoder(grid=TEXT, latent_width=16, **{**SMALL, **options})
+    tokens = torch.randn(batch, 3, 16)
+    return decoder.eval(), Latent(tokens, tokens.mean(1)), torch.randint(0, 48, (batch, 16, 1))
+
+
+@pytest.mark.parametrize(("depth", "context"), [(2, None), (1, 3), (2, 3), (3, 2), (2, 1), (2, 0)])
+def test_next_symbols_depend_on_those_in_their_context(depth, context):
+    decoder, latent, text = reading(depth=depth, context=context)
+    other = text.clone()
+    other[:, 5] = (text[:, 5] + 1) % 48
+    difference = (decoder(latent, target=text) - decoder(latent, target=other)).abs().amax((0, 2))
+    last = 16 if context is None else 5 + context
+    reached = torch.zeros(16, dtype=torch.bool)
+    reached[6 : last + 1] = True
+    assert (difference > 1e-6).equal(reached)
+
+
+@pytest.mark.parametrize(("context", "told"), [(None, 0), (None, 2), (3, 0), (0, 2)])
+def test_generated_symbols_are_what_forward_gives_after_them(context, told):
+    decoder, latent, _ = reading(context=context, told=told, depth=3)
+    numbers = torch.randn(4, told) if told else None
+    with torch.no_grad():
+        decoder.head.bias[48] = -9.0  # no end
+        made = decoder.generate(latent, numbers)
+        again = decoder(latent, None, numbers, made.argmax(-1, keepdim=True))
+    torch.testing.assert_close(made, again, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("context", [None, 2, 0])
+def test_after_its_end_a_text_has_only_ends(context):
+    decoder, latent, _ = reading(batch=32, context=context)
+    with torch.no_grad():
+        decoder.head.bias[48] = 0.9
+        symbols = decoder.generate(latent).argmax(-1)
+    assert (symbols == 48).any() and (symbols != 48).any()
+    for row in symbols.tolist():
+        if 48 in row:
+            assert set(row[row.index(48) :]) == {48}
+
+
+def test_next_symbol_decoder_reads_only_valid_tokens():
+    decoder, latent, text = reading()
+    valid = torch.tensor([[True, True, False]] * 4)
+    short = Latent(latent.tokens[:, :2], latent.pooled)
+    masked_out = latent._replace(valid=valid)
+    torch.testing.assert_close(decoder(masked_out, target=text), decoder(short, target=text))
+    torch.testing.assert_close(decoder.generate(masked_out), decoder.generate(short))
+    assert not torch.allclose(decoder(latent, target=text), decoder(short, target=text))
+
+
+def test_blank_symbols_are_for_training_only():
+    decoder, latent, text = reading(token_drop=1.0)
+    other = text.flip(1)
+    assert not torch.allclose(decoder(latent, target=text), decoder(latent, target=other))
+    decoder.train()
+    torch.testing.assert_close(decoder(latent, target=text), decoder(latent, target=other))
+
+
+def test_next_symbol_decoder_learns_texts_by_heart():
+    decoder, latent, text = reading(width=32)
+    text[:, 12:] = 48
+    decoder.train()
+    optimiser = torch.optim.AdamW(decoder.parameters(), lr=1e-2)
+    for _ in range(60):
+        loss = torch.nn.functional.cross_entropy(decoder(latent, target=text).flatten(0, 1), text.flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert decoder.eval().generate(latent).argmax(-1).equal(text.squeeze(-1))
+
+
+@pytest.mark.parametrize("context", [None, 2])
+def test_next_symbol_decoder_runs_in_bfloat16(context):
+    decoder, latent, text = reading(token_drop=0.5, context=context, told=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = decoder.train()(latent, None, torch.randn(4, 2), text)
+        assert decoder.generate(latent, torch.randn(4, 2)).shape == logits.shape
+    assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(
+    ("grid", "options", "sentence"),
+    [
+        ("wave", {}, "numbers along time: take decoder=query"),
+        ("codes", {}, "symbols along y, x: take decoder=query"),
+        ("text", {"token_drop": 1.5}, "token_drop=1.5: expected a share"),
+        ("text", {"context": -1}, "context=-1: expected a number of symbols"),
+        ("text", {"heads": 5}, "heads=5 must divide the width 24"),
+    ],
+)
+def test_next_symbol_decoder_says_what_it_needs(grid, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        AutoregressiveDecoder(grid=GRIDS[grid], latent_width=16, **{**SMALL, **options})
+
+
+def text_encoder(**options):
+    torch.manual_seed(0)
+    return TransformerEncoder(grid=TEXT, views=("mask", "echo"), depth=2, **SMALL, **options).eval()
+
+
+def padded(view, length=5):
+    """Everything after ``length`` symbols is padding."""
+    valid = (torch.arange(16) < length).expand(len(view.x), -1)
+    return view._replace(x=view.x.where(valid, 48), valid=valid)
+
+
+@pytest.mark.parametrize("options", [{}, {"ngrams": 3, "buckets": 64}, {"holes": "keep"}], ids=str)
+def test_padding_does_not_matter(options):
+    encoder, view = text_encoder(**options), padded(sample(TEXT))
+    other = view._replace(x=view.x.where(view.valid, 7))
+    with torch.no_grad():
+        torch.testing.assert_close(encoder({"echo": view})["echo"].pooled, encoder({"echo": other})["echo"].pooled)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_text_whose_every_symbol_is_hidden_has_a_latent(dense):
+    encoder = text_encoder(dense=dense).train()
+    view = padded(Mask(grid=TEXT, ratio=0.9)(sample(TEXT, 64), torch.Generator().manual_seed(0)), length=2)
+    assert not (view.valid & ~view.removed).any(1).all()
+    latent = encoder({"mask": view})["mask"]
+    decoder = QueryDecoder(grid=TEXT, latent_width=24, **SMALL)
+    decoder(latent).square().mean().backward()
+    assert latent.valid.any(1).all() and (latent.pooled.abs().amax(1) > 0.01).all()
+    assert all(torch.isfinite(p.grad).all() for p in encoder.parameters() if p.grad is not None)
+
+
+def test_ngrams_tell_nothing_of_what_is_hidden():
+    encoder, clean = text_encoder(ngrams=4, buckets=64), sample(TEXT)
+    view = Mask(grid=TEXT, ratio=0.5)(clean, torch.Generator().manual_seed(0))
+    other = clean._replace(x=torch.where(view.removed, (clean.x + 1) % 48, clean.x))
+    again = Mask(grid=TEXT, ratio=0.5)(other, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(encoder({"mask": view})["mask"].tokens, encoder({"mask": again})["mask"].tokens)
+
+
+def test_ngrams_make_a_symbol_depend_on_those_before_it():
+    stem, view = text_encoder(ngrams=3, buckets=1000).stem, sample(TEXT)
+    other = view._replace(x=view.x.clone())
+    other.x[:, 5] = (view.x[:, 5] + 1) % 48
+    with torch.no_grad():
+        changed = (stem(view).values != stem(other).values).any(-1).any(0)
+    assert changed.nonzero().flatten().tolist() == [5, 6, 7]
+
+
+@pytest.mark.parametrize("grid", ["wave", "codes"])
+def test_ngrams_need_a_line_of_symbols(grid):
+    with pytest.raises(ValueError, match=r"ngrams=2 are strings of symbols.*set encoder.ngrams=0"):
+        TransformerEncoder(grid=GRIDS[grid], views=("echo",), ngrams=2, **SMALL)
+
+
+def test_a_hole_that_is_kept_is_taken_as_it_is_filled():
+    grid = GRIDS["image"]
+    encoder = TransformerEncoder(grid=grid, views=("mask",), patch=4, depth=1, holes="keep", **SMALL).eval()
+    view = masked(grid, cell=2)  # smaller than a patch: nothing is left out, so it need not fit
+    with torch.no_grad():
+        latent, echo = (encoder({"mask": v})["mask"] for v in (view, sample(grid)._replace(x=view.x)))
+        torch.testing.assert_close(latent.tokens, echo.tokens)
+        other = encoder({"mask": view._replace(x=view.x.where(~view.removed.unsqueeze(1), 9.0))})["mask"]
+    assert latent.dense_shape == encoder.dense_shape and latent.valid is None
+    assert not torch.allclose(latent.pooled, other.pooled)
+
+
+def test_holes_are_dropped_or_kept():
+    with pytest.raises(ValueError, match="holes='fill' is not known; take drop or keep"):
+        text_encoder(holes="fill")
+
+
+def test_what_is_shared_knows_no_grid():
+    encoders = [case.build(grid=GRIDS[n], views=("echo",), **case.options) for case, n in ENCODER_GRIDS[:3]]
+    for name in TransformerEncoder.shared:
+        shapes = [{k: p.shape for k, p in getattr(e, name).named_parameters()} for e in encoders]
+        assert shapes[0] and shapes[0] == shapes[1] == shapes[2]
+
+
+def test_convolutions_are_told_of_padding():
+    grid = GRIDS["wave"]
+    encoder = ConvEncoder(grid=grid, views=("echo",), widths=[8]).eval()
+    view = sample(grid)
+    short = (torch.arange(32) < 20).expand(len(view.x), -1)
+    with torch.no_grad():
+        plain, told, hole = (
+            encoder({"echo": v})["echo"].pooled
+            for v in (view, view._replace(valid=short), view._replace(removed=~short))
+        )
+    torch.testing.assert_close(told, hole)
+    assert not torch.allclose(told, plain)

@@ -84,7 +84,7 @@ def test_metrics_hold_losses_and_online_probes(finished):
 def test_probes_can_be_recomputed_through_load(finished):
     folder, summary = finished
     model, protocol = ssl_pipeline.load(folder), P1(few=3)
-    scores = protocol.score(protocol.features(model.embed, digits()))
+    scores = protocol.score(protocol.features(lambda batch: model.embed(batch.x), digits()))
     for name, value in scores.items():
         assert summary[name] == pytest.approx(value, abs=1e-6), name
 
@@ -206,10 +206,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
 def test_the_samples_of_a_set_stored_by_class_are_mixed():
     labels = torch.arange(3).repeat_interleave(40)
     sorted_set = MemoryDataset(torch.zeros(120, 1, 2, 2, dtype=torch.uint8), labels=labels)
-    _, found = features(lambda x: x.flatten(1), sorted_set, limit=50)
+    found = features(lambda batch: batch.x.flatten(1), sorted_set, limit=50).label
     assert len(found) == 50 and set(found) == {0, 1, 2}
     mixed = MemoryDataset(torch.zeros(120, 1, 2, 2, dtype=torch.uint8), labels=labels.view(3, 40).T.flatten())
-    assert features(lambda x: x.flatten(1), mixed, limit=50)[1].tolist() == mixed.labels[:50].tolist()
+    assert features(lambda batch: batch.x.flatten(1), mixed, limit=50).label.tolist() == mixed.labels[:50].tolist()
 
 
 def test_a_stream_trains(tmp_path):

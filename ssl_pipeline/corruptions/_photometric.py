@@ -70,7 +70,9 @@ class Photometric:
     The colour changes are composed into one matrix, as in https://arxiv.org/abs/2006.06676, and clamped once.
 
     Args:
-        range: smallest and largest value of the data.
+        range: smallest and largest value of the data. Where it is symmetric round zero, as that of a waveform, only
+            the gain changes: ``brightness`` does nothing, and ``contrast`` is about zero.
+        log: values are logarithms of power: ``brightness`` is the largest relative change of the power.
         colour: three channels are RGB; otherwise ``saturation``, ``hue`` and ``grayscale`` do nothing.
         jitter: probability that brightness, contrast, saturation and hue of a sample change.
         brightness: largest relative change of the values; black, silence (0, where the range has it) stays.
@@ -89,6 +91,7 @@ class Photometric:
         self,
         *,
         range: tuple[float, float],
+        log: bool = False,
         colour: bool,
         jitter: float,
         brightness: float,
@@ -104,11 +107,12 @@ class Photometric:
         for option, value in {"saturation": saturation, "grayscale": grayscale}.items():
             interval(option, value, 0.0, 1.0)
         interval("hue", hue, 0.0, 0.5)
-        self.range, self.colour = range, colour
-        self.jitter, self.brightness, self.contrast = jitter, brightness, contrast
+        self.range, self.colour, self.log, self.signal = range, colour, log, range[0] == -range[1]
+        self.jitter, self.brightness, self.contrast = jitter, 0.0 if self.signal else brightness, contrast
         self.saturation, self.hue, self.grayscale = (saturation, hue, grayscale) if colour else (0.0, 0.0, 0.0)
         self.blur, self.blur_sigma = blur, interval("blur_sigma", blur_sigma, 0.0, math.inf)
-        self.changes = (jitter > 0 and max(brightness, contrast, self.saturation, self.hue) > 0) or self.grayscale > 0
+        jitters = jitter > 0 and max(self.brightness, contrast, self.saturation, self.hue) > 0
+        self.changes = jitters or self.grayscale > 0
 
     def __call__(self, x: Float[Tensor, "B C *grid"], generator: torch.Generator) -> Float[Tensor, "B C *grid"]:
         if self.changes:
@@ -127,7 +131,8 @@ class Photometric:
             return draw((-most, most), batch, generator) * jittered
 
         brightness, contrast = 1 + change(self.brightness), 1 + change(self.contrast)
-        mean = x.mean(tuple(range(2, x.ndim)), dtype=torch.float32)
+        louder, brightness = (brightness.log(), torch.ones_like(brightness)) if self.log else (0.0, brightness)
+        mean = x.mean(tuple(range(2, x.ndim)), dtype=torch.float32) * (not self.signal)
         gain = (brightness * contrast).view(-1, 1, 1)
         if self.colour:
             keep = (1 + change(self.saturation)) * (draw((0.0, 1.0), batch, generator) >= self.grayscale)
@@ -138,4 +143,4 @@ class Photometric:
         # contrast * (brightness * (x - dark)) + (1 - contrast) * mean of brightness * (x - dark), then + dark
         dark = min(max(0.0, low), high)
         offset = (1 - contrast) * brightness * (mean - dark) + dark * (1 - brightness * contrast)
-        return matrix, offset
+        return matrix, offset + louder

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from ssl_pipeline.corruptions._options import interval
+from ssl_pipeline.corruptions._options import axis_dims, interval
 from ssl_pipeline.corruptions._photometric import Photometric
 from ssl_pipeline.corruptions._resample import Lines, along, interpolate, place, pooled, take
 from ssl_pipeline.corruptions._window import Span, clamped, fractions, kept, mirrored, stretched, used
@@ -29,16 +29,19 @@ class Crop(Corruption):
 
     Args:
         grid: grid of the views, of one to three axes where they are resampled.
+        axes: names of the axes that are cropped; None: all, but only the last where the last two have different
+            spacings, as those of a spectrogram have.
         scale: fraction of the volume (area, duration, tokens) in the window, drawn per sample.
-        ratio: bounds of the aspect of the last two axes, relative to the grid's own.
-        size: output cells, one integer or one per axis; None: as the input.
+        ratio: bounds of the aspect of the last two axes that are cropped, relative to the grid's own.
+        size: output cells, one integer for the axes that are cropped or one per axis; None: as the input.
         resample: True stretches the window over the output (``output_grid`` keeps the extent), False keeps its cells
-            (``output_grid`` keeps the spacing); None: stretch continuous grids of two or more axes, so that
-            sound keeps its pace.
-        flip: probability that the last axis is mirrored; None: 0.5 on two or more axes, else 0.
+            (``output_grid`` keeps the spacing); None: stretch continuous grids of two or more axes with the same
+            spacing of the last two, so that sound keeps its pace.
+        flip: probability that the last axis is mirrored; None: 0.5 on two or more axes with the same spacing of the
+            last two, else 0.
         jitter: probability that brightness, contrast, saturation and hue change (never on discrete grids).
-        brightness: largest relative change of the values.
-        contrast: largest relative change of the distance to the sample's mean.
+        brightness: largest relative change of the values; of the power on a grid of logarithms; none on signals.
+        contrast: largest relative change of the distance to the sample's mean; of the gain on signals.
         saturation: largest relative change of the distance to grey; three channels (RGB) only.
         hue: largest rotation of the hue in turns; three channels only.
         grayscale: probability of losing the colour; three channels only.
@@ -46,7 +49,8 @@ class Crop(Corruption):
         blur_sigma: its standard deviation in cells, drawn per sample.
 
     Raises:
-        ValueError: an option outside its bounds; ``resample`` on a discrete grid or on more than three axes.
+        ValueError: an option outside its bounds; ``resample`` on a discrete grid or on more than three axes; an axis
+            that the grid does not have; without ``resample``, another ``size`` of an axis that is not cropped.
 
     >>> from ssl_pipeline.records import clean_view
     >>> grid = GridSpec.of(("y", 28), ("x", 28), channels=1)
@@ -61,6 +65,7 @@ class Crop(Corruption):
         self,
         *,
         grid: GridSpec,
+        axes: Sequence[str] | None = None,
         scale: Range = (0.2, 1.0),
         ratio: Range = (0.75, 1.3333),
         size: int | Sequence[int] | None = None,
@@ -76,11 +81,14 @@ class Crop(Corruption):
         blur_sigma: Range = (0.1, 2.0),
     ) -> None:
         super().__init__(grid)
+        alike = grid.ndim == 1 or math.isclose(grid.axes[-2].spacing, grid.axes[-1].spacing)
+        dims = axis_dims(axes, grid, default=grid.names if alike else grid.names[-1:])
+        self.cropped = [dim in dims for dim in range(-grid.ndim, 0)]
         self.scale = interval("scale", scale, 1e-6, 1.0)
         self.ratio = interval("ratio", ratio, 1e-3, 1e3)
-        self.flip = (0.5 if grid.ndim > 1 else 0.0) if flip is None else flip
+        self.flip = (0.5 if grid.ndim > 1 and alike else 0.0) if flip is None else flip
         interval("flip", self.flip, 0.0, 1.0)
-        self.resample = not grid.discrete and 2 <= grid.ndim <= 3 if resample is None else resample
+        self.resample = not grid.discrete and 2 <= grid.ndim <= 3 and alike if resample is None else resample
         if self.resample and (grid.discrete or grid.ndim > 3):
             raise ValueError(
                 f"resample=True takes continuous grids of one to three axes, got "
@@ -89,7 +97,8 @@ class Crop(Corruption):
         self.output_grid = self._resized(grid, size)
         self.photometric = Photometric(
             range=grid.range,
-            colour=grid.channels == 3,
+            log=grid.log,
+            colour=grid.channels == 3 and not grid.log,
             jitter=jitter,
             brightness=brightness,
             contrast=contrast,
@@ -103,13 +112,22 @@ class Crop(Corruption):
     def _resized(self, grid: GridSpec, size: int | Sequence[int] | None) -> GridSpec:
         if size is None:
             return grid
-        shape = tuple(size) if isinstance(size, Sequence) else (size,) * grid.ndim
+        if isinstance(size, Sequence):
+            shape = tuple(size)
+        else:
+            shape = tuple(size if cut else n for n, cut in zip(grid.shape, self.cropped, strict=True))
         if len(shape) != grid.ndim or min(shape) < 1:
             raise ValueError(
                 f"size needs a positive integer, or one per axis {grid.names}, got {size}: give {grid.ndim}"
             )
         if self.resample:
             return grid.resized(shape)
+        for axis, n, cut in zip(grid.axes, shape, self.cropped, strict=True):
+            if n != axis.size and not cut:
+                raise ValueError(
+                    f"size must keep the {axis.size} cells along {axis.name!r}, which is not cropped, got {n}: "
+                    f"name it in axes or set resample=True"
+                )
         return replace(grid, axes=tuple(axis._replace(size=n) for axis, n in zip(grid.axes, shape, strict=True)))
 
     @property
@@ -137,9 +155,14 @@ class Crop(Corruption):
 
     def _window(self, view: View, generator: torch.Generator) -> list[Span]:
         batch = view.x.shape[0]
-        sides = fractions(draw(self.scale, batch, generator), self.ratio, self.grid.ndim, generator)
+        sides = iter(fractions(draw(self.scale, batch, generator), self.ratio, sum(self.cropped), generator))
         spans = []
-        for axis, side in enumerate(sides):
+        for axis, cut in enumerate(self.cropped):
+            if not cut:
+                whole = torch.full((batch,), float(self.grid.shape[axis]), device=view.x.device)
+                spans.append(Span(torch.zeros_like(whole), whole))
+                continue
+            side = next(sides)
             first, cells = (0.0, self.grid.shape[axis]) if view.valid is None else used(view.valid, axis)
             side = side * cells
             luck = draw((0.0, 1.0), batch, generator)
@@ -158,8 +181,9 @@ class Crop(Corruption):
             return [*read[:-1], mirrored(read[-1], spans[-1], flip)]
 
         out = self.output_grid.shape
-        widest = self.scale[1] ** (1 / self.grid.ndim)
-        readings = [max(1, round(widest * n / k)) for n, k in zip(self.grid.shape, out, strict=True)]
+        most = self.scale[1] ** (1 / sum(self.cropped))
+        widest = [most if cut else 1.0 for cut in self.cropped]
+        readings = [max(1, round(w * n / k)) for w, n, k in zip(widest, self.grid.shape, out, strict=True)]
         fine = lines([n * k for n, k in zip(out, readings, strict=True)])
         x = pooled(interpolate(view.x, fine), readings)
         coarse = lines(out)
@@ -184,7 +208,8 @@ class Crop(Corruption):
 
     def _fills(self) -> bool:
         """Even the smallest window is as large as the output."""
-        thin = 1.0 if self.grid.ndim == 1 else math.sqrt(min(self.ratio[0], 1 / self.ratio[1]))
-        smallest = self.scale[0] ** (1 / self.grid.ndim) * min(1.0, thin)
-        pairs = zip(self.grid.shape, self.output_grid.shape, strict=True)
-        return all(round(smallest * n) >= k for n, k in pairs)
+        axes = sum(self.cropped)
+        thin = 1.0 if axes == 1 else math.sqrt(min(self.ratio[0], 1 / self.ratio[1]))
+        smallest = self.scale[0] ** (1 / axes) * min(1.0, thin)
+        pairs = zip(self.grid.shape, self.output_grid.shape, self.cropped, strict=True)
+        return all(round(smallest * n) >= k for n, k, cut in pairs if cut)

@@ -12,17 +12,21 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ssl_pipeline.corruptions._options import axis_dims, divisor
-from ssl_pipeline.corruptions._resample import pooled
+from ssl_pipeline.corruptions._resample import band_limited, pooled
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import View
 
-Upsample = Literal["linear", "nearest"]
+Upsample = Literal["sinc", "linear", "nearest"]
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def coarsened(x: Float[Tensor, "B C *grid"], factor: tuple[int, ...], upsample: Upsample) -> Float[Tensor, "B C *grid"]:
-    """Average over blocks of ``factor`` places, then interpolate back to the same grid."""
+    """Average over blocks of ``factor`` places, then interpolate back to the same grid; ``sinc`` does both at once."""
+    if upsample == "sinc":
+        for dim, k in enumerate(factor, start=2):
+            x = band_limited(x, dim, k)
+        return x
     mode = _LINEAR[len(factor)] if upsample == "linear" else "nearest"
     return F.interpolate(pooled(x, factor), size=x.shape[2:], mode=mode)
 
@@ -43,7 +47,9 @@ class LowRes(Corruption):
         factor: how many times coarser: an integer, a tuple with one per axis, or a list of such choices of which
             each sample draws one. Must divide the grid. ``params["factor"]`` is the geometric mean over ``axes``.
         axes: names of the axes that lose resolution; None: all of them.
-        upsample: way back to the grid, ``linear`` or ``nearest``.
+        upsample: way there and back to the grid: block means and ``linear`` or ``nearest`` interpolation, or
+            ``sinc``, which cuts off what is above the coarser grid's Nyquist frequency; None: ``sinc`` on signals,
+            else ``linear``.
 
     Raises:
         ValueError: a factor that does not divide its axis; an unknown axis; more than three axes.
@@ -63,20 +69,20 @@ class LowRes(Corruption):
         grid: GridSpec,
         factor: int | tuple[int, ...] | list = 2,
         axes: Sequence[str] | None = None,
-        upsample: Upsample = "linear",
+        upsample: Upsample | None = None,
     ) -> None:
         super().__init__(grid)
         if not grid.discrete and grid.ndim not in _LINEAR:
             raise ValueError(f"lowres takes one to three axes, got {grid.names}: fold some of them into the channels")
-        if upsample not in get_args(Upsample):
-            raise ValueError(f"upsample must be linear or nearest, got {upsample!r}: choose one of them")
+        if upsample is not None and upsample not in get_args(Upsample):
+            raise ValueError(f"upsample must be sinc, linear or nearest, got {upsample!r}: choose one of them or null")
         choices = factor if isinstance(factor, list) else [factor]
         if not choices:
             raise ValueError("factor needs at least one choice, got an empty list: give an integer such as 2")
         coarse = axis_dims(axes, grid, default=grid.names)
         self.factors = [self._per_axis(choice, coarse) for choice in choices]
         self.strengths = [prod(f) ** (1 / len(coarse)) for f in self.factors]
-        self.upsample: Upsample = upsample
+        self.upsample: Upsample = upsample or ("sinc" if grid.signal else "linear")
 
     def _per_axis(self, choice: int | Sequence[int], coarse: tuple[int, ...]) -> tuple[int, ...]:
         sides = tuple(choice) if isinstance(choice, Sequence) else (choice,) * self.grid.ndim

@@ -5,76 +5,96 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from ssl_pipeline.corruptions._options import interval
+from ssl_pipeline.corruptions._power import added, coloured, log_noise
+from ssl_pipeline.corruptions._tokens import replace_tokens
 from ssl_pipeline.corruptions.base import Corruption, Range, draw
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import View
 
 
-def gaussian(
-    x: Float[Tensor, "B C *grid"], sigma: Float[Tensor, "B"], generator: torch.Generator
-) -> Float[Tensor, "B C *grid"]:
-    """``x + sigma * n`` with n standard normal. Not clamped, so that the noise has zero mean at every value."""
-    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    return torch.addcmul(x, noise, sigma.to(x.dtype).view(-1, *[1] * (x.ndim - 1)))
-
-
-def replace_tokens(
-    x: Int64[Tensor, "B *grid"],
-    chosen: Bool[Tensor, "B *grid"],
-    vocab: int,
-    avoid: int | None,
-    generator: torch.Generator,
-) -> Int64[Tensor, "B *grid"]:
-    """Uniformly random tokens at the chosen places, never ``avoid`` (a mask token would tell where they are)."""
-    symbols = vocab if avoid is None else vocab - 1
-    wrong = torch.randint(symbols, x.shape, generator=generator, device=x.device)
-    if avoid is not None:
-        wrong = wrong + (wrong >= avoid)
-    return torch.where(chosen, wrong, x)
+def gaussian(x: Float[Tensor, "B C *grid"], generator: torch.Generator) -> Float[Tensor, "B C *grid"]:
+    """Standard normal numbers of the shape and type of ``x``."""
+    return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
 
 
 class Noise(Corruption):
     """Denoising autoencoders, https://www.jmlr.org/papers/v11/vincent10a.html; token replacement as in BERT.
 
+    Nothing is clamped, so that the noise has zero mean at every value. With ``snr_db`` a silent sample stays silent
+    and padding stays as it is.
+
     Args:
-        grid: grid of the views; ``sigma`` applies where it is continuous, ``ratio`` where it is discrete.
+        grid: grid of the views; ``ratio`` applies where it is discrete, the other options where it is continuous.
         sigma: standard deviation in data units, a number or an interval drawn from per sample.
+        snr_db: power of the sample over that of the noise in decibels, likewise. On a grid of logarithms the noise
+            adds as power; elsewhere than there and on signals the sample's power is its variance. Where neither
+            ``sigma`` nor ``snr_db`` is given, signals and logarithms take ``snr_db`` from 0 to 20, other grids
+            ``sigma`` from 0 to 0.5.
+        colour: exponent a of a power spectrum 1/f^a along the last axis, likewise: 0 white, 1 pink, 2 brown. With
+            ``snr_db`` on a grid of logarithms: of the fall along the first axis, band by band.
         ratio: probability that a token is replaced, likewise; holes and padding keep theirs.
 
     Raises:
-        ValueError: a negative ``sigma``; a ``ratio`` outside 0 to 1.
+        ValueError: an option outside its bounds; both ``sigma`` and ``snr_db``.
 
     >>> from ssl_pipeline.records import clean_view
     >>> grid = GridSpec.of(("y", 4), ("x", 4), channels=1)
     >>> view = Noise(grid=grid, sigma=0.2)(clean_view(grid, torch.rand(2, 1, 4, 4)), torch.Generator())
     >>> view.params["sigma"]
     tensor([0.2000, 0.2000])
+    >>> Noise(grid=GridSpec.of(("time", 8), channels=1, range=(-1.0, 1.0))).told
+    ('snr_db',)
     """
 
-    def __init__(self, *, grid: GridSpec, sigma: Range = (0.0, 0.5), ratio: Range = 0.15) -> None:
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        sigma: Range | None = None,
+        snr_db: Range | None = None,
+        colour: Range = 0.0,
+        ratio: Range = 0.15,
+    ) -> None:
         super().__init__(grid)
-        self.sigma = interval("sigma", sigma, 0.0, math.inf)
+        if sigma is not None and snr_db is not None:
+            raise ValueError(f"noise takes one of sigma and snr_db, got sigma={sigma}, snr_db={snr_db}: leave one null")
+        if sigma is None and snr_db is None:
+            sigma, snr_db = (None, (0.0, 20.0)) if grid.signal or grid.log else ((0.0, 0.5), None)
+        self.sigma = None if sigma is None else interval("sigma", sigma, 0.0, math.inf)
+        self.snr_db = None if snr_db is None else interval("snr_db", snr_db, -100.0, 100.0)
+        self.colour = interval("colour", colour, -4.0, 4.0)
         self.ratio = interval("ratio", ratio, 0.0, 1.0)
 
     @property
     def told(self) -> tuple[str, ...]:
-        return ("ratio",) if self.grid.discrete else ("sigma",)
+        return ("ratio",) if self.grid.discrete else ("sigma",) if self.snr_db is None else ("snr_db",)
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
-        batch = view.x.shape[0]
-        if self.grid.vocab is None:
-            sigma = draw(self.sigma, batch, generator)
-            return view._replace(x=gaussian(view.x, sigma, generator), params={**view.params, "sigma": sigma})
-        ratio = draw(self.ratio, batch, generator)
+        name, act = self.told[0], self._wrong if self.grid.discrete else self._noisy
+        strength = draw(getattr(self, name), view.x.shape[0], generator)
+        return view._replace(x=act(view, strength, generator), params={**view.params, name: strength})
+
+    def _noisy(self, view: View, strength: Tensor, generator: torch.Generator) -> Tensor:
+        x, white = view.x, self.colour == (0.0, 0.0)
+        colour = x.new_zeros(x.shape[0]) if white else draw(self.colour, x.shape[0], generator)
+        if self.snr_db is not None and self.grid.log:
+            return added(x, log_noise(x, colour, generator), strength, self.grid, view.valid, view.valid)
+        noise = gaussian(x, generator)
+        if not white:
+            noise = coloured(noise, colour).to(x.dtype)
+        if self.snr_db is not None:
+            return added(x, noise, strength, self.grid, view.valid, view.valid)
+        return torch.addcmul(x, noise, strength.to(x.dtype).view(-1, *[1] * (x.ndim - 1)))
+
+    def _wrong(self, view: View, ratio: Tensor, generator: torch.Generator) -> Tensor:
         luck = torch.rand(view.x.shape, generator=generator, device=view.x.device)
         chosen = luck < ratio.view(-1, *[1] * self.grid.ndim)
         if view.removed is not None:
             chosen = chosen & ~view.removed
         if view.valid is not None:
             chosen = chosen & view.valid
-        x = replace_tokens(view.x, chosen, self.grid.vocab, self.grid.mask_token, generator)
-        return view._replace(x=x, params={**view.params, "ratio": ratio})
+        return replace_tokens(view.x, chosen, self.grid, generator)

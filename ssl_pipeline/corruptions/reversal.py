@@ -7,6 +7,16 @@ from collections.abc import Sequence
 import torch
 
 from ssl_pipeline.corruptions._options import axis_dims
+from ssl_pipeline.corruptions._tokens import (
+    SEPARATORS,
+    Unit,
+    check_text,
+    check_unit,
+    content,
+    moved,
+    separates,
+    starts,
+)
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import View
@@ -15,25 +25,48 @@ from ssl_pipeline.records import View
 class Reversal(Corruption):
     """Flips along named axes. ``position`` stays, or the encoder could see the flip; ``origin`` flips with ``x``.
 
+    A text (one discrete axis) is reversed within itself: its padding and its end symbol stay where they are.
+
     Args:
         grid: grid of the views.
         axes: names of the axes to flip; None: the last one.
+        unit: ``token`` or, in texts only, ``word``: the words and what is between them change their order, and each
+            keeps its letters.
+        separators: symbols between words; the defaults are white space in bytes.
 
     Raises:
-        ValueError: no axis, or one that the grid does not have.
+        ValueError: no axis, or one that the grid does not have; an unknown unit; no separator; words without a text.
 
     >>> from ssl_pipeline.records import clean_view
     >>> grid = GridSpec.of(("position", 3), vocab=10)
     >>> view = Reversal(grid=grid)(clean_view(grid, torch.tensor([[1, 2, 3]])), torch.Generator())
     >>> view.x, view.origin.flatten()
     (tensor([[3, 2, 1]]), tensor([2.5000, 1.5000, 0.5000]))
+    >>> view = clean_view(grid, torch.tensor([[1, 2, 3]]))
+    >>> Reversal(grid=grid, unit="word", separators=[2])(view, torch.Generator()).x
+    tensor([[3, 2, 1]])
     """
 
-    def __init__(self, *, grid: GridSpec, axes: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        axes: Sequence[str] | None = None,
+        unit: Unit = "token",
+        separators: Sequence[int] = SEPARATORS,
+    ) -> None:
         super().__init__(grid)
         self.dims = axis_dims(axes, grid, default=grid.names[-1:])
+        check_unit(unit)
+        if unit == "word":
+            check_text("reversal of words", grid)
+        if not separators:
+            raise ValueError("separators needs at least one symbol, got none: name one or leave the default")
+        self.unit, self.separators = unit, tuple(separators)
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
+        if self.grid.discrete and self.grid.ndim == 1:
+            return self._text(view)
         before_coordinate = tuple(dim - 1 for dim in self.dims)
         return view._replace(
             x=view.x.flip(self.dims),
@@ -41,3 +74,13 @@ class Reversal(Corruption):
             removed=None if view.removed is None else view.removed.flip(self.dims),
             valid=None if view.valid is None else view.valid.flip(self.dims),
         )
+
+    def _text(self, view: View) -> View:
+        text = content(view, self.grid)
+        run = text.index.expand(view.x.shape)
+        if self.unit == "word":
+            run = starts(separates(text.x, self.separators)).long().cumsum(1)
+        order = (-run).masked_fill(~text.inside, 1).argsort(dim=1, stable=True)  # last run first, the rest where it is
+        cells = torch.empty_like(order).scatter_(1, text.cells, text.cells.gather(1, order))
+        out = moved(view, view.x.gather(1, cells), cells, view.valid)
+        return out._replace(cell=view.cell, visible=view.visible) if view.cell == (1,) else out

@@ -1,28 +1,58 @@
 """Data sets and the batches made of them."""
 
+from ssl_pipeline.datasets.audio_folder import audio_folder
 from ssl_pipeline.datasets.cifar10 import cifar10
+from ssl_pipeline.datasets.codec import Codec
 from ssl_pipeline.datasets.data import Data, Dataset, Stream, Subset, holdout, statistics
 from ssl_pipeline.datasets.digits import digits
 from ssl_pipeline.datasets.fashion_mnist import fashion_mnist
 from ssl_pipeline.datasets.folder import folder
+from ssl_pipeline.datasets.fortunes import fortunes
 from ssl_pipeline.datasets.hf import hf
-from ssl_pipeline.datasets.loading import sequential_batches, train_loader
+from ssl_pipeline.datasets.hf_audio import hf_audio
+from ssl_pipeline.datasets.hf_text import hf_text
+from ssl_pipeline.datasets.librispeech import librispeech
+from ssl_pipeline.datasets.loading import EpochOrder, sequential_batches, train_loader
 from ssl_pipeline.datasets.memory import MappedDataset, MemoryDataset
+from ssl_pipeline.datasets.mixed import Mixed, mixed
+from ssl_pipeline.datasets.pydoc import pydoc
+from ssl_pipeline.datasets.sound_codecs import LogMel, Waveform
+from ssl_pipeline.datasets.speech_commands import speech_commands
+from ssl_pipeline.datasets.text_codecs import BPE, Bytes
+from ssl_pipeline.datasets.text_files import text_files
+from ssl_pipeline.datasets.tones import tones
 
 __all__ = [
+    "BPE",
+    "Bytes",
+    "Codec",
     "Data",
     "Dataset",
+    "EpochOrder",
+    "LogMel",
     "MappedDataset",
     "MemoryDataset",
+    "Mixed",
     "Stream",
     "Subset",
+    "Waveform",
+    "audio_folder",
     "cifar10",
     "digits",
     "fashion_mnist",
     "folder",
+    "fortunes",
     "hf",
+    "hf_audio",
+    "hf_text",
     "holdout",
+    "librispeech",
+    "mixed",
+    "pydoc",
     "sequential_batches",
+    "speech_commands",
     "statistics",
+    "text_files",
+    "tones",
     "train_loader",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, runtime_checkable
@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.datasets.codec import Codec
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import Batch, as_float
 from ssl_pipeline.seeding import generator
@@ -25,6 +26,11 @@ class Dataset(Protocol):
     @property
     def labels(self) -> Tensor | None:
         """``(N,)`` int64, known without reading samples; None where the set is unlabelled."""
+
+    @property
+    def sources(self) -> Tensor:
+        """``(N,)`` int64, known without reading samples: what each sample was taken from."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -54,6 +60,8 @@ class Data:
         test: held-out samples; None where there are none.
         classes: names of the labels 0, 1, …; None for an unlabelled set.
         name: how reports call it.
+        codec: from raw things (texts, waveforms) to the grid and back; None where samples are raw things.
+        baseline: fixed features ``(B, F)`` of a batch that stand for the raw input in tables; None: the input itself.
     """
 
     grid: GridSpec
@@ -61,6 +69,8 @@ class Data:
     test: Dataset | None
     classes: tuple[str, ...] | None
     name: str
+    codec: Codec | None = None
+    baseline: Callable[[Batch], Tensor] | None = None
 
 
 class Subset:
@@ -70,6 +80,7 @@ class Subset:
         self.dataset = dataset
         self.indices = torch.as_tensor(indices, dtype=torch.int64)
         self.labels = None if dataset.labels is None else dataset.labels[self.indices]
+        self.sources = dataset.sources[self.indices]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -79,7 +90,9 @@ class Subset:
 
 
 def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tuple[Dataset, Dataset | None]:
-    """Set a seeded random ``fraction`` of the samples aside: ``(train, test)``; 0 sets nothing aside.
+    """Set a seeded random ``fraction`` of the sources aside: ``(train, test)``; 0 sets nothing aside.
+
+    All samples of a source lie on the same side.
 
     Raises:
         ValueError: ``fraction`` outside [0, 1) or one of the parts empty.
@@ -93,13 +106,15 @@ def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tup
         raise ValueError(f"expected a held-out fraction from 0 up to, not including, 1, got {fraction}")
     if fraction == 0:
         return dataset, None
-    n = len(dataset)
+    source = dataset.sources.unique(return_inverse=True)[1]
+    n = int(source.max()) + 1
     held = max(1, round(n * fraction))
     if held >= n:
-        raise ValueError(f"{n} samples cannot be split with holdout={fraction}: add samples or set holdout=0")
-    order = torch.randperm(n, generator=generator("cpu", seed, "holdout"))
-    # Sorted, so that a set on disk is read in order.
-    return Subset(dataset, order[held:].sort().values), Subset(dataset, order[:held].sort().values)
+        raise ValueError(f"{n} sources cannot be split with holdout={fraction}: add some or set holdout=0")
+    aside = torch.zeros(n, dtype=torch.bool)
+    aside[torch.randperm(n, generator=generator("cpu", seed, "holdout"))[:held]] = True
+    # In order, so that a set on disk is read in order.
+    return Subset(dataset, (~aside[source]).nonzero().flatten()), Subset(dataset, aside[source].nonzero().flatten())
 
 
 def statistics(

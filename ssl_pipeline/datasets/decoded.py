@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,12 +14,12 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from ssl_pipeline.datasets.cache import MEMORY_LIMIT, cache_folder, check_in_memory, fingerprint, whole_or_nothing
 from ssl_pipeline.datasets.image import read_image
 from ssl_pipeline.datasets.memory import MappedDataset, MemoryDataset
 
 log = logging.getLogger(__name__)
 
-MEMORY_LIMIT = 2 * 1024**3  # bytes of pixels
 VERSION = 1  # of the decoding: raise it when the same file comes out differently
 
 Unreadable = dict[int, str]
@@ -53,16 +50,14 @@ def decoded_images(
         ValueError: ``in_memory`` is something else.
         OSError: no room for the file.
     """
-    if in_memory not in (True, False, "auto"):
-        raise ValueError(f"expected in_memory to be auto, true or false, got {in_memory!r}")
+    check_in_memory(in_memory)
     shape = (len(files), channels, size, size)
     paths = tuple(str(file) for file in files)
     if in_memory is True or (in_memory == "auto" and np.prod(shape, dtype=np.int64) < MEMORY_LIMIT):
         pixels = np.zeros(shape, dtype=np.uint8)
         unreadable = _decode(files, pixels, workers)
         return MemoryDataset(torch.from_numpy(pixels), labels, paths=paths), unreadable
-    place = Path(cache or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "ssl_pipeline")).expanduser()
-    place = place / _fingerprint(files, shape)
+    place = cache_folder(cache) / fingerprint(files, f"{VERSION} {shape}")
     if not place.is_dir():
         _decode_to_disk(files, shape, place, workers)
     unreadable = {int(i): reason for i, reason in json.loads((place / "unreadable.json").read_text()).items()}
@@ -99,24 +94,8 @@ def _decode_to_disk(files: Sequence[Path], shape: tuple[int, ...], place: Path, 
             f"the decoded images take {needed / 1e9:.1f} GB, but {str(place.parent)!r} has {free / 1e9:.1f} GB left: "
             f"set cache to a folder with more room or size to fewer pixels"
         )
-    temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=".unfinished-"))
-    try:
+    with whole_or_nothing(place) as temporary:
         pixels = np.lib.format.open_memmap(temporary / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
         unreadable = _decode(files, pixels, workers)
         pixels.flush()
         (temporary / "unreadable.json").write_text(json.dumps(unreadable))
-        try:
-            os.rename(temporary, place)
-        except OSError:
-            if not place.is_dir():  # otherwise another process was faster, with the same pixels
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _fingerprint(files: Sequence[Path], shape: tuple[int, ...]) -> str:
-    digest = hashlib.sha256(f"{VERSION} {shape}".encode())
-    for file in files:
-        state = file.stat()
-        digest.update(f"{file.absolute()}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()[:20]

@@ -51,22 +51,12 @@ def folder(
         NotADirectoryError: a file.
         ValueError: too many unreadable files, or no classes where ``labels=true``.
     """
-    if unreadable not in ("skip", "error"):
-        raise ValueError(f"expected unreadable=skip or unreadable=error, got {unreadable!r}")
-    if labels not in (True, False, "auto"):
-        raise ValueError(f"expected labels to be auto, true or false, got {labels!r}")
+    limit = unreadable_limit(unreadable, max_unreadable)
     grid = image_grid(size, channels)
     path = Path(root).expanduser()
     places = find_parts(path)
-    files = {part: list_images(place) for part, place in places.items()}
-    classes = None
-    if labels:
-        classes = find_classes(files)
-        if classes is None and labels is True:
-            raise ValueError(
-                f"{root!r} has no class folders: expected every image in one of at least two top-level folders, "
-                f"the same ones for testing as for training; sort the images or set labels=false"
-            )
+    files = {part: list_files(place, ENDINGS) for part, place in places.items()}
+    classes = choose_classes(files, labels, root)
 
     def load(part: str) -> Dataset:
         paths = [places[part] / file for file in files[part]]
@@ -74,7 +64,7 @@ def folder(
         dataset, damaged = decoded_images(
             paths, size, channels, numbers, in_memory, cache, workers or os.cpu_count() or 1
         )
-        check_unreadable(paths, damaged, 0.0 if unreadable == "error" else max_unreadable)
+        check_unreadable(paths, damaged, limit)
         return Subset(dataset, [i for i in range(len(paths)) if i not in damaged]) if damaged else dataset
 
     train = load("train")
@@ -82,17 +72,17 @@ def folder(
     return Data(grid=grid, train=train, test=test, classes=classes, name=path.resolve().name)
 
 
-def find_parts(root: Path) -> dict[str, Path]:
-    """Where the images to train and, if they lie apart, to test on are.
+def find_parts(root: Path, thing: str = "image") -> dict[str, Path]:
+    """Where the images (or another ``thing``) to train and, if they lie apart, to test on are.
 
     Raises:
         FileNotFoundError: there is nothing.
         NotADirectoryError: there is a file.
     """
     if not root.exists():
-        raise FileNotFoundError(f"there is no folder {str(root)!r}: set root to a folder of images")
+        raise FileNotFoundError(f"there is no folder {str(root)!r}: set root to a folder of {thing}s")
     if not root.is_dir():
-        raise NotADirectoryError(f"expected a folder of images, got the file {str(root)!r}: set root to its folder")
+        raise NotADirectoryError(f"expected a folder of {thing}s, got the file {str(root)!r}: set root to its folder")
     if not (root / "train").is_dir():
         return {"train": root}
     test = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
@@ -102,8 +92,10 @@ def find_parts(root: Path) -> dict[str, Path]:
     return {"train": root / "train"} if test is None else {"train": root / "train", "test": test}
 
 
-def list_images(root: Path) -> list[Path]:
-    """Paths below ``root`` of all images, sorted; hidden files are none, links are followed.
+def list_files(root: Path, endings: tuple[str, ...], thing: str = "image") -> list[Path]:
+    """Paths below ``root`` of all files with such an ending, sorted; hidden ones do not count, links are followed.
+
+    A folder that several links lead to is taken once, under the first name in alphabetical order.
 
     Raises:
         FileNotFoundError: there are none.
@@ -115,14 +107,33 @@ def list_images(root: Path) -> list[Path]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if name[0] != ".")
-        found += [Path(place, name) for name in names if name[0] != "." and name.lower().endswith(ENDINGS)]
+        found += [Path(place, name) for name in names if name[0] != "." and name.lower().endswith(endings)]
     if not found:
-        raise FileNotFoundError(f"there is no image in {str(root)!r}: expected files ending in {', '.join(ENDINGS)}")
+        raise FileNotFoundError(f"there is no {thing} in {str(root)!r}: expected files ending in {', '.join(endings)}")
     return sorted(file.relative_to(root) for file in found)
 
 
+def choose_classes(
+    files: dict[str, list[Path]], labels: bool | str, root: str, thing: str = "image"
+) -> tuple[str, ...] | None:
+    """Names of the classes, if the option ``labels`` wants them and the folders allow it.
+
+    Raises:
+        ValueError: ``labels`` is neither a bool nor "auto", or it is true and there are no class folders.
+    """
+    if labels not in (True, False, "auto"):
+        raise ValueError(f"expected labels to be auto, true or false, got {labels!r}")
+    classes = find_classes(files) if labels else None
+    if classes is None and labels is True:
+        raise ValueError(
+            f"{root!r} has no class folders: expected every {thing} in one of at least two top-level folders, "
+            f"the same ones for testing as for training; sort the {thing}s or set labels=false"
+        )
+    return classes
+
+
 def find_classes(files: dict[str, list[Path]]) -> tuple[str, ...] | None:
-    """Names of the top-level folders, if all images lie in one, there are at least two, and testing has no others.
+    """Names of the top-level folders, if all files lie in one, there are at least two, and testing has no others.
 
     >>> find_classes({"train": [Path("cat/1.png"), Path("dog/1.png")]})
     ('cat', 'dog')
@@ -135,7 +146,20 @@ def find_classes(files: dict[str, list[Path]]) -> tuple[str, ...] | None:
     return tuple(sorted(name for name in train if name))
 
 
-def check_unreadable(paths: Sequence[Path], unreadable: Unreadable, limit: float | int) -> None:
+def unreadable_limit(unreadable: str, max_unreadable: float | int) -> float | int:
+    """Largest fraction of unreadable files that is borne.
+
+    Raises:
+        ValueError: ``unreadable`` is neither "skip" nor "error".
+    """
+    if unreadable not in ("skip", "error"):
+        raise ValueError(f"expected unreadable=skip or unreadable=error, got {unreadable!r}")
+    return 0.0 if unreadable == "error" else max_unreadable
+
+
+def check_unreadable(
+    paths: Sequence[Path | str], unreadable: Unreadable, limit: float | int, thing: str = "image"
+) -> None:
     """Name the files that are left out.
 
     Raises:
@@ -144,9 +168,9 @@ def check_unreadable(paths: Sequence[Path], unreadable: Unreadable, limit: float
     if not unreadable:
         return
     some = "; ".join(f"{paths[i]} ({reason})" for i, reason in list(unreadable.items())[:3])
-    count = f"{len(unreadable)} of {len(paths)} images cannot be read: {some}{'; …' if len(unreadable) > 3 else ''}"
+    count = f"{len(unreadable)} of {len(paths)} {thing}s cannot be read: {some}{'; …' if len(unreadable) > 3 else ''}"
     if len(unreadable) == len(paths):
-        raise ValueError(f"{count}: set root to a folder of intact images")
+        raise ValueError(f"{count}: set root to a folder of intact {thing}s")
     if len(unreadable) > limit * len(paths):
         raise ValueError(f"{count}: mend or remove them, or allow more with unreadable=skip and max_unreadable")
     warnings.warn(f"{count}; they are left out", stacklevel=3)

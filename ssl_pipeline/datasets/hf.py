@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,12 @@ def hf(
 
     rows, column = load(split)
     if streaming:
-        train = HfStream(rows, image, column, size, channels, buffer)
+        decode = partial(pixels_of, size=size, channels=channels)
+        train = HfStream(rows, image, column, decode, buffer)
         test = None
         if test_split is not None:
             rows, column = load(test_split)
-            test = in_memory(HfStream(rows, image, column, size, channels, buffer))
+            test = in_memory(HfStream(rows, image, column, decode, buffer))
         return Data(grid=grid, train=train, test=test, classes=train.classes, name=called)
 
     labels, classes = read_labels(rows, column)
@@ -98,6 +100,7 @@ class HfImages:
     def __init__(self, rows: Any, image: str, labels: Int64[Tensor, "N"] | None, size: int, channels: int) -> None:
         self.rows = undecoded(rows.select_columns([image]), image)
         self.image, self.labels, self.size, self.channels = image, labels, size, channels
+        self.sources = torch.arange(len(rows))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -106,7 +109,7 @@ class HfImages:
         where = torch.as_tensor(index, dtype=torch.int64)
         numbers: list[int] = where.tolist()
         values = self.rows[numbers][self.image]
-        pixels = [pixels_of(value, self.size, self.channels, i) for i, value in zip(numbers, values, strict=True)]
+        pixels = [pixels_of(value, i, self.size, self.channels) for i, value in zip(numbers, values, strict=True)]
         label = None if self.labels is None else self.labels[where]
         return Batch(x=torch.from_numpy(np.stack(pixels)), source=where, label=label)
 
@@ -152,18 +155,21 @@ def load_rows(
     return rows.to_iterable_dataset(num_shards=min(16, len(rows)) or 1) if streaming else rows
 
 
-def check_columns(rows: Any, image: str, label: str | None) -> str | None:
+def check_columns(rows: Any, column: str, label: str | None, option: str = "image") -> str | None:
     """Column of the labels, if there is one.
+
+    Args:
+        option: name of the option that chose ``column``.
 
     Raises:
         ValueError: a column that was asked for does not exist.
     """
     names = rows.column_names or list(next(iter(rows), {}))
-    for option, column in (("image", image), ("label", label)):
-        if column is not None and column not in names:
-            if option == "label" and column == DEFAULT_LABEL:
+    for name, chosen in ((option, column), ("label", label)):
+        if chosen is not None and chosen not in names:
+            if name == "label" and chosen == DEFAULT_LABEL:
                 return None
-            raise ValueError(f"there is no column {column!r}: set {option} to one of {', '.join(names)}")
+            raise ValueError(f"there is no column {chosen!r}: set {name} to one of {', '.join(names)}")
     return label
 
 
@@ -211,7 +217,7 @@ def undecoded(rows: Any, image: str) -> Any:
     return rows
 
 
-def pixels_of(value: Any, size: int, channels: int, number: int) -> UInt8[np.ndarray, "C H W"]:
+def pixels_of(value: Any, number: int, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:
     """Pixels of an image given as bytes, path or address.
 
     Raises:

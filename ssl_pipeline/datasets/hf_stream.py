@@ -1,9 +1,9 @@
-"""Image sets of the Hugging Face hub that are read while training, never fetched as a whole."""
+"""Sets of the Hugging Face hub that are read while training, never fetched as a whole."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, islice
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from ssl_pipeline.datasets.hf import pixels_of, undecoded
+from ssl_pipeline.datasets.hf import undecoded
 from ssl_pipeline.datasets.memory import MemoryDataset
 from ssl_pipeline.datasets.streaming import interleave, shuffled
 from ssl_pipeline.records import Batch
@@ -30,17 +30,25 @@ class HfStream:
 
     Args:
         rows: the samples.
-        image: column of the images.
+        column: of the images, texts, or whatever ``decode`` reads.
         label: column of the labels; used if they are classes.
-        size: height and width in pixels.
-        channels: 1 (grey) or 3 (red, green, blue).
+        decode: makes an array, of the same shape each time, of a value of the column and the sample's number.
         buffer: samples among which it is shuffled.
+        valid: tells from a batch of these which cells are real; None: all.
 
     Raises:
         ValueError: ``buffer`` is below 1.
     """
 
-    def __init__(self, rows: Any, image: str, label: str | None, size: int, channels: int, buffer: int = 1000) -> None:
+    def __init__(
+        self,
+        rows: Any,
+        column: str,
+        label: str | None,
+        decode: Callable[[Any, int], np.ndarray],
+        buffer: int = 1000,
+        valid: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         import datasets
 
         if buffer < 1:
@@ -49,8 +57,8 @@ class HfStream:
         self.label = self.classes = None
         if isinstance(feature, datasets.ClassLabel):
             self.label, self.classes = label, tuple(feature.names)
-        self.rows = undecoded(rows.select_columns([image] if self.label is None else [image, self.label]), image)
-        self.image, self.size, self.channels, self.buffer = image, size, channels, buffer
+        self.rows = undecoded(rows.select_columns([column] if self.label is None else [column, self.label]), column)
+        self.column, self.decode, self.buffer, self.valid = column, decode, buffer, valid
 
     def batches(self, batch_size: int, seed: int, step: int, rank: int, world: int) -> Iterator[Batch]:
         """This rank's samples of each global step, from ``step`` on, without end.
@@ -60,7 +68,7 @@ class HfStream:
         """
         part = batch_size // world
         rows = islice(self._endless(seed, rank, world), step * part, None)
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # PIL decodes outside the interpreter lock
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoders work outside the interpreter lock
             for now in count(step):
                 source = now * batch_size + rank * part + torch.arange(part)
                 yield self._batch(list(islice(rows, part)), source, pool)
@@ -93,11 +101,11 @@ class HfStream:
 
     def _batch(self, rows: list[dict], source: Int64[Tensor, "B"], pool: ThreadPoolExecutor) -> Batch:
         def read(row: dict, number: int) -> np.ndarray:
-            return pixels_of(row[self.image], self.size, self.channels, number)
+            return self.decode(row[self.column], number)
 
         x = torch.from_numpy(np.stack(list(pool.map(read, rows, source.tolist()))))
         label = None if self.label is None else torch.tensor([_number(row[self.label]) for row in rows])
-        return Batch(x=x, source=source, label=label)
+        return Batch(x=x, source=source, label=label, valid=None if self.valid is None else self.valid(x))
 
 
 def in_memory(stream: HfStream) -> MemoryDataset:
@@ -112,7 +120,8 @@ def in_memory(stream: HfStream) -> MemoryDataset:
     labels = _cat(batch.label for batch in batches)
     if labels is not None and labels.min() < 0:
         labels = None
-    return MemoryDataset(torch.cat([batch.x for batch in batches]), labels=labels)
+    x = torch.cat([batch.x for batch in batches])
+    return MemoryDataset(x, labels=labels, valid=_cat(batch.valid for batch in batches))
 
 
 def _cat(parts: Iterable[Tensor | None]) -> Tensor | None:

@@ -23,20 +23,73 @@ def epoch_order(n: int, seed: int, epoch: int) -> Int64[Tensor, "N"]:
     return torch.randperm(n, generator=generator("cpu", seed, "epoch", epoch))
 
 
-def batch_indices(n: int, batch_size: int, seed: int, step: int, rank: int = 0, world: int = 1) -> Int64[Tensor, "B"]:
+def grouped_order(sources: Int64[Tensor, "N"], members: int, seed: int, epoch: int) -> Int64[Tensor, "M"]:
+    """Order of an epoch in which each run of ``members`` samples comes from one source.
+
+    Every sample comes at least once; the last run of a source is filled with its first samples again, so that an
+    epoch has the same length each time.
+
+    >>> sources = torch.tensor([7, 7, 7, 5])
+    >>> sources[grouped_order(sources, members=2, seed=0, epoch=0)].view(-1, 2).sort(dim=0).values
+    tensor([[5, 5],
+            [7, 7],
+            [7, 7]])
+    """
+    order = epoch_order(len(sources), seed, epoch)
+    _, which, count = sources[order].unique(return_inverse=True, return_counts=True)
+    order = order[which.argsort(stable=True)]  # source by source, random within each
+    first = count.cumsum(0) - count
+    runs = count.add(members - 1).div(members, rounding_mode="floor")
+    source_of_run = torch.arange(len(count)).repeat_interleave(runs)
+    number = torch.arange(len(source_of_run)) - (runs.cumsum(0) - runs)[source_of_run]
+    inside = (number.unsqueeze(1) * members + torch.arange(members)) % count[source_of_run].unsqueeze(1)
+    shuffled = torch.randperm(len(source_of_run), generator=generator("cpu", seed, "runs", epoch))
+    return order[first[source_of_run].unsqueeze(1) + inside][shuffled].flatten()
+
+
+class EpochOrder:
+    """Samples of each epoch, in order: all of them shuffled, or ``members`` of a source at a time.
+
+    Args:
+        sources: what each sample was taken from.
+        members: samples of a source that follow each other.
+        seed: of the order.
+
+    Raises:
+        ValueError: ``members`` below 1.
+    """
+
+    def __init__(self, sources: Int64[Tensor, "N"], seed: int, members: int = 1) -> None:
+        if members < 1:
+            raise ValueError(f"members_per_source={members}: expected at least 1")
+        self.sources, self.seed, self.members = sources, seed, members
+        self.length = len(sources) if members == 1 else len(self(0))
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __call__(self, epoch: int) -> Int64[Tensor, "M"]:
+        """Indices of the samples."""
+        if self.members == 1:
+            return epoch_order(len(self.sources), self.seed, epoch)
+        return grouped_order(self.sources, self.members, self.seed, epoch)
+
+
+def batch_indices(order: EpochOrder, batch_size: int, step: int, rank: int = 0, world: int = 1) -> Int64[Tensor, "B"]:
     """Samples of one rank in a global step; the incomplete batch that ends an epoch is dropped.
 
     Args:
-        n: number of samples.
+        order: of each epoch.
         batch_size: over all ranks.
         step: global step, counted from the start of training.
 
-    >>> both = batch_indices(100, batch_size=8, seed=0, step=40)
-    >>> torch.equal(both[4:], batch_indices(100, batch_size=8, seed=0, step=40, rank=1, world=2))
+    >>> order = EpochOrder(torch.arange(100), seed=0)
+    >>> both = batch_indices(order, batch_size=8, step=40)
+    >>> torch.equal(both[4:], batch_indices(order, batch_size=8, step=40, rank=1, world=2))
     True
     """
-    epoch, step = divmod(step, n // batch_size)
-    return _rank_part(epoch_order(n, seed, epoch), batch_size, step, rank, world)
+    epoch, step = divmod(step, len(order) // batch_size)
+    return _rank_part(order(epoch), batch_size, step, rank, world)
 
 
 def _rank_part(order: Tensor, batch_size: int, step: int, rank: int, world: int) -> Tensor:
@@ -49,41 +102,53 @@ class StepSampler:
     """Index batches from the current step to the end of its epoch.
 
     Args:
-        n: number of samples.
+        order: of each epoch.
         batch_size: over all ranks.
         start: tells the global step, counted in batches, at which an iteration begins; asked each time.
 
     Raises:
-        ValueError: ``batch_size`` is below 1, above ``n`` or no multiple of ``world``.
+        ValueError: ``batch_size`` is below 1, above the number of samples, or its share of a rank is no multiple of
+            the members of a source that stay together.
 
-    >>> sampler = StepSampler(10, batch_size=4, seed=0, rank=0, world=1, start=lambda: 1)
+    >>> sampler = StepSampler(EpochOrder(torch.arange(10), seed=0), batch_size=4, start=lambda: 1)
     >>> len(sampler), len(list(sampler))
     (2, 1)
     """
 
     def __init__(
-        self, n: int, batch_size: int, seed: int, rank: int = 0, world: int = 1, start: Callable[[], int] = lambda: 0
+        self,
+        order: EpochOrder,
+        batch_size: int,
+        rank: int = 0,
+        world: int = 1,
+        start: Callable[[], int] = lambda: 0,
     ) -> None:
-        _check_batch_size(batch_size, world)
+        check_batch_size(batch_size, world)
+        n, members = len(order), order.members
         if batch_size > n:
             raise ValueError(
                 f"batch_size={batch_size} is larger than the {n} training samples: take at most {n // world * world}"
             )
-        self.n, self.batch_size, self.seed, self.rank, self.world = n, batch_size, seed, rank, world
+        if batch_size // world % members:
+            raise ValueError(
+                f"each of the {world} processes takes {batch_size // world} samples of a batch, which is no multiple "
+                f"of members_per_source={members}: change one of the two"
+            )
+        self.order, self.batch_size, self.rank, self.world = order, batch_size, rank, world
         self.start = start
 
     def __len__(self) -> int:
         """Steps of a whole epoch, also where an iteration begins inside one."""
-        return self.n // self.batch_size
+        return len(self.order) // self.batch_size
 
     def __iter__(self) -> Iterator[Int64[Tensor, "B"]]:
         epoch, first = divmod(self.start(), len(self))
-        order = epoch_order(self.n, self.seed, epoch)
+        order = self.order(epoch)
         for step in range(first, len(self)):
             yield _rank_part(order, self.batch_size, step, self.rank, self.world)
 
 
-def _check_batch_size(batch_size: int, world: int) -> None:
+def check_batch_size(batch_size: int, world: int) -> None:
     if batch_size < 1:
         raise ValueError(f"expected batch_size to be at least 1, got {batch_size}")
     if batch_size % world:
@@ -130,6 +195,7 @@ def train_loader(
     world: int = 1,
     start: Callable[[], int] = lambda: 0,
     workers: int = 0,
+    members: int = 1,
 ) -> DataLoader:
     """Shuffled batches of one rank; over a data set up to the end of the epoch, over a stream without end.
 
@@ -137,17 +203,20 @@ def train_loader(
         batch_size: over all ranks.
         start: tells the global step, counted in batches, at which an iteration begins; asked each time.
         workers: processes that read ahead; a stream has one reader at most, since it has one order.
+        members: samples of a source that stand together in a batch; not of a stream.
 
     Raises:
-        ValueError: a ``batch_size`` that does not fit the data or the ranks.
+        ValueError: a ``batch_size`` that does not fit the data or the ranks; members of the sources of a stream.
     """
     if isinstance(dataset, Stream):
-        _check_batch_size(batch_size, world)
+        check_batch_size(batch_size, world)
+        if members > 1:
+            raise ValueError(f"members_per_source={members}: a stream comes in its own order; set it to 1")
         workers = min(workers, 1)
         sampler = _Steps(start)
         dataset = _StreamByStep(dataset, batch_size=batch_size, seed=seed, rank=rank, world=world)  # pyright: ignore
     else:
-        sampler = StepSampler(len(dataset), batch_size, seed, rank, world, start)
+        sampler = StepSampler(EpochOrder(dataset.sources, seed, members), batch_size, rank, world, start)
     return DataLoader(
         dataset,  # pyright: ignore[reportArgumentType]
         batch_size=None,

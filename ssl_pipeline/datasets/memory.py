@@ -44,12 +44,12 @@ class MemoryDataset:
                 raise ValueError(f"expected {name} for each of the {len(x)} samples, got {len(part)}")
         self.x = x
         self.labels = labels
-        self.source = torch.arange(len(x)) if source is None else source
+        self.sources = torch.arange(len(x)) if source is None else source
         self.valid = valid
         self.paths = paths
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.sources)
 
     def __getitem__(self, index: Index) -> Batch:
         index = torch.as_tensor(index, dtype=torch.int64)
@@ -59,7 +59,7 @@ class MemoryDataset:
             return None if part is None else part.index_select(0, index)
 
         return Batch(
-            x=self.x.index_select(0, index), source=self.source[index], label=pick(self.labels), valid=pick(self.valid)
+            x=self.x.index_select(0, index), source=self.sources[index], label=pick(self.labels), valid=pick(self.valid)
         )
 
 

@@ -60,8 +60,14 @@ class ConvDecoder(Decoder):
         self.sizes = [tuple(-(-n // 2**k) for n in grid.shape) for k in steps]
         self.head = conv(channels[-1], grid.channels, 3, padding=1)
 
-    def forward(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
-        """Patches (B, Q, P) at ``places``."""
+    def forward(
+        self,
+        latent: Latent,
+        places: Tensor | None = None,
+        told: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> Tensor:
+        """Patches (B, Q, P) at ``places``; the target is not looked at."""
         x = latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
         if self.told is not None and told is not None:
             x = x + self.told(told)[(..., *(None,) * (x.ndim - 2))]

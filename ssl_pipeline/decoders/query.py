@@ -58,8 +58,14 @@ class QueryDecoder(Decoder):
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, grid.vocab or self.patches.width)
 
-    def forward(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
-        """Patches (B, Q, P) at ``places``."""
+    def forward(
+        self,
+        latent: Latent,
+        places: Tensor | None = None,
+        told: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> Tensor:
+        """Patches (B, Q, P) at ``places``; the target is not looked at."""
         code = self.code.expand(len(latent.tokens), -1, -1)
         if places is not None:
             code = pick(code, places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import nn
 
@@ -18,12 +19,14 @@ class Encoder(nn.Module, ABC):
         embedding_width: width of ``Latent.pooled``.
         dense_shape: grid of the tokens of a view without holes.
         sees_holes: the tokens of a view with holes still cover the whole grid.
+        shared: names of its modules that know no grid, so that encoders of several kinds of data may share them.
     """
 
     width: int
     embedding_width: int
     dense_shape: tuple[int, ...]
     sees_holes: bool
+    shared: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:

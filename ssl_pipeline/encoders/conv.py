@@ -15,7 +15,7 @@ from ssl_pipeline.records import Latent, View
 
 
 class ConvEncoder(Encoder):
-    """Strided stages of residual blocks (arXiv 1512.03385); a hole is told by an extra input channel.
+    """Strided stages of residual blocks (arXiv 1512.03385); holes and padding are told by an extra input channel.
 
     The embedding is the last map averaged into a few cells, each dimension standardised by running statistics. Views
     pass together, so that batch statistics are those of their mixture, as are the running ones at inference.
@@ -87,9 +87,10 @@ class ConvEncoder(Encoder):
 
 
 def _with_hole(view: View) -> Tensor:
-    """The view with its hole as a further channel, (B, C + 1, *grid)."""
-    hole = torch.zeros_like(view.x[:, :1]) if view.removed is None else view.removed.unsqueeze(1).to(view.x.dtype)
-    x = torch.cat([view.x, hole], dim=1)
+    """The view with a further channel that tells holes and padding, (B, C + 1, *grid)."""
+    hole = torch.zeros_like(view.x[:, 0], dtype=torch.bool) if view.removed is None else view.removed
+    hole = hole if view.valid is None else hole | ~view.valid
+    x = torch.cat([view.x, hole.unsqueeze(1).to(view.x.dtype)], dim=1)
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.layers import Patches, first_true, pick, sincos
+from ssl_pipeline.layers import NGrams, Patches, first_true, pick, sincos
 from ssl_pipeline.records import View
+
+SYMBOL = 32
+"""Least width of a symbol's embedding, where several make up a token."""
 
 
 class Tokens(NamedTuple):
@@ -29,16 +32,35 @@ class PatchStem(nn.Module):
         grid: grid of the views.
         patch: side of a patch in cells; None for ``default_patch``.
         width: width D of the tokens.
+        ngrams: length of the longest n-gram that adds to a symbol's embedding; up to 1 for none.
+        buckets: rows of the n-grams' table for each length.
+
+    Raises:
+        ValueError: ``patch`` does not divide the grid; n-grams on a grid that is no line of symbols.
     """
 
     unit: Tensor
 
-    def __init__(self, grid: GridSpec, patch: int | Sequence[int] | None, width: int) -> None:
+    def __init__(
+        self,
+        grid: GridSpec,
+        patch: int | Sequence[int] | None,
+        width: int,
+        ngrams: int = 0,
+        buckets: int = 32768,
+    ) -> None:
         super().__init__()
         self.patches = Patches(grid, patch)
         self.width = width
-        self.lookup = nn.Embedding(grid.vocab, width) if grid.vocab else None
-        self.embed = nn.Linear(self.patches.cells * width if grid.vocab else self.patches.width, width)
+        symbol = max(min(width, SYMBOL), width // self.patches.cells)  # the symbols of a patch share its width
+        self.lookup = nn.Embedding(grid.vocab, symbol) if grid.vocab else None
+        self.embed = nn.Linear(self.patches.cells * symbol if grid.vocab else self.patches.width, width)
+        if ngrams > 1 and not (grid.discrete and grid.ndim == 1):
+            raise ValueError(
+                f"encoder.ngrams={ngrams} are strings of symbols along one axis, and this grid of axes "
+                f"{', '.join(grid.names)} has none: set encoder.ngrams=0"
+            )
+        self.ngrams = NGrams(ngrams, buckets, width) if ngrams > 1 else None
         unit = [axis.spacing * side for axis, side in zip(grid.axes, self.patches.size, strict=True)]
         self.register_buffer("unit", torch.tensor(unit), persistent=False)
 
@@ -57,20 +79,38 @@ class PatchStem(nn.Module):
                 f"the mask's cell {list(view.cell)} is not a multiple of the encoder's patch "
                 f"{list(self.patches.size)}; set corruption.mask.cell or encoder.patch so that it is"
             )
-        patches, position, valid = self.patches.split(view.x), self.patches.centres(view.position), None
+        patches, position, valid = self.patches.split(self._codes(view.x)), self.patches.centres(view.position), None
         if view.valid is not None:
             valid = self.patches.split(view.valid).any(-1)
         if view.removed is not None:
             present = self.patches.wholly(view.removed).logical_not()
             if view.visible is None or view.cell is None or dense:
-                valid = present if valid is None else valid & present
+                valid = present if valid is None else _or_else(valid & present, present)
             else:
                 count = self.patches.count_in(view.visible, view.cell)
                 index = first_true(present, count)
                 patches = pick(patches, index)
                 position = pick(position.expand(len(index), -1, -1), index)
                 valid = None if valid is None else valid.gather(1, index)
+        valid = None if valid is None else _or_else(valid, torch.ones_like(valid))
         whole = patches.shape[1] == self.patches.count and valid is None
-        tokens = self.embed(patches if self.lookup is None else self.lookup(patches).flatten(2))
+        tokens = self._embedded(patches)
         tokens = tokens + sincos(position / self.unit, self.width).to(tokens.dtype)
         return Tokens(tokens, position, valid, self.patches.shape if whole else None)
+
+    def _codes(self, x: Tensor) -> Tensor:
+        """What is known of each cell: its values, or its symbol and the rows of the n-grams that end there."""
+        return x if self.ngrams is None else torch.cat([x.unsqueeze(1), self.ngrams.rows(x)], dim=1)
+
+    def _embedded(self, patches: Tensor) -> Tensor:
+        """Tokens (B, K, D) of patches; those of symbols from their tables."""
+        if self.lookup is None:
+            return self.embed(patches)
+        symbols, rows = patches[..., : self.patches.cells], patches[..., self.patches.cells :]
+        tokens = self.embed(self.lookup(symbols).flatten(2))
+        return tokens if self.ngrams is None else tokens + self.ngrams(rows) / self.patches.cells**0.5
+
+
+def _or_else(valid: Tensor, others: Tensor) -> Tensor:
+    """Valid tokens, or others where a sample has none (a short text, all hidden): a mean and a softmax need one."""
+    return torch.where(valid.any(1, keepdim=True), valid, others)

@@ -6,14 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import torch
-from timm.models.vision_transformer import Block
-from torch import Tensor, nn
+from torch import Tensor
 
 from ssl_pipeline.encoders.base import Encoder
 from ssl_pipeline.encoders.embedding import ViewEmbedding
 from ssl_pipeline.encoders.stem import PatchStem, Tokens
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.layers import masked_mean
+from ssl_pipeline.layers import Trunk, masked_mean
 from ssl_pipeline.records import Latent, View
 
 
@@ -33,12 +32,18 @@ class TransformerEncoder(Encoder):
         drop_path: stochastic depth rate of the last block; grows linearly from 0.
         view_drop: share of samples whose view is not told to the encoder in training.
         dense: compute all tokens and mask attention instead of leaving tokens out.
+        holes: ``drop`` leaves out the tokens in a hole; ``keep`` takes what fills the hole as it stands (BERT, arXiv
+            1810.04805; SimMIM, arXiv 2111.09886), which costs more and covers the whole grid.
+        ngrams: on a discrete grid of one axis: length of the longest n-gram whose hashed embedding is added to that
+            of the symbol it ends at; up to 1 for none.
+        buckets: rows of the n-grams' table for each length.
 
     Raises:
-        ValueError: ``heads`` does not divide ``width``; ``patch`` does not divide the grid.
+        ValueError: ``heads`` does not divide ``width``; ``patch`` does not divide the grid; another ``holes``; n-grams
+            on another grid.
     """
 
-    sees_holes = False
+    shared = ("trunk",)
 
     def __init__(
         self,
@@ -53,20 +58,21 @@ class TransformerEncoder(Encoder):
         drop_path: float = 0.0,
         view_drop: float = 0.25,
         dense: bool = False,
+        holes: str = "drop",
+        ngrams: int = 0,
+        buckets: int = 32768,
     ) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"encoder.heads={heads} must divide encoder.width={width}")
+        if holes not in ("drop", "keep"):
+            raise ValueError(f"encoder.holes={holes!r} is not known; take drop or keep")
         self.width = self.embedding_width = width
-        self.dense = dense
-        self.stem = PatchStem(grid, patch, width)
+        self.dense, self.sees_holes = dense, holes == "keep"
+        self.stem = PatchStem(grid, patch, width, ngrams, buckets)
         self.dense_shape = self.stem.patches.shape
         self.view = ViewEmbedding(views, width, view_drop)
-        rates = torch.linspace(0, drop_path, depth).tolist()
-        self.blocks = nn.ModuleList(
-            Block(width, heads, mlp_ratio=mlp_ratio, qkv_bias=True, drop_path=rate) for rate in rates
-        )
-        self.norm = nn.LayerNorm(width)
+        self.trunk = Trunk(width, depth, heads, mlp_ratio, drop_path)
 
     def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Encode views by name."""
@@ -83,14 +89,9 @@ class TransformerEncoder(Encoder):
             latents |= {name: _latent(part, tokens[name]) for name, part in zip(names, parts, strict=True)}
         return {name: latents[name] for name in views}
 
-    def trunk(self, tokens: Tensor, valid: Tensor | None) -> Tensor:
-        """Blocks and the last norm, (B, N, D) to (B, N, D); tokens that are not valid are not attended to."""
-        mask = None if valid is None else valid[:, None, None]
-        for block in self.blocks:
-            tokens = block(tokens, attn_mask=mask)
-        return self.norm(tokens)
-
     def _tokens(self, name: str, view: View) -> Tokens:
+        if self.sees_holes:
+            view = view._replace(removed=None, cell=None, visible=None)
         tokens = self.stem(view, dense=self.dense)
         embedding = self.view(name, len(view.x)).unsqueeze(1)
         return tokens._replace(values=tokens.values + embedding.to(tokens.values.dtype))

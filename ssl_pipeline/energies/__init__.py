@@ -10,6 +10,7 @@ from ssl_pipeline.energies.reconstruction import (
     NormalisedPatches,
     normalised_patch_error,
 )
+from ssl_pipeline.energies.spectral import LogMelL1, MultiResolutionSTFT
 from ssl_pipeline.energies.vicreg import VICReg, vicreg
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Align",
     "CrossEntropy",
     "InfoNCE",
+    "LogMelL1",
+    "MultiResolutionSTFT",
     "NormalisedPatches",
     "PairEnergy",
     "ReconstructionEnergy",

@@ -13,13 +13,19 @@ class ReconstructionEnergy(nn.Module, ABC):
 
     Attributes:
         discrete: whether it compares symbols; else it compares numbers.
+        whole: whether it compares whole signals (B, C, T), their channels taking the place of patches.
     """
 
     discrete: ClassVar[bool] = False
+    whole: ClassVar[bool] = False
 
     @abstractmethod
     def per_place(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, Q) energies from (B, Q, P) predictions (logits on a discrete grid) and (B, Q, P) targets."""
+
+    def per_sample(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(B,) energies: the mean over places."""
+        return self.per_place(prediction, target).mean(1)
 
     def forward(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Scalar: the mean over places, each counted by its weight (B, Q)."""
@@ -33,6 +39,13 @@ class PairEnergy(nn.Module, ABC):
     prevents_collapse: ClassVar[bool]
     """Whether a constant embedding is not among its minima."""
 
+    knows_sources: ClassVar[bool] = False
+    """Whether it can take samples of the same source for the same thing."""
+
     @abstractmethod
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from two (B, D) embeddings, row i of both from sample i."""
+
+    def by_source(self, z: Tensor, source: Tensor) -> Tensor:
+        """Scalar from (M, D) embeddings of any samples, those of the same ``source`` (M,) belonging together."""
+        raise NotImplementedError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ssl_pipeline import distributed
@@ -24,14 +24,40 @@ def info_nce(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"], temperature: floa
     n, start = len(every) // 2, distributed.rank() * len(a)
     rows = torch.arange(start, start + len(a), device=a.device)
     own = torch.cat([rows, rows + n])
-    with torch.autocast(a.device.type, enabled=False):  # a temperature magnifies what bfloat16 rounds away
-        cosines = local @ every.T / temperature
-    cosines = cosines.scatter(1, own.unsqueeze(1), float("-inf"))
+    cosines = _cosines(local, every, own, temperature)
     return F.cross_entropy(cosines, (own + n) % (2 * n))
 
 
+def source_nce(z: Float[Tensor, "M D"], source: Int64[Tensor, " M"], temperature: float) -> Float[Tensor, ""]:
+    """SupCon (arXiv 2004.11362, their L_out) with sources for classes: each embedding finds all others of its source.
+
+    Embeddings whose source has no other one on any rank ask nothing, but are negatives for the rest.
+
+    Args:
+        z: embeddings.
+        source: what each was taken from.
+        temperature: divides the cosines.
+    """
+    local = F.normalize(z.float(), dim=-1)
+    every, sources = distributed.gather(local), distributed.gather_plain(source)
+    own = distributed.rank() * len(z) + torch.arange(len(z), device=z.device)
+    log_p = _cosines(local, every, own, temperature).log_softmax(1)
+    same = (source[:, None] == sources).scatter(1, own.unsqueeze(1), False)
+    partners = same.sum(1)
+    found = log_p.where(same, 0.0).sum(1) / partners.clamp(min=1)
+    asking = distributed.gather_plain((partners > 0).sum().unsqueeze(0)).sum()
+    return -found.sum() * distributed.world_size() / asking.clamp(min=1)
+
+
+def _cosines(local: Tensor, every: Tensor, own: Tensor, temperature: float) -> Tensor:
+    """Scaled cosines of the local rows with all rows, their own places at minus infinity."""
+    with torch.autocast(local.device.type, enabled=False):  # a temperature magnifies what bfloat16 rounds away
+        cosines = local @ every.T / temperature
+    return cosines.scatter(1, own.unsqueeze(1), float("-inf"))
+
+
 class InfoNCE(PairEnergy):
-    """NT-Xent with in-batch negatives.
+    """NT-Xent with in-batch negatives; given sources, SupCon over them.
 
     Args:
         temperature: divides the cosines.
@@ -41,6 +67,7 @@ class InfoNCE(PairEnergy):
     """
 
     prevents_collapse = True
+    knows_sources = True
 
     def __init__(self, temperature: float = 0.2) -> None:
         super().__init__()
@@ -51,3 +78,7 @@ class InfoNCE(PairEnergy):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from two (B, D) embeddings."""
         return info_nce(a, b, self.temperature)
+
+    def by_source(self, z: Tensor, source: Tensor) -> Tensor:
+        """Scalar from (M, D) embeddings and their sources."""
+        return source_nce(z, source, self.temperature)

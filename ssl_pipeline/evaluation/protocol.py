@@ -13,23 +13,35 @@ from torch import Tensor
 
 from ssl_pipeline.datasets import Data, Dataset, Stream, Subset, sequential_batches
 from ssl_pipeline.evaluation.probes import Labelled, few_label, knn, linear
+from ssl_pipeline.evaluation.retrieval import retrieval
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.records import Batch, as_float
 from ssl_pipeline.seeding import generator
+
+Embed = Callable[[Batch], Tensor]
+"""A batch of raw samples to (B, D)."""
+
+
+class Sampled(NamedTuple):
+    """Features of some samples."""
+
+    z: np.ndarray  # (N, D) float32
+    label: np.ndarray | None  # (N,)
+    source: np.ndarray  # (N,)
 
 
 class Features(NamedTuple):
     """What probes see of a data set."""
 
-    train: np.ndarray  # (N, D) float32
-    train_labels: np.ndarray | None  # (N,)
-    test: np.ndarray | None
-    test_labels: np.ndarray | None
+    train: Sampled
+    test: Sampled | None
 
 
 @dataclass(frozen=True)
 class P1:
     """Labels of the first training samples, the full test set, kNN and logistic regression, raw input beside.
+
+    Where sources have several samples in the test set, retrieval of the same source too.
 
     Args:
         train_limit: training samples that are used, the first ones.
@@ -38,6 +50,7 @@ class P1:
         width: embeddings wider than this are reduced by PCA.
         few: labels a class of the few-label probe; 0 leaves it out.
         draws: draws of the few-label probe.
+        across_labels: a source is retrieved among samples of other labels only.
     """
 
     train_limit: int = 20_000
@@ -46,55 +59,61 @@ class P1:
     width: int = 512
     few: int = 5
     draws: int = 20
+    across_labels: bool = False
     name: str = "P1"
 
     def raw(self, data: Data) -> dict[str, float]:
-        """Scores of the raw input."""
-        return self.score(self._features(lambda x: as_float(x, data.grid).flatten(1).float(), data), raw=True)
+        """Scores of the raw input, or of the fixed features that stand for it."""
+        if data.baseline is not None:
+            return self.score(self.features(data.baseline, data))
+        return self.score(self._features(lambda b: as_float(b.x, data.grid).flatten(1).float(), data), raw=True)
 
-    def features(self, embed: Callable[[Tensor], Tensor], data: Data) -> Features:
+    def features(self, embed: Embed, data: Data) -> Features:
         """Embeddings of the samples that the protocol names, at most ``width`` numbers each."""
         return self._features(embed, data, reduce=True)
 
     def score(self, f: Features, *, raw: bool = False) -> dict[str, float]:
-        """Accuracies in percent; empty without labels of two classes, or without a test set of them."""
-        if f.train_labels is None or f.test is None or f.test_labels is None or len(set(f.train_labels.tolist())) < 2:
+        """In percent: accuracies where a test set has labels of two classes, retrieval where sources repeat."""
+        if f.test is None:
             return {}
-        train: Labelled = (f.train, f.train_labels)
-        test: Labelled = (f.test, f.test_labels)
-        scores = {"knn": knn(train, test, self.k), "linear": linear(train, test, standardise=not raw)}
-        if self.few:
-            mean, std = few_label(train, test, per_class=self.few, draws=self.draws, standardise=not raw)
-            scores |= {"few": mean, "few_std": std}
-        return scores
+        scores = {}
+        if f.train.label is not None and f.test.label is not None and len(set(f.train.label.tolist())) > 1:
+            train: Labelled = (f.train.z, f.train.label)
+            test: Labelled = (f.test.z, f.test.label)
+            scores = {"knn": knn(train, test, self.k), "linear": linear(train, test, standardise=not raw)}
+            if self.few:
+                mean, std = few_label(train, test, per_class=self.few, draws=self.draws, standardise=not raw)
+                scores |= {"few": mean, "few_std": std}
+        return scores | retrieval(f.test.z, f.test.source, f.test.label if self.across_labels else None)
 
-    def _features(self, embed: Callable[[Tensor], Tensor], data: Data, reduce: bool = False) -> Features:
-        train, train_labels = features(embed, data.train, self.train_limit)
-        test, test_labels = (None, None) if data.test is None else features(embed, data.test, self.test_limit)
-        if reduce and train.shape[1] > self.width:
-            pca = PCA(min(self.width, *train.shape), svd_solver="randomized", random_state=0).fit(train)
-            train, test = pca.transform(train), None if test is None else pca.transform(test)
-        return Features(train, train_labels, test, test_labels)
+    def _features(self, embed: Embed, data: Data, reduce: bool = False) -> Features:
+        train = features(embed, data.train, self.train_limit)
+        test = None if data.test is None else features(embed, data.test, self.test_limit)
+        if reduce and train.z.shape[1] > self.width:
+            pca = PCA(min(self.width, *train.z.shape), svd_solver="randomized", random_state=0).fit(train.z)
+            train = train._replace(z=pca.transform(train.z))
+            test = None if test is None else test._replace(z=pca.transform(test.z))
+        return Features(train, test)
 
 
-def features(
-    embed: Callable[[Tensor], Tensor], dataset: Dataset | Stream, limit: int | None = None, batch_size: int = 500
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Features (N, D) and labels (N,) of the first samples of a data set.
+def features(embed: Embed, dataset: Dataset | Stream, limit: int | None = None, batch_size: int = 500) -> Sampled:
+    """Features, labels and sources of the first samples of a data set.
 
     Args:
-        embed: (B, ...) raw samples to (B, D).
+        embed: a batch to (B, D).
         dataset: any data set or stream.
         limit: number of samples; None for all.
         batch_size: samples in a call of ``embed``.
     """
-    rows, labels = [], []
+    rows, labels, sources = [], [], []
     with torch.inference_mode():
         for batch in _batches(dataset, limit, batch_size):
-            rows.append(embed(batch.x).float().cpu())
+            rows.append(embed(batch).float().cpu())
             labels.append(batch.label)
+            sources.append(batch.source)
     label = None if any(part is None for part in labels) else torch.cat(labels).numpy()
-    return torch.cat(rows).numpy(), None if label is None or label.min() < 0 else label
+    label = None if label is None or label.min() < 0 else label
+    return Sampled(torch.cat(rows).numpy(), label, torch.cat(sources).numpy())
 
 
 def _batches(dataset: Dataset | Stream, limit: int | None, batch_size: int) -> Iterator[Batch]:
@@ -106,7 +125,7 @@ def _batches(dataset: Dataset | Stream, limit: int | None, batch_size: int) -> I
     return sequential_batches(dataset, batch_size, limit)
 
 
-def embedder(graph: Graph) -> Callable[[Tensor], Tensor]:
+def embedder(graph: Graph) -> Embed:
     """``graph.embed`` in evaluation mode, on the graph's device; the graph is left in that mode."""
     device = next(graph.eval().parameters()).device
-    return lambda x: graph.embed(x.to(device))
+    return lambda batch: graph.embed(batch.x.to(device), None if batch.valid is None else batch.valid.to(device))

@@ -19,9 +19,7 @@ from ssl_pipeline.topology import CLEAN
 def restoration(
     graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batch_size: int = 250
 ) -> dict[str, float]:
-    """Per view: mean squared error, PSNR of the restored, and PSNR of what came in; of holes, only the hole counts.
-
-    On a discrete grid: share of the symbols that are right.
+    """Per view: how far the restored is from the clean form, and how far what came in was; of holes, only the hole.
 
     Args:
         graph: in evaluation mode, with a decoder to the clean form; without one the result is empty.
@@ -30,13 +28,15 @@ def restoration(
         batch_size: samples in a call.
 
     Returns:
-        ``reconstruction/VIEW``, ``psnr/VIEW`` and ``psnr_input/VIEW`` (dB); or ``accuracy/VIEW`` and
-        ``accuracy_input/VIEW`` (percent).
+        ``reconstruction/VIEW`` (mean squared error), ``psnr/VIEW`` and ``psnr_input/VIEW`` (dB), of signals also
+        ``snr/VIEW`` and ``snr_input/VIEW`` (dB, all samples taken together); of symbols ``accuracy/VIEW`` and
+        ``accuracy_input/VIEW`` (percent of the symbols that are right), and ``exact/VIEW`` (percent of the samples
+        all of whose symbols are).
     """
     if CLEAN not in graph.decoders:
         return {}
     device = next(graph.parameters()).device
-    totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros(3))
+    totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros(6))
     for step, batch in enumerate(sequential_batches(dataset, batch_size, samples)):
         valid = None if batch.valid is None else batch.valid.to(device)
         damaged = graph.damage(batch._replace(x=batch.x.to(device), valid=valid), step=step, whole=True)
@@ -47,31 +47,45 @@ def restoration(
 
 
 def _errors(clean: View, view: View, restored: Tensor, discrete: bool) -> Tensor:
-    """Sums over the places that count: error of the restored, error of the view, number of places."""
+    """Sums over the places that count: error of the restored, of the view, power of the clean sample, places;
+    samples without an error, samples."""
 
     def error(x: Tensor) -> Tensor:
         return (x != clean.x).float() if discrete else (x - clean.x).square().mean(1)
 
     after, before = error(restored), error(view.x)
+    power = torch.zeros_like(after) if discrete else clean.x.square().mean(1)
     # A hole that was moved (mask-reversal) has no place in the clean frame, so everything counts.
     moved = view.origin is not view.position
     counted = torch.ones_like(after) if view.removed is None or moved else view.removed.float()
     if clean.valid is not None:
         counted = counted * clean.valid
-    return torch.stack([(after * counted).sum(), (before * counted).sum(), counted.sum()]).cpu()
+    sums = [(part * counted).sum() for part in (after, before, power)]
+    right = ((after * counted).flatten(1).sum(1) == 0).sum()
+    return torch.stack([*sums, counted.sum(), right, torch.full_like(right, len(after))]).float().cpu()
 
 
 def _scores(name: str, total: Tensor, grid: GridSpec) -> dict[str, float]:
-    after, before, count = total.tolist()
+    after, before, power, count, right, samples = total.tolist()
     if count == 0:
         return {}
-    after, before = after / count, before / count
+    after, before, power = after / count, before / count, power / count
     if grid.discrete:
-        return {f"accuracy/{name}": 100 * (1 - after), f"accuracy_input/{name}": 100 * (1 - before)}
-    low, high = grid.range
-    scores = {f"reconstruction/{name}": after, f"psnr/{name}": _psnr(after, high - low)}
-    return scores if before == 0 else {**scores, f"psnr_input/{name}": _psnr(before, high - low)}
+        shares = {"accuracy": 1 - after, "accuracy_input": 1 - before, "exact": right / samples}
+        return {f"{key}/{name}": 100 * value for key, value in shares.items()}
+    scores = {f"reconstruction/{name}": after, f"psnr/{name}": _decibels(_span(grid) ** 2, after)}
+    if before > 0:
+        scores[f"psnr_input/{name}"] = _decibels(_span(grid) ** 2, before)
+    if grid.signal and power > 0:
+        scores[f"snr/{name}"] = _decibels(power, after)
+        if before > 0:
+            scores[f"snr_input/{name}"] = _decibels(power, before)
+    return scores
 
 
-def _psnr(error: float, span: float) -> float:
-    return 10 * log10(span**2 / max(error, 1e-12))
+def _span(grid: GridSpec) -> float:
+    return grid.range[1] - grid.range[0]
+
+
+def _decibels(power: float, error: float) -> float:
+    return 10 * log10(power / max(error, 1e-12))

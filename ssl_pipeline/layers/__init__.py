@@ -1,10 +1,25 @@
 """Building blocks that encoders, latents and decoders share."""
 
 from ssl_pipeline.layers.attention import CrossBlock
+from ssl_pipeline.layers.causal import CausalBlock
+from ssl_pipeline.layers.ngrams import NGrams
 from ssl_pipeline.layers.patches import Patches, first_true, pick
 from ssl_pipeline.layers.pooling import masked_mean
 from ssl_pipeline.layers.position import sincos
 from ssl_pipeline.layers.projector import Projector
 from ssl_pipeline.layers.standardise import Standardise
+from ssl_pipeline.layers.trunk import Trunk
 
-__all__ = ["CrossBlock", "Patches", "Projector", "Standardise", "first_true", "masked_mean", "pick", "sincos"]
+__all__ = [
+    "CausalBlock",
+    "CrossBlock",
+    "NGrams",
+    "Patches",
+    "Projector",
+    "Standardise",
+    "Trunk",
+    "first_true",
+    "masked_mean",
+    "pick",
+    "sincos",
+]

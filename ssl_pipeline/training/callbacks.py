@@ -26,10 +26,12 @@ class Metrics(L.Callback):
         every: steps between two entries.
         batch_size: global batch.
         lines: whether to print.
+        turns: data sets that take turns; an entry holds the last energies of each.
     """
 
-    def __init__(self, clock: Clock, every: int, batch_size: int, lines: bool = True) -> None:
-        self.clock, self.every, self.batch_size, self.lines = clock, every, batch_size, lines
+    def __init__(self, clock: Clock, every: int, batch_size: int, lines: bool = True, turns: int = 1) -> None:
+        self.clock, self.every, self.batch_size, self.lines, self.turns = clock, every, batch_size, lines, turns
+        self._latest: list[dict[str, Any]] = []
         self.loss = self.samples_per_s = float("nan")
         self._began: tuple[int, float] | None = None
         self._printed = 0
@@ -44,9 +46,11 @@ class Metrics(L.Callback):
     ) -> None:
         """Log now and then; reading a loss waits for the device."""
         step, tenth = trainer.global_step, int(10 * self.clock.progress(trainer))
+        self._latest = [*self._latest, outputs][-self.turns :]
         if step % self.every and tenth == self._printed and not trainer.should_stop:
             return
-        values = {name: float(value) for name, value in outputs.items() if isinstance(value, Tensor)}
+        energies = {name: value for part in self._latest for name, value in part.items()}
+        values = {name: float(value) for name, value in energies.items() if isinstance(value, Tensor)}
         self.loss = values["loss"]
         if not isfinite(self.loss):
             raise ValueError(
@@ -73,6 +77,7 @@ class OnlineProbe(L.Callback):
         score: gives the scores of the encoder as it is.
         baselines: gives those of the raw input and the untrained encoder; called once.
         times: how many probes between start and end, equally spaced in progress.
+        name: of the data set, where there are several.
     """
 
     def __init__(
@@ -81,10 +86,17 @@ class OnlineProbe(L.Callback):
         score: Callable[[], dict[str, float]],
         baselines: Callable[[], dict[str, dict[str, float]]],
         times: int,
+        name: str = "",
     ) -> None:
         self.clock, self.score, self.baselines, self.times = clock, score, baselines, times
+        self.prefix = f"{name}/" if name else ""
         self._beside: dict[str, dict[str, float]] | None = None
         self._done = 0
+
+    @property
+    def state_key(self) -> str:
+        """Lightning keeps callbacks of one class apart by it."""
+        return f"OnlineProbe {self.prefix}"
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Leave out the probes that an earlier sitting has done."""
@@ -99,9 +111,11 @@ class OnlineProbe(L.Callback):
         if trainer.is_global_zero:
             scores = self.score()
             for logger in trainer.loggers:
-                logger.log_metrics({f"online/{name}": value for name, value in scores.items()}, trainer.global_step)
+                logger.log_metrics(
+                    {f"{self.prefix}online/{name}": value for name, value in scores.items()}, trainer.global_step
+                )
             if scores:
-                print(f"       online probe  {self._beside_baselines(scores)}", flush=True)
+                print(f"       online probe  {self.prefix}{self._beside_baselines(scores)}", flush=True)
         trainer.strategy.barrier()
         pl_module.train()
         self.clock.go_on()

@@ -29,8 +29,11 @@ class Hardware:
     workers: int = 0
     compile: bool = False
 
-    def options(self) -> dict:
+    def options(self, partial_steps: bool = False) -> dict:
         """Arguments of Lightning's ``Trainer``.
+
+        Args:
+            partial_steps: a step may leave some parameters out, which DDP must be told.
 
         Raises:
             ValueError: a GPU is asked for and none is there.
@@ -43,9 +46,18 @@ class Hardware:
             "accelerator": self.accelerator,
             "devices": 1 if self.devices == "auto" and not self._on_gpu else self.devices,
             "num_nodes": self.num_nodes,
-            "strategy": self.strategy,
+            "strategy": self._finding_unused() if partial_steps else self.strategy,
             "precision": self.resolved_precision,
         }
+
+    def _finding_unused(self) -> str:
+        """DDP that looks for parameters without a gradient, where the strategy is DDP or would become it."""
+        single = self.num_nodes == 1 and (
+            self.devices in (1, "1")
+            or (self.devices == "auto" and (not self._on_gpu or torch.cuda.device_count() == 1))
+        )
+        becomes_ddp = self.strategy == "ddp" or (self.strategy == "auto" and not single)
+        return "ddp_find_unused_parameters_true" if becomes_ddp else self.strategy
 
     @property
     def resolved_precision(self) -> str | int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import lightning as L
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ssl_pipeline import distributed
 from ssl_pipeline.graph import Graph
+from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.optim import Recipe
 from ssl_pipeline.records import Batch
 from ssl_pipeline.seeding import seed_of
@@ -19,14 +20,14 @@ class PretrainModule(L.LightningModule):
     """Damages each batch on its device and minimises the graph's loss.
 
     Args:
-        graph: what is trained.
+        graph: what is trained; of a mixed one, each step the graph whose turn it is.
         recipe: optimiser and schedule.
         clock: knows the progress that the schedule follows.
         batch_size: global batch.
         seed: of every random number in training.
     """
 
-    def __init__(self, graph: Graph, recipe: Recipe, clock: Clock, batch_size: int, seed: int) -> None:
+    def __init__(self, graph: Graph | MixedGraph, recipe: Recipe, clock: Clock, batch_size: int, seed: int) -> None:
         super().__init__()
         self.graph = graph
         self.recipe, self.clock, self.batch_size, self.seed = recipe, clock, batch_size, seed
@@ -41,9 +42,27 @@ class PretrainModule(L.LightningModule):
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate * group.get("lr_scale", 1.0)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip without a loss scale in between; Lightning refuses fused optimisers, which only matter where one is."""
+        if gradient_clip_val and self.trainer.precision != "16-mixed":
+            by_value = gradient_clip_algorithm == "value"
+            clip = nn.utils.clip_grad_value_ if by_value else nn.utils.clip_grad_norm_
+            clip(self.parameters(), gradient_clip_val)
+            return
+        self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Energies of a batch; every random number follows from (seed, step, rank)."""
         step, rank = self.trainer.global_step, distributed.rank()
         torch.manual_seed(seed_of(self.seed, step, rank, "model"))
-        energies = self.graph(self.graph.damage(batch, self.seed, step, rank))
-        return {name: value if name == "loss" else value.detach() for name, value in energies.items()}
+        name, graph = self.graph.at(step) if isinstance(self.graph, MixedGraph) else ("", self.graph)
+        energies = graph(graph.damage(batch, self.seed, step, rank))
+        return {
+            edge if edge == "loss" else f"{name}/{edge}" if name else edge: value if edge == "loss" else value.detach()
+            for edge, value in energies.items()
+        }

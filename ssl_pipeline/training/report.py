@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import nn
@@ -12,46 +13,81 @@ from ssl_pipeline.optim import Recipe
 from ssl_pipeline.training.hardware import Hardware
 
 
-def start(config: dict[str, Any], data: Data, graph: Graph, recipe: Recipe, hardware: Hardware, world: int) -> None:
+def start(
+    config: dict[str, Any],
+    sets: Mapping[str, Data],
+    graphs: Mapping[str, Graph],
+    recipe: Recipe,
+    hardware: Hardware,
+    world: int,
+) -> None:
     """The resolved numbers of a run."""
     batch, lr = config["batch_size"], recipe.peak(config["batch_size"])
+    graph = next(iter(graphs.values()))
+    lines = [f"{'data':<11}{_size(data)}" for data in sets.values()]
+    lines += [
+        f"views      {', '.join(graph.corruptions)} ({graph.views_per_step} of {len(graph.corruptions)} a sample)",
+        *(f"energies   {', '.join(edge.name for some in g.edges.values() for edge in some)}" for g in graphs.values()),
+        f"parameters {_count(g.encoder for g in graphs.values()):,} encoder, "
+        f"{_count(g.latent for g in graphs.values()):,} latent, "
+        f"{_count(g.decoders for g in graphs.values()):,} decoders",
+        f"batch      {batch} = {world} device(s) x {batch // world}, precision {hardware.resolved_precision}",
+        f"rate       {lr:.3g} (lr {recipe.lr:g} for batch {recipe.base_batch}, rule {recipe.scale})",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _size(data: Data) -> str:
     held_out = "no test set" if data.test is None else f"{len(data.test):,} test"
     size = "a stream" if isinstance(data.train, Stream) else f"{len(data.train):,} train"
-    print(
-        f"data       {data.name}: {size}, {held_out}, {len(data.classes or ()) or 'no'} classes, "
-        f"grid {'x'.join(map(str, data.grid.shape))}\n"
-        f"views      {', '.join(graph.corruptions)} ({graph.views_per_step} of {len(graph.corruptions)} a sample)\n"
-        f"energies   {', '.join(edge.name for edges in graph.edges.values() for edge in edges)}\n"
-        f"parameters {_count(graph.encoder):,} encoder, {_count(graph.latent):,} latent, "
-        f"{_count(graph.decoders):,} decoders\n"
-        f"batch      {batch} = {world} device(s) x {batch // world}, precision {hardware.resolved_precision}\n"
-        f"rate       {lr:.3g} (lr {recipe.lr:g} for batch {recipe.base_batch}, rule {recipe.scale})",
-        flush=True,
-    )
+    classes = f"{len(data.classes or ()) or 'no'} classes"
+    return f"{data.name}: {size}, {held_out}, {classes}, grid {'x'.join(map(str, data.grid.shape))}"
 
 
 def end(summary: dict[str, Any], folder: str) -> None:
     """The table of probes with their baselines, and what the inverse models restore."""
-    columns = {"knn": "kNN-20", "linear": "linear", "few": "few labels"}
-    shown = [key for key in columns if key in summary]
-    if shown:
-        print(f"\nprobes of frozen features, accuracy in %, protocol {summary['protocol']}")
-        print(" " * 20 + "".join(f"{columns[key]:>14}" for key in shown))
-        for label, suffix in (("this encoder", ""), ("untrained encoder", "_untrained"), ("raw input", "_raw")):
-            if f"knn{suffix}" in summary:
-                print(f"{label:<20}" + "".join(_cell(summary, key, suffix) for key in shown))
-    elif "rankme" in summary:
-        print("\nno labels in a test set: probes are left out")
-    if "rankme" in summary:
-        print(f"effective rank (RankMe) {summary['rankme']:.1f}, standard deviation {summary['std']:.3g}")
-    restored = [key.removeprefix("psnr/") for key in summary if key.startswith("psnr/")]
-    if restored:
-        print(f"\n{'restored (PSNR, dB)':<24}{'in':>8}{'out':>8}")
-        for view in restored:
-            before = summary.get(f"psnr_input/{view}")
-            print(f"{view:<24}{'' if before is None else f'{before:.1f}':>8}{summary[f'psnr/{view}']:>8.1f}")
+    for name, part in summary.get("sets", {"": summary}).items():
+        if name:
+            print(f"\n== {name}")
+        _probes(part)
+        _restored(part)
     speed = f"{summary['steps']} steps, {summary['seconds']:.0f} s, {summary.get('samples_per_s', 0):,.0f} samples/s"
     print(f"\n{speed}; run folder {folder}")
+
+
+COLUMNS = {"knn": "kNN-20", "linear": "linear", "few": "few labels", "retrieval": "source found"}
+RESTORED = (("snr", "SNR, dB"), ("psnr", "PSNR, dB"), ("accuracy", "% of symbols"))
+
+
+def _probes(summary: dict[str, Any]) -> None:
+    shown = [key for key in COLUMNS if key in summary]
+    if shown:
+        supervised = ", SUPERVISED: sources determine the labels" if summary.get("supervised") else ""
+        print(f"\nprobes of frozen features in %, protocol {summary['protocol']}{supervised}")
+        print(" " * 20 + "".join(f"{COLUMNS[key]:>14}" for key in shown))
+        for label, suffix in (("this encoder", ""), ("untrained encoder", "_untrained"), ("raw input", "_raw")):
+            if f"{shown[0]}{suffix}" in summary:
+                print(f"{label:<20}" + "".join(_cell(summary, key, suffix) for key in shown))
+    if "rankme" in summary and "knn" not in summary:
+        print("\nno labels in a test set: their probes are left out")
+    if "retrieval_chance" in summary:
+        print(f"a source is found by chance: {summary['retrieval_chance']:.2g} %")
+    if "rankme" in summary:
+        print(f"effective rank (RankMe) {summary['rankme']:.1f}, standard deviation {summary['std']:.3g}")
+
+
+def _restored(summary: dict[str, Any]) -> None:
+    """In the first unit that there is."""
+    for key, unit in RESTORED:
+        views = [name.removeprefix(f"{key}/") for name in summary if name.startswith(f"{key}/")]
+        if not views:
+            continue
+        exact = any(f"exact/{view}" in summary for view in views)
+        print(f"\n{f'restored ({unit})':<24}{'in':>8}{'out':>8}" + (f"{'exact':>8}" if exact else ""))
+        for view in views:
+            cells = (summary.get(f"{name}/{view}") for name in (f"{key}_input", key, *(("exact",) if exact else ())))
+            print(f"{view:<24}" + "".join(f"{'' if cell is None else f'{cell:.1f}':>8}" for cell in cells))
+        return
 
 
 def _cell(summary: dict[str, Any], key: str, suffix: str) -> str:
@@ -60,5 +96,6 @@ def _cell(summary: dict[str, Any], key: str, suffix: str) -> str:
     return f"{value if std is None else f'{value} ± {std:.1f}':>14}"
 
 
-def _count(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
+def _count(modules: Iterable[nn.Module]) -> int:
+    """Parameters of some modules; those that they share count once."""
+    return sum(p.numel() for p in {p for module in modules for p in module.parameters()})

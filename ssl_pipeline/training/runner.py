@@ -6,11 +6,9 @@ import json
 import logging
 import os
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,12 +19,12 @@ import yaml
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from ssl_pipeline.build import build, grid_to_plain, parts
-from ssl_pipeline.datasets import Data, Stream, sequential_batches, statistics, train_loader
-from ssl_pipeline.evaluation import P1, rankme, restoration, spread
-from ssl_pipeline.evaluation.protocol import embedder
+from ssl_pipeline.build import build, build_mixed, grid_to_plain, parts
+from ssl_pipeline.datasets import Data, EpochOrder, Mixed, Stream, statistics, train_loader
+from ssl_pipeline.evaluation import P1
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.instantiate import check, instantiate
+from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.optim import Recipe
 from ssl_pipeline.training import report
 from ssl_pipeline.training.callbacks import Metrics, OnlineProbe, Saver, StopOnSignal
@@ -34,10 +32,9 @@ from ssl_pipeline.training.clock import Clock, seconds_of
 from ssl_pipeline.training.csv_logger import TidyCSV
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.module import PretrainModule
+from ssl_pipeline.training.samples import write_samples
+from ssl_pipeline.training.scoring import evaluate, online
 from ssl_pipeline.weights import load_weights
-
-ONLINE = {"train_limit": 4000, "test_limit": 2000, "few": 0}
-"""What differs from the protocol on the way."""
 
 
 class Plan(NamedTuple):
@@ -71,25 +68,26 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     done = _done(checkpoint) if config["resume"] else 0
     if not config["resume"] and checkpoint.exists():
         raise FileExistsError(f"{folder} holds a run already: go on with resume={folder}, or take another folder")
-    data: Data = instantiate(config["data"])
+    data: Data | Mixed = instantiate(config["data"])
     plan.bounds["max_epochs"] = _epochs(plan, data)
-    if (bound := _last_step(plan, data, config["batch_size"])) <= done:
+    if (bound := _last_step(plan, data, config)) <= done:
         raise ValueError(
             f"the run is at step {done} and its bound is step {bound}: raise trainer.max_steps or max_epochs"
         )
     make = maker(config, data)
     graph = make()
+    sets, graphs = sets_of(data), graphs_of(graph)
     if config["init_from"] and not config["resume"]:
         load_weights(graph, Path(config["init_from"]), partial=config["init_partial"])
 
-    metrics = Metrics(plan.clock, plan.bounds["log_every_n_steps"], config["batch_size"])
+    metrics = Metrics(plan.clock, plan.bounds["log_every_n_steps"], config["batch_size"], turns=len(sets))
     stop = StopOnSignal()
     callbacks = [plan.clock, stop, metrics, Saver(checkpoint, plan.clock, config["checkpoint"]["every_n_steps"])]
-    if plan.protocol is not None and config["probe"]["online"] and data.test is not None and data.classes is not None:
-        callbacks.append(_online(config, plan, data, graph, make))
+    if plan.protocol is not None:
+        callbacks += _online(config, plan.clock, plan.protocol, sets, graphs, make)
     folder.mkdir(parents=True, exist_ok=True)
     with _quiet():
-        trainer = _trainer(plan, folder, callbacks, metrics, done)
+        trainer = _trainer(plan, folder, callbacks, metrics, done, partial_steps=len(sets) > 1)
         loader = train_loader(
             data.train,
             batch_size=config["batch_size"],
@@ -98,13 +96,14 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
             world=trainer.world_size,
             start=lambda: trainer.global_step,
             workers=plan.hardware.workers,
+            members=config["members_per_source"],
         )
         if trainer.is_global_zero:
-            plain = {**config, "grid": grid_to_plain(data.grid), "classes": data.classes and list(data.classes)}
-            (folder / "config.yaml").write_text(yaml.safe_dump(plain, sort_keys=False))
-            report.start(config, data, graph, plan.recipe, plan.hardware, trainer.world_size)
+            _write_config(folder, config, sets)
+            report.start(config, sets, graphs, plan.recipe, plan.hardware, trainer.world_size)
         if plan.hardware.compile:
-            graph.encoder.compile()
+            for part in graphs.values():
+                part.encoder.compile()
         module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"])
         try:
             trainer.fit(module, loader, ckpt_path=str(checkpoint) if done else None, weights_only=True)
@@ -125,7 +124,17 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     if stop.stopped:
         print(f"interrupted at step {trainer.global_step}; go on with: resume={os.path.relpath(folder)}")
         raise KeyboardInterrupt
-    summary |= evaluate(graph.to(trainer.strategy.root_device), data, plan.protocol, config, make)
+    graph.to(trainer.strategy.root_device)
+    if plan.protocol is not None:
+        found = {
+            name: evaluate(
+                graphs[name], part, plan.protocol, config["probe"], lambda name=name: graphs_of(make())[name]
+            )
+            for name, part in sets.items()
+        }
+        summary |= found.get("", {"sets": found})
+        for name, part in sets.items():
+            write_samples(graphs[name], part, folder / "samples" / name)
     _write(folder, summary)
     report.end(summary, os.path.relpath(folder))
     return summary
@@ -154,71 +163,75 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     return Plan(instantiate(config["optimizer"]), instantiate(config["hardware"]), protocol, bounds, clock)
 
 
-def maker(config: Mapping[str, Any], data: Data) -> Callable[[], Graph]:
-    """Makes the graph of a run on its data, with the weights that its seed gives."""
-    stats = (None, None) if data.grid.discrete else tuple(s.tolist() for s in statistics(data.train, data.grid))
+def sets_of(data: Data | Mixed) -> dict[str, Data]:
+    """The data sets of a run by name; a single one has none."""
+    return dict(data.sets) if isinstance(data, Mixed) else {"": data}
 
-    def make() -> Graph:
+
+def graphs_of(graph: Graph | MixedGraph) -> dict[str, Graph]:
+    """The graph of each data set."""
+    return dict(graph.graphs.items()) if isinstance(graph, MixedGraph) else {"": graph}  # pyright: ignore
+
+
+def maker(config: Mapping[str, Any], data: Data | Mixed) -> Callable[[], Graph | MixedGraph]:
+    """Makes the graph of a run on its data, with the weights that its seed gives."""
+    stats = {name: _statistics(part) for name, part in sets_of(data).items()}
+
+    def make() -> Graph | MixedGraph:
         torch.manual_seed(config["seed"])
-        return build(config, data.grid, *stats)
+        if isinstance(data, Mixed):
+            return build_mixed(config, {name: part.grid for name, part in data.sets.items()}, stats)
+        return build(config, data.grid, *stats[""])
 
     return make
 
 
-@torch.no_grad()
-def untrained(make: Callable[[], Graph], data: Data, device: torch.device | str) -> Graph:
-    """The twin that was never trained; running statistics it has, taken from a few batches."""
-    graph = make().to(device).train()
-    for step, batch in enumerate(sequential_batches(data.train, 256, 20 * 256)):
-        if len(batch.x) >= 2:
-            valid = None if batch.valid is None else batch.valid.to(device)
-            graph.encode(
-                graph.standard(graph.damage(batch._replace(x=batch.x.to(device), valid=valid), step=step, whole=True))
-            )
-    return graph
+def _statistics(data: Data) -> tuple[list[float] | None, list[float] | None]:
+    if data.grid.discrete:
+        return None, None
+    mean, std = statistics(data.train, data.grid)
+    return mean.tolist(), std.tolist()
 
 
-def evaluate(
-    graph: Graph, data: Data, protocol: P1 | None, config: Mapping[str, Any], make: Callable[[], Graph]
-) -> dict[str, Any]:
-    """Probes, baselines and restoration at the end of a run."""
-    if protocol is None:
-        return {}
-    began = time.perf_counter()
-    features = protocol.features(embedder(graph), data)
-    held_out = features.train if features.test is None else features.test
-    result: dict[str, Any] = protocol.score(features) | {"rankme": rankme(held_out), "std": spread(held_out)}
-    if "knn" in result and config["probe"]["baselines"]:
-        for name, scores in _baselines(make, protocol, data, next(graph.parameters()).device).items():
-            result |= {f"{key}_{name}": value for key, value in scores.items()}
-    result |= restoration(graph, data.train if data.test is None else data.test)
-    return result | {"protocol": protocol.name, "probe_seconds": round(time.perf_counter() - began, 1)}
+def _online(
+    config: Mapping[str, Any],
+    clock: Clock,
+    protocol: P1,
+    sets: Mapping[str, Data],
+    graphs: Mapping[str, Graph],
+    make: Callable[[], Graph | MixedGraph],
+) -> list[L.Callback]:
+    """A callback for each data set with labelled test samples."""
+    probe, callbacks = config["probe"], []
+    for name, data in sets.items():
+        if probe["online"] and data.test is not None and data.classes is not None:
+            score, beside = online(graphs[name], data, protocol, probe, lambda name=name: graphs_of(make())[name])
+            callbacks.append(OnlineProbe(clock, score, beside, probe["online"], name))
+    return callbacks
 
 
-def _baselines(make: Callable[[], Graph], protocol: P1, data: Data, device: Any) -> dict[str, dict[str, float]]:
-    twin = untrained(make, data, device)
-    return {"raw": protocol.raw(data), "untrained": protocol.score(protocol.features(embedder(twin), data))}
+def _write_config(folder: Path, config: dict[str, Any], sets: Mapping[str, Data]) -> None:
+    """Everything that ``load`` needs besides the weights."""
+
+    def plain(data: Data) -> dict[str, Any]:
+        return {"grid": grid_to_plain(data.grid), "classes": data.classes and list(data.classes)}
+
+    about = plain(sets[""]) if "" in sets else {"sets": {name: plain(data) for name, data in sets.items()}}
+    (folder / "config.yaml").write_text(yaml.safe_dump({**config, **about}, sort_keys=False))
+    codecs = {name: data.codec.plain() for name, data in sets.items() if data.codec is not None}
+    if codecs:
+        (folder / "codecs.json").write_text(json.dumps(codecs, ensure_ascii=False) + "\n")
 
 
-def _online(config: Mapping[str, Any], plan: Plan, data: Data, graph: Graph, make: Callable[[], Graph]) -> OnlineProbe:
-    small = replace(plan.protocol, **ONLINE)  # pyright: ignore[reportArgumentType, reportCallIssue]
-
-    def baselines() -> dict[str, dict[str, float]]:
-        wanted = config["probe"]["baselines"]
-        return _baselines(make, small, data, next(graph.parameters()).device) if wanted else {}
-
-    return OnlineProbe(
-        plan.clock, lambda: small.score(small.features(embedder(graph), data)), baselines, config["probe"]["online"]
-    )
-
-
-def _trainer(plan: Plan, folder: Path, callbacks: list[L.Callback], metrics: Metrics, done: int) -> L.Trainer:
+def _trainer(
+    plan: Plan, folder: Path, callbacks: list[L.Callback], metrics: Metrics, done: int, partial_steps: bool
+) -> L.Trainer:
     bounds = dict(plan.bounds)
     bar = bounds["enable_progress_bar"] = bounds["enable_progress_bar"] and sys.stdout.isatty()
     metrics.lines = not bar
     return L.Trainer(
         **bounds,
-        **plan.hardware.options(),
+        **plan.hardware.options(partial_steps),
         logger=[TidyCSV(folder / "metrics.csv", keep=done), TensorBoardLogger(folder, name="", version="tensorboard")],
         callbacks=[*callbacks, TQDMProgressBar(refresh_rate=20)] if bar else callbacks,
         use_distributed_sampler=False,
@@ -228,7 +241,7 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[L.Callback], metrics: Met
     )
 
 
-def _epochs(plan: Plan, data: Data) -> int:
+def _epochs(plan: Plan, data: Data | Mixed) -> int:
     """Lightning's bound on epochs: -1 for none.
 
     Raises:
@@ -245,12 +258,13 @@ def _epochs(plan: Plan, data: Data) -> int:
     return -1 if epochs is None else epochs
 
 
-def _last_step(plan: Plan, data: Data, batch_size: int) -> float:
+def _last_step(plan: Plan, data: Data | Mixed, config: Mapping[str, Any]) -> float:
     """The step at which the bounds on steps and epochs end the run."""
     steps = plan.bounds["max_steps"] if plan.bounds["max_steps"] >= 0 else inf
     if isinstance(data.train, Stream) or plan.bounds["max_epochs"] < 0:
         return steps
-    return min(steps, plan.bounds["max_epochs"] * max(1, len(data.train) // max(1, batch_size)))
+    samples = len(EpochOrder(data.train.sources, config["seed"], config["members_per_source"]))
+    return min(steps, plan.bounds["max_epochs"] * max(1, samples // config["batch_size"]))
 
 
 def _done(checkpoint: Path) -> int:

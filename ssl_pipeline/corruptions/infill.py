@@ -1,0 +1,68 @@
+"""Infill: spans of a text shrink to one mask token each."""
+
+from __future__ import annotations
+
+import torch
+
+from ssl_pipeline.corruptions._tokens import check_text, content, moved, padding_symbol
+from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import View
+
+
+class Infill(Corruption):
+    """Text infilling as in BART, https://arxiv.org/abs/1910.13461, and T5, https://arxiv.org/abs/1910.10683.
+
+    The rest moves together and the end is padded: how much is missing has to be found out. There is no ``removed``,
+    since the view's cells are not the sample's; ``origin`` moves along, that of a mask token is the middle of its
+    span. An end symbol stays.
+
+    Args:
+        grid: grid of the views: one discrete axis.
+        ratio: fraction of each text's tokens that go, 0 <= ratio < 1.
+        span: mean length of a span in tokens; lengths are about 1 + Poisson(span - 1).
+
+    Raises:
+        ValueError: an option outside its bounds; no text; a grid without a mask token.
+
+    >>> from ssl_pipeline.records import clean_view
+    >>> grid = GridSpec.of(("position", 6), vocab=10, mask_token=9)
+    >>> view = clean_view(grid, torch.tensor([[1, 2, 3, 4, 5, 6]]))
+    >>> view = Infill(grid=grid, ratio=0.5)(view, torch.Generator())
+    >>> (view.x == 9).sum().item(), view.valid.sum().item()
+    (3, 4)
+    """
+
+    def __init__(self, *, grid: GridSpec, ratio: float = 0.3, span: float = 3.0) -> None:
+        super().__init__(grid)
+        check_text("infill", grid)
+        if grid.mask_token is None:
+            raise ValueError("infill needs a symbol for spans, got a grid without one: set the grid's mask_token")
+        if not 0 <= ratio < 1:
+            raise ValueError(f"ratio must be at least 0 and below 1, got {ratio}: set the fraction of tokens that go")
+        if span < 1:
+            raise ValueError(f"span must be at least 1 token, got {span}: set the mean length of a span")
+        self.ratio, self.span = ratio, span
+
+    def __call__(self, view: View, generator: torch.Generator) -> View:
+        text, shape = content(view, self.grid), view.x.shape
+        gone = (self.ratio * text.length).round().long()
+        spans = torch.minimum((gone / self.span).round().long().clamp(min=1), gone)
+        left = text.length - gone + spans  # symbols of the view, an end symbol aside
+
+        # The view is drawn first: any of its symbols may be the spans, then the tokens that go are dealt to them.
+        luck = torch.rand(shape, generator=generator, device=view.x.device)
+        rank = luck.masked_fill(text.index >= left, 2.0).argsort(1).argsort(1)
+        hole = rank < spans
+        owner = (torch.rand(shape, generator=generator, device=view.x.device) * spans).long()
+        owner = torch.minimum(owner, (spans - 1).clamp(min=0))
+        extra = torch.zeros_like(owner).scatter_add(1, owner, (text.index < gone - spans).long())
+        number = (hole.long().cumsum(1) - 1).clamp(min=0)
+        length = torch.where(hole, 1 + extra.gather(1, number), 1)
+
+        first = (length.cumsum(1) - length).clamp(max=shape[1] - 1)
+        cells = text.cells.gather(1, first)
+        valid = text.index < left + text.closed.long()
+        x = view.x.gather(1, cells).masked_fill(hole, self.grid.mask_token or 0)
+        x = x.masked_fill(~valid, padding_symbol(self.grid))
+        return moved(view, x, cells, valid, cells + (length - 1) / 2)

@@ -1,0 +1,87 @@
+"""Shuffle: windows of the sample change places."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Int64, Shaped
+from torch import Tensor
+
+from ssl_pipeline.corruptions._options import axis_dims
+from ssl_pipeline.corruptions._resample import along, place
+from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import View
+
+
+def permutation(movable: Bool[Tensor, "B W"], generator: torch.Generator) -> Int64[Tensor, "B W"]:
+    """What stands in each place after the movable ones have changed places at random.
+
+    >>> permutation(torch.tensor([[True, False, True]]), torch.Generator())[0, 1]
+    tensor(1)
+    """
+    number = torch.arange(movable.shape[1], device=movable.device)
+    luck = torch.rand(movable.shape, generator=generator, device=movable.device)
+    places = torch.where(movable, 0, 1 + number).argsort(dim=1, stable=True)
+    return torch.empty_like(places).scatter_(1, places, torch.where(movable, luck, 1 + number).argsort(1))
+
+
+class Shuffle(Corruption):
+    """Windows along one axis are put in a random order, each sample's own; within a window all stays as it is.
+
+    What is left at the end of the axis after the last whole window stays, and so does every window with padding in it.
+
+    Args:
+        grid: grid of the views.
+        window: its length in cells; None: the root of the number of cells along the axis.
+        axis: name of the axis; None: the last one.
+
+    Raises:
+        ValueError: fewer than two windows along the axis; an axis that the grid does not have.
+
+    >>> from ssl_pipeline.records import clean_view
+    >>> grid = GridSpec.of(("position", 6), vocab=10)
+    >>> view = clean_view(grid, torch.tensor([[1, 2, 3, 4, 5, 6]]))
+    >>> Shuffle(grid=grid, window=3)(view, torch.Generator().manual_seed(2)).x
+    tensor([[4, 5, 6, 1, 2, 3]])
+    """
+
+    def __init__(self, *, grid: GridSpec, window: int | None = None, axis: str | None = None) -> None:
+        super().__init__(grid)
+        (self.dim,) = axis_dims(None if axis is None else [axis], grid, default=grid.names[-1:])
+        cells = grid.shape[self.dim]
+        self.window = round(cells**0.5) if window is None else window
+        if not 1 <= self.window <= cells // 2:
+            raise ValueError(
+                f"window must leave at least two windows on the {cells} cells along {grid.names[self.dim]!r}, "
+                f"got {self.window}: set 1 to {cells // 2}"
+            )
+        self.windows = cells // self.window
+
+    def __call__(self, view: View, generator: torch.Generator) -> View:
+        cells = self._cells(view, generator)
+        lines = [torch.arange(n, device=view.x.device).expand(cells.shape[0], -1).float() for n in self.grid.shape]
+        lines[self.dim] = cells.float()
+        whole = view.cell is not None and self.window % view.cell[self.dim] == 0
+        return view._replace(
+            x=self._taken(view.x, cells),
+            origin=place(view.origin, lines),
+            removed=None if view.removed is None else self._taken(view.removed, cells),
+            cell=view.cell if whole else None,
+            visible=view.visible if whole else None,
+            valid=None if view.valid is None else self._taken(view.valid, cells),
+        )
+
+    def _cells(self, view: View, generator: torch.Generator) -> Int64[Tensor, "B n"]:
+        """Index along the axis that each cell takes its content from."""
+        batch, moving = view.x.shape[0], self.windows * self.window
+        if view.valid is None:
+            movable = torch.ones(batch, self.windows, dtype=torch.bool, device=view.x.device)
+        else:
+            line = view.valid.movedim(self.dim, 1).flatten(2).all(2) if self.grid.ndim > 1 else view.valid
+            movable = line[:, :moving].unflatten(1, (self.windows, self.window)).all(2)
+        index = torch.arange(self.grid.shape[self.dim], device=view.x.device)
+        first = permutation(movable, generator).repeat_interleave(self.window, 1) * self.window
+        return torch.cat([first + index[:moving] % self.window, index[moving:].expand(batch, -1)], dim=1)
+
+    def _taken(self, x: Shaped[Tensor, "B ..."], cells: Int64[Tensor, "B n"]) -> Shaped[Tensor, "B ..."]:
+        return x.gather(self.dim, along(cells, x.ndim - 1 + self.dim, x.ndim - 1).expand(x.shape))

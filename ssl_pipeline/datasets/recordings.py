@@ -1,0 +1,94 @@
+"""Windows of recordings as a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from ssl_pipeline.datasets.cache import fingerprint
+from ssl_pipeline.datasets.data import Index
+from ssl_pipeline.datasets.memory import MemoryDataset
+from ssl_pipeline.datasets.sound import read_sound
+from ssl_pipeline.datasets.sound_codecs import SoundCodec
+from ssl_pipeline.datasets.sound_windows import VERSION, Keep, Windows, load_windows
+from ssl_pipeline.records import Batch
+
+
+class Recordings:
+    """Windows as they are stored, and what each was taken from; a codec makes floats of them when they are asked for.
+
+    Args:
+        stored: the windows.
+        lengths: how many samples of sound each holds.
+        codec: that stored them.
+        sources: what each was taken from.
+        labels: class of each.
+        paths: file or name behind each source, where there is one.
+    """
+
+    def __init__(
+        self,
+        stored: MemoryDataset,
+        lengths: Int64[Tensor, "N"],
+        codec: SoundCodec,
+        sources: Int64[Tensor, "N"],
+        labels: Int64[Tensor, "N"] | None = None,
+        paths: tuple[str, ...] = (),
+    ) -> None:
+        self.stored, self.codec, self.sources, self.labels, self.paths = stored, codec, sources, labels, paths
+        self.lengths = lengths if bool((lengths < codec.samples).any()) else None  # None: nothing is padded
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: Index) -> Batch:
+        index = torch.as_tensor(index, dtype=torch.int64)
+        return Batch(
+            x=self.codec.expand(self.stored[index].x),
+            source=self.sources[index],
+            label=None if self.labels is None else self.labels[index],
+            valid=None if self.lengths is None else self.codec.valid(self.lengths[index]),
+        )
+
+
+def recordings(
+    found: Windows,
+    codec: SoundCodec,
+    sources: Sequence[str],
+    labels: Sequence[int] | None = None,
+    first: int = 0,
+) -> Recordings:
+    """Windows with what is known of their recordings.
+
+    Args:
+        found: the windows.
+        codec: that stored them.
+        sources: name of what each recording belongs to; what must stay on one side of a split has the same name.
+        labels: class of each recording.
+        first: number of the first source.
+    """
+    names = sorted(set(sources))
+    numbers = {name: number for number, name in enumerate(names, first)}
+    label = None if labels is None else torch.tensor(labels, dtype=torch.int64)[found.recording]
+    source = torch.tensor([numbers[name] for name in sources])[found.recording]
+    return Recordings(found.stored, found.lengths, codec, source, label, tuple(names))
+
+
+def windows_of_files(files: Sequence[Path], codec: SoundCodec, stride: float | int | None, keep: Keep) -> Windows:
+    """All windows of the files.
+
+    Raises:
+        ValueError: too many of them are unreadable.
+    """
+    return load_windows(
+        read=lambda number: read_sound(files[number]),
+        names=[str(file) for file in files],
+        key=fingerprint(files, f"sound {VERSION} {codec} {stride}"),
+        codec=codec,
+        stride=stride,
+        keep=keep,
+    )

@@ -1,0 +1,155 @@
+"""Several kinds of data in one run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import ssl_pipeline
+from ssl_pipeline.config import compose
+from ssl_pipeline.datasets import Data, MemoryDataset, mixed
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.training import run
+from ssl_pipeline.training.hardware import Hardware
+from ssl_pipeline.training.runner import maker
+
+SMALL = ["encoder.width=32", "encoder.depth=1", "encoder.heads=2", "decoder.width=32", "decoder.heads=2"]
+SMALL += ["experiment=mixed", "batch_size=16", "probe.online=0", "probe.protocol.few=0"]
+
+
+def images(n: int) -> Data:
+    x = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 1, 8, 8)
+    return Data(GridSpec.of(("y", 8), ("x", 8), channels=1), MemoryDataset(x), None, None, "images")
+
+
+def words(n: int) -> Data:
+    x = torch.arange(n).view(n, 1).expand(n, 12) % 250
+    return Data(GridSpec.of(("position", 12), vocab=258, mask_token=257), MemoryDataset(x), None, None, "words")
+
+
+def test_sets_take_turns_by_the_step_number():
+    both = mixed({"images": images(50), "words": words(24)})
+    batches = both.train.batches(8, seed=0, step=0, rank=0, world=1)
+    all_at_once = [next(batches) for _ in range(20)]
+    assert [batch.x.ndim for batch in all_at_once] == [4, 2] * 10
+    from_the_middle = both.train.batches(8, seed=0, step=7, rank=0, world=1)
+    for batch in all_at_once[7:]:
+        assert torch.equal(next(from_the_middle).source, batch.source)
+    ranks = [both.train.batches(8, seed=0, step=0, rank=rank, world=2) for rank in (0, 1)]
+    for batch in all_at_once:
+        assert torch.cat([next(rank).source for rank in ranks]).tolist() == batch.source.tolist()
+    # Three steps are an epoch of the 24 words: each comes once.
+    assert sorted(torch.cat([b.source for b in all_at_once[1:7:2]]).tolist()) == list(range(24))
+
+
+def test_what_does_not_depend_on_the_grid_is_shared():
+    graph = maker(compose(SMALL), mixed({"images": images(50), "words": words(24)}))()
+    image, word = graph.graphs["images"], graph.graphs["words"]
+    assert image.encoder.trunk is word.encoder.trunk and image.latent is word.latent
+    assert image.encoder.stem is not word.encoder.stem
+    assert list(image.objective.terms) == ["reconstruct"] and list(word.objective.terms) == ["cross_entropy"]
+    assert [graph.at(step)[0] for step in range(4)] == ["images", "words", "images", "words"]
+
+
+def test_a_trunk_is_needed():
+    with pytest.raises(ValueError, match="no trunk that several kinds of data can share: take encoder=vit"):
+        config = compose(["corruption=mask+noise"])
+        maker(config, mixed({"one": images(50), "two": images(50)}))()
+    with pytest.raises(ValueError, match="at least two sets"):
+        mixed({"images": images(5)})
+
+
+def test_one_run_on_images_sound_and_text(tmp_path):
+    sizes = ["data.sets.tones.samples=240", "data.sets.pydoc.length=32"]
+    config = compose([*SMALL, *sizes, "trainer.max_steps=9", "trainer.log_every_n_steps=3"])
+    summary = run(config, str(tmp_path))
+    assert set(summary["sets"]) == {"digits", "tones", "pydoc"}
+    assert summary["sets"]["digits"]["knn_raw"] > 90
+    assert "reconstruction/mask" in summary["sets"]["tones"] and "accuracy/mask" in summary["sets"]["pydoc"]
+    names = (tmp_path / "metrics.csv").read_text()
+    for edge in ("digits/reconstruct/mask", "tones/reconstruct/noise", "pydoc/cross_entropy/mask"):
+        assert edge in names
+    text = ssl_pipeline.load(tmp_path, "pydoc")
+    assert text.embed(["import this", "a longer sentence about nothing"]).shape == (2, 32)
+    image = ssl_pipeline.load(tmp_path, "digits")
+    data = instantiate(config["data"]["sets"]["digits"])
+    assert image.embed(data.test[range(3)].x).shape == (3, 32)
+    assert torch.equal(image.graph.encoder.trunk.norm.weight, text.graph.encoder.trunk.norm.weight)
+    with pytest.raises(ValueError, match="trained on digits, tones, pydoc"):
+        ssl_pipeline.load(tmp_path)
+    assert json.loads((tmp_path / "codecs.json").read_text()).keys() == {"tones", "pydoc"}
+
+
+def test_a_mixed_run_goes_on_where_it_stopped(tmp_path):
+    small = [*SMALL, "data.sets.tones.samples=240", "data.sets.pydoc.length=32", "probe=none"]
+    small.remove("probe.online=0")
+    small.remove("probe.protocol.few=0")
+    run(compose([*small, "trainer.max_steps=7"]), str(tmp_path / "whole"))
+    # The schedule follows the bound, so both sittings have the same one and the first is cut short from outside.
+    with pytest.raises(KeyboardInterrupt):
+        _stopped_after(4, compose([*small, "trainer.max_steps=7"]), tmp_path / "parts")
+    run(compose([*small, "trainer.max_steps=7"]) | {"resume": str(tmp_path / "parts")}, "")
+    whole, parts = (ssl_pipeline.load(tmp_path / name, "tones").graph.state_dict() for name in ("whole", "parts"))
+    for key, value in whole.items():
+        assert torch.equal(value, parts[key]), key
+
+
+def _stopped_after(steps, config, folder):
+    import os
+    import signal
+
+    from ssl_pipeline.training.module import PretrainModule
+
+    original = PretrainModule.training_step
+
+    def step(self, batch, batch_idx):
+        if self.trainer.global_step == steps - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batch, batch_idx)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PretrainModule, "training_step", step)
+        run(config, str(folder))
+
+
+@pytest.mark.parametrize(
+    ("options", "strategy"),
+    [
+        ({"accelerator": "cpu", "devices": 2, "strategy": "ddp"}, "ddp_find_unused_parameters_true"),
+        ({"accelerator": "cpu", "devices": 2}, "ddp_find_unused_parameters_true"),
+        ({"accelerator": "cpu", "devices": 1}, "auto"),
+        ({"accelerator": "cpu", "devices": 2, "strategy": "fsdp"}, "fsdp"),
+    ],
+)
+def test_ddp_is_told_that_steps_are_partial(options, strategy):
+    assert Hardware(**options).options(partial_steps=True)["strategy"] == strategy
+    assert Hardware(**options).options()["strategy"] == options.get("strategy", "auto")
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_same_mixed_weights(tmp_path):
+    import os
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    root = Path(__file__).parents[1]
+    common = [*SMALL, "data.sets.tones.samples=240", "data.sets.pydoc.length=32", "probe=none", "trainer.max_steps=6"]
+    common = [o for o in common if not o.startswith("probe.")]
+    # Views drawn per rank would differ, so only what is not random is compared.
+    common += ["corruption=echo", "hardware.precision=32-true", "optimizer.warmup=0.0"]
+    for name, more in (("one", ["hardware=cpu"]), ("two", ["hardware=ddp_cpu"])):
+        done = subprocess.run(
+            [sys.executable, str(root / "train.py"), *common, *more, f"hydra.run.dir={tmp_path / name}"],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+    one, two = (ssl_pipeline.load(tmp_path / name, "pydoc").graph.state_dict() for name in ("one", "two"))
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=1e-4, atol=1e-5, msg=key)
