@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -80,7 +81,8 @@ def train(arguments: list[str] | None = None, *, run: Run | None = None, command
 
     child = [f"hydra.run.dir={quoted(os.environ[RUN_DIR])}"] if _is_child() else []
     try:
-        with _process([sys.argv[0], *arguments, *child], HYDRA_FULL_ERROR="1"):  # so that errors get here
+        # With HYDRA_FULL_ERROR errors get here.
+        with _process([sys.argv[0], *arguments, *child], HYDRA_FULL_ERROR="1"), _plain_warnings():
             job()  # pyright: ignore[reportCallIssue]
     except Reported:
         return 1
@@ -126,6 +128,17 @@ def _replayed(arguments: list[str], run_dir: str) -> Iterator[None]:
             distributed = sys.modules.get("torch.distributed")  # not imported for its own sake
             if distributed is not None and distributed.is_available() and distributed.is_initialized():
                 distributed.destroy_process_group()
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings without the lines of code that they come from."""
+    old = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = old
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def text_data(
     Args:
         name: how reports call the set.
         length: symbols in a window.
-        stride: symbols from one start to the next; None: no overlap.
+        stride: symbols from one start to the next in the training part; None: no overlap, as in the test part.
         tokens: "bytes", or "bpe" for merged pairs of bytes.
         vocab_size: symbols in all, where pairs are merged.
         min_length: shorter windows are left out, except where the document has no other; at most ``length`` counts.
@@ -104,7 +104,7 @@ def text_data(
     """
     codec = make_codec(train.texts, tokens, length, vocab_size)
 
-    def cut(part: Documents) -> Passages:
+    def cut(part: Documents, stride: int | None) -> Passages:
         return Passages(
             codec.symbols(part.texts),
             codec.end,
@@ -119,8 +119,8 @@ def text_data(
 
     return Data(
         grid=codec.grid,
-        train=cut(train),
-        test=None if test is None else cut(test),
+        train=cut(train, stride),
+        test=None if test is None else cut(test, None),
         classes=classes,
         name=name,
         codec=codec,

@@ -56,7 +56,7 @@ def fortunes(
     Args:
         root: the folder.
         length: symbols in a window.
-        stride: symbols from one start to the next; None: no overlap.
+        stride: symbols from one start to the next in the training part; None: no overlap, as in the test part.
         tokens: "bytes", or "bpe" for pairs of bytes merged as often as they occur in the training part.
         vocab_size: symbols in all, where pairs are merged.
         min_length: shorter windows are left out, except where a record has no other.

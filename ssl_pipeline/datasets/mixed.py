@@ -74,8 +74,8 @@ def _from(part: Dataset | Stream, batch_size: int, seed: int, step: int, rank: i
     if isinstance(part, Stream):
         yield from part.batches(batch_size, seed, step, rank, world)
         return
-    while True:
-        sampler = StepSampler(EpochOrder(part.sources, seed), batch_size, rank, world, start=lambda: step)
+    sampler = StepSampler(EpochOrder(part.sources, seed), batch_size, rank, world, start=lambda: step)
+    while True:  # a sampler ends with the epoch, and begins where ``step`` is by then
         for index in sampler:
             yield part[index]
             step += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +28,11 @@ class ConvEncoder(Encoder):
         blocks: residual blocks in a stage.
         norm: ``batch`` (statistics over all views together) or ``group``.
         stride: step of the first convolution; None for 2, or 1 on grids of up to 16 cells an axis.
-        pool: cells an axis of the embedding; 1 is the plain mean.
+        pool: cells of the embedding along each axis, one number or one an axis; 1 is the plain mean.
         view_drop: share of samples whose view is not told to the encoder in training.
 
     Raises:
-        ValueError: a discrete grid; no stage.
+        ValueError: a discrete grid; no stage; ``pool`` for another number of axes.
     """
 
     sees_holes = True
@@ -45,12 +46,15 @@ class ConvEncoder(Encoder):
         blocks: int = 1,
         norm: str = "batch",
         stride: int | None = None,
-        pool: int = 2,
+        pool: int | Sequence[int] = 2,
         view_drop: float = 0.25,
     ) -> None:
         super().__init__()
         if grid.discrete:
-            raise ValueError("the convolutional encoder needs a continuous grid, got a discrete one: take encoder=vit")
+            raise ValueError(
+                "the convolutional encoder needs numbers, got symbols: take encoder=vit, and with it decoder=query "
+                "and objective=cross_entropy"
+            )
         if not widths or blocks < 1:
             raise ValueError(
                 f"expected at least one of encoder.widths and encoder.blocks, got {list(widths)}, {blocks}"
@@ -66,8 +70,11 @@ class ConvEncoder(Encoder):
             before = width
         self.stages = nn.ModuleList(stages)
         self.norm = norm_nd(norm, grid.ndim, before)
-        self.pool = getattr(nn, f"AdaptiveAvgPool{grid.ndim}d")(pool)
-        self.width, self.embedding_width = before, before * pool**grid.ndim
+        cells = (pool,) * grid.ndim if isinstance(pool, int) else tuple(pool)
+        if len(cells) != grid.ndim or min(cells) < 1:
+            raise ValueError(f"encoder.pool={pool}: expected one number, or one for each of {', '.join(grid.names)}")
+        self.pool = getattr(nn, f"AdaptiveAvgPool{grid.ndim}d")(cells)
+        self.width, self.embedding_width = before, before * prod(cells)
         self.standard = nn.BatchNorm1d(self.embedding_width, affine=False)
         step = stride * 2 ** (len(widths) - 1)
         self.dense_shape = tuple(-(-n // step) for n in grid.shape)

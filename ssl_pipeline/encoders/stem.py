@@ -108,7 +108,7 @@ class PatchStem(nn.Module):
             return self.embed(patches)
         symbols, rows = patches[..., : self.patches.cells], patches[..., self.patches.cells :]
         tokens = self.embed(self.lookup(symbols).flatten(2))
-        return tokens if self.ngrams is None else tokens + self.ngrams(rows) / self.patches.cells**0.5
+        return tokens if self.ngrams is None else tokens + self.ngrams(rows)
 
 
 def _or_else(valid: Tensor, others: Tensor) -> Tensor:
