@@ -1,6 +1,6 @@
 """How much text a latent of K slots holds: unseen strings that come back exactly, by number and width of slots.
 
-python scripts/probe_slots.py --slots 1 2 4 8 --widths 16 64 [OVERRIDES of experiment=text_autoencoder]
+python scripts/probe_slots.py --slots 1,2,4,8 --widths 16,64 [OVERRIDES of experiment=text_autoencoder]
 python scripts/probe_slots.py --run outputs/text_autoencoder/<time>      # a run that is there already
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 from pathlib import Path
-
-import torch
 
 import ssl_pipeline as sslp
 from ssl_pipeline.config import compose
@@ -24,8 +22,8 @@ def main() -> None:
     """Train where there is no run yet, then measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="folder of a run to measure, instead of training")
-    parser.add_argument("--slots", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--widths", type=int, nargs="+", default=[16, 64])
+    parser.add_argument("--slots", type=numbers, default=[1, 2, 4, 8])
+    parser.add_argument("--widths", type=numbers, default=[16, 64])
     parser.add_argument("--samples", type=int, default=2000, help="unseen strings")
     chosen, overrides = parser.parse_known_args()
     root = Path("outputs/probe_slots") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
@@ -42,6 +40,11 @@ def main() -> None:
             measure(folder, chosen.samples)
 
 
+def numbers(text: str) -> list[int]:
+    """Numbers parted by commas."""
+    return [int(part) for part in text.split(",")]
+
+
 def measure(folder: Path, samples: int) -> None:
     """A line of the table."""
     model = sslp.load(folder)
@@ -53,5 +56,4 @@ def measure(folder: Path, samples: int) -> None:
 
 
 if __name__ == "__main__":
-    torch.manual_seed(0)
     main()

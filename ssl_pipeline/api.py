@@ -37,7 +37,7 @@ def pretrain(
         The run's summary, with its folder as ``folder``.
 
     Raises:
-        FileNotFoundError: no such folder.
+        FileNotFoundError: no such folder, or nothing in it to learn from.
         ValueError: a name, key or value that cannot be; a data set that cannot be read.
 
     Example:
@@ -69,14 +69,18 @@ def pretrain(
 
 
 def _kind(root: Path) -> str:
-    """The data set for what a folder holds most of."""
+    """The data set for what a folder holds: images or recordings, whichever are more, else texts."""
     from ssl_pipeline.datasets.folder import ENDINGS as IMAGES
     from ssl_pipeline.datasets.sound import ENDINGS as SOUNDS
     from ssl_pipeline.datasets.text_files import ENDINGS as TEXTS
 
-    found = Counter(path.suffix.lower() for path in root.rglob("*"))
-    kinds = {"folder": IMAGES, "audio_folder": SOUNDS, "text_files": TEXTS}
-    return max(kinds, key=lambda kind: sum(found[ending] for ending in kinds[kind]))
+    found = Counter(path.suffix.lower() for path in root.rglob("*") if path.name[0] != ".")
+    images, sounds, texts = (sum(found[ending] for ending in endings) for endings in (IMAGES, SOUNDS, TEXTS))
+    if not images + sounds + texts:
+        raise FileNotFoundError(f"there is no image, recording or text in {str(root)!r}: give another folder")
+    if images or sounds:  # texts beside them are notes
+        return "folder" if images >= sounds else "audio_folder"
+    return "text_files"
 
 
 def _plain(value: Any) -> str:

@@ -106,7 +106,9 @@ def _fits(make: partial, grid: GridSpec) -> bool:
     """Whether an energy compares what the grid is made of; between embeddings any does."""
     energy = make.keywords["energy"]
     kind: Any = energy.func if isinstance(energy, partial) else type(energy)
-    return not issubclass(kind, ReconstructionEnergy) or kind.discrete == grid.discrete
+    if not issubclass(kind, ReconstructionEnergy):
+        return True
+    return kind.discrete == grid.discrete and (grid.ndim == 1 or not kind.whole)
 
 
 def grid_to_plain(grid: GridSpec) -> dict[str, Any]:

@@ -166,19 +166,27 @@ class Graph(nn.Module):
     def _consensus(self, latents: Mapping[str, Latent], clean: View) -> Consensus:
         if self.latent.fuse is None:
             raise ValueError("views keep latents of their own: set latent=slots latent.fuse=mean or relaxed")
-        return self.latent.fuse([latent.tokens for latent in latents.values()], self._explains(clean.x))
+        return self.latent.fuse([latent.tokens for latent in latents.values()], self._explains(clean))
 
-    def _explains(self, x: Tensor) -> Callable[[Tensor], Tensor] | None:
+    def _explains(self, clean: View) -> Callable[[Tensor], Tensor] | None:
         """How badly a latent (B, K, D) explains the clean sample, (B,); None without a decoder to it."""
         terms = [t for t in self.objective.terms.values() if isinstance(t, Reconstruct) and t.target == CLEAN]
         if not terms:
             return None
         decoder: Decoder = self.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
-        energy, weight = terms[0].energy, terms[0].weight
+        energy, weight, target = terms[0].energy, terms[0].weight, decoder.patches.split(clean.x)
+        real = torch.ones_like(clean.x[:, :1] if not self.grid.discrete else clean.x, dtype=torch.bool)
+        real = real if clean.valid is None else clean.valid.view_as(real)
         if energy.whole:
-            return lambda z: weight * energy.per_sample(decoder.patches.join(decoder(Latent(z, z.mean(1)))), x)
-        patches = decoder.patches.split(x)
-        return lambda z: weight * energy.per_place(decoder(Latent(z, z.mean(1)), target=patches), patches).mean(1)
+            x = clean.x * real
+            return lambda z: weight * energy.per_sample(decoder.patches.join(decoder(Latent(z, z.mean(1)))) * real, x)
+        share = decoder.patches.split(real).float().mean(-1)
+
+        def explains(z: Tensor) -> Tensor:
+            error = energy.per_place(decoder(Latent(z, z.mean(1)), target=target), target)
+            return weight * (error * share).sum(1) / share.sum(1).clamp(min=1e-6)
+
+        return explains
 
     def _standard(self, view: View) -> View:
         return view._replace(x=self.standardise(view.x))
@@ -196,7 +204,11 @@ class Graph(nn.Module):
             )
         if consensus and self.views_per_step < n:
             raise ValueError("latent.fuse needs every view of a sample: set views_per_step=all")
-        some = [name for name, term in self.objective.terms.items() if getattr(term, "views", None) is not None]
+        some = [
+            name
+            for name, t in self.objective.terms.items()
+            if getattr(t, "views", None) is not None and not t.by_source
+        ]
         if pairs and some and self.views_per_step < n:
             raise ValueError(
                 f"objective.{some[0]}.views names some views, of which a sample may pass none: set views_per_step=all"

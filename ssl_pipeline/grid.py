@@ -32,6 +32,8 @@ class GridSpec:
         vocab: number of symbols of a discrete grid, special ones included.
         range: smallest and largest value of a continuous grid.
         mask_token: symbol that stands in a hole of a discrete grid.
+        end_token: symbol that closes a text of a discrete grid.
+        signal: whether values swing around zero, as those of a waveform do.
         log: whether values are natural logarithms of power (a spectrogram): what adds up is their exponential.
 
     Raises:
@@ -47,6 +49,8 @@ class GridSpec:
     vocab: int | None = None
     range: tuple[int | float, int | float] = (0.0, 1.0)
     mask_token: int | None = None
+    end_token: int | None = None
+    signal: bool = False
     log: bool = False
 
     def __post_init__(self) -> None:
@@ -81,11 +85,6 @@ class GridSpec:
     @property
     def ndim(self) -> int:
         return len(self.axes)
-
-    @property
-    def signal(self) -> bool:
-        """Whether values swing around zero, as those of a waveform do."""
-        return not self.discrete and self.range[0] == -self.range[1]
 
     @property
     def discrete(self) -> bool:

@@ -13,14 +13,14 @@ import yaml
 from torch import Tensor
 
 from ssl_pipeline.build import build, grid_from_plain
-from ssl_pipeline.datasets import Codec
+from ssl_pipeline.datasets import BPE, Bytes, Codec, LogMel, Waveform
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.instantiate import check, resolve
 from ssl_pipeline.weights import read_weights
 
-CODECS = ("ssl_pipeline.datasets",)
-"""Where the codecs that a run's folder names may lie."""
+CODECS = tuple(f"ssl_pipeline.datasets.{kind.__name__}" for kind in (BPE, Bytes, LogMel, Waveform))
+"""What a run's folder may name as its codec: these and nothing within them, for they can write files."""
 
 
 class Model:
@@ -106,10 +106,18 @@ def load(path: str | Path, part: str | None = None, *, trust: tuple[str, ...] = 
     graph = build(config, grid_from_plain(about["grid"]), trust=trust, fitting=part is not None)
     weights, prefix = read_weights(folder), "" if part is None else f"graphs.{part}."
     graph.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
-    return Model(graph, config, _codec(folder, part or ""))
+    return Model(graph, config, _codec(folder, part or "", trust))
 
 
-def _codec(folder: Path, part: str) -> Codec | None:
+def _codec(folder: Path, part: str, trust: tuple[str, ...]) -> Codec | None:
     file = folder / "codecs.json"
     found = json.loads(file.read_text()) if file.is_file() else {}
-    return instantiate(found[part], allowed=CODECS) if part in found else None
+    if part not in found:
+        return None
+    options = dict(found[part])  # plain values: what stands in them is never made into things
+    name = options.pop("_target_", None)
+    if name not in CODECS and not str(name).startswith(tuple(f"{prefix}." for prefix in trust)):
+        raise ValueError(f"{file} names {name} as its codec, expected one of {', '.join(CODECS)}: restore the file")
+    target = resolve(name, trust=trust)
+    check(name, target, list(options), is_partial=False)
+    return target(**options)

@@ -41,14 +41,14 @@ from ssl_pipeline.latent import Slots, Tokens
 from ssl_pipeline.records import View, clean_view
 
 GRIDS = {
-    "wave": GridSpec.of(("time", 32, 0.5), channels=1, range=(-1.0, 1.0)),
+    "wave": GridSpec.of(("time", 32, 0.5), channels=1, range=(-1.0, 1.0), signal=True),
     "image": GridSpec.of(("y", 8), ("x", 12), channels=3),
     "grey": GridSpec.of(("y", 12), ("x", 8), channels=1),
     "video": GridSpec.of(("time", 4, 0.04), ("y", 8), ("x", 12), channels=2),
     "text": GridSpec.of(("position", 16), vocab=50, mask_token=1),
     "codes": GridSpec.of(("y", 4), ("x", 8), vocab=30, mask_token=29),
     "logmel": GridSpec.of(("mel", 8), ("time", 12, 0.01), channels=1, range=(-14.0, 6.0), log=True),
-    "bytes": GridSpec.of(("position", 24), vocab=258, mask_token=257),
+    "bytes": GridSpec.of(("position", 24), vocab=258, mask_token=257, end_token=256),
 }
 
 

@@ -532,11 +532,13 @@ def test_brightness_scales_and_contrast_keeps_the_mean(colour):
 
 def test_contrast_of_a_wave_is_a_gain_and_its_brightness_nothing():
     x = 0.5 * sample(GRIDS["wave"]).x
-    y = photometric(colour=False, range=(-1.0, 1.0), jitter=1.0, contrast=0.4)(x, seeded())
+    y = photometric(colour=False, range=(-1.0, 1.0), signal=True, jitter=1.0, contrast=0.4)(x, seeded())
     gain = (y / x)[:, :, :1]
     torch.testing.assert_close(y / x, gain.expand_as(x))
     assert gain.std() > 0.1
-    assert torch.equal(photometric(colour=False, range=(-1.0, 1.0), jitter=1.0, brightness=0.4)(x, seeded()), x)
+    assert torch.equal(
+        photometric(colour=False, range=(-1.0, 1.0), signal=True, jitter=1.0, brightness=0.4)(x, seeded()), x
+    )
 
 
 def test_brightness_of_logarithms_is_loudness():

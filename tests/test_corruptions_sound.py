@@ -13,7 +13,7 @@ from ssl_pipeline.corruptions._power import coloured
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import View, clean_view
 
-WAVE = GridSpec.of(("time", 4000, 1 / 8000), channels=1, range=(-1.0, 1.0))
+WAVE = GridSpec.of(("time", 4000, 1 / 8000), channels=1, range=(-1.0, 1.0), signal=True)
 LOGMEL = GridSpec.of(("mel", 40), ("time", 100, 0.01), channels=1, range=(-18.0, 6.0), log=True)
 IMAGE = GridSpec.of(("y", 48), ("x", 48), channels=3)
 LARGE = {"wave": WAVE, "logmel": LOGMEL, "image": IMAGE}
@@ -127,7 +127,7 @@ def test_defaults_follow_the_grid():
 @pytest.mark.parametrize("factor", [2, 4, 8])
 @pytest.mark.parametrize("cells", [4000, 4096 - 8])
 def test_lowres_cuts_off_above_the_new_nyquist_frequency(factor, cells):
-    grid = GridSpec.of(("time", cells), channels=1, range=(-1.0, 1.0))
+    grid = GridSpec.of(("time", cells), channels=1, range=(-1.0, 1.0), signal=True)
     nyquist = 0.5 / factor
     below = torch.sin(2 * math.pi * 0.8 * nyquist * torch.arange(cells)).view(1, 1, -1)
     above = torch.sin(2 * math.pi * 1.05 * nyquist * torch.arange(cells)).view(1, 1, -1)

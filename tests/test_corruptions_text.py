@@ -13,7 +13,7 @@ from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import View, clean_view
 
 END, MASK = 256, 257
-BYTES = GridSpec.of(("position", 32), vocab=258, mask_token=MASK)
+BYTES = GridSpec.of(("position", 32), vocab=258, mask_token=MASK, end_token=256)
 TEXTS = ("the cat sat on the mat", "Hi", "", "to be, or not to be", " a  b\tc\n", "no")
 WINDOW = "an endless text that is cut here"
 EVERY = [
@@ -78,7 +78,7 @@ def test_padding_stays_behind(case, grid):
 
 
 def test_spans_shrink_to_one_mask_token_each():
-    grid = GridSpec.of(("position", 3000), vocab=258, mask_token=MASK)
+    grid = GridSpec.of(("position", 3000), vocab=258, mask_token=MASK, end_token=256)
     length = torch.tensor([3000, 2000, 1000, 300])
     x = torch.randint(0, 256, (4, 3000), generator=seeded())
     clean = clean_view(grid, x, torch.arange(3000) < length[:, None])

@@ -103,7 +103,7 @@ def test_cross_entropy_in_nats():
     assert CrossEntropy()(logits, torch.zeros(2, 3, 1, dtype=torch.long)).item() == pytest.approx(math.log(7))
 
 
-WAVE = GridSpec.of(("time", 64, 1 / 8000), channels=2, range=(-1.0, 1.0))
+WAVE = GridSpec.of(("time", 64, 1 / 8000), channels=2, range=(-1.0, 1.0), signal=True)
 SPECTRAL = {
     "stft": MultiResolutionSTFT(sizes=[16, 32], grid=WAVE),
     "logmel": LogMelL1(n_fft=32, hop=8, mels=4, grid=WAVE),

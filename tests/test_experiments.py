@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 import ssl_pipeline
+from ssl_pipeline.api import _kind
 from ssl_pipeline.config import compose
 from ssl_pipeline.training import run
 
@@ -46,3 +50,70 @@ def test_a_list_needs_a_codec(tmp_path):
     run(compose(["encoder.widths=[8]", "decoder.widths=[8]", *SHORT]), str(tmp_path))
     with pytest.raises(ValueError, match="one array or tensor, got a list"):
         ssl_pipeline.load(tmp_path).embed([[0.0] * 64])
+
+
+HOSTILE = [
+    {"_target_": "ssl_pipeline.datasets.text_codecs.Bytes.write", "self": None, "path": "x", "x": None},
+    {"_target_": "ssl_pipeline.datasets.sound_codecs.write_wav", "path": "x", "wave": None, "rate": 1},
+    {"_target_": "ssl_pipeline.datasets.fashion_mnist", "root": "x"},
+    {"_target_": "os.system", "command": "true"},
+    {},
+]
+
+
+@pytest.mark.parametrize("codec", HOSTILE, ids=lambda codec: str(codec.get("_target_")))
+def test_a_run_folder_cannot_name_what_writes_or_fetches(codec, tmp_path):
+    run(compose(["encoder.widths=[8]", "decoder.widths=[8]", *SHORT]), str(tmp_path))
+    (tmp_path / "codecs.json").write_text(json.dumps({"": codec}))
+    with pytest.raises(ValueError, match="as its codec, expected one of"):
+        ssl_pipeline.load(tmp_path)
+
+
+def test_options_of_a_codec_stay_plain(tmp_path):
+    run(compose(["encoder.widths=[8]", "decoder.widths=[8]", *SHORT]), str(tmp_path))
+    inner = {"_target_": "ssl_pipeline.datasets.cache.cache_folder", "cache": str(tmp_path / "made")}
+    (tmp_path / "codecs.json").write_text(
+        json.dumps({"": {"_target_": "ssl_pipeline.datasets.Bytes", "length": inner}})
+    )
+    with pytest.raises(Exception):  # noqa: B017  (a number was wanted: which complaint it is does not matter)
+        ssl_pipeline.load(tmp_path)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (["a.jpg", "b.png", "a.txt", "b.txt", "meta.json"], "folder"),
+        (["a.wav", "a.txt"], "audio_folder"),
+        (["a.txt", "b.md"], "text_files"),
+    ],
+)
+def test_pretrain_sees_what_a_folder_holds(files, kind, tmp_path):
+    for name in files:
+        (tmp_path / name).touch()
+    assert _kind(tmp_path) == kind
+
+
+def test_pretrain_on_texts(tmp_path):
+    for number in range(12):
+        (tmp_path / f"{number}.txt").write_text(f"a text with the number {number} " * 20)
+    small = {"trainer.max_steps": 2, "probe": "none", "encoder.width": 24, "encoder.depth": 1, "encoder.heads": 2}
+    run = ssl_pipeline.pretrain(str(tmp_path), batch_size=4, output=str(tmp_path / "run"), options=small)
+    assert ssl_pipeline.load(run["folder"]).embed(["a text"]).shape == (1, 24)
+
+
+def test_an_empty_folder_holds_nothing_to_learn_from(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no image, recording or text"):
+        ssl_pipeline.pretrain(str(tmp_path))
+
+
+def test_padding_does_not_keep_a_latent_from_covering_the_grid(tmp_path):
+    """Recordings shorter than a window, a patch transformer, and a decoder that needs a dense latent."""
+    for number in range(12):
+        soundfile.write(tmp_path / f"{number}.wav", np.sin(np.arange(1500 + 100 * number)) * 0.3, 8000)
+    data = ["data=audio_folder", f"data.root={tmp_path}", "data.seconds=0.25"]
+    small = ["encoder=vit", "encoder.width=24", "encoder.depth=1", "encoder.heads=2", "corruption=noise+reversal"]
+    summary = run(compose([*data, *small, *SHORT]), str(tmp_path / "run"))
+    assert summary["loss"] > 0
+    wave, _ = soundfile.read(next((tmp_path / "run" / "samples").glob("0_reversal.wav")))
+    assert np.abs(wave).max() > 0.05

@@ -27,7 +27,9 @@ def images(n: int) -> Data:
 
 def words(n: int) -> Data:
     x = torch.arange(n).view(n, 1).expand(n, 12) % 250
-    return Data(GridSpec.of(("position", 12), vocab=258, mask_token=257), MemoryDataset(x), None, None, "words")
+    return Data(
+        GridSpec.of(("position", 12), vocab=258, mask_token=257, end_token=256), MemoryDataset(x), None, None, "words"
+    )
 
 
 def test_sets_take_turns_by_the_step_number():

@@ -135,7 +135,7 @@ def test_latent_formats(case):
     assert out.pooled.shape == (2, latent.embedding_width)
 
 
-TEXT = GridSpec.of(("position", 16), vocab=50, mask_token=49)  # 48 ends a text
+TEXT = GridSpec.of(("position", 16), vocab=50, mask_token=49, end_token=48)
 SMALL = {"width": 24, "heads": 2}
 
 

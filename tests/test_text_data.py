@@ -650,3 +650,14 @@ def test_first_windows_and_closed_ones():
     texts = [bytes(row[ok].tolist()[:-1]) for row, ok in zip(batch.x, batch.valid, strict=True)]
     assert b"".join(texts) == b"one two three fourfive" and max(map(len, texts)) <= 7
     assert all(row[ok][-1] == 256 for row, ok in zip(batch.x, batch.valid, strict=True))
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("length", [8, 12, 16, 24])
+def test_short_windows_lose_no_text(length, closed):
+    data = pydoc(length=length, closed=closed, holdout=0)
+    batch = data.train[range(len(data.train))]
+    held = int((batch.valid & (batch.x < 256)).sum())
+    longer = pydoc(length=512, holdout=0).train
+    everything = longer[range(len(longer))]
+    assert held > 0.99 * int((everything.valid & (everything.x < 256)).sum())

@@ -70,8 +70,9 @@ class Photometric:
     The colour changes are composed into one matrix, as in https://arxiv.org/abs/2006.06676, and clamped once.
 
     Args:
-        range: smallest and largest value of the data. Where it is symmetric round zero, as that of a waveform, only
-            the gain changes: ``brightness`` does nothing, and ``contrast`` is about zero.
+        range: smallest and largest value of the data.
+        signal: values swing around zero, so only the gain changes: ``brightness`` does nothing, and ``contrast`` is
+            about zero.
         log: values are logarithms of power: ``brightness`` is the largest relative change of the power.
         colour: three channels are RGB; otherwise ``saturation``, ``hue`` and ``grayscale`` do nothing.
         jitter: probability that brightness, contrast, saturation and hue of a sample change.
@@ -91,6 +92,7 @@ class Photometric:
         self,
         *,
         range: tuple[float, float],
+        signal: bool = False,
         log: bool = False,
         colour: bool,
         jitter: float,
@@ -107,7 +109,7 @@ class Photometric:
         for option, value in {"saturation": saturation, "grayscale": grayscale}.items():
             interval(option, value, 0.0, 1.0)
         interval("hue", hue, 0.0, 0.5)
-        self.range, self.colour, self.log, self.signal = range, colour, log, range[0] == -range[1]
+        self.range, self.colour, self.log, self.signal = range, colour, log, signal
         self.jitter, self.brightness, self.contrast = jitter, 0.0 if self.signal else brightness, contrast
         self.saturation, self.hue, self.grayscale = (saturation, hue, grayscale) if colour else (0.0, 0.0, 0.0)
         self.blur, self.blur_sigma = blur, interval("blur_sigma", blur_sigma, 0.0, math.inf)

@@ -30,7 +30,7 @@ def power(
 
     A grey level is no signal, so that the values of an image count from the mean of their channel.
 
-    >>> wave = GridSpec.of(("time", 4), channels=1, range=(-1.0, 1.0))
+    >>> wave = GridSpec.of(("time", 4), channels=1, range=(-1.0, 1.0), signal=True)
     >>> power(torch.tensor([[[0.0, 1.0, 0.0, -1.0]]]), wave)
     tensor([0.5000])
     """
@@ -51,7 +51,7 @@ def added(
 
     Logarithms add as power: the log-mixup-exp of BYOL-A, https://arxiv.org/abs/2103.06695. Silence stays silent.
 
-    >>> wave = GridSpec.of(("time", 2), channels=1, range=(-1.0, 1.0))
+    >>> wave = GridSpec.of(("time", 2), channels=1, range=(-1.0, 1.0), signal=True)
     >>> x, other = torch.tensor([[[0.5, -0.5]]]), torch.tensor([[[9.0, 9.0]]])
     >>> added(x, other, torch.tensor([20.0]), wave)
     tensor([[[ 0.5500, -0.4500]]])

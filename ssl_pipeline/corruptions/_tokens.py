@@ -39,20 +39,9 @@ def check_unit(unit: str) -> None:
         raise ValueError(f"unit must be token or word, got {unit!r}: choose one of them")
 
 
-def end_symbol(grid: GridSpec) -> int | None:
-    """The symbol that closes a text, where the grid is one of bytes, end and mask.
-
-    >>> end_symbol(GridSpec.of(("position", 8), vocab=258, mask_token=257))
-    256
-    """
-    assert grid.vocab is not None
-    return grid.vocab - 2 if grid.vocab >= BYTES + 2 and grid.mask_token == grid.vocab - 1 else None
-
-
 def padding_symbol(grid: GridSpec) -> int:
-    """What stands in padding: the end symbol, else the mask token, else 0."""
-    end = end_symbol(grid)
-    return end if end is not None else grid.mask_token or 0
+    """What stands in padding: the end token, else the mask token, else 0."""
+    return grid.end_token if grid.end_token is not None else grid.mask_token or 0
 
 
 def replace_tokens(
@@ -102,7 +91,7 @@ def content(view: View, grid: GridSpec) -> Content:
     >>> content(clean_view(grid, torch.tensor([[72, 105, 256, 256]]), valid), grid).length
     tensor([[2]])
     """
-    x, end = view.x, end_symbol(grid)
+    x, end = view.x, grid.end_token
     if view.valid is None:
         cells = torch.arange(x.shape[1], device=x.device).expand(x.shape)
         count = torch.full((x.shape[0], 1), x.shape[1], device=x.device)

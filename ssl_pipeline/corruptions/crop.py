@@ -97,6 +97,7 @@ class Crop(Corruption):
         self.output_grid = self._resized(grid, size)
         self.photometric = Photometric(
             range=grid.range,
+            signal=grid.signal,
             log=grid.log,
             colour=grid.channels == 3 and not grid.log,
             jitter=jitter,

@@ -26,7 +26,7 @@ class Mix(Corruption):
         ValueError: a discrete grid; ``snr_db`` outside its bounds.
 
     >>> from ssl_pipeline.records import clean_view
-    >>> grid = GridSpec.of(("time", 2), channels=1, range=(-1.0, 1.0))
+    >>> grid = GridSpec.of(("time", 2), channels=1, range=(-1.0, 1.0), signal=True)
     >>> x = torch.tensor([[[0.5, 0.5]], [[-0.1, 0.1]]])
     >>> Mix(grid=grid, snr_db=0)(clean_view(grid, x), torch.Generator()).x
     tensor([[[0.0000, 1.0000]],

@@ -46,7 +46,7 @@ class Noise(Corruption):
     >>> view = Noise(grid=grid, sigma=0.2)(clean_view(grid, torch.rand(2, 1, 4, 4)), torch.Generator())
     >>> view.params["sigma"]
     tensor([0.2000, 0.2000])
-    >>> Noise(grid=GridSpec.of(("time", 8), channels=1, range=(-1.0, 1.0))).told
+    >>> Noise(grid=GridSpec.of(("time", 8), channels=1, range=(-1.0, 1.0), signal=True)).told
     ('snr_db',)
     """
 
@@ -97,4 +97,6 @@ class Noise(Corruption):
             chosen = chosen & ~view.removed
         if view.valid is not None:
             chosen = chosen & view.valid
+        if self.grid.end_token is not None:  # it says where the text ends, not what it says
+            chosen = chosen & (view.x != self.grid.end_token)
         return replace_tokens(view.x, chosen, self.grid, generator)

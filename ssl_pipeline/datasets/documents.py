@@ -110,7 +110,7 @@ def text_data(
             codec.end,
             length,
             stride,
-            min(min_length, length),
+            min(min_length, length - closed),
             first,
             closed,
             labels=part.labels,

@@ -112,7 +112,7 @@ def _windows(
         begin, nominal, alone = first, first, True
         while True:
             until = last if last - begin <= length else snap(begin + length, length // 4)
-            if until - begin >= min_length or alone:
+            if until < last or until - begin >= min_length or alone:  # only the rest of a document can be too short
                 windows.append((begin, until - begin, number))
                 alone = False
             if until == last:

@@ -51,8 +51,15 @@ class Recordings:
             x=self.codec.expand(self.stored[index].x),
             source=self.sources[index],
             label=None if self.labels is None else self.labels[index],
-            valid=None if self.lengths is None else self.codec.valid(self.lengths[index]),
+            valid=self._valid(index),
         )
+
+    def _valid(self, index: Tensor) -> Tensor | None:
+        """Of all batches or of none, so that every rank counts what is real where one does."""
+        if self.lengths is None:
+            return None
+        valid = self.codec.valid(self.lengths[index])
+        return torch.ones(len(index), *self.codec.grid.shape, dtype=torch.bool) if valid is None else valid
 
 
 def recordings(

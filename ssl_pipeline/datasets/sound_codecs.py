@@ -50,7 +50,7 @@ class Waveform:
 
     @property
     def grid(self) -> GridSpec:
-        return GridSpec.of(("time", self.samples, 1 / self.rate), channels=1, range=(-1.0, 1.0))
+        return GridSpec.of(("time", self.samples, 1 / self.rate), channels=1, range=(-1.0, 1.0), signal=True)
 
     def encode(self, raw: Sequence[Any]) -> tuple[Float[Tensor, "B 1 n"], Bool[Tensor, "B n"] | None]:
         """Samples of recordings: one-dimensional floats at ``rate``, or paths of files at any rate.
@@ -66,8 +66,7 @@ class Waveform:
     def decode(self, x: Tensor, valid: Tensor | None = None) -> list[Float[Tensor, "n"]]:
         """Waveforms of samples, without their padding."""
         wave = x[:, 0].float().clamp(-1, 1).cpu()
-        lengths = [self.samples] * len(wave) if valid is None else valid.sum(-1).tolist()
-        return [row[:length] for row, length in zip(wave, lengths, strict=True)]
+        return list(wave) if valid is None else [row[real] for row, real in zip(wave, valid.cpu(), strict=True)]
 
     def write(self, path: Path, x: Tensor, valid: Tensor | None = None) -> Path:
         """Write one sample as a WAV file of 16 bits; ``path`` lacks its ending."""
@@ -158,8 +157,10 @@ class LogMel:
         wave = waveform(x[:, 0], self.spectrum, self.samples).clamp(-1, 1).cpu()
         if valid is None:
             return list(wave)
-        ends = (valid[:, 0].sum(-1) * self.spectrum.hop).masked_fill(valid[:, 0].all(-1), self.samples).tolist()
-        return [row[:end] for row, end in zip(wave, ends, strict=True)]
+        real = valid[:, 0].cpu().repeat_interleave(self.spectrum.hop, dim=1)
+        # What is over after the last frame belongs to it.
+        real = torch.cat([real, real[:, -1:].expand(-1, max(0, self.samples - real.shape[1]))], dim=1)
+        return [row[keep[: len(row)]] for row, keep in zip(wave, real, strict=True)]
 
     def write(self, path: Path, x: Tensor, valid: Tensor | None = None) -> Path:
         """Write one sample as a WAV file of 16 bits; ``path`` lacks its ending."""

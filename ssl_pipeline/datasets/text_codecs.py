@@ -46,7 +46,9 @@ class TextCodec(ABC):
     @property
     def grid(self) -> GridSpec:
         """Positions in a text."""
-        return GridSpec.of(("position", self.length), vocab=len(self.spelling), mask_token=self.mask)
+        return GridSpec.of(
+            ("position", self.length), vocab=len(self.spelling), mask_token=self.mask, end_token=self.end
+        )
 
     @abstractmethod
     def symbols(self, texts: Sequence[str | bytes]) -> Iterator[np.ndarray]:

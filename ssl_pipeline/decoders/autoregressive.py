@@ -21,7 +21,7 @@ class AutoregressiveDecoder(Decoder):
     without the latent, which then learns little: ``token_drop`` and ``context`` keep symbols from it.
 
     Args:
-        grid: grid of the target. Of a vocabulary whose last symbol is the mask, the last but one ends a text.
+        grid: grid of the target. Its end token, where there is one, ends a text.
         latent_width: width D of the latent's tokens.
         dense_shape: not used; any latent will do.
         told: number of corruption parameters it is told (translators).
@@ -65,7 +65,7 @@ class AutoregressiveDecoder(Decoder):
             raise ValueError(f"decoder.context={context}: expected a number of symbols, or null for all of them")
         self.causal = context != 0
         self.patches = Patches(grid, 1)
-        self.end = grid.vocab - 2 if grid.mask_token == grid.vocab - 1 else None
+        self.end = grid.end_token
         axis = grid.axes[0]
         self.register_buffer("code", sincos(grid.coordinates() / axis.spacing, width), persistent=False)
         self.start = nn.Parameter(torch.randn(width) * 0.02)

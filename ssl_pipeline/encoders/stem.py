@@ -93,7 +93,7 @@ class PatchStem(nn.Module):
                 position = pick(position.expand(len(index), -1, -1), index)
                 valid = None if valid is None else valid.gather(1, index)
         valid = None if valid is None else _or_else(valid, torch.ones_like(valid))
-        whole = patches.shape[1] == self.patches.count and valid is None
+        whole = patches.shape[1] == self.patches.count and view.removed is None
         tokens = self._embedded(patches)
         tokens = tokens + sincos(position / self.unit, self.width).to(tokens.dtype)
         return Tokens(tokens, position, valid, self.patches.shape if whole else None)

@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from ssl_pipeline import distributed
+
 
 class ReconstructionEnergy(nn.Module, ABC):
     """Between decoded and true patches.
@@ -28,9 +30,12 @@ class ReconstructionEnergy(nn.Module, ABC):
         return self.per_place(prediction, target).mean(1)
 
     def forward(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Scalar: the mean over places, each counted by its weight (B, Q)."""
+        """Scalar: the mean over places of all ranks, each counted by its weight (B, Q)."""
         error = self.per_place(prediction, target)
-        return error.mean() if weight is None else (error * weight).sum() / weight.sum().clamp(min=1e-6)
+        if weight is None:
+            return error.mean()
+        total = distributed.gather_plain(weight.sum().detach().view(1)).sum()
+        return (error * weight).sum() * distributed.world_size() / total.clamp(min=1e-6)
 
 
 class PairEnergy(nn.Module, ABC):

@@ -84,6 +84,8 @@ class P1:
             if self.few:
                 mean, std = few_label(train, test, per_class=self.few, draws=self.draws, standardise=not raw)
                 scores |= {"few": mean, "few_std": std}
+        if self.across_labels and f.test.label is None:
+            raise ValueError("probe.protocol.across_labels=true needs labels in the test set, and there are none")
         return scores | retrieval(f.test.z, f.test.source, f.test.label if self.across_labels else None)
 
     def _features(self, embed: Embed, data: Data, reduce: bool = False) -> Features:

@@ -31,7 +31,7 @@ def restoration(
         ``reconstruction/VIEW`` (mean squared error), ``psnr/VIEW`` and ``psnr_input/VIEW`` (dB), of signals also
         ``snr/VIEW`` and ``snr_input/VIEW`` (dB, all samples taken together); of symbols ``accuracy/VIEW`` and
         ``accuracy_input/VIEW`` (percent of the symbols that are right), and ``exact/VIEW`` (percent of the samples
-        all of whose symbols are).
+        all of whose counted symbols are).
     """
     if CLEAN not in graph.decoders:
         return {}
@@ -48,7 +48,7 @@ def restoration(
 
 def _errors(clean: View, view: View, restored: Tensor, discrete: bool) -> Tensor:
     """Sums over the places that count: error of the restored, of the view, power of the clean sample, places;
-    samples without an error, samples."""
+    samples without an error, samples with a place that counts."""
 
     def error(x: Tensor) -> Tensor:
         return (x != clean.x).float() if discrete else (x - clean.x).square().mean(1)
@@ -61,8 +61,9 @@ def _errors(clean: View, view: View, restored: Tensor, discrete: bool) -> Tensor
     if clean.valid is not None:
         counted = counted * clean.valid
     sums = [(part * counted).sum() for part in (after, before, power)]
-    right = ((after * counted).flatten(1).sum(1) == 0).sum()
-    return torch.stack([*sums, counted.sum(), right, torch.full_like(right, len(after))]).float().cpu()
+    asked = counted.flatten(1).sum(1) > 0
+    right = asked & ((after * counted).flatten(1).sum(1) == 0)
+    return torch.stack([*sums, counted.sum(), right.sum(), asked.sum()]).float().cpu()
 
 
 def _scores(name: str, total: Tensor, grid: GridSpec) -> dict[str, float]:

@@ -51,7 +51,7 @@ class Metrics(L.Callback):
             return
         energies = {name: value for part in self._latest for name, value in part.items()}
         values = {name: float(value) for name, value in energies.items() if isinstance(value, Tensor)}
-        self.loss = values["loss"]
+        self.loss = values["loss"] = sum(float(part["loss"]) for part in self._latest) / len(self._latest)
         if not isfinite(self.loss):
             raise ValueError(
                 f"the loss is {self.loss} at step {step}, expected a finite one: lower optimizer.lr "

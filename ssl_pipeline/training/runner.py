@@ -133,8 +133,8 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
             for name, part in sets.items()
         }
         summary |= found.get("", {"sets": found})
-        for name, part in sets.items():
-            write_samples(graphs[name], part, folder / "samples" / name)
+    for name, part in sets.items():
+        write_samples(graphs[name].eval(), part, folder / "samples" / name)
     _write(folder, summary)
     report.end(summary, os.path.relpath(folder))
     return summary
