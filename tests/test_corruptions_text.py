@@ -232,3 +232,12 @@ def test_a_chain_of_all_of_them_knows_where_each_symbol_comes_from():
     assert (view.x == MASK).any()
     masked = Chain(grid=BYTES, mask=partial(Mask, ratio=0.3), drop=Drop, noise=Noise)(clean, seeded())
     assert torch.equal((masked.x == MASK) & masked.valid, masked.removed & masked.valid)
+
+
+def test_wrong_tokens_leave_the_end_where_it_is():
+    x = torch.full((200, 32), 65)
+    x[:, 20:] = 256
+    valid = (torch.arange(32) < 21).expand(200, -1)
+    noisy = Noise(grid=BYTES, ratio=0.9)(clean_view(BYTES, x, valid), torch.Generator().manual_seed(0))
+    assert (noisy.x[:, 20] == 256).all()
+    assert (noisy.x[:, :20] != 65).float().mean() > 0.8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import soundfile
 import torch
 import torch.nn.functional as F
 
@@ -25,24 +26,23 @@ def trained(folder, *overrides):
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    """Four damages of waveforms, one latent."""
+    """Four damages of spectrograms, one latent."""
     folder = tmp_path_factory.mktemp("sound")
     summary, data = trained(
         folder,
-        *["data=tones", "data.features=waveform", "data.seconds=0.1", "data.samples=2400", "seed=1"],
-        *["corruption=noise+lowres+mask+reversal", "corruption.lowres.factor=4", "corruption.lowres.upsample=linear"],
-        *["views_per_step=1", "encoder=vit", "encoder.width=96", "encoder.depth=3", "decoder=query", "batch_size=128"],
-        *["decoder.width=96", "optimizer.lr=2e-3", "trainer.max_epochs=null", "trainer.max_steps=500"],
+        *["data=tones", "seed=1", "corruption=noise+lowres+mask+reversal", "corruption.noise.snr_db=[0,5]"],
+        *["corruption.lowres.factor=5", "corruption.mask.cell=[8,10]", "views_per_step=1", "batch_size=64"],
+        *["encoder=vit", "encoder.patch=[8,10]", "encoder.width=96", "encoder.depth=3", "decoder=query"],
+        *["decoder.patch=[8,10]", "decoder.width=96", "optimizer.lr=2e-3", "trainer.max_steps=500"],
     )
     return folder, summary, data
 
 
-@pytest.mark.parametrize("view", ["noise", "lowres", "mask", "reversal"])
-def test_a_damaged_sound_is_restored(sound, view):
-    """M2, M3, M4: closer to the clean sound than what came in; M5: than the sound read backwards is."""
+@pytest.mark.parametrize(("view", "gain"), [("noise", 4), ("lowres", 0.3), ("mask", 3), ("reversal", 3)])
+def test_a_damaged_sound_is_restored(sound, view, gain):
+    """M2, M3, M4: closer to the clean sound than what came in (interpolated, mean-filled); M5: than read backwards."""
     _, summary, _ = sound
-    assert summary[f"snr/{view}"] > summary[f"snr_input/{view}"] + 1
-    assert summary[f"snr/{view}"] > 1  # silence would have 0
+    assert summary[f"psnr/{view}"] > summary[f"psnr_input/{view}"] + gain
 
 
 def test_a_reversed_sound_comes_back_the_right_way_round(sound):
@@ -58,12 +58,10 @@ def test_a_reversed_sound_comes_back_the_right_way_round(sound):
 
 
 def test_the_files_can_be_listened_to(sound):
-    import soundfile
-
     folder, _, data = sound
     for name in ("clean", "noise", "noise_restored", "reversal_restored"):
         wave, rate = soundfile.read(folder / "samples" / f"0_{name}.wav")
-        assert rate == 8000 and len(wave) == data.grid.shape[0]
+        assert rate == 8000 and len(wave) == data.codec.samples and abs(wave).max() > 0.01
 
 
 def test_a_text_goes_through_a_few_slots(tmp_path):
@@ -72,7 +70,7 @@ def test_a_text_goes_through_a_few_slots(tmp_path):
         tmp_path,
         *["experiment=text_autoencoder", "data.length=9", "data.stride=2", "data.min_length=2", "latent.slots=3"],
         *["encoder.patch=3", "encoder.width=64", "encoder.depth=1", "latent.depth=1", "decoder.width=64"],
-        *["decoder.depth=1", "optimizer.lr=3e-3", "trainer.max_epochs=null", "trainer.max_steps=1500"],
+        *["decoder.depth=1", "optimizer.lr=3e-3", "trainer.max_steps=1500"],
     )
     graph = ssl_pipeline.load(tmp_path).graph
     found, without = exact_match(graph, data), exact_match(graph, data, zeroed=True)
@@ -98,7 +96,7 @@ def test_prompts_round_the_same_content_agree(tmp_path):
             tmp_path / objective,
             *["data=pydoc", "data.length=64", "data.stride=16", "corruption=template+template", "encoder=vit"],
             *["decoder=query", f"objective={objective}", "encoder.patch=4", "encoder.width=96", "encoder.depth=2"],
-            *["batch_size=96", "optimizer.lr=2e-3", "trainer.max_epochs=null", "trainer.max_steps=300"],
+            *["batch_size=96", "optimizer.lr=2e-3", "trainer.max_steps=300"],
         )
         graphs[objective] = ssl_pipeline.load(tmp_path / objective).graph
     apart, together = graphs.values()

@@ -12,7 +12,8 @@ from processes import in_two_processes
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import Data, MemoryDataset, holdout
 from ssl_pipeline.energies import Align, InfoNCE, PairEnergy
-from ssl_pipeline.evaluation import retrieval
+from ssl_pipeline.evaluation import P1, Features, retrieval
+from ssl_pipeline.evaluation.protocol import Sampled
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.records import Batch
@@ -173,3 +174,14 @@ def test_retrieval_at_random_is_chance():
     found = retrieval(rng.normal(size=(2000, 50)), source)
     assert found["retrieval"] == pytest.approx(found["retrieval_chance"], abs=1.0)
     assert found["retrieval_chance"] == pytest.approx(100 * 19 / 1999, abs=0.01)
+
+
+def test_labels_that_training_never_shows_are_not_probed():
+    """Speakers held out are no classes for those that stayed: a number would be made up."""
+    z = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+    own = np.arange(40)
+    train, test = Sampled(z, own % 2, own), Sampled(z, 2 + own % 2, own)
+    assert P1(few=0).score(Features(train, test)) == {}
+    assert "knn" in P1(few=0).score(Features(train, train))
+    with pytest.raises(ValueError, match="needs labels"):
+        P1(few=0, across_labels=True).score(Features(train, test._replace(label=None)))

@@ -77,7 +77,7 @@ class P1:
         if f.test is None:
             return {}
         scores = {}
-        if f.train.label is not None and f.test.label is not None and len(set(f.train.label.tolist())) > 1:
+        if _probed(f.train.label, f.test.label):
             train: Labelled = (f.train.z, f.train.label)
             test: Labelled = (f.test.z, f.test.label)
             scores = {"knn": knn(train, test, self.k), "linear": linear(train, test, standardise=not raw)}
@@ -96,6 +96,14 @@ class P1:
             train = train._replace(z=pca.transform(train.z))
             test = None if test is None else test._replace(z=pca.transform(test.z))
         return Features(train, test)
+
+
+def _probed(train: np.ndarray | None, test: np.ndarray | None) -> bool:
+    """Whether a classifier can learn the labels: there are two, and some of those asked for are among them."""
+    if train is None or test is None:
+        return False
+    known = set(train.tolist())
+    return len(known) > 1 and not known.isdisjoint(test.tolist())
 
 
 def features(embed: Embed, dataset: Dataset | Stream, limit: int | None = None, batch_size: int = 500) -> Sampled:
