@@ -77,7 +77,7 @@ class P1:
         if f.test is None:
             return {}
         scores = {}
-        if _probed(f.train.label, f.test.label):
+        if f.train.label is not None and f.test.label is not None and _learnable(f.train.label, f.test.label):
             train: Labelled = (f.train.z, f.train.label)
             test: Labelled = (f.test.z, f.test.label)
             scores = {"knn": knn(train, test, self.k), "linear": linear(train, test, standardise=not raw)}
@@ -98,10 +98,8 @@ class P1:
         return Features(train, test)
 
 
-def _probed(train: np.ndarray | None, test: np.ndarray | None) -> bool:
-    """Whether a classifier can learn the labels: there are two, and some of those asked for are among them."""
-    if train is None or test is None:
-        return False
+def _learnable(train: np.ndarray, test: np.ndarray) -> bool:
+    """Whether training shows two labels, and some of those that are asked for."""
     known = set(train.tolist())
     return len(known) > 1 and not known.isdisjoint(test.tolist())
 
