@@ -86,7 +86,7 @@ def content(view: View, grid: GridSpec) -> Content:
     """Find the content of texts.
 
     >>> from ssl_pipeline.records import clean_view
-    >>> grid = GridSpec.of(("position", 4), vocab=258, mask_token=257)
+    >>> grid = GridSpec.of(("position", 4), vocab=258, mask_token=257, end_token=256)
     >>> valid = torch.tensor([[True, True, True, False]])
     >>> content(clean_view(grid, torch.tensor([[72, 105, 256, 256]]), valid), grid).length
     tensor([[2]])

@@ -29,7 +29,7 @@ class Template(Corruption):
         ValueError: no template, or one without ``{}`` or too long for the grid; symbols that are not bytes.
 
     >>> from ssl_pipeline.records import clean_view
-    >>> grid = GridSpec.of(("position", 8), vocab=258, mask_token=257)
+    >>> grid = GridSpec.of(("position", 8), vocab=258, mask_token=257, end_token=256)
     >>> valid = torch.arange(8).unsqueeze(0) < 3
     >>> view = clean_view(grid, torch.tensor([[72, 105, 256, 256, 256, 256, 256, 256]]), valid)
     >>> bytes(Template(grid=grid, templates=["Say {}!"])(view, torch.Generator()).x[0, :7].tolist())
