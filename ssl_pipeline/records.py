@@ -27,6 +27,10 @@ class Batch(NamedTuple):
     action: Tensor | None = None  # (B, A) float
     next_x: Tensor | None = None  # like x
 
+    def on(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return self._replace(**{name: part.to(device) for name, part in self._asdict().items() if part is not None})
+
 
 class View(NamedTuple):
     """One corrupted form of a batch."""

@@ -123,7 +123,7 @@ class StepSampler:
         world: int = 1,
         start: Callable[[], int] = lambda: 0,
     ) -> None:
-        check_batch_size(batch_size, world)
+        _check_batch_size(batch_size, world)
         n, members = len(order), order.members
         if batch_size > n:
             raise ValueError(
@@ -148,7 +148,7 @@ class StepSampler:
             yield _rank_part(order, self.batch_size, step, self.rank, self.world)
 
 
-def check_batch_size(batch_size: int, world: int) -> None:
+def _check_batch_size(batch_size: int, world: int) -> None:
     if batch_size < 1:
         raise ValueError(f"expected batch_size to be at least 1, got {batch_size}")
     if batch_size % world:
@@ -209,7 +209,7 @@ def train_loader(
         ValueError: a ``batch_size`` that does not fit the data or the ranks; members of the sources of a stream.
     """
     if isinstance(dataset, Stream):
-        check_batch_size(batch_size, world)
+        _check_batch_size(batch_size, world)
         if members > 1:
             raise ValueError(f"members_per_source={members}: a stream comes in its own order; set it to 1")
         workers = min(workers, 1)

@@ -38,8 +38,7 @@ def restoration(
     device = next(graph.parameters()).device
     totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros(6))
     for step, batch in enumerate(sequential_batches(dataset, batch_size, samples)):
-        valid = None if batch.valid is None else batch.valid.to(device)
-        damaged = graph.damage(batch._replace(x=batch.x.to(device), valid=valid), step=step, whole=True)
+        damaged = graph.damage(batch.on(device), step=step, whole=True)
         for name, view in damaged.views.items():
             totals[name] += _errors(damaged.clean, view, graph.restore(name, view), graph.grid.discrete)
     scores = [_scores(name, total, graph.grid) for name, total in totals.items()]

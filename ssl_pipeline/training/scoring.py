@@ -24,10 +24,7 @@ def untrained(make: Callable[[], Graph], data: Data, device: torch.device | str)
     graph = make().to(device).train()
     for step, batch in enumerate(sequential_batches(data.train, 256, 20 * 256)):
         if len(batch.x) >= 2:
-            valid = None if batch.valid is None else batch.valid.to(device)
-            graph.encode(
-                graph.standard(graph.damage(batch._replace(x=batch.x.to(device), valid=valid), step=step, whole=True))
-            )
+            graph.encode(graph.standard(graph.damage(batch.on(device), step=step, whole=True)))
     return graph
 
 
