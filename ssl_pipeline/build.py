@@ -7,19 +7,20 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.energies import ReconstructionEnergy
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import Axis, GridSpec
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.layers import Standardise
 from ssl_pipeline.mixed import MixedGraph
-from ssl_pipeline.objective import Objective
+from ssl_pipeline.objective import Objective, Sizes
 
-GROUPS = ("corruption", "encoder", "latent", "decoder", "objective")
+GROUPS = ("corruption", "encoder", "latent", "decoder", "teacher", "objective")
 PARTS = (
     *(
         f"ssl_pipeline.{name}"
-        for name in ("corruptions", "encoders", "latent", "decoders", "objective", "energies", "layers")
+        for name in ("corruptions", "encoders", "latent", "decoders", "teacher", "objective", "energies", "layers")
     ),
     "torch.nn",
     "timm.layers",
@@ -64,9 +65,8 @@ def build(
     corruptions = {name: make(grid=grid) for name, make in leaves["corruption"].items()}
     encoder = leaves["encoder"](grid=grid, views=tuple(corruptions))
     latent = leaves["latent"](width=encoder.width, embedding_width=encoder.embedding_width)
-    objective = Objective(
-        {name: make(width=latent.embedding_width, grid=grid) for name, make in leaves["objective"].items()}
-    )
+    sizes = Sizes(grid, latent.embedding_width, latent.width, _tokens(grid, encoder) if latent.keeps_grid else None)
+    objective = Objective({name: make(sizes=sizes) for name, make in leaves["objective"].items()})
     return Graph(
         grid=grid,
         corruptions=corruptions,
@@ -77,6 +77,7 @@ def build(
             latent_width=latent.width,
             dense_shape=encoder.dense_shape if latent.keeps_grid else None,
         ),
+        teacher=leaves["teacher"] or None,
         objective=objective,
         standardise=Standardise(grid, mean, std),
         views_per_step=config["views_per_step"],
@@ -100,6 +101,11 @@ def build_mixed(
         ValueError: whatever the parts refuse.
     """
     return MixedGraph({name: build(config, grid, *stats[name], fitting=True) for name, grid in grids.items()})
+
+
+def _tokens(grid: GridSpec, encoder: Encoder) -> GridSpec:
+    """Where the tokens of an encoder lie, each with its numbers for channels."""
+    return GridSpec(grid.resized(encoder.dense_shape).axes, channels=encoder.width)
 
 
 def _fits(make: partial, grid: GridSpec) -> bool:

@@ -29,6 +29,8 @@ class MixedGraph(nn.Module):
             raise ValueError(
                 f"{type(first.encoder).__name__} has no trunk that several kinds of data can share: take encoder=vit"
             )
+        if first.teacher is not None:
+            raise ValueError("a run on several kinds of data has no teacher: set teacher=none, or train on one of them")
         for graph in rest:
             for name in first.encoder.shared:
                 setattr(graph.encoder, name, getattr(first.encoder, name))
@@ -38,6 +40,9 @@ class MixedGraph(nn.Module):
                 if isinstance(term, Agree) and isinstance(twin, Agree):
                     term.projector = twin.projector
         self.graphs = nn.ModuleDict(graphs)
+
+    def follow(self, progress: float) -> None:
+        """Nothing: no graph of it has a teacher."""
 
     def at(self, step: int) -> tuple[str, Graph]:
         """Name and graph of the data set whose turn a step is; a function of the step number alone."""

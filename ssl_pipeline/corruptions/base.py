@@ -24,7 +24,7 @@ class Corruption(ABC):
     """Entries of ``View.params`` that this corruption fills."""
 
     removes: bool = False
-    """Whether its views have holes."""
+    """Whether its views have holes. What cuts them keeps ``View.whole``: ``x`` before the first of them."""
 
     def __init__(self, grid: GridSpec) -> None:
         self.grid = grid

@@ -14,6 +14,8 @@ from ssl_pipeline.records import View
 class Chain(Corruption):
     """Composition in the order written; each part takes the grid that the one before it leaves.
 
+    ``View.whole`` is kept by further holes only: whatever else comes after a hole drops it.
+
     Args:
         grid: grid of the views that the first part takes.
         **parts: named corruptions that still want their ``grid``, such as ``functools.partial(Noise, sigma=0.1)``.
@@ -49,6 +51,7 @@ class Chain(Corruption):
     def __call__(self, view: View, generator: torch.Generator) -> View:
         params = dict(view.params)
         for name, part in self.parts.items():
-            view = part(view._replace(params={}), generator)
+            # What stood in a hole is known as long as nothing but further holes changes the view.
+            view = part(view._replace(params={}, whole=view.whole if part.removes else None), generator)
             params.update({f"{name}.{key}": value for key, value in view.params.items()})
         return view._replace(params=params)

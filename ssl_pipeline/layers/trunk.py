@@ -6,10 +6,14 @@ import torch
 from jaxtyping import Bool, Float
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Trunk(nn.Module):
     """Pre-norm transformer blocks and a last norm (arXiv 2010.11929).
+
+    Attributes:
+        averaged: number of last blocks whose standardised tokens are averaged instead, where it is above 1.
 
     Args:
         width: width D of the tokens.
@@ -26,12 +30,16 @@ class Trunk(nn.Module):
             for rate in torch.linspace(0, drop_path, depth).tolist()
         )
         self.norm = nn.LayerNorm(width)
+        self.averaged = 1
 
     def forward(
         self, tokens: Float[Tensor, "B N D"], valid: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B N D"]:
         """Tokens that are not valid are not attended to."""
         mask = None if valid is None else valid[:, None, None]
-        for block in self.blocks:
+        first, last = len(self.blocks) - self.averaged, []
+        for depth, block in enumerate(self.blocks):
             tokens = block(tokens, attn_mask=mask)
-        return self.norm(tokens)
+            if self.averaged > 1 and depth >= first:
+                last.append(F.layer_norm(tokens, tokens.shape[-1:]))
+        return torch.stack(last).mean(0) if last else self.norm(tokens)

@@ -34,6 +34,7 @@ from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.samples import write_samples
 from ssl_pipeline.training.scoring import evaluate, online
+from ssl_pipeline.training.watch import Watch
 from ssl_pipeline.weights import load_weights
 
 
@@ -82,7 +83,10 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
 
     metrics = Metrics(plan.clock, plan.bounds["log_every_n_steps"], config["batch_size"], turns=len(sets))
     stop = StopOnSignal()
-    callbacks = [plan.clock, stop, metrics, Saver(checkpoint, plan.clock, config["checkpoint"]["every_n_steps"])]
+    watch = Watch(
+        **config["watch"], seed=config["seed"], turns=len(sets), allow_collapse=config["allow_collapse"]
+    )  # before metrics, which end with the step that it stops
+    callbacks = [plan.clock, stop, watch, metrics, Saver(checkpoint, plan.clock, config["checkpoint"]["every_n_steps"])]
     if plan.protocol is not None:
         callbacks += _online(config, plan.clock, plan.protocol, sets, graphs, make)
     folder.mkdir(parents=True, exist_ok=True)
@@ -295,6 +299,7 @@ def _quiet() -> Iterator[None]:
                 "exists and is not empty",
                 "number of training batches",
                 "LeafSpec",
+                "in eval mode at the start",  # a teacher
                 "dataloader is not resumable",
             ):
                 warnings.filterwarnings("ignore", f".*{hint}.*")
