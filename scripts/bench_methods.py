@@ -2,16 +2,20 @@
 
 python scripts/bench_methods.py --minutes 5 --seeds 0 data=fashion_mnist data.root=FOLDER
 python scripts/bench_methods.py --only simclr,mae              # some of them; prints the table of all that are there
+python scripts/bench_methods.py --rows FILE                    # YAML: a name and a list of overrides for each row
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from statistics import mean, stdev
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = {"samples_per_s": "samples/s", "knn": "kNN-20", "linear": "linear", "rankme": "RankMe", "std": "std"}
@@ -22,16 +26,20 @@ def main() -> None:
     """Run what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     every = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
-    parser.add_argument("--only", default=",".join(every), help="names of experiments; default: all")
+    parser.add_argument("--only", help="names of rows, parted by commas; default: all")
+    parser.add_argument("--rows", type=Path, help="YAML file of rows; default: a row an experiment")
     parser.add_argument("--minutes", type=float, default=5.0, help="of training")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--out", type=Path, default=Path("outputs/bench_methods"), help="folder of the results")
     parser.add_argument("overrides", nargs="*", help="of train.py, the same for all")
     asked = parser.parse_args()
-    seeds = [int(seed) for seed in asked.seeds.split(",")]
-    for name in asked.only.split(","):
-        for seed in seeds:
-            run(name, seed, asked.minutes, asked.out, asked.overrides)
+    rows = yaml.safe_load(asked.rows.read_text()) if asked.rows else {name: [f"experiment={name}"] for name in every}
+    names = asked.only.split(",") if asked.only else list(rows)
+    if unknown := [name for name in names if name not in rows]:
+        parser.error(f"there is no row {', '.join(unknown)}; rows are {', '.join(rows)}")
+    for seed in [int(seed) for seed in asked.seeds.split(",")]:
+        for name in names:
+            run(name, seed, asked.minutes, asked.out, [*rows[name], *asked.overrides])
     print(table(asked.out))
 
 
@@ -44,15 +52,17 @@ def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -
     seconds = round(60 * minutes)
     time = f"00:{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     command = [
-        *(sys.executable, str(ROOT / "train.py"), f"experiment={name}", f"seed={seed}", f"hydra.run.dir={folder}"),
+        *(sys.executable, str(ROOT / "train.py"), f"seed={seed}", f"hydra.run.dir={folder}"),
         *("trainer.max_epochs=-1", f"trainer.max_time={time}", "probe.online=0", *overrides),
     ]
-    subprocess.run(["rm", "-rf", str(folder)], check=True)
+    shutil.rmtree(folder, ignore_errors=True)
     print(" ".join(command[1:]), flush=True)
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
-    if done.returncode == 0:
+    if done.returncode:
+        print(f"{name} failed with exit code {done.returncode}; it is left out of the table", file=sys.stderr)
+    else:
         summary = json.loads((folder / "summary.json").read_text())
-        result.write_text(json.dumps(summary | {"experiment": name, "seed": seed, "overrides": overrides}, indent=2))
+        result.write_text(json.dumps(summary | {"row": name, "seed": seed, "overrides": overrides}, indent=2))
 
 
 def table(out: Path) -> str:
@@ -60,9 +70,9 @@ def table(out: Path) -> str:
     runs: dict[str, list[dict]] = {}
     for file in sorted(out.glob("*.json")):
         summary = json.loads(file.read_text())
-        runs.setdefault(summary["experiment"], []).append(summary)
+        runs.setdefault(summary["row"], []).append(summary)
     heads = [*COLUMNS.values(), *(f"untrained {COLUMNS[key]}" for key in BESIDE)]
-    lines = [f"| experiment | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for name, some in sorted(runs.items(), key=lambda item: -max(s.get("knn", 0) for s in item[1])):
         cells = [_cell(some, key) for key in (*COLUMNS, *(f"{key}_untrained" for key in BESIDE))]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
