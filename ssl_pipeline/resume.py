@@ -36,7 +36,8 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
             raise ValueError(
                 f"{override} cannot be set with resume: the run keeps its saved configuration; leave it out"
             )
-        if keys[0] in FREE or keys in (["data", "root"], ["data", "cache"]):
+        place = keys[0] == "data" and keys[-1] in ("root", "cache")
+        if keys[0] in FREE or place:
             _set(saved, keys, wanted)
         elif wanted != had:
             raise ValueError(

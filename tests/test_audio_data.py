@@ -694,6 +694,11 @@ def test_hf_sources_splits_and_paths(tmp_path):
     data = hf_audio(str(tmp_path / "set"), source="who", holdout=0.4, **options)
     check_contract(data)
     assert (len(data.train), len(data.test)) == (6, 3) and data.name == "set"
+    rows = datasets.load_from_disk(str(tmp_path / "set"))["train"]
+    names = [None if i % 3 else "same" for i in range(9)]  # a row without a name is a source of its own
+    datasets.DatasetDict({"train": rows.add_column("by", names)}).save_to_disk(tmp_path / "unnamed")
+    data = hf_audio(str(tmp_path / "unnamed"), source="by", holdout=0, label=None, **options)
+    assert len(data.train.sources.unique()) == 7
     data = hf_audio(str(tmp_path / "set"), test_split="test", label=None, **options)
     check_contract(data)
     assert data.classes is None and (len(data.train), len(data.test)) == (9, 5)

@@ -14,6 +14,7 @@ from hydra.version import getbase
 
 from ssl_pipeline import cli, config
 from ssl_pipeline.config import compose
+from ssl_pipeline.resume import resumed
 
 ROOT = Path(__file__).parent.parent
 LEAVES = {
@@ -297,6 +298,13 @@ def test_experiment_names_the_folder_and_resume_keeps_it(conf, tmp_path, monkeyp
     Path(folder, "config.yaml").write_text(yaml.safe_dump(compose(["experiment=dae"])))
     _, [(_, again, *_)] = train([f"resume={folder}"], monkeypatch)
     assert again == folder
+    sets = {"a": {"root": "here", "size": 8}, "b": {"size": 8}}
+    Path(folder, "config.yaml").write_text(yaml.safe_dump({"data": {"sets": sets}}))
+    moved = {"data": {"sets": {"a": {"root": "there", "size": 9}}}}
+    asked = {"resume": folder, **moved}
+    assert resumed(asked, ["data.sets.a.root=there"])["data"]["sets"]["a"] == {"root": "there", "size": 8}
+    with pytest.raises(ValueError, match=r"data\.sets\.a\.size was 8"):
+        resumed(asked, ["data.sets.a.size=9"])
     code, jobs = train(["resume=outputs/nothing"], monkeypatch)
     assert (code, jobs) == (1, []) and not (tmp_path / "outputs/nothing").exists()
     assert capsys.readouterr().err.splitlines()[-1] == "error: resume=outputs/nothing: there is no such folder"

@@ -184,6 +184,13 @@ def test_noise_leaves_holes_and_padding_of_tokens_alone():
     assert changed[:4].sum() == 0 and changed[8:].sum() == 0 and changed[4:8].mean() > 0.5
 
 
+def test_noise_draws_neither_the_mask_nor_the_end():
+    grid = GridSpec.of(("position", 4000), vocab=6, mask_token=5, end_token=2)
+    clean = clean_view(grid, torch.zeros(2, 4000, dtype=torch.int64))
+    share = Noise(grid=grid, ratio=0.8)(clean, seeded()).x.flatten().bincount(minlength=6) / 8000
+    torch.testing.assert_close(share, torch.tensor([0.4, 0.2, 0.0, 0.2, 0.2, 0.0]), rtol=0, atol=0.02)
+
+
 # ---- mask
 
 

@@ -47,6 +47,12 @@ def test_sets_take_turns_by_the_step_number():
     assert sorted(torch.cat([b.source for b in all_at_once[1:7:2]]).tolist()) == list(range(24))
 
 
+def test_a_set_that_is_too_small_is_named_at_once():
+    both = mixed({"images": images(50), "words": words(24)})
+    with pytest.raises(ValueError, match=r"data\.sets\.words: batch_size=32 is larger than the 24"):
+        next(both.train.batches(32, seed=0, step=0, rank=0, world=1))
+
+
 def test_what_does_not_depend_on_the_grid_is_shared():
     graph = maker(compose(SMALL), mixed({"images": images(50), "words": words(24)}))()
     image, word = graph.graphs["images"], graph.graphs["words"]

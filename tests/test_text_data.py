@@ -251,7 +251,7 @@ def test_windows_of_nothing():
 def test_byte_grams_count_runs_within_a_sample():
     """The same as counting by hand; buckets may collide, so numbers of counts are compared, not places."""
     codec = Bytes(16)
-    grams = ByteGrams((*codec.spelling[:-1], b""))
+    grams = ByteGrams(codec.written)
     x, valid = codec.encode(["abab", "ba", "", "abab"])
     features = grams(Batch(x=x, source=torch.arange(4), valid=valid))
     runs = {}
@@ -271,14 +271,14 @@ def test_byte_grams_do_not_depend_on_the_codec(bpe):
     rows = []
     for codec in (plain, bpe):
         x, valid = codec.encode(TEXTS)
-        rows.append(ByteGrams((*codec.spelling[:-1], b""))(Batch(x=x, source=torch.arange(len(x)), valid=valid)))
+        rows.append(ByteGrams(codec.written)(Batch(x=x, source=torch.arange(len(x)), valid=valid)))
     assert torch.allclose(*rows)
 
 
 @pytest.mark.slow
 def test_byte_grams_are_fast():
     x = torch.randint(256, (20_000, 256))
-    grams = ByteGrams((*Bytes(256).spelling[:-1], b""))
+    grams = ByteGrams(Bytes(256).written)
     start = time.perf_counter()
     for some in x.split(512):
         grams(Batch(x=some, source=torch.arange(len(some))))
@@ -411,6 +411,9 @@ def test_text_files_one_file(tmp_path):
     assert data.name == "play" and train + test == "".join(lines)
     assert train.endswith("\n") and len(test) == pytest.approx(0.1 * len(train + test), rel=0.05)
     assert text_files(str(tmp_path / "play.dat"), holdout=0).test is None
+    (tmp_path / "play.dat").write_text(1000 * "山川" + "a")  # a cut at any byte would fall inside a character
+    parts = text_files(str(tmp_path / "play.dat"), length=64, holdout=0.3)
+    assert all(set(words(parts, part)[0]) <= set("山川a") for part in (parts.train, parts.test))
     (tmp_path / "play.dat").write_text("word")
     with pytest.raises(ValueError, match="holdout=0"):
         text_files(str(tmp_path / "play.dat"), holdout=0.01)

@@ -47,12 +47,12 @@ def padding_symbol(grid: GridSpec) -> int:
 def replace_tokens(
     x: Int64[Tensor, "B *grid"], chosen: Bool[Tensor, "B *grid"], grid: GridSpec, generator: torch.Generator
 ) -> Int64[Tensor, "B *grid"]:
-    """Uniformly random tokens at the chosen places, never the mask token (it would tell where they are)."""
+    """Uniformly random tokens at the chosen places, never the mask or the end token (they would tell where)."""
     assert grid.vocab is not None
-    avoid = grid.mask_token
-    wrong = torch.randint(grid.vocab - (avoid is not None), x.shape, generator=generator, device=x.device)
-    if avoid is not None:
-        wrong = wrong + (wrong >= avoid)
+    special = sorted(token for token in (grid.mask_token, grid.end_token) if token is not None)
+    wrong = torch.randint(grid.vocab - len(special), x.shape, generator=generator, device=x.device)
+    for token in special:
+        wrong = wrong + (wrong >= token)
     return torch.where(chosen, wrong, x)
 
 

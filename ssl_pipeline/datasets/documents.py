@@ -124,5 +124,5 @@ def text_data(
         classes=classes,
         name=name,
         codec=codec,
-        baseline=ByteGrams((*codec.spelling[:-1], b"")),  # a hole has no spelling of its own
+        baseline=ByteGrams(codec.written),
     )

@@ -54,7 +54,8 @@ def hf_audio(
         test_split: held-out part; without one a fraction of ``split`` is set aside.
         audio: column of the recordings: sounds, or the bytes or paths of files.
         label: column of the labels (classes, texts or whole numbers); None, or no column "label": unlabelled.
-        source: column that tells what stays on one side of the split, such as the speaker; None: each recording.
+        source: column that tells what stays on one side of the split, such as the speaker; None: each recording,
+            as where a row names none.
         rate: samples per second that all are brought to.
         seconds: length of a window.
         stride: seconds from the start of one window to the next; None: no overlap.
@@ -98,7 +99,8 @@ def hf_audio(
         if source is None:
             sources = [f"{number:09}" for number in range(len(rows))]
         else:
-            sources = list(map(str, rows.select_columns([source]).with_format("arrow")[:][source].to_pylist()))
+            named = rows.select_columns([source]).with_format("arrow")[:][source].to_pylist()
+            sources = [f"{number:09}" if name is None else str(name) for number, name in enumerate(named)]
         return recordings(found, codec, sources, None if labels is None else labels.tolist(), first), classes
 
     train, classes = load(split)

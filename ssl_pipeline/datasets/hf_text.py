@@ -138,7 +138,7 @@ def _streamed(
         classes=train.classes,
         name=called,
         codec=codec,
-        baseline=ByteGrams((*codec.spelling[:-1], b"")),
+        baseline=ByteGrams(codec.written),
     )
 
 

@@ -29,21 +29,27 @@ class Mixed:
     @property
     def train(self) -> Turns:
         """Batches of the sets by turns."""
-        return Turns(tuple(data.train for data in self.sets.values()))
+        return Turns({name: data.train for name, data in self.sets.items()})
 
 
 class Turns:
     """A stream in which step ``s`` is step ``s // n`` of data set ``s % n``: a function of the step number alone."""
 
-    def __init__(self, parts: tuple[Dataset | Stream, ...]) -> None:
+    def __init__(self, parts: Mapping[str, Dataset | Stream]) -> None:
         self.parts = parts
 
     def batches(self, batch_size: int, seed: int, step: int, rank: int, world: int) -> Iterator[Batch]:
-        """This rank's samples of each global step, from ``step`` on, without end."""
-        n = len(self.parts)
-        own = [
-            _from(part, batch_size, seed, -((turn - step) // n), rank, world) for turn, part in enumerate(self.parts)
-        ]
+        """This rank's samples of each global step, from ``step`` on, without end.
+
+        Raises:
+            ValueError: a set that cannot fill a batch; it is named.
+        """
+        n, own = len(self.parts), []
+        for turn, (name, part) in enumerate(self.parts.items()):
+            try:
+                own.append(_from(part, batch_size, seed, -((turn - step) // n), rank, world))
+            except ValueError as error:
+                raise ValueError(f"data.sets.{name}: {error}") from None
         for now in count(step):
             yield next(own[now % n])
 
@@ -72,10 +78,14 @@ def mixed(sets: Mapping[str, Data]) -> Mixed:
 
 def _from(part: Dataset | Stream, batch_size: int, seed: int, step: int, rank: int, world: int) -> Iterator[Batch]:
     if isinstance(part, Stream):
-        yield from part.batches(batch_size, seed, step, rank, world)
-        return
+        return part.batches(batch_size, seed, step, rank, world)
     sampler = StepSampler(EpochOrder(part.sources, seed), batch_size, rank, world, start=lambda: step)
-    while True:  # a sampler ends with the epoch, and begins where ``step`` is by then
-        for index in sampler:
-            yield part[index]
-            step += 1
+
+    def batches() -> Iterator[Batch]:
+        nonlocal step
+        while True:  # a sampler ends with the epoch, and begins where ``step`` is by then
+            for index in sampler:
+                yield part[index]
+                step += 1
+
+    return batches()

@@ -32,6 +32,10 @@ class TextCodec(ABC):
         length: symbols in a sample.
         spelling: bytes of each symbol, the last two not included.
 
+    Attributes:
+        spelling: bytes of all symbols as they are shown, a hole included.
+        written: bytes of all symbols as they stand in a text, where the end and a hole are nothing.
+
     Raises:
         ValueError: ``length`` below 1.
     """
@@ -42,6 +46,7 @@ class TextCodec(ABC):
         self.length = length
         self.end, self.mask = len(spelling), len(spelling) + 1
         self.spelling = (*spelling, b"", MASK.encode())
+        self.written = (*spelling, b"", b"")
 
     @property
     def grid(self) -> GridSpec:

@@ -156,11 +156,16 @@ def split_text(text: str | bytes, fraction: float | int) -> tuple[Documents, Doc
     place = round(len(text) * (1 - fraction))
     nearby = max(place - 1000, 0)
     line, word = text.rfind(b"\n", nearby, place) + 1, text.rfind(b" ", nearby, place) + 1
-    place = line or word or place
+    place = line or word or _character(text, place)
     parts = text[:place], text[place:]
     if not all(part.strip() for part in parts):
         raise ValueError(f"a text of {len(text)} bytes cannot be split with holdout={fraction}: set holdout=0")
     return Documents([parts[0]], torch.tensor([0])), Documents([parts[1]], torch.tensor([1]))
+
+
+def _character(text: bytes, place: int) -> int:
+    """The last start of a character of UTF-8 up to ``place``."""
+    return next((p for p in range(place, max(place - 4, 0), -1) if not b"\x80" <= text[p : p + 1] < b"\xc0"), place)
 
 
 def _is_utf8(text: bytes) -> bool:
