@@ -192,6 +192,11 @@ class Graph(nn.Module):
         if self.teacher is not None:
             self.teacher.follow(self._learners(), progress)
 
+    def start_teacher(self) -> None:
+        """Let the teacher be as the encoder is; after its weights were set."""
+        if self.teacher is not None:
+            self.teacher.start(self._learners())
+
     def _learners(self) -> dict[str, nn.Module]:
         """The modules of which a teacher has copies."""
         terms: dict[str, Term] = dict(self.objective.terms.items())  # pyright: ignore[reportAssignmentType]

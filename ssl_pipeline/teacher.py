@@ -51,6 +51,11 @@ class Teacher(nn.Module):
                 module.train(mode)
         return self
 
+    def start(self, students: Mapping[str, nn.Module]) -> None:
+        """Be as the students are, running statistics too."""
+        for name, student in students.items():
+            self.copies[name].load_state_dict(student.state_dict())
+
     @torch.no_grad()
     def follow(self, students: Mapping[str, nn.Module], progress: float) -> None:
         """One step towards the students.

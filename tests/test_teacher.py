@@ -10,11 +10,14 @@ import torch.nn.functional as F
 from cases import GRIDS, sample
 from torch import nn
 
+import ssl_pipeline
 from ssl_pipeline.build import build
 from ssl_pipeline.config import compose
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import Batch
 from ssl_pipeline.teacher import Teacher
+from ssl_pipeline.training import run
+from ssl_pipeline.weights import read_weights
 
 IMAGE = GridSpec.of(("y", 16), ("x", 16), channels=1)
 TOKENS = ["encoder.patch=4", "encoder.width=32", "encoder.depth=3", "encoder.heads=2"]
@@ -208,3 +211,36 @@ def test_terms_meet_where_views_are_sampled():
     for step in range(4):
         energies = graph(graph.damage(batch(12), step=step))
         assert torch.isfinite(energies["loss"]) and len(energies) > 2
+
+
+def test_it_starts_as_the_encoder_whose_weights_were_loaded(tmp_path):
+    small = ["trainer.max_steps=2", "batch_size=64", "probe=none", "corruption=crop+crop"]
+    run(compose([*small, "objective=info_nce"]), str(tmp_path / "first"))
+    start = ["objective=byol", "teacher=ema", f"init_from={tmp_path / 'first'}", "init_partial=true"]
+    run(compose([*small, *start, "teacher.momentum=1", "trainer.max_steps=3"]), str(tmp_path / "second"))
+    weights = read_weights(tmp_path / "second")
+    first = read_weights(tmp_path / "first")
+    name = "encoder.stages.0.0.conv1.weight"
+    name = name if name in first else next(key for key in first if key.startswith("encoder.stages"))
+    assert torch.equal(weights[f"teacher.copies.{name}"], first[name]) and not torch.equal(weights[name], first[name])
+    model = ssl_pipeline.load(tmp_path / "second")
+    x = torch.rand(4, 1, 8, 8)
+    assert not torch.equal(model.embed(x, teacher=True), model.embed(x))
+    with pytest.raises(ValueError, match="no teacher of its own"):
+        ssl_pipeline.load(tmp_path / "first").embed(x, teacher=True)
+
+
+@pytest.mark.parametrize("name", ["moco", "dino", "data2vec"])
+def test_a_run_resumes_exactly(name, tmp_path):
+    """The teacher, the queue and the centre are part of what is saved."""
+    options = [f"experiment={name}", "batch_size=64", "probe=none", "optimizer.warmup=0", "optimizer.final=1"]
+    options += ["teacher.momentum=0.9", "teacher.final=0.9", "checkpoint.every_n_steps=100"]
+    options += [*TOKENS, "encoder.patch=2"] if name == "data2vec" else ["encoder.widths=[8,16]"]
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    run(compose([*options, "trainer.max_steps=6"]), str(whole))
+    run(compose([*options, "trainer.max_steps=4"]), str(parted))
+    run(compose(["trainer.max_steps=6", f"resume={parted}"]), str(parted))
+    expected, got = read_weights(whole), read_weights(parted)
+    assert any(key.startswith("teacher.") for key in expected)
+    for key, value in expected.items():
+        assert torch.equal(value, got[key]), key

@@ -94,7 +94,7 @@ def collapsed(found: Signs, samples: int, width: int) -> dict[str, str]:
     if found.spread < CONSTANT:
         seen = f"normalised std {found.spread:.2g}; about 1 where they are spread"
         alarms["constant"] = f"have nearly become one constant ({seen})"
-    if found.rank < LINE and min(samples, width) >= 8:
+    elif found.rank < LINE and min(samples, width) >= 8:
         seen = f"effective rank {found.rank:.1f} of at most {min(samples - 1, width)}"
         alarms["line"] = f"vary along one direction only ({seen})"
     return alarms

@@ -79,7 +79,9 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     graph = make()
     sets, graphs = sets_of(data), graphs_of(graph)
     if config["init_from"] and not config["resume"]:
-        load_weights(graph, Path(config["init_from"]), partial=config["init_partial"])
+        missing = load_weights(graph, Path(config["init_from"]), partial=config["init_partial"])
+        if isinstance(graph, Graph) and any(name.startswith("teacher.") for name in missing):
+            graph.start_teacher()
 
     metrics = Metrics(plan.clock, plan.bounds["log_every_n_steps"], config["batch_size"], turns=len(sets))
     stop = StopOnSignal()

@@ -105,9 +105,10 @@ def first(batch: Batch, samples: int) -> Batch:
 
 @torch.no_grad()
 def embeddings(graph: Graph, batch: Batch, seed: int, step: int) -> Mapping[str, np.ndarray]:
-    """Embeddings (N, D) of a batch in all of its views; the graph is left as it was, running statistics too."""
+    """Embeddings (N, D) of a batch in all views that the encoder is trained on; the graph is left as it was, running statistics too."""
     with evaluating(graph), torch.compiler.set_stance("force_eager"):  # not compiled anew for this
-        latents = graph.encode(graph.standard(graph.damage(batch, seed, step, whole=True)))
+        views = graph.standard(graph.damage(batch, seed, step, whole=True))
+        latents = graph.encode({name: views[name] for name in graph.students})
     stacked = torch.stack([latent.pooled for latent in latents.values()]).float().cpu()  # one transfer
     return dict(zip(latents, stacked.numpy(), strict=True))
 
