@@ -19,13 +19,18 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = {"samples_per_s": "samples/s", "knn": "kNN-20", "linear": "linear", "rankme": "RankMe", "std": "std"}
-BESIDE = ("knn", "linear")
+BESIDE = {
+    f"{key}_{suffix}": f"{whose} {COLUMNS[key]}"
+    for suffix, whose in (("teacher", "teacher's"), ("untrained", "untrained"))
+    for key in ("knn", "linear")
+}
 
 
 def main() -> None:
     """Run what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    every = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
+    files = sorted((ROOT / "conf/experiment").glob("*.yaml"))
+    every = [file.stem for file in files if "override /data" not in file.read_text()]  # others bring data of their own
     parser.add_argument("--only", help="names of rows, parted by commas; default: all")
     parser.add_argument("--rows", type=Path, help="YAML file of rows; default: a row an experiment")
     parser.add_argument("--minutes", type=float, default=5.0, help="of training")
@@ -47,6 +52,8 @@ def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -
     """One run, unless its result is there; a run that was broken off begins anew."""
     result = out / f"{name}-{seed}.json"
     if result.exists():
+        if json.loads(result.read_text())["asked"] != [minutes, *overrides]:
+            sys.exit(f"error: {result} was made with other minutes or overrides: take another --out, or delete it")
         return
     folder = out / f"{name}-{seed}"
     seconds = round(60 * minutes)
@@ -62,7 +69,7 @@ def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -
         print(f"{name} failed with exit code {done.returncode}; it is left out of the table", file=sys.stderr)
     else:
         summary = json.loads((folder / "summary.json").read_text())
-        result.write_text(json.dumps(summary | {"row": name, "seed": seed, "overrides": overrides}, indent=2))
+        result.write_text(json.dumps(summary | {"row": name, "seed": seed, "asked": [minutes, *overrides]}, indent=2))
 
 
 def table(out: Path) -> str:
@@ -71,10 +78,10 @@ def table(out: Path) -> str:
     for file in sorted(out.glob("*.json")):
         summary = json.loads(file.read_text())
         runs.setdefault(summary["row"], []).append(summary)
-    heads = [*COLUMNS.values(), *(f"untrained {COLUMNS[key]}" for key in BESIDE)]
+    heads = [*COLUMNS.values(), *BESIDE.values()]
     lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for name, some in sorted(runs.items(), key=lambda item: -max(s.get("knn", 0) for s in item[1])):
-        cells = [_cell(some, key) for key in (*COLUMNS, *(f"{key}_untrained" for key in BESIDE))]
+        cells = [_cell(some, key) for key in (*COLUMNS, *BESIDE)]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     raw = next((s for some in runs.values() for s in some if "knn_raw" in s), {})
     if raw:

@@ -8,13 +8,12 @@ from functools import partial
 from typing import Any
 
 from ssl_pipeline.encoders import Encoder
-from ssl_pipeline.energies import ReconstructionEnergy
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import Axis, GridSpec
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.layers import Standardise
 from ssl_pipeline.mixed import MixedGraph
-from ssl_pipeline.objective import Objective, Sizes
+from ssl_pipeline.objective import Objective, Reconstruct, Sizes
 
 GROUPS = ("corruption", "encoder", "latent", "decoder", "teacher", "objective")
 PARTS = (
@@ -34,7 +33,8 @@ def parts(config: Mapping[str, Any], *, trust: tuple[str, ...] = ()) -> dict[str
     Raises:
         ValueError: see ``instantiate``.
     """
-    return {group: instantiate(config[group], trust=trust, allowed=PARTS) for group in GROUPS}
+    # Runs that are older than a group go without it.
+    return {group: instantiate(config.get(group, {}), trust=trust, allowed=PARTS) for group in GROUPS}
 
 
 def build(
@@ -65,7 +65,8 @@ def build(
     corruptions = {name: make(grid=grid) for name, make in leaves["corruption"].items()}
     encoder = leaves["encoder"](grid=grid, views=tuple(corruptions))
     latent = leaves["latent"](width=encoder.width, embedding_width=encoder.embedding_width)
-    sizes = Sizes(grid, latent.embedding_width, latent.width, _tokens(grid, encoder) if latent.keeps_grid else None)
+    tokens = _tokens(grid, encoder) if latent.keeps_grid else None
+    sizes = Sizes(grid, latent.embedding_width, latent.width, encoder.sees_holes, tokens)
     objective = Objective({name: make(sizes=sizes) for name, make in leaves["objective"].items()})
     return Graph(
         grid=grid,
@@ -109,11 +110,11 @@ def _tokens(grid: GridSpec, encoder: Encoder) -> GridSpec:
 
 
 def _fits(make: partial, grid: GridSpec) -> bool:
-    """Whether an energy compares what the grid is made of; between embeddings any does."""
+    """Whether a term compares what the grid is made of; one between embeddings or tokens always does."""
+    if make.func is not Reconstruct:
+        return True
     energy = make.keywords["energy"]
     kind: Any = energy.func if isinstance(energy, partial) else type(energy)
-    if not issubclass(kind, ReconstructionEnergy):
-        return True
     return kind.discrete == grid.discrete and (grid.ndim == 1 or not kind.whole)
 
 

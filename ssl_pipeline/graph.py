@@ -16,7 +16,7 @@ from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.latent import Consensus, Slots, Tokens
 from ssl_pipeline.layers import Standardise
-from ssl_pipeline.objective import Objective, Reconstruct, State, Targets, Term
+from ssl_pipeline.objective import Objective, PredictTokens, Reconstruct, State, Targets, Term
 from ssl_pipeline.records import Batch, Latent, View, as_float, clean_view, intact
 from ssl_pipeline.seeding import generator
 from ssl_pipeline.teacher import Teacher
@@ -209,14 +209,17 @@ class Graph(nn.Module):
         encoder, latent = self._teaching()
         same = latents if self.teacher is None else {}
         known = {name: same[name] for name in self.taught if name in same and views[name].removed is None}
-        whole = {f"whole {name}": intact(views[name]) for name in self.taught if name not in known}
-        seen = {name.removeprefix("whole "): latent(tokens) for name, tokens in encoder(whole).items()} if whole else {}
+        # A view without its holes is none that the encoder is told of.
+        names = {name: name if views[name].removed is None else f"unmasked {name}" for name in self.taught}
+        rest = {names[name]: intact(views[name]) for name in self.taught if name not in known}
+        found = encoder.targets(rest, 1 if self.teacher is None else self.teacher.layers) if rest else {}
+        seen = {name: latent(found[names[name]]) for name in self.taught if name not in known}
         return Targets({**known, **seen}, self._head)
 
-    def _teaching(self) -> tuple[nn.Module, nn.Module]:
+    def _teaching(self) -> tuple[Encoder, nn.Module]:
         """Encoder and latent that say what is to be predicted."""
         parts = self._learners() if self.teacher is None else self.teacher.copies
-        return parts["encoder"], parts["latent"]
+        return parts["encoder"], parts["latent"]  # pyright: ignore[reportReturnType]
 
     def _head(self, head: nn.Module) -> nn.Module:
         """The teacher's copy of a term's head."""
@@ -258,17 +261,30 @@ class Graph(nn.Module):
         return explains
 
     def _standard(self, view: View) -> View:
-        whole = None if view.whole is None else self.standardise(view.whole)
-        return view._replace(x=self.standardise(view.x), whole=whole)
+        unmasked = None if view.unmasked is None else self.standardise(view.unmasked)
+        return view._replace(x=self.standardise(view.x), unmasked=unmasked)
 
     def _check_views(self, consensus: bool) -> None:
-        n, terms = len(self.corruptions), self.objective.terms
+        names, n, terms = tuple(self.corruptions), len(self.corruptions), self.objective.terms
         for name, term in terms.items():
             if isinstance(term, Reconstruct) and term.energy.discrete != self.grid.discrete:
                 kind, other = ("symbols", "cross_entropy") if self.grid.discrete else ("numbers", "reconstruct")
                 raise ValueError(f"objective={name} does not compare {kind}, which this data is made of: take {other}")
         if consensus and self.views_per_step < n:
             raise ValueError("latent.fuse needs every view of a sample: set views_per_step=all")
+        for view in self.taught:
+            if not self.corruptions[view].knows_holes:
+                raise ValueError(
+                    f"the teacher sees {view} without its holes, and what stood in them is not known after a later "
+                    f"damage: name the mask last, such as corruption=noise-mask"
+                )
+        for name, term in terms.items():
+            for view in term.covered(names) if isinstance(term, PredictTokens) else ():
+                if (shape := self.corruptions[view].output_grid.shape) != self.grid.shape:
+                    raise ValueError(
+                        f"objective.{name} predicts the tokens of views of the clean grid's shape {self.grid.shape}, "
+                        f"and {view} is {shape}: set objective.{name}.views to the others"
+                    )
         pairs = [name for name, term in terms.items() if term.compares_views]
         some = [name for name in pairs if terms[name].views is not None]
         if some and self.views_per_step < n:

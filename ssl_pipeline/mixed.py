@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from torch import nn
 
 from ssl_pipeline.graph import Graph
-from ssl_pipeline.objective import Agree
 
 
 class MixedGraph(nn.Module):
@@ -37,8 +36,8 @@ class MixedGraph(nn.Module):
             graph.latent = first.latent
             for name in set(first.objective.terms) & set(graph.objective.terms):
                 term, twin = graph.objective.terms[name], first.objective.terms[name]
-                if isinstance(term, Agree) and isinstance(twin, Agree):
-                    term.projector = twin.projector
+                for head in term.heads:  # pyright: ignore[reportGeneralTypeIssues]
+                    setattr(term, head, getattr(twin, head))
         self.graphs = nn.ModuleDict(graphs)
 
     def follow(self, progress: float) -> None:

@@ -41,7 +41,7 @@ class View(NamedTuple):
     removed: Tensor | None = None  # (B, *grid) bool, True = in a hole
     cell: tuple[int, ...] | None = None  # the hole is made of whole cells of this size
     visible: int | None = None  # number of cells of that size outside the hole, where all samples have the same
-    whole: Tensor | None = None  # x before its holes were cut; None: it has none, or x has changed since
+    unmasked: Tensor | None = None  # x before its holes were cut; None: it has none, or x has changed since
     valid: Tensor | None = None  # (B, *grid) bool, False = padding
     params: Mapping[str, Tensor] = {}  # (B,) float each: what a map from the latent back to this view must be told
 
@@ -85,18 +85,15 @@ def intact(view: View) -> View:
 
     >>> grid = GridSpec.of(("x", 2), channels=1)
     >>> hole = torch.tensor([[True, False]])
-    >>> view = clean_view(grid, torch.zeros(1, 1, 2))._replace(removed=hole, whole=torch.ones(1, 1, 2))
+    >>> view = clean_view(grid, torch.zeros(1, 1, 2))._replace(removed=hole, unmasked=torch.ones(1, 1, 2))
     >>> intact(view).x, intact(view).removed
     (tensor([[[1., 1.]]]), None)
     """
     if view.removed is None:
         return view
-    if view.whole is None:
-        raise ValueError(
-            "expected a view whose holes were cut last, got one that was changed after them, so that what stood in "
-            "them is not known: name the mask last, such as corruption=noise-mask"
-        )
-    return view._replace(x=view.whole, removed=None, cell=None, visible=None, whole=None)
+    if view.unmasked is None:
+        raise ValueError("expected a view whose holes were cut last, got one that was changed after them: mask it last")
+    return view._replace(x=view.unmasked, removed=None, cell=None, visible=None, unmasked=None)
 
 
 def family(view: str) -> str:

@@ -38,9 +38,10 @@ class Teacher(nn.Module):
             raise ValueError(f"teacher.momentum={momentum} and final={final}: expected shares from 0 to 1")
         self.momentum, self.final = momentum, final
         self.copies = nn.ModuleDict(deepcopy(dict(students))).requires_grad_(False)
-        for part in self.copies.values():
-            if isinstance(part, Encoder):
-                part.average_last(layers)
+        blocks = max((part.blocks for part in self.copies.values() if isinstance(part, Encoder)), default=1)
+        if not 1 <= layers <= blocks:
+            raise ValueError(f"teacher.layers={layers}: expected 1 to the {blocks} blocks that the encoder can average")
+        self.layers = layers
         self.train()
 
     def train(self, mode: bool = True) -> Teacher:

@@ -83,7 +83,7 @@ def test_view_is_well_formed(case, grid):
     if grid.discrete:
         assert view.x.min() >= 0 and view.x.max() < grid.vocab
     assert view.position.shape[1:] == view.origin.shape[1:] == (*shape, grid.ndim)
-    assert view.whole is None or (view.whole.shape == view.x.shape and view.removed is not None)
+    assert view.unmasked is None or (view.unmasked.shape == view.x.shape and view.removed is not None)
     for where in (view.removed, view.valid):
         assert where is None or (where.shape == (6, *shape) and where.dtype == torch.bool)
     assert set(view.params) == set(corruption.told)
@@ -369,8 +369,8 @@ def test_only_further_holes_keep_what_stood_in_the_first(case, grid):
     if case.build is Mask:
         torch.testing.assert_close(intact(view).x, clean.x, rtol=0, atol=0)
         return
-    assert view.whole is None and view.removed is not None
-    with pytest.raises(ValueError, match=r"holes were cut last.*corruption=noise-mask"):
+    assert view.unmasked is None and view.removed is not None
+    with pytest.raises(ValueError, match=r"holes were cut last.*mask it last"):
         intact(view)
 
 
@@ -380,7 +380,10 @@ def test_chains_know_what_stood_in_their_last_holes(name):
     noisy = Noise(grid=grid)(sample(grid), seeded())
 
     def whole(**parts):
-        return Chain(grid=grid, **parts)(sample(grid), seeded()).whole
+        chain = Chain(grid=grid, **parts)
+        view = chain(sample(grid), seeded())
+        assert chain.knows_holes is (view.removed is None or view.unmasked is not None)
+        return view.unmasked
 
     assert torch.equal(whole(noise=Noise, mask=mask), noisy.x)
     assert torch.equal(whole(noise=Noise, one=mask, two=mask), noisy.x)
@@ -540,6 +543,8 @@ def test_window_has_the_scale_and_ratio_asked_for():
 
 def test_output_grid_keeps_the_extent_when_stretched_and_the_spacing_when_cut():
     grid = GRIDS["wave"]
+    with pytest.raises(ValueError, match="a share of the cells up to 1"):
+        Crop(grid=grid, size=14.0)
     stretched = Crop(grid=grid, size=8, resample=True).output_grid
     assert Crop(grid=grid, size=0.5, resample=True).output_grid.shape == tuple(round(n / 2) for n in grid.shape)
     cut = Crop(grid=grid, size=8, resample=False).output_grid

@@ -74,8 +74,8 @@ def test_settings_out_of_range(momentum, layers):
     ("overrides", "sentence"),
     [
         (["corruption=mask+noise", "teacher=ema"], "predicts no teacher: set teacher=none"),
-        (["experiment=data2vec", "teacher.layers=9", *TOKENS], "expected 1 to the 3 blocks of the encoder"),
-        (["experiment=byol", "teacher.layers=2"], "ConvEncoder has no blocks to average"),
+        (["experiment=data2vec", "teacher.layers=9", *TOKENS], "expected 1 to the 3 blocks that"),
+        (["experiment=byol", "teacher.layers=2"], "expected 1 to the 1 blocks that"),
         (["experiment=byol", "objective.byol.predictor=null"], "only attract each other.*its predictor"),
         (["experiment=ijepa", "latent=slots", *TOKENS], "tokens have places: set latent=tokens"),
         (["experiment=byol", "views_per_step=1"], "views_per_step=2 or more"),
@@ -83,6 +83,8 @@ def test_settings_out_of_range(momentum, layers):
         (["corruption=crop-mask-noise+crop", "objective=byol"], "name the mask last"),
         (DIRECTED, "both have one: take"),
         (["experiment=ibot", "encoder.holes=drop", *TOKENS], "set encoder.holes=keep"),
+        (["experiment=ijepa", "corruption=mask+crop", "corruption.crop.size=8", *TOKENS], "and crop is .8, 8.: set"),
+        (["experiment=dino", "objective.dino.energy.balance.temperature=0.2"], "only attract each other"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_way_out(overrides, sentence):
@@ -140,7 +142,7 @@ def test_data2vec_averages_its_last_blocks():
     graph = make("experiment=data2vec", "teacher.layers=2", *TOKENS).eval()
     views = graph.standard(graph.damage(batch()))
     stem, trunk = graph.encoder.stem, graph.encoder.trunk
-    tokens = stem(views["mask"]._replace(x=views["mask"].whole, removed=None, cell=None, visible=None)).values
+    tokens = stem(views["mask"]._replace(x=views["mask"].unmasked, removed=None, cell=None, visible=None)).values
     tokens = tokens + graph.encoder.view.table[0]
     outputs = []
     for block in trunk.blocks:
@@ -206,6 +208,20 @@ def test_padding_is_not_predicted():
     torch.testing.assert_close(*energies)
 
 
+def test_places_that_count_in_part_want_an_energy_that_weighs_them():
+    options = ["corruption=mask", "objective=ibot", "objective.ibot.views=null", "encoder.patch=1"]
+    graph = make("experiment=ibot", *TOKENS, *options, grid=GRIDS["text"])
+    padded = batch(6, grid=GRIDS["text"])._replace(valid=torch.ones(6, 16, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"Distil counts all places alike.*objective=jepa"):
+        graph(graph.damage(padded))
+
+
+def test_views_without_holes_are_told_to_the_teacher_as_to_the_encoder():
+    graphs = [make("corruption=crop+noise", "objective=byol", *some) for some in ([], ["teacher=ema"])]
+    energies = [graph.eval()(graph.damage(batch())) for graph in graphs]
+    torch.testing.assert_close(*energies)
+
+
 def test_terms_meet_where_views_are_sampled():
     graph = make("corruption=crop+noise+lowres", "teacher=ema", "objective=byol", "views_per_step=2")
     for step in range(4):
@@ -217,7 +233,10 @@ def test_it_starts_as_the_encoder_whose_weights_were_loaded(tmp_path):
     small = ["trainer.max_steps=2", "batch_size=64", "probe=none", "corruption=crop+crop"]
     run(compose([*small, "objective=info_nce"]), str(tmp_path / "first"))
     start = ["objective=byol", "teacher=ema", f"init_from={tmp_path / 'first'}", "init_partial=true"]
-    run(compose([*small, *start, "teacher.momentum=1", "trainer.max_steps=3"]), str(tmp_path / "second"))
+    run(
+        compose([*small, *start, "teacher.momentum=1", "teacher.final=1", "trainer.max_steps=3"]),
+        str(tmp_path / "second"),
+    )
     weights = read_weights(tmp_path / "second")
     first = read_weights(tmp_path / "first")
     name = "encoder.stages.0.0.conv1.weight"

@@ -138,6 +138,15 @@ def test_a_collapse_can_end_the_run(tmp_path):
     assert saved["global_step"] == stopped
 
 
+def test_one_bad_look_is_no_alarm(capsys):
+    watch = Watch(every=1)
+    for step, spread in enumerate((0.3, 0.005, 0.2, 0.005, 0.004, 0.003), 1):
+        watch._judge("mask", collapsed(Signs(1.0, spread, 9.0), 64, 64), step)
+        watch._judge("noise", {}, step)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and said[0].startswith("warning: step 5: the embeddings of mask ")
+
+
 HEALTHY = {
     "reconstruct": [*CONV, "corruption=mask+noise"],
     "patches": [*VIT, "corruption=mask+noise"],
@@ -151,7 +160,7 @@ HEALTHY = {
 
 @pytest.mark.parametrize("name", HEALTHY)
 def test_no_alarm_where_all_is_well(name, tmp_path, capsys):
-    config = compose([*FAST, *HEALTHY[name], "trainer.max_steps=60", "watch.every=20"])
+    config = compose([*FAST, *HEALTHY[name], "optimizer.lr=2e-3", "trainer.max_steps=60", "watch.every=20"])
     run(config, str(tmp_path))
     assert "warning" not in capsys.readouterr().err
     values = logged(tmp_path)

@@ -123,10 +123,10 @@ class Crop(Corruption):
         else:
             sides = (size if isinstance(size, int) else round(size * n) for n in grid.shape)
             shape = tuple(k if cut else n for k, n, cut in zip(sides, grid.shape, self.cropped, strict=True))
-        if len(shape) != grid.ndim or min(shape) < 1:
+        if (isinstance(size, float) and size > 1) or len(shape) != grid.ndim or min(shape) < 1:
             raise ValueError(
-                f"size needs a positive integer, a share of the cells, or one integer per axis {grid.names}, "
-                f"got {size}: give {grid.ndim}"
+                f"size needs a positive integer, a share of the cells up to 1.0, or {grid.ndim} integers, one per axis "
+                f"{grid.names}, got {size}: set one of these"
             )
         if self.resample:
             return grid.resized(shape)

@@ -114,12 +114,12 @@ class Mask(Corruption):
     def __call__(self, view: View, generator: torch.Generator) -> View:
         removed = enlarge(self._chosen(view, generator), self.cell)
         if view.removed is None:
-            cell, visible, whole = self.cell, prod(self.cells) - self.hidden, view.x
+            cell, visible, unmasked = self.cell, prod(self.cells) - self.hidden, view.x
         else:
             removed, cell, visible = removed | view.removed, self.cell if view.cell == self.cell else None, None
-            whole = view.whole
+            unmasked = view.unmasked
         x = self._filled(view, removed, generator)
-        return view._replace(x=x, removed=removed, cell=cell, visible=visible, whole=whole)
+        return view._replace(x=x, removed=removed, cell=cell, visible=visible, unmasked=unmasked)
 
     def _chosen(self, view: View, generator: torch.Generator) -> Bool[Tensor, "B *cells"]:
         real = view.valid

@@ -19,6 +19,7 @@ class Encoder(nn.Module, ABC):
         embedding_width: width of ``Latent.pooled``.
         dense_shape: grid of the tokens of the clean sample.
         sees_holes: the tokens of a view with holes still cover the whole grid.
+        blocks: number of blocks whose tokens can be averaged.
         shared: names of its modules that know no grid, so that encoders of several kinds of data may share them.
     """
 
@@ -26,6 +27,7 @@ class Encoder(nn.Module, ABC):
     embedding_width: int
     dense_shape: tuple[int, ...]
     sees_holes: bool
+    blocks: int = 1
     shared: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -36,20 +38,17 @@ class Encoder(nn.Module, ABC):
             ValueError: it takes no such view.
         """
 
-    def average_last(self, layers: int) -> None:
-        """From now on give as tokens the mean over the last so many blocks, each standardised over its D numbers.
-
-        Raises:
-            ValueError: it has not so many, or knows no blocks.
-        """
-        if layers != 1:
-            raise ValueError(
-                f"teacher.layers={layers}: {type(self).__name__} has no blocks to average, take encoder=vit"
-            )
-
     @abstractmethod
     def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Encode views by name. A name that was not trained counts as ``unknown``."""
+
+    def targets(self, views: Mapping[str, View], last: int) -> dict[str, Latent]:
+        """Views encoded for others to predict: tokens are the mean over the ``last`` blocks, each standardised.
+
+        With ``last=1`` they are those of ``forward``.
+        """
+        assert last == 1, "an encoder that has several blocks says how to average them"
+        return self(views)
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Its parameters from the stem to the last block, each once, for learning rates that fall with depth.

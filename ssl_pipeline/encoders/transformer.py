@@ -73,6 +73,7 @@ class TransformerEncoder(Encoder):
         self.stem = PatchStem(grid, patch, width, ngrams, buckets)
         self.dense_shape = self.stem.patches.shape
         self.view = ViewEmbedding(views, width, view_drop)
+        self.blocks = depth
         self.trunk = Trunk(width, depth, heads, mlp_ratio, drop_path)
 
     def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
@@ -81,6 +82,10 @@ class TransformerEncoder(Encoder):
 
     def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Encode views by name."""
+        return self.targets(views, 1)
+
+    def targets(self, views: Mapping[str, View], last: int) -> dict[str, Latent]:
+        """See ``Encoder``."""
         tokens = {name: self._tokens(name, view) for name, view in views.items()}
         packs = defaultdict(list)
         for name, t in tokens.items():
@@ -90,7 +95,7 @@ class TransformerEncoder(Encoder):
             values = torch.cat([tokens[name].values for name in names])
             masks = [mask for name in names if (mask := tokens[name].valid) is not None]
             valid = torch.cat(masks) if masks else None
-            parts = self.trunk(values, valid).split([len(tokens[name].values) for name in names])
+            parts = self.trunk(values, valid, last).split([len(tokens[name].values) for name in names])
             latents |= {name: _latent(part, tokens[name]) for name, part in zip(names, parts, strict=True)}
         return {name: latents[name] for name in views}
 
@@ -100,14 +105,6 @@ class TransformerEncoder(Encoder):
         layers += ([*block.parameters()] for block in self.trunk.blocks)
         layers[-1] += self.trunk.norm.parameters()
         return layers
-
-    def average_last(self, layers: int) -> None:
-        """See ``Encoder``."""
-        if not 1 <= layers <= len(self.trunk.blocks):
-            raise ValueError(
-                f"teacher.layers={layers}: expected 1 to the {len(self.trunk.blocks)} blocks of the encoder"
-            )
-        self.trunk.averaged = layers
 
     def _tokens(self, name: str, view: View) -> Tokens:
         if self.sees_holes:

@@ -18,6 +18,10 @@ class Balance(nn.Module, ABC):
     def forward(self, scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """Probabilities of each row."""
 
+    @abstractmethod
+    def prevents_collapse(self, temperature: float) -> bool:
+        """Whether neither one prototype for all nor all alike is best for a student of this temperature."""
+
     def remember(self, scores: Tensor) -> None:
         """Keep what later steps need of the scores (M, K) of a step."""
 
@@ -72,6 +76,10 @@ class Centring(Balance):
             )
         return ((scores.float() - self.centre) / self.temperature).softmax(1)
 
+    def prevents_collapse(self, temperature: float) -> bool:
+        """Where it sharpens: the centre alone makes all prototypes alike."""
+        return self.temperature < temperature
+
     @torch.no_grad()
     def remember(self, scores: Tensor) -> None:
         """Move the centre towards the mean."""
@@ -96,6 +104,10 @@ class Sinkhorn(Balance):
         if iterations < 1 or temperature <= 0:
             raise ValueError(f"iterations={iterations}, temperature={temperature}: expected positive numbers")
         self.iterations, self.temperature = iterations, temperature
+
+    def prevents_collapse(self, temperature: float) -> bool:
+        """Always: every prototype has its share."""
+        return True
 
     @torch.no_grad()
     def forward(self, scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:

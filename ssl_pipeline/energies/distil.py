@@ -32,7 +32,6 @@ class Distil(PairEnergy):
         ValueError: ``temperature`` not positive.
     """
 
-    prevents_collapse = True
     directed = True
 
     def __init__(self, balance: Balance, temperature: float = 0.1) -> None:
@@ -40,6 +39,11 @@ class Distil(PairEnergy):
         if temperature <= 0:
             raise ValueError(f"temperature={temperature}: expected a positive number")
         self.balance, self.temperature = balance, temperature
+
+    @property
+    def prevents_collapse(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the balance does."""
+        return self.balance.prevents_collapse(self.temperature)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from (B, K) scores of student and teacher."""

@@ -12,9 +12,6 @@ from torch.nn import functional as F
 class Trunk(nn.Module):
     """Pre-norm transformer blocks and a last norm (arXiv 2010.11929).
 
-    Attributes:
-        averaged: number of last blocks whose standardised tokens are averaged instead, where it is above 1.
-
     Args:
         width: width D of the tokens.
         depth: number of blocks.
@@ -30,16 +27,15 @@ class Trunk(nn.Module):
             for rate in torch.linspace(0, drop_path, depth).tolist()
         )
         self.norm = nn.LayerNorm(width)
-        self.averaged = 1
 
     def forward(
-        self, tokens: Float[Tensor, "B N D"], valid: Bool[Tensor, "B N"] | None = None
+        self, tokens: Float[Tensor, "B N D"], valid: Bool[Tensor, "B N"] | None = None, last: int = 1
     ) -> Float[Tensor, "B N D"]:
-        """Tokens that are not valid are not attended to."""
+        """Tokens that are not valid are not attended to; ``last`` above 1: the mean over so many standardised blocks."""
         mask = None if valid is None else valid[:, None, None]
-        first, last = len(self.blocks) - self.averaged, []
+        first, averaged = len(self.blocks) - last, []
         for depth, block in enumerate(self.blocks):
             tokens = block(tokens, attn_mask=mask)
-            if self.averaged > 1 and depth >= first:
-                last.append(F.layer_norm(tokens, tokens.shape[-1:]))
-        return torch.stack(last).mean(0) if last else self.norm(tokens)
+            if last > 1 and depth >= first:
+                averaged.append(F.layer_norm(tokens, tokens.shape[-1:]))
+        return torch.stack(averaged).mean(0) if averaged else self.norm(tokens)

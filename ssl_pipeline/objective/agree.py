@@ -30,6 +30,8 @@ class Agree(Term):
         ValueError: fewer than two views; another ``positives``, or an energy that knows no sources.
     """
 
+    heads = ("projector",)
+
     def __init__(
         self,
         *,

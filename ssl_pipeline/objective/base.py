@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -21,6 +21,7 @@ class Sizes(NamedTuple):
     grid: GridSpec  # of the clean samples
     embedding: int  # width of ``Latent.pooled``
     latent: int  # width D of the latent's tokens
+    sees_holes: bool  # whether the encoder gives tokens of places in a hole
     tokens: GridSpec | None  # where the encoder's tokens lie, D numbers each; None where the latent has no such places
 
 
@@ -68,6 +69,9 @@ class Term(nn.Module, ABC):
             raise ValueError(f"weight={weight}: expected a positive number; leave the term out instead")
         self.weight = weight
         self.views = None if views is None else tuple(views)
+
+    heads: ClassVar[tuple[str, ...]] = ()
+    """Names of its modules that know no grid, so that graphs of several kinds of data may share them."""
 
     @property
     def taught(self) -> nn.Module | None:

@@ -29,6 +29,8 @@ class Predict(Term):
         sizes: of the graph.
     """
 
+    heads = ("projector", "predictor")
+
     def __init__(
         self,
         *,

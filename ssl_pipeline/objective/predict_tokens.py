@@ -32,8 +32,11 @@ class PredictTokens(Term):
         sizes: of the graph.
 
     Raises:
-        ValueError: another ``where``; a latent without places; tokens that do not divide the grid.
+        ValueError: another ``where``; a latent without places; tokens that do not divide the grid; no predictor for an
+            encoder that leaves holes out.
     """
+
+    heads = ("projector",)
 
     def __init__(
         self,
@@ -51,6 +54,11 @@ class PredictTokens(Term):
         check_where(where)
         if sizes.tokens is None:
             raise ValueError("a term that predicts tokens needs a latent whose tokens have places: set latent=tokens")
+        if predictor is None and where == "damaged" and not sizes.sees_holes:
+            raise ValueError(
+                "the encoder leaves out the holes whose tokens are to be predicted: set encoder.holes=keep, or give "
+                "the term a predictor"
+            )
         sides = [n // m for n, m in zip(sizes.grid.shape, sizes.tokens.shape, strict=True)]
         if any(n % m for n, m in zip(sizes.grid.shape, sizes.tokens.shape, strict=True)):
             raise ValueError(
@@ -88,26 +96,16 @@ class PredictTokens(Term):
         """The energy of a view, and what was to be predicted (B, Q, E)."""
         view, latent = state.views[name], state.latents[name]
         places, share = (None, None) if self.where == "everywhere" else in_the_hole(view, self.patches)
-        if self.predictor is not None:
-            said = self.predictor(latent, places)
-        elif latent.dense_shape is None:
-            raise ValueError(
-                "the encoder leaves out the holes whose tokens are to be predicted: set encoder.holes=keep, "
-                "or give the term a predictor"
-            )
-        else:
+        if self.predictor is None:
             said = latent.tokens if places is None else pick(latent.tokens, places)
+        else:
+            said = self.predictor(latent, places)
+        said = _rows(self.projector, said)
         with torch.no_grad():
             wanted = state.targets.latents[name].tokens
-            if wanted.shape[1] != self.patches.count:
-                raise ValueError(
-                    f"tokens are predicted in views of the clean grid's shape {self.patches.grid.shape}, and {name} "
-                    f"has another: leave it out of the term's views"
-                )
             wanted = F.layer_norm(wanted.float(), wanted.shape[-1:]) if self.normalise else wanted
             wanted = wanted if places is None else pick(wanted, places)
             wanted = _rows(state.targets.head(self.projector), wanted)
-        said = _rows(self.projector, said)
         return self._compared(said, wanted, self._weight(view.valid, places, share)), wanted
 
     def _weight(self, valid: Tensor | None, places: Tensor | None, share: Tensor | None) -> Tensor | None:
@@ -121,10 +119,12 @@ class PredictTokens(Term):
     def _compared(self, said: Tensor, wanted: Tensor, weight: Tensor | None) -> Tensor:
         if isinstance(self.energy, ReconstructionEnergy):
             return self.energy(said, wanted, weight)
-        if weight is None:
-            return self.energy(said.flatten(0, 1), wanted.flatten(0, 1))
-        counted = weight > 0.5
-        return self.energy(said[counted], wanted[counted])
+        if weight is not None:
+            raise ValueError(
+                f"{type(self.energy).__name__} counts all places alike, and some are padding or lie in a hole in part: "
+                f"take an energy that weighs places (objective=jepa), or data without padding"
+            )
+        return self.energy(said.flatten(0, 1), wanted.flatten(0, 1))
 
 
 def _rows(head: nn.Module, tokens: Tensor) -> Tensor:

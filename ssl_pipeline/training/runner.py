@@ -86,7 +86,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     metrics = Metrics(plan.clock, plan.bounds["log_every_n_steps"], config["batch_size"], turns=len(sets))
     stop = StopOnSignal()
     watch = Watch(
-        **config["watch"], seed=config["seed"], turns=len(sets), allow_collapse=config["allow_collapse"]
+        **config.get("watch", {}), seed=config["seed"], turns=len(sets), allow_collapse=config["allow_collapse"]
     )  # before metrics, which end with the step that it stops
     callbacks = [plan.clock, stop, watch, metrics, Saver(checkpoint, plan.clock, config["checkpoint"]["every_n_steps"])]
     if plan.protocol is not None:
@@ -110,6 +110,8 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         if plan.hardware.compile:
             for part in graphs.values():
                 part.encoder.compile()
+                if part.teacher is not None:
+                    part.teacher.copies["encoder"].compile()
         module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"])
         try:
             trainer.fit(module, loader, ckpt_path=str(checkpoint) if done else None, weights_only=True)

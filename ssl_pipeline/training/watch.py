@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import lightning as L
@@ -28,13 +28,15 @@ ADD = {
 class Watch(L.Callback):
     """Logs spread, rank and gap of the views' embeddings, and raises an alarm where they collapse.
 
-    The samples are those of the step, all of them in all views; the graph is in evaluation mode. Only rank 0 looks:
-    encoding in that mode waits for no other rank.
+    The samples are those of the step, all of them in all views; the graph is in evaluation mode, in which encoding
+    waits for no other rank, so only rank 0 looks. One bad look is no alarm: early in training embeddings may draw
+    together for some steps before they spread.
 
     Args:
         every: steps between two looks; 0 for none.
         samples: how many samples of a batch are encoded, at most.
-        on_alarm: ``warn`` says so once for each kind of collapse and view; ``stop`` also ends the run as an error.
+        on_alarm: ``warn`` says so once for each kind of collapse and view, when two looks in a row have seen it;
+            ``stop`` ends the run as an error.
         seed: of the views' random numbers.
         turns: data sets that take turns; each is looked at.
         allow_collapse: never stop.
@@ -53,6 +55,7 @@ class Watch(L.Callback):
         self.every, self.samples, self.seed, self.turns = every, samples, seed, turns
         self.stops = on_alarm == "stop" and not allow_collapse
         self.alarms: dict[tuple[str, str], str] = {}  # sentences by view and kind
+        self._seen: dict[str, dict[str, str]] = {}  # what the last look found, by view
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -84,18 +87,19 @@ class Watch(L.Callback):
         for view, z in views.items():
             found = signs(z)
             values |= {f"{prefix}watch/{sign}/{view}": value for sign, value in found._asdict().items()}
-            for kind, what in collapsed(found, *z.shape).items():
-                self._announce(f"{prefix}{view}", kind, f"step {step}: the embeddings of {prefix}{view} {what}")
+            self._judge(f"{prefix}{view}", collapsed(found, *z.shape), step)
         if len(views) > 1:
             values[f"{prefix}watch/gap"] = gap([*views.values()])
         for logger in trainer.loggers:
             logger.log_metrics(values, step)
 
-    def _announce(self, view: str, kind: str, what: str) -> None:
-        if (view, kind) not in self.alarms:
-            self.alarms[view, kind] = f"{what}: {ADD[kind]}"
-            if not self.stops:  # else the end of the run says it
-                print(f"warning: {self.alarms[view, kind]}", file=sys.stderr, flush=True)
+    def _judge(self, view: str, found: dict[str, str], step: int) -> None:
+        for kind in found.keys() & self._seen.get(view, {}).keys():
+            if (view, kind) not in self.alarms:
+                self.alarms[view, kind] = f"step {step}: the embeddings of {view} {found[kind]}: {ADD[kind]}"
+                if not self.stops:  # else the end of the run says it
+                    print(f"warning: {self.alarms[view, kind]}", file=sys.stderr, flush=True)
+        self._seen[view] = found
 
 
 def first(batch: Batch, samples: int) -> Batch:
@@ -105,8 +109,8 @@ def first(batch: Batch, samples: int) -> Batch:
 
 @torch.no_grad()
 def embeddings(graph: Graph, batch: Batch, seed: int, step: int) -> Mapping[str, np.ndarray]:
-    """Embeddings (N, D) of a batch in all views that the encoder is trained on; the graph is left as it was, running statistics too."""
-    with evaluating(graph), torch.compiler.set_stance("force_eager"):  # not compiled anew for this
+    """Embeddings (N, D) of a batch in all views that the encoder is trained on; the graph is left as it was."""
+    with evaluating(graph), _uncompiled():
         views = graph.standard(graph.damage(batch, seed, step, whole=True))
         latents = graph.encode({name: views[name] for name in graph.students})
     stacked = torch.stack([latent.pooled for latent in latents.values()]).float().cpu()  # one transfer
@@ -123,3 +127,9 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes:
             part.training = training
+
+
+def _uncompiled() -> AbstractContextManager[Any]:
+    """What is compiled for training runs as it stands: to compile it anew would take longer than all looks."""
+    stance = getattr(torch.compiler, "set_stance", None)  # since torch 2.6
+    return nullcontext() if stance is None else stance("force_eager")
