@@ -31,7 +31,7 @@ class Trunk(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "B N D"], valid: Bool[Tensor, "B N"] | None = None, last: int = 1
     ) -> Float[Tensor, "B N D"]:
-        """Tokens that are not valid are not attended to; ``last`` above 1: the mean over so many standardised blocks."""
+        """Tokens that are not valid are not attended to; ``last`` above 1: mean of so many standardised blocks."""
         mask = None if valid is None else valid[:, None, None]
         first, averaged = len(self.blocks) - last, []
         for depth, block in enumerate(self.blocks):
