@@ -7,19 +7,19 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from ssl_pipeline.energies import ReconstructionEnergy
+from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import Axis, GridSpec
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.layers import Standardise
 from ssl_pipeline.mixed import MixedGraph
-from ssl_pipeline.objective import Objective
+from ssl_pipeline.objective import Objective, Reconstruct, Sizes
 
-GROUPS = ("corruption", "encoder", "latent", "decoder", "objective")
+GROUPS = ("corruption", "encoder", "latent", "decoder", "teacher", "objective")
 PARTS = (
     *(
         f"ssl_pipeline.{name}"
-        for name in ("corruptions", "encoders", "latent", "decoders", "objective", "energies", "layers")
+        for name in ("corruptions", "encoders", "latent", "decoders", "teacher", "objective", "energies", "layers")
     ),
     "torch.nn",
     "timm.layers",
@@ -33,7 +33,8 @@ def parts(config: Mapping[str, Any], *, trust: tuple[str, ...] = ()) -> dict[str
     Raises:
         ValueError: see ``instantiate``.
     """
-    return {group: instantiate(config[group], trust=trust, allowed=PARTS) for group in GROUPS}
+    # Runs that are older than a group go without it.
+    return {group: instantiate(config.get(group, {}), trust=trust, allowed=PARTS) for group in GROUPS}
 
 
 def build(
@@ -64,9 +65,9 @@ def build(
     corruptions = {name: make(grid=grid) for name, make in leaves["corruption"].items()}
     encoder = leaves["encoder"](grid=grid, views=tuple(corruptions))
     latent = leaves["latent"](width=encoder.width, embedding_width=encoder.embedding_width)
-    objective = Objective(
-        {name: make(width=latent.embedding_width, grid=grid) for name, make in leaves["objective"].items()}
-    )
+    tokens = _tokens(grid, encoder) if latent.keeps_grid else None
+    sizes = Sizes(grid, latent.embedding_width, latent.width, encoder.sees_holes, tokens)
+    objective = Objective({name: make(sizes=sizes) for name, make in leaves["objective"].items()})
     return Graph(
         grid=grid,
         corruptions=corruptions,
@@ -77,6 +78,7 @@ def build(
             latent_width=latent.width,
             dense_shape=encoder.dense_shape if latent.keeps_grid else None,
         ),
+        teacher=leaves["teacher"] or None,
         objective=objective,
         standardise=Standardise(grid, mean, std),
         views_per_step=config["views_per_step"],
@@ -102,12 +104,17 @@ def build_mixed(
     return MixedGraph({name: build(config, grid, *stats[name], fitting=True) for name, grid in grids.items()})
 
 
+def _tokens(grid: GridSpec, encoder: Encoder) -> GridSpec:
+    """Where the tokens of an encoder lie, each with its numbers for channels."""
+    return GridSpec(grid.resized(encoder.dense_shape).axes, channels=encoder.width)
+
+
 def _fits(make: partial, grid: GridSpec) -> bool:
-    """Whether an energy compares what the grid is made of; between embeddings any does."""
+    """Whether a term compares what the grid is made of; one between embeddings or tokens always does."""
+    if make.func is not Reconstruct:
+        return True
     energy = make.keywords["energy"]
     kind: Any = energy.func if isinstance(energy, partial) else type(energy)
-    if not issubclass(kind, ReconstructionEnergy):
-        return True
     return kind.discrete == grid.discrete and (grid.ndim == 1 or not kind.whole)
 
 

@@ -47,6 +47,13 @@ class Checkpoint:
 
 
 @dataclass
+class Watch:
+    every: int = 100
+    samples: int = 256
+    on_alarm: str = "warn"
+
+
+@dataclass
 class Train:
     """Keys of ``train.yaml``. Groups are open here: their classes know their options."""
 
@@ -55,12 +62,14 @@ class Train:
     encoder: dict[str, Any] = field(default_factory=dict)
     latent: dict[str, Any] = field(default_factory=dict)
     decoder: dict[str, Any] = field(default_factory=dict)
+    teacher: dict[str, Any] = field(default_factory=dict)
     objective: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     probe: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    watch: Watch = field(default_factory=Watch)
     name: str = "train"
     seed: int = 0
     batch_size: int = 256

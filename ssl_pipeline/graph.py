@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,10 +16,11 @@ from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.latent import Consensus, Slots, Tokens
 from ssl_pipeline.layers import Standardise
-from ssl_pipeline.objective import Objective, Reconstruct, State
-from ssl_pipeline.records import Batch, Latent, View, as_float, clean_view
+from ssl_pipeline.objective import Objective, PredictTokens, Reconstruct, State, Targets, Term
+from ssl_pipeline.records import Batch, Latent, View, as_float, clean_view, intact
 from ssl_pipeline.seeding import generator
-from ssl_pipeline.topology import CLEAN, CONSENSUS, check, latent_node, view_node
+from ssl_pipeline.teacher import Teacher
+from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, check, latent_node, teacher_node, view_node
 
 
 class Views(NamedTuple):
@@ -41,6 +42,7 @@ class Graph(nn.Module):
         latent: format of the common latent.
         decoder: makes the decoder to one target, called with its ``grid`` and the number of parameters it is ``told``.
         objective: the energies.
+        teacher: makes the slow copy of the modules that it is given by name; None: the encoder is its own teacher.
         standardise: from the data's units to those of the networks.
         views_per_step: views that each sample passes in a step, or ``all``.
         allow_collapse: accept an objective that nothing keeps from collapsing.
@@ -60,6 +62,7 @@ class Graph(nn.Module):
         decoder: Callable[..., Decoder],
         objective: Objective,
         standardise: Standardise,
+        teacher: Callable[[Mapping[str, nn.Module]], Teacher] | None = None,
         views_per_step: int | str = "all",
         allow_collapse: bool = False,
     ) -> None:
@@ -70,19 +73,26 @@ class Graph(nn.Module):
         self.latent: Tokens | Slots = latent
         self.standardise = standardise
         n = len(self.corruptions)
+        for corruption in self.corruptions.values():
+            encoder.shape_of(corruption.output_grid.shape)  # refuses now what it would refuse in the first step
         self.views_per_step = n if views_per_step == "all" else int(views_per_step)
         names, consensus = tuple(self.corruptions), latent.fuse is not None
         self.edges = objective.edges(names, consensus)
         edges = [edge for group in self.edges.values() for edge in group]
+        self.students, self.taught = _who_sees(names, edges, consensus)
         self.nodes: dict[str, tuple[str, ...]] = {CLEAN: ()}
-        self.nodes |= {view_node(v): (CLEAN,) for v in names} | {latent_node(v): (view_node(v),) for v in names}
+        self.nodes |= {view_node(v): (CLEAN,) for v in names}
+        self.nodes |= {latent_node(v): (view_node(v),) for v in self.students}
+        self.nodes |= {teacher_node(v): (view_node(v),) for v in self.taught}
         if consensus:
             self.nodes[CONSENSUS] = tuple(latent_node(v) for v in names)
         check(self.nodes, edges, allow_collapse)
-        alike = [name for name, term in objective.terms.items() if not term.by_source]
-        self._check_views(consensus, any(edge.target != CLEAN for name in alike for edge in self.edges[name]))
+        self._check_views(consensus)
         targets = dict.fromkeys(e.target for e in edges if e.target == CLEAN or e.target.startswith("view/"))
         self.decoders = nn.ModuleDict({t.removeprefix("view/"): self._decoder(decoder, t) for t in targets})
+        if teacher is not None and not self.taught:
+            raise ValueError("the objective predicts no teacher: set teacher=none, or add a term that does: byol")
+        self.teacher = None if teacher is None else teacher(self._learners())
 
     def damage(self, batch: Batch, seed: int = 0, step: int = 0, rank: int = 0, *, whole: bool = False) -> Views:
         """Views of a batch, a pure function of it and (seed, step, rank); ``whole``: all samples in all views."""
@@ -101,7 +111,7 @@ class Graph(nn.Module):
     def forward(self, damaged: Views) -> dict[str, Tensor]:
         """Energies by edge, and their weighted sum as ``loss``."""
         clean, views = self._standard(damaged.clean), self.standard(damaged)
-        latents = self.encode(views)
+        latents = self.encode({name: views[name] for name in self.students})
         springs = None
         if self.latent.fuse is not None:
             consensus = self._consensus(latents, clean)
@@ -115,6 +125,7 @@ class Graph(nn.Module):
             damaged.deal,
             self.decoders,
             lambda name: self.told(name, views[name]),
+            self._targets(views, latents),
         )
         energies = self.objective(state, self.edges)
         if springs is not None:
@@ -130,11 +141,28 @@ class Graph(nn.Module):
         return {name: self._standard(view) for name, view in damaged.views.items()}
 
     def embed(
-        self, x: Shaped[Tensor, "B ..."], valid: Bool[Tensor, "B *grid"] | None = None, view: str = "unknown"
+        self,
+        x: Shaped[Tensor, "B ..."],
+        valid: Bool[Tensor, "B *grid"] | None = None,
+        view: str = "unknown",
+        teacher: bool = False,
     ) -> Float[Tensor, "B D"]:
-        """Embeddings of samples, uint8 or in the data's units; what is not ``valid`` is padding."""
+        """Embeddings of samples, uint8 or in the data's units; what is not ``valid`` is padding.
+
+        Args:
+            x: samples.
+            valid: False = padding.
+            view: the damage that they have suffered.
+            teacher: embed with the teacher's slow copy of the encoder.
+
+        Raises:
+            ValueError: the graph has no teacher of its own.
+        """
+        if teacher and self.teacher is None:
+            raise ValueError("this graph has no teacher of its own: train with teacher=ema, or set teacher=False")
         clean = self._standard(clean_view(self.grid, as_float(x, self.grid), valid))
-        return self.encode({view: clean})[view].pooled
+        encoder, latent = self._teaching() if teacher else (self.encoder, self.latent)
+        return latent(encoder({view: clean})[view]).pooled
 
     def restore(self, name: str, view: View) -> Tensor:
         """The clean form of a view in the data's units, as the graph's decoder gives it everywhere.
@@ -154,6 +182,50 @@ class Graph(nn.Module):
         """Parameters of a view's corruption, (B, k), as a decoder to that view is told them."""
         told = self.corruptions[name].told
         return torch.stack([view.params[key].float() for key in told], dim=1) if told else None
+
+    def follow(self, progress: float = 0.0) -> None:
+        """Let the teacher follow; to be called after each step of the optimiser.
+
+        Args:
+            progress: of the training, from 0 to 1.
+        """
+        if self.teacher is not None:
+            self.teacher.follow(self._learners(), progress)
+
+    def start_teacher(self) -> None:
+        """Let the teacher be as the encoder is; after its weights were set."""
+        if self.teacher is not None:
+            self.teacher.start(self._learners())
+
+    def _learners(self) -> dict[str, nn.Module]:
+        """The modules of which a teacher has copies."""
+        terms: dict[str, Term] = dict(self.objective.terms.items())  # pyright: ignore[reportAssignmentType]
+        heads = {f"head_{name}": term.taught for name, term in terms.items() if term.taught is not None}
+        return {"encoder": self.encoder, "latent": self.latent, **heads}
+
+    @torch.no_grad()
+    def _targets(self, views: Mapping[str, View], latents: Mapping[str, Latent]) -> Targets:
+        """What the teacher says of the views that it sees, their holes filled with what stood there."""
+        encoder, latent = self._teaching()
+        same = latents if self.teacher is None else {}
+        known = {name: same[name] for name in self.taught if name in same and views[name].removed is None}
+        # A view without its holes is none that the encoder is told of.
+        names = {name: name if views[name].removed is None else f"unmasked {name}" for name in self.taught}
+        rest = {names[name]: intact(views[name]) for name in self.taught if name not in known}
+        found = encoder.targets(rest, 1 if self.teacher is None else self.teacher.layers) if rest else {}
+        seen = {name: latent(found[names[name]]) for name in self.taught if name not in known}
+        return Targets({**known, **seen}, self._head)
+
+    def _teaching(self) -> tuple[Encoder, nn.Module]:
+        """Encoder and latent that say what is to be predicted."""
+        parts = self._learners() if self.teacher is None else self.teacher.copies
+        return parts["encoder"], parts["latent"]  # pyright: ignore[reportReturnType]
+
+    def _head(self, head: nn.Module) -> nn.Module:
+        """The teacher's copy of a term's head."""
+        if self.teacher is None:
+            return head
+        return next(self.teacher.copies[name] for name, module in self._learners().items() if module is head)
 
     def relax(self, damaged: Views) -> Consensus:
         """The consensus of a batch with the energy along the way down.
@@ -189,27 +261,33 @@ class Graph(nn.Module):
         return explains
 
     def _standard(self, view: View) -> View:
-        return view._replace(x=self.standardise(view.x))
+        unmasked = None if view.unmasked is None else self.standardise(view.unmasked)
+        return view._replace(x=self.standardise(view.x), unmasked=unmasked)
 
-    def _check_views(self, consensus: bool, pairs: bool) -> None:
-        n = len(self.corruptions)
-        for name, term in self.objective.terms.items():
+    def _check_views(self, consensus: bool) -> None:
+        names, n, terms = tuple(self.corruptions), len(self.corruptions), self.objective.terms
+        for name, term in terms.items():
             if isinstance(term, Reconstruct) and term.energy.discrete != self.grid.discrete:
                 kind, other = ("symbols", "cross_entropy") if self.grid.discrete else ("numbers", "reconstruct")
                 raise ValueError(f"objective={name} does not compare {kind}, which this data is made of: take {other}")
-        shapes = {name: c.output_grid.shape for name, c in self.corruptions.items()}
-        if wrong := {name: shape for name, shape in shapes.items() if shape != self.grid.shape}:
-            raise ValueError(
-                f"views must have the clean grid's shape {self.grid.shape}, got {wrong}; set their size so"
-            )
         if consensus and self.views_per_step < n:
             raise ValueError("latent.fuse needs every view of a sample: set views_per_step=all")
-        some = [
-            name
-            for name, t in self.objective.terms.items()
-            if getattr(t, "views", None) is not None and not t.by_source
-        ]
-        if pairs and some and self.views_per_step < n:
+        for view in self.taught:
+            if not self.corruptions[view].knows_holes:
+                raise ValueError(
+                    f"the teacher sees {view} without its holes, and what stood in them is not known after a later "
+                    f"damage: name the mask last, such as corruption=noise-mask"
+                )
+        for name, term in terms.items():
+            for view in term.covered(names) if isinstance(term, PredictTokens) else ():
+                if (shape := self.corruptions[view].output_grid.shape) != self.grid.shape:
+                    raise ValueError(
+                        f"objective.{name} predicts the tokens of views of the clean grid's shape {self.grid.shape}, "
+                        f"and {view} is {shape}: set objective.{name}.views to the others"
+                    )
+        pairs = [name for name, term in terms.items() if term.compares_views]
+        some = [name for name in pairs if terms[name].views is not None]
+        if some and self.views_per_step < n:
             raise ValueError(
                 f"objective.{some[0]}.views names some views, of which a sample may pass none: set views_per_step=all"
             )
@@ -220,7 +298,8 @@ class Graph(nn.Module):
 
     def _decoder(self, decoder: Callable[..., Decoder], target: str) -> Decoder:
         corruption = self.corruptions.get(target.removeprefix("view/"))
-        made = decoder(grid=self.grid, told=0 if corruption is None else len(corruption.told))
+        grid, told = (self.grid, 0) if corruption is None else (corruption.output_grid, len(corruption.told))
+        made = decoder(grid=grid, told=told)
         holes = [name for name, c in self.corruptions.items() if c.removes and not self.encoder.sees_holes]
         if made.needs_grid and (holes or not self.latent.keeps_grid):
             why = f"the encoder leaves out the holes of {', '.join(holes)}" if holes else "slots do not"
@@ -228,4 +307,18 @@ class Graph(nn.Module):
                 f"the decoder to {target} needs a latent that covers the grid, and {why}: "
                 f"set decoder=query, or encoder=conv with latent=tokens"
             )
+        sizes = {name: c.output_grid.shape for name, c in self.corruptions.items()}
+        if made.needs_grid and (other := [name for name, shape in sizes.items() if shape != self.grid.shape]):
+            raise ValueError(
+                f"the decoder to {target} needs views of the clean grid's shape {self.grid.shape}, and {other[0]} is "
+                f"{sizes[other[0]]}: set decoder=query, or its size so"
+            )
         return made
+
+
+def _who_sees(views: Sequence[str], edges: Sequence[Edge], consensus: bool) -> tuple[list[str], list[str]]:
+    """The views that the encoder sees, those that no energy wants among them, and those that the teacher sees."""
+    ends = {end for edge in edges for end in (edge.source, edge.target)}
+    taught = [view for view in views if teacher_node(view) in ends]
+    only = [view for view in taught if latent_node(view) not in ends and not consensus]
+    return [view for view in views if view not in only], taught

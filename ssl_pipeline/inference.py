@@ -49,7 +49,11 @@ class Model:
 
     @torch.inference_mode()
     def embed(
-        self, x: Tensor | np.ndarray | Sequence[Any], valid: Tensor | None = None, batch_size: int = 500
+        self,
+        x: Tensor | np.ndarray | Sequence[Any],
+        valid: Tensor | None = None,
+        batch_size: int = 500,
+        teacher: bool = False,
     ) -> Tensor:
         """Embeddings (B, D) of raw samples.
 
@@ -58,9 +62,11 @@ class Model:
                 tensor; or a list of what the run's data is made of: texts, waveforms, paths of sound files.
             valid: (B, *grid) bool, False = padding; None: there is none, or, with a list, it is found.
             batch_size: samples in a pass.
+            teacher: embed with the slow copy of the encoder, of a run with ``teacher=ema``.
 
         Raises:
-            ValueError: the samples do not lie on the model's grid, or a list is given and the run's data has no codec.
+            ValueError: the samples do not lie on the model's grid, a list is given and the run's data has no codec, or
+                there is no teacher.
         """
         if isinstance(x, (list, tuple)):
             if self.codec is None:
@@ -79,7 +85,7 @@ class Model:
         device = next(self.graph.parameters()).device
         masks = [None] * -(-len(x) // batch_size) if valid is None else valid.to(device).split(batch_size)
         parts = zip(x.split(batch_size), masks, strict=True)
-        return torch.cat([self.graph.embed(part.to(device), mask) for part, mask in parts])
+        return torch.cat([self.graph.embed(part.to(device), mask, teacher=teacher) for part, mask in parts])
 
 
 def load(path: str | Path, part: str | None = None, *, trust: tuple[str, ...] = ()) -> Model:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ssl_pipeline.errors import nearest
 
-ALLOWED = ("ssl_pipeline", "torch.nn", "torch.optim", "timm.layers")
+ALLOWED = ("ssl_pipeline", "torch.nn", "torch.optim", "timm.layers", "timm.optim")
 # Where the things that these names stand for may be written.
 HOMES = (*ALLOWED, "torch._C._nn")
 # They run what they are given, so a file that names them could get past the list above.
@@ -20,6 +20,7 @@ REFUSED = (
     "ssl_pipeline.config",
     "ssl_pipeline.instantiate",
     "ssl_pipeline.training.runner",
+    "timm.optim._optim_factory",
 )
 
 

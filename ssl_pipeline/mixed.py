@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from torch import nn
 
 from ssl_pipeline.graph import Graph
-from ssl_pipeline.objective import Agree
 
 
 class MixedGraph(nn.Module):
@@ -29,15 +28,20 @@ class MixedGraph(nn.Module):
             raise ValueError(
                 f"{type(first.encoder).__name__} has no trunk that several kinds of data can share: take encoder=vit"
             )
+        if first.teacher is not None:
+            raise ValueError("a run on several kinds of data has no teacher: set teacher=none, or train on one of them")
         for graph in rest:
             for name in first.encoder.shared:
                 setattr(graph.encoder, name, getattr(first.encoder, name))
             graph.latent = first.latent
             for name in set(first.objective.terms) & set(graph.objective.terms):
                 term, twin = graph.objective.terms[name], first.objective.terms[name]
-                if isinstance(term, Agree) and isinstance(twin, Agree):
-                    term.projector = twin.projector
+                for head in term.heads:  # pyright: ignore[reportGeneralTypeIssues]
+                    setattr(term, head, getattr(twin, head))
         self.graphs = nn.ModuleDict(graphs)
+
+    def follow(self, progress: float) -> None:
+        """Nothing: no graph of it has a teacher."""
 
     def at(self, step: int) -> tuple[str, Graph]:
         """Name and graph of the data set whose turn a step is; a function of the step number alone."""

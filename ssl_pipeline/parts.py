@@ -73,6 +73,16 @@ def check(config: dict[str, Any]) -> None:
     ):
         if not isinstance(every, int) or every < 1:
             raise ValueError(f"{name} counts steps: expected at least 1, got {every}")
+    watch = config["watch"]
+    if watch["every"] < 0 or watch["samples"] < 2:
+        raise ValueError(
+            f"watch: expected every (steps) of at least 0 and samples of at least 2, "
+            f"got {watch['every']} and {watch['samples']}"
+        )
+    if watch["on_alarm"] not in ("warn", "stop"):
+        raise ValueError(
+            f"watch.on_alarm={watch['on_alarm']!r} is not known; {nearest(watch['on_alarm'], ('warn', 'stop'))}"
+        )
     for name, view in views.items():
         parts = {key: part for key, part in view.items() if isinstance(part, dict)}
         real = [key for key, part in parts.items() if "_target_" in part]

@@ -41,6 +41,7 @@ class View(NamedTuple):
     removed: Tensor | None = None  # (B, *grid) bool, True = in a hole
     cell: tuple[int, ...] | None = None  # the hole is made of whole cells of this size
     visible: int | None = None  # number of cells of that size outside the hole, where all samples have the same
+    unmasked: Tensor | None = None  # x before its holes were cut; None: it has none, or x has changed since
     valid: Tensor | None = None  # (B, *grid) bool, False = padding
     params: Mapping[str, Tensor] = {}  # (B,) float each: what a map from the latent back to this view must be told
 
@@ -74,6 +75,25 @@ def clean_view(grid: GridSpec, x: Tensor, valid: Tensor | None = None) -> View:
     """The undamaged view of ``x``: where every corruption starts."""
     where = grid.coordinates(x.device)
     return View(x=x, position=where, origin=where, valid=valid)
+
+
+def intact(view: View) -> View:
+    """The view without its holes: what stood in them is back. A view without holes is returned as it is.
+
+    Raises:
+        ValueError: what stood in the holes is not known any more.
+
+    >>> grid = GridSpec.of(("x", 2), channels=1)
+    >>> hole = torch.tensor([[True, False]])
+    >>> view = clean_view(grid, torch.zeros(1, 1, 2))._replace(removed=hole, unmasked=torch.ones(1, 1, 2))
+    >>> intact(view).x, intact(view).removed
+    (tensor([[[1., 1.]]]), None)
+    """
+    if view.removed is None:
+        return view
+    if view.unmasked is None:
+        raise ValueError("expected a view whose holes were cut last, got one that was changed after them: mask it last")
+    return view._replace(x=view.unmasked, removed=None, cell=None, visible=None, unmasked=None)
 
 
 def family(view: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-FREE = ("trainer", "hardware", "checkpoint", "probe", "resume", "debug", "hydra")
+FREE = ("trainer", "hardware", "checkpoint", "probe", "watch", "resume", "debug", "hydra")
 """What may be set anew, besides where the data lies: bounds, machine, how often to save, what to measure."""
 
 

@@ -21,13 +21,18 @@ def latent_node(name: str) -> str:
     return f"latent/{name}"
 
 
+def teacher_node(name: str) -> str:
+    """Node of what the teacher says of a view, which no gradient enters."""
+    return f"teacher/{name}"
+
+
 class Edge(NamedTuple):
     """An energy between what follows from ``source`` and ``target``."""
 
     name: str
     source: str
     target: str
-    attracts: bool  # two latents are pulled together
+    attracts: bool  # a latent is pulled towards another, or towards what the teacher says of a view
     prevents_collapse: bool  # a constant latent at its ends costs energy
 
 
@@ -85,13 +90,20 @@ def _nothing_collapses(edges: Sequence[Edge]) -> None:
     component: dict[str, set[str]] = {}
     for edge in edges:
         if edge.attracts:
-            merged = component.get(edge.source, {edge.source}) | component.get(edge.target, {edge.target})
+            source, target = _ends(edge)
+            merged = component.get(source, {source}) | component.get(target, {target})
             component |= dict.fromkeys(merged, merged)
-    anchored = {end for edge in edges if edge.prevents_collapse for end in (edge.source, edge.target)}
+    anchored = {end for edge in edges if edge.prevents_collapse for end in _ends(edge)}
     for members in component.values():
         if not members & anchored:
             names = ", ".join(sorted(members))
             raise ValueError(
                 f"{names} only attract each other, so the best solution is one constant for all samples: add a term "
-                f"that prevents it (objective=...+reconstruct, +info_nce or +vicreg), or set allow_collapse=true"
+                f"that prevents it (objective=...+reconstruct, +info_nce, +vicreg or +sigreg), give the term that "
+                f"predicts a teacher its predictor, or set allow_collapse=true"
             )
+
+
+def _ends(edge: Edge) -> tuple[str, str]:
+    """Both ends; a teacher follows its student, so that the two collapse together."""
+    return edge.source, edge.target.replace("teacher/", "latent/")

@@ -29,8 +29,8 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     return {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}
 
 
-def load_weights(graph: nn.Module, folder: Path, partial: bool = False) -> None:
-    """Start a graph from the weights of a run.
+def load_weights(graph: nn.Module, folder: Path, partial: bool = False) -> list[str]:
+    """Start a graph from the weights of a run; returns the names of those that it had not.
 
     Args:
         graph: takes the weights.
@@ -52,6 +52,7 @@ def load_weights(graph: nn.Module, folder: Path, partial: bool = False) -> None:
     if not fitting:
         raise ValueError(f"init_from={folder}: not one of its weights fits this graph")
     graph.load_state_dict(fitting, strict=False)
+    return missing
 
 
 def _some(names: list[str]) -> str:

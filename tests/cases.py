@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
@@ -27,13 +28,21 @@ from ssl_pipeline.energies import (
     L1,
     MSE,
     Align,
+    Barlow,
+    Centring,
     CrossEntropy,
+    Distil,
     InfoNCE,
     LogMelL1,
     MultiResolutionSTFT,
+    NearestNeighbour,
     NormalisedPatches,
     PairEnergy,
+    QueueNCE,
     ReconstructionEnergy,
+    SIGReg,
+    Sinkhorn,
+    SmoothL1,
     VICReg,
 )
 from ssl_pipeline.grid import GridSpec
@@ -86,6 +95,7 @@ CORRUPTIONS = (
     CorruptionCase("mix", Mix, {}, grids=CONTINUOUS, alone=False),
     CorruptionCase("mask", Mask, {}, identity={"ratio": 0.0}),
     CorruptionCase("mask", Mask, {"shape": "block", "ratio": 0.4, "cell": 2, "fill": 0.5}),
+    CorruptionCase("mask", Mask, {"shape": "rectangles", "ratio": 0.4, "cell": 1, "blocks": 2, "scale": 0.3}),
     CorruptionCase("mask", Mask, {"ratio": 0.5, "cell": 1, "fill": "noise"}, grids=CONTINUOUS),
     CorruptionCase("mask", Mask, {"ratio": 0.5, "cell": (None, 2)}, grids=("image", "codes", "logmel")),
     CorruptionCase("mask", Mask, {"random_share": 0.1, "keep_share": 0.1}, grids=(*TEXTS, "codes")),
@@ -132,6 +142,22 @@ ENCODERS = (
         {
             "name": "vit_tiny_patch16_224",
             "options": {"img_size": [8, 12], "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 2},
+        },
+        ("image",),
+    ),
+    EncoderCase(
+        "timm",
+        TimmBackbone,
+        {
+            "name": "vit_tiny_patch16_224",
+            "options": {
+                "img_size": [8, 12],
+                "patch_size": 4,
+                "embed_dim": 24,
+                "depth": 1,
+                "num_heads": 2,
+                "dynamic_img_size": True,
+            },
         },
         ("image",),
     ),
@@ -186,10 +212,15 @@ class EnergyCase(NamedTuple):
     build: type[PairEnergy] | type[ReconstructionEnergy]
     options: Mapping[str, Any]
 
+    def make(self) -> Any:
+        """A fresh one, whose parts have no memory yet."""
+        return self.build(**deepcopy(dict(self.options)))
+
 
 ENERGIES = (
     EnergyCase("reconstruct", MSE, {}),
     EnergyCase("l1", L1, {}),
+    EnergyCase("smooth_l1", SmoothL1, {"beta": 0.5}),
     EnergyCase("patchnorm", NormalisedPatches, {}),
     EnergyCase("cross_entropy", CrossEntropy, {}),
     EnergyCase("translate", MSE, {}),
@@ -198,4 +229,13 @@ ENERGIES = (
     EnergyCase("align", Align, {}),
     EnergyCase("info_nce", InfoNCE, {}),
     EnergyCase("vicreg", VICReg, {}),
+    EnergyCase("barlow", Barlow, {}),
+    EnergyCase("sigreg", SIGReg, {"directions": 32}),
+    EnergyCase("byol", Align, {}),
+    EnergyCase("moco", QueueNCE, {"width": 6, "size": 12}),
+    EnergyCase("nnclr", NearestNeighbour, {"width": 6, "size": 12}),
+    EnergyCase("dino", Distil, {"balance": Centring(6)}),
+    EnergyCase("swav", Distil, {"balance": Sinkhorn()}),
+    EnergyCase("ibot", Distil, {"balance": Centring(6)}),
+    EnergyCase("jepa", SmoothL1, {}),
 )

@@ -53,7 +53,17 @@ def test_yaml_spells_every_option(path):
     for target, options in _targets(node):
         module, _, name = target.rpartition(".")
         parameters = inspect.signature(getattr(__import__(module, fromlist=[name]), name)).parameters
-        given_later = {"grid", "views", "width", "embedding_width", "latent_width", "dense_shape", "told", "self"}
+        given_later = {
+            "grid",
+            "views",
+            "width",
+            "embedding_width",
+            "latent_width",
+            "dense_shape",
+            "told",
+            "sizes",
+            "self",
+        }
         known = {n for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
         assert options <= known | {"width"}, f"{path.name} has options that {target} lacks"
         if target.startswith("ssl_pipeline") and path.parent.name in (*TABLES, "latent"):

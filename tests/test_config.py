@@ -30,6 +30,7 @@ LEAVES = {
     "encoder": {"vit": {"width": 8}, "conv": {"width": 8}},
     "latent": {"tokens": {}},
     "decoder": {"conv": {}, "query": {}},
+    "teacher": {"none": {}},
     "optimizer": {"adamw": {"lr": 0.1}},
     "hardware": {"auto": {}},
     "probe": {"p1": {}},

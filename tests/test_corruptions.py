@@ -28,9 +28,10 @@ from ssl_pipeline.corruptions import (
     Shuffle,
     Template,
 )
+from ssl_pipeline.corruptions._mask_shapes import Rectangles
 from ssl_pipeline.corruptions._photometric import Photometric, hue_rotation
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View, clean_view
+from ssl_pipeline.records import View, clean_view, intact
 
 CONF = Path(__file__).parents[1] / "conf" / "corruption"
 STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0}
@@ -82,6 +83,7 @@ def test_view_is_well_formed(case, grid):
     if grid.discrete:
         assert view.x.min() >= 0 and view.x.max() < grid.vocab
     assert view.position.shape[1:] == view.origin.shape[1:] == (*shape, grid.ndim)
+    assert view.unmasked is None or (view.unmasked.shape == view.x.shape and view.removed is not None)
     for where in (view.removed, view.valid):
         assert where is None or (where.shape == (6, *shape) and where.dtype == torch.bool)
     assert set(view.params) == set(corruption.told)
@@ -192,7 +194,7 @@ def test_noise_draws_neither_the_mask_nor_the_end():
 # ---- mask
 
 
-@pytest.mark.parametrize("shape", ["random", "block"])
+@pytest.mark.parametrize("shape", ["random", "block", "rectangles"])
 @pytest.mark.parametrize("ratio", [0.0, 0.3, 0.75, 0.99])
 def test_mask_removes_whole_cells_in_exact_number(shape, ratio):
     grid = GRIDS["video"]
@@ -212,6 +214,7 @@ def test_block_holes_hang_together():
         return removed.diff(dim=1).sum().item() + removed.diff(dim=2).sum().item()
 
     assert borders("block") < 0.5 * borders("random")
+    assert borders("rectangles") < 0.5 * borders("random")
 
 
 @pytest.mark.parametrize("shape", ["random", "block"])
@@ -219,6 +222,70 @@ def test_mask_hits_all_cells_alike(shape):
     grid = GridSpec.of(("y", 6), ("x", 6), channels=1)
     removed = Mask(grid=grid, ratio=0.25, cell=1, shape=shape)(sample(grid, 4000), seeded()).removed
     torch.testing.assert_close(removed.float().mean(0), torch.full((6, 6), 0.25), rtol=0, atol=0.035)
+
+
+def test_rectangles_are_boxes_of_the_size_and_aspect_asked_for():
+    cells = (20, 40)
+    boxes = Rectangles(3, (0.1, 0.2), (0.5, 2.0)).drawn(500, cells, None, seeded()).flatten(0, 1)
+    height, width = boxes.any(2).sum(1), boxes.any(1).sum(1)
+    assert torch.equal(boxes.sum((1, 2)), height * width)  # nothing of the bounding box is left out
+    assert (boxes.any(2).diff(dim=1).sum(1) <= 2).all() and (boxes.any(1).diff(dim=1).sum(1) <= 2).all()
+    low, high = ((height + r) * (width + r) / 800 for r in (-0.5, 0.5))  # sides are rounded
+    assert (low <= 0.2).all() and (high >= 0.1).all()
+    assert 0.14 < (height * width / 800).mean() < 0.16
+    low, high = ((width - 0.5) / (height + 0.5) / 2, (width + 0.5) / (height - 0.5) / 2)  # a grid twice as wide
+    assert (low <= 2.0).all() and (high >= 0.5).all() and (width / height).min() < 1.2 < 3.3 < (width / height).max()
+    assert boxes.any(0).all()
+
+
+@pytest.mark.parametrize("name", ["image", "video", "wave", "codes"])
+@pytest.mark.parametrize("ratio", [0.2, 0.5, 0.9])
+def test_holes_are_the_first_rectangles_cut_off_or_topped_up(name, ratio):
+    grid = GRIDS[name]
+    removed = Mask(grid=grid, ratio=ratio, cell=1, shape="rectangles")(sample(grid, 64), seeded()).removed
+    boxes = Rectangles().drawn(64, grid.shape, None, seeded())  # the first that a mask draws
+    hidden, cut = round(ratio * removed[0].numel()), 0
+    for hole, mine in zip(removed, boxes, strict=True):
+        union, whole = mine.any(0), 0
+        assert hole.sum() == hidden
+        assert not (hole & ~union).any() if union.sum() >= hidden else not (union & ~hole).any()
+        cut += int(union.sum() > hidden)
+        while whole < 4 and mine[: whole + 1].any(0).sum() <= hidden:
+            whole += 1
+        assert not (mine[:whole].any(0) & ~hole).any()
+    assert cut == 64 if ratio == 0.2 else cut == 0 if ratio == 0.9 else 0 < cut < 64
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "expected"),
+    [
+        ("image", 1, (4, 6)),
+        ("image", 2, (4, 6)),
+        ("video", 1, (2, 4, 6)),
+        ("wave", 1, (4,)),
+        ("logmel", [None, 1], (8, 3)),
+    ],
+)
+def test_one_rectangle_of_the_hole_s_size_is_the_hole(name, cell, expected):
+    grid, ratio = GRIDS[name], {"wave": 0.125, "video": 0.125}.get(name, 0.25)
+    mask = Mask(grid=grid, ratio=ratio, cell=cell, shape="rectangles", blocks=1, scale=ratio, aspect=1.0)
+    removed = mask(sample(grid, 32), seeded()).removed
+    corners = set()
+    for hole in removed:
+        where = hole.nonzero()
+        assert tuple((where.amax(0) - where.amin(0) + 1).tolist()) == expected and len(where) == hole.sum()
+        assert hole.sum() == torch.Size(expected).numel()
+        corners.add(tuple(where.amin(0).tolist()))
+    assert len(corners) > 4
+
+
+def test_spans_stay_clear_of_padding():
+    grid, valid = GRIDS["bytes"], (torch.arange(24) >= 4) & (torch.arange(24) < 12)
+    view = sample(grid, 64)._replace(valid=valid.expand(64, 24))
+    removed = Mask(grid=grid, ratio=0.5, cell=1, shape="rectangles", blocks=1, scale=0.5)(view, seeded()).removed
+    real = removed[:, 4:12]
+    assert (real.sum(1) == 4).all() and (torch.nn.functional.pad(real.int(), (1, 1)).diff().abs().sum(1) == 2).all()
+    assert removed.sum(1).tolist() == [12] * 64
 
 
 def test_holes_hold_the_mean_of_what_is_seen():
@@ -248,7 +315,7 @@ def test_cells_as_long_as_an_axis_hide_spans_of_time_or_bands():
     assert bands.cell == (2, 12) and bands.visible == 2
 
 
-@pytest.mark.parametrize("shape", ["random", "block"])
+@pytest.mark.parametrize("shape", ["random", "block", "rectangles"])
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9])
 def test_padding_takes_part_in_holes_only_to_make_the_numbers_equal(shape, ratio):
     grid = GRIDS["bytes"]
@@ -279,6 +346,52 @@ def test_second_mask_unites_the_holes(cell, expected):
     alone, twice = second(sample(grid), seeded(2)), second(once, seeded(2))
     assert torch.equal(twice.removed, once.removed | alone.removed)
     assert twice.visible is None and twice.cell == expected
+
+
+# ---- what stood in a hole
+
+
+@pytest.mark.parametrize("name", list(GRIDS))
+def test_intact_is_the_view_before_its_holes(name):
+    grid = GRIDS[name]
+    start = sample(grid)._replace(valid=torch.rand(6, *grid.shape) < 0.8, params={"before": torch.ones(6)})
+    view = Mask(grid=grid, ratio=0.5)(start, seeded())
+    assert not torch.equal(view.x, start.x)
+    assert_same(intact(view), start, rtol=0, atol=0)
+    assert intact(start) is start
+
+
+@pytest.mark.parametrize(("case", "grid"), EVERY)
+def test_only_further_holes_keep_what_stood_in_the_first(case, grid):
+    chain = Chain(grid=grid, mask=partial(Mask, ratio=0.5, cell=1), then=partial(case.build, **case.options))
+    clean = sample(grid)
+    view = chain(clean, seeded())
+    if case.build is Mask:
+        torch.testing.assert_close(intact(view).x, clean.x, rtol=0, atol=0)
+        return
+    assert view.unmasked is None and view.removed is not None
+    with pytest.raises(ValueError, match=r"holes were cut last.*mask it last"):
+        intact(view)
+
+
+@pytest.mark.parametrize("name", ["image", "text"])
+def test_chains_know_what_stood_in_their_last_holes(name):
+    grid, mask = GRIDS[name], partial(Mask, ratio=0.5, cell=1)
+    noisy = Noise(grid=grid)(sample(grid), seeded())
+
+    def whole(**parts):
+        chain = Chain(grid=grid, **parts)
+        view = chain(sample(grid), seeded())
+        assert chain.knows_holes is (view.removed is None or view.unmasked is not None)
+        return view.unmasked
+
+    assert torch.equal(whole(noise=Noise, mask=mask), noisy.x)
+    assert torch.equal(whole(noise=Noise, one=mask, two=mask), noisy.x)
+    assert torch.equal(whole(inner=partial(Chain, noise=Noise, mask=mask), mask=mask), noisy.x)
+    assert whole(one=mask, noise=Noise, two=mask) is None
+    assert whole(one=mask, inner=partial(Chain, noise=Noise, mask=mask)) is None
+    assert whole(one=mask, inner=partial(Chain, noise=Noise)) is None
+    assert whole(noise=Noise) is None
 
 
 # ---- lowres
@@ -430,7 +543,10 @@ def test_window_has_the_scale_and_ratio_asked_for():
 
 def test_output_grid_keeps_the_extent_when_stretched_and_the_spacing_when_cut():
     grid = GRIDS["wave"]
+    with pytest.raises(ValueError, match="a share of the cells up to 1"):
+        Crop(grid=grid, size=14.0)
     stretched = Crop(grid=grid, size=8, resample=True).output_grid
+    assert Crop(grid=grid, size=0.5, resample=True).output_grid.shape == tuple(round(n / 2) for n in grid.shape)
     cut = Crop(grid=grid, size=8, resample=False).output_grid
     assert (stretched.shape, stretched.axes[0].spacing) == ((8,), 2.0)
     assert (cut.shape, cut.axes[0].spacing) == ((8,), 0.5)
@@ -627,6 +743,9 @@ BAD = [
     (Mask, "image", {"cell": [None, 5]}, "got 5: choose one of 1, 2, 3, 4, 6, 12"),
     (Mask, "text", {"random_share": 0.5, "keep_share": 0.6}, "keep_share is a number"),
     (Mask, "image", {"blob": 0}, "blob must be at least 1"),
+    (Mask, "image", {"blocks": 0}, "blocks must be at least 1"),
+    (Mask, "image", {"scale": 1.5}, "scale is a number or an interval"),
+    (Mask, "image", {"aspect": (2.0, 1.0)}, "aspect is a number or an interval"),
     (LowRes, "image", {"factor": 5}, "factor must divide the 8 cells along 'y', got 5"),
     (LowRes, "image", {"factor": [2, 3]}, "got 3: choose one of 1, 2, 4, 8"),
     (LowRes, "image", {"factor": []}, "at least one choice"),

@@ -152,7 +152,7 @@ def test_grid_survives_being_written_down():
         ),
         (["corruption=mask+noise", "objective.reconstruct.views=[maks]"], "'latent/maks', which does not exist"),
         (["corruption=mask", "objective.reconstruct.weight=-1"], "weight=-1: expected a positive number"),
-        (["corruption=crop", "corruption.crop.size=4"], "clean grid's shape"),
+        (["corruption=crop", "corruption.crop.size=4", *CONV, *CONV_DECODER], "clean grid's shape.*decoder=query"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_way_out(overrides, sentence):

@@ -12,6 +12,8 @@ from ssl_pipeline.layers import (
     CrossBlock,
     NGrams,
     Patches,
+    Projector,
+    Prototypes,
     Standardise,
     Trunk,
     first_true,
@@ -52,6 +54,26 @@ def test_patch_that_does_not_divide_names_those_that_do():
         Patches(GridSpec.of(("x", 8), channels=1), 3)
 
 
+def test_views_of_other_sizes_are_cut_where_patches_divide_them():
+    clean = GridSpec.of(("y", 8), ("x", 12, 0.5), channels=3)
+    patches, small = Patches(clean, (2, 3)), clean.resized((4, 6))
+    x = torch.randn(5, 3, 4, 6)
+    blocks = x.unfold(2, 2, 2).unfold(3, 3, 3).permute(0, 2, 3, 1, 4, 5).reshape(5, 4, 18)
+    torch.testing.assert_close(patches.split(x), blocks)
+    assert patches.shape_of((4, 6)) == (2, 2) and patches.shape == (4, 4)
+    # the same extent of 8 by 6 units, halved twice
+    assert patches.centres(small.coordinates())[0].tolist() == [[2, 1.5], [2, 4.5], [6, 1.5], [6, 4.5]]
+    mask = torch.zeros(1, 4, 6, dtype=torch.bool)
+    mask[:, :2, 3:] = mask[:, 3, 0] = True
+    assert patches.wholly(mask).tolist() == [[False, True, False, False]]
+
+
+def test_a_view_that_patches_do_not_divide_is_refused_with_sizes_that_do():
+    patches = Patches(GridSpec.of(("y", 28), ("x", 28), channels=1), 4)
+    with pytest.raises(ValueError, match=r"view of 14 cells along x.*patches of 4.*size=16.*one of \[1, 2, 7, 14\]"):
+        patches.split(torch.zeros(2, 1, 28, 14))
+
+
 def test_first_true_keeps_order():
     mask = torch.tensor([[False, True, True, False, True], [True, True, False, False, True]])
     assert first_true(mask, 3).tolist() == [[1, 2, 4], [0, 1, 4]]
@@ -74,6 +96,34 @@ def test_masked_mean():
 def test_heads_must_divide():
     with pytest.raises(ValueError, match="heads=3 must divide the width 16"):
         CrossBlock(16, 8, 3)
+
+
+def test_last_norm_standardises_the_projection_and_adds_no_weight():
+    z = 5 + 3 * torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
+    plain, normed = (Projector(6, 8, 4, layers=2, last_norm=n) for n in (False, True))
+    out = normed(z)
+    torch.testing.assert_close(out.mean(0), torch.zeros(4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.var(0, unbiased=False), torch.ones(4), atol=1e-2, rtol=0)
+    assert [name for name, _ in normed.named_parameters()] == [name for name, _ in plain.named_parameters()]
+    normed.load_state_dict(plain.state_dict(), strict=False)
+    raw = plain(z)
+    torch.testing.assert_close(normed(z), (raw - raw.mean(0)) / (raw.var(0, unbiased=False) + 1e-5).sqrt())
+
+
+def test_prototypes_give_cosines():
+    z = torch.randn(7, 6, generator=torch.Generator().manual_seed(0))
+    head = Prototypes(6, hidden=8, bottleneck=3, count=5, layers=2)
+    with torch.no_grad():
+        scores, projection = head(z), head.projector(z)
+        for row, x in zip(scores, projection, strict=True):
+            for score, prototype in zip(row, head.prototypes, strict=True):
+                assert score.item() == pytest.approx(float(x @ prototype / (x.norm() * prototype.norm())), abs=1e-5)
+        head.prototypes *= torch.tensor([[1e-3], [2.0], [3.0], [4.0], [5.0]])
+        torch.testing.assert_close(head(z), scores)
+    head(z).square().sum().backward()
+    assert head.prototypes.grad.abs().sum() > 0
+    with torch.autocast("cpu", torch.bfloat16):
+        assert head(z).dtype == torch.float32
 
 
 def test_standardise_is_invertible():

@@ -62,6 +62,15 @@ def test_what_does_not_depend_on_the_grid_is_shared():
     assert [graph.at(step)[0] for step in range(4)] == ["images", "words", "images", "words"]
 
 
+def test_terms_between_embeddings_share_their_heads_and_terms_of_tokens_fit_any_grid():
+    options = [*SMALL, "corruption=mask+crop", "objective=byol+jepa", "encoder.patch=1"]
+    graph = maker(compose(options), mixed({"images": images(50), "words": words(24)}))()
+    image, word = (graph.graphs[name].objective.terms for name in ("images", "words"))
+    assert [*image] == [*word] == ["byol", "jepa"]
+    assert image["byol"].projector is word["byol"].projector and image["byol"].predictor is word["byol"].predictor
+    assert image["jepa"].predictor is not word["jepa"].predictor
+
+
 def test_a_trunk_is_needed():
     with pytest.raises(ValueError, match="no trunk that several kinds of data can share: take encoder=vit"):
         config = compose(["corruption=mask+noise"])

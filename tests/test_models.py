@@ -6,9 +6,9 @@ import pytest
 import torch
 from cases import DECODERS, ENCODERS, GRIDS, LATENTS, sample
 
-from ssl_pipeline.corruptions import Mask
-from ssl_pipeline.decoders import AutoregressiveDecoder, QueryDecoder
-from ssl_pipeline.encoders import ConvEncoder, TransformerEncoder
+from ssl_pipeline.corruptions import Chain, Crop, Mask
+from ssl_pipeline.decoders import AutoregressiveDecoder, ConvDecoder, QueryDecoder
+from ssl_pipeline.encoders import ConvEncoder, TimmBackbone, TorchvisionBackbone, TransformerEncoder
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.layers import Patches
 from ssl_pipeline.records import Latent
@@ -82,6 +82,139 @@ def test_views_packed_into_one_call_equal_views_alone():
         together = encoder(views)
         for name, view in views.items():
             torch.testing.assert_close(together[name].tokens, encoder({name: view})[name].tokens, rtol=1e-4, atol=1e-5)
+
+
+VIT = {"width": 24, "depth": 2, "heads": 2}
+DYNAMIC = {"dynamic_img_size": True}
+TIMM_VIT = {"img_size": [8, 12], "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 2}
+MULTI_CROP = [  # an encoder, a grid, the size of the local views and the grid of their tokens
+    (TransformerEncoder, {"patch": 2, **VIT}, "image", (4, 6), (2, 3)),
+    (TransformerEncoder, {"patch": (4, 3), **VIT}, "image", (4, 12), (1, 4)),
+    (TransformerEncoder, VIT, "wave", 12, (3,)),
+    (TransformerEncoder, VIT, "logmel", (8, 6), (4, 2)),
+    (TransformerEncoder, {"ngrams": 3, "buckets": 64, **VIT}, "text", 6, (6,)),
+    (ConvEncoder, {"widths": [8, 16], "stride": 1}, "image", (4, 6), (2, 3)),
+    (ConvEncoder, {"widths": [8, 16], "stride": 2, "norm": "group"}, "wave", 12, (3,)),
+    (TimmBackbone, {"name": "resnet10t"}, "image", (4, 6), (1, 1)),
+    (
+        TimmBackbone,
+        {"name": "vit_tiny_patch16_224", "options": TIMM_VIT | {"dynamic_img_size": True}},
+        "image",
+        4,
+        (1, 1),
+    ),
+    (TorchvisionBackbone, {"name": "resnet18", "node": "layer1"}, "image", (4, 8), (1, 2)),
+]
+
+
+def multi_crop(grid, size):
+    """Two whole views and two local ones."""
+    crops = {"crop_1": None, "crop_2": size, "crop_3": None, "crop_4": size}
+    generator = torch.Generator().manual_seed(0)
+    return {name: Crop(grid=grid, size=cells)(sample(grid), generator) for name, cells in crops.items()}
+
+
+@pytest.mark.parametrize(("build", "options", "name", "size", "shape"), MULTI_CROP)
+def test_views_of_another_size_pass_beside_whole_ones(build, options, name, size, shape):
+    torch.manual_seed(0)
+    encoder = build(grid=GRIDS[name], views=("crop_1", "crop_2"), **options)
+    views = multi_crop(GRIDS[name], size)
+    latents = encoder(views)
+    assert list(latents) == list(views) and encoder.shape_of(views["crop_2"].position.shape[1:-1]) == shape
+    assert encoder.training and encoder.dense_shape == encoder.shape_of(GRIDS[name].shape)
+    for view, cells in (("crop_1", encoder.dense_shape), ("crop_2", shape), ("crop_4", shape)):
+        assert latents[view].dense_shape == cells
+        assert latents[view].tokens.shape == (6, torch.Size(cells).numel(), encoder.width)
+        assert latents[view].pooled.shape == (6, encoder.embedding_width)
+    (latents["crop_2"].pooled.square().mean() + latents["crop_4"].tokens.mean()).backward()
+    assert not [n for n, p in encoder.named_parameters() if p.grad is None]
+
+
+@pytest.mark.parametrize(("build", "options", "name", "size", "shape"), MULTI_CROP)
+def test_a_view_does_not_depend_on_views_of_other_sizes(build, options, name, size, shape):
+    torch.manual_seed(0)
+    encoder = build(grid=GRIDS[name], views=("crop_1", "crop_2"), **options).eval()
+    views = multi_crop(GRIDS[name], size)
+    with torch.no_grad():
+        together = encoder(views)
+        for view in ("crop_1", "crop_4"):
+            alone = encoder({view: views[view]})[view]
+            torch.testing.assert_close(together[view].tokens, alone.tokens, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(together[view].pooled, alone.pooled, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(together["crop_2"].pooled, together["crop_4"].pooled)
+
+
+def test_batch_statistics_are_those_of_the_views_of_one_size():
+    torch.manual_seed(0)
+    encoder = ConvEncoder(grid=GRIDS["image"], views=("crop",), widths=[8, 16])
+    views = multi_crop(GRIDS["image"], (4, 6))
+    together, alike = (encoder({n: views[n] for n in names}) for names in (views, ("crop_2", "crop_4")))
+    torch.testing.assert_close(together["crop_2"].tokens, alike["crop_2"].tokens, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(together["crop_2"].tokens, encoder({"crop_2": views["crop_2"]})["crop_2"].tokens)
+
+
+def test_a_stretched_view_spans_the_clean_extent_and_a_cut_one_starts_anew():
+    stem = TransformerEncoder(grid=GRIDS["image"], views=("crop",), patch=2, **VIT).stem
+    clean, local = (stem(view) for view in (sample(GRIDS["image"]), multi_crop(GRIDS["image"], (4, 6))["crop_2"]))
+    means = clean.position.view(1, 2, 2, 3, 2, 2).mean((2, 4)).flatten(1, 2)  # of two by two neighbours
+    torch.testing.assert_close(local.position, means)
+    stem = TransformerEncoder(grid=GRIDS["wave"], views=("crop",), patch=4, **VIT).stem
+    clean, local = (stem(view) for view in (sample(GRIDS["wave"]), multi_crop(GRIDS["wave"], 12)["crop_2"]))
+    torch.testing.assert_close(local.position, clean.position[:, :3])
+
+
+def test_holes_of_a_local_view_are_left_out():
+    grid = GRIDS["image"]
+    parts = {"crop": lambda grid: Crop(grid=grid, size=(4, 6)), "mask": lambda grid: Mask(grid=grid, ratio=0.5, cell=2)}
+    view = Chain(grid=grid, **parts)(sample(grid), torch.Generator().manual_seed(0))
+    encoder = TransformerEncoder(grid=grid, views=("crop-mask",), patch=2, **VIT)
+    latent = encoder({"crop-mask": view})["crop-mask"]
+    assert latent.tokens.shape == (6, 3, 24) and latent.dense_shape is None
+
+
+@pytest.mark.parametrize("name", ["image", "wave"])
+@pytest.mark.parametrize("build", [QueryDecoder, ConvDecoder])
+def test_the_clean_grid_is_decoded_from_a_local_latent(build, name):
+    grid = GRIDS[name]
+    encoder = TransformerEncoder(grid=grid, views=("crop",), patch=2, **VIT)
+    decoder = build(grid=grid, latent_width=24, dense_shape=encoder.dense_shape)
+    local = multi_crop(grid, tuple(n // 2 for n in grid.shape))["crop_2"]
+    local = local._replace(x=local.x.clone().requires_grad_())
+    latent = encoder({"crop": local})["crop"]
+    assert latent.tokens.shape[1] == torch.Size(encoder.dense_shape).numel() // 2**grid.ndim
+    patches = decoder(latent)
+    assert decoder.patches.join(patches).shape == (6, grid.channels, *grid.shape)
+    patches[0].square().sum().backward()
+    seen = torch.ones_like(local.x[0, 0], dtype=torch.bool) if local.valid is None else local.valid[0]
+    assert (local.x.grad[0][:, seen] != 0).all() and not local.x.grad[1:].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (TIMM_VIT, r"does not take views of \(4, 4\) cells.*set encoder.options.dynamic_img_size=true"),
+        (TIMM_VIT | DYNAMIC | {"patch_size": 2}, None),
+        (TIMM_VIT | DYNAMIC | {"patch_size": 8, "img_size": [8, 16]}, r"\(4, 4\) cells.*divisible by"),
+    ],
+)
+def test_a_timm_transformer_takes_other_sizes_or_says_why_not(options, sentence):
+    grid = GridSpec.of(*zip(("y", "x"), options["img_size"], strict=True), channels=1)
+    encoder = TimmBackbone(grid=grid, views=("crop",), name="vit_tiny_patch16_224", options=options)
+    if sentence is None:
+        assert encoder.shape_of((4, 4)) == (2, 2)
+        return
+    with pytest.raises(ValueError, match=sentence):
+        encoder.shape_of((4, 4))
+    assert encoder.training
+    with pytest.raises(ValueError, match=sentence):
+        encoder(multi_crop(grid, 4))
+
+
+def test_a_view_that_the_patch_does_not_divide_is_refused():
+    encoder = TransformerEncoder(grid=GRIDS["image"], views=("crop",), patch=4, **VIT)
+    for refused in (lambda: encoder.shape_of((4, 6)), lambda: encoder(multi_crop(GRIDS["image"], (4, 6)))):
+        with pytest.raises(ValueError, match="view of 6 cells along x does not divide into patches of 4"):
+            refused()
 
 
 def test_cell_that_does_not_fit_the_patch_is_refused():

@@ -24,7 +24,15 @@ class Corruption(ABC):
     """Entries of ``View.params`` that this corruption fills."""
 
     removes: bool = False
-    """Whether its views have holes."""
+    """Whether its views have holes. What cuts them keeps ``View.unmasked``: ``x`` before the first of them."""
+
+    knows_holes: bool = True
+    """Whether ``intact`` can give its views without their holes."""
+
+    @property
+    def only_removes(self) -> bool:
+        """Whether cutting holes is all that it does."""
+        return self.removes
 
     def __init__(self, grid: GridSpec) -> None:
         self.grid = grid

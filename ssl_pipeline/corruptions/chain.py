@@ -14,6 +14,8 @@ from ssl_pipeline.records import View
 class Chain(Corruption):
     """Composition in the order written; each part takes the grid that the one before it leaves.
 
+    ``View.unmasked`` is kept by further holes only: whatever else comes after a hole drops it.
+
     Args:
         grid: grid of the views that the first part takes.
         **parts: named corruptions that still want their ``grid``, such as ``functools.partial(Noise, sigma=0.1)``.
@@ -46,9 +48,21 @@ class Chain(Corruption):
     def removes(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return any(part.removes for part in self.parts.values())
 
+    @property
+    def knows_holes(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        parts = [*self.parts.values()]
+        while parts and not parts[0].removes:
+            parts.pop(0)
+        return not parts or (parts[0].knows_holes and all(part.only_removes for part in parts[1:]))
+
+    @property
+    def only_removes(self) -> bool:
+        return all(part.only_removes for part in self.parts.values())
+
     def __call__(self, view: View, generator: torch.Generator) -> View:
         params = dict(view.params)
         for name, part in self.parts.items():
-            view = part(view._replace(params={}), generator)
+            # What stood in a hole is known as long as nothing but further holes changes the view.
+            view = part(view._replace(params={}, unmasked=view.unmasked if part.removes else None), generator)
             params.update({f"{name}.{key}": value for key, value in view.params.items()})
         return view._replace(params=params)

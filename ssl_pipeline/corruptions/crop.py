@@ -27,13 +27,18 @@ class Crop(Corruption):
     stays clear of padding. Where it is not resampled, the output cells that it leaves free are ``valid`` = False
     and hold the mask token or repeat the last cell.
 
+    ``position`` is that of the ``output_grid``, which does not tell where the window lay. With another ``size``
+    (multi-crop, SwAV, https://arxiv.org/abs/2006.09882) a stretched view spans the same extent in other steps, as
+    DINO's local crops do (https://arxiv.org/abs/2104.14294), and one that is not resampled starts from 0 in the same.
+
     Args:
         grid: grid of the views, of one to three axes where they are resampled.
         axes: names of the axes that are cropped; None: all, but only the last where the last two have different
             spacings, as those of a spectrogram have.
         scale: fraction of the volume (area, duration, tokens) in the window, drawn per sample.
         ratio: bounds of the aspect of the last two axes that are cropped, relative to the grid's own.
-        size: output cells, one integer for the axes that are cropped or one per axis; None: as the input.
+        size: output cells, one integer for the axes that are cropped or one per axis; below 1.0 a share of the
+            input's cells; None: as the input.
         resample: True stretches the window over the output (``output_grid`` keeps the extent), False keeps its cells
             (``output_grid`` keeps the spacing); None: stretch continuous grids of two or more axes with the same
             spacing of the last two, so that sound keeps its pace.
@@ -68,7 +73,7 @@ class Crop(Corruption):
         axes: Sequence[str] | None = None,
         scale: Range = (0.2, 1.0),
         ratio: Range = (0.75, 1.3333),
-        size: int | Sequence[int] | None = None,
+        size: int | float | Sequence[int] | None = None,
         resample: bool | None = None,
         flip: float | None = None,
         jitter: float = 0.8,
@@ -110,16 +115,18 @@ class Crop(Corruption):
             blur_sigma=blur_sigma,
         )
 
-    def _resized(self, grid: GridSpec, size: int | Sequence[int] | None) -> GridSpec:
+    def _resized(self, grid: GridSpec, size: int | float | Sequence[int] | None) -> GridSpec:
         if size is None:
             return grid
         if isinstance(size, Sequence):
             shape = tuple(size)
         else:
-            shape = tuple(size if cut else n for n, cut in zip(grid.shape, self.cropped, strict=True))
-        if len(shape) != grid.ndim or min(shape) < 1:
+            sides = (size if isinstance(size, int) else round(size * n) for n in grid.shape)
+            shape = tuple(k if cut else n for k, n, cut in zip(sides, grid.shape, self.cropped, strict=True))
+        if (isinstance(size, float) and size > 1) or len(shape) != grid.ndim or min(shape) < 1:
             raise ValueError(
-                f"size needs a positive integer, or one per axis {grid.names}, got {size}: give {grid.ndim}"
+                f"size needs a positive integer, a share of the cells up to 1.0, or {grid.ndim} integers, one per axis "
+                f"{grid.names}, got {size}: set one of these"
             )
         if self.resample:
             return grid.resized(shape)

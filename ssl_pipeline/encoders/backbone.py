@@ -8,6 +8,7 @@ from typing import Any
 import timm
 import torch
 import torchvision
+from timm.models import group_parameters  # pyright: ignore[reportPrivateImportUsage]
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
@@ -19,7 +20,10 @@ from ssl_pipeline.records import Latent, View
 
 
 class _ImageBackbone(Encoder):
-    """One image at a time through a feature extractor; views pass alone, so that batch statistics are a view's own."""
+    """One image at a time through a feature extractor; views pass alone, so that batch statistics are a view's own.
+
+    Views may be of other sizes than the clean grid where the model takes them.
+    """
 
     sees_holes = True
 
@@ -33,6 +37,10 @@ class _ImageBackbone(Encoder):
         """(B, C, H, W) to (B, D, h, w)."""
         raise NotImplementedError
 
+    def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
+        """Grid of the tokens of a view of so many cells."""
+        return tuple(self._probe(cells).shape[2:])
+
     def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Encode views by name."""
         return {name: self._encode(name, view) for name, view in views.items()}
@@ -42,26 +50,33 @@ class _ImageBackbone(Encoder):
         return dense_latent(features, features.mean((2, 3)))
 
     def _measure(self, grid: GridSpec) -> None:
-        with torch.no_grad():
-            self.eval()
-            probe = self.features(torch.zeros(1, grid.width, *grid.shape))
-            self.train()
+        probe = self._probe(grid.shape)
         self.width = self.embedding_width = probe.shape[1]
         self.dense_shape = tuple(probe.shape[2:])
+
+    @torch.no_grad()
+    def _probe(self, cells: Sequence[int]) -> Tensor:
+        """Features of an empty image of so many cells."""
+        training, table = self.training, self.view.table
+        try:
+            return self.eval().features(table.new_zeros(1, table.shape[1], *cells))
+        finally:
+            self.train(training)
 
 
 class TimmBackbone(_ImageBackbone):
     """A timm model by name, untrained (weights come through ``init_from``).
 
     Args:
-        grid: grid of the views.
+        grid: clean grid.
         views: names of the training views.
         name: a name that ``timm.list_models()`` knows.
-        options: further arguments of ``timm.create_model``, such as ``img_size`` or ``patch_size`` of a ViT.
+        options: further arguments of ``timm.create_model``, such as ``img_size`` or ``patch_size`` of a ViT, which
+            takes views of several sizes with ``dynamic_img_size=True`` only.
         view_drop: share of samples whose view is not told to the encoder in training.
 
     Raises:
-        ValueError: unknown name, or a model without intermediate feature maps.
+        ValueError: unknown name, a model without intermediate feature maps, or one that refuses the grid.
     """
 
     def __init__(
@@ -83,6 +98,7 @@ class TimmBackbone(_ImageBackbone):
             raise ValueError(
                 f"encoder.options.{weights.pop()}: weights are not loaded here; set init_from to a run's folder"
             )
+        self.name = name
         self.model = timm.create_model(name, in_chans=grid.channels, num_classes=0, **(options or {}))
         about: Any = self.model.default_cfg
         fixed = about.get("fixed_input_size", False) and "img_size" not in (options or {})
@@ -96,16 +112,34 @@ class TimmBackbone(_ImageBackbone):
         self._measure(grid)
 
     def features(self, x: Tensor) -> Tensor:
-        """Last feature map, (B, D, h, w)."""
+        """Last feature map, (B, D, h, w).
+
+        Raises:
+            ValueError: the model refuses images of this size.
+        """
         forward: Any = self.model.forward_intermediates
-        return forward(x, indices=1, norm=True, intermediates_only=True)[-1]
+        try:
+            return forward(x, indices=1, norm=True, intermediates_only=True)[-1]
+        except AssertionError as error:
+            raise ValueError(
+                f"timm's {self.name} does not take views of {tuple(x.shape[2:])} cells ({error}): "
+                f"set encoder.options.dynamic_img_size=true if it has that option, or another size of the views"
+            ) from error
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """The layers as timm counts them; the view embedding belongs to the stem."""
+        if not hasattr(self.model, "group_matcher"):
+            return super().layers()
+        matcher: Any = self.model.group_matcher
+        stem, *blocks = group_parameters(self.model, matcher(coarse=False), return_values=True).values()
+        return [[*self.view.parameters(), *stem], *blocks]
 
 
 class TorchvisionBackbone(_ImageBackbone):
     """A torchvision model by name, cut at a node, untrained.
 
     Args:
-        grid: grid of the views; where it does not have 3 channels a 1x1 convolution makes 3.
+        grid: clean grid; where it does not have 3 channels a 1x1 convolution makes 3.
         views: names of the training views.
         name: a name that ``torchvision.models.list_models()`` knows.
         node: the module whose feature map (B, D, h, w) is taken.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from torch import nn
@@ -17,8 +17,9 @@ class Encoder(nn.Module, ABC):
     Attributes:
         width: width D of the tokens.
         embedding_width: width of ``Latent.pooled``.
-        dense_shape: grid of the tokens of a view without holes.
+        dense_shape: grid of the tokens of the clean sample.
         sees_holes: the tokens of a view with holes still cover the whole grid.
+        blocks: number of blocks whose tokens can be averaged.
         shared: names of its modules that know no grid, so that encoders of several kinds of data may share them.
     """
 
@@ -26,8 +27,36 @@ class Encoder(nn.Module, ABC):
     embedding_width: int
     dense_shape: tuple[int, ...]
     sees_holes: bool
+    blocks: int = 1
     shared: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
+        """Grid of the tokens of a view of so many cells along each axis.
+
+        Raises:
+            ValueError: it takes no such view.
+        """
 
     @abstractmethod
     def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Encode views by name. A name that was not trained counts as ``unknown``."""
+
+    def targets(self, views: Mapping[str, View], last: int) -> dict[str, Latent]:
+        """Views encoded for others to predict: tokens are the mean over the ``last`` blocks, each standardised.
+
+        With ``last=1`` they are those of ``forward``.
+        """
+        assert last == 1, "an encoder that has several blocks says how to average them"
+        return self(views)
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Its parameters from the stem to the last block, each once, for learning rates that fall with depth.
+
+        Raises:
+            ValueError: it cannot tell.
+        """
+        raise ValueError(
+            f"{type(self).__name__} does not tell its layers, which optimizer.layer_decay needs: set "
+            f"optimizer.layer_decay=null, or take encoder=vit, conv or timm"
+        )

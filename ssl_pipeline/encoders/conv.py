@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from math import prod
 
@@ -19,14 +20,15 @@ class ConvEncoder(Encoder):
     """Strided stages of residual blocks (arXiv 1512.03385); holes and padding are told by an extra input channel.
 
     The embedding is the last map averaged into a few cells, each dimension standardised by running statistics. Views
-    pass together, so that batch statistics are those of their mixture, as are the running ones at inference.
+    of one size pass together, so that batch statistics are those of their mixture; those of the embedding are over
+    views of all sizes (as of multi-crop, arXiv 2006.09882), and so are the running ones at inference.
 
     Args:
-        grid: grid of the views; the first convolution divides it by ``stride``, every further stage by 2, rounding up.
+        grid: clean grid; the first convolution divides it by ``stride``, every further stage by 2, rounding up.
         views: names of the training views.
         widths: channels of the stages; the last is the width D of the tokens.
         blocks: residual blocks in a stage.
-        norm: ``batch`` (statistics over all views together) or ``group``.
+        norm: ``batch`` (statistics over all views of a size together) or ``group``.
         stride: step of the first convolution; None for 2, or 1 on grids of up to 16 cells an axis.
         pool: cells of the embedding along each axis, one number or one an axis; 1 is the plain mean.
         view_drop: share of samples whose view is not told to the encoder in training.
@@ -76,21 +78,43 @@ class ConvEncoder(Encoder):
         self.pool = getattr(nn, f"AdaptiveAvgPool{grid.ndim}d")(cells)
         self.width, self.embedding_width = before, before * prod(cells)
         self.standard = nn.BatchNorm1d(self.embedding_width, affine=False)
-        step = stride * 2 ** (len(widths) - 1)
-        self.dense_shape = tuple(-(-n // step) for n in grid.shape)
+        self.step = stride * 2 ** (len(widths) - 1)
+        self.dense_shape = self.shape_of(grid.shape)
+
+    def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
+        """Grid of the tokens of a view of so many cells."""
+        return tuple(-(-n // self.step) for n in cells)
 
     def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
-        """Encode views by name, all in one pass."""
+        """Encode views by name, all of one size in one pass."""
+        alike = defaultdict(list)
+        for name, view in views.items():
+            alike[view.x.shape[2:]].append(name)
+        features, cells = {}, {}
+        for names in alike.values():
+            x = self._features({name: views[name] for name in names})
+            rows = [len(views[name].x) for name in names]
+            features |= zip(names, x.split(rows), strict=True)
+            cells |= zip(names, self.pool(x).flatten(1).split(rows), strict=True)
+        pooled = self.standard(torch.cat([cells[name] for name in views]))
+        parts = zip(views, pooled.split([len(view.x) for view in views.values()]), strict=True)
+        return {name: dense_latent(features[name], embedding) for name, embedding in parts}
+
+    def _features(self, views: Mapping[str, View]) -> Tensor:
+        """Last maps (B, D, *shape) of views of one size, one after the other."""
         x = self.stem(torch.cat([_with_hole(view) for view in views.values()]))
-        sizes = [len(view.x) for view in views.values()]
-        told = torch.cat([self.view(name, n).expand(n, -1) for name, n in zip(views, sizes, strict=True)])
+        told = torch.cat([self.view(name, n := len(view.x)).expand(n, -1) for name, view in views.items()])
         x = x + told[(..., *(None,) * (x.ndim - 2))].to(x.dtype)
         for stage in self.stages:
             x = stage(x)
-        x = nn.functional.relu(self.norm(x))
-        pooled = self.standard(self.pool(x).flatten(1))
-        parts = zip(views, x.split(sizes), pooled.split(sizes), strict=True)
-        return {name: dense_latent(features, embedding) for name, features, embedding in parts}
+        return nn.functional.relu(self.norm(x))
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Stem and view embedding, then the residual blocks; the last norm belongs to the last of them."""
+        layers = [[*self.stem.parameters(), *self.view.parameters()]]
+        layers += ([*block.parameters()] for stage in self.stages for block in stage.children())
+        layers[-1] += self.norm.parameters()
+        return layers
 
 
 def _with_hole(view: View) -> Tensor:

@@ -28,8 +28,12 @@ class Tokens(NamedTuple):
 class PatchStem(nn.Module):
     """Embeds patches and their coordinates; leaves out those in a hole before anything is computed.
 
+    A view of another size has more or fewer tokens, whose codes are those of its own coordinates: one that is
+    stretched over the same extent lies between the places of the clean grid, as the interpolated codes of DINO
+    (arXiv 2104.14294) do, and one that is cut off counts from the first place on.
+
     Args:
-        grid: grid of the views.
+        grid: clean grid; patches must divide the views' too.
         patch: side of a patch in cells; None for ``default_patch``.
         width: width D of the tokens.
         ngrams: length of the longest n-gram that adds to a symbol's embedding; up to 1 for none.
@@ -72,7 +76,7 @@ class PatchStem(nn.Module):
             dense: keep all tokens and mark the hole as not valid (same result, static shapes: for export).
 
         Raises:
-            ValueError: the hole is not made of whole patches.
+            ValueError: the hole, or the view, is not made of whole patches.
         """
         if view.cell is not None and not self.patches.fits(view.cell):
             raise ValueError(
@@ -93,10 +97,10 @@ class PatchStem(nn.Module):
                 position = pick(position.expand(len(index), -1, -1), index)
                 valid = None if valid is None else valid.gather(1, index)
         valid = None if valid is None else _or_else(valid, torch.ones_like(valid))
-        whole = patches.shape[1] == self.patches.count and view.removed is None
+        shape = self.patches.shape_of(view.position.shape[1:-1]) if view.removed is None else None
         tokens = self._embedded(patches)
         tokens = tokens + sincos(position / self.unit, self.width).to(tokens.dtype)
-        return Tokens(tokens, position, valid, self.patches.shape if whole else None)
+        return Tokens(tokens, position, valid, shape)
 
     def _codes(self, x: Tensor) -> Tensor:
         """What is known of each cell: its values, or its symbol and the rows of the n-grams that end there."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssl_pipeline.encoders.base import Encoder
 from ssl_pipeline.encoders.embedding import ViewEmbedding
@@ -19,10 +19,11 @@ from ssl_pipeline.records import Latent, View
 class TransformerEncoder(Encoder):
     """ViT over any grid (arXiv 2010.11929) that computes visible tokens only (MAE, arXiv 2111.06377).
 
-    Views of equal token count pass the trunk in one call.
+    Views of equal token count pass the trunk in one call; they may be of other sizes than the clean grid (multi-crop,
+    arXiv 2006.09882).
 
     Args:
-        grid: grid of the views.
+        grid: clean grid.
         views: names of the training views.
         patch: side of a patch in cells; None for ``default_patch``.
         width: width D of the tokens.
@@ -72,10 +73,19 @@ class TransformerEncoder(Encoder):
         self.stem = PatchStem(grid, patch, width, ngrams, buckets)
         self.dense_shape = self.stem.patches.shape
         self.view = ViewEmbedding(views, width, view_drop)
+        self.blocks = depth
         self.trunk = Trunk(width, depth, heads, mlp_ratio, drop_path)
+
+    def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
+        """Grid of the tokens of a view of so many cells."""
+        return self.stem.patches.shape_of(cells)
 
     def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Encode views by name."""
+        return self.targets(views, 1)
+
+    def targets(self, views: Mapping[str, View], last: int) -> dict[str, Latent]:
+        """See ``Encoder``."""
         tokens = {name: self._tokens(name, view) for name, view in views.items()}
         packs = defaultdict(list)
         for name, t in tokens.items():
@@ -85,9 +95,16 @@ class TransformerEncoder(Encoder):
             values = torch.cat([tokens[name].values for name in names])
             masks = [mask for name in names if (mask := tokens[name].valid) is not None]
             valid = torch.cat(masks) if masks else None
-            parts = self.trunk(values, valid).split([len(tokens[name].values) for name in names])
+            parts = self.trunk(values, valid, last).split([len(tokens[name].values) for name in names])
             latents |= {name: _latent(part, tokens[name]) for name, part in zip(names, parts, strict=True)}
         return {name: latents[name] for name in views}
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Stem and view embedding, then the blocks; the last norm belongs to the last of them."""
+        layers = [[*self.stem.parameters(), *self.view.parameters()]]
+        layers += ([*block.parameters()] for block in self.trunk.blocks)
+        layers[-1] += self.trunk.norm.parameters()
+        return layers
 
     def _tokens(self, name: str, view: View) -> Tokens:
         if self.sees_holes:

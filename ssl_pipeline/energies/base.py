@@ -47,6 +47,9 @@ class PairEnergy(nn.Module, ABC):
     knows_sources: ClassVar[bool] = False
     """Whether it can take samples of the same source for the same thing."""
 
+    directed: ClassVar[bool] = False
+    """Whether ``b`` is a target: it comes without a gradient, and the two must not be exchanged."""
+
     @abstractmethod
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from two (B, D) embeddings, row i of both from sample i."""
@@ -54,3 +57,10 @@ class PairEnergy(nn.Module, ABC):
     def by_source(self, z: Tensor, source: Tensor) -> Tensor:
         """Scalar from (M, D) embeddings of any samples, those of the same ``source`` (M,) belonging together."""
         raise NotImplementedError
+
+    def remember(self, targets: Tensor) -> None:
+        """Keep what later steps need of the targets (M, D) of a step, all views together; in training mode only.
+
+        To be called once a step, after all its pairs: a target of this step that is already remembered would be a
+        negative for another view of the same sample.
+        """

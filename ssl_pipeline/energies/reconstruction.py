@@ -36,6 +36,27 @@ class L1(ReconstructionEnergy):
         return (prediction.float() - target).abs().mean(-1)
 
 
+class SmoothL1(ReconstructionEnergy):
+    """Squared error where it is small, absolute error where it is large (Fast R-CNN, arXiv 1504.08083).
+
+    Args:
+        beta: error up to which it is squared, in units of the standardised data; the slope beyond it is 1.
+
+    Raises:
+        ValueError: ``beta`` not positive.
+    """
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__()
+        if beta <= 0:
+            raise ValueError(f"beta={beta}: expected a positive number; for 0 take objective=l1")
+        self.beta = beta
+
+    def per_place(self, prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"]) -> Float[Tensor, "B Q"]:
+        """Mean over the numbers of each patch."""
+        return F.smooth_l1_loss(prediction.float(), target.float(), beta=self.beta, reduction="none").mean(-1)
+
+
 class NormalisedPatches(ReconstructionEnergy):
     """Squared error relative to the variance of each target patch.
 

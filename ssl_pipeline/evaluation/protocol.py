@@ -133,7 +133,12 @@ def _batches(dataset: Dataset | Stream, limit: int | None, batch_size: int) -> I
     return sequential_batches(dataset, batch_size, limit)
 
 
-def embedder(graph: Graph) -> Embed:
+def embedder(graph: Graph, teacher: bool = False) -> Embed:
     """``graph.embed`` in evaluation mode, on the graph's device; the graph is left in that mode."""
     device = next(graph.eval().parameters()).device
-    return lambda batch: graph.embed(batch.x.to(device), None if batch.valid is None else batch.valid.to(device))
+
+    def embed(batch: Batch) -> Tensor:
+        batch = batch.on(device)
+        return graph.embed(batch.x, batch.valid, teacher=teacher)
+
+    return embed

@@ -7,6 +7,7 @@ from ssl_pipeline.layers.patches import Patches, first_true, pick
 from ssl_pipeline.layers.pooling import masked_mean
 from ssl_pipeline.layers.position import sincos
 from ssl_pipeline.layers.projector import Projector
+from ssl_pipeline.layers.prototypes import Prototypes
 from ssl_pipeline.layers.standardise import Standardise
 from ssl_pipeline.layers.trunk import Trunk
 
@@ -16,6 +17,7 @@ __all__ = [
     "NGrams",
     "Patches",
     "Projector",
+    "Prototypes",
     "Standardise",
     "Trunk",
     "first_true",

@@ -13,10 +13,10 @@ from ssl_pipeline.grid import GridSpec, default_patch
 
 
 class Patches:
-    """The patches of a grid, in row-major order.
+    """The patches of a grid, in row-major order. Views of another size are cut likewise, where patches divide them.
 
     Args:
-        grid: the grid that is cut.
+        grid: the grid that is cut, and the one that is put together again.
         size: side of a patch in cells, one for all axes or one an axis; None for ``default_patch``.
 
     Raises:
@@ -44,17 +44,36 @@ class Patches:
         self.cells = prod(self.size)
         self.width = self.cells * (grid.channels or 1)
 
+    def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
+        """Number of patches along each axis of a view of so many cells.
+
+        Raises:
+            ValueError: the view is not a whole number of patches along some axis.
+        """
+        for axis, n, side in zip(self.grid.axes, cells, self.size, strict=True):
+            if n < 1 or n % side:
+                raise ValueError(
+                    f"a view of {n} cells along {axis.name} does not divide into patches of {side}: give it a multiple "
+                    f"of {side} cells (such as corruption.crop.size={(n // side + 1) * side}), or set patch to one of "
+                    f"{[s for s in range(1, n + 1) if n % s == 0 and axis.size % s == 0]}"
+                )
+        return tuple(n // side for n, side in zip(cells, self.size, strict=True))
+
     def split(self, x: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "B N P"]:
-        """Cut ``(B, C, *grid)``, or ``(B, *grid)`` of a discrete grid or a mask, into flattened patches."""
+        """Cut ``(B, C, *grid)``, or ``(B, *grid)`` of a discrete grid or a mask, into flattened patches.
+
+        Raises:
+            ValueError: see ``shape_of``.
+        """
         x = x if x.ndim == self.grid.ndim + 2 else x.unsqueeze(1)
         n = self.grid.ndim
-        sides = [k for pair in zip(self.shape, self.size, strict=True) for k in pair]
+        sides = [k for pair in zip(self.shape_of(x.shape[2:]), self.size, strict=True) for k in pair]
         x = x.reshape(x.shape[0], x.shape[1], *sides)
         order = [0, *range(2, 2 + 2 * n, 2), 1, *range(3, 3 + 2 * n, 2)]
         return x.permute(order).flatten(1 + n).flatten(1, n)
 
     def join(self, tokens: Shaped[Tensor, "B N P"]) -> Shaped[Tensor, "B C ..."]:
-        """Inverse of ``split`` for continuous grids: ``(B, N, C * cells)`` to ``(B, C, *grid)``."""
+        """Inverse of ``split`` on the continuous grid itself: ``(B, N, C * cells)`` to ``(B, C, *grid)``."""
         n = self.grid.ndim
         x = tokens.reshape(tokens.shape[0], *self.shape, -1, *self.size)
         order = [0, 1 + n, *(k for axis in range(n) for k in (1 + axis, 2 + n + axis))]

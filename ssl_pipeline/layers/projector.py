@@ -14,7 +14,10 @@ class Projector(MLP):
         hidden: width of the hidden layers.
         out: width of the projection.
         layers: number of linear layers.
+        last_norm: BatchNorm after the last layer too, without scale and shift (SimSiam, arXiv 2011.10566).
     """
 
-    def __init__(self, width: int, hidden: int = 256, out: int = 128, layers: int = 2) -> None:
+    def __init__(self, width: int, hidden: int = 256, out: int = 128, layers: int = 2, last_norm: bool = False) -> None:
         super().__init__(width, [*(hidden,) * (layers - 1), out], norm_layer=nn.BatchNorm1d, inplace=None)
+        if last_norm:
+            self.append(nn.BatchNorm1d(out, affine=False))

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Trunk(nn.Module):
@@ -28,10 +29,13 @@ class Trunk(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(
-        self, tokens: Float[Tensor, "B N D"], valid: Bool[Tensor, "B N"] | None = None
+        self, tokens: Float[Tensor, "B N D"], valid: Bool[Tensor, "B N"] | None = None, last: int = 1
     ) -> Float[Tensor, "B N D"]:
-        """Tokens that are not valid are not attended to."""
+        """Tokens that are not valid are not attended to; ``last`` above 1: mean of so many standardised blocks."""
         mask = None if valid is None else valid[:, None, None]
-        for block in self.blocks:
+        first, averaged = len(self.blocks) - last, []
+        for depth, block in enumerate(self.blocks):
             tokens = block(tokens, attn_mask=mask)
-        return self.norm(tokens)
+            if last > 1 and depth >= first:
+                averaged.append(F.layer_norm(tokens, tokens.shape[-1:]))
+        return torch.stack(averaged).mean(0) if averaged else self.norm(tokens)

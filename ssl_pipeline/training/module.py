@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning as L
 import torch
 from torch import Tensor, nn
@@ -55,6 +57,11 @@ class PretrainModule(L.LightningModule):
             clip(self.parameters(), gradient_clip_val)
             return
         self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Each step of the weights is followed by one of the teacher."""
+        super().optimizer_step(*args, **kwargs)
+        self.graph.follow(self.clock.progress(self.trainer))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Energies of a batch; every random number follows from (seed, step, rank)."""

@@ -22,7 +22,7 @@ def start(
     world: int,
 ) -> None:
     """The resolved numbers of a run."""
-    batch, lr = config["batch_size"], recipe.peak(config["batch_size"])
+    batch = config["batch_size"]
     graph = next(iter(graphs.values()))
     lines = [f"{'data':<11}{_size(data)}" for data in sets.values()]
     lines += [
@@ -32,9 +32,15 @@ def start(
         f"{_count(g.latent for g in graphs.values()):,} latent, "
         f"{_count(g.decoders for g in graphs.values()):,} decoders",
         f"batch      {batch} = {world} device(s) x {batch // world}, precision {hardware.resolved_precision}",
-        f"rate       {lr:.3g} (lr {recipe.lr:g} for batch {recipe.base_batch}, rule {recipe.scale})",
+        f"optimiser  {_optimiser(recipe, batch)}",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _optimiser(recipe: Recipe, batch: int) -> str:
+    rate = f"{recipe.name}, rate {recipe.peak(batch):.3g} (lr {recipe.lr:g} for batch {recipe.base_batch}"
+    decay = "" if recipe.layer_decay is None else f", x {recipe.layer_decay:g} a layer down the encoder"
+    return f"{rate}, rule {recipe.scale}){decay}"
 
 
 def _size(data: Data) -> str:
@@ -56,6 +62,12 @@ def end(summary: dict[str, Any], folder: str) -> None:
 
 
 COLUMNS = {"knn": "kNN-20", "linear": "linear", "few": "few labels", "retrieval": "source found"}
+LABELS = (
+    ("this encoder", ""),
+    ("its teacher", "_teacher"),
+    ("untrained encoder", "_untrained"),
+    ("raw input", "_raw"),
+)
 RESTORED = (("snr", "SNR, dB"), ("psnr", "PSNR, dB"), ("accuracy", "% of symbols"))
 
 
@@ -65,7 +77,7 @@ def _probes(summary: dict[str, Any]) -> None:
         supervised = ", SUPERVISED: sources determine the labels" if summary.get("supervised") else ""
         print(f"\nprobes of frozen features in %, protocol {summary['protocol']}{supervised}")
         print(" " * 20 + "".join(f"{COLUMNS[key]:>14}" for key in shown))
-        for label, suffix in (("this encoder", ""), ("untrained encoder", "_untrained"), ("raw input", "_raw")):
+        for label, suffix in LABELS:
             if f"{shown[0]}{suffix}" in summary:
                 print(f"{label:<20}" + "".join(_cell(summary, key, suffix) for key in shown))
     if "rankme" in summary and "knn" not in summary:

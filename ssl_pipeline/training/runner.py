@@ -34,6 +34,7 @@ from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.samples import write_samples
 from ssl_pipeline.training.scoring import evaluate, online
+from ssl_pipeline.training.watch import Watch
 from ssl_pipeline.weights import load_weights
 
 
@@ -78,11 +79,16 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     graph = make()
     sets, graphs = sets_of(data), graphs_of(graph)
     if config["init_from"] and not config["resume"]:
-        load_weights(graph, Path(config["init_from"]), partial=config["init_partial"])
+        missing = load_weights(graph, Path(config["init_from"]), partial=config["init_partial"])
+        if isinstance(graph, Graph) and any(name.startswith("teacher.") for name in missing):
+            graph.start_teacher()
 
     metrics = Metrics(plan.clock, plan.bounds["log_every_n_steps"], config["batch_size"], turns=len(sets))
     stop = StopOnSignal()
-    callbacks = [plan.clock, stop, metrics, Saver(checkpoint, plan.clock, config["checkpoint"]["every_n_steps"])]
+    watch = Watch(
+        **config.get("watch", {}), seed=config["seed"], turns=len(sets), allow_collapse=config["allow_collapse"]
+    )  # before metrics, which end with the step that it stops
+    callbacks = [plan.clock, stop, watch, metrics, Saver(checkpoint, plan.clock, config["checkpoint"]["every_n_steps"])]
     if plan.protocol is not None:
         callbacks += _online(config, plan.clock, plan.protocol, sets, graphs, make)
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,6 +110,8 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         if plan.hardware.compile:
             for part in graphs.values():
                 part.encoder.compile()
+                if part.teacher is not None:
+                    part.teacher.copies["encoder"].compile()
         module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"])
         try:
             trainer.fit(module, loader, ckpt_path=str(checkpoint) if done else None, weights_only=True)
@@ -295,6 +303,7 @@ def _quiet() -> Iterator[None]:
                 "exists and is not empty",
                 "number of training batches",
                 "LeafSpec",
+                "in eval mode at the start",  # a teacher
                 "dataloader is not resumable",
             ):
                 warnings.filterwarnings("ignore", f".*{hint}.*")

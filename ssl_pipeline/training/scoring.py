@@ -47,6 +47,9 @@ def evaluate(
     if {"knn", "retrieval"} & set(result) and probe["baselines"]:
         for name, scores in _baselines(graph, data, protocol, make).items():
             result |= {f"{key}_{name}": value for key, value in scores.items() if key != "retrieval_chance"}
+    if graph.teacher is not None:
+        scores = protocol.score(protocol.features(embedder(graph, teacher=True), data))
+        result |= {f"{key}_teacher": value for key, value in scores.items() if key != "retrieval_chance"}
     if supervised(graph, data):
         result["supervised"] = True
     result |= restoration(graph, data.train if data.test is None else data.test)

@@ -1,0 +1,102 @@
+"""Experiments side by side: the same data and wall-clock, one JSON a run; what is there is not run again.
+
+python scripts/bench_methods.py --minutes 5 --seeds 0 data=fashion_mnist data.root=FOLDER
+python scripts/bench_methods.py --only simclr,mae              # some of them; prints the table of all that are there
+python scripts/bench_methods.py --rows FILE                    # YAML: a name and a list of overrides for each row
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+COLUMNS = {"samples_per_s": "samples/s", "knn": "kNN-20", "linear": "linear", "rankme": "RankMe", "std": "std"}
+BESIDE = {
+    f"{key}_{suffix}": f"{whose} {COLUMNS[key]}"
+    for suffix, whose in (("teacher", "teacher's"), ("untrained", "untrained"))
+    for key in ("knn", "linear")
+}
+
+
+def main() -> None:
+    """Run what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    files = sorted((ROOT / "conf/experiment").glob("*.yaml"))
+    every = [file.stem for file in files if "override /data" not in file.read_text()]  # others bring data of their own
+    parser.add_argument("--only", help="names of rows, parted by commas; default: all")
+    parser.add_argument("--rows", type=Path, help="YAML file of rows; default: a row an experiment")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of training")
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--out", type=Path, default=Path("outputs/bench_methods"), help="folder of the results")
+    parser.add_argument("overrides", nargs="*", help="of train.py, the same for all")
+    asked = parser.parse_args()
+    rows = yaml.safe_load(asked.rows.read_text()) if asked.rows else {name: [f"experiment={name}"] for name in every}
+    names = asked.only.split(",") if asked.only else list(rows)
+    if unknown := [name for name in names if name not in rows]:
+        parser.error(f"there is no row {', '.join(unknown)}; rows are {', '.join(rows)}")
+    for seed in [int(seed) for seed in asked.seeds.split(",")]:
+        for name in names:
+            run(name, seed, asked.minutes, asked.out, [*rows[name], *asked.overrides])
+    print(table(asked.out))
+
+
+def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -> None:
+    """One run, unless its result is there; a run that was broken off begins anew."""
+    result = out / f"{name}-{seed}.json"
+    if result.exists():
+        if json.loads(result.read_text())["asked"] != [minutes, *overrides]:
+            sys.exit(f"error: {result} was made with other minutes or overrides: take another --out, or delete it")
+        return
+    folder = out / f"{name}-{seed}"
+    seconds = round(60 * minutes)
+    time = f"00:{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    command = [
+        *(sys.executable, str(ROOT / "train.py"), f"seed={seed}", f"hydra.run.dir={folder}"),
+        *("trainer.max_epochs=-1", f"trainer.max_time={time}", "probe.online=0", *overrides),
+    ]
+    shutil.rmtree(folder, ignore_errors=True)
+    print(" ".join(command[1:]), flush=True)
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        print(f"{name} failed with exit code {done.returncode}; it is left out of the table", file=sys.stderr)
+    else:
+        summary = json.loads((folder / "summary.json").read_text())
+        result.write_text(json.dumps(summary | {"row": name, "seed": seed, "asked": [minutes, *overrides]}, indent=2))
+
+
+def table(out: Path) -> str:
+    """Markdown: a row an experiment, means over seeds, its untrained encoder and the raw input beside."""
+    runs: dict[str, list[dict]] = {}
+    for file in sorted(out.glob("*.json")):
+        summary = json.loads(file.read_text())
+        runs.setdefault(summary["row"], []).append(summary)
+    heads = [*COLUMNS.values(), *BESIDE.values()]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for name, some in sorted(runs.items(), key=lambda item: -max(s.get("knn", 0) for s in item[1])):
+        cells = [_cell(some, key) for key in (*COLUMNS, *BESIDE)]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    raw = next((s for some in runs.values() for s in some if "knn_raw" in s), {})
+    if raw:
+        lines.append(f"| raw input | | {raw['knn_raw']:.1f} | {raw['linear_raw']:.1f} |" + " |" * (len(heads) - 3))
+    return "\n".join(lines)
+
+
+def _cell(some: list[dict], key: str) -> str:
+    values = [s[key] for s in some if key in s]
+    if not values:
+        return ""
+    digits = 0 if key == "samples_per_s" else 3 if key == "std" else 1
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean(values):,.{digits}f}{spread}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The student chooses the prototypes that the teacher chooses."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from ssl_pipeline.energies.balance import Balance
+from ssl_pipeline.energies.base import PairEnergy
+
+
+def distil(scores: Float[Tensor, "B K"], target: Float[Tensor, "B K"], temperature: float) -> Float[Tensor, ""]:
+    """Cross-entropy between a teacher's probabilities and a student's scores (DINO, arXiv 2104.14294), in nats.
+
+    Args:
+        scores: of the student.
+        target: probabilities.
+        temperature: divides the scores.
+    """
+    return F.cross_entropy(scores.float() / temperature, target)
+
+
+class Distil(PairEnergy):
+    """Cross-entropy of scores of prototypes with the balanced ones of a teacher.
+
+    Args:
+        balance: makes the teacher's probabilities: ``Centring`` (DINO) or ``Sinkhorn`` (SwAV, arXiv 2006.09882).
+        temperature: divides the student's scores.
+
+    Raises:
+        ValueError: ``temperature`` not positive.
+    """
+
+    directed = True
+
+    def __init__(self, balance: Balance, temperature: float = 0.1) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"temperature={temperature}: expected a positive number")
+        self.balance, self.temperature = balance, temperature
+
+    @property
+    def prevents_collapse(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the balance does."""
+        return self.balance.prevents_collapse(self.temperature)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Scalar from (B, K) scores of student and teacher."""
+        return distil(a, self.balance(b), self.temperature)
+
+    def remember(self, targets: Tensor) -> None:
+        """Show the balance the teacher's scores."""
+        self.balance.remember(targets)

@@ -1,0 +1,59 @@
+"""Contrast with what was seen before."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from ssl_pipeline.energies.base import PairEnergy
+from ssl_pipeline.energies.queue import Queue
+
+
+def queue_nce(
+    a: Float[Tensor, "B D"], b: Float[Tensor, "B D"], negatives: Float[Tensor, "Q D"], temperature: float
+) -> Float[Tensor, ""]:
+    """InfoNCE as in MoCo (arXiv 1911.05722): each query finds its key among the negatives.
+
+    Args:
+        a: queries.
+        b: keys, row by row of the same samples.
+        negatives: unit vectors, the same for all queries.
+        temperature: divides the cosines.
+    """
+    a, b = F.normalize(a.float(), dim=-1), F.normalize(b.float(), dim=-1)
+    with torch.autocast(a.device.type, enabled=False):
+        cosines = torch.cat([(a * b).sum(-1, keepdim=True), a @ negatives.T], dim=1)
+    return F.cross_entropy(cosines / temperature, torch.zeros(len(a), dtype=torch.int64, device=a.device))
+
+
+class QueueNCE(PairEnergy):
+    """Contrast of queries with a queue of past keys.
+
+    Args:
+        width: width of the embeddings.
+        size: number of keys in the queue.
+        temperature: divides the cosines.
+
+    Raises:
+        ValueError: a number that is not positive; embeddings of another width.
+    """
+
+    prevents_collapse = True
+    directed = True
+
+    def __init__(self, width: int, size: int = 4096, temperature: float = 0.2) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"temperature={temperature}: expected a positive number")
+        self.queue, self.temperature = Queue(size, width), temperature
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Scalar from (B, D) queries and keys."""
+        return queue_nce(a, b, self.queue(b), self.temperature)
+
+    def remember(self, targets: Tensor) -> None:
+        """Put the keys into the queue."""
+        if self.training:
+            self.queue.push(targets)

@@ -1,0 +1,92 @@
+"""Terms whose energies lie between embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.energies import PairEnergy
+from ssl_pipeline.objective.base import Sizes, State, Term
+from ssl_pipeline.topology import Edge, latent_node
+
+
+class Agree(Term):
+    """Embeddings of the views of a sample, or of the samples of a source, meet pair by pair.
+
+    Args:
+        energy: between two batches of embeddings.
+        projector: called with the embedding's width, makes the head before the energy; None for none.
+        positives: what belongs together: views of the same ``sample``, or everything of the same ``source`` (image,
+            recording, author, document), for which one view is enough. Batches then hold several samples of a source
+            where ``members_per_source`` says so.
+        weight: factor of the term.
+        views: views that meet; None for all.
+        sizes: of the graph.
+
+    Raises:
+        ValueError: fewer than two views; another ``positives``, or an energy that knows no sources.
+    """
+
+    heads = ("projector",)
+
+    def __init__(
+        self,
+        *,
+        energy: PairEnergy,
+        projector: Callable[[int], nn.Module] | None = None,
+        positives: str = "sample",
+        weight: float = 1.0,
+        views: Sequence[str] | None = None,
+        sizes: Sizes,
+    ) -> None:
+        super().__init__(weight, views)
+        if positives not in ("sample", "source"):
+            raise ValueError(f"positives={positives!r} is not known; take sample or source")
+        if positives == "source" and not energy.knows_sources:
+            raise ValueError(
+                f"{type(energy).__name__} compares views of one sample only: take positives=sample, "
+                f"or an energy that knows sources (info_nce, align)"
+            )
+        if energy.directed:
+            raise ValueError(
+                f"{type(energy).__name__} leads from a view to a target that has no gradient, and here both have one: "
+                f"take _target_: ssl_pipeline.objective.Predict"
+            )
+        self.energy, self.by_source = energy, positives == "source"
+        self.projector = nn.Identity() if projector is None else projector(sizes.embedding)
+
+    @property
+    def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """True but for sources, which meet in one view too."""
+        return not self.by_source
+
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """One edge a pair of views; a single view meets itself in the other samples of a source."""
+        covered = self.covered(views)
+        pairs = [*combinations(covered, 2)] or ([(view, view) for view in covered] if self.by_source else [])
+        if not pairs:
+            raise ValueError(
+                f"objective {name} compares views and found {', '.join(covered) or 'none'}: "
+                f"give it two, for example corruption=crop+crop"
+            )
+        return [
+            Edge(f"{name}/{a}~{b}", latent_node(a), latent_node(b), True, bool(self.energy.prevents_collapse))
+            for a, b in pairs
+        ]
+
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Project every view once, compare pairs on the samples they share."""
+        pairs = [(edge.name, *(n.removeprefix("latent/") for n in (edge.source, edge.target))) for edge in edges]
+        names = dict.fromkeys(view for _, *pair in pairs for view in pair)
+        heads = {view: self.projector(state.latents[view].pooled) for view in names}
+        return {name: self._pair(state, heads, a, b) for name, a, b in pairs if self.by_source or state.deal.meet(a, b)}
+
+    def _pair(self, state: State, heads: Mapping[str, Tensor], a: str, b: str) -> Tensor:
+        if not self.by_source:
+            return self.energy(state.deal.shared(heads[a], a, b), state.deal.shared(heads[b], b, a))
+        views = dict.fromkeys((a, b))
+        source = [state.deal.of(state.source, view) for view in views]
+        return self.energy.by_source(torch.cat([heads[view] for view in views]), torch.cat(source))

@@ -1,0 +1,96 @@
+"""What a term of the objective is, and what it is given."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+from ssl_pipeline.deal import Deal
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import Latent, View
+from ssl_pipeline.topology import Edge
+
+
+class Sizes(NamedTuple):
+    """What a term must know of the graph that it joins."""
+
+    grid: GridSpec  # of the clean samples
+    embedding: int  # width of ``Latent.pooled``
+    latent: int  # width D of the latent's tokens
+    sees_holes: bool  # whether the encoder gives tokens of places in a hole
+    tokens: GridSpec | None  # where the encoder's tokens lie, D numbers each; None where the latent has no such places
+
+
+class Targets(NamedTuple):
+    """What the teacher says."""
+
+    latents: Mapping[str, Latent]  # by view, without its holes
+    head: Callable[[nn.Module], nn.Module]  # the teacher's copy of a term's head
+
+
+@dataclass(frozen=True)
+class State:
+    """What a step has computed when the energies are asked for."""
+
+    clean: View  # standardised
+    views: Mapping[str, View]  # standardised
+    source: Tensor  # (B,) what each sample was taken from
+    latents: Mapping[str, Latent]  # by view, and the consensus where there is one
+    deal: Deal
+    decoders: nn.ModuleDict  # by target
+    told: Callable[[str], Tensor | None]  # parameters of a view's corruption, (B, k)
+    targets: Targets
+
+
+class Term(nn.Module, ABC):
+    """One term.
+
+    Args:
+        weight: factor of the term's energy, the mean over its edges.
+        views: views that it covers; None for all.
+
+    Raises:
+        ValueError: a weight that is not positive.
+    """
+
+    by_source = False
+    """Whether it compares samples of the same source."""
+
+    compares_views = False
+    """Whether it compares several views of a sample."""
+
+    def __init__(self, weight: float = 1.0, views: Sequence[str] | None = None) -> None:
+        super().__init__()
+        if weight <= 0:
+            raise ValueError(f"weight={weight}: expected a positive number; leave the term out instead")
+        self.weight = weight
+        self.views = None if views is None else tuple(views)
+
+    heads: ClassVar[tuple[str, ...]] = ()
+    """Names of its modules that know no grid, so that graphs of several kinds of data may share them."""
+
+    @property
+    def taught(self) -> nn.Module | None:
+        """The head of which a teacher needs a copy."""
+        return None
+
+    def covered(self, views: Sequence[str]) -> tuple[str, ...]:
+        """The views that the term covers."""
+        return tuple(views) if self.views is None else self.views
+
+    @abstractmethod
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """The edges that the term draws between the nodes of these views."""
+
+    @abstractmethod
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Scalar energy of each of its edges."""
+
+
+def shared(deal: Deal, value: Any, view: str, other: str) -> Any:
+    """Rows of a record's field that two views share; fields without rows pass."""
+    return deal.shared(value, view, other) if isinstance(value, Tensor) and len(value) > 1 else value

@@ -1,0 +1,40 @@
+"""The weighted sum of terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.objective.base import State, Term
+from ssl_pipeline.topology import Edge
+
+
+class Objective(nn.Module):
+    """Weighted sum of terms.
+
+    Args:
+        terms: terms by name.
+    """
+
+    def __init__(self, terms: Mapping[str, Term]) -> None:
+        super().__init__()
+        self.terms = nn.ModuleDict(terms)
+
+    def edges(self, views: Sequence[str], consensus: bool) -> dict[str, list[Edge]]:
+        """Edges of each term."""
+        return {name: term.edges(name, views, consensus) for name, term in self._terms()}
+
+    def forward(self, state: State, edges: Mapping[str, Sequence[Edge]]) -> dict[str, Tensor]:
+        """Energies by edge, and their weighted sum as ``loss``."""
+        energies, total = {}, torch.zeros((), device=state.clean.x.device)
+        for name, term in self._terms():
+            parts = term(state, edges[name])
+            if parts:  # a term over few views may find none of its pairs among this step's samples
+                total = total + term.weight * torch.stack([*parts.values()]).mean()
+            energies |= parts
+        return {"loss": total, **energies}
+
+    def _terms(self) -> list[tuple[str, Term]]:
+        return [*self.terms.items()]  # pyright: ignore[reportReturnType]

@@ -1,0 +1,98 @@
+"""Terms that predict what a teacher says of another view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.energies import PairEnergy
+from ssl_pipeline.objective.base import Sizes, State, Term
+from ssl_pipeline.topology import Edge, latent_node, teacher_node
+
+
+class Predict(Term):
+    """The embedding of a view leads to the teacher's embedding of another one, into which no gradient flows.
+
+    With ``teacher=ema`` the teacher is a slow copy of the encoder (MoCo, BYOL, DINO), without it the encoder itself
+    (SimSiam, arXiv 2011.10566; SwAV).
+
+    Args:
+        energy: between heads and targets.
+        projector: called with the embedding's width, makes the head of both sides; None for none.
+        predictor: called with the width of what the projector gives, makes the further head that only the student has
+            (BYOL, arXiv 2006.07733); None for none.
+        targets: views that the teacher sees; None for those that the term covers.
+        weight: factor of the term.
+        views: views that predict; None for all.
+        sizes: of the graph.
+    """
+
+    heads = ("projector", "predictor")
+
+    def __init__(
+        self,
+        *,
+        energy: PairEnergy,
+        projector: Callable[[int], nn.Module] | None = None,
+        predictor: Callable[[int], nn.Module] | None = None,
+        targets: Sequence[str] | None = None,
+        weight: float = 1.0,
+        views: Sequence[str] | None = None,
+        sizes: Sizes,
+    ) -> None:
+        super().__init__(weight, views)
+        self.energy = energy
+        self.targets = None if targets is None else tuple(targets)
+        self.projector = nn.Identity() if projector is None else projector(sizes.embedding)
+        self.predictor = nn.Identity() if predictor is None else predictor(_width(self.projector, sizes.embedding))
+        self.balanced = predictor is not None or bool(energy.prevents_collapse)
+
+    @property
+    def taught(self) -> nn.Module:
+        """The projector."""
+        return self.projector
+
+    @property
+    def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Two views of a sample must meet, where there are two."""
+        return True
+
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """One edge from every view to every other that the teacher sees; a single view predicts itself made whole."""
+        covered = self.covered(views)
+        seen = covered if self.targets is None else self.targets
+        pairs = [(a, b) for a in covered for b in seen if a != b] or [(a, a) for a in covered if a in seen]
+        return [Edge(f"{name}/{a}>{b}", latent_node(a), teacher_node(b), True, self.balanced) for a, b in pairs]
+
+    def meets(self, edge: Edge) -> tuple[str, str]:
+        """The two views of an edge."""
+        return edge.source.removeprefix("latent/"), edge.target.removeprefix("teacher/")
+
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Each head once, then pairs on the samples that they share."""
+        pairs = {edge.name: self.meets(edge) for edge in edges}
+        met = {name: (a, b) for name, (a, b) in pairs.items() if a == b or state.deal.meet(a, b)}
+        said = {a: self.predictor(self.projector(state.latents[a].pooled)) for a, _ in dict.fromkeys(met.values())}
+        head = state.targets.head(self.projector)
+        with torch.no_grad():
+            wanted = {b: head(state.targets.latents[b].pooled) for _, b in dict.fromkeys(met.values())}
+        energies = {
+            name: self.energy(state.deal.shared(said[a], a, b), state.deal.shared(wanted[b], b, a))
+            for name, (a, b) in met.items()
+        }
+        if wanted:
+            self.energy.remember(torch.cat([*wanted.values()]))
+        return energies
+
+
+def _width(head: nn.Module, before: int) -> int:
+    """Width of what a head gives."""
+    if isinstance(head, nn.Identity):
+        return before
+    with torch.no_grad():
+        training = head.training
+        width = head.eval()(torch.zeros(1, before)).shape[-1]
+        head.train(training)
+    return width

@@ -1,0 +1,132 @@
+"""Terms that predict what a teacher says of each place of a view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ssl_pipeline.decoders import Decoder
+from ssl_pipeline.energies import PairEnergy, ReconstructionEnergy
+from ssl_pipeline.layers import Patches, pick
+from ssl_pipeline.objective.base import Sizes, State, Term
+from ssl_pipeline.objective.holes import check_where, in_the_hole
+from ssl_pipeline.topology import Edge, latent_node, teacher_node
+
+
+class PredictTokens(Term):
+    """What a view shows leads to the teacher's tokens of the same view without its holes; no gradient flows there.
+
+    Args:
+        energy: between predicted and true tokens; one between pairs takes each place for a sample of its own.
+        predictor: decoder to the tokens' grid (I-JEPA, arXiv 2301.08243); None for the encoder's own tokens, of which
+            those in a hole must exist: ``encoder.holes=keep``, or a convolutional encoder (data2vec, arXiv 2202.03555;
+            iBOT, arXiv 2111.07832).
+        projector: called with a token's width, makes the head of both sides; None for none.
+        normalise: standardise each target over its D numbers, so that a teacher that shrinks does not pay.
+        where: ``damaged`` predicts the holes of a view that has some, ``everywhere`` all places.
+        weight: factor of the term.
+        views: views that predict; None for all.
+        sizes: of the graph.
+
+    Raises:
+        ValueError: another ``where``; a latent without places; tokens that do not divide the grid; no predictor for an
+            encoder that leaves holes out.
+    """
+
+    heads = ("projector",)
+
+    def __init__(
+        self,
+        *,
+        energy: PairEnergy | ReconstructionEnergy,
+        predictor: Callable[..., Decoder] | None = None,
+        projector: Callable[[int], nn.Module] | None = None,
+        normalise: bool = True,
+        where: str = "damaged",
+        weight: float = 1.0,
+        views: Sequence[str] | None = None,
+        sizes: Sizes,
+    ) -> None:
+        super().__init__(weight, views)
+        check_where(where)
+        if sizes.tokens is None:
+            raise ValueError("a term that predicts tokens needs a latent whose tokens have places: set latent=tokens")
+        if predictor is None and where == "damaged" and not sizes.sees_holes:
+            raise ValueError(
+                "the encoder leaves out the holes whose tokens are to be predicted: set encoder.holes=keep, or give "
+                "the term a predictor"
+            )
+        sides = [n // m for n, m in zip(sizes.grid.shape, sizes.tokens.shape, strict=True)]
+        if any(n % m for n, m in zip(sizes.grid.shape, sizes.tokens.shape, strict=True)):
+            raise ValueError(
+                f"a term that predicts tokens needs a grid that they divide, got {sizes.tokens.shape} tokens of "
+                f"{sizes.grid.shape} cells: change data.size, encoder.patch or encoder.stride"
+            )
+        self.patches = Patches(sizes.grid, sides)
+        self.energy, self.normalise, self.where = energy, normalise, where
+        self.predictor = None
+        if predictor is not None:
+            self.predictor = predictor(grid=sizes.tokens, latent_width=sizes.latent, dense_shape=sizes.tokens.shape)
+        self.projector = nn.Identity() if projector is None else projector(sizes.latent)
+        self.balanced = predictor is not None or getattr(energy, "prevents_collapse", False)
+
+    @property
+    def taught(self) -> nn.Module:
+        """The projector."""
+        return self.projector
+
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """One edge a view."""
+        return [Edge(f"{name}/{v}", latent_node(v), teacher_node(v), True, self.balanced) for v in self.covered(views)]
+
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Predict the places of every view."""
+        energies, seen = {}, []
+        for edge in edges:
+            energies[edge.name], wanted = self._edge(state, edge.source.removeprefix("latent/"))
+            seen.append(wanted.flatten(0, 1))
+        if isinstance(self.energy, PairEnergy):
+            self.energy.remember(torch.cat(seen))
+        return energies
+
+    def _edge(self, state: State, name: str) -> tuple[Tensor, Tensor]:
+        """The energy of a view, and what was to be predicted (B, Q, E)."""
+        view, latent = state.views[name], state.latents[name]
+        places, share = (None, None) if self.where == "everywhere" else in_the_hole(view, self.patches)
+        if self.predictor is None:
+            said = latent.tokens if places is None else pick(latent.tokens, places)
+        else:
+            said = self.predictor(latent, places)
+        said = _rows(self.projector, said)
+        with torch.no_grad():
+            wanted = state.targets.latents[name].tokens
+            wanted = F.layer_norm(wanted.float(), wanted.shape[-1:]) if self.normalise else wanted
+            wanted = wanted if places is None else pick(wanted, places)
+            wanted = _rows(state.targets.head(self.projector), wanted)
+        return self._compared(said, wanted, self._weight(view.valid, places, share)), wanted
+
+    def _weight(self, valid: Tensor | None, places: Tensor | None, share: Tensor | None) -> Tensor | None:
+        """How much each predicted place counts, (B, Q)."""
+        if valid is None:
+            return share
+        present = self.patches.split(valid).float().mean(-1)
+        present = present if places is None else present.gather(1, places)
+        return present if share is None else present * share
+
+    def _compared(self, said: Tensor, wanted: Tensor, weight: Tensor | None) -> Tensor:
+        if isinstance(self.energy, ReconstructionEnergy):
+            return self.energy(said, wanted, weight)
+        if weight is not None:
+            raise ValueError(
+                f"{type(self.energy).__name__} counts all places alike, and some are padding or lie in a hole in part: "
+                f"take an energy that weighs places (objective=jepa), or data without padding"
+            )
+        return self.energy(said.flatten(0, 1), wanted.flatten(0, 1))
+
+
+def _rows(head: nn.Module, tokens: Tensor) -> Tensor:
+    """A head on each token, (B, Q, D) to (B, Q, E)."""
+    return head(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])

@@ -1,0 +1,110 @@
+"""Terms whose energies lie between decoded and true data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from ssl_pipeline.deal import Deal
+from ssl_pipeline.decoders import Decoder
+from ssl_pipeline.energies import ReconstructionEnergy
+from ssl_pipeline.layers import Patches, pick
+from ssl_pipeline.objective.base import Sizes, State, Term, shared
+from ssl_pipeline.objective.holes import check_where, in_the_hole
+from ssl_pipeline.records import Latent, View
+from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, latent_node, view_node
+
+
+class Reconstruct(Term):
+    """Decoders lead from the latents to the clean sample or to other views.
+
+    Args:
+        energy: between decoded and true patches.
+        to: ``clean``, the name of a view (a translator), or ``views`` (every view from every other).
+        where: ``damaged`` counts only the holes of a view that has some (all places where a later corruption has
+            moved them, as in ``mask-reversal``), ``everywhere`` all places.
+        weight: factor of the term.
+        views: views to start from; None for all.
+        sizes: of the graph, whose grid an energy may still want.
+
+    Raises:
+        ValueError: another ``where``.
+    """
+
+    def __init__(
+        self,
+        *,
+        energy: ReconstructionEnergy | Callable[..., ReconstructionEnergy],
+        to: str = CLEAN,
+        where: str = "damaged",
+        weight: float = 1.0,
+        views: Sequence[str] | None = None,
+        sizes: Sizes,
+    ) -> None:
+        super().__init__(weight, views)
+        check_where(where)
+        self.energy = energy if isinstance(energy, ReconstructionEnergy) else energy(grid=sizes.grid)
+        self.target, self.where = to, where
+
+    @property
+    def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """True of translators."""
+        return self.target != CLEAN
+
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """One edge a start and target."""
+        targets = {CLEAN: [CLEAN], "views": list(views)}.get(self.target, [self.target])
+        starts = {CONSENSUS: CONSENSUS} if consensus else {v: latent_node(v) for v in self.covered(views)}
+        return [
+            Edge(_label(name, start, target), node, _target_node(target), attracts=False, prevents_collapse=True)
+            for start, node in starts.items()
+            for target in targets
+            if start != target
+        ]
+
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Decode every start, compare with its target where they share samples."""
+        return {edge.name: self._edge(state, edge) for edge in edges if self._shares(state.deal, edge)}
+
+    @staticmethod
+    def _shares(deal: Deal, edge: Edge) -> bool:
+        ends = edge.source.removeprefix("latent/"), edge.target.removeprefix("view/")
+        return CONSENSUS in ends or CLEAN in ends or deal.meet(*ends)
+
+    def _edge(self, state: State, edge: Edge) -> Tensor:
+        start, target = edge.source.removeprefix("latent/"), edge.target.removeprefix("view/")
+        decoder: Decoder = state.decoders[target]  # pyright: ignore[reportAssignmentType]
+        latent, told, places, weight = state.latents[start], None, None, None
+        if target == CLEAN:
+            truth, valid = state.clean.x, state.clean.valid
+            if start != CONSENSUS:
+                truth, valid = state.deal.of(truth, start), None if valid is None else state.deal.of(valid, start)
+                places, weight = self._damaged(state.views[start], decoder.patches)
+        else:
+            truth, valid, told = state.views[target].x, state.views[target].valid, state.told(target)
+            if start != CONSENSUS:
+                latent = Latent(*(shared(state.deal, v, start, target) for v in latent))
+                truth, valid, told = (shared(state.deal, v, target, start) for v in (truth, valid, told))
+        if self.energy.whole:
+            return self.energy(decoder.patches.join(decoder(latent, None, told)), truth, valid)
+        target = decoder.patches.split(truth)
+        if valid is not None:
+            present = decoder.patches.split(valid).float().mean(-1)
+            present = present if places is None else present.gather(1, places)
+            weight = present if weight is None else weight * present
+        wanted = target if places is None else pick(target, places)
+        return self.energy(decoder(latent, places, told, target), wanted, weight)
+
+    def _damaged(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
+        """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
+        moved = view.origin is not view.position
+        return (None, None) if self.where == "everywhere" or moved else in_the_hole(view, patches)
+
+
+def _label(term: str, start: str, target: str) -> str:
+    return f"{term}/{start}" if target == CLEAN else f"{term}/{start}>{target}"
+
+
+def _target_node(target: str) -> str:
+    return CLEAN if target == CLEAN else view_node(target)

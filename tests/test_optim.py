@@ -1,0 +1,400 @@
+"""Optimisers: what their groups hold, what their steps are, and that every one of ``conf/optimizer`` trains."""
+
+from __future__ import annotations
+
+import io
+import re
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import lightning as L
+import pytest
+import torch
+from cases import ENCODERS, GRIDS, sample
+from torch import nn
+
+from ssl_pipeline.build import PARTS, build, build_mixed
+from ssl_pipeline.config import compose
+from ssl_pipeline.datasets import Data, MemoryDataset
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.optim import Recipe, parameter_groups
+from ssl_pipeline.records import Batch
+from ssl_pipeline.training import report
+from ssl_pipeline.training.clock import Clock
+from ssl_pipeline.training.hardware import Hardware
+from ssl_pipeline.training.module import PretrainModule
+
+NAMES = sorted(path.stem for path in (Path(__file__).parents[1] / "conf/optimizer").glob("*.yaml"))
+CONV = ["encoder=conv", "encoder.widths=[8,16]", "encoder.blocks=2", "decoder=conv", "decoder.widths=[8,8]"]
+VIT = ["encoder=vit", "encoder.width=24", "encoder.depth=3", "encoder.heads=2"]
+QUERY = ["decoder=query", "decoder.width=24", "decoder.depth=1", "decoder.heads=2"]
+TEXT = [*VIT, "encoder.ngrams=3", "encoder.buckets=64", *QUERY, "objective=cross_entropy"]
+SLOTS = ["latent=slots", "latent.slots=4", "latent.heads=2"]
+TIMM = ["encoder=timm", *QUERY, "encoder.name=vit_tiny_patch16_224"]
+TIMM += [f"+encoder.options.{o}" for o in ("img_size=[8,12]", "patch_size=4", "embed_dim=24", "depth=2", "num_heads=2")]
+GRAPHS = {
+    "conv": ([*CONV, "corruption=mask+noise"], "image"),
+    "vit": ([*VIT, *QUERY, "corruption=mask+noise+lowres+echo"], "image"),
+    "text": ([*TEXT, *SLOTS, "corruption=mask+shuffle"], "text"),
+    "contrast": ([*VIT, *QUERY, "corruption=crop+crop", "objective=info_nce"], "image"),
+    "teacher": ([*VIT, *QUERY, "corruption=crop+crop", "objective=byol", "teacher=ema"], "image"),
+    "timm vit": (TIMM, "image"),
+    "timm resnet": (["encoder=timm", "encoder.name=resnet10t", *QUERY], "image"),
+    "mixed": ([*VIT, *QUERY, "objective=reconstruct+cross_entropy"], ("image", "text")),
+}
+
+
+@cache
+def composed(*overrides: str) -> dict:
+    return compose(list(overrides))
+
+
+def recipe(name: str, *overrides: str) -> Recipe:
+    return instantiate(composed(f"optimizer={name}", *overrides)["optimizer"])
+
+
+def graph_of(name: str) -> Any:
+    overrides, grid = GRAPHS[name]
+    torch.manual_seed(0)
+    if isinstance(grid, tuple):
+        return build_mixed(composed(*overrides), {g: GRIDS[g] for g in grid}, dict.fromkeys(grid, (None, None)))
+    return build(composed(*overrides), GRIDS[grid])
+
+
+class Mixture(nn.Module):
+    """One parameter of each kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(24, 16)
+        self.conv = nn.Conv2d(8, 16, 3)
+        self.table = nn.Embedding(12, 16)
+        self.token = nn.Parameter(torch.randn(6, 16))
+        for parameter in self.parameters():
+            parameter.grad = torch.randn_like(parameter)
+
+
+def moved(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """What a step adds to each parameter."""
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimiser.step()
+    return {name: p.detach() - before[name] for name, p in model.named_parameters()}
+
+
+# Every file of conf/optimizer
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["conv", "text"])
+def test_every_optimiser_brings_a_loss_down(name, kind):
+    graph, data = graph_of(kind), sample(GRIDS[GRAPHS[kind][1]], 8).x
+    optimiser = recipe(name).optimizer(graph, 256)
+    losses = []
+    for _ in range(30):
+        torch.manual_seed(0)
+        loss = graph(graph.damage(Batch(x=data, source=torch.arange(8))))["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.95 * losses[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_rate_of_a_group_takes_effect(name):
+    steps = {}
+    for share in (0.0, 0.5, 1.0):
+        model = Mixture()
+        optimiser = recipe(name).optimizer(model, 256)
+        for group in optimiser.param_groups:
+            group["lr"] *= share
+        steps[share] = moved(model, optimiser)
+    for key, whole in steps[1.0].items():
+        assert whole.abs().max() > 0 and not steps[0.0][key].any(), key
+        torch.testing.assert_close(steps[0.5][key], whole / 2, rtol=1e-3, atol=5e-7)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loaded_state_goes_on_with_the_same_steps(name):
+    model = Mixture()
+    optimiser = recipe(name).optimizer(model, 256)
+    for _ in range(3):
+        optimiser.step()
+    file = io.BytesIO()
+    torch.save([model.state_dict(), optimiser.state_dict()], file)
+    file.seek(0)
+    weights, state = torch.load(file, weights_only=True)
+    twin = Mixture()
+    twin.load_state_dict(weights)
+    resumed, fresh = recipe(name).optimizer(twin, 256), recipe(name).optimizer(deepcopy(twin), 256)
+    resumed.load_state_dict(state)
+    for _ in range(2):
+        steps, expected = moved(twin, resumed), moved(model, optimiser)
+        for key, value in expected.items():
+            assert torch.equal(steps[key], value), key
+    assert fresh.state_dict()["state"] != resumed.state_dict()["state"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [("adamw", 1e-3), ("sgd", 0.2), ("lars", 1.2), ("lamb", 4e-3), ("lion", 4e-4), ("muon", 2e-3)],
+)
+def test_the_rate_of_four_times_the_batch(name, rate):
+    assert recipe(name).peak(1024) == pytest.approx(rate)
+    groups = recipe(name, "optimizer.warmup=0").optimizer(Mixture(), 1024).param_groups
+    assert [group["lr"] for group in groups] == [pytest.approx(rate)] * len(groups)
+
+
+def test_the_tests_know_every_optimiser():
+    assert set(NAMES) == {"adamw", "sgd", "lars", "lamb", "lion", "muon"}
+
+
+# Their steps, against the formulas of the papers
+
+
+def matrix_and_steps(name: str, steps: int = 3):
+    """A matrix with its gradients, and where an optimiser of ``conf/optimizer`` takes it."""
+    generator = torch.Generator().manual_seed(1)
+    start = torch.randn(6, 5, generator=generator)
+    grads = [torch.randn(6, 5, generator=generator) for _ in range(steps)]
+    layer = nn.Linear(5, 6, bias=False)
+    layer.weight.data = start.clone()
+    made = recipe(name)
+    optimiser = made.optimizer(layer, 256)
+    for grad in grads:
+        layer.weight.grad = grad.clone()
+        optimiser.step()
+    return start, grads, made, layer.weight.detach()
+
+
+def test_sgd_adds_decay_to_the_gradient_and_looks_ahead():
+    w, grads, made, found = matrix_and_steps("sgd")
+    v = torch.zeros_like(w)
+    for g in grads:
+        g = g + 1e-4 * w
+        v = 0.9 * v + g
+        w = w - made.lr * (g + 0.9 * v)
+    torch.testing.assert_close(found, w)
+
+
+def test_lars_is_algorithm_1_of_1708_03888():
+    w, grads, made, found = matrix_and_steps("lars")
+    v, eta, beta = torch.zeros_like(w), 1e-3, 1e-6
+    for g in grads:
+        rate = eta * w.norm() / (g.norm() + beta * w.norm())
+        v = 0.9 * v + made.lr * rate * (g + beta * w)
+        w = w - v
+    torch.testing.assert_close(found, w)
+
+
+def test_lars_leaves_vectors_to_sgd():
+    model = Mixture()
+    steps = moved(model, recipe("lars").optimizer(model, 256))
+    torch.testing.assert_close(steps["linear.bias"], -0.3 * model.linear.bias.grad)
+
+
+def test_lamb_is_algorithm_2_of_1904_00962():
+    w, grads, made, found = matrix_and_steps("lamb")
+    m = v = torch.zeros_like(w)
+    for t, g in enumerate(grads, 1):
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        update = m / (1 - 0.9**t) / ((v / (1 - 0.999**t)).sqrt() + 1e-6) + made.weight_decay * w
+        w = w - made.lr * w.norm() / update.norm() * update
+    torch.testing.assert_close(found, w)
+
+
+def test_lion_is_algorithm_2_of_2302_06675():
+    w, grads, made, found = matrix_and_steps("lion")
+    m = torch.zeros_like(w)
+    for g in grads:
+        w = w - made.lr * ((0.9 * m + 0.1 * g).sign() + made.weight_decay * w)
+        m = 0.99 * m + 0.01 * g
+    torch.testing.assert_close(found, w)
+
+
+@pytest.mark.parametrize("name", ["adamw", "lion", "muon"])
+def test_decay_is_apart_from_the_gradient(name):
+    model, made = Mixture(), recipe(name)
+    before = deepcopy(model.state_dict())
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    made.optimizer(model, 256).step()
+    for key, value in model.state_dict().items():
+        decay = 0.0 if key.endswith("bias") else made.weight_decay
+        torch.testing.assert_close(value, before[key] * (1 - made.lr * decay))
+
+
+def test_muon_steps_are_orthogonal_and_as_large_as_those_of_adamw():
+    model, made = Mixture(), recipe("muon", "optimizer.weight_decay=0")
+    steps = {key: value / made.lr for key, value in moved(model, made.optimizer(model, 256)).items()}
+    for key in ("linear.weight", "conv.weight"):
+        step = steps[key].flatten(1)
+        singular = torch.linalg.svdvals(step) / (0.2 * max(step.shape) ** 0.5)
+        assert singular.min() > 0.7 and singular.max() < 1.3, key
+        assert singular.max() / singular.min() < torch.linalg.cond(getattr(model, key[:-7]).weight.grad.flatten(1))
+    for key in ("linear.bias", "conv.bias", "table.weight", "token"):  # Adam's first step is the gradient's sign
+        sign = model.get_parameter(key).grad.sign()
+        torch.testing.assert_close(steps[key], -sign * steps[key].abs().max(), rtol=1e-3, atol=1e-3)
+
+
+# Groups
+
+
+@pytest.mark.parametrize("maps_only", [False, True])
+@pytest.mark.parametrize("layer_decay", [None, 0.75])
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_groups_hold_every_trainable_parameter_once(kind, layer_decay, maps_only):
+    graph = graph_of(kind)
+    first = next(iter(graph.graphs.values())) if kind == "mixed" else graph
+    first.frozen = deepcopy(first.encoder).requires_grad_(False)
+    first.encoder.view.table.requires_grad_(False)
+    groups = parameter_groups(graph, 0.05, layer_decay, maps_only)
+    held = [id(p) for group in groups for p in group["params"]]
+    trainable = {id(p): p for p in graph.parameters() if p.requires_grad}
+    assert len(held) == len(set(held)) and set(held) == set(trainable)
+    copies = {id(p) for name, p in graph.named_parameters() if "frozen." in name or "teacher." in name}
+    assert copies and not set(held) & copies and ("teacher" in kind) == (first.teacher is not None)
+    for group in groups:
+        assert group["weight_decay"] == (0.05 if group["params"][0].ndim > 1 else 0.0)
+        assert len({p.ndim > 1 for p in group["params"]}) == 1
+    assert groups[0]["lr_scale"] == 1.0
+    keys = [(g["weight_decay"], g["lr_scale"], g["use_fallback"]) for g in groups]
+    assert len(keys) == len(set(keys)) and len(keys) >= (2 if layer_decay is None else 8)
+
+
+def test_tables_and_tokens_are_no_maps():
+    graph = graph_of("text")
+    names = {p: name for name, p in graph.named_parameters()}
+    apart = {names[p] for g in parameter_groups(graph, 0.05, maps_only=True) if g["use_fallback"] for p in g["params"]}
+    matrices = {name for name in apart if graph.get_parameter(name).ndim > 1}
+    assert matrices == {
+        "encoder.stem.lookup.weight",
+        "encoder.stem.ngrams.table.weight",
+        "encoder.view.table",
+        "latent.queries",
+    }
+    assert not any(g["use_fallback"] for g in parameter_groups(graph, 0.05))
+
+
+def stem_and_blocks(kind: str, name: str) -> int | None:
+    """Block of a parameter of the encoder, counted from 0, -1 in the stem; None outside of the encoder."""
+    if not re.match(r"(graphs\.\w+\.)?encoder\.", name):
+        return None
+    last = {"conv": 3, "timm vit": 1, "timm resnet": 3}.get(kind, 2)
+    if re.search(r"encoder\.(trunk\.|model\.)?norm\.", name):
+        return last
+    if kind == "conv" and (found := re.search(r"stages\.(\d)\.(\d)\.", name)):
+        return 2 * int(found[1]) + int(found[2])
+    if kind == "timm resnet" and (found := re.search(r"model\.layer(\d)\.0\.", name)):
+        return int(found[1]) - 1
+    found = re.search(r"(trunk|model)\.blocks\.(\d)\.", name)
+    return int(found[2]) if found else -1
+
+
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_the_rate_falls_with_the_depth_of_a_layer(kind):
+    graph = graph_of(kind)
+    optimiser = recipe("adamw", "optimizer.layer_decay=0.5").optimizer(graph, 256)
+    found = {p: group for group in optimiser.param_groups for p in group["params"]}
+    n = {"conv": 4, "timm vit": 2, "timm resnet": 4}.get(kind, 3)
+    seen = set()
+    for name, parameter in graph.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        block = stem_and_blocks(kind, name)
+        scale = 1.0 if block is None else 0.5 ** (n - block)
+        group = found[parameter]
+        assert group["lr_scale"] == pytest.approx(scale), name
+        assert group["lr"] == pytest.approx(1e-3 * scale), name
+        seen.add(block)
+    assert seen >= {-1, *range(n)}
+
+
+@pytest.mark.parametrize("case", [case for case in ENCODERS if case.name != "torchvision"], ids=lambda c: c.name)
+def test_layers_hold_every_parameter_once(case):
+    encoder = case.build(grid=GRIDS[case.grids[0]], views=("mask", "noise"), **case.options)
+    held = [id(p) for layer in encoder.layers() for p in layer]
+    assert len(held) == len(set(held)) and set(held) == {id(p) for p in encoder.parameters()}
+
+
+def test_an_encoder_that_cannot_tell_its_layers_is_refused():
+    graph = build(composed("encoder=torchvision", *QUERY), GridSpec.of(("y", 32), ("x", 32), channels=3))
+    recipe("adamw").optimizer(graph, 256)
+    sentence = "TorchvisionBackbone does not tell its layers, which optimizer.layer_decay needs: "
+    sentence += "set optimizer.layer_decay=null, or take encoder=vit, conv or timm"
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        recipe("adamw", "optimizer.layer_decay=0.75").optimizer(graph, 256)
+
+
+@pytest.mark.parametrize("value", [0, -0.5, 1.01])
+def test_a_layer_decay_that_is_no_share_is_refused(value):
+    sentence = f"optimizer.layer_decay={value}: expected a factor above 0 and up to 1, or null for one rate"
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        Recipe(make=torch.optim.AdamW, layer_decay=value)
+    assert Recipe(make=torch.optim.AdamW, layer_decay=1.0).layer_decay == 1.0
+
+
+# In a training
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_clipped_before_the_step(name):
+    graph = graph_of("conv")
+    graph.frozen = deepcopy(graph.encoder).requires_grad_(False)
+    module = PretrainModule(graph, recipe(name, "optimizer.layer_decay=0.75"), Clock(), 256, 0)
+    optimiser = module.configure_optimizers()
+    trainer = Mock(spec=L.Trainer, precision="32-true", max_steps=10, max_epochs=None, global_step=5)
+    module._trainer, trainer.optimizers = trainer, [optimiser]
+    batch = Batch(sample(GRIDS["image"], 8).x, torch.arange(8))
+    module.on_train_batch_start(batch, 0)
+    peak = module.recipe.rate(0.5) * module.recipe.peak(256)
+    rates = sorted({group["lr"] for group in optimiser.param_groups}, reverse=True)
+    assert rates == pytest.approx([peak * 0.75**i for i in range(6)])
+    (100 * graph(graph.damage(batch))["loss"]).backward()
+    module.configure_gradient_clipping(optimiser, 1e-2, "norm")
+    norm = sum(float(p.grad.square().sum()) for p in graph.parameters() if p.grad is not None) ** 0.5
+    assert norm == pytest.approx(1e-2, rel=1e-3)
+    before = deepcopy(graph.frozen.state_dict())
+    steps = moved(graph, optimiser)
+    assert steps["encoder.stem.weight"].any() and steps["encoder.stem.weight"].isfinite().all()
+    assert all(torch.equal(value, before[key]) for key, value in graph.frozen.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (["adamw"], "AdamW, rate 0.001 (lr 0.001 for batch 256, rule none)"),
+        (["lars"], "Lars, rate 0.6 (lr 0.3 for batch 256, rule linear)"),
+        (
+            ["muon", "optimizer.layer_decay=0.75"],
+            "Muon, rate 0.00141 (lr 0.001 for batch 256, rule sqrt), x 0.75 a layer down the encoder",
+        ),
+    ],
+)
+def test_a_run_says_its_optimiser(overrides, line, capsys):
+    data = Data(GRIDS["image"], MemoryDataset(torch.zeros(2, 3, 8, 12, dtype=torch.uint8)), None, None, "none")
+    report.start({"batch_size": 512}, {"": data}, {"": graph_of("conv")}, recipe(*overrides), Hardware(), 1)
+    assert f"optimiser  {line}" in capsys.readouterr().out.splitlines()
+
+
+# What may be written
+
+
+def test_a_run_may_take_timms_optimisers_and_a_file_to_load_may_not():
+    node = {"_target_": "timm.optim.AdamP", "_partial_": True}
+    assert instantiate(node).func.__name__ == "AdamP"
+    with pytest.raises(ValueError, match=r"timm\.optim\.AdamP is not on the allow-list"):
+        instantiate(node, allowed=PARTS)
+    assert not any(name.startswith(("timm.optim", "torch.optim")) for name in PARTS)
+
+
+@pytest.mark.parametrize("name", ["create_optimizer_v2", "OptimInfo", "OptimizerRegistry", "lars.torch.load"])
+def test_what_runs_other_code_stays_out(name):
+    with pytest.raises(ValueError, match="is not on the allow-list"):
+        instantiate({"_target_": f"timm.optim.{name}", "_partial_": True})

@@ -1,0 +1,252 @@
+"""Collapse is seen on the way, said in a sentence, and looking changes nothing."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import statistics
+import time
+from contextlib import nullcontext
+from unittest.mock import Mock
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from test_mixed import SMALL as MIXED
+from test_mixed import images, words
+from test_training import command
+from torch import nn
+
+from ssl_pipeline.build import build
+from ssl_pipeline.config import compose
+from ssl_pipeline.datasets import digits, mixed
+from ssl_pipeline.evaluation.collapse import Signs, centred_rank, collapsed, gap, normalised_spread, signs
+from ssl_pipeline.training import run
+from ssl_pipeline.training.module import PretrainModule
+from ssl_pipeline.training.runner import maker, prepare
+from ssl_pipeline.training.watch import Watch, embeddings, evaluating
+from ssl_pipeline.weights import read_weights
+
+VIT = ["encoder=vit", "encoder.width=16", "encoder.depth=1", "encoder.heads=2"]
+VIT += ["decoder=query", "decoder.width=16", "decoder.heads=2"]
+CONV = ["encoder.widths=[8,16]", "decoder.widths=[8,8]"]
+FAST = ["batch_size=64", "optimizer.lr=5e-3", "watch.every=50", "probe=none", "trainer.max_steps=300"]
+COLLAPSING = ["corruption=mask+noise", "objective=reconstruct+align", "objective.reconstruct.weight=1e-6"]
+
+
+def cloud(n=60, width=10, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
+
+
+def logged(folder):
+    with (folder / "metrics.csv").open() as file:
+        return {(int(row["step"]), row["name"]): float(row["value"]) for row in csv.DictReader(file)}
+
+
+# Numbers.
+
+
+@pytest.mark.parametrize("shape", [(60, 10), (10, 60)])
+def test_rank_is_that_of_the_singular_values_about_the_mean(shape):
+    z = cloud(*shape) * np.geomspace(1, 0.01, shape[1], dtype=np.float32) + 5
+    s = torch.linalg.svdvals(torch.from_numpy(z - z.mean(0)).double())
+    p = (s / s.sum())[s > 1e-6]
+    assert centred_rank(z) == pytest.approx(float(torch.exp(-(p * p.log()).sum())), rel=1e-3)
+
+
+def test_spread_is_that_of_the_directions():
+    z = cloud() + 1
+    rows = [row / np.sqrt(sum(v * v for v in row)) for row in z]
+    expected = np.mean([np.std([row[d] for row in rows]) for d in range(10)]) * np.sqrt(10)
+    assert normalised_spread(z) == pytest.approx(expected, rel=1e-5)
+    assert normalised_spread(z * np.arange(1, 61, dtype=np.float32)[:, None]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_gap_is_distance_over_deviation():
+    a, b, c = cloud(seed=1), cloud(seed=2) + 3, cloud(seed=3)
+
+    def of(p, q):
+        distance = np.mean([sum((x - y) ** 2) for x, y in zip(p, q, strict=True)])
+        return np.sqrt(distance / np.mean([sum(np.var(p, 0)), sum(np.var(q, 0))]))
+
+    assert gap([a, b, c]) == pytest.approx((of(a, b) + of(a, c) + of(b, c)) / 3, rel=1e-5)
+    assert gap([7 * a, 7 * b]) == pytest.approx(of(a, b), rel=1e-5)
+    assert np.isnan(gap([np.ones((4, 3)), np.ones((4, 3))]))
+
+
+def test_no_single_sign_sees_every_collapse():
+    constant = 1 + 1e-4 * cloud()  # full rank, no spread
+    line = cloud(width=1) * np.ones(10, dtype=np.float32)  # all the spread, one direction
+    assert centred_rank(constant) > 8 and list(collapsed(signs(constant), 60, 10)) == ["constant"]
+    assert normalised_spread(line) > 0.9 and list(collapsed(signs(line), 60, 10)) == ["line"]
+    shrunk = cloud() * 1e-6  # no collapse: only its units are small
+    assert signs(shrunk).std < 1e-5 and collapsed(signs(shrunk), 60, 10) == {}
+
+
+def test_alarms_know_their_limits():
+    assert collapsed(Signs(1.0, 0.5, 1.5), samples=256, width=4) == {}  # two of four directions are no alarm
+    assert collapsed(Signs(1.0, 0.5, 1.5), samples=4, width=128) == {}
+    assert collapsed(signs(np.full((20, 20), np.nan)), 20, 20) == {}  # the loss says so
+    assert list(collapsed(signs(np.ones((20, 20))), 20, 20)) == ["constant"]
+
+
+# A graph under the eye.
+
+
+def test_each_part_returns_to_its_own_mode():
+    module = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()))
+    module[1][0].eval()
+    modes = [part.training for part in module.modules()]
+    with pytest.raises(KeyError), evaluating(module):
+        assert not any(part.training for part in module.modules())
+        raise KeyError
+    assert [part.training for part in module.modules()] == modes
+
+
+@pytest.mark.parametrize("views", ["all", "1"])
+def test_looking_leaves_the_graph_as_it_was(views):
+    data = digits()
+    graph = build(compose([*CONV, "corruption=mask+noise+lowres", f"views_per_step={views}"]), data.grid).train()
+    before = {name: value.clone() for name, value in graph.state_dict().items()}
+    modes, noise = [part.training for part in graph.modules()], torch.get_rng_state()
+    found = embeddings(graph, data.train[range(20)], seed=1, step=2)
+    assert {name: z.shape for name, z in found.items()} == dict.fromkeys(("mask", "noise", "lowres"), (20, 64))
+    assert all(torch.equal(value, before[name]) for name, value in graph.state_dict().items())
+    assert [part.training for part in graph.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), noise)
+
+
+def test_a_collapse_is_announced_once(tmp_path, capsys):
+    allowed = ["objective=align", "allow_collapse=true", "watch.on_alarm=stop"]  # which is not obeyed then
+    summary = run(compose([*VIT, *FAST, "corruption=mask+noise", *allowed]), str(tmp_path))
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert len(said) == 2 and summary["steps"] == 300
+    assert "the embeddings of mask have nearly become one constant (normalised std 0.00" in said[0]
+    values = logged(tmp_path)
+    assert values[50, "watch/spread/mask"] > 2 * values[300, "watch/spread/mask"]
+    assert values[300, "watch/spread/noise"] < 0.01 and values[300, "watch/rank/noise"] > 2
+    assert values[300, "watch/gap"] > 0.5  # nor does the distance between views, in units of what is left, see it
+
+
+def test_a_collapse_can_end_the_run(tmp_path):
+    with pytest.raises(ValueError, match=r"step \d+: the embeddings of mask .*add negatives.*allow_collapse=true"):
+        run(compose([*VIT, *FAST, *COLLAPSING, "watch.on_alarm=stop"]), str(tmp_path))
+    stopped = max(step for step, _ in logged(tmp_path))
+    assert stopped < 300 and stopped % 50 == 0
+    saved = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
+    assert saved["global_step"] == stopped
+
+
+def test_one_bad_look_is_no_alarm(capsys):
+    watch = Watch(every=1)
+    for step, spread in enumerate((0.3, 0.005, 0.2, 0.005, 0.004, 0.003), 1):
+        watch._judge("mask", collapsed(Signs(1.0, spread, 9.0), 64, 64), step)
+        watch._judge("noise", {}, step)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and said[0].startswith("warning: step 5: the embeddings of mask ")
+
+
+HEALTHY = {
+    "reconstruct": [*CONV, "corruption=mask+noise"],
+    "patches": [*VIT, "corruption=mask+noise"],
+    "magnets": [*VIT, "corruption=mask+noise", "objective=reconstruct+align", "objective.align.weight=0.1"],
+    "contrast": [*VIT, "corruption=crop+crop", "objective=info_nce"],
+    "variance": [*VIT, "corruption=crop+crop", "objective=vicreg", "views_per_step=all"],
+    "teacher": [*VIT, "corruption=crop+crop", "teacher=ema", "objective=byol"],
+    "slots": [*VIT, "latent=slots", "latent.heads=2", "corruption=mask+noise+lowres", "latent.fuse=mean"],
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_no_alarm_where_all_is_well(name, tmp_path, capsys):
+    config = compose([*FAST, *HEALTHY[name], "optimizer.lr=2e-3", "trainer.max_steps=60", "watch.every=20"])
+    run(config, str(tmp_path))
+    assert "warning" not in capsys.readouterr().err
+    values = logged(tmp_path)
+    expected = {f"watch/{sign}/{view}" for sign in ("std", "spread", "rank") for view in config["corruption"]}
+    assert {(s, n) for s, n in values if n.startswith("watch")} == set(
+        itertools.product((20, 40, 60), expected | {"watch/gap"})
+    )
+
+
+@pytest.mark.parametrize("model", ["conv", "vit"])
+def test_weights_are_the_same_bit_by_bit_with_and_without(model, tmp_path):
+    options = [*(CONV if model == "conv" else [*VIT, "encoder.drop_path=0.2"]), "corruption=mask+noise"]
+    options += ["batch_size=128", "probe=none", "optimizer.warmup=0", "optimizer.final=1"]
+    run(compose([*options, "watch.every=0", "trainer.max_steps=14"]), str(tmp_path / "without"))
+    run(compose([*options, "watch.every=4", "trainer.max_steps=9"]), str(tmp_path / "parted"))
+    resume = ["watch.every=4", f"resume={tmp_path / 'parted'}", "trainer.max_steps=14"]
+    run(compose([*options, *resume]), str(tmp_path / "parted"))
+    assert {step for step, name in logged(tmp_path / "parted") if "watch" in name} == {4, 8, 12}
+    assert not any("watch" in name for _, name in logged(tmp_path / "without"))
+    expected, got = read_weights(tmp_path / "without"), read_weights(tmp_path / "parted")
+    assert all(torch.equal(value, got[name]) for name, value in expected.items())
+
+
+def test_sets_that_take_turns_are_all_looked_at():
+    both, config, entries = mixed({"images": images(50), "words": words(24)}), compose(MIXED), []
+    plan = prepare(config)
+    module = PretrainModule(maker(config, both)(), plan.recipe, plan.clock, batch_size=8, seed=0)
+    trainer = Mock(spec=L.Trainer, is_global_zero=True)
+    trainer.precision_plugin.forward_context = nullcontext
+    trainer.loggers = [Mock(log_metrics=lambda values, step: entries.append((step, set(values))))]
+    watch, batches = Watch(every=4, samples=5, turns=2), both.train.batches(8, seed=0, step=0, rank=0, world=1)
+    for trainer.global_step, batch in zip(range(1, 10), batches, strict=False):
+        watch.on_train_batch_end(trainer, module, None, batch, 0)
+    assert [step for step, _ in entries] == [4, 5, 8, 9]
+    for (_, names), of in zip(entries, ("words", "images", "words", "images"), strict=True):
+        assert {name.partition("/")[0] for name in names} == {of} and f"{of}/watch/gap" in names
+
+
+def test_views_of_several_sizes_and_those_of_the_teacher_alone():
+    data = digits()
+    views = ["corruption=crop+crop+echo", "corruption.crop_2.size=4", "encoder.patch=4", "objective=byol"]
+    views += ["teacher=ema", "objective.byol.targets=[echo]", "objective.byol.views=[crop_1,crop_2]"]
+    graph = build(compose([*VIT, *views]), data.grid).train()
+    teacher = [part.training for part in graph.teacher.modules()]
+    found = embeddings(graph, data.train[range(9)], seed=0, step=0)
+    assert {name: z.shape for name, z in found.items()} == dict.fromkeys(("crop_1", "crop_2"), (9, 16))
+    assert [part.training for part in graph.teacher.modules()] == teacher
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("watch.every=-1", "every .*at least 0"),
+        ("watch.samples=1", "samples of at least 2"),
+        ("watch.on_alarm=stopp", "on_alarm='stopp'.*nearest: stop"),
+        ("watch.evry=3", "watch.every"),
+    ],
+)
+def test_a_wrong_setting_is_refused(override, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        compose([override])
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together(tmp_path):
+    options = ["hardware=ddp_cpu", "watch.on_alarm=stop", f"hydra.run.dir={tmp_path}/run"]
+    done = command("train", *VIT, *FAST, *COLLAPSING, *options)
+    assert done.returncode == 1
+    assert done.stderr.count("error: ") == 1 and "one constant" in done.stderr
+    assert (tmp_path / "run/checkpoints/last.ckpt").is_file()
+
+
+@pytest.mark.slow
+def test_looking_costs_less_than_one_step_in_a_hundred(tmp_path, monkeypatch):
+    """The default run; processor time, so that other work on the machine does not count."""
+    looks, steps, ended = [], [], []
+    original = Watch.on_train_batch_end
+
+    def timed(self, trainer, *args):
+        began = time.process_time()
+        steps.extend(began - last for last in ended[-1:])
+        original(self, trainer, *args)
+        ended.append(time.process_time())
+        if trainer.global_step % 5 == 0:
+            looks.append(ended[-1] - began)
+
+    monkeypatch.setattr(Watch, "on_train_batch_end", timed)
+    run(compose(["watch.every=5", "trainer.max_steps=40", "probe=none"]), str(tmp_path))
+    assert statistics.median(looks) < 0.5 * statistics.median(steps)  # of which the default looks after each 100
