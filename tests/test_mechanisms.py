@@ -11,11 +11,13 @@ import ssl_pipeline
 from ssl_pipeline.build import build
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import sequential_batches
+from ssl_pipeline.evaluation import gap, signs
 from ssl_pipeline.evaluation.strings import exact_match
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.topology import CLEAN
 from ssl_pipeline.training import run
+from ssl_pipeline.training.watch import embeddings
 
 pytestmark = pytest.mark.slow
 
@@ -120,3 +122,41 @@ def test_prompts_round_the_same_content_agree(tmp_path):
         before = divergence(build(model.config, data.grid).eval(), batch)
         after = divergence(model.graph, batch)
         assert after < 0.7 * before, (before, after)
+
+
+def test_magnets_bring_views_together_without_collapse(tmp_path):
+    """M14: with a magnet the latents of unseen samples lie nearer, in units of their spread, and do not touch."""
+    apart = {}
+    for weight in (0, 0.1, 1):
+        magnet = ["objective=reconstruct+align", f"objective.align.weight={weight}"] if weight else []
+        summary, data = trained(
+            tmp_path / str(weight),
+            *["corruption=mask+noise", "encoder.widths=[16,32]", "decoder.widths=[16,16]", "batch_size=128"],
+            *["trainer.max_steps=300", *magnet],
+        )
+        graph = ssl_pipeline.load(tmp_path / str(weight)).graph
+        z = embeddings(graph, data.test[range(len(data.test))], seed=0, step=0)
+        apart[weight] = gap([*z.values()])
+        assert all(signs(view).spread > 0.5 and signs(view).rank > 10 for view in z.values())
+        assert summary["psnr/noise"] > summary["psnr_input/noise"] + 3  # the decoder still holds both
+    assert 0.05 < apart[1] < apart[0.1] < 0.8 * apart[0], apart
+
+
+def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, capsys):
+    """M13 in training: springs cost less on a smaller scale, which nothing but such a term holds up."""
+    options = ["corruption=mask+noise+lowres", "batch_size=64", "optimizer.lr=3e-3", "trainer.max_steps=300"]
+    options += ["encoder=vit", "encoder.width=32", "encoder.depth=1", "encoder.heads=4"]
+    options += ["decoder=query", "decoder.width=32", "decoder.depth=1", "decoder.heads=4"]
+    options += ["latent=slots", "latent.slots=4", "latent.depth=1", "latent.fuse=relaxed"]
+    found, knn = {}, {}
+    for objective in ("reconstruct", "reconstruct+sigreg"):
+        folder = tmp_path / objective
+        summary, data = trained(folder, *options, f"objective={objective}")
+        assert ("nearly become one constant" in capsys.readouterr().err) is (objective == "reconstruct")
+        graph, batch = ssl_pipeline.load(folder).graph, data.test[range(300)]
+        z = embeddings(graph, batch, seed=0, step=0)
+        found[objective], knn[objective] = min(signs(view).spread for view in z.values()), summary["knn"]
+        energy = graph.relax(graph.damage(batch)).energy
+        assert (energy.diff(dim=0) <= 1e-5).all() and energy[-1].mean() < 0.99 * energy[0].mean()
+    assert found["reconstruct+sigreg"] > 3 * found["reconstruct"]
+    assert knn["reconstruct+sigreg"] > knn["reconstruct"] + 5

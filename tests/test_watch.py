@@ -136,6 +136,8 @@ def test_a_collapse_can_end_the_run(tmp_path):
     assert stopped < 300 and stopped % 50 == 0
     saved = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
     assert saved["global_step"] == stopped
+    on = [f"resume={tmp_path}", "watch.on_alarm=warn", f"trainer.max_steps={stopped + 3}"]
+    assert run(compose(on), str(tmp_path))["steps"] == stopped + 3
 
 
 def test_one_bad_look_is_no_alarm(capsys):
@@ -227,7 +229,7 @@ def test_a_wrong_setting_is_refused(override, sentence):
 @pytest.mark.slow
 def test_two_processes_stop_together(tmp_path):
     options = ["hardware=ddp_cpu", "watch.on_alarm=stop", f"hydra.run.dir={tmp_path}/run"]
-    done = command("train", *VIT, *FAST, *COLLAPSING, *options)
+    done = command(*VIT, *FAST, *COLLAPSING, *options)
     assert done.returncode == 1
     assert done.stderr.count("error: ") == 1 and "one constant" in done.stderr
     assert (tmp_path / "run/checkpoints/last.ckpt").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from ssl_pipeline import distributed
-from ssl_pipeline.evaluation.collapse import collapsed, gap, signs
+from ssl_pipeline.evaluation import collapsed, gap, signs
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.records import Batch
@@ -76,7 +77,10 @@ class Watch(L.Callback):
             ValueError: the first alarm.
         """
         if self.stops and self.alarms:
-            raise ValueError(f"{next(iter(self.alarms.values()))}, or set allow_collapse=true")
+            go_on = f"resume={os.path.relpath(trainer.default_root_dir)} watch.on_alarm=warn"
+            raise ValueError(
+                f"{next(iter(self.alarms.values()))}, or set allow_collapse=true; to go on from here: {go_on}"
+            )
 
     def _look(self, trainer: L.Trainer, graph: Graph | MixedGraph, batch: Batch, step: int) -> None:
         name, graph = graph.at(step - 1) if isinstance(graph, MixedGraph) else ("", graph)  # the step that is done
