@@ -20,7 +20,7 @@ from ssl_pipeline.objective import Objective, PredictTokens, Reconstruct, State,
 from ssl_pipeline.records import Batch, Latent, View, as_float, clean_view, intact
 from ssl_pipeline.seeding import generator
 from ssl_pipeline.teacher import Teacher
-from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, check, latent_node, teacher_node, view_node
+from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, check, latent_node, teacher_node, view_node, view_of
 
 
 class Views(NamedTuple):
@@ -89,7 +89,7 @@ class Graph(nn.Module):
         check(self.nodes, edges, allow_collapse)
         self._check_views(consensus)
         targets = dict.fromkeys(e.target for e in edges if e.target == CLEAN or e.target.startswith("view/"))
-        self.decoders = nn.ModuleDict({t.removeprefix("view/"): self._decoder(decoder, t) for t in targets})
+        self.decoders = nn.ModuleDict({view_of(t): self._decoder(decoder, t) for t in targets})
         if teacher is not None and not self.taught:
             raise ValueError("the objective predicts no teacher: set teacher=none, or add a term that does: byol")
         self.teacher = None if teacher is None else teacher(self._learners())
@@ -297,7 +297,7 @@ class Graph(nn.Module):
             )
 
     def _decoder(self, decoder: Callable[..., Decoder], target: str) -> Decoder:
-        corruption = self.corruptions.get(target.removeprefix("view/"))
+        corruption = self.corruptions.get(view_of(target))
         grid, told = (self.grid, 0) if corruption is None else (corruption.output_grid, len(corruption.told))
         made = decoder(grid=grid, told=told)
         holes = [name for name, c in self.corruptions.items() if c.removes and not self.encoder.sees_holes]

@@ -7,7 +7,7 @@ Letters in shapes: B batch, C channels, N tokens, K visible ones or slots, D wid
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -29,7 +29,14 @@ class Batch(NamedTuple):
 
     def on(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        return self._replace(**{name: part.to(device) for name, part in self._asdict().items() if part is not None})
+        return self._each(lambda part: part.to(device))
+
+    def first(self, count: int) -> Batch:
+        """Its first samples."""
+        return self._each(lambda part: part[:count])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        return self._replace(**{name: change(part) for name, part in self._asdict().items() if part is not None})
 
 
 class View(NamedTuple):

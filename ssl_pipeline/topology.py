@@ -26,6 +26,15 @@ def teacher_node(name: str) -> str:
     return f"teacher/{name}"
 
 
+def view_of(node: str) -> str:
+    """The view that a node belongs to; other nodes have only their own name.
+
+    >>> view_of("latent/crop_1"), view_of("view/mask"), view_of("clean")
+    ('crop_1', 'mask', 'clean')
+    """
+    return node.partition("/")[2] or node
+
+
 class Edge(NamedTuple):
     """An energy between what follows from ``source`` and ``target``."""
 

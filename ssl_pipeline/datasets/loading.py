@@ -238,7 +238,7 @@ def sequential_batches(dataset: Dataset | Stream, batch_size: int, limit: int | 
         left = limit
         for batch in dataset.in_order(batch_size):
             if left is not None and left <= len(batch.x):
-                yield batch._replace(**{k: v[:left] for k, v in batch._asdict().items() if v is not None})
+                yield batch.first(left)
                 return
             left = None if left is None else left - len(batch.x)
             yield batch

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ssl_pipeline.energies import PairEnergy
 from ssl_pipeline.objective.base import Sizes, State, Term
-from ssl_pipeline.topology import Edge, latent_node
+from ssl_pipeline.topology import Edge, latent_node, view_of
 
 
 class Agree(Term):
@@ -79,7 +79,7 @@ class Agree(Term):
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Project every view once, compare pairs on the samples they share."""
-        pairs = [(edge.name, *(n.removeprefix("latent/") for n in (edge.source, edge.target))) for edge in edges]
+        pairs = [(edge.name, view_of(edge.source), view_of(edge.target)) for edge in edges]
         names = dict.fromkeys(view for _, *pair in pairs for view in pair)
         heads = {view: self.projector(state.latents[view].pooled) for view in names}
         return {name: self._pair(state, heads, a, b) for name, a, b in pairs if self.by_source or state.deal.meet(a, b)}

@@ -29,3 +29,19 @@ def in_the_hole(view: View, patches: Patches) -> tuple[Tensor | None, Tensor | N
         return None, patches.split(view.removed).float().mean(-1)
     count = patches.count - patches.count_in(view.visible, view.cell)
     return first_true(patches.wholly(view.removed), count), None
+
+
+def weights(patches: Patches, valid: Tensor | None, places: Tensor | None, share: Tensor | None) -> Tensor | None:
+    """How much each wanted patch counts, (B, Q): its share of the hole times that which is no padding; None: all alike.
+
+    Args:
+        patches: how the target is cut.
+        valid: (B, *grid), False = padding.
+        places: indices (B, Q) of the wanted patches; None for all of them.
+        share: of each patch that lies in the hole.
+    """
+    if valid is None:
+        return share
+    present = patches.split(valid).float().mean(-1)
+    present = present if places is None else present.gather(1, places)
+    return present if share is None else share * present

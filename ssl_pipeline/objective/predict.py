@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ssl_pipeline.energies import PairEnergy
 from ssl_pipeline.objective.base import Sizes, State, Term
-from ssl_pipeline.topology import Edge, latent_node, teacher_node
+from ssl_pipeline.topology import Edge, latent_node, teacher_node, view_of
 
 
 class Predict(Term):
@@ -66,13 +66,9 @@ class Predict(Term):
         pairs = [(a, b) for a in covered for b in seen if a != b] or [(a, a) for a in covered if a in seen]
         return [Edge(f"{name}/{a}>{b}", latent_node(a), teacher_node(b), True, self.balanced) for a, b in pairs]
 
-    def meets(self, edge: Edge) -> tuple[str, str]:
-        """The two views of an edge."""
-        return edge.source.removeprefix("latent/"), edge.target.removeprefix("teacher/")
-
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Each head once, then pairs on the samples that they share."""
-        pairs = {edge.name: self.meets(edge) for edge in edges}
+        pairs = {edge.name: (view_of(edge.source), view_of(edge.target)) for edge in edges}
         met = {name: (a, b) for name, (a, b) in pairs.items() if a == b or state.deal.meet(a, b)}
         said = {a: self.predictor(self.projector(state.latents[a].pooled)) for a, _ in dict.fromkeys(met.values())}
         head = state.targets.head(self.projector)

@@ -12,8 +12,8 @@ from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import PairEnergy, ReconstructionEnergy
 from ssl_pipeline.layers import Patches, pick
 from ssl_pipeline.objective.base import Sizes, State, Term
-from ssl_pipeline.objective.holes import check_where, in_the_hole
-from ssl_pipeline.topology import Edge, latent_node, teacher_node
+from ssl_pipeline.objective.holes import check_where, in_the_hole, weights
+from ssl_pipeline.topology import Edge, latent_node, teacher_node, view_of
 
 
 class PredictTokens(Term):
@@ -86,7 +86,7 @@ class PredictTokens(Term):
         """Predict the places of every view."""
         energies, seen = {}, []
         for edge in edges:
-            energies[edge.name], wanted = self._edge(state, edge.source.removeprefix("latent/"))
+            energies[edge.name], wanted = self._edge(state, view_of(edge.source))
             seen.append(wanted.flatten(0, 1))
         if isinstance(self.energy, PairEnergy):
             self.energy.remember(torch.cat(seen))
@@ -106,15 +106,7 @@ class PredictTokens(Term):
             wanted = F.layer_norm(wanted.float(), wanted.shape[-1:]) if self.normalise else wanted
             wanted = wanted if places is None else pick(wanted, places)
             wanted = _rows(state.targets.head(self.projector), wanted)
-        return self._compared(said, wanted, self._weight(view.valid, places, share)), wanted
-
-    def _weight(self, valid: Tensor | None, places: Tensor | None, share: Tensor | None) -> Tensor | None:
-        """How much each predicted place counts, (B, Q)."""
-        if valid is None:
-            return share
-        present = self.patches.split(valid).float().mean(-1)
-        present = present if places is None else present.gather(1, places)
-        return present if share is None else present * share
+        return self._compared(said, wanted, weights(self.patches, view.valid, places, share)), wanted
 
     def _compared(self, said: Tensor, wanted: Tensor, weight: Tensor | None) -> Tensor:
         if isinstance(self.energy, ReconstructionEnergy):

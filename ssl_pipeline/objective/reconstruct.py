@@ -11,9 +11,9 @@ from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import ReconstructionEnergy
 from ssl_pipeline.layers import Patches, pick
 from ssl_pipeline.objective.base import Sizes, State, Term, shared
-from ssl_pipeline.objective.holes import check_where, in_the_hole
+from ssl_pipeline.objective.holes import check_where, in_the_hole, weights
 from ssl_pipeline.records import Latent, View
-from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, latent_node, view_node
+from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, latent_node, view_node, view_of
 
 
 class Reconstruct(Term):
@@ -69,11 +69,11 @@ class Reconstruct(Term):
 
     @staticmethod
     def _shares(deal: Deal, edge: Edge) -> bool:
-        ends = edge.source.removeprefix("latent/"), edge.target.removeprefix("view/")
+        ends = view_of(edge.source), view_of(edge.target)
         return CONSENSUS in ends or CLEAN in ends or deal.meet(*ends)
 
     def _edge(self, state: State, edge: Edge) -> Tensor:
-        start, target = edge.source.removeprefix("latent/"), edge.target.removeprefix("view/")
+        start, target = view_of(edge.source), view_of(edge.target)
         decoder: Decoder = state.decoders[target]  # pyright: ignore[reportAssignmentType]
         latent, told, places, weight = state.latents[start], None, None, None
         if target == CLEAN:
@@ -89,10 +89,7 @@ class Reconstruct(Term):
         if self.energy.whole:
             return self.energy(decoder.patches.join(decoder(latent, None, told)), truth, valid)
         target = decoder.patches.split(truth)
-        if valid is not None:
-            present = decoder.patches.split(valid).float().mean(-1)
-            present = present if places is None else present.gather(1, places)
-            weight = present if weight is None else weight * present
+        weight = weights(decoder.patches, valid, places, weight)
         wanted = target if places is None else pick(target, places)
         return self.energy(decoder(latent, places, told, target), wanted, weight)
 

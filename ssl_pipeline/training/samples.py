@@ -25,14 +25,13 @@ def write_samples(graph: Graph, data: Data, folder: Path, count: int = 4) -> Non
     if data.codec is None or data.test is None:
         return
     codec, device = data.codec, next(graph.parameters()).device
-    batch = data.test[torch.linspace(0, len(data.test) - 1, min(count, len(data.test))).long()]
-    valid = None if batch.valid is None else batch.valid.to(device)
-    damaged = graph.damage(batch._replace(x=batch.x.to(device), valid=valid), whole=True)
-    forms = {"clean": (damaged.clean.x, valid)}
+    batch = data.test[torch.linspace(0, len(data.test) - 1, min(count, len(data.test))).long()].on(device)
+    damaged = graph.damage(batch, whole=True)
+    forms = {"clean": (damaged.clean.x, batch.valid)}
     for name, view in damaged.views.items():
         forms[name] = view.x, view.valid
         if CLEAN in graph.decoders:
-            forms[f"{name}_restored"] = graph.restore(name, view), valid
+            forms[f"{name}_restored"] = graph.restore(name, view), batch.valid
     folder.mkdir(parents=True, exist_ok=True)
     for name, (x, real) in forms.items():
         for i in range(len(x)):

@@ -86,7 +86,7 @@ class Watch(L.Callback):
         name, graph = graph.at(step - 1) if isinstance(graph, MixedGraph) else ("", graph)  # the step that is done
         prefix = f"{name}/" if name else ""
         with trainer.precision_plugin.forward_context():
-            views = embeddings(graph, first(batch, self.samples), self.seed, step - 1)
+            views = embeddings(graph, batch.first(self.samples), self.seed, step - 1)
         values: dict[str, float] = {}
         for view, z in views.items():
             found = signs(z)
@@ -104,11 +104,6 @@ class Watch(L.Callback):
                 if not self.stops:  # else the end of the run says it
                     print(f"warning: {self.alarms[view, kind]}", file=sys.stderr, flush=True)
         self._seen[view] = found
-
-
-def first(batch: Batch, samples: int) -> Batch:
-    """The first samples of a batch."""
-    return batch._replace(**{name: part[:samples] for name, part in batch._asdict().items() if part is not None})
 
 
 @torch.no_grad()
