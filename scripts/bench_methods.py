@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs/bench_methods"), help="folder of the results")
     parser.add_argument("overrides", nargs="*", help="of train.py, the same for all")
     asked = parser.parse_args()
+    if asked.rows and not asked.rows.is_file():
+        parser.error(f"there is no file {asked.rows}")
     rows = yaml.safe_load(asked.rows.read_text()) if asked.rows else {name: [f"experiment={name}"] for name in every}
     names = asked.only.split(",") if asked.only else list(rows)
     if unknown := [name for name in names if name not in rows]:
@@ -78,10 +80,11 @@ def table(out: Path) -> str:
     for file in sorted(out.glob("*.json")):
         summary = json.loads(file.read_text())
         runs.setdefault(summary["row"], []).append(summary)
-    heads = [*COLUMNS.values(), *BESIDE.values()]
+    beside = {key: head for key, head in BESIDE.items() if any(key in s for some in runs.values() for s in some)}
+    heads = [*COLUMNS.values(), *beside.values()]
     lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
-    for name, some in sorted(runs.items(), key=lambda item: -max(s.get("knn", 0) for s in item[1])):
-        cells = [_cell(some, key) for key in (*COLUMNS, *BESIDE)]
+    for name, some in sorted(runs.items(), key=lambda item: -mean(s.get("knn", 0) for s in item[1])):
+        cells = [_cell(some, key) for key in (*COLUMNS, *beside)]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     raw = next((s for some in runs.values() for s in some if "knn_raw" in s), {})
     if raw:

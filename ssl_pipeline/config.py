@@ -49,7 +49,7 @@ class Checkpoint:
 @dataclass
 class Watch:
     every: int = 100
-    samples: int = 256
+    samples: int = 128
     on_alarm: str = "warn"
 
 

@@ -36,6 +36,14 @@ class Deal(NamedTuple):
         mine, both, chunks = self._groups(view), set(self._groups(other)), x.chunk(self.m)
         return torch.cat([chunks[mine.index(group)] for group in sorted(both & set(mine))])
 
+    def apart(self, x: Tensor, view: str, pair: tuple[str, str]) -> Tensor:
+        """Those rows of ``x``, the rows of ``view``, whose samples do not pass both views of the pair."""
+        if self.rows is None:
+            return x[:0]
+        both = set(self._groups(pair[0])) & set(self._groups(pair[1]))
+        chunks = zip(self._groups(view), x.chunk(self.m), strict=True)
+        return torch.cat([x[:0], *(chunk for group, chunk in chunks if group not in both)])
+
     def _groups(self, view: str) -> list[int]:
         return [(self.order.index(view) - j) % len(self.order) for j in range(self.m)]
 
@@ -54,16 +62,16 @@ def deal(views: Sequence[str], m: int, batch: int, device: torch.device | str, s
         ValueError: fewer samples than views.
     """
     n = len(views)
+    order = torch.randperm(n, generator=generator("cpu", seed, step, "order")).tolist()
+    empty = Deal(tuple(str(views[i]) for i in order), m, None)
     if m == n:
-        return Deal(tuple(views), m, None)
+        return empty
     if batch < n:
         raise ValueError(
             f"views_per_step={m} deals a batch into {n} equal groups, one a view: "
             f"expected a batch of at least {n} samples on each device, got {batch}"
         )
-    order = torch.randperm(n, generator=generator("cpu", seed, step, "order")).tolist()
     rows = torch.randperm(batch, generator=generator(device, seed, step, rank, "deal"), device=device)
     rows = rows[: batch - batch % n]
-    empty = Deal(tuple(str(views[i]) for i in order), m, None)
     groups = rows.chunk(n)
     return empty._replace(rows={v: torch.cat([groups[g] for g in empty._groups(v)]) for v in empty.order})

@@ -57,7 +57,8 @@ def explain(error: BaseException, options: Callable[[str], list[str]], tree: Cal
         group, _, name = missing.removesuffix(".yaml").rpartition("/")
         return f"there is no {group or 'configuration'} {name!r}; {nearest(name, options(group))}"
     if found := re.match(r"Could not override '([^'@]+)'", text):
-        return unknown_key(found[1], tree())
+        inner = re.search(rf"full_key: ({re.escape(found[1])}\.\S+)", str(error.__cause__))  # KEY={inner: ...}
+        return unknown_key(inner[1] if inner else found[1], tree())
     if found := re.match(r"In '(.+?)': \w+ raised while composing config:\n((?s:.+))", text):
         key = re.search(r"full_key: (\S+)", found[2])
         if key and re.match(r"Key '.*' not in", found[2]):

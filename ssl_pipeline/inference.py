@@ -109,7 +109,9 @@ def load(path: str | Path, part: str | None = None, *, trust: tuple[str, ...] = 
     if part not in (sets or {None}):
         raise ValueError(f"part={part!r}: this run was trained on {', '.join(sets) or 'one data set; leave it out'}")
     about = config if part is None else sets[part]
-    graph = build(config, grid_from_plain(about["grid"]), trust=trust, fitting=part is not None)
+    grid = grid_from_plain(about["grid"])
+    settled = config | {"allow_collapse": True}  # what is trained is not judged by what training would now refuse
+    graph = build(settled, grid, trust=trust, fitting=part is not None)
     weights, prefix = read_weights(folder), "" if part is None else f"graphs.{part}."
     graph.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
     return Model(graph, config, _codec(folder, part or "", trust))

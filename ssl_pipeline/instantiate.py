@@ -19,6 +19,7 @@ REFUSED = (
     "ssl_pipeline.cli",
     "ssl_pipeline.config",
     "ssl_pipeline.instantiate",
+    "ssl_pipeline.training.plan",
     "ssl_pipeline.training.runner",
     "timm.optim._optim_factory",
 )

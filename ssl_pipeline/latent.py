@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -81,12 +81,33 @@ class Consensus(NamedTuple):
     """One latent for several views of a sample."""
 
     tokens: Tensor  # (B, K, D)
-    energy: Tensor  # (steps + 1, B): energy along the way down
+    energy: Tensor  # (steps + 1, B): energy along the way down; (1, B) where there is none to go
     springs: Tensor | None  # scalar: pull of the encoders towards a detached consensus
+
+    @property
+    def latent(self) -> Latent:
+        """As decoders take it."""
+        return Latent(self.tokens, self.tokens.mean(1))
+
+    def added_to(self, energies: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Energies of an objective with those of a relaxed ball.
+
+        ``springs`` are part of ``loss``. ``ball/0`` to ``ball/K`` are the mean energy at the start and after each step
+        of the way down, to be looked at: they carry no gradient, and the loss does not hold them.
+        """
+        added = dict(energies)
+        if self.springs is not None:
+            added |= {"loss": added["loss"] + self.springs, "springs": self.springs}
+        if len(self.energy) > 1:
+            added |= {f"ball/{k}": energy for k, energy in enumerate(self.energy.detach().mean(1))}
+        return added
 
 
 class Fuse(nn.Module):
     """Where the ball comes to rest between its springs. Without a term on the ball itself that is the mean."""
+
+    relaxes = False
+    """Whether the consensus is detached, so that its springs alone teach the encoders."""
 
     def forward(self, views: Sequence[Tensor], energy: Callable[[Tensor], Tensor] | None) -> Consensus:
         """Consensus of latents (B, K, D); gradients pass to every view."""
@@ -97,7 +118,12 @@ class Fuse(nn.Module):
 class Relaxed(Fuse):
     """K descent steps on the energy from the mean, then detached: dE/dtheta is the partial derivative at rest.
 
-    Each sample halves its own step where the energy would rise, so its energy never rises.
+    Each sample halves its own step where the energy would rise, so its energy never rises. Without an energy the
+    springs alone hold the ball, at the mean.
+
+    The ball is told of the clean sample on its way, so that a decoder which answers to ever smaller moves of it can do
+    without the views: their latents then become one constant, on which the springs cost nothing. (A norm of fixed scale
+    over the slots does not prevent it.) So it needs a term that keeps the latents of samples apart, such as SIGReg.
 
     Args:
         steps: number of descent steps.
@@ -109,12 +135,14 @@ class Relaxed(Fuse):
         ValueError: a number that is not positive.
     """
 
+    relaxes = True
+
     def __init__(self, steps: int = 4, rate: float = 0.2, stiffness: float = 1.0, data_weight: float = 1.0) -> None:
         super().__init__()
         if min(steps, rate, stiffness) <= 0 or data_weight < 0:
             raise ValueError(
-                f"relaxed inference needs positive steps, rate and stiffness, "
-                f"got steps={steps}, rate={rate}, stiffness={stiffness}, data_weight={data_weight}"
+                f"latent.fuse: relaxed inference needs positive steps, rate and stiffness, and no negative "
+                f"data_weight, got steps={steps}, rate={rate}, stiffness={stiffness}, data_weight={data_weight}"
             )
         self.steps, self.rate, self.stiffness, self.data_weight = steps, rate, stiffness, data_weight
 
@@ -126,15 +154,16 @@ class Relaxed(Fuse):
             energy: (B, K, D) to (B,), how badly a latent explains the clean sample; None where that is not known.
         """
         fixed = [v.detach() for v in views]
+        known = energy if self.data_weight else None
 
         def total(z: Tensor) -> Tensor:
             springs = self.stiffness * springs_energy(z, fixed)
-            return springs if energy is None or self.data_weight == 0 else springs + self.data_weight * energy(z)
+            return springs if known is None else springs + self.data_weight * known(z)
 
         z = torch.stack(fixed).mean(0)
         rate = torch.full((len(z), 1, 1), self.rate * z[0].numel(), device=z.device)  # energies are means
         trace = []
-        for _ in range(self.steps):
+        for _ in range(0 if known is None else self.steps):
             with torch.enable_grad():
                 z = z.requires_grad_()
                 here = total(z)

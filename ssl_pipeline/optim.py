@@ -62,6 +62,16 @@ class Recipe:
                 f"optimizer.layer_decay={self.layer_decay}: expected a factor above 0 and up to 1, or null for one rate"
             )
 
+    def check(self, encoder: Callable[..., Encoder]) -> None:
+        """Refuse a class of encoders (or a partial of it) before one is made.
+
+        Raises:
+            ValueError: ``layer_decay`` for one that does not tell its layers.
+        """
+        kind: Any = getattr(encoder, "func", encoder)
+        if self.layer_decay is not None and getattr(kind, "layers", None) is Encoder.layers:
+            raise kind.no_layers()
+
     @property
     def name(self) -> str:
         """Name of the optimiser's class."""

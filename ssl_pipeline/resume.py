@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-FREE = ("trainer", "hardware", "checkpoint", "probe", "watch", "resume", "debug", "hydra")
-"""What may be set anew, besides where the data lies: bounds, machine, how often to save, what to measure."""
+FREE = ("trainer", "hardware", "checkpoint", "probe", "watch", "allow_collapse", "resume", "debug", "hydra")
+"""What may be set anew, besides where the data lies: bounds, machine, when to save, what to measure and to refuse."""
 
 
 def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -31,11 +31,11 @@ class Teacher(nn.Module):
     """
 
     def __init__(
-        self, students: Mapping[str, nn.Module], momentum: float = 0.99, final: float = 1.0, layers: int = 1
+        self, students: Mapping[str, nn.Module], momentum: float = 0.97, final: float = 0.999, layers: int = 1
     ) -> None:
         super().__init__()
         if not (0 <= momentum <= 1 and 0 <= final <= 1):
-            raise ValueError(f"teacher.momentum={momentum} and final={final}: expected shares from 0 to 1")
+            raise ValueError(f"teacher.momentum={momentum} and teacher.final={final}: expected shares from 0 to 1")
         self.momentum, self.final = momentum, final
         self.copies = nn.ModuleDict(deepcopy(dict(students))).requires_grad_(False)
         blocks = max((part.blocks for part in self.copies.values() if isinstance(part, Encoder)), default=1)

@@ -45,6 +45,46 @@ class Edge(NamedTuple):
     prevents_collapse: bool  # a constant latent at its ends costs energy
 
 
+class Plan(NamedTuple):
+    """The nodes of a graph, and who sees its views."""
+
+    nodes: dict[str, tuple[str, ...]]  # each with its parents
+    students: list[str]  # views that the encoder sees: all but those that the energies want of the teacher alone
+    taught: list[str]  # views that the teacher sees
+
+
+def plan(views: Sequence[str], edges: Sequence[Edge], consensus: bool) -> Plan:
+    """The nodes that views and energies call for.
+
+    Args:
+        views: names of all views.
+        edges: the energies.
+        consensus: whether all views become one latent.
+    """
+    ends = {end for edge in edges for end in (edge.source, edge.target)}
+    taught = [view for view in views if teacher_node(view) in ends]
+    only = [view for view in taught if latent_node(view) not in ends and not consensus]
+    students = [view for view in views if view not in only]
+    nodes: dict[str, tuple[str, ...]] = {CLEAN: ()}
+    nodes |= {view_node(v): (CLEAN,) for v in views}
+    nodes |= {latent_node(v): (view_node(v),) for v in students}
+    nodes |= {teacher_node(v): (view_node(v),) for v in taught}
+    if consensus:
+        nodes[CONSENSUS] = tuple(latent_node(v) for v in views)
+    return Plan(nodes, students, taught)
+
+
+def leading(edges: Sequence[Edge], target: str, views: Sequence[str]) -> list[str]:
+    """The views whose latents an energy leads to a node; all of them where their consensus does."""
+    starts = {view_of(edge.source) for edge in edges if edge.target == target}
+    return [view for view in views if view in starts or CONSENSUS in starts]
+
+
+def springs(views: Sequence[str]) -> list[Edge]:
+    """What holds a relaxed ball: it attracts the latents of all views, and teaches them nothing but where it lies."""
+    return [Edge(f"springs/{v}", latent_node(v), CONSENSUS, attracts=True, prevents_collapse=False) for v in views]
+
+
 def check(nodes: Mapping[str, Sequence[str]], edges: Sequence[Edge], allow_collapse: bool = False) -> None:
     """Refuse a graph that cannot learn.
 
@@ -95,22 +135,39 @@ def _every_latent_used(nodes: Mapping[str, Sequence[str]], edges: Sequence[Edge]
 
 
 def _nothing_collapses(edges: Sequence[Edge]) -> None:
-    """Latents tied by attraction form components; each needs an energy that a constant latent does not minimise."""
+    """Latents tied by attraction form components; each needs an energy that a constant latent does not minimise.
+
+    An energy on a ball between springs is no such one: the ball is told of the clean sample, or it is detached.
+    """
     component: dict[str, set[str]] = {}
     for edge in edges:
         if edge.attracts:
             source, target = _ends(edge)
             merged = component.get(source, {source}) | component.get(target, {target})
             component |= dict.fromkeys(merged, merged)
-    anchored = {end for edge in edges if edge.prevents_collapse for end in _ends(edge)}
+    anchored = {end for edge in edges if edge.prevents_collapse for end in _ends(edge)} - {CONSENSUS}
     for members in component.values():
-        if not members & anchored:
-            names = ", ".join(sorted(members))
+        if members & anchored:
+            continue
+        names = ", ".join(sorted(members - {CONSENSUS}))
+        if CONSENSUS in members:
             raise ValueError(
-                f"{names} only attract each other, so the best solution is one constant for all samples: add a term "
-                f"that prevents it (objective=...+reconstruct, +info_nce, +vicreg or +sigreg), give the term that "
-                f"predicts a teacher its predictor, or set allow_collapse=true"
+                f"latent.fuse=relaxed: nothing but its springs teaches {names}, and they cost nothing where these are "
+                f"one constant for all samples, while the ball between them is told of the clean sample: add a term "
+                f"that keeps samples apart (objective=reconstruct+sigreg, +vicreg or +info_nce), "
+                f"set latent.fuse=mean, or set allow_collapse=true"
             )
+        predictors = dict.fromkeys(
+            f"objective.{edge.name.partition('/')[0]}.predictor"
+            for edge in edges
+            if edge.target.startswith("teacher/") and set(_ends(edge)) & members
+        )
+        heads = f"give the term that predicts a teacher its predictor ({', '.join(predictors)}), " if predictors else ""
+        raise ValueError(
+            f"{names} only attract each other, so the best solution is one constant for all samples: add a term "
+            f"that prevents it (objective=...+reconstruct, +info_nce, +vicreg or +sigreg), {heads}"
+            f"or set allow_collapse=true"
+        )
 
 
 def _ends(edge: Edge) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Set
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -42,18 +44,44 @@ def load_weights(graph: nn.Module, folder: Path, partial: bool = False) -> list[
     """
     weights, own = read_weights(folder), graph.state_dict()
     fitting = {key: value for key, value in weights.items() if key in own and own[key].shape == value.shape}
-    missing, unused = sorted(set(own) - set(fitting)), sorted(set(weights) - set(fitting))
-    if (missing or unused) and not partial:
+    if not partial and (wrong := _wrong(own, weights)):
         raise ValueError(
-            f"init_from={folder}: the weights do not fit (a name on both lists has another shape), "
-            f"missing {_some(missing)}, unused {_some(unused)}; take the same configuration, "
+            f"init_from={folder}: the weights do not fit this graph ({wrong}): take the same configuration, "
             f"or set init_partial=true to load what fits"
         )
     if not fitting:
         raise ValueError(f"init_from={folder}: not one of its weights fits this graph")
     graph.load_state_dict(fitting, strict=False)
-    return missing
+    return sorted(set(own) - set(fitting))
+
+
+def _wrong(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
+    """What keeps weights from being those of a graph, as the middle of a sentence; empty where nothing does."""
+    missing, unused, common = own.keys() - weights, weights.keys() - own, own.keys() & weights
+    shapes = {key: (tuple(weights[key].shape), tuple(own[key].shape)) for key in sorted(common)}
+    other = [f"{key} is {theirs} and should be {ours}" for key, (theirs, ours) in shapes.items() if theirs != ours]
+    names = own.keys() | weights
+    lists = {"missing": _parts(missing, names), "unused": _parts(unused, names), "of another shape": other}
+    return "; ".join(f"{what}: {_some(found)}" for what, found in lists.items() if found)
+
+
+def _parts(names: Set[str], among: Set[str]) -> list[str]:
+    """The largest parts of a graph whose weights all have such a name.
+
+    >>> _parts({"teacher.a", "teacher.b", "head.a"}, {"teacher.a", "teacher.b", "head.a", "head.b"})
+    ['head.a', 'teacher (2 weights)']
+    """
+    mixed, found = {part for name in among - names for part in _above(name)}, defaultdict(list)
+    for name in sorted(names):
+        found[next(part for part in _above(name) if part not in mixed)].append(name)
+    return [some[0] if len(some) == 1 else f"{part} ({len(some)} weights)" for part, some in found.items()]
+
+
+def _above(name: str) -> list[str]:
+    """A dotted name and the parts that it lies in, the largest first."""
+    words = name.split(".")
+    return [".".join(words[: i + 1]) for i in range(len(words))]
 
 
 def _some(names: list[str]) -> str:
-    return "none" if not names else ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -130,6 +130,7 @@ class EncoderCase(NamedTuple):
 ENCODERS = (
     EncoderCase("vit", TransformerEncoder, {"width": 24, "depth": 2, "heads": 2}, tuple(GRIDS)),
     EncoderCase("vit", TransformerEncoder, {"width": 24, "depth": 1, "heads": 2, "holes": "keep"}, tuple(GRIDS)),
+    EncoderCase("vit", TransformerEncoder, {"width": 24, "depth": 1, "heads": 2, "holes": "token"}, tuple(GRIDS)),
     EncoderCase(
         "vit", TransformerEncoder, {"width": 24, "depth": 1, "heads": 2, "ngrams": 3, "buckets": 64}, ("text",)
     ),

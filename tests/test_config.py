@@ -216,6 +216,8 @@ def test_misspelt_part_of_a_chain_is_refused(conf):
         (["corruption=crop+noise", "corruption.noise.sgima=1"], "nearest: corruption.noise.sigma"),
         (["traner.max_steps=3"], "there is no option traner.max_steps; nearest: trainer.max_steps"),
         (["trainer.foo=3"], "a new option is written +trainer.foo=..."),
+        (["trainer={foo: 3}"], "there is no option trainer.foo: trainer has no 'foo'"),
+        (["corruption.noise={sgima: 1}"], "there is no option corruption.noise.sgima; nearest: corruption.noise.sigma"),
         (["corruption=mask", "corruption.noise.sigma=1"], "corruption has no 'noise'; there are: mask"),
         (["corruption=mask+"], "corruption=mask+: expected a name on either side of each '+'"),
         (["corruption=mask,noise"], "add --multirun"),
@@ -467,6 +469,17 @@ def test_parts_are_headed_by_their_own_name(group):
     for file in files:
         assert file.read_text().splitlines()[0] == f"# @package {group}.{file.stem}"
         assert not set(file.stem) & set("+-")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["encoder.options={img_size: 8, patch_size: 4}"],
+        ["+encoder.options.img_size=8", "+encoder.options.patch_size=4"],
+    ],
+)
+def test_options_of_a_backbone_as_one_value_or_one_by_one(overrides):
+    assert compose(["encoder=timm", *overrides])["encoder"]["options"] == {"img_size": 8, "patch_size": 4}
 
 
 def test_the_real_defaults_compose():

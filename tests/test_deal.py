@@ -33,6 +33,18 @@ def test_shared_rows_are_the_same_samples(m):
                 assert set(left.tolist()) == both
 
 
+@pytest.mark.parametrize("m", [2, 3, 4])
+def test_rows_apart_are_those_of_all_other_samples(m):
+    x = torch.arange(20)
+    dealt = deal(VIEWS, m, 20, "cpu", seed=0, step=1, rank=0)
+    for pair in (("a", "b"), ("b", "e")):
+        both = set(dealt.rows[pair[0]].tolist()) & set(dealt.rows[pair[1]].tolist())
+        for view in VIEWS:
+            rows = dealt.of(x, view)
+            assert dealt.apart(rows, view, pair).tolist() == [row for row in rows.tolist() if row not in both]
+    assert len(deal(VIEWS, 5, 7, "cpu", 0, 0, 0).apart(torch.arange(7), "a", ("a", "b"))) == 0
+
+
 def test_which_views_meet_changes_with_the_step_and_not_with_the_rank():
     meetings = [deal(VIEWS, 2, 20, "cpu", 0, step, 0).order for step in range(10)]
     assert len(set(meetings)) > 1

@@ -33,8 +33,8 @@ from ssl_pipeline.energies.spectral import mel_filters, power
 from ssl_pipeline.grid import GridSpec
 
 
-def pair(batch: int = 8, width: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
+def pair(batch: int = 8, width: int = 6, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
     return torch.randn(batch, width, generator=generator), torch.randn(batch, width, generator=generator)
 
 
@@ -57,6 +57,17 @@ def test_info_nce_is_nt_xent():
         scores = [math.exp(float(z[i] @ z[k]) / 0.3) for k in range(8)]
         total -= math.log(scores[(i + 4) % 8] / (sum(scores) - scores[i]))
     assert InfoNCE(temperature=0.3)(a, b).item() == pytest.approx(total / 8, rel=1e-5)
+
+
+def test_info_nce_contrasts_with_other_samples_too():
+    a, b = pair(4, 5)
+    others = torch.randn(3, 5, generator=torch.Generator().manual_seed(7))
+    z = [x / x.norm() for x in torch.cat([a, b, others])]
+    total = 0.0
+    for i in range(8):
+        scores = [math.exp(float(z[i] @ z[k]) / 0.3) for k in range(11)]
+        total -= math.log(scores[(i + 4) % 8] / (sum(scores) - scores[i]))
+    assert InfoNCE(temperature=0.3)(a, b, others).item() == pytest.approx(total / 8, rel=1e-5)
 
 
 def test_vicreg_is_the_three_terms():
@@ -355,11 +366,14 @@ def two_steps(name: str, part: slice) -> tuple[float, list, list]:
     """Loss, gradient and memory after two steps of the samples in ``part``, the views changing places."""
     energy = next(c for c in ENERGIES if c.name == name).make()
     a, b = (z[part] for z in pair())
+    others = pair(seed=7)[0][part]
     weight = torch.linspace(-1, 1, 36).view(6, 6).requires_grad_()
     loss = torch.zeros(())
     for ours, theirs in ((a, b), (b, a)):
         target = theirs @ weight
-        loss = loss + energy(ours @ weight, target.detach() if energy.directed else target)
+        loss = loss + energy(ours @ weight, energy.target(target.detach()) if energy.directed else target)
+        if energy.contrasts:
+            loss = loss + energy(ours @ weight, target, others @ weight)
         energy.remember(target.detach())
     loss.backward()
     return loss.item(), weight.grad.tolist(), [v.double().flatten().tolist() for v in energy.state_dict().values()]

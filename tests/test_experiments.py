@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
 import ssl_pipeline
 from ssl_pipeline.api import _kind
+from ssl_pipeline.build import build
 from ssl_pipeline.config import compose
+from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.training import run
 
-NAMES = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "experiment").glob("*.yaml"))
+EXPERIMENTS = Path(__file__).parents[1] / "conf" / "experiment"
+NAMES = sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
+SWEEPS = sorted(path.stem for path in (EXPERIMENTS / "sweeps").glob("*.yaml"))
 SHORT = ["batch_size=8", "trainer.max_steps=2", "probe=none"]
 
 
@@ -22,6 +28,19 @@ SHORT = ["batch_size=8", "trainer.max_steps=2", "probe=none"]
 def test_experiment_takes_steps(name, tmp_path):
     summary = run(compose([f"experiment={name}", *SHORT]), str(tmp_path))
     assert summary["steps"] == 2 and summary["loss"] > 0
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_sweep_asks_for_what_there_is(name):
+    """Six runs each, the same for all: two rates by three values of the number that the method is known to need."""
+    params = yaml.safe_load((EXPERIMENTS / "sweeps" / f"{name}.yaml").read_text())["hydra"]["sweeper"]["params"]
+    values = {key: re.findall(r"\[.*?\]|[^,]+", str(asked)) for key, asked in params.items()}
+    assert [len(of) for of in values.values()] == [2, 3]
+    assert name in NAMES
+    grid = GridSpec.of(("y", 28), ("x", 28), channels=1)
+    for last in zip(*(of[-2:] for of in values.values()), strict=True):
+        asked = [f"{key}={value}" for key, value in zip(values, last, strict=True)]
+        build(compose([f"experiment=sweeps/{name}", *asked]), grid)
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_force_on_the_weights_of_a_bent_decoder():
 def test_a_graph_at_rest_feels_the_partial_derivative():
     """The loss of a relaxed graph has the gradient of min_z E over all of its weights, encoder and decoder."""
     relaxed = "latent.fuse={_target_: ssl_pipeline.latent.Relaxed, steps: 60, rate: 0.5, stiffness: 0.2}"
-    graph = make("corruption=mask+noise", *SLOTS, relaxed).eval()
+    graph = make("corruption=mask+noise", *SLOTS, relaxed, "allow_collapse=true").eval()
     damaged, weights = graph.damage(batch()), [*graph.parameters()]
     graph(damaged)["loss"].backward()
     gradient = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in weights]
@@ -199,7 +199,7 @@ def test_without_the_clean_sample_the_ball_rests_among_the_views():
     for some in (latents, latents[:1], latents[1:]):
         consensus = Relaxed()(some, None)
         torch.testing.assert_close(consensus.tokens, torch.stack(some).mean(0).detach())
-        assert torch.equal(consensus.energy[0], consensus.energy[-1])
+        torch.testing.assert_close(consensus.energy, springs_energy(consensus.tokens, some)[None])
 
 
 def test_relaxed_is_detached_and_its_springs_pull_the_encoders():
@@ -211,5 +211,5 @@ def test_relaxed_is_detached_and_its_springs_pull_the_encoders():
 
 
 def test_relaxed_refuses_no_steps():
-    with pytest.raises(ValueError, match="positive"):
+    with pytest.raises(ValueError, match=r"latent\.fuse.*positive"):
         Relaxed(steps=0)

@@ -143,11 +143,12 @@ def test_magnets_bring_views_together_without_collapse(tmp_path):
 
 
 def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, capsys):
-    """M13 in training: springs cost less on a smaller scale, which nothing but such a term holds up."""
+    """M13 in training: the ball is told of the clean sample, so its decoder can do without what the views say."""
     options = ["corruption=mask+noise+lowres", "batch_size=64", "optimizer.lr=3e-3", "trainer.max_steps=300"]
     options += ["encoder=vit", "encoder.width=32", "encoder.depth=1", "encoder.heads=4"]
     options += ["decoder=query", "decoder.width=32", "decoder.depth=1", "decoder.heads=4"]
     options += ["latent=slots", "latent.slots=4", "latent.depth=1", "latent.fuse=relaxed"]
+    options += ["allow_collapse=true"]  # the first of the two is refused without it
     found, knn = {}, {}
     for objective in ("reconstruct", "reconstruct+sigreg"):
         folder = tmp_path / objective
@@ -157,6 +158,7 @@ def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, caps
         z = embeddings(graph, batch, seed=0, step=0)
         found[objective], knn[objective] = min(signs(view).spread for view in z.values()), summary["knn"]
         energy = graph.relax(graph.damage(batch)).energy
-        assert (energy.diff(dim=0) <= 1e-5).all() and energy[-1].mean() < 0.99 * energy[0].mean()
+        assert (energy.diff(dim=0) <= 1e-5).all()
+    assert energy[-1].mean() < 0.95 * energy[0].mean()  # of the second; a collapsed ball may be too touchy to move
     assert found["reconstruct+sigreg"] > 3 * found["reconstruct"]
     assert knn["reconstruct+sigreg"] > knn["reconstruct"] + 5

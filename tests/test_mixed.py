@@ -13,8 +13,8 @@ from ssl_pipeline.datasets import Data, MemoryDataset, mixed
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.training import run
+from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.hardware import Hardware
-from ssl_pipeline.training.runner import maker
 
 SMALL = ["encoder.width=32", "encoder.depth=1", "encoder.heads=2", "decoder.width=32", "decoder.heads=2"]
 SMALL += ["experiment=mixed", "batch_size=16", "probe.online=0", "probe.protocol.few=0"]

@@ -24,9 +24,11 @@ from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.optim import Recipe, parameter_groups
 from ssl_pipeline.records import Batch
 from ssl_pipeline.training import report
+from ssl_pipeline.training.callbacks import Metrics
 from ssl_pipeline.training.clock import Clock
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.module import PretrainModule
+from ssl_pipeline.training.plan import prepare
 
 NAMES = sorted(path.stem for path in (Path(__file__).parents[1] / "conf/optimizer").glob("*.yaml"))
 CONV = ["encoder=conv", "encoder.widths=[8,16]", "encoder.blocks=2", "decoder=conv", "decoder.widths=[8,8]"]
@@ -330,6 +332,10 @@ def test_an_encoder_that_cannot_tell_its_layers_is_refused():
     sentence += "set optimizer.layer_decay=null, or take encoder=vit, conv or timm"
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         recipe("adamw", "optimizer.layer_decay=0.75").optimizer(graph, 256)
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):  # and before data is read
+        prepare(composed("encoder=torchvision", *QUERY, "optimizer.layer_decay=0.75"))
+    for encoder in ("timm", "vit", "conv"):
+        prepare(composed(f"encoder={encoder}", *QUERY, "optimizer.layer_decay=0.75"))
 
 
 @pytest.mark.parametrize("value", [0, -0.5, 1.01])
@@ -364,6 +370,27 @@ def test_gradients_are_clipped_before_the_step(name):
     steps = moved(graph, optimiser)
     assert steps["encoder.stem.weight"].any() and steps["encoder.stem.weight"].isfinite().all()
     assert all(torch.equal(value, before[key]) for key, value in graph.frozen.state_dict().items())
+
+
+class Headed(nn.Module):
+    """Vectors in the encoder alone, so that the optimiser's first group is that of a low layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.head = graph_of("conv").encoder, nn.Linear(2, 2, bias=False)
+
+
+def test_the_rate_that_is_logged_is_the_highest():
+    clock, logger = Clock(), Mock()
+    optimiser = recipe("adamw", "optimizer.layer_decay=0.5").optimizer(Headed(), 256)
+    assert optimiser.param_groups[0]["lr"] < 1e-3
+    trainer = Mock(spec=L.Trainer, optimizers=[optimiser], loggers=[logger], global_step=5, should_stop=False)
+    trainer.max_steps, trainer.max_epochs = 10, None
+    Metrics(clock, every=5, batch_size=8, lines=False).on_train_batch_end(
+        trainer, L.LightningModule(), {"loss": torch.tensor(1.0)}, None, 0
+    )
+    values, step = logger.log_metrics.call_args.args
+    assert values["lr"] == pytest.approx(1e-3) and step == 5
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.records import Batch
 from ssl_pipeline.training import run
-from ssl_pipeline.training.runner import maker
+from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.scoring import supervised
 
 SOURCE = torch.tensor([4, 4, 7, 4, 9, 7, 1, 9])

@@ -64,6 +64,13 @@ def test_it_drops_nothing_but_takes_its_own_batch_statistics():
     assert not teacher.eval().copies["a"][1].training
 
 
+def test_its_defaults_are_those_of_the_configuration():
+    teacher, told = Teacher({"a": nn.Linear(1, 1)}), compose(["teacher=ema"])["teacher"]
+    assert {name: getattr(teacher, name) for name in ("momentum", "final", "layers")} == {
+        name: value for name, value in told.items() if not name.startswith("_")
+    }
+
+
 @pytest.mark.parametrize(("momentum", "layers"), [(1.5, 1), (-0.1, 1)])
 def test_settings_out_of_range(momentum, layers):
     with pytest.raises(ValueError, match="expected shares from 0 to 1"):
@@ -76,13 +83,16 @@ def test_settings_out_of_range(momentum, layers):
         (["corruption=mask+noise", "teacher=ema"], "predicts no teacher: set teacher=none"),
         (["experiment=data2vec", "teacher.layers=9", *TOKENS], "expected 1 to the 3 blocks that"),
         (["experiment=byol", "teacher.layers=2"], "expected 1 to the 1 blocks that"),
-        (["experiment=byol", "objective.byol.predictor=null"], "only attract each other.*its predictor"),
+        (
+            ["experiment=byol", "objective.byol.predictor=null"],
+            r"only attract each other.*its predictor \(objective\.byol\.predictor\)",
+        ),
         (["experiment=ijepa", "latent=slots", *TOKENS], "tokens have places: set latent=tokens"),
         (["experiment=byol", "views_per_step=1"], "views_per_step=2 or more"),
-        (["experiment=moco", "objective.moco.energy.width=7"], "set energy.width to the projector's out"),
+        (["experiment=moco", "objective.moco.energy.width=7"], "set objective.moco.energy.width=128"),
         (["corruption=crop-mask-noise+crop", "objective=byol"], "name the mask last"),
         (DIRECTED, "both have one: take"),
-        (["experiment=ibot", "encoder.holes=drop", *TOKENS], "set encoder.holes=keep"),
+        (["experiment=ibot", "encoder.holes=drop", *TOKENS], "set encoder.holes=token"),
         (["experiment=ijepa", "corruption=mask+crop", "corruption.crop.size=8", *TOKENS], "and crop is .8, 8.: set"),
         (["experiment=dino", "objective.dino.energy.balance.temperature=0.2"], "only attract each other"),
     ],
@@ -121,7 +131,7 @@ def test_a_still_teacher_is_the_encoder_of_the_start(name):
     assert all(torch.equal(start[k], v) for k, v in weights.items())
     graph.teacher.momentum = 0.0
     graph.follow(0.0)
-    students = graph._learners()
+    students = graph.teaching.learners
     for name, copy in graph.teacher.copies.items():
         for ours, theirs in zip(copy.parameters(), students[name].parameters(), strict=True):
             torch.testing.assert_close(ours, theirs)
@@ -132,7 +142,7 @@ def test_it_sees_views_without_their_holes():
     graph = make("experiment=ijepa", *TOKENS).eval()
     views = graph.damage(batch())
     standard = graph.standard(views)
-    targets = graph._targets(standard, {})
+    targets = graph.teaching.targets(standard, {})
     assert views.views["mask"].removed.any()
     clean = graph.encode({"unknown": graph._standard(views.clean)})["unknown"]
     torch.testing.assert_close(targets.latents["mask"].tokens, clean.tokens)
@@ -149,7 +159,7 @@ def test_data2vec_averages_its_last_blocks():
         tokens = block(tokens)
         outputs.append(F.layer_norm(tokens, (32,)))
     expected = (outputs[-1] + outputs[-2]) / 2
-    torch.testing.assert_close(graph._targets(views, {}).latents["mask"].tokens, expected)
+    torch.testing.assert_close(graph.teaching.targets(views, {}).latents["mask"].tokens, expected)
 
 
 def test_the_energy_of_jepa_is_that_of_the_hole():
@@ -157,7 +167,7 @@ def test_the_energy_of_jepa_is_that_of_the_hole():
     damaged = graph.damage(batch())
     views = graph.standard(damaged)
     latent = graph.encode(views)["mask"]
-    target = graph._targets(views, {}).latents["mask"].tokens
+    target = graph.teaching.targets(views, {}).latents["mask"].tokens
     target = (target - target.mean(-1, keepdim=True)) / (target.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
     said = graph.objective.terms["jepa"].predictor(latent)
     hidden = (

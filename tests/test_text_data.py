@@ -363,6 +363,10 @@ def test_text_files_by_ending(tree):
     assert all("prose" in text for text in words(data, data.train))
     with pytest.raises(FileNotFoundError, match=r"no text in .*expected files ending in \.md, \.tex"):
         text_files(str(tree), endings=[".md", ".tex"])
+    (tree / "none").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"\.txt, \.text, .* or \d+ others; set root .*endings") as caught:
+        text_files(str(tree / "none"))
+    assert len(str(caught.value)) < len(str(tree)) + 200
 
 
 def test_text_files_that_are_odd(tree):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ssl_pipeline.topology import Edge, check
+from ssl_pipeline.topology import Edge, check, plan, springs
 
 NODES = {
     "clean": (),
@@ -71,3 +71,30 @@ def test_a_far_anchor_does_not_help_another_component():
 def test_an_anchor_reaches_through_the_component():
     nodes = {**NODES, "latent/c": ("view/a",)}
     check(nodes, [ALIGN, edge("align/b~c", "latent/b", "latent/c", attracts=True), DECODE_A])
+
+
+BALL = {**NODES, "latent": ("latent/a", "latent/b")}
+DECODE_BALL = edge("reconstruct/latent", "latent", "clean", prevents=True)
+
+
+def test_what_decodes_a_relaxed_ball_holds_up_none_of_its_springs():
+    check(BALL, [DECODE_BALL])  # a mean passes gradients to its views
+    with pytest.raises(
+        ValueError, match=r"springs teaches latent/a, latent/b, .*reconstruct\+sigreg.*latent.fuse=mean"
+    ):
+        check(BALL, [DECODE_BALL, *springs("ab")])
+    check(BALL, [DECODE_BALL, *springs("ab")], allow_collapse=True)
+    check(BALL, [DECODE_BALL, *springs("ab"), edge("sigreg/a~b", "latent/a", "latent/b", True, True)])
+
+
+def test_a_predictor_is_named_by_its_key():
+    edges = [edge("byol/a>b", "latent/a", "teacher/b", attracts=True)]
+    with pytest.raises(ValueError, match=r"latent/a, latent/b only attract.*\(objective\.byol\.predictor\)"):
+        check(plan("ab", edges, consensus=False).nodes, edges)
+
+
+def test_what_only_the_teacher_sees_is_not_encoded():
+    found = plan("ab", [edge("moco/a>b", "latent/a", "teacher/b", attracts=True)], consensus=False)
+    assert found.students == ["a"] and found.taught == ["b"]
+    assert found.nodes["teacher/b"] == ("view/b",) and "latent/b" not in found.nodes
+    assert plan("ab", [DECODE_BALL], consensus=True).nodes == BALL

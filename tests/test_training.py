@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from processes import in_two_processes
 
 import ssl_pipeline
 from ssl_pipeline.config import compose
@@ -28,7 +30,9 @@ from ssl_pipeline.evaluation import P1, features
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import Metrics
 from ssl_pipeline.training.clock import Clock
-from ssl_pipeline.weights import read_weights
+from ssl_pipeline.training.graphs import maker
+from ssl_pipeline.training.module import PretrainModule
+from ssl_pipeline.weights import load_weights, read_weights
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=128", "trainer.log_every_n_steps=5"]
@@ -111,6 +115,30 @@ def test_load_refuses_what_is_no_run_and_what_is_broken(finished, tmp_path):
 def test_embed_refuses_another_grid(finished):
     with pytest.raises(ValueError, match=r"expected samples of shape \('B', 1, 8, 8\), got \(2, 1, 9, 8\)"):
         ssl_pipeline.load(finished[0]).embed(torch.zeros(2, 1, 9, 8))
+
+
+def test_a_run_that_is_older_than_some_keys_still_loads(finished, tmp_path):
+    folder = shutil.copytree(finished[0], tmp_path / "old")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert [config.pop(key) for key in ("teacher", "watch")]
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    x = torch.rand(3, 1, 8, 8)
+    assert torch.equal(ssl_pipeline.load(folder).embed(x), ssl_pipeline.load(finished[0]).embed(x))
+
+
+def test_the_way_down_of_a_relaxed_ball_is_logged_and_old_runs_of_it_load(tmp_path, capsys):
+    relaxed = ["latent=slots", "latent.slots=2", "latent.fuse=relaxed", "decoder=query", "decoder.width=32"]
+    small = ["encoder.widths=[8,16]", "batch_size=128", "probe=none", "trainer.max_steps=2"]
+    run(compose([*relaxed, *small, "corruption=mask+noise", "allow_collapse=true"]), str(tmp_path))
+    with (tmp_path / "metrics.csv").open() as file:
+        down = {row["name"]: float(row["value"]) for row in csv.DictReader(file) if row["name"].startswith("ball/")}
+    assert [*down] == [f"ball/{k}" for k in range(5)] and down["ball/4"] <= down["ball/0"]
+    said = capsys.readouterr().out
+    assert "springs" in said and "ball/" not in said
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | {"allow_collapse": False}))
+    assert len(ssl_pipeline.load(tmp_path).embed(torch.rand(3, 1, 8, 8))) == 3
+    assert compose([f"resume={tmp_path}", "allow_collapse=true"])["allow_collapse"] is True
 
 
 @pytest.mark.parametrize("encoder", ["conv", "vit"])
@@ -267,7 +295,7 @@ def test_init_from_takes_weights_and_nothing_else(finished, tmp_path):
     )
     old, new = read_weights(folder), read_weights(tmp_path / "a")
     torch.testing.assert_close(new["encoder.stem.weight"], old["encoder.stem.weight"], rtol=1e-4, atol=1e-6)
-    with pytest.raises(ValueError, match=r"do not fit .*missing .*init_partial=true"):
+    with pytest.raises(ValueError, match=r"not fit .*another shape: decoders.*\(8,.*init_partial=true"):
         run(configured("encoder.widths=[8,24]", f"init_from={folder}", "probe=none"), str(tmp_path / "b"))
     run(
         configured(
@@ -275,6 +303,43 @@ def test_init_from_takes_weights_and_nothing_else(finished, tmp_path):
         ),
         str(tmp_path / "c"),
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (["objective=byol"], ["objective=byol", "teacher=ema"], "missing: teacher (44 weights)"),
+        (["objective=byol", "teacher=ema"], ["objective=byol"], "unused: teacher (44 weights)"),
+        (
+            ["objective=byol", "teacher=ema"],
+            ["objective=moco", "teacher=ema"],
+            "missing: objective.terms.moco (4 weights), teacher.copies.head_moco (2 weights); "
+            "unused: objective.terms.byol (18 weights), teacher.copies.head_byol (9 weights)",
+        ),
+        (
+            ["objective=info_nce"],
+            ["objective=info_nce", "objective.info_nce.projector.out=16"],
+            "of another shape: objective.terms.info_nce.projector.4.bias is (128,) and should be (16,), "
+            "objective.terms.info_nce.projector.4.weight is (128, 256) and should be (16, 256)",
+        ),
+    ],
+    ids=["no teacher", "a teacher", "another head", "a smaller head"],
+)
+def test_weights_that_do_not_fit_are_named_by_part(old, new, sentence, tmp_path):
+    theirs, ours = (maker(configured("corruption=crop+crop", *options), digits())() for options in (old, new))
+    (tmp_path / "checkpoints").mkdir()
+    weights = {f"graph.{name}": value for name, value in theirs.state_dict().items()}
+    torch.save({"state_dict": weights}, tmp_path / "checkpoints/last.ckpt")
+    with pytest.raises(ValueError) as caught:
+        load_weights(ours, tmp_path)
+    advice = "take the same configuration, or set init_partial=true to load what fits"
+    assert str(caught.value) == f"init_from={tmp_path}: the weights do not fit this graph ({sentence}): {advice}"
+    missing = load_weights(ours, tmp_path, partial=True)
+    assert missing == sorted(name for name, value in ours.state_dict().items() if not _same(name, value, weights))
+
+
+def _same(name, value, weights):
+    return f"graph.{name}" in weights and torch.equal(weights[f"graph.{name}"], value)
 
 
 def test_same_seed_same_weights_other_seed_others(tmp_path):
@@ -381,6 +446,41 @@ def test_two_processes_train_as_one_command(tmp_path):
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert summary["steps"] == 12 and "knn" in summary
     assert "128 = 2 device(s) x 64" in done.stdout
+
+
+def _train_as_rank(rank, queue, config, folder):
+    """What ``torchrun`` would start; both ranks leave their state behind."""
+    os.environ.update(LOCAL_RANK=str(rank), WORLD_SIZE="2", NODE_RANK="0")
+    PretrainModule.on_train_end = lambda self: torch.save(self.graph.state_dict(), f"{folder}/rank_{rank}.pt")
+    run(config, folder)
+    queue.put((rank, torch.distributed.get_world_size()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("experiment", "kept"),
+    [("moco", ("energy.queue.rows", "energy.queue.place")), ("dino", ("energy.balance.centre",))],
+)
+def test_what_two_processes_remember_is_alike_and_goes_on_in_one(experiment, kept, tmp_path):
+    options = ["probe=none", "hardware.precision=32-true", "optimizer.warmup=0"]
+    config = configured(f"experiment={experiment}", "hardware=ddp_cpu", "trainer.max_steps=4", *options)
+    assert in_two_processes(_train_as_rank, config, str(tmp_path)) == [(0, 2), (1, 2)]
+    first, second = (torch.load(tmp_path / f"rank_{rank}.pt", weights_only=True) for rank in range(2))
+    parameters = dict(maker(config, digits())().named_parameters())
+    remembered = [f"objective.terms.{experiment}.{name}" for name in kept]
+    assert any(name.startswith("teacher.") for name in parameters)
+    for name in (*parameters, *remembered):
+        assert torch.equal(first[name], second[name]), name
+    saved = read_weights(tmp_path)
+    assert all(torch.equal(value, first[name]) for name, value in saved.items())
+    summary = run(compose([f"resume={tmp_path}", "hardware=cpu", "trainer.max_steps=6"]), "elsewhere")
+    assert summary["steps"] == 6 and np.isfinite(summary["loss"])
+    after = read_weights(tmp_path)
+    assert not any(torch.equal(after[name], saved[name]) for name in remembered)
+    if experiment == "moco":  # 128 samples in two views a step, from place 4 x 256 on; the rest of the queue stays
+        rows = remembered[0]
+        assert after[remembered[1]] == 6 * 256
+        assert torch.equal(after[rows][: 4 * 256], saved[rows][: 4 * 256])
 
 
 README = (ROOT / "README.md").read_text()

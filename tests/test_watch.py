@@ -23,8 +23,9 @@ from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import digits, mixed
 from ssl_pipeline.evaluation.collapse import Signs, centred_rank, collapsed, gap, normalised_spread, signs
 from ssl_pipeline.training import run
+from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.module import PretrainModule
-from ssl_pipeline.training.runner import maker, prepare
+from ssl_pipeline.training.plan import prepare
 from ssl_pipeline.training.watch import Watch, embeddings, evaluating
 from ssl_pipeline.weights import read_weights
 

@@ -92,10 +92,18 @@ def find_parts(root: Path, thing: str = "image") -> dict[str, Path]:
     return {"train": root / "train"} if test is None else {"train": root / "train", "test": test}
 
 
-def list_files(root: Path, endings: tuple[str, ...], thing: str = "image") -> list[Path]:
+def list_files(
+    root: Path, endings: tuple[str, ...], thing: str = "image", advice: str = "set root to another folder"
+) -> list[Path]:
     """Paths below ``root`` of all files with such an ending, sorted; hidden ones do not count, links are followed.
 
     A folder that several links lead to is taken once, under the first name in alphabetical order.
+
+    Args:
+        root: the folder.
+        endings: with their dots.
+        thing: what a file holds.
+        advice: what to do where there are none.
 
     Raises:
         FileNotFoundError: there are none.
@@ -109,7 +117,10 @@ def list_files(root: Path, endings: tuple[str, ...], thing: str = "image") -> li
         folders[:] = sorted(name for name in folders if name[0] != ".")
         found += [Path(place, name) for name in names if name[0] != "." and name.lower().endswith(endings)]
     if not found:
-        raise FileNotFoundError(f"there is no {thing} in {str(root)!r}: expected files ending in {', '.join(endings)}")
+        rest = f" or {len(endings) - 5} others" if len(endings) > 5 else ""
+        raise FileNotFoundError(
+            f"there is no {thing} in {str(root)!r}: expected files ending in {', '.join(endings[:5])}{rest}; {advice}"
+        )
     return sorted(file.relative_to(root) for file in found)
 
 

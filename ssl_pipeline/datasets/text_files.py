@@ -73,7 +73,8 @@ def text_files(
         places, files = {"train": path.parent}, {"train": [Path(path.name)]}
     else:
         places = find_parts(path, "text")
-        files = {part: list_files(place, wanted, "text") for part, place in places.items()}
+        advice = "set root to another folder, or endings to those of its files, such as [.txt,.md]"
+        files = {part: list_files(place, wanted, "text", advice) for part, place in places.items()}
     classes = choose_classes(files, labels, root, "text")
 
     def load(part: str, first: int = 0) -> Documents:

@@ -123,7 +123,7 @@ class TimmBackbone(_ImageBackbone):
         except AssertionError as error:
             raise ValueError(
                 f"timm's {self.name} does not take views of {tuple(x.shape[2:])} cells ({error}): "
-                f"set encoder.options.dynamic_img_size=true if it has that option, or another size of the views"
+                f"set +encoder.options.dynamic_img_size=true if it has that option, or another size of the views"
             ) from error
 
     def layers(self) -> list[list[nn.Parameter]]:

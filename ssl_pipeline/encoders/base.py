@@ -56,7 +56,12 @@ class Encoder(nn.Module, ABC):
         Raises:
             ValueError: it cannot tell.
         """
-        raise ValueError(
-            f"{type(self).__name__} does not tell its layers, which optimizer.layer_decay needs: set "
+        raise self.no_layers()
+
+    @classmethod
+    def no_layers(cls) -> ValueError:
+        """What is to be raised where it cannot tell its layers."""
+        return ValueError(
+            f"{cls.__name__} does not tell its layers, which optimizer.layer_decay needs: set "
             f"optimizer.layer_decay=null, or take encoder=vit, conv or timm"
         )

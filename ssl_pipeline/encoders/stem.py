@@ -38,6 +38,7 @@ class PatchStem(nn.Module):
         width: width D of the tokens.
         ngrams: length of the longest n-gram that adds to a symbol's embedding; up to 1 for none.
         buckets: rows of the n-grams' table for each length.
+        mask_token: have a learned token that stands in the place of a patch that is kept though it lies in a hole.
 
     Raises:
         ValueError: ``patch`` does not divide the grid; n-grams on a grid that is no line of symbols.
@@ -52,6 +53,7 @@ class PatchStem(nn.Module):
         width: int,
         ngrams: int = 0,
         buckets: int = 32768,
+        mask_token: bool = False,
     ) -> None:
         super().__init__()
         self.patches = Patches(grid, patch)
@@ -65,15 +67,18 @@ class PatchStem(nn.Module):
                 f"{', '.join(grid.names)} has none: set encoder.ngrams=0"
             )
         self.ngrams = NGrams(ngrams, buckets, width) if ngrams > 1 else None
+        self.mask_token = nn.Parameter(torch.randn(width) * 0.02) if mask_token else None
         unit = [axis.spacing * side for axis, side in zip(grid.axes, self.patches.size, strict=True)]
         self.register_buffer("unit", torch.tensor(unit), persistent=False)
 
-    def forward(self, view: View, dense: bool = False) -> Tokens:
+    def forward(self, view: View, dense: bool = False, kept: Tensor | None = None) -> Tokens:
         """Tokens of a view.
 
         Args:
             view: where its hole has the same size in every sample, only the visible tokens are embedded.
             dense: keep all tokens and mark the hole as not valid (same result, static shapes: for export).
+            kept: (B, *grid) bool, True = in a hole of which the view is not told: with a mask token it takes the place
+                of patches that lie wholly in it.
 
         Raises:
             ValueError: the hole, or the view, is not made of whole patches.
@@ -99,6 +104,10 @@ class PatchStem(nn.Module):
         valid = None if valid is None else _or_else(valid, torch.ones_like(valid))
         shape = self.patches.shape_of(view.position.shape[1:-1]) if view.removed is None else None
         tokens = self._embedded(patches)
+        if self.mask_token is not None:
+            nowhere = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+            hidden = nowhere if kept is None else self.patches.wholly(kept)
+            tokens = torch.where(hidden.unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
         tokens = tokens + sincos(position / self.unit, self.width).to(tokens.dtype)
         return Tokens(tokens, position, valid, shape)
 

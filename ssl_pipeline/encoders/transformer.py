@@ -33,8 +33,10 @@ class TransformerEncoder(Encoder):
         drop_path: stochastic depth rate of the last block; grows linearly from 0.
         view_drop: share of samples whose view is not told to the encoder in training.
         dense: compute all tokens and mask attention instead of leaving tokens out.
-        holes: ``drop`` leaves out the tokens in a hole; ``keep`` takes what fills the hole as it stands (BERT, arXiv
-            1810.04805; SimMIM, arXiv 2111.09886), which costs more and covers the whole grid.
+        holes: ``drop`` leaves out the tokens in a hole. The others cost more and cover the whole grid: ``keep`` takes
+            what fills the hole as it stands (BERT, arXiv 1810.04805, whose mask symbol is learned as every symbol
+            is); ``token`` puts one learned token in the place of each patch that lies wholly in a hole, whatever
+            fills it (SimMIM, arXiv 2111.09886; iBOT, arXiv 2111.07832).
         ngrams: on a discrete grid of one axis: length of the longest n-gram whose hashed embedding is added to that
             of the symbol it ends at; up to 1 for none.
         buckets: rows of the n-grams' table for each length.
@@ -66,11 +68,11 @@ class TransformerEncoder(Encoder):
         super().__init__()
         if width % heads:
             raise ValueError(f"encoder.heads={heads} must divide encoder.width={width}")
-        if holes not in ("drop", "keep"):
-            raise ValueError(f"encoder.holes={holes!r} is not known; take drop or keep")
+        if holes not in ("drop", "keep", "token"):
+            raise ValueError(f"encoder.holes={holes!r} is not known; take drop, keep or token")
         self.width = self.embedding_width = width
-        self.dense, self.sees_holes = dense, holes == "keep"
-        self.stem = PatchStem(grid, patch, width, ngrams, buckets)
+        self.dense, self.sees_holes = dense, holes != "drop"
+        self.stem = PatchStem(grid, patch, width, ngrams, buckets, mask_token=holes == "token")
         self.dense_shape = self.stem.patches.shape
         self.view = ViewEmbedding(views, width, view_drop)
         self.blocks = depth
@@ -107,9 +109,10 @@ class TransformerEncoder(Encoder):
         return layers
 
     def _tokens(self, name: str, view: View) -> Tokens:
+        kept = view.removed if self.sees_holes else None
         if self.sees_holes:
             view = view._replace(removed=None, cell=None, visible=None)
-        tokens = self.stem(view, dense=self.dense)
+        tokens = self.stem(view, dense=self.dense, kept=kept)
         embedding = self.view(name, len(view.x)).unsqueeze(1)
         return tokens._replace(values=tokens.values + embedding.to(tokens.values.dtype))
 

@@ -14,6 +14,9 @@ from ssl_pipeline import distributed
 class Balance(nn.Module, ABC):
     """Scores of prototypes to probabilities."""
 
+    count: int | None = None
+    """Number of prototypes, where it must be known beforehand."""
+
     @abstractmethod
     def forward(self, scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """Probabilities of each row."""
@@ -64,7 +67,7 @@ class Centring(Balance):
             raise ValueError(f"count={count}, temperature={temperature}: expected positive numbers")
         if not 0 <= momentum <= 1:
             raise ValueError(f"momentum={momentum}: expected a share from 0 to 1")
-        self.momentum, self.temperature = momentum, temperature
+        self.count, self.momentum, self.temperature = count, momentum, temperature
         self.register_buffer("centre", torch.zeros(count))
 
     def forward(self, scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
@@ -72,7 +75,7 @@ class Centring(Balance):
         if scores.shape[1] != len(self.centre):
             raise ValueError(
                 f"the centre is one of {len(self.centre)} prototypes and was given scores of {scores.shape[1]}: "
-                f"set energy.balance.count to the projector's count"
+                f"set count to the number of prototypes"
             )
         return ((scores.float() - self.centre) / self.temperature).softmax(1)
 

@@ -50,16 +50,31 @@ class PairEnergy(nn.Module, ABC):
     directed: ClassVar[bool] = False
     """Whether ``b`` is a target: it comes without a gradient, and the two must not be exchanged."""
 
+    contrasts: ClassVar[bool] = False
+    """Whether ``forward`` takes as ``others`` the embeddings (M, D) of further samples of the step."""
+
+    @property
+    def presumes(self) -> tuple[str, int] | None:
+        """Which of its settings fixes the embeddings' width, and at what; None: any width will do."""
+        return None
+
+    def target(self, said: Tensor) -> Tensor:
+        """What ``forward`` takes for ``b``, row by row, from all that a teacher said (B, D) of one view.
+
+        To be called once a view and step, alike on all ranks, before rows are dealt out to pairs.
+        """
+        return said
+
     @abstractmethod
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Scalar from two (B, D) embeddings, row i of both from sample i."""
+        """Scalar from two (B, D) embeddings, row i of both from sample i; of a directed one ``b`` is a ``target``."""
 
     def by_source(self, z: Tensor, source: Tensor) -> Tensor:
         """Scalar from (M, D) embeddings of any samples, those of the same ``source`` (M,) belonging together."""
         raise NotImplementedError
 
-    def remember(self, targets: Tensor) -> None:
-        """Keep what later steps need of the targets (M, D) of a step, all views together; in training mode only.
+    def remember(self, said: Tensor) -> None:
+        """Keep what later steps need of what the teacher said (M, D) in a step, all views together; in training only.
 
         To be called once a step, after all its pairs: a target of this step that is already remembered would be a
         negative for another view of the same sample.

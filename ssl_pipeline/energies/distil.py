@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -45,10 +46,20 @@ class Distil(PairEnergy):
         """Whether the balance does."""
         return self.balance.prevents_collapse(self.temperature)
 
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Scalar from (B, K) scores of student and teacher."""
-        return distil(a, self.balance(b), self.temperature)
+    @property
+    def presumes(self) -> tuple[str, int] | None:
+        """The balance's number of prototypes, where it has one."""
+        return None if self.balance.count is None else ("balance.count", self.balance.count)
 
-    def remember(self, targets: Tensor) -> None:
+    @torch.no_grad()
+    def target(self, said: Tensor) -> Tensor:
+        """The balanced probabilities (B, K) of all of a view's scores."""
+        return self.balance(said)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Scalar from the student's scores and the teacher's probabilities, (B, K) each."""
+        return distil(a, b, self.temperature)
+
+    def remember(self, said: Tensor) -> None:
         """Show the balance the teacher's scores."""
-        self.balance.remember(targets)
+        self.balance.remember(said)

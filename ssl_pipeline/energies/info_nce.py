@@ -11,19 +11,24 @@ from ssl_pipeline import distributed
 from ssl_pipeline.energies.base import PairEnergy
 
 
-def info_nce(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"], temperature: float) -> Float[Tensor, ""]:
+def info_nce(
+    a: Float[Tensor, "B D"], b: Float[Tensor, "B D"], temperature: float, others: Float[Tensor, "M D"] | None = None
+) -> Float[Tensor, ""]:
     """NT-Xent (SimCLR, arXiv 2002.05709): each embedding finds its partner among 2B - 1, on all ranks together.
 
     Args:
         a: embeddings of one view.
         b: embeddings of the other, row by row of the same samples.
         temperature: divides the cosines.
+        others: embeddings of other samples, as many on each rank, among which to find it as well.
     """
     local = F.normalize(torch.cat([a, b]).float(), dim=-1)
     every = distributed.gather(torch.stack(local.chunk(2), dim=1)).transpose(0, 1).flatten(0, 1)
     n, start = len(every) // 2, distributed.rank() * len(a)
     rows = torch.arange(start, start + len(a), device=a.device)
     own = torch.cat([rows, rows + n])
+    if others is not None:
+        every = torch.cat([every, distributed.gather(F.normalize(others.float(), dim=-1))])
     cosines = _cosines(local, every, own, temperature)
     return F.cross_entropy(cosines, (own + n) % (2 * n))
 
@@ -57,7 +62,7 @@ def _cosines(local: Tensor, every: Tensor, own: Tensor, temperature: float) -> T
 
 
 class InfoNCE(PairEnergy):
-    """NT-Xent with in-batch negatives; given sources, SupCon over them.
+    """NT-Xent, its negatives all other samples of the step; given sources, SupCon over them.
 
     Args:
         temperature: divides the cosines.
@@ -68,6 +73,7 @@ class InfoNCE(PairEnergy):
 
     prevents_collapse = True
     knows_sources = True
+    contrasts = True
 
     def __init__(self, temperature: float = 0.2) -> None:
         super().__init__()
@@ -75,9 +81,9 @@ class InfoNCE(PairEnergy):
             raise ValueError(f"temperature={temperature}: expected a positive number")
         self.temperature = temperature
 
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Scalar from two (B, D) embeddings."""
-        return info_nce(a, b, self.temperature)
+    def forward(self, a: Tensor, b: Tensor, others: Tensor | None = None) -> Tensor:
+        """Scalar from two (B, D) embeddings, and (M, D) of other samples."""
+        return info_nce(a, b, self.temperature, others)
 
     def by_source(self, z: Tensor, source: Tensor) -> Tensor:
         """Scalar from (M, D) embeddings and their sources."""

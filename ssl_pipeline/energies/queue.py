@@ -1,4 +1,4 @@
-"""What was seen in the last steps."""
+"""What was seen in the last steps, and energies that compare with it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ssl_pipeline import distributed
+from ssl_pipeline.energies.base import PairEnergy
 
 
 class Queue(nn.Module):
@@ -46,7 +47,7 @@ class Queue(nn.Module):
         if like.shape[1] != self.rows.shape[1]:
             raise ValueError(
                 f"the queue holds embeddings of width {self.rows.shape[1]} and was given {like.shape[1]}: "
-                f"set energy.width to the projector's out"
+                f"set width to that of the embeddings"
             )
         return self.rows.clone()
 
@@ -58,3 +59,35 @@ class Queue(nn.Module):
         where = (self.place + torch.arange(len(newest), device=rows.device)) % size
         self.rows[where] = newest
         self.place.copy_((self.place + len(newest)) % size)
+
+
+class QueueEnergy(PairEnergy):
+    """Contrast with a queue of past targets.
+
+    Args:
+        width: width of the embeddings.
+        size: number of targets in the queue.
+        temperature: divides the cosines.
+
+    Raises:
+        ValueError: a number that is not positive; embeddings of another width.
+    """
+
+    prevents_collapse = True
+    directed = True
+
+    def __init__(self, width: int, size: int, temperature: float) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"temperature={temperature}: expected a positive number")
+        self.queue, self.temperature = Queue(size, width), temperature
+
+    @property
+    def presumes(self) -> tuple[str, int]:
+        """The queue's width."""
+        return "width", self.queue.rows.shape[1]
+
+    def remember(self, said: Tensor) -> None:
+        """Put what the teacher said into the queue."""
+        if self.training:
+            self.queue.push(said)

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ssl_pipeline.energies.base import PairEnergy
-from ssl_pipeline.energies.queue import Queue
+from ssl_pipeline.energies.queue import QueueEnergy
 
 
 def queue_nce(
@@ -28,7 +27,7 @@ def queue_nce(
     return F.cross_entropy(cosines / temperature, torch.zeros(len(a), dtype=torch.int64, device=a.device))
 
 
-class QueueNCE(PairEnergy):
+class QueueNCE(QueueEnergy):
     """Contrast of queries with a queue of past keys.
 
     Args:
@@ -40,20 +39,9 @@ class QueueNCE(PairEnergy):
         ValueError: a number that is not positive; embeddings of another width.
     """
 
-    prevents_collapse = True
-    directed = True
-
     def __init__(self, width: int, size: int = 4096, temperature: float = 0.2) -> None:
-        super().__init__()
-        if temperature <= 0:
-            raise ValueError(f"temperature={temperature}: expected a positive number")
-        self.queue, self.temperature = Queue(size, width), temperature
+        super().__init__(width, size, temperature)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from (B, D) queries and keys."""
         return queue_nce(a, b, self.queue(b), self.temperature)
-
-    def remember(self, targets: Tensor) -> None:
-        """Put the keys into the queue."""
-        if self.training:
-            self.queue.push(targets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from math import log10
+from math import isfinite, log10, nan
 
 import torch
 from torch import Tensor
@@ -12,17 +12,16 @@ from ssl_pipeline.datasets import Dataset, Stream, sequential_batches
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import View
-from ssl_pipeline.topology import CLEAN
 
 
 @torch.inference_mode()
 def restoration(
     graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batch_size: int = 250
 ) -> dict[str, float]:
-    """Per view: how far the restored is from the clean form, and how far what came in was; of holes, only the hole.
+    """How far the restored is from the clean form, and how far what came in was, of each view; of holes, only the hole.
 
     Args:
-        graph: in evaluation mode, with a decoder to the clean form; without one the result is empty.
+        graph: in evaluation mode, without a decoder to the clean form the result is empty.
         dataset: samples not trained on.
         samples: how many of them.
         batch_size: samples in a call.
@@ -33,13 +32,14 @@ def restoration(
         ``accuracy_input/VIEW`` (percent of the symbols that are right), and ``exact/VIEW`` (percent of the samples
         all of whose counted symbols are).
     """
-    if CLEAN not in graph.decoders:
+    if not (views := graph.leading()):
         return {}
     device = next(graph.parameters()).device
     totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros(6))
     for step, batch in enumerate(sequential_batches(dataset, batch_size, samples)):
         damaged = graph.damage(batch.on(device), step=step, whole=True)
-        for name, view in damaged.views.items():
+        for name in views:
+            view = damaged.views[name]
             totals[name] += _errors(damaged.clean, view, graph.restore(name, view), graph.grid.discrete)
     scores = [_scores(name, total, graph.grid) for name, total in totals.items()]
     return {key: value for part in scores for key, value in part.items()}
@@ -53,7 +53,7 @@ def _errors(clean: View, view: View, restored: Tensor, discrete: bool) -> Tensor
         return (x != clean.x).float() if discrete else (x - clean.x).square().mean(1)
 
     after = error(restored)
-    before = error(view.x) if view.x.shape == clean.x.shape else torch.zeros_like(after)  # a small crop has no error
+    before = error(view.x) if view.x.shape == clean.x.shape else torch.full_like(after, nan)  # a small crop has none
     power = torch.zeros_like(after) if discrete else clean.x.square().mean(1)
     # A hole that was moved (mask-reversal) has no place in the clean frame, so everything counts.
     moved = view.origin is not view.position
@@ -73,7 +73,7 @@ def _scores(name: str, total: Tensor, grid: GridSpec) -> dict[str, float]:
     after, before, power = after / count, before / count, power / count
     if grid.discrete:
         shares = {"accuracy": 1 - after, "accuracy_input": 1 - before, "exact": right / samples}
-        return {f"{key}/{name}": 100 * value for key, value in shares.items()}
+        return {f"{key}/{name}": 100 * value for key, value in shares.items() if isfinite(value)}
     scores = {f"reconstruction/{name}": after, f"psnr/{name}": _decibels(_span(grid) ** 2, after)}
     if before > 0:
         scores[f"psnr_input/{name}"] = _decibels(_span(grid) ** 2, before)

@@ -13,6 +13,9 @@ from ssl_pipeline.layers.projector import Projector
 class Prototypes(nn.Module):
     """Cosines of a projection with learned prototypes (SwAV, arXiv 2006.09882; DINO, arXiv 2104.14294).
 
+    Attributes:
+        out_features: number of prototypes.
+
     Args:
         width: width of the embedding.
         hidden: width of the hidden layers.
@@ -29,6 +32,7 @@ class Prototypes(nn.Module):
     ) -> None:
         super().__init__()
         self.projector = Projector(width, hidden, bottleneck, layers)
+        self.out_features = count
         self.prototypes = nn.Parameter(torch.randn(count, bottleneck))
 
     def forward(self, z: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:

@@ -86,7 +86,10 @@ class Agree(Term):
 
     def _pair(self, state: State, heads: Mapping[str, Tensor], a: str, b: str) -> Tensor:
         if not self.by_source:
-            return self.energy(state.deal.shared(heads[a], a, b), state.deal.shared(heads[b], b, a))
+            both = state.deal.shared(heads[a], a, b), state.deal.shared(heads[b], b, a)
+            if not self.energy.contrasts:
+                return self.energy(*both)
+            return self.energy(*both, torch.cat([state.deal.apart(z, view, (a, b)) for view, z in heads.items()]))
         views = dict.fromkeys((a, b))
         source = [state.deal.of(state.source, view) for view in views]
         return self.energy.by_source(torch.cat([heads[view] for view in views]), torch.cat(source))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ssl_pipeline.objective.base import State, Term
-from ssl_pipeline.topology import Edge
+from ssl_pipeline.objective.reconstruct import Reconstruct
+from ssl_pipeline.records import View
+from ssl_pipeline.topology import CLEAN, Edge
 
 
 class Objective(nn.Module):
@@ -35,6 +37,13 @@ class Objective(nn.Module):
                 total = total + term.weight * torch.stack([*parts.values()]).mean()
             energies |= parts
         return {"loss": total, **energies}
+
+    def explains(self, clean: View, decoders: nn.ModuleDict) -> Callable[[Tensor], Tensor] | None:
+        """How badly a latent (B, K, D) explains the clean sample, (B,), by the first term that reconstructs it."""
+        for _, term in self._terms():
+            if isinstance(term, Reconstruct) and term.target == CLEAN:
+                return term.explains(clean, decoders[CLEAN])  # pyright: ignore[reportArgumentType]
+        return None
 
     def _terms(self) -> list[tuple[str, Term]]:
         return [*self.terms.items()]  # pyright: ignore[reportReturnType]

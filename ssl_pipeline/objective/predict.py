@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ssl_pipeline.energies import PairEnergy
 from ssl_pipeline.objective.base import Sizes, State, Term
+from ssl_pipeline.objective.heads import check_width, width_after
 from ssl_pipeline.topology import Edge, latent_node, teacher_node, view_of
 
 
@@ -27,6 +28,9 @@ class Predict(Term):
         weight: factor of the term.
         views: views that predict; None for all.
         sizes: of the graph.
+
+    Raises:
+        ValueError: a predictor after a projector that does not say its width.
     """
 
     heads = ("projector", "predictor")
@@ -46,7 +50,8 @@ class Predict(Term):
         self.energy = energy
         self.targets = None if targets is None else tuple(targets)
         self.projector = nn.Identity() if projector is None else projector(sizes.embedding)
-        self.predictor = nn.Identity() if predictor is None else predictor(_width(self.projector, sizes.embedding))
+        self.before = sizes.embedding
+        self.predictor = nn.Identity() if predictor is None else predictor(width_after(self.projector, self.before))
         self.balanced = predictor is not None or bool(energy.prevents_collapse)
 
     @property
@@ -60,35 +65,31 @@ class Predict(Term):
         return True
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """One edge from every view to every other that the teacher sees; a single view predicts itself made whole."""
+        """One edge from every view to every other that the teacher sees; a single view predicts itself made whole.
+
+        Raises:
+            ValueError: the energy presumes another width than the projector gives.
+        """
+        check_width(name, self.energy, self.projector, self.before)
         covered = self.covered(views)
         seen = covered if self.targets is None else self.targets
         pairs = [(a, b) for a in covered for b in seen if a != b] or [(a, a) for a in covered if a in seen]
         return [Edge(f"{name}/{a}>{b}", latent_node(a), teacher_node(b), True, self.balanced) for a, b in pairs]
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
-        """Each head once, then pairs on the samples that they share."""
+        """Each head once, each target once from all rows of its view, then pairs on the samples that they share."""
         pairs = {edge.name: (view_of(edge.source), view_of(edge.target)) for edge in edges}
         met = {name: (a, b) for name, (a, b) in pairs.items() if a == b or state.deal.meet(a, b)}
-        said = {a: self.predictor(self.projector(state.latents[a].pooled)) for a, _ in dict.fromkeys(met.values())}
+        students, teachers = dict.fromkeys(a for a, _ in met.values()), dict.fromkeys(b for _, b in met.values())
+        said = {a: self.predictor(self.projector(state.latents[a].pooled)) for a in students}
         head = state.targets.head(self.projector)
         with torch.no_grad():
-            wanted = {b: head(state.targets.latents[b].pooled) for _, b in dict.fromkeys(met.values())}
+            taught = {b: head(state.targets.latents[b].pooled) for b in teachers}
+            wanted = {b: self.energy.target(rows) for b, rows in taught.items()}
         energies = {
             name: self.energy(state.deal.shared(said[a], a, b), state.deal.shared(wanted[b], b, a))
             for name, (a, b) in met.items()
         }
-        if wanted:
-            self.energy.remember(torch.cat([*wanted.values()]))
+        if taught:
+            self.energy.remember(torch.cat([*taught.values()]))
         return energies
-
-
-def _width(head: nn.Module, before: int) -> int:
-    """Width of what a head gives."""
-    if isinstance(head, nn.Identity):
-        return before
-    with torch.no_grad():
-        training = head.training
-        width = head.eval()(torch.zeros(1, before)).shape[-1]
-        head.train(training)
-    return width

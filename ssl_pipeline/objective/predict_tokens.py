@@ -12,6 +12,7 @@ from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import PairEnergy, ReconstructionEnergy
 from ssl_pipeline.layers import Patches, pick
 from ssl_pipeline.objective.base import Sizes, State, Term
+from ssl_pipeline.objective.heads import check_width
 from ssl_pipeline.objective.holes import check_where, in_the_hole, weights
 from ssl_pipeline.topology import Edge, latent_node, teacher_node, view_of
 
@@ -19,11 +20,14 @@ from ssl_pipeline.topology import Edge, latent_node, teacher_node, view_of
 class PredictTokens(Term):
     """What a view shows leads to the teacher's tokens of the same view without its holes; no gradient flows there.
 
+    A token stands for the patch of the grid that holds its centre: of a transformer its own patch; of a convolutional
+    encoder, whose n tokens lie at every step-th cell from the first on, one of n equal parts of the axis.
+
     Args:
         energy: between predicted and true tokens; one between pairs takes each place for a sample of its own.
         predictor: decoder to the tokens' grid (I-JEPA, arXiv 2301.08243); None for the encoder's own tokens, of which
-            those in a hole must exist: ``encoder.holes=keep``, or a convolutional encoder (data2vec, arXiv 2202.03555;
-            iBOT, arXiv 2111.07832).
+            those in a hole must exist: ``encoder.holes=token`` or ``keep``, or a convolutional encoder (data2vec, arXiv
+            2202.03555; iBOT, arXiv 2111.07832).
         projector: called with a token's width, makes the head of both sides; None for none.
         normalise: standardise each target over its D numbers, so that a teacher that shrinks does not pay.
         where: ``damaged`` predicts the holes of a view that has some, ``everywhere`` all places.
@@ -56,7 +60,7 @@ class PredictTokens(Term):
             raise ValueError("a term that predicts tokens needs a latent whose tokens have places: set latent=tokens")
         if predictor is None and where == "damaged" and not sizes.sees_holes:
             raise ValueError(
-                "the encoder leaves out the holes whose tokens are to be predicted: set encoder.holes=keep, or give "
+                "the encoder leaves out the holes whose tokens are to be predicted: set encoder.holes=token, or give "
                 "the term a predictor"
             )
         sides = [n // m for n, m in zip(sizes.grid.shape, sizes.tokens.shape, strict=True)]
@@ -71,6 +75,7 @@ class PredictTokens(Term):
         if predictor is not None:
             self.predictor = predictor(grid=sizes.tokens, latent_width=sizes.latent, dense_shape=sizes.tokens.shape)
         self.projector = nn.Identity() if projector is None else projector(sizes.latent)
+        self.before = sizes.latent
         self.balanced = predictor is not None or getattr(energy, "prevents_collapse", False)
 
     @property
@@ -79,7 +84,13 @@ class PredictTokens(Term):
         return self.projector
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """One edge a view."""
+        """One edge a view.
+
+        Raises:
+            ValueError: the energy presumes another width than the projector gives.
+        """
+        if isinstance(self.energy, PairEnergy):
+            check_width(name, self.energy, self.projector, self.before)
         return [Edge(f"{name}/{v}", latent_node(v), teacher_node(v), True, self.balanced) for v in self.covered(views)]
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
@@ -100,13 +111,15 @@ class PredictTokens(Term):
             said = latent.tokens if places is None else pick(latent.tokens, places)
         else:
             said = self.predictor(latent, places)
-        said = _rows(self.projector, said)
+        weight = weights(self.patches, view.valid, places, share)
+        counts = None if weight is None else weight > 0
+        said = _headed(self.projector, said, counts)
         with torch.no_grad():
             wanted = state.targets.latents[name].tokens
             wanted = F.layer_norm(wanted.float(), wanted.shape[-1:]) if self.normalise else wanted
             wanted = wanted if places is None else pick(wanted, places)
-            wanted = _rows(state.targets.head(self.projector), wanted)
-        return self._compared(said, wanted, weights(self.patches, view.valid, places, share)), wanted
+            wanted = _headed(state.targets.head(self.projector), wanted, counts)
+        return self._compared(said, wanted, weight), wanted
 
     def _compared(self, said: Tensor, wanted: Tensor, weight: Tensor | None) -> Tensor:
         if isinstance(self.energy, ReconstructionEnergy):
@@ -116,9 +129,12 @@ class PredictTokens(Term):
                 f"{type(self.energy).__name__} counts all places alike, and some are padding or lie in a hole in part: "
                 f"take an energy that weighs places (objective=jepa), or data without padding"
             )
-        return self.energy(said.flatten(0, 1), wanted.flatten(0, 1))
+        return self.energy(said.flatten(0, 1), self.energy.target(wanted.flatten(0, 1)))
 
 
-def _rows(head: nn.Module, tokens: Tensor) -> Tensor:
-    """A head on each token, (B, Q, D) to (B, Q, E)."""
-    return head(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
+def _headed(head: nn.Module, tokens: Tensor, counts: Tensor | None) -> Tensor:
+    """A head on each token that counts, (B, Q, D) to (B, Q, E); its batch statistics see no others, which are 0."""
+    if counts is None or isinstance(head, nn.Identity):
+        return head(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
+    rows = head(tokens[counts])
+    return rows.new_zeros(*tokens.shape[:2], rows.shape[-1]).index_put((counts,), rows)

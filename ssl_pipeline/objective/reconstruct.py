@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from ssl_pipeline.deal import Deal
@@ -24,12 +25,14 @@ class Reconstruct(Term):
         to: ``clean``, the name of a view (a translator), or ``views`` (every view from every other).
         where: ``damaged`` counts only the holes of a view that has some (all places where a later corruption has
             moved them, as in ``mask-reversal``), ``everywhere`` all places.
+        per_step: starts that are decoded in a step, drawn anew for each, which saves the time of the others; None for
+            all.
         weight: factor of the term.
         views: views to start from; None for all.
         sizes: of the graph, whose grid an energy may still want.
 
     Raises:
-        ValueError: another ``where``.
+        ValueError: another ``where``; ``per_step`` below 1, or with decoders of several targets.
     """
 
     def __init__(
@@ -38,14 +41,20 @@ class Reconstruct(Term):
         energy: ReconstructionEnergy | Callable[..., ReconstructionEnergy],
         to: str = CLEAN,
         where: str = "damaged",
+        per_step: int | None = None,
         weight: float = 1.0,
         views: Sequence[str] | None = None,
         sizes: Sizes,
     ) -> None:
         super().__init__(weight, views)
         check_where(where)
+        if per_step is not None and (per_step < 1 or to == "views"):
+            raise ValueError(
+                f"per_step={per_step} with to={to}: expected 1 or more starts that share one decoder (to=clean), "
+                f"or null for all of them"
+            )
         self.energy = energy if isinstance(energy, ReconstructionEnergy) else energy(grid=sizes.grid)
-        self.target, self.where = to, where
+        self.target, self.where, self.per_step = to, where, per_step
 
     @property
     def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -64,8 +73,32 @@ class Reconstruct(Term):
         ]
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
-        """Decode every start, compare with its target where they share samples."""
-        return {edge.name: self._edge(state, edge) for edge in edges if self._shares(state.deal, edge)}
+        """Decode every start of this step, compare with its target where they share samples."""
+        met = [edge for edge in edges if self._shares(state.deal, edge)]
+        if self.per_step is not None and len(met) > self.per_step:
+            met = sorted(met, key=lambda edge: state.deal.order.index(view_of(edge.source)))[: self.per_step]
+        return {edge.name: self._edge(state, edge) for edge in met}
+
+    def explains(self, clean: View, decoder: Decoder) -> Callable[[Tensor], Tensor]:
+        """How badly a latent (B, K, D) explains the clean sample, weighted, (B,).
+
+        Args:
+            clean: standardised.
+            decoder: to it.
+        """
+        energy, target = self.energy, decoder.patches.split(clean.x)
+        real = torch.ones_like(clean.x if energy.discrete else clean.x[:, :1], dtype=torch.bool)
+        real = real if clean.valid is None else clean.valid.view_as(real)
+        if energy.whole:
+            x = clean.x * real
+            return lambda z: self.weight * energy.per_sample(decoder.patches.join(decoder(_slots(z))) * real, x)
+        share = decoder.patches.split(real).float().mean(-1)
+
+        def explains(z: Tensor) -> Tensor:
+            error = energy.per_place(decoder(_slots(z), target=target), target)
+            return self.weight * (error * share).sum(1) / share.sum(1).clamp(min=1e-6)
+
+        return explains
 
     @staticmethod
     def _shares(deal: Deal, edge: Edge) -> bool:
@@ -97,6 +130,10 @@ class Reconstruct(Term):
         """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
         moved = view.origin is not view.position
         return (None, None) if self.where == "everywhere" or moved else in_the_hole(view, patches)
+
+
+def _slots(z: Tensor) -> Latent:
+    return Latent(z, z.mean(1))
 
 
 def _label(term: str, start: str, target: str) -> str:

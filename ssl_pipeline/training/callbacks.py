@@ -19,7 +19,7 @@ from ssl_pipeline.training.clock import Clock
 
 
 class Metrics(L.Callback):
-    """Losses and learning rate to every logger, and a line on the screen at each tenth of the way.
+    """Losses and the highest learning rate to every logger, and a line on the screen at each tenth of the way.
 
     Args:
         clock: the training's clock.
@@ -59,13 +59,17 @@ class Metrics(L.Callback):
             )
         start, since = self._began or (0, 0.0)
         self.samples_per_s = (step - start) * self.batch_size / max(self.clock.elapsed() - since, 1e-9)
-        values |= {"lr": trainer.optimizers[0].param_groups[0]["lr"], "samples_per_s": self.samples_per_s}
+        rates = (group["lr"] for group in trainer.optimizers[0].param_groups)
+        values |= {"lr": max(rates), "samples_per_s": self.samples_per_s}
         for logger in trainer.loggers:
             logger.log_metrics(values, step)
         if tenth > self._printed:
             self._printed = tenth
             if self.lines and trainer.is_global_zero:
-                parts = "  ".join(f"{k} {v:.4g}" for k, v in values.items() if k not in ("lr", "samples_per_s"))
+                shown = {
+                    k: v for k, v in values.items() if k not in ("lr", "samples_per_s") and "/ball/" not in f"/{k}"
+                }
+                parts = "  ".join(f"{k} {v:.4g}" for k, v in shown.items())
                 print(f"{10 * tenth:3d} %  step {step}  {parts}  {self.samples_per_s:,.0f} samples/s", flush=True)
 
 

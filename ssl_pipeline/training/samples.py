@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ssl_pipeline.datasets import Data
 from ssl_pipeline.graph import Graph
-from ssl_pipeline.topology import CLEAN
 
 
 @torch.inference_mode()
@@ -30,7 +29,7 @@ def write_samples(graph: Graph, data: Data, folder: Path, count: int = 4) -> Non
     forms = {"clean": (damaged.clean.x, batch.valid)}
     for name, view in damaged.views.items():
         forms[name] = view.x, view.valid
-        if CLEAN in graph.decoders:
+        if name in graph.leading():
             forms[f"{name}_restored"] = graph.restore(name, view), batch.valid
     folder.mkdir(parents=True, exist_ok=True)
     for name, (x, real) in forms.items():

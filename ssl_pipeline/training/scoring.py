@@ -46,10 +46,9 @@ def evaluate(
     result: dict[str, Any] = protocol.score(features) | {"rankme": rankme(held_out.z), "std": spread(held_out.z)}
     if {"knn", "retrieval"} & set(result) and probe["baselines"]:
         for name, scores in _baselines(graph, data, protocol, make).items():
-            result |= {f"{key}_{name}": value for key, value in scores.items() if key != "retrieval_chance"}
+            result |= _suffixed(scores, name)
     if graph.teacher is not None:
-        scores = protocol.score(protocol.features(embedder(graph, teacher=True), data))
-        result |= {f"{key}_teacher": value for key, value in scores.items() if key != "retrieval_chance"}
+        result |= _suffixed(protocol.score(protocol.features(embedder(graph, teacher=True), data)), "teacher")
     if supervised(graph, data):
         result["supervised"] = True
     result |= restoration(graph, data.train if data.test is None else data.test)
@@ -77,6 +76,11 @@ def supervised(graph: Graph, data: Data) -> bool:
     sources = data.train.sources
     kinds = torch.stack([sources, data.train.labels], dim=1).unique(dim=0)
     return len(kinds) == len(sources.unique()) < len(sources)
+
+
+def _suffixed(scores: Mapping[str, float], name: str) -> dict[str, float]:
+    """Scores of something beside the encoder; chance is the same for all."""
+    return {f"{key}_{name}": value for key, value in scores.items() if key != "retrieval_chance"}
 
 
 def _baselines(graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph]) -> dict[str, dict[str, float]]:

@@ -1,0 +1,66 @@
+"""What the runs of a sweep, or of any folders, differ in, and what came of it: best first.
+
+python scripts/sweep_table.py multirun/<time>                  # or folders of runs, as many as you like
+python scripts/sweep_table.py outputs --by linear --top 10
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+COLUMNS = {"samples_per_s": "samples/s", "knn": "kNN-20", "linear": "linear", "rankme": "RankMe", "std": "std"}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--by", default="knn", help="column of the summary by which runs are ordered")
+    parser.add_argument("--top", type=int, help="print so many")
+    asked = parser.parse_args()
+    runs = [found for folder in asked.folders for found in read(folder)]
+    if not runs:
+        sys.exit(
+            f"error: no finished run in {', '.join(map(str, asked.folders))}: expected folders with a summary.json"
+        )
+    print(table(runs, asked.by, asked.top))
+
+
+def read(folder: Path) -> Iterator[tuple[Path, dict[str, Any], dict[str, Any]]]:
+    """Folder, options and summary of each run in or below a folder."""
+    for file in sorted(folder.rglob("summary.json")):
+        config = yaml.safe_load((file.parent / "config.yaml").read_text())
+        yield file.parent, dict(flat(config)), json.loads(file.read_text())
+
+
+def flat(config: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names of the options that are no mappings themselves."""
+    if isinstance(config, dict):
+        for key, value in config.items():
+            yield from flat(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, config
+
+
+def table(runs: list[tuple[Path, dict[str, Any], dict[str, Any]]], by: str, top: int | None) -> str:
+    """Markdown: the options that differ, then the scores."""
+    names = dict.fromkeys(name for _, options, _ in runs for name in options)
+    differ = [name for name in names if len({str(options.get(name)) for _, options, _ in runs}) > 1]
+    runs = sorted(runs, key=lambda run: -run[2].get(by, float("-inf")))
+    lines = [f"| run | {' | '.join([*differ, *COLUMNS.values()])} |", "|---" * (1 + len(differ) + len(COLUMNS)) + "|"]
+    for folder, options, summary in runs[:top]:
+        cells = [str(options.get(name, "")) for name in differ]
+        cells += [f"{summary[key]:,.1f}" if key in summary else "" for key in COLUMNS]
+        lines.append(f"| {folder} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The data sets of a run and the graphs that it trains on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssl_pipeline.build import build, build_mixed
+from ssl_pipeline.datasets import Data, Mixed, statistics
+from ssl_pipeline.graph import Graph
+from ssl_pipeline.mixed import MixedGraph
+from ssl_pipeline.weights import load_weights
+
+
+def sets_of(data: Data | Mixed) -> dict[str, Data]:
+    """The data sets of a run by name; a single one has none."""
+    return dict(data.sets) if isinstance(data, Mixed) else {"": data}
+
+
+def graphs_of(graph: Graph | MixedGraph) -> dict[str, Graph]:
+    """The graph of each data set."""
+    return dict(graph.graphs.items()) if isinstance(graph, MixedGraph) else {"": graph}  # pyright: ignore
+
+
+def maker(config: Mapping[str, Any], data: Data | Mixed) -> Callable[[], Graph | MixedGraph]:
+    """Makes the graph of a run on its data, with the weights that its seed gives."""
+    stats = {name: _statistics(part) for name, part in sets_of(data).items()}
+
+    def make() -> Graph | MixedGraph:
+        torch.manual_seed(config["seed"])
+        if isinstance(data, Mixed):
+            return build_mixed(config, {name: part.grid for name, part in data.sets.items()}, stats)
+        return build(config, data.grid, *stats[""])
+
+    return make
+
+
+def start_from(graph: Graph | MixedGraph, folder: Path, partial: bool) -> None:
+    """Take the weights of another run; a teacher that it had not starts as they are.
+
+    Raises:
+        ValueError: see ``load_weights``.
+    """
+    missing = load_weights(graph, folder, partial)
+    if isinstance(graph, Graph) and any(name.startswith("teacher.") for name in missing):
+        graph.start_teacher()
+
+
+def compile_encoders(graphs: Mapping[str, Graph]) -> None:
+    """Have the encoders and their teachers compiled at their first call."""
+    for graph in graphs.values():
+        graph.encoder.compile()
+        if graph.teacher is not None:
+            graph.teacher.copies["encoder"].compile()
+
+
+def _statistics(data: Data) -> tuple[list[float] | None, list[float] | None]:
+    if data.grid.discrete:
+        return None, None
+    mean, std = statistics(data.train, data.grid)
+    return mean.tolist(), std.tolist()

@@ -1,0 +1,82 @@
+"""What a configuration asks for, checked before data is read, and where the run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any, NamedTuple
+
+import lightning as L
+
+from ssl_pipeline.build import parts
+from ssl_pipeline.datasets import Data, EpochOrder, Mixed, Stream
+from ssl_pipeline.evaluation import P1
+from ssl_pipeline.instantiate import check, instantiate
+from ssl_pipeline.optim import Recipe
+from ssl_pipeline.training.clock import Clock, seconds_of
+from ssl_pipeline.training.hardware import Hardware
+
+
+class Plan(NamedTuple):
+    """A configuration made into things, all of its names and options checked, before data is read."""
+
+    recipe: Recipe
+    hardware: Hardware
+    protocol: P1 | None
+    bounds: dict[str, Any]
+    clock: Clock
+
+
+def prepare(config: Mapping[str, Any]) -> Plan:
+    """Check and make all that needs no data.
+
+    Raises:
+        ValueError: a name, option or number that cannot be.
+    """
+    leaves = parts(config)
+    bounds = dict(config["trainer"])
+    check("trainer", L.Trainer, list(bounds), is_partial=True)
+    for key in (*Hardware.__dataclass_fields__, "accumulate_grad_batches", "callbacks", "logger"):
+        if key in bounds:
+            raise ValueError(
+                f"trainer.{key} is not set here: take hardware.* for the machine, batch_size for larger steps"
+            )
+    bounds["max_steps"] = -1 if bounds["max_steps"] is None else bounds["max_steps"]
+    for key in ("max_steps", "max_epochs"):
+        if not isinstance(bounds[key], int | None):
+            raise ValueError(f"trainer.{key}={bounds[key]}: expected a whole number, or null for none")
+    clock = Clock(seconds_of(bounds.pop("max_time")))
+    protocol, recipe = instantiate(config["probe"]["protocol"]), instantiate(config["optimizer"])
+    recipe.check(leaves["encoder"])
+    return Plan(recipe, instantiate(config["hardware"]), protocol, bounds, clock)
+
+
+def bounded(plan: Plan, data: Data | Mixed, config: Mapping[str, Any], done: int) -> Plan:
+    """The plan with Lightning's bound on epochs of this data, -1 for none.
+
+    Args:
+        plan: the clock and the bounds that were asked for.
+        data: has epochs, or is a stream.
+        config: of the run.
+        done: steps of earlier sittings.
+
+    Raises:
+        ValueError: the run would have no end, or is past it.
+    """
+    epochs, steps = plan.bounds["max_epochs"], plan.bounds["max_steps"]
+    others = steps > 0 or plan.clock.max_time is not None
+    stream = isinstance(data.train, Stream)
+    if stream and not others:
+        raise ValueError("a stream has no epochs to count: bound the run by trainer.max_steps or trainer.max_time")
+    if epochs in (None, -1) and not others:
+        raise ValueError("the run has no bound: set trainer.max_epochs, trainer.max_steps or trainer.max_time")
+    epochs = -1 if epochs is None or stream else epochs
+    last = steps if steps >= 0 else inf
+    if not isinstance(data.train, Stream) and epochs >= 0:
+        samples = len(EpochOrder(data.train.sources, config["seed"], config["members_per_source"]))
+        last = min(last, epochs * max(1, samples // config["batch_size"]))
+    if last <= done:
+        raise ValueError(
+            f"the run is at step {done} and its bound is step {last}: raise trainer.max_steps or max_epochs"
+        )
+    return plan._replace(bounds=plan.bounds | {"max_epochs": epochs})

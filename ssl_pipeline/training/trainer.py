@@ -1,0 +1,68 @@
+"""Lightning's trainer as our runs need it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from ssl_pipeline.training.csv_logger import TidyCSV
+
+HINTS = (
+    "does not have many workers",
+    "exists and is not empty",
+    "number of training batches",
+    "LeafSpec",
+    "in eval mode at the start",  # a teacher
+    "dataloader is not resumable",
+)
+"""Those of Lightning that do not fit: batches come whole from an index, there is no validation loop."""
+
+
+def shows_bar(options: Mapping[str, Any]) -> bool:
+    """Whether there is a progress bar: where it is asked for and somebody looks."""
+    return options["enable_progress_bar"] and sys.stdout.isatty()
+
+
+def make_trainer(options: Mapping[str, Any], callbacks: Sequence[L.Callback], folder: Path, done: int) -> L.Trainer:
+    """A trainer that logs to the run's folder, without validation.
+
+    Args:
+        options: Lightning's own: bounds and hardware.
+        callbacks: in the order in which they are called.
+        folder: of the run.
+        done: steps of earlier sittings, whose metrics are kept.
+    """
+    bar = shows_bar(options)
+    return L.Trainer(
+        **{**options, "enable_progress_bar": bar},
+        logger=[TidyCSV(folder / "metrics.csv", keep=done), TensorBoardLogger(folder, name="", version="tensorboard")],
+        callbacks=[*callbacks, *([TQDMProgressBar(refresh_rate=20)] if bar else [])],
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        default_root_dir=folder,
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without ``HINTS`` and what Lightning says of itself."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for hint in HINTS:
+                warnings.filterwarnings("ignore", f".*{hint}.*")
+            yield
+    finally:
+        logger.setLevel(level)
