@@ -1,17 +1,21 @@
 """All damages together against each of them alone, at equal wall-clock: the views of an experiment, one by one.
 
-python scripts/bench_claim.py --minutes 3 --seeds 0,1,2 experiment=dag data=fashion_mnist data.root=FOLDER
+python scripts/bench_claim.py --minutes 2 --seeds 0,1,2 experiment=dag data=fashion_mnist data.root=FOLDER
+python scripts/bench_claim.py --tune optimizer.lr=1e-3,3e-3 ...    # the first seed tries each, the others take the best
 
-Rows: the experiment itself (dag); each of its views alone, decoded to the clean form (crop-mask) and without its crop
-(mask); two draws of each view with the contrast alone (crop-mask_pair) and with the decoder as well, weighed as in the
-experiment (crop-mask_pair_decoded). Options are those of the experiment, but small crops are given the full size.
+Rows: the experiment itself (all); each damage of it alone, decoded to the clean form (mask); two draws of each view,
+contrasted (crop-mask_pair). Options are those of the experiment, but small crops are given the full size. With --more
+also each chain alone, decoded (crop-mask), and pairs decoded as well, weighed as in the experiment
+(crop-mask_pair_decoded).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from bench_methods import run, table
@@ -19,49 +23,95 @@ from bench_methods import run, table
 from ssl_pipeline.config import compose
 
 CONTRAST = "info_nce"
-LEFT_OUT = ("_target_", "_partial_", "size")
+T_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}
+"""Two-sided quantiles of Student's t by degrees of freedom."""
 
 
 def main() -> None:
-    """Run what is missing, then print the table."""
+    """Run what is missing, then print the table and the interval of the difference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="names of rows, parted by commas; default: all")
-    parser.add_argument("--minutes", type=float, default=3.0, help="of training")
+    parser.add_argument("--more", action="store_true", help="further rows, see above")
+    parser.add_argument("--minutes", type=float, default=2.0, help="of training")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--out", type=Path, default=Path("outputs/bench_claim"), help="folder of the results")
+    parser.add_argument("--tune", help="KEY=VALUE,VALUE: an option that each row may choose")
+    parser.add_argument("--out", type=Path, default=Path("outputs/bench_claim"), help="folder of the JSONs")
     parser.add_argument("overrides", nargs="+", help="of train.py: the experiment, the data and what all rows share")
     asked = parser.parse_args()
-    experiment = next((part for part in asked.overrides if part.startswith("experiment=")), "experiment=dag")
-    common = [part for part in asked.overrides if not part.startswith("experiment=")]
-    every = {"dag": [experiment], **rows(compose([experiment, *common]))}
+    experiment = next((part for part in asked.overrides if part.startswith("experiment=")), None)
+    if experiment is None:
+        parser.error("expected an experiment whose views are compared, such as experiment=dag")
+    common = [experiment, *(part for part in asked.overrides if part != experiment)]
+    every = {"all": [], **rows(compose(common), asked.more)}
     names = asked.only.split(",") if asked.only else list(every)
     if unknown := [name for name in names if name not in every]:
         parser.error(f"there is no row {', '.join(unknown)}; rows are {', '.join(every)}")
-    for seed in map(int, asked.seeds.split(",")):
-        for name in names:
-            run(name, seed, asked.minutes, asked.out, [*every[name], *common])
+    key, _, values = (asked.tune or "").partition("=")
+    first, *others = map(int, asked.seeds.split(","))
+    for name in names:
+        trials = {value: asked.out / f"trial_{value}" for value in values.split(",") if value}
+        for value, out in trials.items():
+            run(name, first, asked.minutes, out, [*common, *every[name], f"{key}={value}"])
+        chosen = []
+        if trials:
+            value = max(trials, key=lambda value: score(read(trials[value] / f"{name}-{first}.json")))
+            (asked.out / f"{name}-{first}.json").write_text((trials[value] / f"{name}-{first}.json").read_text())
+            chosen = [f"{key}={value}"]
+        for seed in [first, *others]:
+            run(name, seed, asked.minutes, asked.out, [*common, *every[name], *chosen])
     print(table(asked.out))
+    print(difference(asked.out))
 
 
-def rows(config: Mapping[str, Any]) -> dict[str, list[str]]:
+def score(summary: Mapping[str, Any]) -> float:
+    """What the best is the best in: the mean of kNN and linear probe."""
+    return (summary["knn"] + summary["linear"]) / 2
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A result."""
+    return json.loads(file.read_text())
+
+
+def difference(out: Path) -> str:
+    """All together minus the best single view, seed by seed, and its 95 % interval."""
+    found: dict[str, dict[int, float]] = {}
+    for file in out.glob("*.json"):
+        summary = read(file)
+        found.setdefault(summary["row"], {})[summary["seed"]] = score(summary)
+    ours = found.pop("all", {})
+    rivals = {name: scores for name, scores in found.items() if ours.keys() <= scores.keys()}
+    if not ours or not rivals:
+        return "nothing to compare yet"
+    rival = max(rivals, key=lambda name: mean(rivals[name][seed] for seed in ours))
+    gains = [ours[seed] - rivals[rival][seed] for seed in ours]
+    n = len(gains)
+    half = T_95[n - 1] * stdev(gains) / n**0.5 if n > 1 else float("nan")
+    return (
+        f"all - {rival}, the best single view, mean of kNN-20 and linear, {n} seeds: {mean(gains):+.2f}, "
+        f"95 % interval {mean(gains) - half:+.2f} to {mean(gains) + half:+.2f}"
+    )
+
+
+def rows(config: Mapping[str, Any], more: bool) -> dict[str, list[str]]:
     """Overrides of each row but the first, by name."""
     views: Mapping[str, Any] = config["corruption"]
     decoder = next(name for name in config["objective"] if name != CONTRAST)
-    alone = {view: single(view, options, decoder) for view, options in views.items()}
-    bare = {name: part for view, options in views.items() if "-" in view for name, part in parts(options)}
-    alone |= {name: single(name, part, decoder) for name, part in bare.items() if name not in views}
     pairs = {f"{view}_pair": pair(view, options, CONTRAST) for view, options in views.items()}
-    weight = f"objective.{decoder}.weight={config['objective'][decoder]['weight']}"
-    both = {
-        f"{view}_pair_decoded": [*pair(view, options, f"{CONTRAST}+{decoder}"), weight]
-        for view, options in views.items()
-    }
-    return {**pairs, **alone, **both}
+    plain = {view: options for view, options in views.items() if "-" not in view}
+    plain |= {name: part for view, options in views.items() if "-" in view for name, part in parts(options)}
+    alone = {name: single(name, options, decoder) for name, options in plain.items()}
+    if not more:
+        return {**pairs, **alone}
+    chains = {view: single(view, options, decoder) for view, options in views.items() if "-" in view}
+    both = {f"{view}_pair_decoded": pair(view, options, f"{CONTRAST}+{decoder}") for view, options in views.items()}
+    return {**pairs, **alone, **chains, **both}
 
 
 def single(view: str, options: Any, objective: str) -> list[str]:
     """One view, decoded."""
-    return [f"corruption={view}", f"objective={objective}", *flat(f"corruption.{view}", options)]
+    weight = f"objective.{objective}.weight=1"
+    return [f"corruption={view}", f"objective={objective}", weight, *flat(f"corruption.{view}", options)]
 
 
 def pair(view: str, options: Any, objective: str) -> list[str]:
@@ -71,18 +121,18 @@ def pair(view: str, options: Any, objective: str) -> list[str]:
 
 
 def parts(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The damages of a chain."""
-    yield from ((name, part) for name, part in options.items() if isinstance(part, Mapping))
+    """The damages of a chain but its crop."""
+    yield from ((name, part) for name, part in options.items() if isinstance(part, Mapping) and name != "crop")
 
 
 def flat(name: str, options: Any) -> Iterator[str]:
-    """Overrides that give a view all of its options."""
+    """Overrides that give a view all of its options, in full size."""
     if isinstance(options, Mapping):
         for key, value in options.items():
-            if key not in LEFT_OUT:
-                yield from flat(f"{name}.{key}", value)
+            if not key.startswith("_"):
+                yield from flat(f"{name}.{key}", None if key == "size" else value)
     else:
-        yield f"{name}={'null' if options is None else str(options).replace(' ', '').lower()}"
+        yield f"{name}={json.dumps(options)}"
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="YAML file of rows; default: a row an experiment")
     parser.add_argument("--minutes", type=float, default=5.0, help="of training")
     parser.add_argument("--seeds", default="0")
-    parser.add_argument("--out", type=Path, default=Path("outputs/bench_methods"), help="folder of the results")
+    parser.add_argument("--out", type=Path, default=Path("outputs/bench_methods"), help="folder of the JSONs")
     parser.add_argument("overrides", nargs="*", help="of train.py, the same for all")
     asked = parser.parse_args()
     if asked.rows and not asked.rows.is_file():
@@ -57,7 +57,7 @@ def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -
         if json.loads(result.read_text())["asked"] != [minutes, *overrides]:
             sys.exit(f"error: {result} was made with other minutes or overrides: take another --out, or delete it")
         return
-    folder = out / f"{name}-{seed}"
+    folder = out / "runs" / f"{name}-{seed}"
     seconds = round(60 * minutes)
     time = f"00:{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     command = [
@@ -68,10 +68,9 @@ def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -
     print(" ".join(command[1:]), flush=True)
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
-        print(f"{name} failed with exit code {done.returncode}; it is left out of the table", file=sys.stderr)
-    else:
-        summary = json.loads((folder / "summary.json").read_text())
-        result.write_text(json.dumps(summary | {"row": name, "seed": seed, "asked": [minutes, *overrides]}, indent=2))
+        sys.exit(f"error: {name} failed with exit code {done.returncode}: mend it, or leave it out with --only")
+    summary = json.loads((folder / "summary.json").read_text())
+    result.write_text(json.dumps(summary | {"row": name, "seed": seed, "asked": [minutes, *overrides]}, indent=2))
 
 
 def table(out: Path) -> str:
