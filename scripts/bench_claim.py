@@ -19,12 +19,11 @@ from statistics import mean, stdev
 from typing import Any
 
 from bench_methods import run, table
+from scipy.stats import t
 
 from ssl_pipeline.config import compose
 
 CONTRAST = "info_nce"
-T_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}
-"""Two-sided quantiles of Student's t by degrees of freedom."""
 
 
 def main() -> None:
@@ -86,7 +85,7 @@ def difference(out: Path) -> str:
     rival = max(rivals, key=lambda name: mean(rivals[name][seed] for seed in ours))
     gains = [ours[seed] - rivals[rival][seed] for seed in ours]
     n = len(gains)
-    half = T_95[n - 1] * stdev(gains) / n**0.5 if n > 1 else float("nan")
+    half = t.ppf(0.975, n - 1) * stdev(gains) / n**0.5 if n > 1 else float("nan")
     return (
         f"all - {rival}, the best single view, mean of kNN-20 and linear, {n} seeds: {mean(gains):+.2f}, "
         f"95 % interval {mean(gains) - half:+.2f} to {mean(gains) + half:+.2f}"
@@ -96,7 +95,9 @@ def difference(out: Path) -> str:
 def rows(config: Mapping[str, Any], more: bool) -> dict[str, list[str]]:
     """Overrides of each row but the first, by name."""
     views: Mapping[str, Any] = config["corruption"]
-    decoder = next(name for name in config["objective"] if name != CONTRAST)
+    decoder = next((name for name in config["objective"] if name != CONTRAST), None)
+    if decoder is None or CONTRAST not in config["objective"]:
+        raise SystemExit(f"error: expected an experiment with {CONTRAST} and a term that decodes, such as dag")
     pairs = {f"{view}_pair": pair(view, options, CONTRAST) for view, options in views.items()}
     plain = {view: options for view, options in views.items() if "-" not in view}
     plain |= {name: part for view, options in views.items() if "-" in view for name, part in parts(options)}
@@ -117,7 +118,7 @@ def single(view: str, options: Any, objective: str) -> list[str]:
 def pair(view: str, options: Any, objective: str) -> list[str]:
     """Two draws of a view."""
     twice = [part for number in (1, 2) for part in flat(f"corruption.{view}_{number}", options)]
-    return [f"corruption={view}+{view}", f"objective={objective}", *twice]
+    return [f"corruption={view}+{view}", f"objective={objective}", f"objective.{CONTRAST}.hubs=null", *twice]
 
 
 def parts(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -22,7 +22,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--by", default="knn", help="column of the summary by which runs are ordered")
+    parser.add_argument("--by", default="knn", help="number of the summary by which runs are ordered, largest first")
     parser.add_argument("--top", type=int, help="print so many")
     asked = parser.parse_args()
     runs = [found for folder in asked.folders for found in read(folder)]
@@ -30,6 +30,8 @@ def main() -> None:
         sys.exit(
             f"error: no finished run in {', '.join(map(str, asked.folders))}: expected folders with a summary.json"
         )
+    if not any(asked.by in summary for _, _, summary in runs):
+        parser.error(f"no run has {asked.by}; there are {', '.join(dict.fromkeys(k for *_, s in runs for k in s))}")
     print(table(runs, asked.by, asked.top))
 
 
@@ -54,10 +56,11 @@ def table(runs: list[tuple[Path, dict[str, Any], dict[str, Any]]], by: str, top:
     names = dict.fromkeys(name for _, options, _ in runs for name in options)
     differ = [name for name in names if len({str(options.get(name)) for _, options, _ in runs}) > 1]
     runs = sorted(runs, key=lambda run: -run[2].get(by, float("-inf")))
-    lines = [f"| run | {' | '.join([*differ, *COLUMNS.values()])} |", "|---" * (1 + len(differ) + len(COLUMNS)) + "|"]
+    columns = COLUMNS if by in COLUMNS else {by: by, **COLUMNS}
+    lines = [f"| run | {' | '.join([*differ, *columns.values()])} |", "|---" * (1 + len(differ) + len(columns)) + "|"]
     for folder, options, summary in runs[:top]:
         cells = [str(options.get(name, "")) for name in differ]
-        cells += [f"{summary[key]:,.1f}" if key in summary else "" for key in COLUMNS]
+        cells += [f"{summary[key]:,.{2 if key == 'std' else 1}f}" if key in summary else "" for key in columns]
         lines.append(f"| {folder} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

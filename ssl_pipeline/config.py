@@ -30,7 +30,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ssl_pipeline.errors import explain, sentence
-from ssl_pipeline.parts import CHAIN, check, numbered, prune
+from ssl_pipeline.parts import CHAIN, check, is_ghost, numbered, prune
 from ssl_pipeline.resume import resumed
 
 VERSION_BASE = "1.3"
@@ -184,10 +184,18 @@ def finish(cfg: DictConfig, overrides: list[str], config_dir: str | None = None)
     config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     for group in SIGNS:
         for name in prune(config[group], group, _options(group, overrides, config_dir), overrides):
-            if os.environ.get("LOCAL_RANK", "0") == "0":
-                print(f"note: options of {group}.{name} are not used, since {group} has no {name}", file=sys.stderr)
+            _note(f"options of {group}.{name} are not used, since {group} has no {name}")
+    if is_ghost(config["teacher"], "teacher", overrides):
+        _note("options of teacher are not used, since there is none")
+        config["teacher"] = None
     check(config)
     return resumed(config, overrides) if config["resume"] else config
+
+
+def _note(text: str) -> None:
+    """Said once, by the first process of a run."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"note: {text}", file=sys.stderr)
 
 
 def explained(error: BaseException, overrides: list[str], config_dir: str | None = None) -> str:

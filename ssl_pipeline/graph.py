@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import torch
@@ -197,9 +197,13 @@ class Graph(nn.Module):
         """
         self.teaching.follow(progress)
 
-    def start_teacher(self) -> None:
-        """Let the teacher be as the encoder is; after its weights were set."""
-        self.teaching.start()
+    def start_teacher(self, copies: Collection[str] | None = None) -> None:
+        """Let the teacher be as what it teaches; after the weights of that were set.
+
+        Args:
+            copies: names of the parts that are to be so; None for all.
+        """
+        self.teaching.start(copies)
 
     @property
     def teaching(self) -> Teaching:

@@ -53,6 +53,19 @@ def prune(parts: dict[str, Any], group: str, known: list[str], overrides: list[s
     return ghosts
 
 
+def is_ghost(part: Any, group: str, overrides: list[str]) -> bool:
+    """Whether all that there is of a group is options that an experiment gave to what the user has taken out.
+
+    Raises:
+        ValueError: an override of such an option.
+    """
+    if not isinstance(part, dict) or "_target_" in part:
+        return False
+    if asked := [o for o in overrides if o.lstrip("+").startswith(f"{group}.")]:
+        raise ValueError(f"{asked[0]} is an option of a {group}, and there is none: choose one with {group}=")
+    return True
+
+
 def check(config: dict[str, Any]) -> None:
     """Refuse early what needs no class to see.
 

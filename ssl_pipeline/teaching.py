@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,11 +51,11 @@ class Teaching:
         """
         encoder, latent = self.parts
         same = latents if self.teacher is None else {}
-        known = {name: same[name] for name in self.views if name in same and views[name].removed is None}
+        known = {name: _fixed(same[name]) for name in self.views if name in same and views[name].removed is None}
         # A view without its holes is none that the encoder is told of.
         names = {name: name if views[name].removed is None else f"unmasked {name}" for name in self.views}
         rest = {names[name]: intact(views[name]) for name in self.views if name not in known}
-        found = encoder.targets(rest, 1 if self.teacher is None else self.teacher.layers) if rest else {}
+        found = encoder(rest, 1 if self.teacher is None else self.teacher.layers) if rest else {}
         seen = {name: latent(found[names[name]]) for name in self.views if name not in known}
         return Targets({**known, **seen}, self.head)
 
@@ -74,7 +74,16 @@ class Teaching:
         if self.teacher is not None:
             self.teacher.follow(self.learners, progress)
 
-    def start(self) -> None:
-        """Let the teacher be as the learners are, where there is one."""
+    def start(self, copies: Collection[str] | None = None) -> None:
+        """Let the teacher be as the learners are, where there is one.
+
+        Args:
+            copies: names of the learners that it is to be like; None for all.
+        """
         if self.teacher is not None:
-            self.teacher.start(self.learners)
+            self.teacher.start({k: v for k, v in self.learners.items() if copies is None or k in copies})
+
+
+def _fixed(latent: Latent) -> Latent:
+    """Without the way back to the weights."""
+    return latent._replace(tokens=latent.tokens.detach(), pooled=latent.pooled.detach())

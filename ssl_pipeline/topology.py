@@ -111,7 +111,7 @@ def check(nodes: Mapping[str, Sequence[str]], edges: Sequence[Edge], allow_colla
         raise ValueError("the objective has no energy: add a term, for example objective=reconstruct")
     _every_latent_used(nodes, edges)
     if not allow_collapse:
-        _nothing_collapses(edges)
+        _nothing_collapses(nodes, edges)
 
 
 def _known(name: str, nodes: Mapping[str, Sequence[str]], what: str) -> None:
@@ -134,10 +134,11 @@ def _every_latent_used(nodes: Mapping[str, Sequence[str]], edges: Sequence[Edge]
         )
 
 
-def _nothing_collapses(edges: Sequence[Edge]) -> None:
+def _nothing_collapses(nodes: Mapping[str, Sequence[str]], edges: Sequence[Edge]) -> None:
     """Latents tied by attraction form components; each needs an energy that a constant latent does not minimise.
 
-    An energy on a ball between springs is no such one: the ball is told of the clean sample, or it is detached.
+    An energy on a ball counts for all of its views where it is their mean. Where it lies between springs it counts for
+    none: the ball is told of the clean sample, or it is detached.
     """
     component: dict[str, set[str]] = {}
     for edge in edges:
@@ -145,7 +146,10 @@ def _nothing_collapses(edges: Sequence[Edge]) -> None:
             source, target = _ends(edge)
             merged = component.get(source, {source}) | component.get(target, {target})
             component |= dict.fromkeys(merged, merged)
-    anchored = {end for edge in edges if edge.prevents_collapse for end in _ends(edge)} - {CONSENSUS}
+    anchored = {end for edge in edges if edge.prevents_collapse for end in _ends(edge)}
+    if CONSENSUS in anchored and CONSENSUS not in component:
+        anchored |= set(nodes[CONSENSUS])
+    anchored -= {CONSENSUS}
     for members in component.values():
         if members & anchored:
             continue

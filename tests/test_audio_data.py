@@ -169,6 +169,9 @@ def test_codec_contract(codec, tmp_path):
     raw = codec.decode(x, valid)
     assert [len(wave) for wave in raw] == [codec.samples, pytest.approx(codec.samples / 2, abs=codec.rate / 100)]
     assert all(len(wave) == codec.samples for wave in codec.decode(x))
+    cells = codec.grid.shape[-1] // 2  # a small crop
+    hop = codec.spectrum.hop if isinstance(codec, LogMel) else 1
+    assert [len(wave) for wave in codec.decode(x[..., :cells])] == [cells * hop] * 2
     plain = codec.plain()
     target = plain.pop("_target_").rpartition(".")
     assert getattr(importlib.import_module(target[0]), target[2])(**plain) == codec

@@ -94,6 +94,14 @@ def train(arguments, monkeypatch, run=None):
 # The language
 
 
+def test_an_experiments_options_go_with_the_teacher_that_the_user_takes_out(capsys):
+    assert compose(["experiment=moco", "teacher=none"])["teacher"] is None
+    assert "note: options of teacher are not used" in capsys.readouterr().err
+    assert compose(["experiment=moco"])["teacher"]["momentum"] == 0.99
+    with pytest.raises(ValueError, match=r"teacher\.momentum=0\.9 is an option of a teacher, and there is none"):
+        compose(["experiment=moco", "teacher=none", "teacher.momentum=0.9"])
+
+
 def test_defaults_are_plain_and_resolved(conf):
     found = compose([])
     assert list(found["corruption"]) == ["mask", "noise"]

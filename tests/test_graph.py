@@ -9,7 +9,7 @@ from cases import DECODERS, GRIDS, sample
 from ssl_pipeline.build import build, grid_from_plain, grid_to_plain
 from ssl_pipeline.config import compose
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import Batch
+from ssl_pipeline.records import Batch, View
 
 IMAGE = GridSpec.of(("y", 8), ("x", 8), channels=1)
 VIT = ["encoder=vit", "encoder.width=24", "encoder.depth=2", "encoder.heads=2"]
@@ -182,6 +182,7 @@ def test_grid_survives_being_written_down():
         (["corruption=mask", "decoder=conv"], "leaves out the holes of mask.*decoder=query"),
         (["corruption=noise", "decoder=conv", *SLOTS], "latent that covers it; take decoder=query"),
         (["corruption=mask+noise", *SLOTS, "latent.fuse=mean", "views_per_step=1"], "views_per_step=all"),
+        (["corruption=mask+noise", *SLOTS, "latent.fuse=mean", "objective.reconstruct.views=[mask]"], "views=null"),
         (
             ["corruption=mask+noise", *RELAXED],
             r"latent.fuse=relaxed: .* springs teaches latent/mask, latent/noise.*reconstruct\+sigreg.*allow_collapse",
@@ -271,12 +272,38 @@ def test_only_views_that_a_decoder_was_taught_are_restored():
     assert graph.leading() == ["noise"]
 
 
-def test_some_starts_are_decoded_in_a_step_and_all_in_turn():
-    graph = make("corruption=echo+noise+lowres", "objective.reconstruct.per_step=1")
-    edges = [set(graph(graph.damage(batch(), step=step))) - {"loss"} for step in range(12)]
-    assert {len(found) for found in edges} == {1}
-    assert set.union(*edges) == {"reconstruct/echo", "reconstruct/noise", "reconstruct/lowres"}
-    again = [set(graph(graph.damage(batch(), step=step, rank=1))) - {"loss"} for step in range(12)]
-    assert again == edges  # alike on all ranks
-    with pytest.raises(ValueError, match=r"per_step=1 with to=views"):
-        make("corruption=echo+noise", "objective=translate", "objective.translate.per_step=1")
+def test_a_share_of_the_samples_is_decoded():
+    overrides = ["corruption=echo+lowres", *CONV, *CONV_DECODER]
+    whole, half = make(*overrides).eval(), make(*overrides, "objective.reconstruct.share=0.5").eval()
+    data = batch(n=8)
+    first = Batch(x=data.x[:4], source=data.source[:4])
+    torch.testing.assert_close(half(half.damage(data)), whole(whole.damage(first)))
+    assert not torch.allclose(half(half.damage(data))["loss"], whole(whole.damage(data))["loss"])
+    seen = []
+    half.decoders["clean"].register_forward_hook(lambda _, given, __: seen.append(len(given[0].tokens)))
+    half(half.damage(data))
+    assert seen == [4, 4]
+    with pytest.raises(ValueError, match=r"share=0\.0: expected"):
+        make("objective.reconstruct.share=0.0")
+
+
+def test_of_a_share_holes_places_and_padding_are_those_of_its_samples():
+    grid = GRIDS["text"]
+    data = batch(grid, 8)
+    valid = torch.arange(16) < torch.randint(4, 17, (8, 1), generator=torch.Generator().manual_seed(0))
+    padded = Batch(x=data.x, source=data.source, valid=valid)
+    overrides = ["corruption=mask+reversal", "objective=cross_entropy"]
+    whole = make(*overrides, grid=grid).eval()
+    some = make(*overrides, "objective.cross_entropy.share=0.25", grid=grid).eval()
+    views = some.damage(padded)
+    kept = views._replace(
+        clean=View(*(_rows(v, 2) for v in views.clean)),
+        views={name: View(*(_rows(v, 2) for v in view)) for name, view in views.views.items()},
+    )
+    torch.testing.assert_close(some(views), whole(kept))
+
+
+def _rows(value, n):
+    if isinstance(value, dict):
+        return {key: _rows(v, n) for key, v in value.items()}
+    return value[:n] if isinstance(value, torch.Tensor) and len(value) == 8 else value

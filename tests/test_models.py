@@ -155,11 +155,11 @@ def test_batch_statistics_are_those_of_the_views_of_one_size():
 
 def test_a_stretched_view_spans_the_clean_extent_and_a_cut_one_starts_anew():
     stem = TransformerEncoder(grid=GRIDS["image"], views=("crop",), patch=2, **VIT).stem
-    clean, local = (stem(view) for view in (sample(GRIDS["image"]), multi_crop(GRIDS["image"], (4, 6))["crop_2"]))
+    clean, local = stem([sample(GRIDS["image"]), multi_crop(GRIDS["image"], (4, 6))["crop_2"]])
     means = clean.position.view(1, 2, 2, 3, 2, 2).mean((2, 4)).flatten(1, 2)  # of two by two neighbours
     torch.testing.assert_close(local.position, means)
     stem = TransformerEncoder(grid=GRIDS["wave"], views=("crop",), patch=4, **VIT).stem
-    clean, local = (stem(view) for view in (sample(GRIDS["wave"]), multi_crop(GRIDS["wave"], 12)["crop_2"]))
+    clean, local = stem([sample(GRIDS["wave"]), multi_crop(GRIDS["wave"], 12)["crop_2"]])
     torch.testing.assert_close(local.position, clean.position[:, :3])
 
 
@@ -415,7 +415,8 @@ def test_ngrams_make_a_symbol_depend_on_those_before_it():
     other = view._replace(x=view.x.clone())
     other.x[:, 5] = (view.x[:, 5] + 1) % 48
     with torch.no_grad():
-        changed = (stem(view).values != stem(other).values).any(-1).any(0)
+        one, two = stem([view, other])
+        changed = (one.values != two.values).any(-1).any(0)
     assert changed.nonzero().flatten().tolist() == [5, 6, 7]
 
 
@@ -449,10 +450,10 @@ def test_a_learned_token_stands_in_a_hole_whatever_fills_it(grid):
         tokens, same = (encoder({"mask": v})["mask"].tokens for v in (view, other))
         torch.testing.assert_close(tokens, same)
         assert not torch.allclose(tokens, encoder({"mask": other._replace(removed=None)})["mask"].tokens)
-        expected = encoder.stem(other._replace(removed=None, cell=None, visible=None)).values
+        expected = encoder.stem([other._replace(removed=None, cell=None, visible=None)])[0].values
         patches = encoder.stem.patches
         code = sincos(patches.centres(view.position) / encoder.stem.unit, encoder.width)
-        found = encoder.stem(other._replace(removed=None, cell=None, visible=None), kept=view.removed).values
+        found = encoder.stem([other._replace(removed=None, cell=None, visible=None)], kept=[view.removed])[0].values
         hidden = patches.wholly(view.removed)
         torch.testing.assert_close(found[~hidden], expected[~hidden])
         torch.testing.assert_close(found[hidden], (encoder.stem.mask_token + code).expand_as(found)[hidden])
@@ -465,7 +466,7 @@ def test_a_patch_that_lies_in_a_hole_in_part_is_taken_as_it_is_filled():
     view = sample(grid)._replace(removed=(torch.arange(12) < 6).expand(6, 8, 12))
     with torch.no_grad():
         before, after = (
-            encoder.stem(view._replace(removed=None, x=x), kept=view.removed).values
+            encoder.stem([view._replace(removed=None, x=x)], kept=[view.removed])[0].values
             for x in (view.x, view.x.where(~view.removed.unsqueeze(1), 9.0))
         )
     changed = (before - after).abs().amax((0, 2)).unflatten(0, (2, 3)) > 0

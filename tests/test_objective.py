@@ -108,6 +108,18 @@ class Counting(nn.Linear):
         return super().forward(z)
 
 
+def test_each_pair_has_a_hub():
+    def pairs(hubs, views=VIEWS):
+        found = Agree(energy=InfoNCE(), hubs=hubs, sizes=sizes()).edges("info_nce", views, consensus=False)
+        return [edge.name.removeprefix("info_nce/") for edge in found]
+
+    assert pairs(["b"]) == ["a~b", "b~c", "b~d"]
+    assert pairs(["a", "c"]) == ["a~b", "a~c", "a~d", "b~c", "c~d"]
+    assert pairs(VIEWS) == pairs(None) and len(pairs(None)) == 6
+    with pytest.raises(ValueError, match=r"info_nce\.hubs names e, and the views that meet are a, b, c, d"):
+        pairs(["e"])
+
+
 def test_heads_see_each_view_once():
     own, copy = Counting(6, 4), Counting(6, 4)
     term = Predict(energy=Distil(Centring(4)), projector=lambda _: own, targets=["a", "b"], sizes=sizes())

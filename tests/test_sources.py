@@ -126,21 +126,31 @@ def test_supervised_needs_sources_in_the_objective():
 
 
 def test_views_of_different_samples_meet_by_source():
-    """With one view a sample, pairs share no sample, but they share sources."""
+    """With one view a sample, views share no sample, but they share sources: all meet in one energy."""
     config = compose(
         [
             *SMALL,
-            "corruption=echo+noise",
+            "corruption=echo+noise+lowres",
             "objective=info_nce",
             "objective.info_nce.positives=source",
+            "objective.info_nce.projector=null",
             "views_per_step=1",
         ]
     )
     data = blobs()
     graph = maker(config, data)()
     batch: Batch = data.train[range(24)]
-    energies = graph(graph.damage(batch))
-    assert energies["info_nce/echo~noise"] > 0
+    assert {(e.source, e.target) for e in graph.edges["info_nce"]} >= {
+        ("latent/echo", "latent/noise"),
+        ("latent/echo", "latent/lowres"),
+    }
+    damaged = graph.eval().damage(batch)
+    z = graph.encode(graph.standard(damaged))
+    rows = [damaged.deal.rows[view] for view in z]
+    assert torch.cat(rows).sort().values.tolist() == [*range(24)]
+    expected = InfoNCE(0.2).by_source(torch.cat([v.pooled for v in z.values()]), batch.source[torch.cat(rows)])
+    energies = graph(damaged)
+    torch.testing.assert_close(energies, {"loss": expected, "info_nce/source": expected})
     config = compose([*SMALL, "corruption=echo+noise", "objective=info_nce", "views_per_step=1"])
     with pytest.raises(ValueError, match="views_per_step=2"):
         maker(config, data)()
@@ -153,6 +163,12 @@ def test_what_knows_no_sources_says_so():
     config["objective"]["vicreg"]["positives"] = "author"
     with pytest.raises(ValueError, match="take sample or source"):
         maker(config, blobs())()
+
+
+def test_hubs_are_for_pairs_of_views():
+    source = ["objective.info_nce.positives=source", "objective.info_nce.hubs=[echo]"]
+    with pytest.raises(ValueError, match="all views at once: set hubs=null"):
+        maker(compose([*SMALL, "corruption=echo+noise", "objective=info_nce", *source]), blobs())()
 
 
 def test_retrieval_across_labels():

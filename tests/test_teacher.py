@@ -90,6 +90,7 @@ def test_settings_out_of_range(momentum, layers):
         (["experiment=ijepa", "latent=slots", *TOKENS], "tokens have places: set latent=tokens"),
         (["experiment=byol", "views_per_step=1"], "views_per_step=2 or more"),
         (["experiment=moco", "objective.moco.energy.width=7"], "set objective.moco.energy.width=128"),
+        (["experiment=byol", "objective.byol.predictor.out=7"], "set objective.byol.predictor.out=128"),
         (["corruption=crop-mask-noise+crop", "objective=byol"], "name the mask last"),
         (DIRECTED, "both have one: take"),
         (["experiment=ibot", "encoder.holes=drop", *TOKENS], "set encoder.holes=token"),
@@ -114,6 +115,22 @@ def test_no_gradient_enters_the_targets_and_the_rest_learns(name):
     assert [n for n, p in graph.named_parameters() if p.requires_grad and p.grad is None] == []
     if graph.teacher is not None:
         assert all(p.grad is None for p in graph.teacher.parameters())
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["experiment=simsiam", "objective.byol.projector=null", "objective.byol.predictor.out=32"],
+        ["experiment=moco", "teacher=none", "objective.moco.projector=null", "objective.moco.energy.width=32"],
+    ],
+)
+def test_an_encoder_that_is_its_own_teacher_gets_no_gradient_as_such(overrides, monkeypatch):
+    graph = make(*overrides, "encoder.widths=[8]", "encoder.pool=2")
+    energy = next(iter(graph.objective.terms.values())).energy
+    seen = []
+    monkeypatch.setattr(energy, "forward", lambda a, b: seen.append((a, b)) or a.sum())
+    graph(graph.damage(batch()))
+    assert seen and all(a.requires_grad and not b.requires_grad for a, b in seen)
 
 
 @pytest.mark.parametrize("name", ["byol", "dino", "data2vec"])
@@ -152,7 +169,8 @@ def test_data2vec_averages_its_last_blocks():
     graph = make("experiment=data2vec", "teacher.layers=2", *TOKENS).eval()
     views = graph.standard(graph.damage(batch()))
     stem, trunk = graph.encoder.stem, graph.encoder.trunk
-    tokens = stem(views["mask"]._replace(x=views["mask"].unmasked, removed=None, cell=None, visible=None)).values
+    view = views["mask"]._replace(x=views["mask"].unmasked, removed=None, cell=None, visible=None)
+    tokens = stem([view])[0].values
     tokens = tokens + graph.encoder.view.table[0]
     outputs = []
     for block in trunk.blocks:

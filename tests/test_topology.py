@@ -79,6 +79,9 @@ DECODE_BALL = edge("reconstruct/latent", "latent", "clean", prevents=True)
 
 def test_what_decodes_a_relaxed_ball_holds_up_none_of_its_springs():
     check(BALL, [DECODE_BALL])  # a mean passes gradients to its views
+    check(BALL, [DECODE_BALL, ALIGN])
+    with pytest.raises(ValueError, match="latent/a, latent/b only attract"):
+        check(BALL, [edge("read/latent", "latent", "clean"), ALIGN])
     with pytest.raises(
         ValueError, match=r"springs teaches latent/a, latent/b, .*reconstruct\+sigreg.*latent.fuse=mean"
     ):

@@ -30,7 +30,7 @@ from ssl_pipeline.evaluation import P1, features
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import Metrics
 from ssl_pipeline.training.clock import Clock
-from ssl_pipeline.training.graphs import maker
+from ssl_pipeline.training.graphs import maker, start_from
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.weights import load_weights, read_weights
 
@@ -336,6 +336,24 @@ def test_weights_that_do_not_fit_are_named_by_part(old, new, sentence, tmp_path)
     assert str(caught.value) == f"init_from={tmp_path}: the weights do not fit this graph ({sentence}): {advice}"
     missing = load_weights(ours, tmp_path, partial=True)
     assert missing == sorted(name for name, value in ours.state_dict().items() if not _same(name, value, weights))
+
+
+def test_of_a_teacher_that_was_loaded_in_part_the_rest_is_as_what_it_teaches(tmp_path):
+    theirs, ours = (
+        maker(configured("corruption=crop+crop", "teacher=ema", f"objective={name}"), digits())()
+        for name in ("byol", "moco")
+    )
+    (tmp_path / "checkpoints").mkdir()
+    with torch.no_grad():
+        for parameter in theirs.teacher.parameters():
+            parameter.add_(1)
+    weights = {f"graph.{name}": value for name, value in theirs.state_dict().items()}
+    torch.save({"state_dict": weights}, tmp_path / "checkpoints/last.ckpt")
+    start_from(ours, tmp_path, partial=True)
+    loaded, copies = theirs.teacher.copies, ours.teacher.copies
+    assert all(torch.equal(v, loaded["encoder"].state_dict()[k]) for k, v in copies["encoder"].state_dict().items())
+    head = ours.objective.terms["moco"].projector.state_dict()
+    assert all(torch.equal(v, head[k]) for k, v in copies["head_moco"].state_dict().items())
 
 
 def _same(name, value, weights):

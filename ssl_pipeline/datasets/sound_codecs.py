@@ -153,13 +153,18 @@ class LogMel:
         return log_mel(wave, self.spectrum).unsqueeze(1), self.valid(lengths)
 
     def decode(self, x: Tensor, valid: Tensor | None = None) -> list[Float[Tensor, "n"]]:
-        """Waveforms of samples, without their padding; the same sample gives the same waveform each time."""
-        wave = waveform(x[:, 0], self.spectrum, self.samples).clamp(-1, 1).cpu()
+        """Waveforms of samples, without their padding; the same sample gives the same waveform each time.
+
+        Those of fewer frames than a window has (small crops) are as much shorter.
+        """
+        whole = x.shape[-1] == self.samples // self.spectrum.hop
+        samples = self.samples if whole else x.shape[-1] * self.spectrum.hop
+        wave = waveform(x[:, 0], self.spectrum, samples).clamp(-1, 1).cpu()
         if valid is None:
             return list(wave)
         real = valid[:, 0].cpu().repeat_interleave(self.spectrum.hop, dim=1)
         # What is over after the last frame belongs to it.
-        real = torch.cat([real, real[:, -1:].expand(-1, max(0, self.samples - real.shape[1]))], dim=1)
+        real = torch.cat([real, real[:, -1:].expand(-1, max(0, samples - real.shape[1]))], dim=1)
         return [row[keep[: len(row)]] for row, keep in zip(wave, real, strict=True)]
 
     def write(self, path: Path, x: Tensor, valid: Tensor | None = None) -> Path:

@@ -41,7 +41,7 @@ class _ImageBackbone(Encoder):
         """Grid of the tokens of a view of so many cells."""
         return tuple(self._probe(cells).shape[2:])
 
-    def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
+    def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
         """Encode views by name."""
         return {name: self._encode(name, view) for name, view in views.items()}
 

@@ -39,16 +39,14 @@ class Encoder(nn.Module, ABC):
         """
 
     @abstractmethod
-    def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
-        """Encode views by name. A name that was not trained counts as ``unknown``."""
+    def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
+        """Encode views by name. A name that was not trained counts as ``unknown``.
 
-    def targets(self, views: Mapping[str, View], last: int) -> dict[str, Latent]:
-        """Views encoded for others to predict: tokens are the mean over the ``last`` blocks, each standardised.
-
-        With ``last=1`` they are those of ``forward``.
+        Args:
+            views: standardised.
+            last: up to ``blocks``: tokens are the mean over so many of the last blocks, each standardised, for others
+                to predict; 1 for those of the last one as they are.
         """
-        assert last == 1, "an encoder that has several blocks says how to average them"
-        return self(views)
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Its parameters from the stem to the last block, each once, for learning rates that fall with depth.

@@ -85,8 +85,8 @@ class ConvEncoder(Encoder):
         """Grid of the tokens of a view of so many cells."""
         return tuple(-(-n // self.step) for n in cells)
 
-    def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
-        """Encode views by name, all of one size in one pass."""
+    def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
+        """Encode views by name, all of one size in one pass; there is one block to take tokens from."""
         alike = defaultdict(list)
         for name, view in views.items():
             alike[view.x.shape[2:]].append(name)

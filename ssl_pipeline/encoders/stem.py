@@ -71,18 +71,39 @@ class PatchStem(nn.Module):
         unit = [axis.spacing * side for axis, side in zip(grid.axes, self.patches.size, strict=True)]
         self.register_buffer("unit", torch.tensor(unit), persistent=False)
 
-    def forward(self, view: View, dense: bool = False, kept: Tensor | None = None) -> Tokens:
-        """Tokens of a view.
+    def forward(
+        self, views: Sequence[View], dense: bool = False, kept: Sequence[Tensor | None] | None = None
+    ) -> list[Tokens]:
+        """Tokens of views, all of them embedded in one pass: a table of many rows then has one gradient.
 
         Args:
-            view: where its hole has the same size in every sample, only the visible tokens are embedded.
+            views: where the hole of one has the same size in every sample, only the visible tokens are embedded.
             dense: keep all tokens and mark the hole as not valid (same result, static shapes: for export).
-            kept: (B, *grid) bool, True = in a hole of which the view is not told: with a mask token it takes the place
-                of patches that lie wholly in it.
+            kept: of each view (B, *grid) bool, True = in a hole of which it is not told: with a mask token it takes the
+                place of patches that lie wholly in it.
 
         Raises:
-            ValueError: the hole, or the view, is not made of whole patches.
+            ValueError: a hole, or a view, is not made of whole patches.
         """
+        cut = [self._cut(view, dense) for view in views]
+        patches = torch.cat([tokens.values.flatten(0, 1) for tokens in cut])
+        parts = self._embedded(patches).split([tokens.values.shape[:2].numel() for tokens in cut])
+        holes = [None] * len(cut) if kept is None else kept
+        return [
+            tokens._replace(values=self._placed(part.unflatten(0, tokens.values.shape[:2]), tokens.position, hole))
+            for tokens, part, hole in zip(cut, parts, holes, strict=True)
+        ]
+
+    def _placed(self, tokens: Tensor, position: Tensor, kept: Tensor | None) -> Tensor:
+        """Embedded patches with the code of their places, the mask token where there is one to be seen."""
+        if self.mask_token is not None:
+            nowhere = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+            hidden = nowhere if kept is None else self.patches.wholly(kept)
+            tokens = torch.where(hidden.unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
+        return tokens + sincos(position / self.unit, self.width).to(tokens.dtype)
+
+    def _cut(self, view: View, dense: bool) -> Tokens:
+        """The patches (B, K, P) of a view that are to be embedded."""
         if view.cell is not None and not self.patches.fits(view.cell):
             raise ValueError(
                 f"the mask's cell {list(view.cell)} is not a multiple of the encoder's patch "
@@ -103,24 +124,18 @@ class PatchStem(nn.Module):
                 valid = None if valid is None else valid.gather(1, index)
         valid = None if valid is None else _or_else(valid, torch.ones_like(valid))
         shape = self.patches.shape_of(view.position.shape[1:-1]) if view.removed is None else None
-        tokens = self._embedded(patches)
-        if self.mask_token is not None:
-            nowhere = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-            hidden = nowhere if kept is None else self.patches.wholly(kept)
-            tokens = torch.where(hidden.unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
-        tokens = tokens + sincos(position / self.unit, self.width).to(tokens.dtype)
-        return Tokens(tokens, position, valid, shape)
+        return Tokens(patches, position, valid, shape)
 
     def _codes(self, x: Tensor) -> Tensor:
         """What is known of each cell: its values, or its symbol and the rows of the n-grams that end there."""
         return x if self.ngrams is None else torch.cat([x.unsqueeze(1), self.ngrams.rows(x)], dim=1)
 
     def _embedded(self, patches: Tensor) -> Tensor:
-        """Tokens (B, K, D) of patches; those of symbols from their tables."""
+        """Tokens (N, D) of patches (N, P); those of symbols from their tables."""
         if self.lookup is None:
             return self.embed(patches)
         symbols, rows = patches[..., : self.patches.cells], patches[..., self.patches.cells :]
-        tokens = self.embed(self.lookup(symbols).flatten(2))
+        tokens = self.embed(self.lookup(symbols).flatten(1))
         return tokens if self.ngrams is None else tokens + self.ngrams(rows)
 
 

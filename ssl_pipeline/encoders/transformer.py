@@ -82,13 +82,9 @@ class TransformerEncoder(Encoder):
         """Grid of the tokens of a view of so many cells."""
         return self.stem.patches.shape_of(cells)
 
-    def forward(self, views: Mapping[str, View]) -> dict[str, Latent]:
-        """Encode views by name."""
-        return self.targets(views, 1)
-
-    def targets(self, views: Mapping[str, View], last: int) -> dict[str, Latent]:
-        """See ``Encoder``."""
-        tokens = {name: self._tokens(name, view) for name, view in views.items()}
+    def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
+        """Encode views by name, those of as many tokens in one pass; ``last``: see ``Encoder``."""
+        tokens = self._tokens(views)
         packs = defaultdict(list)
         for name, t in tokens.items():
             packs[t.values.shape[1], t.valid is None].append(name)
@@ -108,13 +104,14 @@ class TransformerEncoder(Encoder):
         layers[-1] += self.trunk.norm.parameters()
         return layers
 
-    def _tokens(self, name: str, view: View) -> Tokens:
-        kept = view.removed if self.sees_holes else None
+    def _tokens(self, views: Mapping[str, View]) -> dict[str, Tokens]:
+        kept, seen = None, [*views.values()]
         if self.sees_holes:
-            view = view._replace(removed=None, cell=None, visible=None)
-        tokens = self.stem(view, dense=self.dense, kept=kept)
-        embedding = self.view(name, len(view.x)).unsqueeze(1)
-        return tokens._replace(values=tokens.values + embedding.to(tokens.values.dtype))
+            kept = [view.removed for view in seen]
+            seen = [view._replace(removed=None, cell=None, visible=None) for view in seen]
+        tokens = dict(zip(views, self.stem(seen, self.dense, kept), strict=True))
+        told = {name: self.view(name, len(view.x)).unsqueeze(1) for name, view in views.items()}
+        return {name: t._replace(values=t.values + told[name].to(t.values.dtype)) for name, t in tokens.items()}
 
 
 def _latent(values: Tensor, tokens: Tokens) -> Latent:

@@ -8,6 +8,7 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 
+from ssl_pipeline.deal import Deal
 from ssl_pipeline.energies import PairEnergy
 from ssl_pipeline.objective.base import Sizes, State, Term
 from ssl_pipeline.topology import Edge, latent_node, view_of
@@ -24,10 +25,12 @@ class Agree(Term):
             where ``members_per_source`` says so.
         weight: factor of the term.
         views: views that meet; None for all.
+        hubs: views of which each pair has one; None for all pairs.
         sizes: of the graph.
 
     Raises:
-        ValueError: fewer than two views; another ``positives``, or an energy that knows no sources.
+        ValueError: fewer than two views; a hub that is none of them, or among sources; another ``positives``, or an
+            energy that knows no sources.
     """
 
     heads = ("projector",)
@@ -40,6 +43,7 @@ class Agree(Term):
         positives: str = "sample",
         weight: float = 1.0,
         views: Sequence[str] | None = None,
+        hubs: Sequence[str] | None = None,
         sizes: Sizes,
     ) -> None:
         super().__init__(weight, views)
@@ -55,7 +59,12 @@ class Agree(Term):
                 f"{type(energy).__name__} leads from a view to a target that has no gradient, and here both have one: "
                 f"take _target_: ssl_pipeline.objective.Predict"
             )
+        if positives == "source" and hubs is not None:
+            raise ValueError(
+                "hubs choose among pairs of views, and positives=source compares all views at once: set hubs=null"
+            )
         self.energy, self.by_source = energy, positives == "source"
+        self.hubs = None if hubs is None else tuple(hubs)
         self.projector = nn.Identity() if projector is None else projector(sizes.embedding)
 
     @property
@@ -64,32 +73,42 @@ class Agree(Term):
         return not self.by_source
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """One edge a pair of views; a single view meets itself in the other samples of a source."""
+        """One edge a pair of views; of sources one energy that reaches every view, for all meet in it at once."""
         covered = self.covered(views)
-        pairs = [*combinations(covered, 2)] or ([(view, view) for view in covered] if self.by_source else [])
+        if self.by_source:
+            pairs = {(covered[0], view): f"{name}/source" for view in covered}
+        else:
+            hubs = self._hubs(name, covered)
+            pairs = {(a, b): f"{name}/{a}~{b}" for a, b in combinations(covered, 2) if {a, b} & hubs}
         if not pairs:
             raise ValueError(
                 f"objective {name} compares views and found {', '.join(covered) or 'none'}: "
                 f"give it two, for example corruption=crop+crop"
             )
-        return [
-            Edge(f"{name}/{a}~{b}", latent_node(a), latent_node(b), True, bool(self.energy.prevents_collapse))
-            for a, b in pairs
-        ]
+        prevents = bool(self.energy.prevents_collapse)
+        return [Edge(label, latent_node(a), latent_node(b), True, prevents) for (a, b), label in pairs.items()]
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
-        """Project every view once, compare pairs on the samples they share."""
+        """Project every view once; compare pairs on the samples they share, sources on all samples of all views."""
         pairs = [(edge.name, view_of(edge.source), view_of(edge.target)) for edge in edges]
         names = dict.fromkeys(view for _, *pair in pairs for view in pair)
         heads = {view: self.projector(state.latents[view].pooled) for view in names}
-        return {name: self._pair(state, heads, a, b) for name, a, b in pairs if self.by_source or state.deal.meet(a, b)}
+        if self.by_source:
+            source = torch.cat([state.deal.of(state.source, view) for view in heads])
+            return {edges[0].name: self.energy.by_source(torch.cat([*heads.values()]), source)}
+        return {name: self._pair(state.deal, heads, a, b) for name, a, b in pairs if state.deal.meet(a, b)}
 
-    def _pair(self, state: State, heads: Mapping[str, Tensor], a: str, b: str) -> Tensor:
-        if not self.by_source:
-            both = state.deal.shared(heads[a], a, b), state.deal.shared(heads[b], b, a)
-            if not self.energy.contrasts:
-                return self.energy(*both)
-            return self.energy(*both, torch.cat([state.deal.apart(z, view, (a, b)) for view, z in heads.items()]))
-        views = dict.fromkeys((a, b))
-        source = [state.deal.of(state.source, view) for view in views]
-        return self.energy.by_source(torch.cat([heads[view] for view in views]), torch.cat(source))
+    def _pair(self, deal: Deal, heads: Mapping[str, Tensor], a: str, b: str) -> Tensor:
+        both = deal.shared(heads[a], a, b), deal.shared(heads[b], b, a)
+        if not self.energy.contrasts or deal.rows is None:
+            return self.energy(*both)
+        return self.energy(*both, torch.cat([deal.apart(z, view, (a, b)) for view, z in heads.items()]))
+
+    def _hubs(self, name: str, covered: Sequence[str]) -> set[str]:
+        hubs = set(covered if self.hubs is None else self.hubs)
+        if lost := hubs - set(covered):
+            raise ValueError(
+                f"objective.{name}.hubs names {', '.join(sorted(lost))}, and the views that meet are "
+                f"{', '.join(covered)}: take some of them, or null"
+            )
+        return hubs

@@ -68,9 +68,15 @@ class Predict(Term):
         """One edge from every view to every other that the teacher sees; a single view predicts itself made whole.
 
         Raises:
-            ValueError: the energy presumes another width than the projector gives.
+            ValueError: the energy, or the predictor, presumes another width than the projector gives.
         """
         check_width(name, self.energy, self.projector, self.before)
+        said = getattr(self.predictor, "out_features", None)
+        if said is not None and said != (wanted := width_after(self.projector, self.before)):
+            raise ValueError(
+                f"objective.{name}.predictor gives {said} numbers, and what it predicts has {wanted}: "
+                f"set objective.{name}.predictor.out={wanted}"
+            )
         covered = self.covered(views)
         seen = covered if self.targets is None else self.targets
         pairs = [(a, b) for a in covered for b in seen if a != b] or [(a, a) for a in covered if a in seen]

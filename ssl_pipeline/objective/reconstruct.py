@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,14 +26,14 @@ class Reconstruct(Term):
         to: ``clean``, the name of a view (a translator), or ``views`` (every view from every other).
         where: ``damaged`` counts only the holes of a view that has some (all places where a later corruption has
             moved them, as in ``mask-reversal``), ``everywhere`` all places.
-        per_step: starts that are decoded in a step, drawn anew for each, which saves the time of the others; None for
-            all.
+        share: of each view's samples that are decoded in a step, at least one: the first of the batch, whose order is
+            random. It saves the time of the others, whose latents learn from other terms.
         weight: factor of the term.
         views: views to start from; None for all.
         sizes: of the graph, whose grid an energy may still want.
 
     Raises:
-        ValueError: another ``where``; ``per_step`` below 1, or with decoders of several targets.
+        ValueError: another ``where``; ``share`` outside (0, 1].
     """
 
     def __init__(
@@ -41,20 +42,17 @@ class Reconstruct(Term):
         energy: ReconstructionEnergy | Callable[..., ReconstructionEnergy],
         to: str = CLEAN,
         where: str = "damaged",
-        per_step: int | None = None,
+        share: float = 1.0,
         weight: float = 1.0,
         views: Sequence[str] | None = None,
         sizes: Sizes,
     ) -> None:
         super().__init__(weight, views)
         check_where(where)
-        if per_step is not None and (per_step < 1 or to == "views"):
-            raise ValueError(
-                f"per_step={per_step} with to={to}: expected 1 or more starts that share one decoder (to=clean), "
-                f"or null for all of them"
-            )
+        if not 0 < share <= 1:
+            raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
         self.energy = energy if isinstance(energy, ReconstructionEnergy) else energy(grid=sizes.grid)
-        self.target, self.where, self.per_step = to, where, per_step
+        self.target, self.where, self.share = to, where, share
 
     @property
     def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -62,7 +60,16 @@ class Reconstruct(Term):
         return self.target != CLEAN
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """One edge a start and target."""
+        """One edge a start and target.
+
+        Raises:
+            ValueError: some of the views, where all of them become one latent.
+        """
+        if consensus and self.views is not None:
+            raise ValueError(
+                f"objective.{name}.views={list(self.views)} names views to start from, and latent.fuse makes one "
+                f"latent of all: set objective.{name}.views=null"
+            )
         targets = {CLEAN: [CLEAN], "views": list(views)}.get(self.target, [self.target])
         starts = {CONSENSUS: CONSENSUS} if consensus else {v: latent_node(v) for v in self.covered(views)}
         return [
@@ -73,11 +80,8 @@ class Reconstruct(Term):
         ]
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
-        """Decode every start of this step, compare with its target where they share samples."""
-        met = [edge for edge in edges if self._shares(state.deal, edge)]
-        if self.per_step is not None and len(met) > self.per_step:
-            met = sorted(met, key=lambda edge: state.deal.order.index(view_of(edge.source)))[: self.per_step]
-        return {edge.name: self._edge(state, edge) for edge in met}
+        """Decode every start, compare with its target where they have samples in common."""
+        return {edge.name: self._edge(state, edge) for edge in edges if self._shares(state.deal, edge)}
 
     def explains(self, clean: View, decoder: Decoder) -> Callable[[Tensor], Tensor]:
         """How badly a latent (B, K, D) explains the clean sample, weighted, (B,).
@@ -119,6 +123,9 @@ class Reconstruct(Term):
             if start != CONSENSUS:
                 latent = Latent(*(shared(state.deal, v, start, target) for v in latent))
                 truth, valid, told = (shared(state.deal, v, target, start) for v in (truth, valid, told))
+        rows = max(1, round(self.share * len(latent.tokens)))
+        latent = Latent(*(_first(v, rows) for v in latent))
+        truth, valid, told, places, weight = (_first(v, rows) for v in (truth, valid, told, places, weight))
         if self.energy.whole:
             return self.energy(decoder.patches.join(decoder(latent, None, told)), truth, valid)
         target = decoder.patches.split(truth)
@@ -130,6 +137,11 @@ class Reconstruct(Term):
         """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
         moved = view.origin is not view.position
         return (None, None) if self.where == "everywhere" or moved else in_the_hole(view, patches)
+
+
+def _first(value: Any, rows: int) -> Any:
+    """The first rows of a record's field; fields without rows pass."""
+    return value[:rows] if isinstance(value, Tensor) and len(value) > 1 else value
 
 
 def _slots(z: Tensor) -> Latent:

@@ -39,14 +39,15 @@ def maker(config: Mapping[str, Any], data: Data | Mixed) -> Callable[[], Graph |
 
 
 def start_from(graph: Graph | MixedGraph, folder: Path, partial: bool) -> None:
-    """Take the weights of another run; a teacher that it had not starts as they are.
+    """Take the weights of another run; what it had no teacher of is taught by these.
 
     Raises:
         ValueError: see ``load_weights``.
     """
     missing = load_weights(graph, folder, partial)
-    if isinstance(graph, Graph) and any(name.startswith("teacher.") for name in missing):
-        graph.start_teacher()
+    copies = {name.split(".")[2] for name in missing if name.startswith("teacher.copies.")}
+    if isinstance(graph, Graph) and copies:
+        graph.start_teacher(copies)
 
 
 def compile_encoders(graphs: Mapping[str, Graph]) -> None:

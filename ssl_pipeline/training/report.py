@@ -27,7 +27,10 @@ def start(
     lines = [f"{'data':<11}{_size(data)}" for data in sets.values()]
     lines += [
         f"views      {', '.join(graph.corruptions)} ({graph.views_per_step} of {len(graph.corruptions)} a sample)",
-        *(f"energies   {', '.join(edge.name for some in g.edges.values() for edge in some)}" for g in graphs.values()),
+        *(
+            f"energies   {', '.join(dict.fromkeys(edge.name for some in g.edges.values() for edge in some))}"
+            for g in graphs.values()
+        ),
         f"parameters {_count(g.encoder for g in graphs.values()):,} encoder, "
         f"{_count(g.latent for g in graphs.values()):,} latent, "
         f"{_count(g.decoders for g in graphs.values()):,} decoders",

@@ -106,9 +106,9 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         raise KeyboardInterrupt
     graph.to(trainer.strategy.root_device)
     summary |= _scores(config, plan, sets, graphs, make)
+    folder.write_summary(summary)
     for name, part in sets.items():
         write_samples(graphs[name].eval(), part, folder.path / "samples" / name)
-    folder.write_summary(summary)
     report.end(summary, folder.relative)
     return summary
 

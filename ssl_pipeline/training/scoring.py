@@ -38,7 +38,7 @@ def evaluate(
         data: what it was trained on.
         protocol: how to probe.
         probe: the configuration of the probes.
-        make: makes the graph with the weights that it had before training.
+        make: makes the graph with the weights that its seed gives.
     """
     began = time.perf_counter()
     features = protocol.features(embedder(graph), data)

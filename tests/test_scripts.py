@@ -1,0 +1,102 @@
+"""The scripts' own logic; their training is tried by hand."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ssl_pipeline.config import compose
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Imports a script by name."""
+
+    def load(name):
+        monkeypatch.syspath_prepend(str(SCRIPTS))
+        spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def call(module, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
+    return module.main()
+
+
+def result(folder, row, seed, **scores):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{row}-{seed}.json").write_text(json.dumps({"row": row, "seed": seed, **scores}))
+
+
+@pytest.mark.parametrize("experiment", ["dag", "dag_text", "dag_sound"])
+def test_rows_of_the_claim_differ_in_views_and_terms_alone(experiment, script):
+    whole = compose([f"experiment={experiment}"])
+    decoder = next(name for name in whole["objective"] if name != "info_nce")
+    rows = script("bench_claim").rows(whole, more=True)
+    for name, overrides in rows.items():
+        config = compose([f"experiment={experiment}", *overrides])
+        same = ("data", "encoder", "latent", "decoder", "teacher", "optimizer", "batch_size", "trainer")
+        assert all(config[key] == whole[key] for key in same), name
+        pair = "_pair" in name
+        assert len(config["corruption"]) == 1 + pair
+        assert not pair or config["objective"]["info_nce"]["hubs"] is None
+        terms = {"info_nce"} if pair else {decoder}
+        assert set(config["objective"]) == (terms | {decoder} if name.endswith("decoded") else terms)
+        for view in config["corruption"].values():
+            assert [c["size"] for c in (view, *view.values()) if isinstance(c, dict) and "size" in c] in ([], [None])
+    assert {f"{view}_pair" for view in whole["corruption"]} < set(rows)
+
+
+def test_the_difference_is_that_to_the_best_single_view_seed_by_seed(script, tmp_path):
+    for seed, (ours, best, other) in enumerate([(80, 79, 60), (82, 80, 60), (84, 81, 60)]):
+        for row, score in {"all": ours, "crop_pair": best, "mask": other}.items():
+            result(tmp_path, row, seed, knn=score - 1, linear=score + 1)
+    # Differences 1, 2 and 3: mean 2, standard error 1 / sqrt(3), 4.303 of them either way.
+    assert "all - crop_pair" in (said := script("bench_claim").difference(tmp_path))
+    assert "+2.00, 95 % interval -0.48 to +4.48" in said
+
+
+def test_runs_that_are_there_are_not_run_again(script, tmp_path, monkeypatch):
+    bench = script("bench_methods")
+    monkeypatch.setattr(bench.subprocess, "run", lambda *_, **__: pytest.fail("it ran"))
+    result(tmp_path, "mae", 0, asked=[5.0, "experiment=mae"])
+    bench.run("mae", 0, 5.0, tmp_path, ["experiment=mae"])
+    with pytest.raises(SystemExit, match="other minutes or overrides"):
+        bench.run("mae", 0, 4.0, tmp_path, ["experiment=mae"])
+
+
+def test_a_table_has_means_and_spreads_best_first(script, tmp_path):
+    result(tmp_path, "a", 0, knn=80.0, linear=70.0, samples_per_s=1000.0, std=0.5, knn_raw=60.0, linear_raw=61.0)
+    result(tmp_path, "b", 0, knn=81.0, linear=90.0)
+    result(tmp_path, "b", 1, knn=83.0, linear=90.0)
+    head, _, *rows = script("bench_methods").table(tmp_path).splitlines()
+    assert head.split(" | ")[1:3] == ["samples/s", "kNN-20"]
+    assert [row.split(" | ")[0] for row in rows] == ["| `b`", "| `a`", "| raw input"]
+    assert "82.0 ± 1.4" in rows[0] and "| 1,000 | 80.0 |" in rows[1] and "60.0 | 61.0" in rows[2]
+
+
+def test_a_sweep_is_shown_by_what_differs(script, tmp_path, monkeypatch, capsys):
+    for number, (rate, knn) in enumerate([(0.1, 50.0), (0.2, 60.0)]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "config.yaml").write_text(yaml.safe_dump({"optimizer": {"lr": rate}, "seed": 0}))
+        (folder / "summary.json").write_text(json.dumps({"knn": knn, "std": 0.031}))
+    module = script("sweep_table")
+    call(module, monkeypatch, tmp_path)
+    head, _, first, second = capsys.readouterr().out.splitlines()
+    assert "optimizer.lr" in head and "seed" not in head
+    assert "| 0.2 |" in first and "60.0" in first and "0.03" in first and "| 0.1 |" in second
+    with pytest.raises(SystemExit):
+        call(module, monkeypatch, tmp_path, "--by", "knnn")
+    assert "no run has knnn; there are knn, std" in capsys.readouterr().err
