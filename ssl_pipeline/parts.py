@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from ssl_pipeline.errors import nearest
@@ -53,13 +54,13 @@ def prune(parts: dict[str, Any], group: str, known: list[str], overrides: list[s
     return ghosts
 
 
-def is_ghost(part: Any, group: str, overrides: list[str]) -> bool:
+def is_ghost(part: Mapping[str, Any] | None, group: str, overrides: list[str]) -> bool:
     """Whether all that there is of a group is options that an experiment gave to what the user has taken out.
 
     Raises:
         ValueError: an override of such an option.
     """
-    if not isinstance(part, dict) or "_target_" in part:
+    if not part or "_target_" in part:
         return False
     if asked := [o for o in overrides if o.lstrip("+").startswith(f"{group}.")]:
         raise ValueError(f"{asked[0]} is an option of a {group}, and there is none: choose one with {group}=")

@@ -97,7 +97,8 @@ def train(arguments, monkeypatch, run=None):
 def test_an_experiments_options_go_with_the_teacher_that_the_user_takes_out(capsys):
     assert compose(["experiment=moco", "teacher=none"])["teacher"] is None
     assert "note: options of teacher are not used" in capsys.readouterr().err
-    assert compose(["experiment=moco"])["teacher"]["momentum"] == 0.99
+    assert not compose([])["teacher"] and compose(["experiment=moco"])["teacher"]["momentum"] == 0.99
+    assert not capsys.readouterr().err
     with pytest.raises(ValueError, match=r"teacher\.momentum=0\.9 is an option of a teacher, and there is none"):
         compose(["experiment=moco", "teacher=none", "teacher.momentum=0.9"])
 
