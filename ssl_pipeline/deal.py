@@ -62,16 +62,16 @@ def deal(views: Sequence[str], m: int, batch: int, device: torch.device | str, s
         ValueError: fewer samples than views.
     """
     n = len(views)
-    order = torch.randperm(n, generator=generator("cpu", seed, step, "order")).tolist()
-    empty = Deal(tuple(str(views[i]) for i in order), m, None)
     if m == n:
-        return empty
+        return Deal(tuple(views), m, None)
     if batch < n:
         raise ValueError(
             f"views_per_step={m} deals a batch into {n} equal groups, one a view: "
             f"expected a batch of at least {n} samples on each device, got {batch}"
         )
+    order = torch.randperm(n, generator=generator("cpu", seed, step, "order")).tolist()
     rows = torch.randperm(batch, generator=generator(device, seed, step, rank, "deal"), device=device)
     rows = rows[: batch - batch % n]
+    empty = Deal(tuple(str(views[i]) for i in order), m, None)
     groups = rows.chunk(n)
     return empty._replace(rows={v: torch.cat([groups[g] for g in empty._groups(v)]) for v in empty.order})

@@ -91,6 +91,6 @@ class Term(nn.Module, ABC):
         """Scalar energy of each of its edges."""
 
 
-def shared(deal: Deal, value: Any, view: str, other: str) -> Any:
-    """Rows of a record's field that two views share; fields without rows pass."""
-    return deal.shared(value, view, other) if isinstance(value, Tensor) and len(value) > 1 else value
+def on_rows(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A record's field with its rows changed; fields without rows pass."""
+    return change(value) if isinstance(value, Tensor) and len(value) > 1 else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from ssl_pipeline.deal import Deal
 from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import ReconstructionEnergy
 from ssl_pipeline.layers import Patches, pick
-from ssl_pipeline.objective.base import Sizes, State, Term, shared
+from ssl_pipeline.objective.base import Sizes, State, Term, on_rows
 from ssl_pipeline.objective.holes import check_where, in_the_hole, weights
 from ssl_pipeline.records import Latent, View
 from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, latent_node, view_node, view_of
@@ -121,27 +120,24 @@ class Reconstruct(Term):
         else:
             truth, valid, told = state.views[target].x, state.views[target].valid, state.told(target)
             if start != CONSENSUS:
-                latent = Latent(*(shared(state.deal, v, start, target) for v in latent))
-                truth, valid, told = (shared(state.deal, v, target, start) for v in (truth, valid, told))
+                latent = Latent(*(on_rows(v, lambda x: state.deal.shared(x, start, target)) for v in latent))
+                found = (truth, valid, told)
+                truth, valid, told = (on_rows(v, lambda x: state.deal.shared(x, target, start)) for v in found)
         rows = max(1, round(self.share * len(latent.tokens)))
-        latent = Latent(*(_first(v, rows) for v in latent))
-        truth, valid, told, places, weight = (_first(v, rows) for v in (truth, valid, told, places, weight))
+        latent = Latent(*(on_rows(v, lambda x: x[:rows]) for v in latent))
+        found = (truth, valid, told, places, weight)
+        truth, valid, told, places, weight = (on_rows(v, lambda x: x[:rows]) for v in found)
         if self.energy.whole:
             return self.energy(decoder.patches.join(decoder(latent, None, told)), truth, valid)
-        target = decoder.patches.split(truth)
+        patches = decoder.patches.split(truth)
         weight = weights(decoder.patches, valid, places, weight)
-        wanted = target if places is None else pick(target, places)
-        return self.energy(decoder(latent, places, told, target), wanted, weight)
+        wanted = patches if places is None else pick(patches, places)
+        return self.energy(decoder(latent, places, told, patches), wanted, weight)
 
     def _damaged(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
         """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
         moved = view.origin is not view.position
         return (None, None) if self.where == "everywhere" or moved else in_the_hole(view, patches)
-
-
-def _first(value: Any, rows: int) -> Any:
-    """The first rows of a record's field; fields without rows pass."""
-    return value[:rows] if isinstance(value, Tensor) and len(value) > 1 else value
 
 
 def _slots(z: Tensor) -> Latent:
