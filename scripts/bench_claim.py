@@ -4,9 +4,9 @@ python scripts/bench_claim.py --minutes 2 --seeds 0,1,2 experiment=dag data=fash
 python scripts/bench_claim.py --tune optimizer.lr=1e-3,3e-3 ...    # the first seed tries each, the others take the best
 
 Rows: the experiment itself (all); each damage of it alone, decoded to the clean form (mask); two draws of each view,
-contrasted (crop-mask_pair). Options are those of the experiment, but small crops are given the full size. With --more
-also each chain alone, decoded (crop-mask), and pairs decoded as well, weighed as in the experiment
-(crop-mask_pair_decoded).
+contrasted (crop-mask_pair). Options are those of the experiment (of numbered views, those of the first), but small
+crops are given the full size. With --more also each chain alone, decoded (crop-mask), and pairs decoded as well,
+weighed as in the experiment (crop-mask_pair_decoded).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from bench_methods import run, table
 from scipy.stats import t
 
 from ssl_pipeline.config import compose
+from ssl_pipeline.records import family
 
 CONTRAST = "info_nce"
 
@@ -95,9 +96,11 @@ def difference(out: Path) -> str:
 def rows(config: Mapping[str, Any], more: bool) -> dict[str, list[str]]:
     """Overrides of each row but the first, by name."""
     views: Mapping[str, Any] = config["corruption"]
-    decoder = next((name for name in config["objective"] if name != CONTRAST), None)
-    if decoder is None or CONTRAST not in config["objective"]:
-        raise SystemExit(f"error: expected an experiment with {CONTRAST} and a term that decodes, such as dag")
+    terms = dict.fromkeys(family(name) for name in config["objective"])
+    if len(terms) != 2 or CONTRAST not in terms:
+        raise SystemExit(f"error: expected an experiment with {CONTRAST} and one term that decodes, such as dag")
+    (decoder,) = terms.keys() - {CONTRAST}
+    views = {family(view): views[view] for view in reversed(views)}
     pairs = {f"{view}_pair": pair(view, options, CONTRAST) for view, options in views.items()}
     plain = {view: options for view, options in views.items() if "-" not in view}
     plain |= {name: part for view, options in views.items() if "-" in view for name, part in parts(options)}
@@ -111,14 +114,20 @@ def rows(config: Mapping[str, Any], more: bool) -> dict[str, list[str]]:
 
 def single(view: str, options: Any, objective: str) -> list[str]:
     """One view, decoded."""
-    weight = f"objective.{objective}.weight=1"
-    return [f"corruption={view}", f"objective={objective}", weight, *flat(f"corruption.{view}", options)]
+    whole = [f"objective.{objective}.{key}=1" for key in ("weight", "share")]
+    return [f"corruption={view}", f"objective={objective}", *whole, *flat(f"corruption.{view}", options)]
 
 
 def pair(view: str, options: Any, objective: str) -> list[str]:
     """Two draws of a view."""
     twice = [part for number in (1, 2) for part in flat(f"corruption.{view}_{number}", options)]
-    return [f"corruption={view}+{view}", f"objective={objective}", f"objective.{CONTRAST}.hubs=null", *twice]
+    return [
+        f"corruption={view}+{view}",
+        f"objective={objective}",
+        f"objective.{CONTRAST}.hubs=null",
+        f"objective.{CONTRAST}.views=null",
+        *twice,
+    ]
 
 
 def parts(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
