@@ -253,7 +253,7 @@ def test_a_token_of_a_convolutional_encoder_lies_in_the_patch_that_it_stands_for
     for token in range(5, 16):  # of which it sees all cells
         (slope,) = torch.autograd.grad(tokens[:, token].sum(), x, retain_graph=True)
         seen = slope.abs().sum((0, 1)).nonzero()
-        assert (seen.min() + seen.max()) / 2 == encoder.step * token
+        assert (seen.min() + seen.max()) / 2 == encoder.reduction * token
     for step in (1, 2, 4, 8, 16):
         for n in range(1, 200):
             count = -(-n // step)

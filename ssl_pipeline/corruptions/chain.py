@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.grid import GridSpec
@@ -58,6 +59,13 @@ class Chain(Corruption):
     @property
     def only_removes(self) -> bool:
         return all(part.only_removes for part in self.parts.values())
+
+    def with_holes(self, view: View, removed: Tensor, generator: torch.Generator) -> View:
+        """Filled as the first part that cuts holes does."""
+        for part in self.parts.values():
+            if part.removes:
+                return part.with_holes(view, removed, generator)
+        return super().with_holes(view, removed, generator)
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         params = dict(view.params)

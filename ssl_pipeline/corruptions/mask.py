@@ -121,6 +121,14 @@ class Mask(Corruption):
         x = self._filled(view, removed, generator)
         return view._replace(x=x, removed=removed, cell=cell, visible=visible, unmasked=unmasked)
 
+    def with_holes(self, view: View, removed: Tensor, generator: torch.Generator) -> View:
+        """Filled as its own; ``cell`` and ``visible`` stay unknown, for the holes may differ in size."""
+        touched = removed
+        for dim, k in enumerate(self.cell, start=1):
+            touched = touched.unflatten(dim, (-1, k)).any(dim + 1)
+        whole = enlarge(touched, self.cell)
+        return view._replace(x=self._filled(view, whole, generator), removed=whole)
+
     def _chosen(self, view: View, generator: torch.Generator) -> Bool[Tensor, "B *cells"]:
         real = view.valid
         if real is not None:

@@ -32,6 +32,7 @@ class ConvDecoder(Decoder):
     """
 
     needs_grid = True
+    rereads = False
 
     def __init__(
         self,
@@ -56,7 +57,8 @@ class ConvDecoder(Decoder):
         self.blocks = nn.ModuleList(
             ResidualBlock(grid.ndim, before, after, norm) for before, after in pairwise(channels)
         )
-        steps = range(len(self.blocks) - 1, -1, -1)
+        self.depth = len(self.blocks)
+        steps = range(self.depth - 1, -1, -1)
         self.sizes = [tuple(-(-n // 2**k) for n in grid.shape) for k in steps]
         self.head = conv(channels[-1], grid.channels, 3, padding=1)
 
@@ -68,10 +70,20 @@ class ConvDecoder(Decoder):
         target: Tensor | None = None,
     ) -> Tensor:
         """Patches (B, Q, P) at ``places``; the target is not looked at."""
+        return self._steps(latent, places, told)
+
+    def enter(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
+        """The latent as a map (B, D, *shape)."""
         x = latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
         if self.told is not None and told is not None:
             x = x + self.told(told)[(..., *(None,) * (x.ndim - 2))]
-        for block, size in zip(self.blocks, self.sizes, strict=True):
-            x = F.interpolate(block(x), size=size, mode="nearest")
+        return x
+
+    def step(self, block: int, x: Tensor, latent: Latent) -> Tensor:
+        """A map of twice the size."""
+        return F.interpolate(self.blocks[block](x), size=self.sizes[block], mode="nearest")
+
+    def leave(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """Patches (B, Q, P) of the last map."""
         patches = self.patches.split(self.head(x))
         return patches if places is None else pick(patches, places)

@@ -54,6 +54,7 @@ class QueryDecoder(Decoder):
         self.register_buffer("code", code, persistent=False)
         self.query = nn.Parameter(torch.randn(width) * 0.02)
         self.told = nn.Linear(told, width) if told else None
+        self.depth = depth
         self.blocks = nn.ModuleList(CrossBlock(width, latent_width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, grid.vocab or self.patches.width)
@@ -66,12 +67,22 @@ class QueryDecoder(Decoder):
         target: Tensor | None = None,
     ) -> Tensor:
         """Patches (B, Q, P) at ``places``; the target is not looked at."""
+        return self._steps(latent, places, told)
+
+    def enter(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
+        """Queries (B, Q, D)."""
         code = self.code.expand(len(latent.tokens), -1, -1)
         if places is not None:
             code = pick(code, places)
         query = code + self.query
         if self.told is not None and told is not None:
             query = query + self.told(told).unsqueeze(1)
-        for block in self.blocks:
-            query = block(query, latent.tokens, latent.valid)
-        return self.head(self.norm(query))
+        return query
+
+    def step(self, block: int, x: Tensor, latent: Latent) -> Tensor:
+        """Queries (B, Q, D) that have read the latent once more."""
+        return self.blocks[block](x, latent.tokens, latent.valid)
+
+    def leave(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """Patches (B, Q, P) of queries."""
+        return self.head(self.norm(x))

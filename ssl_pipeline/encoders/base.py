@@ -20,6 +20,7 @@ class Encoder(nn.Module, ABC):
         dense_shape: grid of the tokens of the clean sample.
         sees_holes: the tokens of a view with holes still cover the whole grid.
         blocks: number of blocks whose tokens can be averaged.
+        depth: blocks after each of which it can be cut: a view then passes ``enter``, each ``step`` and ``leave``.
         shared: names of its modules that know no grid, so that encoders of several kinds of data may share them.
     """
 
@@ -28,6 +29,7 @@ class Encoder(nn.Module, ABC):
     dense_shape: tuple[int, ...]
     sees_holes: bool
     blocks: int = 1
+    depth: int = 0
     shared: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -47,6 +49,18 @@ class Encoder(nn.Module, ABC):
             last: up to ``blocks``: tokens are the mean over so many of the last blocks, each standardised, for others
                 to predict; 1 for those of the last one as they are.
         """
+
+    def enter(self, name: str, view: View) -> Latent:
+        """What of a view goes into the first block; holes leave no tokens out."""
+        raise NotImplementedError
+
+    def step(self, block: int, latent: Latent) -> Latent:
+        """What comes out of a block."""
+        raise NotImplementedError
+
+    def leave(self, latent: Latent) -> Latent:
+        """From what comes out of the last block to the latent."""
+        raise NotImplementedError
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Its parameters from the stem to the last block, each once, for learning rates that fall with depth.

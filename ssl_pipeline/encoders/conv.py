@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ssl_pipeline.encoders.base import Encoder
 from ssl_pipeline.encoders.embedding import ViewEmbedding
 from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.layers import pool_cells
 from ssl_pipeline.layers.conv import ResidualBlock, conv_nd, norm_nd
 from ssl_pipeline.records import Latent, View
 
@@ -71,19 +72,18 @@ class ConvEncoder(Encoder):
             stages.append(nn.Sequential(first, *rest))
             before = width
         self.stages = nn.ModuleList(stages)
+        self.depth = len(stages)
         self.norm = norm_nd(norm, grid.ndim, before)
-        cells = (pool,) * grid.ndim if isinstance(pool, int) else tuple(pool)
-        if len(cells) != grid.ndim or min(cells) < 1:
-            raise ValueError(f"encoder.pool={pool}: expected one number, or one for each of {', '.join(grid.names)}")
+        cells = pool_cells(pool, grid)
         self.pool = getattr(nn, f"AdaptiveAvgPool{grid.ndim}d")(cells)
         self.width, self.embedding_width = before, before * prod(cells)
         self.standard = nn.BatchNorm1d(self.embedding_width, affine=False)
-        self.step = stride * 2 ** (len(widths) - 1)
+        self.reduction = stride * 2 ** (len(widths) - 1)
         self.dense_shape = self.shape_of(grid.shape)
 
     def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
         """Grid of the tokens of a view of so many cells."""
-        return tuple(-(-n // self.step) for n in cells)
+        return tuple(-(-n // self.reduction) for n in cells)
 
     def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
         """Encode views by name, all of one size in one pass; there is one block to take tokens from."""
@@ -100,14 +100,31 @@ class ConvEncoder(Encoder):
         parts = zip(views, pooled.split([len(view.x) for view in views.values()]), strict=True)
         return {name: dense_latent(features[name], embedding) for name, embedding in parts}
 
+    def enter(self, name: str, view: View) -> Latent:
+        """The first map."""
+        return _mapped(self._first({name: view}))
+
+    def step(self, block: int, latent: Latent) -> Latent:
+        """The map out of a stage."""
+        return _mapped(self.stages[block](_map(latent)))
+
+    def leave(self, latent: Latent) -> Latent:
+        """The last map through its norm."""
+        x = nn.functional.relu(self.norm(_map(latent)))
+        return dense_latent(x, self.standard(self.pool(x).flatten(1)))
+
     def _features(self, views: Mapping[str, View]) -> Tensor:
         """Last maps (B, D, *shape) of views of one size, one after the other."""
-        x = self.stem(torch.cat([_with_hole(view) for view in views.values()]))
-        told = torch.cat([self.view(name, n := len(view.x)).expand(n, -1) for name, view in views.items()])
-        x = x + told[(..., *(None,) * (x.ndim - 2))].to(x.dtype)
+        x = self._first(views)
         for stage in self.stages:
             x = stage(x)
         return nn.functional.relu(self.norm(x))
+
+    def _first(self, views: Mapping[str, View]) -> Tensor:
+        """First maps, likewise."""
+        x = self.stem(torch.cat([_with_hole(view) for view in views.values()]))
+        told = torch.cat([self.view(name, n := len(view.x)).expand(n, -1) for name, view in views.items()])
+        return x + told[(..., *(None,) * (x.ndim - 2))].to(x.dtype)
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Stem and view embedding, then the residual blocks; the last norm belongs to the last of them."""
@@ -123,6 +140,16 @@ def _with_hole(view: View) -> Tensor:
     hole = hole if view.valid is None else hole | ~view.valid
     x = torch.cat([view.x, hole.unsqueeze(1).to(view.x.dtype)], dim=1)
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+def _map(latent: Latent) -> Tensor:
+    """The tokens as a map (B, D, *shape)."""
+    return latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
+
+
+def _mapped(x: Tensor) -> Latent:
+    """A map before the last one, which is no embedding yet."""
+    return dense_latent(x, x.flatten(2).mean(2))
 
 
 def dense_latent(features: Tensor, pooled: Tensor) -> Latent:

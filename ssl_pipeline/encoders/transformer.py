@@ -12,7 +12,7 @@ from ssl_pipeline.encoders.base import Encoder
 from ssl_pipeline.encoders.embedding import ViewEmbedding
 from ssl_pipeline.encoders.stem import PatchStem, Tokens
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.layers import Trunk, masked_mean
+from ssl_pipeline.layers import CellMean, Trunk, pool_cells
 from ssl_pipeline.records import Latent, View
 
 
@@ -31,6 +31,8 @@ class TransformerEncoder(Encoder):
         heads: attention heads; must divide ``width``.
         mlp_ratio: hidden width of the MLPs in multiples of ``width``.
         drop_path: stochastic depth rate of the last block; grows linearly from 0.
+        pool: cells of the embedding along each axis, one number or one an axis: the tokens' means in each of them;
+            1 is the plain mean.
         view_drop: share of samples whose view is not told to the encoder in training.
         dense: compute all tokens and mask attention instead of leaving tokens out.
         holes: ``drop`` leaves out the tokens in a hole. The others cost more and cover the whole grid: ``keep`` takes
@@ -59,6 +61,7 @@ class TransformerEncoder(Encoder):
         heads: int = 3,
         mlp_ratio: float = 4.0,
         drop_path: float = 0.0,
+        pool: int | Sequence[int] = 1,
         view_drop: float = 0.25,
         dense: bool = False,
         holes: str = "drop",
@@ -70,12 +73,13 @@ class TransformerEncoder(Encoder):
             raise ValueError(f"encoder.heads={heads} must divide encoder.width={width}")
         if holes not in ("drop", "keep", "token"):
             raise ValueError(f"encoder.holes={holes!r} is not known; take drop, keep or token")
-        self.width = self.embedding_width = width
+        self.pool = CellMean(grid, pool_cells(pool, grid))
+        self.width, self.embedding_width = width, width * self.pool.count
         self.dense, self.sees_holes = dense, holes != "drop"
         self.stem = PatchStem(grid, patch, width, ngrams, buckets, mask_token=holes == "token")
         self.dense_shape = self.stem.patches.shape
         self.view = ViewEmbedding(views, width, view_drop)
-        self.blocks = depth
+        self.blocks = self.depth = depth
         self.trunk = Trunk(width, depth, heads, mlp_ratio, drop_path)
 
     def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
@@ -94,8 +98,23 @@ class TransformerEncoder(Encoder):
             masks = [mask for name in names if (mask := tokens[name].valid) is not None]
             valid = torch.cat(masks) if masks else None
             parts = self.trunk(values, valid, last).split([len(tokens[name].values) for name in names])
-            latents |= {name: _latent(part, tokens[name]) for name, part in zip(names, parts, strict=True)}
+            latents |= {name: self._latent(part, tokens[name]) for name, part in zip(names, parts, strict=True)}
         return {name: latents[name] for name in views}
+
+    def enter(self, name: str, view: View) -> Latent:
+        """Tokens of all patches; those in a hole are not valid where the encoder does not see holes."""
+        tokens = self._tokens({name: view}, dense=True)[name]
+        return Latent(tokens.values, tokens.values.mean(1), tokens.position, tokens.valid, tokens.dense_shape)
+
+    def step(self, block: int, latent: Latent) -> Latent:
+        """Tokens out of a block."""
+        return latent._replace(tokens=self.trunk.step(block, latent.tokens, latent.valid))
+
+    def leave(self, latent: Latent) -> Latent:
+        """Tokens through the last norm."""
+        assert latent.position is not None
+        values = self.trunk.norm(latent.tokens)
+        return latent._replace(tokens=values, pooled=self.pool(values, latent.position, latent.valid))
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Stem and view embedding, then the blocks; the last norm belongs to the last of them."""
@@ -104,15 +123,15 @@ class TransformerEncoder(Encoder):
         layers[-1] += self.trunk.norm.parameters()
         return layers
 
-    def _tokens(self, views: Mapping[str, View]) -> dict[str, Tokens]:
+    def _tokens(self, views: Mapping[str, View], dense: bool = False) -> dict[str, Tokens]:
         kept, seen = None, [*views.values()]
         if self.sees_holes:
             kept = [view.removed for view in seen]
             seen = [view._replace(removed=None, cell=None, visible=None) for view in seen]
-        tokens = dict(zip(views, self.stem(seen, self.dense, kept), strict=True))
+        tokens = dict(zip(views, self.stem(seen, dense or self.dense, kept), strict=True))
         told = {name: self.view(name, len(view.x)).unsqueeze(1) for name, view in views.items()}
         return {name: t._replace(values=t.values + told[name].to(t.values.dtype)) for name, t in tokens.items()}
 
-
-def _latent(values: Tensor, tokens: Tokens) -> Latent:
-    return Latent(values, masked_mean(values, tokens.valid), tokens.position, tokens.valid, tokens.dense_shape)
+    def _latent(self, values: Tensor, tokens: Tokens) -> Latent:
+        pooled = self.pool(values, tokens.position, tokens.valid)
+        return Latent(values, pooled, tokens.position, tokens.valid, tokens.dense_shape)

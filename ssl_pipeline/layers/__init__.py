@@ -4,7 +4,7 @@ from ssl_pipeline.layers.attention import CrossBlock
 from ssl_pipeline.layers.causal import CausalBlock
 from ssl_pipeline.layers.ngrams import NGrams
 from ssl_pipeline.layers.patches import Patches, first_true, pick
-from ssl_pipeline.layers.pooling import masked_mean
+from ssl_pipeline.layers.pooling import CellMean, masked_mean, pool_cells
 from ssl_pipeline.layers.position import sincos
 from ssl_pipeline.layers.projector import Projector
 from ssl_pipeline.layers.prototypes import Prototypes
@@ -13,6 +13,7 @@ from ssl_pipeline.layers.trunk import Trunk
 
 __all__ = [
     "CausalBlock",
+    "CellMean",
     "CrossBlock",
     "NGrams",
     "Patches",
@@ -23,5 +24,6 @@ __all__ = [
     "first_true",
     "masked_mean",
     "pick",
+    "pool_cells",
     "sincos",
 ]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ssl_pipeline.layers.attention import CrossBlock, KeyValue, split_heads
+from ssl_pipeline.layers.attention import CrossBlock, KeyValue, attend, split_heads
 
 
 class CausalBlock(nn.Module):
@@ -52,7 +51,7 @@ class CausalBlock(nn.Module):
         new, n = q.shape[2], k.shape[2]
         free = self.window is None and past is None  # then the kernel needs no mask written out
         mask = None if free or new == 1 else window_mask(new, n, self.window, x.device)
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=free)
+        read = attend(q, k, v, mask, causal=free)
         x = x + self.out(read.transpose(1, 2).flatten(2))
         first = 0 if self.window is None else max(0, n + 1 - self.window)
         return self.cross.read(x, memory, valid), (k[:, :, first:], v[:, :, first:])

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
+import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssl_pipeline.grid import GridSpec
 
 
 def masked_mean(tokens: Float[Tensor, "B N D"], valid: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B D"]:
@@ -12,3 +19,56 @@ def masked_mean(tokens: Float[Tensor, "B N D"], valid: Bool[Tensor, "B N"] | Non
         return tokens.mean(1)
     weight = valid.unsqueeze(-1).to(tokens.dtype)
     return (tokens * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+def pool_cells(pool: int | Sequence[int], grid: GridSpec) -> tuple[int, ...]:
+    """Number of cells along each axis.
+
+    Raises:
+        ValueError: numbers for another number of axes, or one below 1.
+    """
+    cells = (pool,) * grid.ndim if isinstance(pool, int) else tuple(pool)
+    if len(cells) != grid.ndim or min(cells) < 1:
+        raise ValueError(f"encoder.pool={pool}: expected one number, or one for each of {', '.join(grid.names)}")
+    return cells
+
+
+class CellMean(nn.Module):
+    """Means over the valid tokens in each of a few cells that the grid's extent is cut into, one after the other.
+
+    A cell without any takes the mean of the sample.
+
+    Args:
+        grid: clean grid.
+        cells: number of cells along each axis.
+
+    >>> grid = GridSpec.of(("time", 4), channels=1)
+    >>> tokens, where = torch.tensor([[[1.0], [3.0], [8.0], [10.0]]]), grid.coordinates()
+    >>> CellMean(grid, (2,))(tokens, where, None)
+    tensor([[2., 9.]])
+    """
+
+    extent: Tensor
+
+    def __init__(self, grid: GridSpec, cells: tuple[int, ...]) -> None:
+        super().__init__()
+        self.cells, self.count = cells, prod(cells)
+        extent = [axis.size * axis.spacing / n for axis, n in zip(grid.axes, cells, strict=True)]
+        self.register_buffer("extent", torch.tensor(extent), persistent=False)
+
+    def forward(
+        self, tokens: Float[Tensor, "B N D"], position: Float[Tensor, "#B N n"], valid: Bool[Tensor, "B N"] | None
+    ) -> Float[Tensor, "B _"]:
+        """Tokens at coordinates, in the grid's units."""
+        mean = masked_mean(tokens, valid)
+        if self.count == 1:
+            return mean
+        index, along = torch.zeros_like(position[..., 0], dtype=torch.long), (position / self.extent).long()
+        for axis, n in enumerate(self.cells):
+            index = index * n + along[..., axis].clamp(0, n - 1)
+        weight = F.one_hot(index, self.count).to(tokens.dtype)
+        if valid is not None:
+            weight = weight * valid.unsqueeze(-1).to(tokens.dtype)
+        sums = weight.transpose(1, 2).expand(len(tokens), -1, -1) @ tokens
+        filled = weight.sum(1).unsqueeze(-1)
+        return torch.where(filled > 0, sums / filled.clamp(min=1), mean.unsqueeze(1)).flatten(1)

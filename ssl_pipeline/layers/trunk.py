@@ -8,6 +8,8 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ssl_pipeline.layers.attention import SelfAttention
+
 
 class Trunk(nn.Module):
     """Pre-norm transformer blocks and a last norm (arXiv 2010.11929).
@@ -23,7 +25,7 @@ class Trunk(nn.Module):
     def __init__(self, width: int, depth: int, heads: int, mlp_ratio: float = 4.0, drop_path: float = 0.0) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            Block(width, heads, mlp_ratio=mlp_ratio, qkv_bias=True, drop_path=rate)
+            Block(width, heads, mlp_ratio=mlp_ratio, qkv_bias=True, drop_path=rate, attn_layer=SelfAttention)
             for rate in torch.linspace(0, drop_path, depth).tolist()
         )
         self.norm = nn.LayerNorm(width)
@@ -32,10 +34,15 @@ class Trunk(nn.Module):
         self, tokens: Float[Tensor, "B N D"], valid: Bool[Tensor, "B N"] | None = None, last: int = 1
     ) -> Float[Tensor, "B N D"]:
         """Tokens that are not valid are not attended to; ``last`` above 1: mean of so many standardised blocks."""
-        mask = None if valid is None else valid[:, None, None]
         first, averaged = len(self.blocks) - last, []
-        for depth, block in enumerate(self.blocks):
-            tokens = block(tokens, attn_mask=mask)
+        for depth in range(len(self.blocks)):
+            tokens = self.step(depth, tokens, valid)
             if last > 1 and depth >= first:
                 averaged.append(F.layer_norm(tokens, tokens.shape[-1:]))
         return torch.stack(averaged).mean(0) if averaged else self.norm(tokens)
+
+    def step(
+        self, block: int, tokens: Float[Tensor, "B N D"], valid: Bool[Tensor, "B N"] | None = None
+    ) -> Float[Tensor, "B N D"]:
+        """Tokens out of one block."""
+        return self.blocks[block](tokens, attn_mask=None if valid is None else valid[:, None, None])
