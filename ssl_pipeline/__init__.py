@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from ssl_pipeline.api import pretrain
     from ssl_pipeline.graph import Graph
     from ssl_pipeline.grid import GridSpec
-    from ssl_pipeline.inference import Model, load
+    from ssl_pipeline.inference import Model
+    from ssl_pipeline.reading import load
     from ssl_pipeline.records import Batch, Latent, View
 
 __version__ = "0.1.0"
@@ -20,7 +21,7 @@ _HOME = {
     "Latent": "records",
     "Model": "inference",
     "View": "records",
-    "load": "inference",
+    "load": "reading",
     "pretrain": "api",
 }
 

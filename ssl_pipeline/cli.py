@@ -100,8 +100,23 @@ def train(arguments: list[str] | None = None, *, run: Run | None = None, command
     return 0
 
 
+def _with_a_run(name: str) -> Callable[..., int]:
+    """What calls one of the commands that need a run; they are imported only then."""
+
+    def call(arguments: list[str] | None = None, *, command: list[str] | None = None) -> int:
+        from ssl_pipeline import commands
+
+        return commands.command(getattr(commands, name), sys.argv[1:] if arguments is None else arguments)
+
+    return call
+
+
+export, embed, restore = (_with_a_run(name) for name in ("export", "embed", "restore"))
 COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "train": (train, "pretrain: corruption=mask+noise data=digits ..."),
+    "export": (export, "one model of a run, by itself: run=FOLDER part=encoder format=onnx ..."),
+    "embed": (embed, "a data set or a folder of files: run=FOLDER source=FOLDER out=FOLDER ..."),
+    "restore": (restore, "damaged files: run=FOLDER view=noise source=FOLDER out=FOLDER ..."),
 }
 
 

@@ -17,7 +17,7 @@ from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.latent import Consensus, Slots, Tokens
 from ssl_pipeline.layers import Standardise
-from ssl_pipeline.objective import Objective, State
+from ssl_pipeline.objective import Objective, Reconstruct, State
 from ssl_pipeline.records import Batch, Latent, View, as_float, clean_view
 from ssl_pipeline.seeding import generator
 from ssl_pipeline.teacher import Teacher
@@ -151,11 +151,22 @@ class Graph(nn.Module):
         Raises:
             ValueError: the graph has no teacher of its own.
         """
+        return self.pooled(view, clean_view(self.grid, as_float(x, self.grid), valid), teacher)
+
+    def pooled(self, name: str, view: View, teacher: bool = False) -> Float[Tensor, "B D"]:
+        """Embeddings of a view in the data's units; see ``embed``."""
         if teacher and self.teacher is None:
             raise ValueError("this graph has no teacher of its own: train with teacher=ema, or set teacher=False")
-        clean = self._standard(clean_view(self.grid, as_float(x, self.grid), valid))
         encoder, latent = self.teaching.parts if teacher else (self.encoder, self.latent)
-        return latent(encoder({view: clean})[view]).pooled
+        return latent(encoder({name: self._standard(view)})[name]).pooled
+
+    def latents(self, views: Mapping[str, View]) -> dict[str, Latent]:
+        """Latents of views in the data's units."""
+        return self.encode({name: self._standard(view) for name, view in views.items()})
+
+    def enter(self, name: str, view: View) -> Latent:
+        """What of a view in the data's units goes into the encoder's first block."""
+        return self.encoder.enter(name, self._standard(view))
 
     def restore(self, name: str, view: View) -> Tensor:
         """The clean form of a view in the data's units, as the graph's decoder gives it everywhere.
@@ -163,21 +174,44 @@ class Graph(nn.Module):
         Raises:
             ValueError: no decoder leads to the clean form.
         """
-        return self.decode(self.encode({name: self._standard(view)})[name])
+        return self.decode(self.latents({name: view})[name])
 
-    def decode(self, latent: Latent) -> Tensor:
-        """The clean form that a latent leads to, in the data's units.
+    def decode(self, latent: Latent, to: str = CLEAN, told: Tensor | None = None) -> Tensor:
+        """What a latent leads to, in the data's units.
+
+        Args:
+            latent: of a view, or of their consensus.
+            to: ``clean``, or the view that a translator leads to.
+            told: parameters (B, k) of that view's corruption.
 
         Raises:
-            ValueError: no decoder leads to the clean form.
+            ValueError: no decoder leads there.
         """
-        if CLEAN not in self.decoders:
-            raise ValueError("this graph has no decoder to the clean form: train with objective=...+reconstruct")
-        decoder: Decoder = self.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
-        patches = decoder.generate(latent)
+        return self.joined(self.decoder(to).generate(latent, told), to)
+
+    def joined(self, patches: Tensor, to: str = CLEAN) -> Tensor:
+        """Decoded patches, or logits, as samples in the data's units."""
+        decoder = self.decoder(to)
         if self.grid.discrete:
-            return patches.argmax(-1).unflatten(1, self.grid.shape)
+            return patches.argmax(-1).unflatten(1, decoder.patches.grid.shape)
         return self.standardise.inverse(decoder.patches.join(patches.float()))
+
+    def decoder(self, to: str = CLEAN) -> Decoder:
+        """What leads to the clean form or to a view.
+
+        Raises:
+            ValueError: nothing does.
+        """
+        if to not in self.decoders:
+            what = "the clean form" if to == CLEAN else f"view {to}"
+            raise ValueError(f"this graph has no decoder to {what}: train with objective=...+reconstruct")
+        return self.decoders[to]  # pyright: ignore[reportReturnType]
+
+    def fills_only(self, name: str) -> bool:
+        """Whether of a view with holes the decoder has learned only what is in them, or all else is clean already."""
+        terms = [term for term in self.objective.terms.values() if isinstance(term, Reconstruct)]
+        terms = [term for term in terms if term.target == CLEAN and (term.views is None or name in term.views)]
+        return self.corruptions[name].only_removes or all(term.where == "damaged" for term in terms)
 
     def leading(self, target: str = CLEAN) -> list[str]:
         """The views from whose latents a decoder learns to lead to a node; by default, those that it restores."""
@@ -228,7 +262,7 @@ class Graph(nn.Module):
         """
         if not views:
             raise ValueError("a consensus is made of one view at least, got none: pass {name: view}")
-        return self._rest(self.encode({name: self._standard(view) for name, view in views.items()})).latent
+        return self._rest(self.latents(views)).latent
 
     def _rest(self, latents: Mapping[str, Latent], clean: View | None = None) -> Consensus:
         """Where the ball comes to rest between the latents of its views and, where it is given, the clean sample."""

@@ -1,59 +1,97 @@
-"""A trained graph at work: raw samples in, embeddings out."""
+"""A trained graph at work: raw samples in, embeddings or restored samples out."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
-from ssl_pipeline.build import build, grid_from_plain
-from ssl_pipeline.datasets import BPE, Bytes, Codec, LogMel, Waveform
+from ssl_pipeline.datasets import Codec
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.instantiate import check, resolve
-from ssl_pipeline.weights import read_weights
+from ssl_pipeline.models import UNKNOWN, Part, make
 
-CODECS = tuple(f"ssl_pipeline.datasets.{kind.__name__}" for kind in (BPE, Bytes, LogMel, Waveform))
-"""What a run's folder may name as its codec: these and nothing within them, for they can write files."""
+Samples = Tensor | np.ndarray | Sequence[Any]
 
 
 class Model:
-    """A trained graph in evaluation mode, with the run's own normalisation inside.
+    """A trained graph in evaluation mode, with the run's own normalisation inside: raw samples in, raw samples out.
 
     Args:
         graph: the trained graph.
         config: the run's configuration.
         codec: of the run's data, where it has one.
+        held: the one part that an exported folder holds, as ``part`` takes it, with its view; None: everything.
+        data: name of the data set that the graph is of, in a run on several.
     """
 
-    def __init__(self, graph: Graph, config: dict[str, Any], codec: Codec | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        config: dict[str, Any],
+        codec: Codec | None = None,
+        held: tuple[str, str | None] | None = None,
+        data: str | None = None,
+    ) -> None:
         self.graph = graph.eval()
         self.config = config
         self.codec = codec
+        self.held = held
+        self.data = data
 
     @property
     def grid(self) -> GridSpec:
         """Grid of the samples it takes."""
         return self.graph.grid
 
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the damages that it knows."""
+        return tuple(self.graph.corruptions)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.graph.parameters()).device
+
     def to(self, device: str | torch.device) -> Model:
         """The same model on another device."""
         self.graph.to(device)
         return self
 
-    @torch.inference_mode()
+    def part(self, name: str | None = None, view: str | None = None) -> Part:
+        """One of the models in it as a module, which shares its weights.
+
+        Args:
+            name: ``encoder``, ``teacher``, ``decoder``, ``restorer:VIEW``, ``translator:VIEW-VIEW``, ``front@CUT`` or
+                ``back@CUT``; None for the one that an exported folder holds.
+            view: the damage that the samples of an encoder or of halves have suffered; None for ``unknown``.
+
+        Raises:
+            ValueError: no such part, or it is not held here.
+        """
+        if self.held is None:
+            if name is None:
+                raise ValueError("this run holds many models: name a part, such as encoder or front@latent")
+            return make(self.graph, name, view)
+        if name is None:
+            name, view = self.held
+        if (name, view or UNKNOWN) != (self.held[0], self.held[1] or UNKNOWN):
+            held, asked = (f"{part} (view {of or UNKNOWN})" for part, of in (self.held, (name, view)))
+            raise ValueError(f"this folder holds the part {held} alone, not {asked}: export that part from the run")
+        return make(self.graph, name, view)
+
     def embed(
         self,
-        x: Tensor | np.ndarray | Sequence[Any],
+        x: Samples,
         valid: Tensor | None = None,
         batch_size: int = 500,
         teacher: bool = False,
+        view: str = UNKNOWN,
+        removed: Tensor | None = None,
     ) -> Tensor:
         """Embeddings (B, D) of raw samples.
 
@@ -63,69 +101,138 @@ class Model:
             valid: (B, *grid) bool, False = padding; None: there is none, or, with a list, it is found.
             batch_size: samples in a pass.
             teacher: embed with the slow copy of the encoder, of a run with ``teacher=ema``.
+            view: the damage that the samples have suffered, ``unknown`` for none or another than those of the run.
+            removed: (B, *grid) bool, True = in a hole, of a view with holes.
 
         Raises:
             ValueError: the samples do not lie on the model's grid, a list is given and the run's data has no codec, or
                 there is no teacher.
         """
+        part = self.part("teacher" if teacher else "encoder", view)
+        x, valid = self._samples(x, valid)
+        return self._batched(part, batch_size, x=x, removed=removed, valid=valid)
+
+    def restore(
+        self,
+        x: Samples,
+        view: str,
+        removed: Tensor | np.ndarray | None = None,
+        valid: Tensor | None = None,
+        batch_size: int = 500,
+    ) -> Tensor:
+        """The clean form of damaged samples: the inverse of a corruption, given what is known of it.
+
+        Args:
+            x: see ``embed``.
+            view: the damage that they have suffered.
+            removed: (B, *grid) bool, True = in a hole, of a view with holes, whatever stands in them; of symbols None
+                for where the symbol of a hole stands.
+            valid: see ``embed``.
+            batch_size: samples in a pass.
+
+        Returns:
+            (B, C, *grid) floats in the data's units, which may lie a little beside its range, or (B, *grid) symbols.
+
+        Raises:
+            ValueError: see ``embed``; no decoder has learned it; it is not known where the holes are.
+        """
+        part = self.part(f"restorer:{view}")
+        x, valid = self._samples(x, valid)
+        return self._batched(part, batch_size, x=x, removed=removed, valid=valid)
+
+    def translate(
+        self,
+        x: Samples,
+        view: str,
+        to: str,
+        removed: Tensor | np.ndarray | None = None,
+        valid: Tensor | None = None,
+        batch_size: int = 500,
+        **told: float | Tensor,
+    ) -> Tensor:
+        """Samples of one damage as they would be of another.
+
+        Args:
+            x: see ``embed``.
+            view: the damage that they have suffered.
+            to: the damage that they are to suffer.
+            removed: see ``restore``.
+            valid: see ``embed``.
+            batch_size: samples in a pass.
+            told: what that damage is told of itself, one number or (B,): ``factor=2``, ``sigma=0.1``; of a chain
+                ``**{"lowres.factor": 2}``.
+
+        Returns:
+            See ``restore``.
+
+        Raises:
+            ValueError: see ``restore``; a parameter too few or too many.
+        """
+        part = self.part(f"translator:{view}-{to}")
+        wanted = self.graph.corruptions[to].told
+        if set(told) != set(wanted):
+            raise ValueError(
+                f"a translation to {to} is told {', '.join(f'{name}=...' for name in wanted) or 'nothing'}, "
+                f"got {', '.join(told) or 'nothing'}"
+            )
+        x, valid = self._samples(x, valid)
+        numbers = [torch.as_tensor(told[name], dtype=torch.float32).expand(len(x)) for name in wanted]
+        parameters = torch.stack(numbers, dim=1) if numbers else None
+        return self._batched(part, batch_size, x=x, removed=removed, valid=valid, told=parameters)
+
+    def split(self, at: str = "latent", view: str = UNKNOWN) -> tuple[Part, Part]:
+        """Two halves, each the other's inverse: from samples to what passes a cut, and from there to the clean form.
+
+        Args:
+            at: ``latent``, ``encoder.NUMBER`` or ``decoder.NUMBER``, the block after which it is cut.
+            view: the damage that the samples have suffered.
+
+        Raises:
+            ValueError: no such cut or view; no decoder leads to the clean form.
+        """
+        return self.part(f"front@{at}", view), self.part(f"back@{at}", view)
+
+    def _samples(self, x: Samples, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Samples as one tensor on the model's grid.
+
+        Raises:
+            ValueError: they do not lie on it.
+        """
         if isinstance(x, (list, tuple)):
             if self.codec is None:
                 raise ValueError("expected samples as one array or tensor, got a list: stack them")
             x, valid = self.codec.encode(x)
-        grid, x = self.grid, torch.as_tensor(x)
-        wanted = grid.shape if grid.discrete else (grid.channels, *grid.shape)
-        if tuple(x.shape[1:]) != wanted:
-            raise ValueError(
-                f"expected samples of shape {('B', *wanted)}, got {tuple(x.shape)}: resize or reshape them"
-            )
-        if not grid.discrete and x.is_floating_point() and x.numel() and float(x.max()) > 2 * max(map(abs, grid.range)):
-            raise ValueError(
-                f"expected floats in {grid.range}, got up to {float(x.max()):g}: pass uint8, or divide by 255"
-            )
-        device = next(self.graph.parameters()).device
-        masks = [None] * -(-len(x) // batch_size) if valid is None else valid.to(device).split(batch_size)
-        parts = zip(x.split(batch_size), masks, strict=True)
-        return torch.cat([self.graph.embed(part.to(device), mask, teacher=teacher) for part, mask in parts])
+        x = torch.as_tensor(x)
+        fits(x, self.grid)
+        return x, valid
+
+    @torch.inference_mode()
+    def _batched(self, part: Part, batch_size: int, x: Tensor, **known: Tensor | np.ndarray | None) -> Tensor:
+        """What a part gives, batch by batch, on the model's device."""
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}: expected at least 1")
+        device, parts = self.device, []
+        rows = {name: torch.as_tensor(some) for name, some in {"x": x, **known}.items() if some is not None}
+        if uneven := [f"{name} {len(some)}" for name, some in rows.items() if len(some) != len(x)]:
+            raise ValueError(f"expected as many of each as there are samples ({len(x)}), got {', '.join(uneven)}")
+        for start in range(0, max(1, len(x)), batch_size):
+            batch = {name: some[start : start + batch_size].to(device) for name, some in rows.items()}
+            parts.append(part(**batch))
+        return torch.cat(parts)
 
 
-def load(path: str | Path, part: str | None = None, *, trust: tuple[str, ...] = ()) -> Model:
-    """The model of a run's folder. Reads plain values and tensors; never runs code from a file.
-
-    Args:
-        path: the run's folder.
-        part: name of the data set whose stem and heads are wanted, of a run on several.
-        trust: packages besides this one whose classes its configuration may name.
+def fits(x: Tensor, grid: GridSpec) -> None:
+    """Refuse samples that do not lie on a grid.
 
     Raises:
-        FileNotFoundError: no run's folder.
-        ValueError: a damaged file, a class that is not trusted, or no such part.
+        ValueError: another number of axes, cells, channels, or values far beside the range; says what to do.
     """
-    folder = Path(path)
-    config_file = folder / "config.yaml"
-    if not config_file.is_file():
-        raise FileNotFoundError(f"{folder} is no run's folder: it has no config.yaml")
-    config = yaml.safe_load(config_file.read_text())
-    sets = config.get("sets", {})
-    if part not in (sets or {None}):
-        raise ValueError(f"part={part!r}: this run was trained on {', '.join(sets) or 'one data set; leave it out'}")
-    about = config if part is None else sets[part]
-    grid = grid_from_plain(about["grid"])
-    settled = config | {"allow_collapse": True}  # what is trained is not judged by what training would now refuse
-    graph = build(settled, grid, trust=trust, fitting=part is not None)
-    weights, prefix = read_weights(folder), "" if part is None else f"graphs.{part}."
-    graph.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
-    return Model(graph, config, _codec(folder, part or "", trust))
-
-
-def _codec(folder: Path, part: str, trust: tuple[str, ...]) -> Codec | None:
-    file = folder / "codecs.json"
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    if part not in found:
-        return None
-    options = dict(found[part])  # plain values: what stands in them is never made into things
-    name = options.pop("_target_", None)
-    if name not in CODECS and not str(name).startswith(tuple(f"{prefix}." for prefix in trust)):
-        raise ValueError(f"{file} names {name} as its codec, expected one of {', '.join(CODECS)}: restore the file")
-    target = resolve(name, trust=trust)
-    check(name, target, list(options), is_partial=False)
-    return target(**options)
+    wanted = grid.shape if grid.discrete else (grid.width, *grid.shape)
+    if tuple(x.shape[1:]) != wanted:
+        advice = "resize or reshape them"
+        if x.ndim == len(wanted) + 1 and not grid.discrete and tuple(x.shape[2:]) == grid.shape:
+            few = x.shape[1] == 1
+            advice = f"repeat the channel {grid.width} times" if few else f"mix them down to {grid.width}"
+        raise ValueError(f"expected samples of shape {('B', *wanted)}, got {tuple(x.shape)}: {advice}")
+    if not grid.discrete and x.is_floating_point() and x.numel() and float(x.max()) > 2 * max(map(abs, grid.range)):
+        raise ValueError(f"expected floats in {grid.range}, got up to {float(x.max()):g}: pass uint8, or divide by 255")

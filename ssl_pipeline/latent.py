@@ -70,7 +70,7 @@ class Slots(nn.Module):
 
     def forward(self, latent: Latent) -> Latent:
         """Read (B, N, D) tokens into (B, K, D) slots."""
-        slots = self.queries.expand(len(latent.tokens), -1, -1)
+        slots = self.queries.expand(latent.tokens.shape[0], -1, -1)
         for block in self.blocks:
             slots = block(slots, latent.tokens, latent.valid)
         slots = self.norm(slots)

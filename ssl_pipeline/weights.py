@@ -9,9 +9,12 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 PREFIX = "graph."
+WEIGHTS = "weights.safetensors"
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -29,6 +32,21 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     except (KeyError, UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise ValueError(f"{path} is damaged or holds more than weights, so it is not loaded: {error}") from None
     return {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Tensors by name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path}: export the model again")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(f"{path} is damaged, so it is not loaded ({error}): export the model again") from None
 
 
 def load_weights(graph: nn.Module, folder: Path, partial: bool = False) -> list[str]:

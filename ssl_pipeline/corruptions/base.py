@@ -53,7 +53,8 @@ class Corruption(ABC):
         Raises:
             ValueError: this corruption cuts no holes.
         """
-        raise ValueError(f"{type(self).__name__.lower()} cuts no holes: leave out removed, or take a view that is masked")
+        name = type(self).__name__.lower()
+        raise ValueError(f"{name} cuts no holes: leave out removed, or take a view that is masked")
 
 
 def draw(bounds: Range, batch: int, generator: torch.Generator) -> Tensor:

@@ -11,6 +11,7 @@ from ssl_pipeline.datasets.fortunes import fortunes
 from ssl_pipeline.datasets.hf import hf
 from ssl_pipeline.datasets.hf_audio import hf_audio
 from ssl_pipeline.datasets.hf_text import hf_text
+from ssl_pipeline.datasets.image import Pixels
 from ssl_pipeline.datasets.librispeech import librispeech
 from ssl_pipeline.datasets.loading import EpochOrder, sequential_batches, train_loader
 from ssl_pipeline.datasets.memory import MappedDataset, MemoryDataset
@@ -33,6 +34,7 @@ __all__ = [
     "MappedDataset",
     "MemoryDataset",
     "Mixed",
+    "Pixels",
     "Stream",
     "Subset",
     "Waveform",

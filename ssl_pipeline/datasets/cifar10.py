@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from ssl_pipeline.datasets.data import Data
-from ssl_pipeline.datasets.image import image_grid
+from ssl_pipeline.datasets.image import Pixels
 from ssl_pipeline.datasets.memory import MemoryDataset
+
+PIXELS = Pixels(size=32, channels=3)
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
@@ -45,7 +47,8 @@ def cifar10(root: str = "data", download: bool = True) -> Data:
             )
         folder = _download(Path(root))
     return Data(
-        grid=image_grid(32, channels=3),
+        grid=PIXELS.grid,
+        codec=PIXELS,
         train=_part([folder / name for name in TRAIN]),
         test=_part([folder / name for name in TEST]),
         classes=CLASSES,

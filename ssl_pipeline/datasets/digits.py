@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 
 from ssl_pipeline.datasets.data import Data, Subset
-from ssl_pipeline.datasets.image import image_grid
+from ssl_pipeline.datasets.image import Pixels
 from ssl_pipeline.datasets.memory import MemoryDataset
+
+PIXELS = Pixels(size=8, channels=1)
 
 TEST = 360
 """The last fifth. Samples lie in the order of their writers, so it mostly tests on writers not seen in training."""
@@ -26,7 +28,8 @@ def digits() -> Data:
     dataset = MemoryDataset(x, labels=torch.as_tensor(target).long())
     cut = len(dataset) - TEST
     return Data(
-        grid=image_grid(8, channels=1),
+        grid=PIXELS.grid,
+        codec=PIXELS,
         train=Subset(dataset, range(cut)),
         test=Subset(dataset, range(cut, len(dataset))),
         classes=tuple(str(digit) for digit in range(10)),

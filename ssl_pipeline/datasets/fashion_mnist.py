@@ -15,8 +15,10 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from ssl_pipeline.datasets.data import Data
-from ssl_pipeline.datasets.image import image_grid
+from ssl_pipeline.datasets.image import Pixels
 from ssl_pipeline.datasets.memory import MemoryDataset
+
+PIXELS = Pixels(size=28, channels=1)
 
 PARTS = {"train": "train", "test": "t10k"}
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -45,7 +47,7 @@ def fashion_mnist(root: str = "data", download: bool = True) -> Data:
             )
         folder = _download(Path(root) / "FashionMNIST" / "raw")
     train, test = (_part(folder, part) for part in PARTS)
-    return Data(grid=image_grid(28, channels=1), train=train, test=test, classes=CLASSES, name="fashion_mnist")
+    return Data(grid=PIXELS.grid, codec=PIXELS, train=train, test=test, classes=CLASSES, name="fashion_mnist")
 
 
 def read_idx(file: Path) -> UInt8[Tensor, "..."]:

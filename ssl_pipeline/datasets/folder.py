@@ -12,7 +12,7 @@ import torch
 from ssl_pipeline.datasets.data import Data, Dataset, Subset
 from ssl_pipeline.datasets.data import holdout as set_aside
 from ssl_pipeline.datasets.decoded import Unreadable, decoded_images
-from ssl_pipeline.datasets.image import image_grid
+from ssl_pipeline.datasets.image import Pixels
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 TEST_FOLDERS = ("test", "val", "valid", "validation")
@@ -52,7 +52,7 @@ def folder(
         ValueError: too many unreadable files, or no classes where ``labels=true``.
     """
     limit = unreadable_limit(unreadable, max_unreadable)
-    grid = image_grid(size, channels)
+    codec = Pixels(size, channels)
     path = Path(root).expanduser()
     places = find_parts(path)
     files = {part: list_files(place, ENDINGS) for part, place in places.items()}
@@ -69,7 +69,7 @@ def folder(
 
     train = load("train")
     train, test = (train, load("test")) if "test" in places else set_aside(train, holdout, seed)
-    return Data(grid=grid, train=train, test=test, classes=classes, name=path.resolve().name)
+    return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=path.resolve().name)
 
 
 def find_parts(root: Path, thing: str = "image") -> dict[str, Path]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ssl_pipeline.datasets.data import Data, Index
 from ssl_pipeline.datasets.data import holdout as set_aside
-from ssl_pipeline.datasets.image import image_grid, read_image, to_pixels
+from ssl_pipeline.datasets.image import Pixels, read_image, to_pixels
 from ssl_pipeline.records import Batch
 
 # `datasets` is imported inside the functions: it is slow to import, and no other set needs it.
@@ -67,7 +67,7 @@ def hf(
     """
     from ssl_pipeline.datasets.hf_stream import HfStream, in_memory
 
-    grid = image_grid(size, channels)
+    codec = Pixels(size, channels)
     called = Path(path).name
 
     def load(part: str) -> tuple[Any, str | None]:
@@ -82,7 +82,7 @@ def hf(
         if test_split is not None:
             rows, column = load(test_split)
             test = in_memory(HfStream(rows, image, column, decode, buffer))
-        return Data(grid=grid, train=train, test=test, classes=train.classes, name=called)
+        return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=train.classes, name=called)
 
     labels, classes = read_labels(rows, column)
     train = HfImages(rows, image, labels, size, channels)
@@ -91,7 +91,7 @@ def hf(
     else:
         rows, column = load(test_split)
         test = HfImages(rows, image, read_labels(rows, column, classes)[0], size, channels)
-    return Data(grid=grid, train=train, test=test, classes=classes, name=called)
+    return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=called)
 
 
 class HfImages:

@@ -1,13 +1,18 @@
-"""From an image of any size and mode to a square of uint8 pixels."""
+"""From images of any size and mode to squares of uint8 pixels, and back to files."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from ssl_pipeline.grid import GridSpec
 
@@ -26,6 +31,59 @@ def image_grid(size: int, channels: int) -> GridSpec:
     if channels not in MODES:
         raise ValueError(f"expected channels=1 (grey) or channels=3 (red, green, blue), got channels={channels}")
     return GridSpec.of(("y", size), ("x", size), channels=channels)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Images as they are, 8 bits a channel.
+
+    Args:
+        size: height and width in pixels.
+        channels: 1 (grey) or 3 (red, green, blue).
+
+    Raises:
+        ValueError: another number of channels.
+
+    >>> x, _ = Pixels(size=2, channels=1).encode([Image.new("RGB", (6, 4), "white")])
+    >>> x.tolist()
+    [[[[255, 255], [255, 255]]]]
+    """
+
+    size: int
+    channels: int
+
+    def __post_init__(self) -> None:
+        image_grid(self.size, self.channels)
+
+    @property
+    def grid(self) -> GridSpec:
+        return image_grid(self.size, self.channels)
+
+    def encode(self, raw: Sequence[Any]) -> tuple[UInt8[Tensor, "B C H W"], None]:
+        """Pixels of images or of their files: the shorter side is resized, the centre cropped."""
+        rows = [
+            to_pixels(one, self.size, self.channels)
+            if isinstance(one, Image.Image)
+            else read_image(one, self.size, self.channels)
+            for one in raw
+        ]
+        return torch.from_numpy(np.stack(rows)), None
+
+    def decode(self, x: Tensor, valid: Tensor | None = None) -> list[Image.Image]:
+        """Images of samples: floats are in the grid's range, what lies beside it is cut off."""
+        pixels = x if x.dtype == torch.uint8 else (x.float().clamp(0, 1) * 255).round().to(torch.uint8)
+        arrays = pixels.permute(0, 2, 3, 1).cpu().numpy()
+        return [Image.fromarray(array if array.shape[2] == 3 else array[..., 0]) for array in arrays]
+
+    def write(self, path: Path, x: Tensor, valid: Tensor | None = None) -> Path:
+        """Write one sample as a PNG file; ``path`` lacks its ending."""
+        file = path.parent / f"{path.name}.png"
+        self.decode(x[None])[0].save(file)
+        return file
+
+    def plain(self) -> dict[str, Any]:
+        """``_target_`` and options, from which it can be built again."""
+        return {"_target_": "ssl_pipeline.datasets.Pixels", **asdict(self)}
 
 
 def read_image(file: str | Path | BytesIO, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:

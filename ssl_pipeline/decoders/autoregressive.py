@@ -89,7 +89,7 @@ class AutoregressiveDecoder(Decoder):
         Raises:
             ValueError: no target to continue from.
         """
-        x = self._before(target, len(latent.tokens)) + self._where(told)
+        x = self._before(target, latent.tokens.shape[0]) + self._where(told)
         for block, memory in zip(self.blocks, self._memories(latent), strict=True):
             x, _ = block(x, memory, latent.valid)
         logits = self.head(self.norm(x))
@@ -100,7 +100,7 @@ class AutoregressiveDecoder(Decoder):
         """Logits (B, L, vocab) of the likeliest symbol after symbol; after its end a text has only ends."""
         if self.lookup is None:
             return closed(self(latent, None, told), self.end)
-        where, token = self._where(told), self.start.expand(len(latent.tokens), 1, -1)
+        where, token = self._where(told), self.start.expand(latent.tokens.shape[0], 1, -1)
         memories = self._memories(latent)
         past: list[KeyValue | None] = [None] * len(memories)
         logits = where.new_zeros(len(token), self.patches.count, self.head.out_features)

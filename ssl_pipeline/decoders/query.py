@@ -71,7 +71,7 @@ class QueryDecoder(Decoder):
 
     def enter(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
         """Queries (B, Q, D)."""
-        code = self.code.expand(len(latent.tokens), -1, -1)
+        code = self.code.expand(latent.tokens.shape[0], -1, -1)
         if places is not None:
             code = pick(code, places)
         query = code + self.query

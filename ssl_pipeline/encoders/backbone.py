@@ -46,7 +46,7 @@ class _ImageBackbone(Encoder):
         return {name: self._encode(name, view) for name, view in views.items()}
 
     def _encode(self, name: str, view: View) -> Latent:
-        features = self.features(view.x + self.view(name, len(view.x))[..., None, None])
+        features = self.features(view.x + self.view(name, view.x.shape[0])[..., None, None])
         return dense_latent(features, features.mean((2, 3)))
 
     def _measure(self, grid: GridSpec) -> None:

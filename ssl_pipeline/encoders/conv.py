@@ -93,11 +93,11 @@ class ConvEncoder(Encoder):
         features, cells = {}, {}
         for names in alike.values():
             x = self._features({name: views[name] for name in names})
-            rows = [len(views[name].x) for name in names]
+            rows = [views[name].x.shape[0] for name in names]
             features |= zip(names, x.split(rows), strict=True)
             cells |= zip(names, self.pool(x).flatten(1).split(rows), strict=True)
         pooled = self.standard(torch.cat([cells[name] for name in views]))
-        parts = zip(views, pooled.split([len(view.x) for view in views.values()]), strict=True)
+        parts = zip(views, pooled.split([view.x.shape[0] for view in views.values()]), strict=True)
         return {name: dense_latent(features[name], embedding) for name, embedding in parts}
 
     def enter(self, name: str, view: View) -> Latent:
@@ -123,7 +123,7 @@ class ConvEncoder(Encoder):
     def _first(self, views: Mapping[str, View]) -> Tensor:
         """First maps, likewise."""
         x = self.stem(torch.cat([_with_hole(view) for view in views.values()]))
-        told = torch.cat([self.view(name, n := len(view.x)).expand(n, -1) for name, view in views.items()])
+        told = torch.cat([self.view(name, n := view.x.shape[0]).expand(n, -1) for name, view in views.items()])
         return x + told[(..., *(None,) * (x.ndim - 2))].to(x.dtype)
 
     def layers(self) -> list[list[nn.Parameter]]:

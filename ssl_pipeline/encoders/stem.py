@@ -87,7 +87,7 @@ class PatchStem(nn.Module):
         """
         cut = [self._cut(view, dense) for view in views]
         patches = torch.cat([tokens.values.flatten(0, 1) for tokens in cut])
-        parts = self._embedded(patches).split([tokens.values.shape[:2].numel() for tokens in cut])
+        parts = self._embedded(patches).split([tokens.values.shape[0] * tokens.values.shape[1] for tokens in cut])
         holes = [None] * len(cut) if kept is None else kept
         return [
             tokens._replace(values=self._placed(part.unflatten(0, tokens.values.shape[:2]), tokens.position, hole))
@@ -120,7 +120,7 @@ class PatchStem(nn.Module):
                 count = self.patches.count_in(view.visible, view.cell)
                 index = first_true(present, count)
                 patches = pick(patches, index)
-                position = pick(position.expand(len(index), -1, -1), index)
+                position = pick(position.expand(index.shape[0], -1, -1), index)
                 valid = None if valid is None else valid.gather(1, index)
         valid = None if valid is None else _or_else(valid, torch.ones_like(valid))
         shape = self.patches.shape_of(view.position.shape[1:-1]) if view.removed is None else None
@@ -141,4 +141,4 @@ class PatchStem(nn.Module):
 
 def _or_else(valid: Tensor, others: Tensor) -> Tensor:
     """Valid tokens, or others where a sample has none (a short text, all hidden): a mean and a softmax need one."""
-    return torch.where(valid.any(1, keepdim=True), valid, others)
+    return valid | (others & ~valid.any(1, keepdim=True))

@@ -97,7 +97,7 @@ class TransformerEncoder(Encoder):
             values = torch.cat([tokens[name].values for name in names])
             masks = [mask for name in names if (mask := tokens[name].valid) is not None]
             valid = torch.cat(masks) if masks else None
-            parts = self.trunk(values, valid, last).split([len(tokens[name].values) for name in names])
+            parts = self.trunk(values, valid, last).split([tokens[name].values.shape[0] for name in names])
             latents |= {name: self._latent(part, tokens[name]) for name, part in zip(names, parts, strict=True)}
         return {name: latents[name] for name in views}
 
@@ -129,7 +129,7 @@ class TransformerEncoder(Encoder):
             kept = [view.removed for view in seen]
             seen = [view._replace(removed=None, cell=None, visible=None) for view in seen]
         tokens = dict(zip(views, self.stem(seen, dense or self.dense, kept), strict=True))
-        told = {name: self.view(name, len(view.x)).unsqueeze(1) for name, view in views.items()}
+        told = {name: self.view(name, view.x.shape[0]).unsqueeze(1) for name, view in views.items()}
         return {name: t._replace(values=t.values + told[name].to(t.values.dtype)) for name, t in tokens.items()}
 
     def _latent(self, values: Tensor, tokens: Tokens) -> Latent:

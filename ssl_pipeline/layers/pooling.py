@@ -69,6 +69,6 @@ class CellMean(nn.Module):
         weight = F.one_hot(index, self.count).to(tokens.dtype)
         if valid is not None:
             weight = weight * valid.unsqueeze(-1).to(tokens.dtype)
-        sums = weight.transpose(1, 2).expand(len(tokens), -1, -1) @ tokens
+        sums = weight.transpose(1, 2).expand(tokens.shape[0], -1, -1) @ tokens
         filled = weight.sum(1).unsqueeze(-1)
         return torch.where(filled > 0, sums / filled.clamp(min=1), mean.unsqueeze(1)).flatten(1)

@@ -1,0 +1,8 @@
+"""See ``ssl-pipeline embed --help``; this is the same call."""
+
+import sys
+
+from ssl_pipeline.cli import embed
+
+if __name__ == "__main__":
+    sys.exit(embed())

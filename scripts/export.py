@@ -1,0 +1,8 @@
+"""See ``ssl-pipeline export --help``; this is the same call."""
+
+import sys
+
+from ssl_pipeline.cli import export
+
+if __name__ == "__main__":
+    sys.exit(export())

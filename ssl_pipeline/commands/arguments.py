@@ -1,0 +1,90 @@
+"""From words of a command line to the arguments of a function."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from ssl_pipeline.errors import nearest, sentence
+
+EXPECTED = (ValueError, OSError, ModuleNotFoundError)
+YES_NO = {"true": True, "false": False}
+
+
+def command(function: Callable[..., Any], words: list[str]) -> int:
+    """Call a function with words KEY=VALUE; returns the exit code. ``debug=true`` shows the traceback of an error."""
+    if {"-h", "--help"} & set(words):
+        print(usage(function))
+        return 0
+    debug = "debug=true" in words
+    try:
+        function(**parse(function, [word for word in words if not word.startswith("debug=")]))
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if debug:
+            raise
+        print(f"error: {sentence(error, EXPECTED)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parse(function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
+    """Arguments by name, of the types that the function's annotations name.
+
+    Words whose key has a dot, and those that no argument is named after where the function takes ``overrides``, are
+    collected there.
+
+    Raises:
+        ValueError: a word that is none, an unknown or a repeated key, a missing one, or a value of another type.
+
+    >>> def f(run: Path, size: int = 3, test: bool = False): ...
+    >>> parse(f, ["run=a", "test=true"])
+    {'run': PosixPath('a'), 'test': True}
+    """
+    parameters, hints = inspect.signature(function).parameters, get_type_hints(function)
+    found: dict[str, Any] = {}
+    for word in words:
+        key, mark, value = word.partition("=")
+        if not mark:
+            raise ValueError(f"cannot read {word!r}: expected KEY=VALUE")
+        if "overrides" in parameters and (key.partition(".")[0] == "data"):
+            found.setdefault("overrides", []).append(word)
+            continue
+        if key not in parameters or key == "overrides":
+            raise ValueError(f"there is no argument {key!r}; {nearest(key, parameters.keys() - {'overrides'})}")
+        if key in found:
+            raise ValueError(f"{key} is given twice")
+        found[key] = _value(key, value, hints[key])
+    missing = [p.name for p in parameters.values() if p.default is p.empty and p.name not in found]
+    if missing:
+        raise ValueError(f"expected {', '.join(f'{name}=...' for name in missing)}")
+    return found
+
+
+def _value(key: str, value: str, hint: Any) -> Any:
+    kinds = [kind for kind in get_args(hint) if kind is not NoneType] or [hint]
+    if value == "null" and NoneType in get_args(hint):
+        return None
+    for kind in kinds:
+        try:
+            return YES_NO[value.lower()] if kind is bool else kind(value)
+        except (KeyError, ValueError):
+            continue
+    said = {bool: "true or false", Path: "a path", int: "a whole number", float: "a number", str: "a word"}
+    names = " or ".join(said[kind] for kind in kinds)
+    raise ValueError(f"{key}={value}: expected {names}")
+
+
+def usage(function: Callable[..., Any]) -> str:
+    """The function's own words, with its arguments and their defaults."""
+    arguments = [
+        f"  {p.name}={'...' if p.default is p.empty else p.default}"
+        for p in inspect.signature(function).parameters.values()
+    ]
+    return f"{inspect.getdoc(function)}\n\nKEY=VALUE, with defaults:\n" + "\n".join(arguments)

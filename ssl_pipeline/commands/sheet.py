@@ -1,0 +1,29 @@
+"""A picture of files before and after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+
+def before_and_after(shown: list[tuple[str, np.ndarray, np.ndarray]], file: Path, sound: bool) -> None:
+    """Two pictures a row: images, or the spectrograms of sounds.
+
+    Args:
+        shown: name, before and after of each.
+        file: is written.
+        sound: whether they are waveforms, or else images (H, W, C) of 8 bits.
+    """
+    figure = Figure(figsize=(8, 1 + 2 * len(shown)), layout="constrained")
+    axes = figure.subplots(len(shown), 2, squeeze=False)
+    for (name, *pair), row in zip(shown, axes, strict=True):
+        for what, one, axis in zip(("before", "after"), pair, row, strict=True):
+            if sound:
+                axis.specgram(one + 1e-9, NFFT=256, noverlap=192, scale="dB", vmin=-120)
+            else:
+                axis.imshow(one.squeeze(), cmap="gray", vmin=0, vmax=255)
+            axis.set_title(f"{name}, {what}", fontsize=8)
+            axis.set_axis_off()
+    figure.savefig(file, dpi=100)

@@ -1,0 +1,78 @@
+"""Samples to try a model with, and which weights it needs then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.models import Back, Front, NextSymbol, Part
+
+
+def examples(part: Part, batch: int, grid: GridSpec | None = None, seed: int = 0) -> dict[str, Tensor]:
+    """Random inputs of a model, by name.
+
+    Args:
+        part: the model.
+        batch: number of samples.
+        grid: of the samples, where they are of another length than those of the graph.
+        seed: of the random numbers.
+    """
+    graph, device = part.trained, next(part.trained.parameters()).device
+    grid = grid or graph.grid
+    generator = torch.Generator().manual_seed(seed)
+    shape = (batch, *grid.shape)
+    if isinstance(part, Back):
+        front = Front(graph, part.at, part.view)
+        with torch.no_grad():
+            passing = front(**examples(front, batch, grid, seed))
+        return dict(zip(part.inputs, (passing,) if isinstance(passing, Tensor) else passing, strict=True))
+    if grid.vocab is not None:
+        x = torch.randint(grid.vocab, shape, generator=generator)
+    else:
+        low, high = grid.range
+        x = torch.rand((batch, grid.width, *grid.shape), generator=generator) * (high - low) + low
+    if isinstance(part, NextSymbol):
+        with torch.no_grad():
+            tokens = Front(graph, "latent")(x.to(device))
+        place = torch.randint(shape[1], (batch,), generator=generator)
+        return dict(zip(part.inputs, (tokens, x.to(device), place.to(device)), strict=True))  # pyright: ignore
+    lengths = torch.randint(1, shape[-1] + 1, (batch, *(1,) * grid.ndim), generator=generator)
+    known = {
+        "x": x,
+        "removed": torch.rand(shape, generator=generator) < 0.05,
+        "valid": (torch.arange(shape[-1]) < lengths).expand(shape),
+        "told": torch.ones(batch, len(getattr(part, "told", ()))),
+    }
+    return {name: known[name].to(device) for name in part.inputs}
+
+
+def used(part: Part, inputs: Mapping[str, Tensor]) -> set[str]:
+    """Names, in the graph's state dict, of the weights and statistics that a call touches."""
+    with _Seen() as seen, torch.no_grad():
+        part(**inputs)
+    return {name for name, tensor in tensors_of(part.trained).items() if id(tensor) in seen.ids}
+
+
+def tensors_of(graph: nn.Module) -> dict[str, Tensor]:
+    """The weights and statistics that the state dict holds, themselves."""
+    names = graph.state_dict().keys()
+    parameters, buffers = graph.named_parameters(remove_duplicate=False), graph.named_buffers(remove_duplicate=False)
+    return {name: tensor for name, tensor in (*parameters, *buffers) if name in names}
+
+
+class _Seen(TorchFunctionMode):
+    """Remembers every tensor that a function is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: set[int] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.ids |= {id(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
+        return func(*args, **(kwargs or {}))
