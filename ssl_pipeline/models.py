@@ -153,6 +153,8 @@ class Source:
         Raises:
             ValueError: a view with holes whose places are not known, or holes in a view that has none.
         """
+        if valid is None and "valid" in self.inputs:  # so that as much passes a cut whether or not it is said
+            valid = torch.ones_like(x, dtype=torch.bool)
         view, places = clean_view(self.grid, as_float(x, self.grid), valid), self.places(x, removed)
         if places is None or self.corruption is None:
             return view
@@ -281,17 +283,19 @@ class NextSymbol(Part):
 
     Args:
         graph: trained, with such a decoder.
+        view: see ``Front``.
     """
 
-    inputs, outputs = ("tokens", "symbols", "place"), ("logits",)
+    outputs = ("logits",)
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, view: str = UNKNOWN) -> None:
         super().__init__(graph)
-        self.decoder = graph.decoder()
+        self.decoder, self.view = graph.decoder(), view
+        self.inputs = (*Front(graph, "latent", view).outputs, "symbols", "place")
 
-    def forward(self, tokens: Tensor, symbols: Tensor, place: Tensor) -> Tensor:
+    def forward(self, z: Tensor, symbols: Tensor, place: Tensor, valid: Tensor | None = None) -> Tensor:
         """From the latent (B, K, D) and symbols (B, L), of which those from ``place`` (B,) on do not count."""
-        logits = self.decoder(Latent(tokens, tokens.mean(1)), target=symbols.unsqueeze(-1))
+        logits = self.decoder(Latent(z, z.mean(1), valid=valid), target=symbols.unsqueeze(-1))
         return logits.gather(1, place.view(-1, 1, 1).expand(-1, 1, logits.shape[-1])).squeeze(1)
 
 
@@ -314,7 +318,7 @@ def make(graph: Graph, part: str, view: str | None = None) -> Part:
     makers: dict[tuple[str, str], Callable[[], Part]] = {
         ("encoder", ""): lambda: Embedder(graph, Source(graph, seen).name),
         ("teacher", ""): lambda: Embedder(graph, Source(graph, seen).name, teacher=True),
-        ("decoder", ""): lambda: NextSymbol(graph) if graph.decoder().causal else Back(graph, "latent", seen),
+        ("decoder", ""): lambda: NextSymbol(graph, seen) if graph.decoder().causal else Back(graph, "latent", seen),
         ("restorer", ":"): lambda: Restorer(graph, what),
         ("translator", ":"): lambda: Translator(graph, *_two(graph, what)),
         ("front", "@"): lambda: Front(graph, what, seen),

@@ -27,29 +27,30 @@ def examples(part: Part, batch: int, grid: GridSpec | None = None, seed: int = 0
     grid = grid or graph.grid
     generator = torch.Generator().manual_seed(seed)
     shape = (batch, *grid.shape)
-    if isinstance(part, Back):
-        front = Front(graph, part.at, part.view)
-        with torch.no_grad():
-            passing = front(**examples(front, batch, grid, seed))
-        return dict(zip(part.inputs, (passing,) if isinstance(passing, Tensor) else passing, strict=True))
+    known = _passing(part, batch, grid, seed) if isinstance(part, (Back, NextSymbol)) else {}
     if grid.vocab is not None:
         x = torch.randint(grid.vocab, shape, generator=generator)
     else:
         low, high = grid.range
         x = torch.rand((batch, grid.width, *grid.shape), generator=generator) * (high - low) + low
-    if isinstance(part, NextSymbol):
-        with torch.no_grad():
-            tokens = Front(graph, "latent")(x.to(device))
-        place = torch.randint(shape[1], (batch,), generator=generator)
-        return dict(zip(part.inputs, (tokens, x.to(device), place.to(device)), strict=True))  # pyright: ignore
     lengths = torch.randint(1, shape[-1] + 1, (batch, *(1,) * grid.ndim), generator=generator)
     known = {
         "x": x,
+        "symbols": x,
+        "place": torch.randint(shape[1], (batch,), generator=generator),
         "removed": torch.rand(shape, generator=generator) < 0.05,
         "valid": (torch.arange(shape[-1]) < lengths).expand(shape),
         "told": torch.ones(batch, len(getattr(part, "told", ()))),
+        **known,
     }
     return {name: known[name].to(device) for name in part.inputs}
+
+
+def _passing(part: Back | NextSymbol, batch: int, grid: GridSpec, seed: int) -> dict[str, Tensor]:
+    """What the front half gives."""
+    front = Front(part.trained, "latent" if isinstance(part, NextSymbol) else part.at, part.view)
+    with torch.no_grad():
+        return front.wires(**examples(front, batch, grid, seed))
 
 
 def used(part: Part, inputs: Mapping[str, Tensor]) -> set[str]:

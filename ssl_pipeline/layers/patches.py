@@ -75,9 +75,9 @@ class Patches:
     def join(self, tokens: Shaped[Tensor, "B N P"]) -> Shaped[Tensor, "B C ..."]:
         """Inverse of ``split`` on the continuous grid itself: ``(B, N, C * cells)`` to ``(B, C, *grid)``."""
         n = self.grid.ndim
-        x = tokens.reshape(tokens.shape[0], *self.shape, -1, *self.size)
+        x = tokens.reshape(tokens.shape[0], *self.shape, self.grid.width, *self.size)
         order = [0, 1 + n, *(k for axis in range(n) for k in (1 + axis, 2 + n + axis))]
-        return x.permute(order).reshape(tokens.shape[0], -1, *self.grid.shape)
+        return x.permute(order).reshape(tokens.shape[0], self.grid.width, *self.grid.shape)
 
     def centres(self, where: Float[Tensor, "B *grid n"]) -> Float[Tensor, "B N n"]:
         """Mean coordinate of each patch's cells."""
