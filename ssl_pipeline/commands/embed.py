@@ -22,9 +22,6 @@ from ssl_pipeline.models import UNKNOWN
 from ssl_pipeline.reading import load
 from ssl_pipeline.records import Batch
 
-ROWS = 10_000
-"""Rows of a part, which is written whole or not at all."""
-
 
 class Rows(NamedTuple):
     """Some samples and what is known of them."""
@@ -45,6 +42,7 @@ def embed(
     batch_size: int = 256,
     device: str = "auto",
     limit: int | None = None,
+    rows_per_file: int = 10_000,
     set: str | None = None,
 ) -> None:
     """Embeddings of a data set, or of a folder of files, as a folder of Parquet files or as one NPZ.
@@ -62,6 +60,7 @@ def embed(
         batch_size: samples in a pass.
         device: cpu, cuda ... or auto.
         limit: number of samples at most.
+        rows_per_file: of Parquet; each file is written whole or not at all.
         set: name of the data set whose model is wanted, of a run on several.
     """
     if split not in ("train", "test", "all"):
@@ -81,20 +80,20 @@ def embed(
     if out.suffix == ".npz":
         _one_file(out, count, read, embedded, batch_size)
     else:
-        _parts(out, count, read, embedded, batch_size)
+        _parts(out, count, read, embedded, batch_size, rows_per_file)
 
 
-def _parts(out: Path, count: int | None, read: Any, embedded: Any, batch_size: int) -> None:
+def _parts(out: Path, count: int | None, read: Any, embedded: Any, batch_size: int, rows_per_file: int) -> None:
     """Write what is not there yet."""
     out.mkdir(parents=True, exist_ok=True)
     with tqdm(total=count, unit=" samples") as bar:
         start = 0
         while count is None or start < count:
-            file = out / f"part-{start // ROWS:05}.parquet"
-            rows = ROWS if count is None else min(ROWS, count - start)
+            file = out / f"part-{start // rows_per_file:05}.parquet"
+            rows = rows_per_file if count is None else min(rows_per_file, count - start)
             if file.is_file():
                 bar.update(rows)
-                start += ROWS
+                start += rows_per_file
                 continue
             table: dict[str, list[Any]] = {}
             vectors: list[np.ndarray] = []
@@ -112,7 +111,7 @@ def _parts(out: Path, count: int | None, read: Any, embedded: Any, batch_size: i
             temporary = file.with_suffix(".unfinished")
             pq.write_table(pa.table(columns), temporary)
             temporary.rename(file)
-            start += ROWS
+            start += rows_per_file
     print(f"{min(start, bar.n):,} embeddings in {out}")
 
 
@@ -185,7 +184,7 @@ def _samples(model: Model, overrides: list[str], split: str) -> tuple[int | None
 
 def _of_stream(stream: Any) -> Any:
     def read(start: int, rows: int, batch_size: int) -> Iterator[Rows]:
-        size = max(k for k in range(1, batch_size + 1) if rows % k == 0 and ROWS % k == 0)
+        size = max(k for k in range(1, batch_size + 1) if rows % k == 0 and start % k == 0)
         batches = stream.batches(size, seed=0, step=start // size, rank=0, world=1)
         for number, batch in enumerate(islice(batches, rows // size)):
             first = start + number * size

@@ -1,0 +1,209 @@
+"""Commands on a run: files and data sets in, files out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+import torch
+from PIL import Image
+from test_export import CONV, folder_of_a_run
+
+import ssl_pipeline
+from ssl_pipeline import cli
+from ssl_pipeline.commands.arguments import parse
+from ssl_pipeline.commands.windows import restored, starts
+from ssl_pipeline.datasets import LogMel, Waveform
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return folder_of_a_run(tmp_path_factory.mktemp("conv") / "run", *CONV, "data=digits", "corruption=noise+mask")
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    words = [*CONV, "corruption=noise+lowres", "encoder.pool=2"]
+    return folder_of_a_run(tmp_path_factory.mktemp("wave") / "run", *words, codec=Waveform(rate=800, seconds=0.5))
+
+
+@pytest.fixture
+def images(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "images"
+    (folder / "sub").mkdir(parents=True)
+    for i, (height, width) in enumerate([(8, 8), (20, 13), (9, 30)]):
+        place = folder / "sub" if i == 2 else folder
+        Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8)).save(place / f"{i}.png")
+    return folder
+
+
+def call(name, *words):
+    return cli.main([name, *(str(word) for word in words)])
+
+
+def table(folder):
+    return pq.read_table(folder).to_pydict()
+
+
+def test_words_become_arguments():
+    def f(
+        run: str, size: int = 3, share: float | None = 0.5, test: bool = False, overrides: list[str] | None = None
+    ): ...
+
+    words = ["run=a=b", "size=4", "share=null", "test=True", "data=digits", "data.root=x"]
+    assert parse(f, words) == {
+        "run": "a=b", "size": 4, "share": None, "test": True, "overrides": ["data=digits", "data.root=x"]
+    }  # fmt: skip
+    for words, said in (
+        (["run"], "cannot read 'run': expected KEY=VALUE"),
+        (["run=a", "sise=3"], "there is no argument 'sise'; nearest: size"),
+        (["run=a", "run=b"], "run is given twice"),
+        (["size=3"], r"expected run=\.\.\."),
+        (["run=a", "size=x"], "size=x: expected a whole number"),
+        (["run=a", "test=1"], "test=1: expected true or false"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            parse(f, words)
+
+
+def test_windows_cover_everything_and_fade_into_each_other():
+    assert starts(100, 10)[0] == 0 and starts(100, 10)[-1] == 90
+    assert all(b - a <= 8 for a, b in zip(starts(100, 10), starts(100, 10)[1:], strict=False))
+    x = torch.rand(2, 23, 17)
+    same = restored(x, (8, 8), lambda some, places: some, batch=5)
+    assert torch.allclose(same, x, atol=1e-6)
+    places = []
+    restored(x, (8, 8), lambda some, there: places.extend(there) or some)
+    assert all(torch.equal(x[(slice(None), *p)], x[:, p[0], p[1]]) for p in places) and len(places) > 6
+
+
+def test_files_are_embedded_as_the_model_does(run, images, tmp_path):
+    assert call("embed", f"run={run}", f"source={images}", f"out={tmp_path}/out", "batch_size=2") == 0
+    found = table(tmp_path / "out")
+    assert found["id"] == ["0.png", "1.png", "sub/2.png"]
+    wanted = ssl_pipeline.load(run).embed([images / name for name in found["id"]])
+    assert torch.allclose(torch.tensor(found["embedding"]), wanted, atol=1e-5)
+
+
+def test_a_data_set_is_embedded_in_parts_and_goes_on_where_it_stopped(run, tmp_path, monkeypatch, capsys):
+    words = [f"run={run}", f"out={tmp_path}/out", "split=all", "rows_per_file=500"]
+    assert call("embed", *words) == 0
+    files = sorted((tmp_path / "out").iterdir())
+    assert [file.name for file in files] == [f"part-{i:05}.parquet" for i in range(4)]
+    whole = table(tmp_path / "out")
+    assert whole["id"] == list(range(1797)) and set(whole) == {"id", "source", "label", "embedding"}
+    files[1].unlink()
+    kept = files[0].stat().st_mtime_ns
+    seen = []
+    embedded = ssl_pipeline.Model.embed
+    monkeypatch.setattr(
+        ssl_pipeline.Model, "embed", lambda self, x, *rest: seen.append(len(x)) or embedded(self, x, *rest)
+    )
+    assert call("embed", *words) == 0
+    assert sum(seen) == 500 and files[0].stat().st_mtime_ns == kept and table(tmp_path / "out") == whole
+    assert call("embed", f"run={run}", f"out={tmp_path}/some.npz", "limit=70") == 0
+    some = np.load(tmp_path / "some.npz")
+    assert some["embedding"].shape == (70, 64) and np.allclose(
+        some["embedding"][0], whole["embedding"][1437], atol=1e-5
+    )
+
+
+def test_long_recordings_are_embedded_window_by_window(sounds, tmp_path):
+    (tmp_path / "in").mkdir()
+    wave = np.sin(np.arange(1600 * 2) / 30).astype("float32") * 0.5
+    soundfile.write(tmp_path / "in/long.wav", wave, 1600)  # two seconds at twice the model's rate: 4 windows
+    soundfile.write(tmp_path / "in/short.flac", wave[:100], 800)
+    assert call("embed", f"run={sounds}", f"source={tmp_path}/in", f"out={tmp_path}/out") == 0
+    assert table(tmp_path / "out")["id"] == ["long.wav@0", "long.wav@0.5", "long.wav@1", "long.wav@1.5", "short.flac@0"]
+
+
+def test_images_of_any_size_are_restored_under_their_own_names(run, images, tmp_path):
+    out = tmp_path / "out"
+    assert call("restore", f"run={run}", "view=noise", f"source={images}", f"out={out}") == 0
+    names = {str(file.relative_to(out)) for file in out.rglob("*.png")}
+    assert names == {"0.png", "1.png", "sub/2.png", "before_and_after.png"}
+    for name in names - {"before_and_after.png"}:
+        assert Image.open(out / name).size == Image.open(images / name).size and Image.open(out / name).mode == "L"
+    grey = np.asarray(Image.open(images / "0.png").convert("L"))
+    wanted = ssl_pipeline.load(run).restore(torch.from_numpy(grey.copy())[None, None], "noise")
+    assert np.array_equal(
+        np.asarray(Image.open(out / "0.png")), (wanted[0, 0].clamp(0, 1) * 255).round().byte().numpy()
+    )
+    (out / "1.png").unlink()
+    stamp = (out / "0.png").stat().st_mtime_ns
+    assert call("restore", f"run={run}", "view=noise", f"source={images}", f"out={out}") == 0
+    assert (out / "1.png").is_file() and (out / "0.png").stat().st_mtime_ns == stamp
+
+
+def test_holes_are_filled_and_the_rest_of_the_image_stays(run, images, tmp_path):
+    holes = tmp_path / "holes"
+    holes.mkdir()
+    for name in ("0.png", "1.png"):
+        mask = np.zeros(Image.open(images / name).size[::-1], dtype=np.uint8)
+        mask[3:6, 2:5] = 255
+        Image.fromarray(mask).save(holes / name)
+    words = [f"run={run}", "view=mask", f"source={images}", f"out={tmp_path}/out", f"holes={holes}"]
+    assert call("restore", *words) == 1  # one has no picture of its holes
+    for name in ("0.png", "1.png"):
+        before, after = (np.asarray(Image.open(f).convert("L")) for f in (images / name, tmp_path / "out" / name))
+        hole = np.asarray(Image.open(holes / name)) > 127
+        assert np.array_equal(before[~hole], after[~hole]) and not np.array_equal(before[hole], after[hole])
+
+
+@pytest.mark.parametrize("codec", [Waveform(rate=800, seconds=0.5), LogMel(rate=8000, seconds=0.25)])
+def test_recordings_keep_their_length(codec, tmp_path):
+    words = [*CONV, "corruption=noise+echo"]
+    run = folder_of_a_run(tmp_path / "run", *words, codec=codec)
+    (tmp_path / "in").mkdir()
+    wave = np.sin(np.arange(codec.rate) / 10).astype("float32") * 0.5
+    soundfile.write(tmp_path / "in/a.wav", wave, codec.rate)
+    soundfile.write(tmp_path / "in/b.wav", wave[: codec.rate // 10], codec.rate)
+    assert call("restore", f"run={run}", "view=noise", f"source={tmp_path}/in", f"out={tmp_path}/out") == 0
+    for name in ("a.wav", "b.wav"):
+        before, after = (soundfile.info(str(tmp_path / place / name)) for place in ("in", "out"))
+        assert (after.frames, after.samplerate, after.channels) == (before.frames, codec.rate, 1)
+    assert (tmp_path / "out/before_and_after.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["embed", "run=RUN"], "expected out=..."),
+        (["embed", "run=nowhere", "out=OUT"], "nowhere is no run's folder and no exported one"),
+        (["embed", "run=RUN", "out=OUT", "source=nowhere"], "there is no folder nowhere"),
+        (["embed", "run=RUN", "out=OUT.csv"], "expected a folder for Parquet files, or a file ending in .npz"),
+        (["embed", "run=RUN", "out=OUT", "data=tones"], "the model takes samples of (8, 8)"),
+        (["embed", "run=RUN", "out=OUT", "split=tst"], "split=tst: expected train, test or all"),
+        (["embed", "run=RUN", "out=OUT", "device=gpu"], "device=gpu"),
+        (["embed", "run=RUN", "out=OUT", "teacher=true"], "no teacher of its own"),
+        (["restore", "run=RUN", "view=nois", "source=IMAGES", "out=OUT"], "no view 'nois'; nearest: noise"),
+        (["restore", "run=RUN", "view=mask", "source=IMAGES", "out=OUT"], "view mask has holes: set holes=..."),
+        (["restore", "run=RUN", "view=noise", "source=IMAGES", "out=OUT", "holes=x"], "view noise has no holes"),
+        (["restore", "run=RUN", "view=noise", "source=IMAGES", "out=IMAGES"], "are the same folder"),
+        (["export", "run=RUN", "part=encodr", "out=OUT"], "there is no part 'encodr'"),
+        (["exprt"], "there is no command 'exprt'; nearest: export"),
+    ],
+)
+def test_wrong_words_end_in_a_sentence(words, said, run, images, tmp_path, capsys):
+    names = {"RUN": str(run), "OUT": str(tmp_path / "out"), "IMAGES": str(images)}
+    for key, value in names.items():
+        words = [word.replace(key, value) for word in words]
+    assert cli.main(words) == 1
+    error = capsys.readouterr().err
+    assert said in error and "Traceback" not in error
+
+
+def test_small_images_are_left_out_and_named(run, images, tmp_path, capsys):
+    Image.new("L", (4, 9)).save(images / "small.png")
+    assert call("restore", f"run={run}", "view=noise", f"source={images}", f"out={tmp_path}/out") == 1
+    assert "1 of 4 files were left out: small.png (it has 4x9 pixels" in capsys.readouterr().err
+    assert (tmp_path / "out/sub/2.png").is_file()
+
+
+@pytest.mark.parametrize("name", ["export", "embed", "restore"])
+def test_help_names_every_argument(name, capsys):
+    assert cli.main([name, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "run=..." in said and "Args:" in said
