@@ -111,12 +111,13 @@ def _with_a_run(name: str) -> Callable[..., int]:
     return call
 
 
-export, embed, restore = (_with_a_run(name) for name in ("export", "embed", "restore"))
+export, embed, restore, cycles = (_with_a_run(name) for name in ("export", "embed", "restore", "cycles"))
 COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "train": (train, "pretrain: corruption=mask+noise data=digits ..."),
     "export": (export, "one model of a run, by itself: run=FOLDER part=encoder format=onnx ..."),
     "embed": (embed, "a data set or a folder of files: run=FOLDER source=FOLDER out=FOLDER ..."),
     "restore": (restore, "damaged files: run=FOLDER view=noise source=FOLDER out=FOLDER ..."),
+    "cycles": (cycles, "how well the halves of every cut undo each other: run=FOLDER"),
 }
 
 

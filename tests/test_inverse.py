@@ -8,10 +8,11 @@ import torch
 from ssl_pipeline.build import build, grid_to_plain
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import Bytes
+from ssl_pipeline.evaluation.cycles import cycles, translations
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.inference import Model
 from ssl_pipeline.models import cuts
-from ssl_pipeline.records import clean_view
+from ssl_pipeline.records import Batch, clean_view
 from ssl_pipeline.seeding import generator
 
 IMAGE = GridSpec.of(("y", 8), ("x", 8), channels=1)
@@ -208,3 +209,28 @@ def test_a_decoder_of_symbol_after_symbol_gives_the_next_one():
     ended = (wanted == codec.grid.end_token).cumsum(1) > 1  # after its end a text has only ends
     assert torch.equal(written[~ended], wanted[~ended])
     assert {at.partition(".")[0] for at in cuts(whole.graph)} == {"encoder", "latent"}
+
+
+def test_cycles_are_measured_at_every_cut():
+    whole = model(*GRAPHS["vit"])
+    found = cycles(whole.graph, X)
+    assert [row.at for row in found] == cuts(whole.graph)
+    assert [row.numbers for row in found] == [16 * 24] * 3 + [16 * (16 + 24)] * 2
+    front, back = whole.split("latent")
+    with torch.no_grad():
+        z = front(X)
+        x = back(z)
+    latent = found[2]
+    assert latent.x == pytest.approx(float((x - X).square().mean() / (X - X.mean(0)).square().mean()), rel=1e-4)
+    assert latent.z == pytest.approx(float((front(x) - z).square().mean() / (z - z.mean(0)).square().mean()), rel=1e-4)
+
+
+def test_translations_are_measured_where_they_lead_both_ways():
+    terms = "objective=reconstruct+reconstruct"
+    both = model(*CONV, "corruption=noise+lowres+mask", terms, "objective.reconstruct_2.to=views")
+    batch = Batch(X, torch.arange(5))
+    assert [pair.views for pair in translations(both.graph, batch)] == [
+        ("noise", "lowres"), ("noise", "mask"), ("lowres", "mask")
+    ]  # fmt: skip
+    one = model(*CONV, "corruption=noise+lowres", terms, "objective.reconstruct_2.to=lowres")
+    assert translations(one.graph, batch) == []

@@ -1,8 +1,9 @@
 """What can be done with a run besides training it, one function a command; arguments are written KEY=VALUE."""
 
 from ssl_pipeline.commands.arguments import command
+from ssl_pipeline.commands.cycles import cycles
 from ssl_pipeline.commands.embed import embed
 from ssl_pipeline.commands.export import export
 from ssl_pipeline.commands.restore import restore
 
-__all__ = ["command", "embed", "export", "restore"]
+__all__ = ["command", "cycles", "embed", "export", "restore"]

@@ -1,0 +1,8 @@
+"""See ``ssl-pipeline cycles --help``; this is the same call."""
+
+import sys
+
+from ssl_pipeline.cli import cycles
+
+if __name__ == "__main__":
+    sys.exit(cycles())

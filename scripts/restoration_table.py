@@ -1,0 +1,147 @@
+"""What the inverse models of a run restore on unseen samples, beside simple rules, as a table and a picture.
+
+python scripts/restoration_table.py RUN --unseen noise-lowres          # with a mixture that the run was not trained on
+python scripts/restoration_table.py RUN --picture restored.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from math import log10
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssl_pipeline import Model, View, load
+from ssl_pipeline.config import compose
+from ssl_pipeline.corruptions import Corruption, LowRes, Reversal
+from ssl_pipeline.datasets import sequential_batches
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.models import UNKNOWN
+from ssl_pipeline.records import as_float, clean_view
+from ssl_pipeline.seeding import generator
+
+NEARLY_SYMMETRIC = 0.1
+"""Squared distance to the mirror image as a share of the variance, below which reversal cannot be told."""
+
+
+def main() -> None:
+    """Print the table, write the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--unseen", action="append", default=[], help="a corruption or chain outside the run")
+    parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--picture", type=Path)
+    asked = parser.parse_args()
+    model = load(asked.run)
+    data = instantiate(model.config["data"])
+    batches = [*sequential_batches(data.test, 250, asked.samples)]
+    clean = torch.cat([as_float(batch.x, model.grid) for batch in batches])
+    real = [batch.valid for batch in batches]
+    valid = None if any(some is None for some in real) else torch.cat(real)
+    seen = {name: made for name, made in model.graph.corruptions.items() if name in model.graph.leading()}
+    unseen = {name: corruption(name, model.config, model.grid) for name in asked.unseen}
+    shown = []
+    unit = "SNR" if model.grid.signal else "PSNR"
+    print(f"| {unit} in dB, {len(clean)} unseen samples | damaged | a simple rule | restored |\n|---|---|---|---|")
+    for name, made in {**seen, **unseen}.items():
+        view = made(clean_view(model.grid, clean, valid), generator("cpu", 0, name))
+        known = name if name in seen else UNKNOWN
+        removed = view.removed if name in seen else None
+        restored = model.restore(view.x, known, removed, valid)
+        where = counted(view, valid)
+        rule = simple(made, view, clean, model.grid)
+        cells = [
+            quality(x, clean, where, model.grid) for x in (view.x, *(() if rule is None else (rule[1],)), restored)
+        ]
+        before, *between, after = (f"{cell:.1f}" for cell in cells)
+        label = name if name in seen else f"{name}, a mixture it has not seen"
+        print(f"| {label} | {before} | {f'{rule[0]} {between[0]}' if rule else ''} | {after} |")
+        shown.append((label, view.x, restored))
+        if isinstance(made, Reversal):
+            print(f"\n{turned(made, model, clean, restored)}\n")
+    if asked.picture:
+        picture(clean, shown, asked.picture, model)
+
+
+def corruption(name: str, config: Mapping[str, Any], grid: GridSpec) -> Corruption:
+    """One that the run has not; its parts have the options of the run's own where it has them."""
+    leaf = compose([f"corruption={name}"])["corruption"][name]
+    own = config["corruption"]
+    for part in leaf:
+        if isinstance(leaf[part], Mapping) and part in own:
+            leaf[part] = own[part]
+    return instantiate(leaf)(grid=grid)
+
+
+def counted(view: View, valid: Tensor | None) -> Tensor:
+    """Cells that count, (B, 1, *grid): those in holes where there are some, no padding."""
+    where = torch.ones_like(view.x[:, :1], dtype=torch.bool)
+    if view.removed is not None and view.origin is view.position:
+        where = where & view.removed.unsqueeze(1)
+    return where if valid is None else where & valid.unsqueeze(1)
+
+
+def simple(made: Corruption, view: View, clean: Tensor, grid: GridSpec) -> tuple[str, Tensor] | None:
+    """What a rule without learning makes of what the damage has left."""
+    if view.removed is not None:
+        return "mean of what is visible", view.x
+    if isinstance(made, LowRes) and len(made.factors) == 1 and not grid.log and grid.ndim < 3:
+        pool, mode = ((F.avg_pool1d, "linear"), (F.avg_pool2d, "bicubic"))[grid.ndim - 1]
+        return mode, F.interpolate(pool(clean, made.factors[0]), size=grid.shape, mode=mode)
+    return None
+
+
+def quality(x: Tensor, clean: Tensor, where: Tensor, grid: GridSpec) -> float:
+    """Decibels over all samples together; images are cut off at their range."""
+    x = x if grid.log or grid.signal else x.clamp(*grid.range)
+    error = float(((x - clean).square() * where).sum() / (where.sum() * x.shape[1]))
+    power = (grid.range[1] - grid.range[0]) ** 2
+    if grid.signal:
+        power = float((clean.square() * where).sum() / (where.sum() * x.shape[1]))
+    return 10 * log10(power / max(error, 1e-12))
+
+
+def turned(made: Reversal, model: Model, clean: Tensor, restored: Tensor) -> str:
+    """How often what is restored is closer to the sample than to its mirror image."""
+    mirror = made(clean_view(model.grid, clean), torch.Generator()).x
+    apart = (mirror - clean).square().flatten(1).mean(1) > NEARLY_SYMMETRIC * clean.var()
+    closer = (restored - clean).square().flatten(1).mean(1) < (restored - mirror).square().flatten(1).mean(1)
+    share = 100 * float(closer[apart].float().mean())
+    return f"the right way round: {share:.1f} % of the {int(apart.sum())} samples that are not nearly symmetric"
+
+
+def picture(clean: Tensor, shown: list[tuple[str, Tensor, Tensor]], file: Path, model: Model, count: int = 6) -> None:
+    """Clean, damaged and restored samples."""
+    index = torch.linspace(0, len(clean) - 1, count).long()
+    rows = [
+        ("clean", clean),
+        *((f"{what}{name}", x) for name, *pair in shown for what, x in zip(("", "restored from "), pair, strict=True)),
+    ]
+    figure = Figure(figsize=(1.2 * count + 2, 1.2 * len(rows)), layout="constrained")
+    for (name, x), axes in zip(rows, figure.subplots(len(rows), count), strict=True):
+        for axis, sample in zip(axes, x[index], strict=True):
+            if sample.ndim == 3:
+                axis.imshow(
+                    sample.permute(1, 2, 0).clamp(*model.grid.range),
+                    cmap="gray",
+                    vmin=model.grid.range[0],
+                    vmax=model.grid.range[1],
+                )
+            else:
+                axis.plot(sample[0], linewidth=0.5)
+                axis.set_ylim(-0.6, 0.6)
+            axis.set_xticks([])
+            axis.set_yticks([])
+        axes[0].set_ylabel(name.replace(", ", ",\n"), rotation=0, ha="right", fontsize=7)
+    figure.savefig(file, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""A table and a plot of how well halves and translators undo each other."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+
+from ssl_pipeline.commands.files import device_of
+from ssl_pipeline.datasets import Data, Mixed
+from ssl_pipeline.evaluation.cycles import Cycle, translations
+from ssl_pipeline.evaluation.cycles import cycles as measured
+from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.reading import load
+
+
+def cycles(
+    run: Path, samples: int = 500, out: Path | None = None, device: str = "auto", set: str | None = None
+) -> None:
+    """Cut a graph at every place: errors of samples through both halves and back, and of what passes the cut.
+
+    Prints tables and writes ``cycles.csv`` and ``cycles.png``; of runs with translators between two views also their
+    errors there and back.
+
+    Args:
+        run: the run's folder.
+        samples: test samples (of training ones, where there are no others).
+        out: folder of the files; by default the run's.
+        device: cpu, cuda ... or auto.
+        set: name of the data set, of a run on several.
+    """
+    model = load(run, set).to(device_of(device))
+    data: Data | Mixed = instantiate(model.config["data"])
+    if isinstance(data, Mixed):
+        data = data.sets[model.data or ""]
+    part = data.test or data.train
+    batch = part[torch.arange(min(samples, len(part)))].on(model.device)  # pyright: ignore
+    found = measured(model.graph, batch.x)
+    folder = out or run
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "cycles.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([Cycle._fields, *found])
+    _plot(found, folder / "cycles.png")
+    print("| cut after | numbers | x to z to x | z to x to z |\n|---|---|---|---|")
+    for row in found:
+        print(f"| {row.at} | {row.numbers:,} | {row.x:.4f} | {row.z:.4f} |")
+    pairs = [] if model.grid.discrete else translations(model.graph, batch)
+    if pairs:
+        print("\n| a, b | a to b to a | b to a to b |\n|---|---|---|")
+        for pair in pairs:
+            print(f"| {', '.join(pair.views)} | {pair.first:.4f} | {pair.second:.4f} |")
+    print(f"\nerrors as shares of the variance, {len(batch.x)} samples; cycles.csv and cycles.png in {folder}")
+
+
+def _plot(found: list[Cycle], file: Path) -> None:
+    figure = Figure(figsize=(1.5 + 0.8 * len(found), 4), layout="constrained")
+    axis = figure.subplots()
+    names = [row.at for row in found]
+    axis.plot(names, [max(row.x, 1e-6) for row in found], "o-", label="x to z to x")
+    axis.plot(names, [max(row.z, 1e-6) for row in found], "s--", label="z to x to z")
+    axis.set_yscale("log")
+    axis.set_ylabel("squared error / variance")
+    axis.set_xlabel("cut after")
+    axis.tick_params(axis="x", rotation=45)
+    axis.legend()
+    figure.savefig(file, dpi=120)

@@ -1,0 +1,89 @@
+"""How well the two halves of a cut, or two translators, undo each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ssl_pipeline.graph import Graph
+from ssl_pipeline.models import UNKNOWN, Back, Front, Translator, cuts
+from ssl_pipeline.records import Batch, as_float
+
+
+class Cycle(NamedTuple):
+    """Errors there and back at a cut, as shares of the variance: 0 is perfect, 1 is no better than the mean."""
+
+    at: str
+    numbers: int  # that pass the cut for one sample
+    x: float  # from samples and back: x to z to x
+    z: float  # from what passes the cut and back: z to x to z
+
+
+class Pair(NamedTuple):
+    """Errors of a view translated to another and back, as shares of its variance."""
+
+    views: tuple[str, str]
+    first: float  # a to b to a
+    second: float  # b to a to b
+
+
+@torch.inference_mode()
+def cycles(graph: Graph, x: Tensor) -> list[Cycle]:
+    """At every cut, of clean samples; of symbols ``x`` is the share that comes out wrong.
+
+    Args:
+        graph: in evaluation mode, with a decoder to the clean form.
+        x: (B, C, *grid) or (B, *grid), on the graph's device.
+
+    Raises:
+        ValueError: no decoder leads to the clean form.
+    """
+    return [_cycle(graph, at, x) for at in cuts(graph)]
+
+
+def _cycle(graph: Graph, at: str, x: Tensor) -> Cycle:
+    front, back = Front(graph, at, UNKNOWN), Back(graph, at, UNKNOWN)
+    passing = front.wires(x)
+    found = back(**passing)
+    again = front.wires(found.long() if graph.grid.discrete else found)
+    numbers = sum(wire[0].numel() for name, wire in passing.items() if name != "valid")
+    wrong = float((found != x).float().mean()) if graph.grid.discrete else _share(found, as_float(x, graph.grid))
+    return Cycle(at, numbers, wrong, _share(again["z"], passing["z"]))
+
+
+@torch.inference_mode()
+def translations(graph: Graph, batch: Batch) -> list[Pair]:
+    """Of every two views between which translators lead both ways.
+
+    Args:
+        graph: in evaluation mode, of a continuous grid.
+        batch: clean samples, on the graph's device.
+    """
+    damaged = graph.damage(batch, whole=True)
+
+    def there(a: str, b: str, x: Tensor, removed: Tensor | None) -> Tensor:
+        told = graph.told(b, damaged.views[b])
+        return Translator(graph, a, b)(x, removed=removed, told=told)
+
+    def cycle(a: str, b: str) -> float:
+        view, other = damaged.views[a], damaged.views[b]
+        return _share(there(b, a, there(a, b, view.x, view.removed), other.removed), view.x)
+
+    return [Pair((a, b), cycle(a, b), cycle(b, a)) for a, b in _both_ways(graph)]
+
+
+def _both_ways(graph: Graph) -> Iterator[tuple[str, str]]:
+    to = {view: set(graph.leading(f"view/{view}")) for view in graph.corruptions}
+    for a, b in combinations(graph.corruptions, 2):
+        if a in to[b] and b in to[a]:
+            yield a, b
+
+
+def _share(found: Tensor, wanted: Tensor) -> float:
+    """Squared error as a share of the variance between samples and within them."""
+    wanted = wanted.float()
+    return float((found.float() - wanted).square().mean() / (wanted - wanted.mean(0)).square().mean().clamp(min=1e-12))
