@@ -234,5 +234,5 @@ def fits(x: Tensor, grid: GridSpec) -> None:
             few = x.shape[1] == 1
             advice = f"repeat the channel {grid.width} times" if few else f"mix them down to {grid.width}"
         raise ValueError(f"expected samples of shape {('B', *wanted)}, got {tuple(x.shape)}: {advice}")
-    if not grid.discrete and x.is_floating_point() and x.numel() and float(x.max()) > 2 * max(map(abs, grid.range)):
+    if not grid.discrete and x.is_floating_point() and x.numel() and float(x.max()) > 8 * max(map(abs, grid.range)):
         raise ValueError(f"expected floats in {grid.range}, got up to {float(x.max()):g}: pass uint8, or divide by 255")
