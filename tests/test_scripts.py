@@ -101,3 +101,18 @@ def test_a_sweep_is_shown_by_what_differs(script, tmp_path, monkeypatch, capsys)
     with pytest.raises(SystemExit):
         call(module, monkeypatch, tmp_path, "--by", "knnn")
     assert "no run has knnn; there are knn, std" in capsys.readouterr().err
+
+
+def test_shared_models_are_compared_view_by_view(script, tmp_path, monkeypatch, capsys):
+    module = script("shared_table")
+    monkeypatch.setattr(module, "parameters", lambda run: 100)
+    for name, found in {"both": {"noise": 0.2, "mask": 0.3}, "noise": {"noise": 0.1}, "mask": {"mask": 0.3}}.items():
+        (tmp_path / name).mkdir()
+        summary = {f"reconstruction/{view}": value for view, value in found.items()} | {"loss": 1.0}
+        (tmp_path / name / "summary.json").write_text(json.dumps(summary))
+    call(module, monkeypatch, tmp_path / "both", tmp_path / "noise", tmp_path / "mask")
+    said = capsys.readouterr().out
+    assert "| noise | 0.20000 | 0.10000 | 2.00 |" in said and "| parameters | 100 | 200 | 0.50 |" in said
+    with pytest.raises(SystemExit):
+        call(module, monkeypatch, tmp_path / "both", tmp_path / "noise")
+    assert "no single run restores mask" in capsys.readouterr().err
