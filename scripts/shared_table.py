@@ -1,6 +1,6 @@
 """One graph for several damages beside a graph for each of them: parameters, and errors of what is restored.
 
-python scripts/shared_table.py SHARED_RUN SINGLE_RUN SINGLE_RUN ...      # e.g. corruption=noise+lowres, and noise, and lowres
+python scripts/shared_table.py SHARED_RUN SINGLE_RUN SINGLE_RUN ...       # of corruption=noise+lowres, noise and lowres
 """
 
 from __future__ import annotations

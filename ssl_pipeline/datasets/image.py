@@ -60,7 +60,15 @@ class Pixels:
         return image_grid(self.size, self.channels)
 
     def encode(self, raw: Sequence[Any]) -> tuple[UInt8[Tensor, "B C H W"], None]:
-        """Pixels of images or of their files: the shorter side is resized, the centre cropped."""
+        """Pixels of images or of their files: the shorter side is resized, the centre cropped.
+
+        Raises:
+            ValueError: something else.
+        """
+        if wrong := [one for one in raw if not isinstance(one, (Image.Image, str, Path))]:
+            raise ValueError(
+                f"expected images as paths or as PIL images, got a list of {type(wrong[0]).__name__}: pass an array"
+            )
         rows = [
             to_pixels(one, self.size, self.channels)
             if isinstance(one, Image.Image)
