@@ -209,9 +209,11 @@ class Graph(nn.Module):
 
     def fills_only(self, name: str) -> bool:
         """Whether of a view with holes the decoder has learned only what is in them, or all else is clean already."""
+        if self.corruptions[name].only_removes:
+            return True
         terms = [term for term in self.objective.terms.values() if isinstance(term, Reconstruct)]
         terms = [term for term in terms if term.target == CLEAN and (term.views is None or name in term.views)]
-        return self.corruptions[name].only_removes or all(term.where == "damaged" for term in terms)
+        return self.latent.fuse is None and all(t.where == "damaged" and not t.energy.whole for t in terms)
 
     def leading(self, target: str = CLEAN) -> list[str]:
         """The views from whose latents a decoder learns to lead to a node; by default, those that it restores."""

@@ -105,9 +105,12 @@ class GridSpec:
         axes = (Axis(a.name, n, a.spacing * a.size / n) for a, n in zip(self.axes, shape, strict=True))
         return replace(self, axes=tuple(axes))
 
-    def coordinates(self, device: torch.device | str | None = None) -> Float[Tensor, "1 *grid n"]:
-        """Centres of the cells, in units of each axis."""
-        lines = [(torch.arange(a.size, device=device) + 0.5) * a.spacing for a in self.axes]
+    def coordinates(
+        self, device: torch.device | str | None = None, shape: tuple[int, ...] | None = None
+    ) -> Float[Tensor, "1 *grid n"]:
+        """Centres of the cells, in units of each axis; with ``shape`` those of a sample of so many cells."""
+        sizes = self.shape if shape is None else shape
+        lines = [(torch.arange(n, device=device) + 0.5) * a.spacing for a, n in zip(self.axes, sizes, strict=True)]
         return torch.stack(torch.meshgrid(*lines, indexing="ij"), dim=-1).unsqueeze(0)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.errors import nearest
 from ssl_pipeline.graph import Graph
+from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import Latent, View, as_float, clean_view
 from ssl_pipeline.seeding import generator
 from ssl_pipeline.topology import CLEAN, view_node
@@ -84,12 +85,14 @@ class Restorer(Part):
         _leads(graph, view, CLEAN)
         self.source = Source(graph, view)
         self.inputs = self.source.inputs
+        made = self.source.corruption
+        self.fills_only = made is not None and self.source.holes and not _moves(made) and graph.fills_only(view)
 
     def forward(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """Of damaged samples, see ``Embedder``."""
         view, removed = self.source(x, removed, valid), self.source.places(x, removed)
         restored = self.trained.restore(self.source.name, view)
-        if removed is None or not self.trained.fills_only(self.source.name) or self.source.moves:
+        if removed is None or not self.fills_only:
             return restored
         x = as_float(x, self.trained.grid)
         return torch.where(removed if self.trained.grid.discrete else removed.unsqueeze(1), restored, x)
@@ -141,11 +144,12 @@ class Source:
     def __init__(self, graph: Graph, name: str) -> None:
         if name != UNKNOWN:
             _known(graph, name)
-        self.grid, self.name, self.device = graph.grid, name, next(graph.parameters()).device
         self.corruption: Corruption | None = graph.corruptions.get(name)
+        self.name, self.device = name, next(graph.parameters()).device
+        self.grid = graph.grid if self.corruption is None else self.corruption.output_grid
         self.holes = self.corruption is not None and self.corruption.removes
-        self.inputs = ("x", *(("removed",) if self.holes else ()), *(("valid",) if graph.grid.discrete else ()))
-        self.moves = self.corruption is not None and _moves(self.corruption)
+        self.padded = self.grid.discrete or self.grid.signal or self.grid.log  # texts and sounds may be too short
+        self.inputs = ("x", *(("removed",) if self.holes else ()), *(("valid",) if self.padded else ()))
 
     def __call__(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> View:
         """The view, in the data's units.
@@ -153,12 +157,10 @@ class Source:
         Raises:
             ValueError: a view with holes whose places are not known, or holes in a view that has none.
         """
-        if valid is None and "valid" in self.inputs:  # so that as much passes a cut whether or not it is said
-            valid = torch.ones_like(x, dtype=torch.bool)
+        if valid is None and self.padded:  # so that as much passes a cut whether or not it is said
+            valid = torch.ones_like(x if self.grid.discrete else x[:, 0], dtype=torch.bool)
         view, places = clean_view(self.grid, as_float(x, self.grid), valid), self.places(x, removed)
-        if places is None or self.corruption is None:
-            return view
-        return self.corruption.with_holes(view, places, generator(x.device, 0, self.name))
+        return view if places is None or self.corruption is None else self.corruption.with_holes(view, places)
 
     def places(self, x: Tensor, removed: Tensor | None) -> Tensor | None:
         """Where the holes are, (B, *grid): as it is said, or, of symbols, where the one for holes stands."""
@@ -174,8 +176,8 @@ class Source:
 
     def zeros(self, batch: int) -> dict[str, Tensor]:
         """Empty samples, without holes or padding, as ``inputs`` names what is known of them."""
-        grid, shape = self.grid, (batch, *self.grid.shape)
-        x = torch.zeros(shape, dtype=torch.long) if grid.discrete else torch.zeros((batch, grid.width, *grid.shape))
+        shape = (batch, *self.grid.shape)
+        x = _empty(self.grid, batch)
         known = {"x": x, "removed": torch.zeros(shape, dtype=torch.bool), "valid": torch.ones(shape, dtype=torch.bool)}
         return {name: known[name].to(self.device) for name in self.inputs}
 
@@ -264,7 +266,7 @@ class Back(Part):
         """Of what the front half gives, in its order or by name."""
         known = dict(zip(self.inputs, (some for some in (z, valid, tokens) if some is not None), strict=True))
         tokens = known.get("tokens", z)
-        latent = Latent(tokens, tokens.flatten(1), self.position, known.get("valid"), self.dense_shape)
+        latent = Latent(tokens, tokens.flatten(2).mean(1), self.position, known.get("valid"), self.dense_shape)
         if self.side == "encoder":
             encoder = self.trained.encoder
             for block in range(self.block + 1, encoder.depth):
@@ -316,8 +318,8 @@ def make(graph: Graph, part: str, view: str | None = None) -> Part:
     if mark and kind in ("restorer", "translator") and view not in (None, UNKNOWN):
         raise ValueError(f"{part} says itself which view it takes: leave out view={view}")
     makers: dict[tuple[str, str], Callable[[], Part]] = {
-        ("encoder", ""): lambda: Embedder(graph, Source(graph, seen).name),
-        ("teacher", ""): lambda: Embedder(graph, Source(graph, seen).name, teacher=True),
+        ("encoder", ""): lambda: Embedder(graph, seen),
+        ("teacher", ""): lambda: Embedder(graph, seen, teacher=True),
         ("decoder", ""): lambda: NextSymbol(graph, seen) if graph.decoder().causal else Back(graph, "latent", seen),
         ("restorer", ":"): lambda: Restorer(graph, what),
         ("translator", ":"): lambda: Translator(graph, *_two(graph, what)),
@@ -353,13 +355,12 @@ def _cut(graph: Graph, at: str) -> tuple[str, int]:
 
 def _two(graph: Graph, names: str) -> tuple[str, str]:
     """Two views parted by a dash, of whose names each may hold dashes."""
-    parts = names.split("-")
-    splits = [("-".join(parts[:i]), "-".join(parts[i:])) for i in range(1, len(parts))]
-    found = [(a, b) for a, b in splits if a in graph.corruptions and b in graph.corruptions]
-    if not found:
-        raise ValueError(
-            f"translator:{names}: expected two views parted by -; views are {', '.join(graph.corruptions)}"
-        )
+    words, views = names.split("-"), graph.corruptions
+    splits = [("-".join(words[:i]), "-".join(words[i:])) for i in range(1, len(words))]
+    found = [(a, b) for a, b in splits if a in views and b in views]
+    if len(found) != 1:
+        what = "which can be read in several ways" if found else f"and views are {', '.join(views)}"
+        raise ValueError(f"translator:{names}: expected two views parted by -, {what}")
     return found[0]
 
 
@@ -383,7 +384,11 @@ def _leads(graph: Graph, view: str, target: str) -> None:
 
 def _moves(corruption: Corruption) -> bool:
     """Whether cells lie elsewhere in the damaged sample than in the clean one."""
-    grid = corruption.grid
-    x = torch.zeros((1, *(() if grid.discrete else (grid.width,)), *grid.shape))
-    view = corruption(clean_view(grid, x.long() if grid.discrete else x), generator("cpu", 0))
+    view = corruption(clean_view(corruption.grid, _empty(corruption.grid, 1)), generator("cpu", 0))
     return view.origin is not view.position
+
+
+def _empty(grid: GridSpec, batch: int) -> Tensor:
+    """Samples of nothing."""
+    shape = (batch, *grid.shape)
+    return torch.zeros(shape, dtype=torch.long) if grid.discrete else torch.zeros((batch, grid.width, *grid.shape))

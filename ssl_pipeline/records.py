@@ -79,8 +79,8 @@ def as_float(x: Shaped[Tensor, "B ..."], grid: GridSpec) -> Shaped[Tensor, "B ..
 
 
 def clean_view(grid: GridSpec, x: Tensor, valid: Tensor | None = None) -> View:
-    """The undamaged view of ``x``: where every corruption starts."""
-    where = grid.coordinates(x.device)
+    """The undamaged view of ``x``: where every corruption starts. It may be larger or smaller than the grid."""
+    where = grid.coordinates(x.device, tuple(x.shape[-grid.ndim :]))
     return View(x=x, position=where, origin=where, valid=valid)
 
 

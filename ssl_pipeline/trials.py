@@ -11,7 +11,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.models import Back, Front, NextSymbol, Part
+from ssl_pipeline.models import Back, Front, NextSymbol, Part, Source
+from ssl_pipeline.records import clean_view
 
 
 def examples(part: Part, batch: int, grid: GridSpec | None = None, seed: int = 0) -> dict[str, Tensor]:
@@ -24,7 +25,8 @@ def examples(part: Part, batch: int, grid: GridSpec | None = None, seed: int = 0
         seed: of the random numbers.
     """
     graph, device = part.trained, next(part.trained.parameters()).device
-    grid = grid or graph.grid
+    source: Source | None = getattr(part, "source", None)
+    grid = grid or (graph.grid if source is None else source.grid)
     generator = torch.Generator().manual_seed(seed)
     shape = (batch, *grid.shape)
     known = _passing(part, batch, grid, seed) if isinstance(part, (Back, NextSymbol)) else {}
@@ -38,12 +40,21 @@ def examples(part: Part, batch: int, grid: GridSpec | None = None, seed: int = 0
         "x": x,
         "symbols": x,
         "place": torch.randint(shape[1], (batch,), generator=generator),
-        "removed": torch.rand(shape, generator=generator) < 0.05,
+        "removed": _holes(source, x, seed),
         "valid": (torch.arange(shape[-1]) < lengths).expand(shape),
         "told": torch.ones(batch, len(getattr(part, "told", ()))),
         **known,
     }
     return {name: known[name].to(device) for name in part.inputs}
+
+
+def _holes(source: Source | None, x: Tensor, seed: int) -> Tensor:
+    """Holes as the damage itself cuts them."""
+    if source is None or source.corruption is None or not source.holes:
+        return torch.zeros(len(x), dtype=torch.bool)
+    removed = source.corruption(clean_view(source.corruption.grid, x), torch.Generator().manual_seed(seed)).removed
+    assert removed is not None
+    return removed
 
 
 def _passing(part: Back | NextSymbol, batch: int, grid: GridSpec, seed: int) -> dict[str, Tensor]:

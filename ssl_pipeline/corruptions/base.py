@@ -42,13 +42,13 @@ class Corruption(ABC):
     def __call__(self, view: View, generator: torch.Generator) -> View:
         """Damage a view. The same generator state gives the same view; the input stays as it was."""
 
-    def with_holes(self, view: View, removed: Tensor, generator: torch.Generator) -> View:
-        """A view that has suffered this damage already and has given holes: they are filled as this one fills its own.
+    def with_holes(self, view: View, removed: Tensor) -> View:
+        """A view that has suffered this damage already and has given holes: they are filled as this one
+        fills its own, where it draws what fills them with what it draws most or on average.
 
         Args:
             view: as it stands, whatever its holes hold.
             removed: (B, *grid) bool, True = in a hole; whole cells are removed where one is touched.
-            generator: of what is drawn to fill them.
 
         Raises:
             ValueError: this corruption cuts no holes.

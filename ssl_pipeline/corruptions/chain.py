@@ -60,12 +60,12 @@ class Chain(Corruption):
     def only_removes(self) -> bool:
         return all(part.only_removes for part in self.parts.values())
 
-    def with_holes(self, view: View, removed: Tensor, generator: torch.Generator) -> View:
+    def with_holes(self, view: View, removed: Tensor) -> View:
         """Filled as the first part that cuts holes does."""
         for part in self.parts.values():
             if part.removes:
-                return part.with_holes(view, removed, generator)
-        return super().with_holes(view, removed, generator)
+                return part.with_holes(view, removed)
+        return super().with_holes(view, removed)
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         params = dict(view.params)

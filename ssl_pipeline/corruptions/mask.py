@@ -121,13 +121,21 @@ class Mask(Corruption):
         x = self._filled(view, removed, generator)
         return view._replace(x=x, removed=removed, cell=cell, visible=visible, unmasked=unmasked)
 
-    def with_holes(self, view: View, removed: Tensor, generator: torch.Generator) -> View:
-        """Filled as its own; ``cell`` and ``visible`` stay unknown, for the holes may differ in size."""
+    def with_holes(self, view: View, removed: Tensor) -> View:
+        """Filled with the mask's symbol, the number, or the mean of what is visible.
+
+        ``cell`` and ``visible`` stay unknown, for the holes of samples may differ in size.
+        """
         touched = removed
         for dim, k in enumerate(self.cell, start=1):
             touched = touched.unflatten(dim, (-1, k)).any(dim + 1)
         whole = enlarge(touched, self.cell)
-        return view._replace(x=self._filled(view, whole, generator), removed=whole)
+        if self.grid.mask_token is not None:
+            return view._replace(x=view.x.masked_fill(whole, self.grid.mask_token), removed=whole)
+        if not isinstance(self.fill, str):
+            return view._replace(x=view.x.masked_fill(whole.unsqueeze(1), self.fill), removed=whole)
+        visible = ~whole if view.valid is None else view.valid & ~whole
+        return view._replace(x=torch.where(whole.unsqueeze(1), visible_mean(view.x, visible), view.x), removed=whole)
 
     def _chosen(self, view: View, generator: torch.Generator) -> Bool[Tensor, "B *cells"]:
         real = view.valid

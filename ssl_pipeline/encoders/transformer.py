@@ -91,7 +91,7 @@ class TransformerEncoder(Encoder):
         tokens = self._tokens(views)
         packs = defaultdict(list)
         for name, t in tokens.items():
-            packs[t.values.shape[1], t.valid is None].append(name)
+            packs[(t.values.shape[1], t.valid is None) if len(tokens) > 1 else None].append(name)
         latents = {}
         for names in packs.values():
             values = torch.cat([tokens[name].values for name in names])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from ssl_pipeline.export.card import card
 from ssl_pipeline.export.lean import lean
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.inference import Model
-from ssl_pipeline.models import Embedder, Part, Restorer, Translator
+from ssl_pipeline.models import Back, Embedder, Part, Restorer, Translator
 from ssl_pipeline.reading import load
 from ssl_pipeline.trials import examples, used
 from ssl_pipeline.weights import WEIGHTS
@@ -65,7 +67,7 @@ def export(
     live = model.part(part, view)
     if length is not None and (not isinstance(live, Embedder) or format == "safetensors"):
         raise ValueError(f"length={length} is of encoders and teachers in torch_export and onnx: leave it out")
-    if isinstance(live, (Restorer, Translator)) and model.graph.decoder().causal and format != "safetensors":
+    if isinstance(live, (Back, Restorer, Translator)) and model.graph.decoder().causal and format != "safetensors":
         raise ValueError(
             f"{part} writes symbol after symbol: export part=front@latent and, for a step, part=decoder as {format}"
         )
@@ -82,10 +84,12 @@ def export(
         differences = {}
         for inputs in trials:
             with torch.no_grad():
-                wanted, found = called(live, inputs), again(inputs)
+                wanted, found = _tuple(live(**inputs)), again(inputs)
             batch, *size = next(iter(inputs.values())).shape
-            differences[f"{batch} of {'x'.join(map(str, size))}"] = max(map(_difference, wanted, found))
-        if (worst := max(differences.values())) > TOLERANCE:
+            differences[f"{batch} of {'x'.join(map(str, size))}"] = max(
+                _difference(*pair) for pair in zip(wanted, found, strict=True)
+            )
+        if not (worst := max(differences.values())) <= TOLERANCE:
             raise ValueError(
                 f"{part} as {format} gives other numbers than the live model (difference {worst:.2g} of the largest, "
                 f"expected at most {TOLERANCE:g}), so it is not kept: take another format"
@@ -103,7 +107,7 @@ def _safetensors(model: Model, live: Part, folder: Path, length: tuple[str, int]
     if isinstance(live, Embedder) and isinstance(model.graph.encoder, TimmBackbone) and not live.teacher:
         _save(model.graph.encoder.model.state_dict(), folder / "timm.safetensors")
     again = load(folder).to(model.device).part()
-    return lambda inputs: called(again, inputs)
+    return lambda inputs: _tuple(again(**inputs))
 
 
 def _save(state: Mapping[str, Tensor], file: Path) -> None:
@@ -176,12 +180,13 @@ def _longer(model: Model, axis: str) -> tuple[GridSpec, int]:
         ValueError: no such axis, or an encoder that takes no other length.
     """
     grid, encoder = model.grid, model.graph.encoder
-    index = grid.dim(axis) - grid.dim(grid.names[0])
+    grid.dim(axis)  # refuses an axis that there is not
+    index = grid.names.index(axis)
 
     def resized(size: int) -> GridSpec:
         axes = list(grid.axes)
         axes[index] = axes[index]._replace(size=size)
-        return GridSpec(**{**vars(grid), "axes": tuple(axes)})
+        return replace(grid, axes=tuple(axes))
 
     size = grid.shape[index]
     for unit in range(1, size + 1):
@@ -194,11 +199,6 @@ def _longer(model: Model, axis: str) -> tuple[GridSpec, int]:
     raise ValueError(f"{type(encoder).__name__} takes no samples of another length along {axis}: leave out length")
 
 
-def called(part: Part, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-    """What a model gives, always as a tuple."""
-    return _tuple(part(**inputs))
-
-
 def _tuple(found: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (found,) if isinstance(found, Tensor) else tuple(found)
 
@@ -206,8 +206,8 @@ def _tuple(found: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 def _difference(wanted: Tensor, found: Tensor) -> float:
     """Largest difference as a share of the largest number; 1 of symbols that differ, or of another shape."""
     wanted, found = wanted.cpu(), found.cpu()
-    if wanted.shape != found.shape:
-        return float("inf")
+    if wanted.shape != found.shape or not found.isfinite().all():
+        return inf
     if not wanted.is_floating_point():
         return float((wanted != found).float().mean())
     return float((wanted - found).abs().max() / wanted.abs().max().clamp(min=1e-6))
