@@ -12,7 +12,7 @@ from torch import Tensor
 from ssl_pipeline.datasets import Codec
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.models import UNKNOWN, Part, make
+from ssl_pipeline.models import UNKNOWN, Part, Translator, make
 
 Samples = Tensor | np.ndarray | Sequence[Any]
 
@@ -41,6 +41,7 @@ class Model:
         self.codec = codec
         self.held = held
         self.data = data
+        self._parts: dict[tuple[str, str], Part] = {}
 
     @property
     def grid(self) -> GridSpec:
@@ -60,6 +61,8 @@ class Model:
     def to(self, device: str | torch.device) -> Model:
         """The same model on another device."""
         self.graph.to(device)
+        for part in self._parts.values():
+            part.to(device)
         return self
 
     def part(self, name: str | None = None, view: str | None = None) -> Part:
@@ -73,16 +76,16 @@ class Model:
         Raises:
             ValueError: no such part, or it is not held here.
         """
-        if self.held is None:
-            if name is None:
-                raise ValueError("this run holds many models: name a part, such as encoder or front@latent")
-            return make(self.graph, name, view)
-        if name is None:
+        if self.held is not None and name is None:
             name, view = self.held
-        if (name, view or UNKNOWN) != (self.held[0], self.held[1] or UNKNOWN):
+        if name is None:
+            raise ValueError("this run holds many models: name a part, such as encoder or front@latent")
+        if self.held is not None and (name, view or UNKNOWN) != (self.held[0], self.held[1] or UNKNOWN):
             held, asked = (f"{part} (view {of or UNKNOWN})" for part, of in (self.held, (name, view)))
             raise ValueError(f"this folder holds the part {held} alone, not {asked}: export that part from the run")
-        return make(self.graph, name, view)
+        if (name, view or UNKNOWN) not in self._parts:
+            self._parts[name, view or UNKNOWN] = make(self.graph, name, view)
+        return self._parts[name, view or UNKNOWN]
 
     def embed(
         self,
@@ -109,7 +112,7 @@ class Model:
                 there is no teacher.
         """
         part = self.part("teacher" if teacher else "encoder", view)
-        x, valid = self._samples(x, valid)
+        x, valid = self._samples(x, valid, part)
         return self._batched(part, batch_size, x=x, removed=removed, valid=valid)
 
     def restore(
@@ -137,7 +140,7 @@ class Model:
             ValueError: see ``embed``; no decoder has learned it; it is not known where the holes are.
         """
         part = self.part(f"restorer:{view}")
-        x, valid = self._samples(x, valid)
+        x, valid = self._samples(x, valid, part)
         return self._batched(part, batch_size, x=x, removed=removed, valid=valid)
 
     def translate(
@@ -168,14 +171,14 @@ class Model:
         Raises:
             ValueError: see ``restore``; a parameter too few or too many.
         """
-        part = self.part(f"translator:{view}-{to}")
+        part = Translator(self.graph, view, to) if self.held is None else self.part(f"translator:{view}-{to}")
         wanted = self.graph.corruptions[to].told
         if set(told) != set(wanted):
             raise ValueError(
                 f"a translation to {to} is told {', '.join(f'{name}=...' for name in wanted) or 'nothing'}, "
                 f"got {', '.join(told) or 'nothing'}"
             )
-        x, valid = self._samples(x, valid)
+        x, valid = self._samples(x, valid, part)
         numbers = [torch.as_tensor(told[name], dtype=torch.float32).expand(len(x)) for name in wanted]
         parameters = torch.stack(numbers, dim=1) if numbers else None
         return self._batched(part, batch_size, x=x, removed=removed, valid=valid, told=parameters)
@@ -192,8 +195,8 @@ class Model:
         """
         return self.part(f"front@{at}", view), self.part(f"back@{at}", view)
 
-    def _samples(self, x: Samples, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Samples as one tensor on the model's grid.
+    def _samples(self, x: Samples, valid: Tensor | None, part: Part) -> tuple[Tensor, Tensor | None]:
+        """Samples as one tensor on the grid of the part's view.
 
         Raises:
             ValueError: they do not lie on it.
@@ -203,10 +206,10 @@ class Model:
                 raise ValueError("expected samples as one array or tensor, got a list: stack them")
             x, valid = self.codec.encode(x)
         x = torch.as_tensor(x)
-        fits(x, self.grid)
+        fits(x, part.source.grid)  # pyright: ignore
         return x, valid
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _batched(self, part: Part, batch_size: int, x: Tensor, **known: Tensor | np.ndarray | None) -> Tensor:
         """What a part gives, batch by batch, on the model's device."""
         if batch_size < 1:
@@ -215,6 +218,11 @@ class Model:
         rows = {name: torch.as_tensor(some) for name, some in {"x": x, **known}.items() if some is not None}
         if uneven := [f"{name} {len(some)}" for name, some in rows.items() if len(some) != len(x)]:
             raise ValueError(f"expected as many of each as there are samples ({len(x)}), got {', '.join(uneven)}")
+        for name in {"removed", "valid"} & rows.keys():
+            wanted = (len(x), *x.shape[-self.grid.ndim :])
+            if tuple(rows[name].shape) != wanted or rows[name].dtype != torch.bool:
+                found = f"{tuple(rows[name].shape)} {rows[name].dtype}"
+                raise ValueError(f"expected {name} of shape {wanted} and bool, got {found}: one truth a cell")
         for start in range(0, max(1, len(x)), batch_size):
             batch = {name: some[start : start + batch_size].to(device) for name, some in rows.items()}
             parts.append(part(**batch))
@@ -234,5 +242,9 @@ def fits(x: Tensor, grid: GridSpec) -> None:
             few = x.shape[1] == 1
             advice = f"repeat the channel {grid.width} times" if few else f"mix them down to {grid.width}"
         raise ValueError(f"expected samples of shape {('B', *wanted)}, got {tuple(x.shape)}: {advice}")
+    if not grid.discrete and not x.is_floating_point() and x.dtype != torch.uint8:
+        raise ValueError(f"expected uint8 or floats in {grid.range}, got {x.dtype}: convert them")
+    if grid.discrete and x.is_floating_point():
+        raise ValueError(f"expected symbols as int64, got {x.dtype}: convert them")
     if not grid.discrete and x.is_floating_point() and x.numel() and float(x.max()) > 8 * max(map(abs, grid.range)):
         raise ValueError(f"expected floats in {grid.range}, got up to {float(x.max()):g}: pass uint8, or divide by 255")

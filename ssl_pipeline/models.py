@@ -38,6 +38,11 @@ class Part(nn.Module):
         super().__init__()
         self.trained = graph
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
+
 
 class Embedder(Part):
     """Embeddings (B, D) of samples.
@@ -145,7 +150,7 @@ class Source:
         if name != UNKNOWN:
             _known(graph, name)
         self.corruption: Corruption | None = graph.corruptions.get(name)
-        self.name, self.device = name, next(graph.parameters()).device
+        self.name = name
         self.grid = graph.grid if self.corruption is None else self.corruption.output_grid
         self.holes = self.corruption is not None and self.corruption.removes
         self.padded = self.grid.discrete or self.grid.signal or self.grid.log  # texts and sounds may be too short
@@ -174,12 +179,12 @@ class Source:
             raise ValueError(f"view {self.name} has holes: pass removed, (B, *grid) bool, true in a hole")
         return x == self.grid.mask_token
 
-    def zeros(self, batch: int) -> dict[str, Tensor]:
+    def zeros(self, batch: int, device: torch.device) -> dict[str, Tensor]:
         """Empty samples, without holes or padding, as ``inputs`` names what is known of them."""
         shape = (batch, *self.grid.shape)
         x = _empty(self.grid, batch)
         known = {"x": x, "removed": torch.zeros(shape, dtype=torch.bool), "valid": torch.ones(shape, dtype=torch.bool)}
-        return {name: known[name].to(self.device) for name in self.inputs}
+        return {name: known[name].to(device) for name in self.inputs}
 
 
 class Front(Part):
@@ -204,7 +209,7 @@ class Front(Part):
         self.source = Source(graph, view)
         self.inputs = self.source.inputs
         with torch.no_grad():
-            self.outputs = tuple(self.wires(**self.source.zeros(1)))
+            self.outputs = tuple(self.wires(**self.source.zeros(1, self.device)))
 
     def forward(
         self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None
@@ -258,7 +263,7 @@ class Back(Part):
         self.at, self.view = at, view
         self.side, self.block, self.inputs = front.side, front.block, front.outputs
         with torch.no_grad():
-            latent = front.reach(**front.source.zeros(1))
+            latent = front.reach(**front.source.zeros(1, self.device))
         self.dense_shape = latent.dense_shape
         self.register_buffer("position", latent.position, persistent=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ def examples(part: Part, batch: int, grid: GridSpec | None = None, seed: int = 0
         grid: of the samples, where they are of another length than those of the graph.
         seed: of the random numbers.
     """
-    graph, device = part.trained, next(part.trained.parameters()).device
+    graph, device = part.trained, part.device
     source: Source | None = getattr(part, "source", None)
     grid = grid or (graph.grid if source is None else source.grid)
     generator = torch.Generator().manual_seed(seed)
@@ -69,6 +69,16 @@ def used(part: Part, inputs: Mapping[str, Tensor]) -> set[str]:
     with _Seen() as seen, torch.no_grad():
         part(**inputs)
     return {name for name, tensor in tensors_of(part.trained).items() if id(tensor) in seen.ids}
+
+
+def strip(graph: nn.Module, names: Collection[str]) -> None:
+    """Take from a graph all weights and statistics but these; what its state dict does not hold stays."""
+    for path, module in graph.named_modules():
+        for table in (module._parameters, module._buffers):
+            for key in table:
+                name = f"{path}.{key}" if path else key
+                if name not in names and key not in module._non_persistent_buffers_set:
+                    table[key] = None
 
 
 def tensors_of(graph: nn.Module) -> dict[str, Tensor]:

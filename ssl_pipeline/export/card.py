@@ -32,7 +32,8 @@ def card(
 ) -> str:
     """Markdown: what it is, what goes in and comes out, how to use it, what was measured."""
     config, grid = model.config, model.grid
-    kind = f"symbols below {grid.vocab}" if grid.discrete else f"uint8, or floats in {list(grid.range)}"
+    floats = f"floats in {list(grid.range)}{' or uint8' * (export['format'] == 'safetensors')}"
+    kind = f"symbols below {grid.vocab}" if grid.discrete else floats
     shape = " x ".join(f"{axis.size} ({axis.name})" for axis in grid.axes)
     told = f"; `told` holds {', '.join(part.told)}" if isinstance(part, Translator) and part.told else ""
     seen = f", for samples of view `{export['view']}`" if export["view"] else ""
@@ -51,7 +52,8 @@ def card(
         f"- Samples: {grid.width if not grid.discrete else 'symbols'} on a grid of {shape}; {kind}. "
         f"The run's own normalisation is inside.",
         f"- In: {', '.join(f'`{name}`' for name in export['inputs'])}{told}. "
-        f"Out: {', '.join(f'`{name}`' for name in export['outputs'])}. The number of samples in a batch is free.",
+        f"Out: {', '.join(f'`{name}`' for name in export['outputs'])}. The number of samples in a batch is free"
+        f"{', and so is their length along ' + export['length'] if export['length'] else ''}.",
         f"- Checked when it was written: largest difference to the live model "
         f"{max(differences.values()):.1e} of its largest number ({', '.join(differences)} tried).",
         "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -17,12 +18,11 @@ from torch import Tensor
 
 from ssl_pipeline.encoders import TimmBackbone
 from ssl_pipeline.export.card import card
-from ssl_pipeline.export.lean import lean
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.inference import Model
 from ssl_pipeline.models import Back, Embedder, Part, Restorer, Translator
 from ssl_pipeline.reading import load
-from ssl_pipeline.trials import examples, used
+from ssl_pipeline.trials import examples, strip, used
 from ssl_pipeline.weights import WEIGHTS
 
 Call = Callable[[Mapping[str, Tensor]], tuple[Tensor, ...]]
@@ -76,7 +76,7 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         ends = {"inputs": list(live.inputs), "outputs": list(live.outputs)}
-        config = {"part": part, "view": view, "data": model.data, "format": format, **ends}
+        config = {"part": part, "view": view, "data": model.data, "format": format, "length": length, **ends}
         (folder / "config.yaml").write_text(yaml.safe_dump(model.config | {"export": config}, sort_keys=False))
         if model.codec is not None:
             (folder / "codecs.json").write_text(json.dumps({"": model.codec.plain()}, ensure_ascii=False) + "\n")
@@ -116,11 +116,18 @@ def _save(state: Mapping[str, Tensor], file: Path) -> None:
 
 def _torch_export(model: Model, live: Part, folder: Path, length: tuple[str, int] | None) -> Call:
     inputs = examples(live, 3)
-    copy = lean(live, used(live, inputs))
+    copy = lean(live, inputs)
     program = torch.export.export(copy, (), dict(inputs), dynamic_shapes=_free(model, inputs, length))
     torch.export.save(program, folder / "model.pt2")
     again = torch.export.load(folder / "model.pt2").module()
     return lambda inputs: _tuple(again(**inputs))
+
+
+def lean(part: Part, inputs: Mapping[str, Tensor]) -> Part:
+    """A copy without the weights that a call does not touch."""
+    copy = deepcopy(part)
+    strip(copy.trained, used(part, inputs))
+    return copy
 
 
 def _onnx(model: Model, live: Part, folder: Path, length: tuple[str, int] | None) -> Call:
@@ -130,7 +137,7 @@ def _onnx(model: Model, live: Part, folder: Path, length: tuple[str, int] | None
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"format=onnx needs {error.name}: pip install 'ssl_pipeline[onnx]'") from None
     inputs = examples(live, 3)
-    copy = lean(live, used(live, inputs)).cpu()
+    copy = lean(live, inputs).cpu()
     file = folder / "model.onnx"
     torch.onnx.export(
         copy,
