@@ -47,7 +47,7 @@ def main() -> None:
     valid = None if any(some is None for some in real) else torch.cat(real)
     seen = {name: made for name, made in model.graph.corruptions.items() if name in model.graph.leading()}
     unseen = {name: corruption(name, model.config, model.grid) for name in asked.unseen}
-    shown = []
+    shown, notes = [], []
     unit = "SNR" if model.grid.signal else "PSNR"
     print(f"| {unit} in dB, {len(clean)} unseen samples | damaged | a simple rule | restored |\n|---|---|---|---|")
     for name, made in {**seen, **unseen}.items():
@@ -65,7 +65,8 @@ def main() -> None:
         print(f"| {label} | {before} | {f'{rule[0]} {between[0]}' if rule else ''} | {after} |")
         shown.append((label, view.x, restored))
         if isinstance(made, Reversal):
-            print(f"\n{turned(made, model, clean, restored)}\n")
+            notes.append(turned(made, model, clean, restored))
+    print("\n" + "\n".join(notes))
     if asked.picture:
         picture(clean, shown, asked.picture, model)
 
@@ -91,7 +92,7 @@ def counted(view: View, valid: Tensor | None) -> Tensor:
 def simple(made: Corruption, view: View, clean: Tensor, grid: GridSpec) -> tuple[str, Tensor] | None:
     """What a rule without learning makes of what the damage has left."""
     if view.removed is not None:
-        return "mean of what is visible", view.x
+        return "as filled", view.x
     if isinstance(made, LowRes) and len(made.factors) == 1 and not grid.log and grid.ndim < 3:
         pool, mode = ((F.avg_pool1d, "linear"), (F.avg_pool2d, "bicubic"))[grid.ndim - 1]
         return mode, F.interpolate(pool(clean, made.factors[0]), size=grid.shape, mode=mode)

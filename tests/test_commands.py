@@ -44,7 +44,7 @@ def call(name, *words):
 
 
 def table(folder):
-    return pq.read_table(folder).to_pydict()
+    return pq.read_table(sorted(folder.glob("*.parquet"))).to_pydict()
 
 
 def test_words_become_arguments():
@@ -90,24 +90,35 @@ def test_files_are_embedded_as_the_model_does(run, images, tmp_path):
 def test_a_data_set_is_embedded_in_parts_and_goes_on_where_it_stopped(run, tmp_path, monkeypatch, capsys):
     words = [f"run={run}", f"out={tmp_path}/out", "split=all", "rows_per_file=500"]
     assert call("embed", *words) == 0
-    files = sorted((tmp_path / "out").iterdir())
+    files = sorted((tmp_path / "out").glob("*.parquet"))
     assert [file.name for file in files] == [f"part-{i:05}.parquet" for i in range(4)]
-    whole = table(tmp_path / "out")
-    assert whole["id"] == list(range(1797)) and set(whole) == {"id", "source", "label", "embedding"}
-    files[1].unlink()
+    whole = pq.read_table(files).to_pydict()
+    assert whole["id"] == [f"train/{i}" for i in range(1437)] + [f"test/{i}" for i in range(360)]
+    assert set(whole) == {"id", "source", "label", "embedding"}
+    files[2].unlink()
     kept = files[0].stat().st_mtime_ns
     seen = []
-    embedded = ssl_pipeline.Model.embed
-    monkeypatch.setattr(
-        ssl_pipeline.Model, "embed", lambda self, x, *rest: seen.append(len(x)) or embedded(self, x, *rest)
-    )
+    model = ssl_pipeline.Model
+    embedded = model.embed
+    monkeypatch.setattr(model, "embed", lambda self, x, *rest: seen.append(len(x)) or embedded(self, x, *rest))
     assert call("embed", *words) == 0
-    assert sum(seen) == 500 and files[0].stat().st_mtime_ns == kept and table(tmp_path / "out") == whole
+    assert sum(seen) == 797 and files[0].stat().st_mtime_ns == kept and pq.read_table(files).to_pydict() == whole
+    assert call("embed", *words, "view=noise") == 1
+    assert "holds embeddings made with another view: take another folder" in capsys.readouterr().err
     assert call("embed", f"run={run}", f"out={tmp_path}/some.npz", "limit=70") == 0
     some = np.load(tmp_path / "some.npz")
-    assert some["embedding"].shape == (70, 64) and np.allclose(
-        some["embedding"][0], whole["embedding"][1437], atol=1e-5
-    )
+    assert some["embedding"].shape == (70, 64) and some["id"][0] == "test/0"
+    assert np.allclose(some["embedding"][0], whole["embedding"][1437], atol=1e-5)
+
+
+@pytest.mark.parametrize("first", [70, 500, 600])
+def test_a_smaller_limit_before_leaves_nothing_wrong(first, run, tmp_path):
+    words = [f"run={run}", f"out={tmp_path}/out", "split=train", "rows_per_file=500"]
+    assert call("embed", *words, f"limit={first}") == 0
+    assert len(pq.read_table(sorted((tmp_path / "out").glob("*.parquet")))) == first
+    assert call("embed", *words) == 0
+    found = pq.read_table(sorted((tmp_path / "out").glob("*.parquet")))
+    assert found["id"].to_pylist() == [f"train/{i}" for i in range(1437)]
 
 
 def test_long_recordings_are_embedded_window_by_window(sounds, tmp_path):
@@ -116,7 +127,10 @@ def test_long_recordings_are_embedded_window_by_window(sounds, tmp_path):
     soundfile.write(tmp_path / "in/long.wav", wave, 1600)  # two seconds at twice the model's rate: 4 windows
     soundfile.write(tmp_path / "in/short.flac", wave[:100], 800)
     assert call("embed", f"run={sounds}", f"source={tmp_path}/in", f"out={tmp_path}/out") == 0
-    assert table(tmp_path / "out")["id"] == ["long.wav@0", "long.wav@0.5", "long.wav@1", "long.wav@1.5", "short.flac@0"]
+    assert table(tmp_path / "out")["id"] == [
+        *(f"long.wav@{second}" for second in ("0.000", "0.500", "1.000", "1.500")),
+        "short.flac@0.000",
+    ]
 
 
 def test_images_of_any_size_are_restored_under_their_own_names(run, images, tmp_path):
@@ -181,7 +195,10 @@ def test_recordings_keep_their_length(codec, tmp_path):
         (["restore", "run=RUN", "view=nois", "source=IMAGES", "out=OUT"], "no view 'nois'; nearest: noise"),
         (["restore", "run=RUN", "view=mask", "source=IMAGES", "out=OUT"], "view mask has holes: set holes=..."),
         (["restore", "run=RUN", "view=noise", "source=IMAGES", "out=OUT", "holes=x"], "view noise has no holes"),
-        (["restore", "run=RUN", "view=noise", "source=IMAGES", "out=IMAGES"], "are the same folder"),
+        (["restore", "run=RUN", "view=noise", "source=IMAGES", "out=IMAGES"], "would be restored again"),
+        (["restore", "run=RUN", "view=noise", "source=IMAGES", "out=IMAGES/new"], "would be restored again"),
+        (["embed", "run=RUN", "out=OUT", "limit=-1"], "limit of at least 1"),
+        (["cycles", "run=nowhere"], "nowhere is no run's folder"),
         (["export", "run=RUN", "part=encodr", "out=OUT"], "there is no part 'encodr'"),
         (["exprt"], "there is no command 'exprt'; nearest: export"),
     ],
@@ -207,3 +224,40 @@ def test_help_names_every_argument(name, capsys):
     assert cli.main([name, "--help"]) == 0
     said = capsys.readouterr().out
     assert "run=..." in said and "Args:" in said
+
+
+def test_damaged_files_are_left_out_and_named(run, images, tmp_path, capsys):
+    (images / "broken.png").write_bytes((images / "0.png").read_bytes()[:60])
+    for name, more in (("embed", []), ("restore", ["view=noise"])):
+        assert call(name, f"run={run}", f"source={images}", f"out={tmp_path}/{name}", *more) == 1
+        assert "1 of 4 files were left out: broken.png" in capsys.readouterr().err
+    assert table(tmp_path / "embed")["id"] == ["0.png", "1.png", "sub/2.png"]
+    assert (tmp_path / "restore/1.png").is_file()
+
+
+def test_files_that_would_come_out_under_one_name_are_refused(run, images, tmp_path, capsys):
+    Image.open(images / "0.png").convert("RGB").save(images / "0.bmp")
+    assert call("restore", f"run={run}", "view=noise", f"source={images}", f"out={tmp_path}/out") == 1
+    assert "0.png would be written twice" in capsys.readouterr().err
+
+
+def test_transparent_and_deep_images_are_restored_as_they_are_embedded(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "in/clear.png")
+    Image.fromarray(np.full((8, 8), 128 * 257, dtype=np.uint16)).save(tmp_path / "in/deep.png")
+    assert call("restore", f"run={run}", "view=noise", f"source={tmp_path}/in", f"out={tmp_path}/out") == 0
+    model = ssl_pipeline.load(run)
+    for name, grey in (("clear", 255), ("deep", 128)):
+        wanted = model.restore(torch.full((1, 1, 8, 8), grey, dtype=torch.uint8), "noise")[0, 0]
+        found = np.asarray(Image.open(tmp_path / f"out/{name}.png"))
+        assert np.array_equal(found, (wanted.clamp(0, 1) * 255).round().byte().numpy())
+
+
+def test_cycles_leave_a_table_and_a_plot(run, tmp_path, capsys):
+    assert call("cycles", f"run={run}", f"out={tmp_path}/out", "samples=20") == 0
+    said, written = capsys.readouterr().out, (tmp_path / "out/cycles.csv").read_text()
+    assert "| latent |" in said and written.startswith("at,numbers,x,z") and len(written.splitlines()) == 6
+    assert (tmp_path / "out/cycles.png").stat().st_size > 1000
+    assert call("export", f"run={run}", f"out={tmp_path}/encoder") == 0
+    assert call("cycles", f"run={tmp_path}/encoder") == 1
+    assert "a cycle needs both halves" in capsys.readouterr().err

@@ -24,7 +24,7 @@ def command(function: Callable[..., Any], words: list[str]) -> int:
     try:
         function(**parse(function, [word for word in words if not word.startswith("debug=")]))
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
     except Exception as error:
         if debug:
@@ -86,5 +86,6 @@ def usage(function: Callable[..., Any]) -> str:
     arguments = [
         f"  {p.name}={'...' if p.default is p.empty else p.default}"
         for p in inspect.signature(function).parameters.values()
+        if p.name != "overrides"
     ]
     return f"{inspect.getdoc(function)}\n\nKEY=VALUE, with defaults:\n" + "\n".join(arguments)

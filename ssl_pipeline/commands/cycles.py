@@ -32,12 +32,14 @@ def cycles(
         set: name of the data set, of a run on several.
     """
     model = load(run, set).to(device_of(device))
+    if model.held is not None:
+        raise ValueError(f"{run} holds one exported part alone, and a cycle needs both halves: name the run's folder")
     data: Data | Mixed = instantiate(model.config["data"])
     if isinstance(data, Mixed):
         data = data.sets[model.data or ""]
     part = data.test or data.train
     batch = part[torch.arange(min(samples, len(part)))].on(model.device)  # pyright: ignore
-    found = measured(model.graph, batch.x)
+    found = measured(model.graph, batch.x, batch.valid)
     folder = out or run
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "cycles.csv").open("w", newline="") as file:

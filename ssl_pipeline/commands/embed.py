@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from ssl_pipeline.commands.files import Files, device_of, files_of
 from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data, Mixed, Stream
+from ssl_pipeline.datasets import Data, Dataset, Mixed, Stream, sequential_batches
 from ssl_pipeline.inference import Model
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.models import UNKNOWN
@@ -47,13 +49,13 @@ def embed(
 ) -> None:
     """Embeddings of a data set, or of a folder of files, as a folder of Parquet files or as one NPZ.
 
-    Samples are read, embedded and written part by part; the same command goes on where it was stopped (not NPZ).
+    Samples are read, embedded and written file by file; the same command goes on where it was stopped (not NPZ).
 
     Args:
         run: folder of the run, or of an exported encoder.
         out: a folder for Parquet files with columns id, embedding and, where known, label and source; or FILE.npz.
         source: folder of images or recordings of your own. Long recordings are cut into windows, with ids FILE@SECOND.
-        overrides: data=NAME data.root=... as in training: another data set than the run's own.
+        overrides: written data=NAME data.root=... as in training: another data set than the run's own.
         split: train, test or all of a data set.
         view: the damage that the samples have suffered; none by default.
         teacher: embed with the slow copy of the encoder.
@@ -67,134 +69,163 @@ def embed(
         raise ValueError(f"split={split}: expected train, test or all")
     if out.suffix not in ("", ".npz"):
         raise ValueError(f"out={out}: expected a folder for Parquet files, or a file ending in .npz")
-    model = load(run, set).to(device_of(device))
+    if min(batch_size, rows_per_file, 1 if limit is None else limit) < 1:
+        raise ValueError("expected batch_size, rows_per_file and limit of at least 1")
     if source is not None and overrides:
         raise ValueError("expected one of source (a folder of files) and data (a data set), got both")
-    count, read = _files(model, source) if source is not None else _samples(model, overrides or [], split)
-    count = count if limit is None else limit if count is None else min(count, limit)
+    model = load(run, set).to(device_of(device))
     model.part("teacher" if teacher else "encoder", view)
+    files = None if source is None else files_of(model, source)
+    parts = {} if files is not None else _parts(model, overrides or [], split)
+    made = {"run": str(run.resolve()), "source": source and str(source.resolve()), "data": overrides, "set": set}
+    made |= {"split": split, "view": view, "teacher": teacher, "rows_per_file": rows_per_file}
 
-    def embedded(rows: Rows) -> np.ndarray:
-        return model.embed(rows.x, rows.valid, batch_size, teacher, view).float().cpu().numpy()
+    def rows(start: int) -> Iterator[Rows]:
+        some = _of_files(files, batch_size) if files is not None else _of_parts(parts, batch_size, limit)
+        return _between(some, start, limit)
 
-    if out.suffix == ".npz":
-        _one_file(out, count, read, embedded, batch_size)
-    else:
-        _parts(out, count, read, embedded, batch_size, rows_per_file)
+    def embedded(some: Rows) -> dict[str, Any]:
+        found = model.embed(some.x, some.valid, batch_size, teacher, view).float().cpu().numpy()
+        return {**some.columns, "embedding": found}
+
+    with tqdm(total=_count(files, parts, limit), unit=" samples") as bar:
+        if out.suffix == ".npz":
+            out.parent.mkdir(parents=True, exist_ok=True)
+            table = _table(_counted(rows(0), bar), embedded)
+            arrays: dict[str, Any] = {name: np.array(column) for name, column in table.items()}
+            np.savez(out, **arrays)
+        else:
+            _write_parts(out, made, rows_per_file, rows, embedded, bar)
+    print(f"{bar.n:,} embeddings in {out}")
+    if files is not None:
+        files.check()
 
 
-def _parts(out: Path, count: int | None, read: Any, embedded: Any, batch_size: int, rows_per_file: int) -> None:
-    """Write what is not there yet."""
+def _write_parts(out: Path, made: dict[str, Any], size: int, rows: Any, embedded: Any, bar: Any) -> None:
+    """Go on after the whole files that are there.
+
+    Raises:
+        ValueError: the folder holds something made otherwise.
+    """
+    note = out / "embed.json"
+    before = json.loads(note.read_text()) if note.is_file() else made
+    if differ := [key for key in made if made[key] != before.get(key)]:
+        raise ValueError(f"{out} holds embeddings made with another {', '.join(differ)}: take another folder")
+    if not note.is_file() and out.is_dir() and any(out.iterdir()):
+        raise ValueError(f"{out} holds other things: take another folder")
     out.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=count, unit=" samples") as bar:
-        start = 0
-        while count is None or start < count:
-            file = out / f"part-{start // rows_per_file:05}.parquet"
-            rows = rows_per_file if count is None else min(rows_per_file, count - start)
-            if file.is_file():
-                bar.update(rows)
-                start += rows_per_file
-                continue
-            table: dict[str, list[Any]] = {}
-            vectors: list[np.ndarray] = []
-            for some in read(start, rows, batch_size):
-                vectors.append(embedded(some))
-                for name, column in some.columns.items():
-                    table.setdefault(name, []).extend(column)
-                bar.update(len(vectors[-1]))
-            if not vectors:
-                break
-            whole = np.concatenate(vectors)
-            flat = pa.array(whole.reshape(-1))
-            columns = {name: pa.array(column) for name, column in table.items()}
-            columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, whole.shape[1])
-            temporary = file.with_suffix(".unfinished")
-            pq.write_table(pa.table(columns), temporary)
-            temporary.rename(file)
-            start += rows_per_file
-    print(f"{min(start, bar.n):,} embeddings in {out}")
+    note.write_text(json.dumps(made) + "\n")
+    number = 0
+    while (file := out / f"part-{number:05}.parquet").is_file() and pq.read_metadata(file).num_rows == size:
+        number += 1
+    for later in sorted(out.glob("part-*.parquet"))[number:]:
+        later.unlink()
+    bar.update(number * size)
+    waiting: list[dict[str, Any]] = []
+    for some in _counted(rows(number * size), bar):
+        waiting.append(embedded(some))
+        if sum(len(table["embedding"]) for table in waiting) < size:
+            continue
+        table = _joined(waiting)
+        whole = len(table["embedding"]) // size
+        for start in range(0, whole * size, size):
+            _write(
+                out / f"part-{number:05}.parquet",
+                {name: column[start : start + size] for name, column in table.items()},
+            )
+            number += 1
+        waiting = [{name: column[whole * size :] for name, column in table.items()}]
+    if waiting and len((table := _joined(waiting))["embedding"]):
+        _write(out / f"part-{number:05}.parquet", table)
 
 
-def _one_file(out: Path, count: int | None, read: Any, embedded: Any, batch_size: int) -> None:
-    if count is None:
-        raise ValueError("a stream has no end: set limit, or take a folder for Parquet files with a limit")
-    table: dict[str, list[Any]] = {}
-    vectors: list[np.ndarray] = []
-    with tqdm(total=count, unit=" samples") as bar:
-        for some in read(0, count, batch_size):
-            vectors.append(embedded(some))
-            for name, column in some.columns.items():
-                table.setdefault(name, []).extend(column)
-            bar.update(len(vectors[-1]))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = {name: np.array(column) for name, column in table.items()}
-    np.savez(out, embedding=np.concatenate(vectors), **arrays)
-    print(f"{len(table['id']):,} embeddings in {out}")
+def _write(file: Path, table: dict[str, Any]) -> None:
+    vectors = table["embedding"]
+    columns = {name: pa.array(column) for name, column in table.items() if name != "embedding"}
+    columns["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+    temporary = file.with_suffix(".unfinished")
+    pq.write_table(pa.table(columns), temporary)
+    temporary.rename(file)
 
 
-def _files(model: Model, source: Path) -> tuple[int, Any]:
-    """Number of windows in a folder's files, and what reads some of them."""
-    files: Files = files_of(model, source)
-    places = files.windows()
-
-    def read(start: int, rows: int, batch_size: int) -> Iterator[Rows]:
-        for first in range(start, start + rows, batch_size):
-            some = places[first : min(first + batch_size, start + rows)]
-            x, valid = files.read(some)
-            yield Rows(x, valid, {"id": [files.name(place) for place in some]})
-
-    return len(places), read
+def _table(some: Iterator[Rows], embedded: Any) -> dict[str, Any]:
+    tables = [embedded(one) for one in some]
+    if not tables:
+        raise ValueError("there is no sample to embed")
+    return _joined(tables)
 
 
-def _samples(model: Model, overrides: list[str], split: str) -> tuple[int | None, Any]:
-    """Number of samples of a data set, and what reads some of them."""
-    config = compose(overrides)["data"] if overrides else model.config["data"]
-    data: Data | Mixed = instantiate(config)
-    if isinstance(data, Mixed):
-        if model.data is None:
-            raise ValueError("this run was trained on several data sets: name one with set=...")
-        data = data.sets[model.data]
-    mine, theirs = ((g.names, g.shape, g.channels, g.vocab, g.range) for g in (model.grid, data.grid))
-    if mine != theirs:
-        raise ValueError(
-            f"the model takes samples of {model.grid.shape}, and these are of {data.grid.shape} or of another kind: "
-            f"set the options of data= as they were in training"
-        )
-    parts = {"train": [data.train], "test": [data.test], "all": [data.train, data.test]}[split]
-    found = [part for part in parts if part is not None]
-    if not found:
-        raise ValueError("this data set has no test part: set split=train")
-    if any(isinstance(part, Stream) for part in found):
-        if len(found) > 1:
-            raise ValueError("a stream has no end: set split=train or split=test")
-        return None, _of_stream(found[0])
-    sizes = [len(part) for part in found]  # pyright: ignore[reportArgumentType]
-
-    def read(start: int, rows: int, batch_size: int) -> Iterator[Rows]:
-        before = 0
-        for part, size in zip(found, sizes, strict=True):
-            low, high = max(start - before, 0), min(start + rows - before, size)
-            for first in range(low, high, batch_size):
-                index = range(first, min(first + batch_size, high))
-                yield _rows(part[index], [before + i for i in index])  # pyright: ignore
-            before += size
-
-    return sum(sizes), read
+def _joined(tables: list[dict[str, Any]]) -> dict[str, Any]:
+    """One below the other."""
+    columns = {name: [one for table in tables for one in table[name]] for name in tables[0] if name != "embedding"}
+    return columns | {"embedding": np.concatenate([table["embedding"] for table in tables])}
 
 
-def _of_stream(stream: Any) -> Any:
-    def read(start: int, rows: int, batch_size: int) -> Iterator[Rows]:
-        size = max(k for k in range(1, batch_size + 1) if rows % k == 0 and start % k == 0)
-        batches = stream.batches(size, seed=0, step=start // size, rank=0, world=1)
-        for number, batch in enumerate(islice(batches, rows // size)):
-            first = start + number * size
-            yield _rows(batch, list(range(first, first + len(batch.x))))
-
-    return read
+def _counted(some: Iterator[Rows], bar: Any) -> Iterator[Rows]:
+    for rows in some:
+        yield rows
+        bar.update(len(rows.x))
 
 
-def _rows(batch: Batch, ids: list[int]) -> Rows:
-    columns: dict[str, list[Any]] = {"id": ids, "source": batch.source.tolist()}
+def _between(some: Iterator[Rows], start: int, limit: int | None) -> Iterator[Rows]:
+    """From one sample on, up to a limit."""
+    before = 0
+    for rows in some:
+        n = len(rows.x)
+        first, last = max(0, start - before), n if limit is None else min(n, limit - before)
+        before += n
+        if first < last:
+            valid = None if rows.valid is None else rows.valid[first:last]
+            yield Rows(rows.x[first:last], valid, {name: column[first:last] for name, column in rows.columns.items()})
+        if limit is not None and before >= limit:
+            return
+
+
+def _count(files: Files | None, parts: dict[str, Dataset | Stream], limit: int | None) -> int | None:
+    """Number of samples, where it is known before they are read."""
+    if (files is not None and files.sound) or any(isinstance(part, Stream) for part in parts.values()):
+        return limit
+    count = len(files.files) if files is not None else sum(len(part) for part in parts.values())  # pyright: ignore
+    return count if limit is None else min(count, limit)
+
+
+def _of_files(files: Files, batch_size: int) -> Iterator[Rows]:
+    windows = files.windows()
+    while some := [*islice(windows, batch_size)]:
+        masks = [torch.ones_like(one.x[:, 0], dtype=torch.bool) if one.valid is None else one.valid for one in some]
+        valid = None if all(one.valid is None for one in some) else torch.cat(masks)
+        yield Rows(torch.cat([one.x for one in some]), valid, {"id": [one.name for one in some]})
+
+
+def _of_parts(parts: dict[str, Dataset | Stream], batch_size: int, limit: int | None) -> Iterator[Rows]:
+    for name, part in parts.items():
+        first = 0
+        for batch in sequential_batches(part, batch_size, limit):
+            yield _rows(batch, name, first)
+            first += len(batch.x)
+
+
+def _rows(batch: Batch, part: str, first: int) -> Rows:
+    columns: dict[str, list[Any]] = {"id": [f"{part}/{first + i}" for i in range(len(batch.x))]}
+    columns["source"] = batch.source.tolist()
     if batch.label is not None:
         columns["label"] = batch.label.tolist()
     return Rows(batch.x, batch.valid, columns)
+
+
+def _parts(model: Model, overrides: list[str], split: str) -> dict[str, Dataset | Stream]:
+    """The wanted parts of a data set."""
+    data: Data | Mixed = instantiate(compose(overrides)["data"] if overrides else model.config["data"])
+    if isinstance(data, Mixed):
+        data = data.sets[model.data or ""]
+    theirs, mine = (codec and codec.plain() for codec in (data.codec, model.codec))
+    if data.grid != model.grid or (theirs and mine and theirs != mine):
+        raise ValueError(
+            f"the model takes samples of {model.grid.shape} made by {mine}, and these are of {data.grid.shape} made by "
+            f"{theirs}: set the options of data= as they were in training"
+        )
+    asked = {"train": data.train, "test": data.test}
+    found = {name: part for name, part in asked.items() if part is not None and split in (name, "all")}
+    if not found:
+        raise ValueError("this data set has no test part: set split=train")
+    return found

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ssl_pipeline.datasets import LogMel, Pixels, Waveform
 from ssl_pipeline.datasets.folder import ENDINGS as IMAGES
 from ssl_pipeline.datasets.folder import list_files
+from ssl_pipeline.datasets.image import upright
 from ssl_pipeline.datasets.sound import ENDINGS as SOUNDS
 from ssl_pipeline.datasets.sound import read_sound, resampled
 from ssl_pipeline.inference import Model
 
+T = TypeVar("T")
 
-class Place(NamedTuple):
-    """A window of a file."""
 
-    file: Path  # below the folder
-    start: int = 0  # sample of sound at which it begins
+class Window(NamedTuple):
+    """One sample made of a file."""
+
+    name: str  # the file below its folder, and of sound the second at which it begins
+    x: Tensor  # (1, C, *grid)
+    valid: Tensor | None  # (1, *grid) bool
 
 
 class Files:
@@ -29,6 +35,10 @@ class Files:
     Args:
         codec: of the model.
         root: the folder.
+
+    Attributes:
+        files: below the folder, in order.
+        left_out: those that could not be read, and why.
 
     Raises:
         FileNotFoundError: there is nothing of that kind.
@@ -39,40 +49,58 @@ class Files:
         self.sound = not isinstance(codec, Pixels)
         kind = (SOUNDS, "recording") if self.sound else (IMAGES, "image")
         self.files = list_files(root, *kind, "set source to another folder")
+        self.left_out: dict[Path, str] = {}
 
-    def windows(self) -> list[Place]:
-        """All windows of all files, one after the other; a rest shorter than half a window is left out."""
-        if isinstance(self.codec, Pixels):
-            return [Place(file) for file in self.files]
-        import soundfile
-
-        size, places = self.codec.samples, []
+    def windows(self) -> Iterator[Window]:
+        """All samples of all files, one file after the other; a rest shorter than half a window is left out."""
         for file in self.files:
-            info = soundfile.info(str(self.root / file))
-            length = round(info.frames * self.codec.rate / info.samplerate)
-            starts = range(0, max(1, length - size // 2), size)
-            places += [Place(file, start) for start in starts]
-        return places
+            if isinstance(self.codec, Pixels):
+                if (x := self.tried(lambda f=file: self.codec.encode([self.root / f])[0], file)) is not None:
+                    yield Window(file.as_posix(), x, None)
+                continue
+            if (wave := self.wave(file)) is None:
+                continue
+            size, rate = self.codec.samples, self.codec.rate
+            for start in range(0, max(1, len(wave) - size // 2), size):
+                yield Window(f"{file.as_posix()}@{start / rate:.3f}", *self.codec.encode([wave[start : start + size]]))
 
-    def read(self, places: list[Place]) -> tuple[Tensor, Tensor | None]:
-        """Samples of some windows, and which cells are real."""
-        if isinstance(self.codec, Pixels):
-            return self.codec.encode([self.root / place.file for place in places])
-        waves = {file: self.wave(file) for file in dict.fromkeys(place.file for place in places)}
-        cut = [waves[place.file][place.start : place.start + self.codec.samples] for place in places]
-        return self.codec.encode(cut)
-
-    def wave(self, file: Path) -> Tensor:
-        """A recording at the model's rate."""
+    def wave(self, file: Path) -> Tensor | None:
+        """A recording at the model's rate; None where it cannot be read."""
         assert not isinstance(self.codec, Pixels)
-        sound = read_sound(self.root / file)
-        return resampled(sound.wave, sound.rate, self.codec.rate)
+        rate = self.codec.rate
+        sound = self.tried(lambda: read_sound(self.root / file), file)
+        return None if sound is None else resampled(sound.wave, sound.rate, rate)
 
-    def name(self, place: Place) -> str:
-        """How a window is called: the file, and of sound the second at which it begins."""
-        if isinstance(self.codec, Pixels):
-            return place.file.as_posix()
-        return f"{place.file.as_posix()}@{place.start / self.codec.rate:g}"
+    def image(self, file: Path) -> Image.Image | None:
+        """An image in its own size, as the codec takes it; None where it cannot be read."""
+        codec = self.codec
+        assert isinstance(codec, Pixels)
+
+        def read() -> Image.Image:
+            with Image.open(self.root / file) as opened:
+                return upright(opened, codec.channels)
+
+        return self.tried(read, file)
+
+    def tried(self, read: Callable[[], T], file: Path) -> T | None:
+        """What a file holds; what cannot be read is left out, and decoders raise whatever they like."""
+        try:
+            return read()
+        except MemoryError:
+            raise
+        except Exception as error:
+            self.left_out[file] = " ".join((str(error) or type(error).__name__).split())
+            return None
+
+    def check(self) -> None:
+        """Name what was left out.
+
+        Raises:
+            ValueError: something was.
+        """
+        if self.left_out:
+            some = "; ".join(f"{file} ({why})" for file, why in [*self.left_out.items()][:3])
+            raise ValueError(f"{len(self.left_out)} of {len(self.files)} files were left out: {some}")
 
 
 def files_of(model: Model, root: Path) -> Files:

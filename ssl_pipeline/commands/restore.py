@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -14,10 +15,12 @@ from ssl_pipeline.commands.files import Files, device_of, files_of
 from ssl_pipeline.commands.sheet import before_and_after
 from ssl_pipeline.commands.windows import restored
 from ssl_pipeline.datasets import Pixels
-from ssl_pipeline.datasets.image import MODES
+from ssl_pipeline.datasets.image import upright
+from ssl_pipeline.datasets.sound import read_sound
 from ssl_pipeline.inference import Model
 from ssl_pipeline.reading import load
 
+SHEET = "before_and_after.png"
 SHOWN = 8
 """Files on the sheet."""
 
@@ -41,8 +44,8 @@ def restore(
         view: the damage that the files have suffered, as the run names it.
         source: folder of images or recordings.
         out: folder of the restored ones: PNG, or WAV of 16 bits at the model's rate.
-        holes: for a view with holes, grey images whose bright half says where they are: a folder with one for each
-            image, of the same name, or one image for all.
+        holes: for a view with holes, images whose bright half says where they are: a folder with one for each image,
+            of the same name, or one image for all.
         device: cpu, cuda ... or auto.
         set: name of the data set whose model is wanted, of a run on several.
     """
@@ -53,80 +56,82 @@ def restore(
         raise ValueError(f"view {view} has holes, and of recordings it cannot be said where: call Model.restore")
     if ("removed" in part.inputs) != (holes is not None):
         raise ValueError(f"view {view} has holes: set holes=..." if holes is None else f"view {view} has no holes")
-    if out.resolve() == source.resolve():
-        raise ValueError("out and source are the same folder: take another")
-    shown: list[tuple[str, np.ndarray, np.ndarray]] = []
-    left_out: list[str] = []
-    one = _sound if files.sound else _image
-    for file in tqdm(files.files, unit=" files"):
-        target = out / file.with_suffix(".wav" if files.sound else ".png")
-        if target.is_file():
+    if out.resolve().is_relative_to(source.resolve()):
+        raise ValueError(f"out={out} lies in source={source}, so that results would be restored again: take another")
+    targets = {file: file.with_suffix(".wav" if files.sound else ".png") for file in files.files}
+    names = Counter([*targets.values(), Path(SHEET)])
+    if twice := [str(name) for name, count in names.items() if count > 1]:
+        raise ValueError(f"{twice[0]} would be written twice: rename one of the files that come out under this name")
+    for file, target in tqdm(targets.items(), unit=" files"):
+        if (out / target).is_file():
             continue
-        try:
-            before, after = one(model, files, file, view, holes)
-        except (OSError, ValueError, RuntimeError) as error:
-            left_out.append(f"{file} ({' '.join(str(error).split())})")
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _write(target, after, files)
-        if len(shown) < SHOWN:
-            shown.append((file.as_posix(), before, after))
-    if shown:
-        before_and_after(shown, out / "before_and_after.png", files.sound)
-    if left_out:
-        raise ValueError(f"{len(left_out)} of {len(files.files)} files were left out: {'; '.join(left_out[:3])}")
-    print(f"{len(files.files):,} files in {out}")
+        after = _sound(model, files, file, view) if files.sound else _image(model, files, file, view, holes)
+        if after is not None:
+            (out / target).parent.mkdir(parents=True, exist_ok=True)
+            _write(out / target, after, files)
+    done = [file for file, target in targets.items() if (out / target).is_file()]
+    if done:
+        shown = [(file.as_posix(), _shown(files, file), _result(files, out / targets[file])) for file in done[:SHOWN]]
+        before_and_after(shown, out / SHEET, files.sound)
+    print(f"{len(done):,} files in {out}")
+    files.check()
 
 
-def _image(model: Model, files: Files, file: Path, view: str, holes: Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """An image before and after, (H, W, C) of 8 bits."""
-    codec = files.codec
-    assert isinstance(codec, Pixels)
-    with Image.open(files.root / file) as opened:
-        image = ImageOps.exif_transpose(opened).convert(MODES[codec.channels])
-    pixels = np.asarray(image).reshape(image.height, image.width, codec.channels)
-    if min(pixels.shape[:2]) < codec.size:
-        raise ValueError(
-            f"it has {image.width}x{image.height} pixels, and the model takes at least {codec.size}x{codec.size}"
-        )
-    hole = None if holes is None else _hole(holes, file, image.size)
-    x = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
+def _image(model: Model, files: Files, file: Path, view: str, holes: Path | None) -> np.ndarray | None:
+    """A restored image, (H, W, C) of 8 bits; None where it is left out."""
+    size = model.grid.shape
+    if (image := files.image(file)) is None:
+        return None
+    if image.height < size[0] or image.width < size[1]:
+        least = f"{size[1]}x{size[0]}"
+        files.left_out[file] = f"it has {image.width}x{image.height} pixels, and the model takes at least {least}"
+        return None
+    hole = None if holes is None else files.tried(lambda: _hole(holes, file, image.size), file)
+    if holes is not None and hole is None:
+        return None
+    pixels = np.array(image).reshape(image.height, image.width, model.grid.width)
 
     def windows(some: Tensor, places: list[tuple[slice, ...]]) -> Tensor:
         removed = None if hole is None else torch.stack([hole[place] for place in places])
         return model.restore(some, view, removed)
 
-    after = restored(x, model.grid.shape, windows)
-    return pixels, (after.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    after = restored(torch.from_numpy(pixels.transpose(2, 0, 1)), size, windows)
+    return (after.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
 def _hole(holes: Path, file: Path, size: tuple[int, int]) -> Tensor:
-    """Where an image has holes, (H, W)."""
+    """Where an image has holes, (H, W).
+
+    Raises:
+        ValueError: it is not known, or not of the image's size.
+    """
     found = holes
     if holes.is_dir():
-        named = sorted((holes / file.parent).glob(f"{file.stem}.*"))
-        if not named:
-            raise ValueError(f"there is no image of its holes in {holes}")
+        place = holes / file.parent
+        named = [one for one in place.iterdir() if one.stem == file.stem] if place.is_dir() else []
+        if len(named) != 1:
+            raise ValueError(f"expected one image of its holes in {place}, got {len(named)}")
         found = named[0]
     with Image.open(found) as image:
         if image.size != size:
             raise ValueError(f"{found} has {image.width}x{image.height} pixels, and the image {size[0]}x{size[1]}")
-        return torch.from_numpy(np.asarray(image.convert("L")) > 127)
+        return torch.from_numpy(np.array(upright(image, 1)) > 127)
 
 
-def _sound(model: Model, files: Files, file: Path, view: str, holes: Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """A recording before and after, between -1 and 1 at the model's rate."""
+def _sound(model: Model, files: Files, file: Path, view: str) -> np.ndarray | None:
+    """A restored recording, between -1 and 1 at the model's rate; None where it is left out."""
     codec = files.codec
     assert not isinstance(codec, Pixels)
-    wave = files.wave(file)
-    padded = torch.nn.functional.pad(wave, (0, max(0, codec.samples - len(wave))))
+    if (wave := files.wave(file)) is None:
+        return None
 
     def windows(some: Tensor, places: list[tuple[slice, ...]]) -> Tensor:
         x, valid = codec.encode(list(some[:, 0]))
         return torch.stack(codec.decode(model.restore(x, view, valid=valid).cpu())).unsqueeze(1)
 
-    after = restored(padded.unsqueeze(0), (codec.samples,), windows)[0, : len(wave)]
-    return wave.numpy(), after.clamp(-1, 1).numpy()
+    window = min(len(wave), codec.samples)
+    after = restored(wave.unsqueeze(0), (window,), lambda some, places: windows(some, places)[..., :window])
+    return after[0].clamp(-1, 1).numpy()
 
 
 def _write(target: Path, after: np.ndarray, files: Files) -> None:
@@ -139,3 +144,17 @@ def _write(target: Path, after: np.ndarray, files: Files) -> None:
 
         soundfile.write(temporary, after, files.codec.rate, subtype="PCM_16", format="WAV")
     temporary.rename(target)
+
+
+def _shown(files: Files, file: Path) -> np.ndarray:
+    """What came in, for the sheet."""
+    found = files.wave(file) if files.sound else files.image(file)
+    return np.zeros(1) if found is None else np.asarray(found)
+
+
+def _result(files: Files, target: Path) -> np.ndarray:
+    """What went out, for the sheet."""
+    if files.sound:
+        return read_sound(target).wave.numpy()
+    with Image.open(target) as image:
+        return np.asarray(image)

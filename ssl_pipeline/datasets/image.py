@@ -103,7 +103,7 @@ def read_image(file: str | Path | BytesIO, size: int, channels: int) -> UInt8[np
 
 
 def to_pixels(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:
-    """Turn upright, lay transparency on white, resize the shorter side to ``size`` and crop the centre.
+    """An upright image whose shorter side is resized to ``size``, the centre cropped.
 
     Args:
         size: height and width in pixels.
@@ -115,6 +115,19 @@ def to_pixels(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray,
     >>> to_pixels(Image.new("P", (40, 20)), size=8, channels=3).shape
     (3, 8, 8)
     """
+    image = ImageOps.fit(upright(image, channels), (size, size), method=Image.Resampling.BICUBIC)
+    return np.asarray(image).reshape(size, size, channels).transpose(2, 0, 1)
+
+
+def upright(image: Image.Image, channels: int) -> Image.Image:
+    """Turn upright, lay transparency on white, 8 bits for each of 1 (grey) or 3 channels.
+
+    Raises:
+        ValueError: pixels are floats, which have no fixed range.
+
+    >>> upright(Image.new("RGBA", (1, 1)), channels=1).getpixel((0, 0))
+    255
+    """
     if image.mode == "F":
         raise ValueError("its pixels are floats without a fixed range: expected 8 or 16 bit integers")
     image = ImageOps.exif_transpose(image)
@@ -123,5 +136,4 @@ def to_pixels(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray,
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = ImageOps.fit(image.convert(MODES[channels]), (size, size), method=Image.Resampling.BICUBIC)
-    return np.asarray(image).reshape(size, size, channels).transpose(2, 0, 1)
+    return image.convert(MODES[channels])

@@ -32,26 +32,31 @@ class Pair(NamedTuple):
 
 
 @torch.inference_mode()
-def cycles(graph: Graph, x: Tensor) -> list[Cycle]:
+def cycles(graph: Graph, x: Tensor, valid: Tensor | None = None) -> list[Cycle]:
     """At every cut, of clean samples; of symbols ``x`` is the share that comes out wrong.
 
     Args:
         graph: in evaluation mode, with a decoder to the clean form.
         x: (B, C, *grid) or (B, *grid), on the graph's device.
+        valid: (B, *grid) bool, False = padding, which does not count.
 
     Raises:
         ValueError: no decoder leads to the clean form.
     """
-    return [_cycle(graph, at, x) for at in cuts(graph)]
+    return [_cycle(graph, at, x, valid) for at in cuts(graph)]
 
 
-def _cycle(graph: Graph, at: str, x: Tensor) -> Cycle:
+def _cycle(graph: Graph, at: str, x: Tensor, valid: Tensor | None) -> Cycle:
     front, back = Front(graph, at, UNKNOWN), Back(graph, at, UNKNOWN)
-    passing = front.wires(x)
+    passing = front.wires(x, valid=valid)
     found = back(**passing)
-    again = front.wires(found.long() if graph.grid.discrete else found)
+    again = front.wires(found, valid=valid)
     numbers = sum(wire[0].numel() for name, wire in passing.items() if name != "valid")
-    wrong = float((found != x).float().mean()) if graph.grid.discrete else _share(found, as_float(x, graph.grid))
+    real = torch.ones_like(x if graph.grid.discrete else x[:, 0], dtype=torch.bool) if valid is None else valid
+    if graph.grid.discrete:
+        wrong = float((found != x)[real].float().mean())
+    else:
+        wrong = _share(found, as_float(x, graph.grid), real.unsqueeze(1))
     return Cycle(at, numbers, wrong, _share(again["z"], passing["z"]))
 
 
@@ -67,7 +72,7 @@ def translations(graph: Graph, batch: Batch) -> list[Pair]:
 
     def there(a: str, b: str, x: Tensor, removed: Tensor | None) -> Tensor:
         told = graph.told(b, damaged.views[b])
-        return Translator(graph, a, b)(x, removed=removed, told=told)
+        return Translator(graph, a, b)(x, removed=removed, valid=batch.valid, told=told)
 
     def cycle(a: str, b: str) -> float:
         view, other = damaged.views[a], damaged.views[b]
@@ -83,7 +88,9 @@ def _both_ways(graph: Graph) -> Iterator[tuple[str, str]]:
             yield a, b
 
 
-def _share(found: Tensor, wanted: Tensor) -> float:
-    """Squared error as a share of the variance between samples and within them."""
+def _share(found: Tensor, wanted: Tensor, real: Tensor | None = None) -> float:
+    """Squared error as a share of the variance between samples, where it counts."""
     wanted = wanted.float()
-    return float((found.float() - wanted).square().mean() / (wanted - wanted.mean(0)).square().mean().clamp(min=1e-12))
+    weight = torch.ones_like(wanted) if real is None else real.expand_as(wanted).float()
+    error, apart = (found.float() - wanted).square() * weight, (wanted - wanted.mean(0)).square() * weight
+    return float(error.sum() / apart.sum().clamp(min=1e-12))
