@@ -21,6 +21,7 @@ class Encoder(nn.Module, ABC):
         sees_holes: the tokens of a view with holes still cover the whole grid.
         blocks: number of blocks whose tokens can be averaged.
         depth: blocks after each of which it can be cut: a view then passes ``enter``, each ``step`` and ``leave``.
+        any_length: whether a tracer can follow it with samples of any length.
         shared: names of its modules that know no grid, so that encoders of several kinds of data may share them.
     """
 
@@ -30,6 +31,7 @@ class Encoder(nn.Module, ABC):
     sees_holes: bool
     blocks: int = 1
     depth: int = 0
+    any_length: ClassVar[bool] = False
     shared: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod

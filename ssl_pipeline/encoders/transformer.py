@@ -49,6 +49,7 @@ class TransformerEncoder(Encoder):
     """
 
     shared = ("trunk",)
+    any_length = True
 
     def __init__(
         self,
