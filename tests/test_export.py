@@ -176,7 +176,7 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing_behind(run, tmp_path
         (("encoder", None, "pickle"), "format='pickle': expected safetensors, torch_export, onnx"),
         (("restorer:msk",), "no view 'msk'; nearest: mask"),
         (("restorer:noise", None, "onnx", "x"), "of encoders and teachers in torch_export and onnx"),
-        (("encoder", None, "onnx", "x"), "ConvEncoder can be exported for samples of one size only"),
+        (("encoder", None, "onnx", "x"), "ConvEncoder is exported for samples of one size only"),
     ):
         part, *rest = arguments
         with pytest.raises(ValueError, match=words):

@@ -97,7 +97,7 @@ def test_one_run_on_images_sound_and_text(tmp_path):
     assert torch.equal(image.graph.encoder.trunk.norm.weight, text.graph.encoder.trunk.norm.weight)
     with pytest.raises(ValueError, match="trained on digits, tones, pydoc"):
         ssl_pipeline.load(tmp_path)
-    assert json.loads((tmp_path / "codecs.json").read_text()).keys() == {"tones", "pydoc"}
+    assert json.loads((tmp_path / "codecs.json").read_text()).keys() == {"digits", "tones", "pydoc"}
 
 
 def test_a_mixed_run_goes_on_where_it_stopped(tmp_path):

@@ -189,7 +189,7 @@ def _longer(model: Model, axis: str) -> tuple[GridSpec, int]:
     grid, encoder = model.grid, model.graph.encoder
     if not encoder.any_length:
         raise ValueError(
-            f"length={axis}: {type(encoder).__name__} can be exported for samples of one size only: leave out length, or "
+            f"length={axis}: {type(encoder).__name__} is exported for samples of one size only: leave out length, or "
             f"train with encoder=vit"
         )
     grid.dim(axis)  # refuses an axis that there is not
