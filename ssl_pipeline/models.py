@@ -56,7 +56,7 @@ class Embedder(Part):
         ValueError: the graph has no teacher of its own.
     """
 
-    outputs = ("embedding",)
+    outputs = ("embeddings",)
 
     def __init__(self, graph: Graph, view: str = UNKNOWN, teacher: bool = False) -> None:
         super().__init__(graph)
@@ -336,7 +336,7 @@ def make(graph: Graph, part: str, view: str | None = None) -> Part:
             f"there is no part {part!r}: expected encoder, teacher, decoder, restorer:VIEW, translator:VIEW-VIEW, "
             f"front@CUT or back@CUT"
         )
-    return makers[kind, mark]()
+    return makers[kind, mark]().eval()
 
 
 def cuts(graph: Graph) -> list[str]:
