@@ -145,7 +145,7 @@ def _onnx(model: Model, live: Part, folder: Path, length: tuple[str, int] | None
         str(file),
         kwargs={name: value.cpu() for name, value in inputs.items()},
         input_names=list(live.inputs),
-        output_names=list(live.outputs),
+        output_names=[f"{name}_out" if name in live.inputs else name for name in live.outputs],
         dynamic_shapes=_free(model, inputs, length),
         dynamo=True,
         external_data=False,
