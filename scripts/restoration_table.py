@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from ssl_pipeline import Model, View, load
 from ssl_pipeline.config import compose
 from ssl_pipeline.corruptions import Corruption, LowRes, Reversal
 from ssl_pipeline.datasets import sequential_batches
+from ssl_pipeline.evaluation.restoration import decibels, span
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.models import UNKNOWN
@@ -103,10 +103,8 @@ def quality(x: Tensor, clean: Tensor, where: Tensor, grid: GridSpec) -> float:
     """Decibels over all samples together; images are cut off at their range."""
     x = x if grid.log or grid.signal else x.clamp(*grid.range)
     error = float(((x - clean).square() * where).sum() / (where.sum() * x.shape[1]))
-    power = (grid.range[1] - grid.range[0]) ** 2
-    if grid.signal:
-        power = float((clean.square() * where).sum() / (where.sum() * x.shape[1]))
-    return 10 * log10(power / max(error, 1e-12))
+    power = float((clean.square() * where).sum() / (where.sum() * x.shape[1])) if grid.signal else span(grid) ** 2
+    return decibels(power, error)
 
 
 def turned(made: Reversal, model: Model, clean: Tensor, restored: Tensor) -> str:

@@ -111,9 +111,7 @@ class Model:
             ValueError: the samples do not lie on the model's grid, a list is given and the run's data has no codec, or
                 there is no teacher.
         """
-        part = self.part("teacher" if teacher else "encoder", view)
-        x, valid = self._samples(x, valid, part)
-        return self._batched(part, batch_size, x=x, removed=removed, valid=valid)
+        return self._run(self.part("teacher" if teacher else "encoder", view), batch_size, x, removed, valid)
 
     def restore(
         self,
@@ -139,9 +137,7 @@ class Model:
         Raises:
             ValueError: see ``embed``; no decoder has learned it; it is not known where the holes are.
         """
-        part = self.part(f"restorer:{view}")
-        x, valid = self._samples(x, valid, part)
-        return self._batched(part, batch_size, x=x, removed=removed, valid=valid)
+        return self._run(self.part(f"restorer:{view}"), batch_size, x, removed, valid)
 
     def translate(
         self,
@@ -178,10 +174,7 @@ class Model:
                 f"a translation to {to} is told {', '.join(f'{name}=...' for name in wanted) or 'nothing'}, "
                 f"got {', '.join(told) or 'nothing'}"
             )
-        x, valid = self._samples(x, valid, part)
-        numbers = [torch.as_tensor(told[name], dtype=torch.float32).expand(len(x)) for name in wanted]
-        parameters = torch.stack(numbers, dim=1) if numbers else None
-        return self._batched(part, batch_size, x=x, removed=removed, valid=valid, told=parameters)
+        return self._run(part, batch_size, x, removed, valid, [told[name] for name in wanted])
 
     def split(self, at: str = "latent", view: str = UNKNOWN) -> tuple[Part, Part]:
         """Two halves, each the other's inverse: from samples to what passes a cut, and from there to the clean form.
@@ -195,27 +188,32 @@ class Model:
         """
         return self.part(f"front@{at}", view), self.part(f"back@{at}", view)
 
-    def _samples(self, x: Samples, valid: Tensor | None, part: Part) -> tuple[Tensor, Tensor | None]:
-        """Samples as one tensor on the grid of the part's view.
+    @torch.no_grad()
+    def _run(
+        self,
+        part: Part,
+        batch_size: int,
+        x: Samples,
+        removed: Tensor | np.ndarray | None,
+        valid: Tensor | None,
+        told: Sequence[float | Tensor] = (),
+    ) -> Tensor:
+        """What a part gives of raw samples, batch by batch, on the model's device.
 
         Raises:
-            ValueError: they do not lie on it.
+            ValueError: they do not lie on the grid of the part's view, or what is known of them is not one a sample.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}: expected at least 1")
         if isinstance(x, (list, tuple)):
             if self.codec is None:
                 raise ValueError("expected samples as one array or tensor, got a list: stack them")
             x, valid = self.codec.encode(x)
         x = torch.as_tensor(x)
         fits(x, part.source.grid)  # pyright: ignore
-        return x, valid
-
-    @torch.no_grad()
-    def _batched(self, part: Part, batch_size: int, x: Tensor, **known: Tensor | np.ndarray | None) -> Tensor:
-        """What a part gives, batch by batch, on the model's device."""
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size}: expected at least 1")
-        device, parts = self.device, []
-        rows = {name: torch.as_tensor(some) for name, some in {"x": x, **known}.items() if some is not None}
+        numbers = [torch.as_tensor(one, dtype=torch.float32).expand(len(x)) for one in told]
+        known = {"removed": removed, "valid": valid, "told": torch.stack(numbers, dim=1) if numbers else None}
+        rows = {"x": x, **{name: torch.as_tensor(some) for name, some in known.items() if some is not None}}
         if uneven := [f"{name} {len(some)}" for name, some in rows.items() if len(some) != len(x)]:
             raise ValueError(f"expected as many of each as there are samples ({len(x)}), got {', '.join(uneven)}")
         for name in {"removed", "valid"} & rows.keys():
@@ -223,6 +221,7 @@ class Model:
             if tuple(rows[name].shape) != wanted or rows[name].dtype != torch.bool:
                 found = f"{tuple(rows[name].shape)} {rows[name].dtype}"
                 raise ValueError(f"expected {name} of shape {wanted} and bool, got {found}: one truth a cell")
+        device, parts = self.device, []
         for start in range(0, max(1, len(x)), batch_size):
             batch = {name: some[start : start + batch_size].to(device) for name, some in rows.items()}
             parts.append(part(**batch))

@@ -37,8 +37,7 @@ def command(function: Callable[..., Any], words: list[str]) -> int:
 def parse(function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
     """Arguments by name, of the types that the function's annotations name.
 
-    Words whose key has a dot, and those that no argument is named after where the function takes ``overrides``, are
-    collected there.
+    Where the function takes ``overrides``, words about data (``data=NAME``, ``data.KEY=VALUE``) are collected there.
 
     Raises:
         ValueError: a word that is none, an unknown or a repeated key, a missing one, or a value of another type.

@@ -89,7 +89,7 @@ class ConvEncoder(Encoder):
         """Encode views by name, all of one size in one pass; there is one block to take tokens from."""
         alike = defaultdict(list)
         for name, view in views.items():
-            alike[view.x.shape[2:] if len(views) > 1 else None].append(name)
+            alike[view.x.shape[2:]].append(name)
         features, cells = {}, {}
         for names in alike.values():
             x = self._features({name: views[name] for name in names})

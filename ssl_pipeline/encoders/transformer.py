@@ -92,6 +92,7 @@ class TransformerEncoder(Encoder):
         tokens = self._tokens(views)
         packs = defaultdict(list)
         for name, t in tokens.items():
+            # One view needs no key; of a tracer's lengths there can be none.
             packs[(t.values.shape[1], t.valid is None) if len(tokens) > 1 else None].append(name)
         latents = {}
         for names in packs.values():

@@ -74,19 +74,21 @@ def _scores(name: str, total: Tensor, grid: GridSpec) -> dict[str, float]:
     if grid.discrete:
         shares = {"accuracy": 1 - after, "accuracy_input": 1 - before, "exact": right / samples}
         return {f"{key}/{name}": 100 * value for key, value in shares.items() if isfinite(value)}
-    scores = {f"reconstruction/{name}": after, f"psnr/{name}": _decibels(_span(grid) ** 2, after)}
+    scores = {f"reconstruction/{name}": after, f"psnr/{name}": decibels(span(grid) ** 2, after)}
     if before > 0:
-        scores[f"psnr_input/{name}"] = _decibels(_span(grid) ** 2, before)
+        scores[f"psnr_input/{name}"] = decibels(span(grid) ** 2, before)
     if grid.signal and power > 0:
-        scores[f"snr/{name}"] = _decibels(power, after)
+        scores[f"snr/{name}"] = decibels(power, after)
         if before > 0:
-            scores[f"snr_input/{name}"] = _decibels(power, before)
+            scores[f"snr_input/{name}"] = decibels(power, before)
     return scores
 
 
-def _span(grid: GridSpec) -> float:
+def span(grid: GridSpec) -> float:
+    """From a grid's smallest value to its largest."""
     return grid.range[1] - grid.range[0]
 
 
-def _decibels(power: float, error: float) -> float:
+def decibels(power: float, error: float) -> float:
+    """Power over error."""
     return 10 * log10(power / max(error, 1e-12))

@@ -71,8 +71,8 @@ def export(
         raise ValueError(
             f"{part} writes symbol after symbol: export part=front@latent and, for a step, part=decoder as {format}"
         )
-    grids = [None, None] if length is None else [None, _longer(model, length)[0]]
-    trials = [examples(live, batch, grid, seed=batch) for batch, grid in zip((2, 5), grids, strict=True)]
+    longer, unit = (None, None) if length is None else _longer(model, length)
+    trials = [examples(live, batch, grid, seed=batch) for batch, grid in ((2, None), (5, longer))]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         ends = {"inputs": list(live.inputs), "outputs": list(live.outputs)}
@@ -80,7 +80,7 @@ def export(
         (folder / "config.yaml").write_text(yaml.safe_dump(model.config | {"export": config}, sort_keys=False))
         if model.codec is not None:
             (folder / "codecs.json").write_text(json.dumps({"": model.codec.plain()}, ensure_ascii=False) + "\n")
-        again = FORMATS[format](model, live, folder, None if length is None else (length, _longer(model, length)[1]))
+        again = FORMATS[format](model, live, folder, None if length is None or unit is None else (length, unit))
         differences = {}
         for inputs in trials:
             with torch.no_grad():

@@ -1,0 +1,21 @@
+"""The models that a trained graph holds, each a module of its own: tensors in the data's units in, tensors out."""
+
+from ssl_pipeline.models.halves import Back, Front, NextSymbol, cuts
+from ssl_pipeline.models.inverse import Embedder, Restorer, Translator
+from ssl_pipeline.models.make import make
+from ssl_pipeline.models.part import Part
+from ssl_pipeline.models.source import UNKNOWN, Source
+
+__all__ = [
+    "UNKNOWN",
+    "Back",
+    "Embedder",
+    "Front",
+    "NextSymbol",
+    "Part",
+    "Restorer",
+    "Source",
+    "Translator",
+    "cuts",
+    "make",
+]

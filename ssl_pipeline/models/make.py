@@ -1,0 +1,56 @@
+"""The models of a graph by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ssl_pipeline.graph import Graph
+from ssl_pipeline.models.halves import Back, Front, NextSymbol
+from ssl_pipeline.models.inverse import Embedder, Restorer, Translator
+from ssl_pipeline.models.part import Part
+from ssl_pipeline.models.source import UNKNOWN
+
+
+def make(graph: Graph, part: str, view: str | None = None) -> Part:
+    """A model by its name.
+
+    Args:
+        graph: trained.
+        part: ``encoder``, ``teacher``, ``decoder``, ``restorer:VIEW``, ``translator:VIEW-VIEW``, ``front@CUT`` or
+            ``back@CUT``.
+        view: the damage that the samples have suffered, of an encoder or of halves; ``unknown`` where not given.
+
+    Raises:
+        ValueError: no such part, or the graph does not hold it.
+    """
+    kind, mark, what = re.match(r"(\w*)([:@]?)(.*)", part).groups()  # pyright: ignore[reportOptionalMemberAccess]
+    seen = view or UNKNOWN
+    if mark and kind in ("restorer", "translator") and view not in (None, UNKNOWN):
+        raise ValueError(f"{part} says itself which view it takes: leave out view={view}")
+    makers: dict[tuple[str, str], Callable[[], Part]] = {
+        ("encoder", ""): lambda: Embedder(graph, seen),
+        ("teacher", ""): lambda: Embedder(graph, seen, teacher=True),
+        ("decoder", ""): lambda: NextSymbol(graph, seen) if graph.decoder().causal else Back(graph, "latent", seen),
+        ("restorer", ":"): lambda: Restorer(graph, what),
+        ("translator", ":"): lambda: Translator(graph, *_two(graph, what)),
+        ("front", "@"): lambda: Front(graph, what, seen),
+        ("back", "@"): lambda: Back(graph, what, seen),
+    }
+    if (kind, mark) not in makers:
+        raise ValueError(
+            f"there is no part {part!r}: expected encoder, teacher, decoder, restorer:VIEW, translator:VIEW-VIEW, "
+            f"front@CUT or back@CUT"
+        )
+    return makers[kind, mark]().eval()
+
+
+def _two(graph: Graph, names: str) -> tuple[str, str]:
+    """Two views parted by a dash, of whose names each may hold dashes."""
+    words, views = names.split("-"), graph.corruptions
+    splits = [("-".join(words[:i]), "-".join(words[i:])) for i in range(1, len(words))]
+    found = [(a, b) for a, b in splits if a in views and b in views]
+    if len(found) != 1:
+        what = "which can be read in several ways" if found else f"and views are {', '.join(views)}"
+        raise ValueError(f"translator:{names}: expected two views parted by -, {what}")
+    return found[0]

@@ -1,0 +1,92 @@
+"""What a user knows of damaged samples, made into the graph's view of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ssl_pipeline.corruptions import Corruption
+from ssl_pipeline.errors import nearest
+from ssl_pipeline.graph import Graph
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import View, as_float, clean_view
+from ssl_pipeline.seeding import generator
+
+UNKNOWN = "unknown"
+
+
+class Source:
+    """Samples of a damage as the graph's view of them: what a user knows of it made into a record.
+
+    Args:
+        graph: trained.
+        name: the view, or ``unknown`` for samples that have suffered none or another.
+
+    Raises:
+        ValueError: no such view.
+    """
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        if name != UNKNOWN:
+            known(graph, name)
+        self.corruption: Corruption | None = graph.corruptions.get(name)
+        self.name = name
+        self.grid = graph.grid if self.corruption is None else self.corruption.output_grid
+        self.holes = self.corruption is not None and self.corruption.removes
+        self.padded = self.grid.discrete or self.grid.signal or self.grid.log  # texts and sounds may be too short
+        self.inputs = ("x", *(("removed",) if self.holes else ()), *(("valid",) if self.padded else ()))
+
+    @property
+    def moves(self) -> bool:
+        """Whether cells lie elsewhere in the damaged sample than in the clean one."""
+        if self.corruption is None:
+            return False
+        grid = self.corruption.grid
+        view = self.corruption(clean_view(grid, _empty(grid, 1)), generator("cpu", 0))
+        return view.origin is not view.position
+
+    def __call__(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> View:
+        """The view, in the data's units.
+
+        Raises:
+            ValueError: a view with holes whose places are not known, or holes in a view that has none.
+        """
+        if valid is None and self.padded:  # so that as much passes a cut whether or not it is said
+            valid = torch.ones_like(x if self.grid.discrete else x[:, 0], dtype=torch.bool)
+        view, places = clean_view(self.grid, as_float(x, self.grid), valid), self.places(x, removed)
+        return view if places is None or self.corruption is None else self.corruption.with_holes(view, places)
+
+    def places(self, x: Tensor, removed: Tensor | None) -> Tensor | None:
+        """Where the holes are, (B, *grid): as it is said, or, of symbols, where the one for holes stands."""
+        if not self.holes:
+            if removed is not None:
+                raise ValueError(f"view {self.name} has no holes: leave out removed, or take a view that is masked")
+            return None
+        if removed is not None:
+            return removed
+        if self.grid.mask_token is None:
+            raise ValueError(f"view {self.name} has holes: pass removed, (B, *grid) bool, true in a hole")
+        return x == self.grid.mask_token
+
+    def zeros(self, batch: int, device: torch.device) -> dict[str, Tensor]:
+        """Empty samples, without holes or padding, as ``inputs`` names what is known of them."""
+        shape = (batch, *self.grid.shape)
+        x = _empty(self.grid, batch)
+        known = {"x": x, "removed": torch.zeros(shape, dtype=torch.bool), "valid": torch.ones(shape, dtype=torch.bool)}
+        return {name: known[name].to(device) for name in self.inputs}
+
+
+def known(graph: Graph, view: str) -> None:
+    """Refuse a view that there is not.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if view not in graph.corruptions:
+        raise ValueError(f"there is no view {view!r}; {nearest(view, graph.corruptions)}")
+
+
+def _empty(grid: GridSpec, batch: int) -> Tensor:
+    """Samples of nothing."""
+    shape = (batch, *grid.shape)
+    return torch.zeros(shape, dtype=torch.long) if grid.discrete else torch.zeros((batch, grid.width, *grid.shape))
