@@ -4,8 +4,8 @@ python scripts/bench_claim.py --minutes 2 --seeds 0,1,2 experiment=dag data=fash
 python scripts/bench_claim.py --tune optimizer.lr=1e-3,3e-3 ...    # the first seed tries each, the others take the best
 
 Rows: the experiment itself (all); each damage of it alone, decoded to the clean form (mask); two draws of each view,
-contrasted (crop-mask_pair). Options are those of the experiment (of numbered views, those of the first), but small
-crops are given the full size. With --more also each chain alone, decoded (crop-mask), and pairs decoded as well,
+contrasted (crop-mask_pair). Options are those of the experiment (of numbered views and terms, those of the first), but
+small crops are given the full size. With --more also each chain alone, decoded (crop-mask), and pairs decoded as well,
 weighed as in the experiment (crop-mask_pair_decoded).
 """
 
@@ -101,14 +101,19 @@ def rows(config: Mapping[str, Any], more: bool) -> dict[str, list[str]]:
         raise SystemExit(f"error: expected an experiment with {CONTRAST} and one term that decodes, such as dag")
     (decoder,) = terms.keys() - {CONTRAST}
     views = {family(view): views[view] for view in reversed(views)}
-    pairs = {f"{view}_pair": pair(view, options, CONTRAST) for view, options in views.items()}
+    first = next(name for name in config["objective"] if family(name) == CONTRAST)
+    energy = [] if first == CONTRAST else [*flat(f"objective.{CONTRAST}.energy", config["objective"][first]["energy"])]
+    pairs = {f"{view}_pair": [*pair(view, options, CONTRAST), *energy] for view, options in views.items()}
     plain = {view: options for view, options in views.items() if "-" not in view}
     plain |= {name: part for view, options in views.items() if "-" in view for name, part in parts(options)}
     alone = {name: single(name, options, decoder) for name, options in plain.items()}
     if not more:
         return {**pairs, **alone}
     chains = {view: single(view, options, decoder) for view, options in views.items() if "-" in view}
-    both = {f"{view}_pair_decoded": pair(view, options, f"{CONTRAST}+{decoder}") for view, options in views.items()}
+    both = {
+        f"{view}_pair_decoded": [*pair(view, options, f"{CONTRAST}+{decoder}"), *energy]
+        for view, options in views.items()
+    }
     return {**pairs, **alone, **chains, **both}
 
 

@@ -54,7 +54,7 @@ def main() -> None:
         view = made(clean_view(model.grid, clean, valid), generator("cpu", 0, name))
         known = name if name in seen else UNKNOWN
         removed = view.removed if name in seen else None
-        restored = model.restore(view.x, known, removed, valid)
+        restored = model.restore(view.x, known, removed, view.valid)
         where = counted(view, valid)
         rule = simple(made, view, clean, model.grid)
         cells = [

@@ -96,6 +96,19 @@ def test_an_exported_folder_does_what_it_holds_and_nothing_else(run, tmp_path):
     assert torch.allclose(encoder.embed([tmp_path / "image.png"]), live.embed((X[:1] * 255).round().byte()))
 
 
+def test_the_slow_copy_of_an_encoder_is_exported_without_the_quick_one(tmp_path):
+    run = folder_of_a_run(tmp_path / "run", *CONV, "corruption=crop+crop", "objective=byol", "teacher=ema")
+    live = ssl_pipeline.load(run)
+    export(live, "teacher", tmp_path / "out")
+    held = ssl_pipeline.load(tmp_path / "out")
+    assert torch.equal(held.embed(X, teacher=True), live.embed(X, teacher=True))
+    assert not torch.equal(live.embed(X), live.embed(X, teacher=True))
+    names = load_file(tmp_path / "out/weights.safetensors")
+    assert not any(name.startswith("encoder.") for name in names)
+    with pytest.raises(ValueError, match=r"holds the part teacher .* alone"):
+        held.embed(X)
+
+
 def test_a_lean_copy_has_lost_the_other_weights(run):
     part = ssl_pipeline.load(run).part("front@encoder.0")
     inputs = examples(part, 2)

@@ -6,10 +6,12 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import ssl_pipeline
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import Data, MemoryDataset, mixed
+from ssl_pipeline.export import export
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.training import run
@@ -97,6 +99,13 @@ def test_one_run_on_images_sound_and_text(tmp_path):
     assert torch.equal(image.graph.encoder.trunk.norm.weight, text.graph.encoder.trunk.norm.weight)
     with pytest.raises(ValueError, match="trained on digits, tones, pydoc"):
         ssl_pipeline.load(tmp_path)
+    export(image, "restorer:noise", tmp_path / "out")
+    held, x = ssl_pipeline.load(tmp_path / "out"), data.test[range(3)].x
+    assert torch.equal(held.restore(x, "noise"), image.restore(x, "noise")) and held.data == "digits"
+    names = load_file(tmp_path / "out/weights.safetensors")
+    assert len(names) < len(image.graph.state_dict()) and not any(name.startswith("graphs") for name in names)
+    with pytest.raises(ValueError, match=r"data=pydoc: .* holds a part of digits alone"):
+        ssl_pipeline.load(tmp_path / "out", "pydoc")
     assert json.loads((tmp_path / "codecs.json").read_text()).keys() == {"digits", "tones", "pydoc"}
 
 

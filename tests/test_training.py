@@ -24,6 +24,7 @@ from PIL import Image
 from processes import in_two_processes
 
 import ssl_pipeline
+from ssl_pipeline.build import build
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import MemoryDataset, digits
 from ssl_pipeline.evaluation import P1, features
@@ -32,6 +33,7 @@ from ssl_pipeline.training.callbacks import Metrics
 from ssl_pipeline.training.clock import Clock
 from ssl_pipeline.training.graphs import maker, start_from
 from ssl_pipeline.training.module import PretrainModule
+from ssl_pipeline.training.samples import write_samples
 from ssl_pipeline.weights import load_weights, read_weights
 
 ROOT = Path(__file__).parents[1]
@@ -93,6 +95,18 @@ def test_probes_can_be_recomputed_through_load(finished):
     scores = protocol.score(protocol.features(lambda batch: model.embed(batch.x), digits()))
     for name, value in scores.items():
         assert summary[name] == pytest.approx(value, abs=1e-6), name
+
+
+def test_of_masked_samples_only_the_holes_are_filled(tmp_path):
+    data = digits()
+    graph = build(compose([*SMALL, "corruption=mask", "corruption.mask.fill=0.77"]), data.grid, [0.3], [0.3])
+    write_samples(graph.eval(), data, tmp_path, count=3)
+    forms = ("clean", "mask", "mask_restored")
+    for number in range(3):
+        clean, damaged, restored = (np.asarray(Image.open(tmp_path / f"{number}_{form}.png")) for form in forms)
+        hole = damaged != clean  # none of the digits' grey values is the one of a hole
+        assert np.array_equal(restored[~hole], clean[~hole])
+        assert (restored[hole] != damaged[hole]).any()
 
 
 def test_training_beats_the_start(finished):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ssl_pipeline.datasets import Data
 from ssl_pipeline.graph import Graph
+from ssl_pipeline.models import Restorer
 
 
 @torch.inference_mode()
@@ -30,7 +31,7 @@ def write_samples(graph: Graph, data: Data, folder: Path, count: int = 4) -> Non
     for name, view in damaged.views.items():
         forms[name] = view.x, view.valid
         if name in graph.leading():
-            forms[f"{name}_restored"] = graph.restore(name, view), batch.valid
+            forms[f"{name}_restored"] = Restorer(graph, name)(view.x, view.removed, view.valid), batch.valid
     folder.mkdir(parents=True, exist_ok=True)
     for name, (x, real) in forms.items():
         for i in range(len(x)):
