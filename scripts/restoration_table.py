@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
@@ -92,7 +93,7 @@ def counted(view: View, valid: Tensor | None) -> Tensor:
 def simple(made: Corruption, view: View, clean: Tensor, grid: GridSpec) -> tuple[str, Tensor] | None:
     """What a rule without learning makes of what the damage has left."""
     if view.removed is not None:
-        return "as filled", view.x
+        return "as filled (with the mean, by default)", view.x
     if isinstance(made, LowRes) and len(made.factors) == 1 and not grid.log and grid.ndim < 3:
         pool, mode = ((F.avg_pool1d, "linear"), (F.avg_pool2d, "bicubic"))[grid.ndim - 1]
         return mode, F.interpolate(pool(clean, made.factors[0]), size=grid.shape, mode=mode)
@@ -116,30 +117,33 @@ def turned(made: Reversal, model: Model, clean: Tensor, restored: Tensor) -> str
     return f"the right way round: {share:.1f} % of the {int(apart.sum())} samples that are not nearly symmetric"
 
 
-def picture(clean: Tensor, shown: list[tuple[str, Tensor, Tensor]], file: Path, model: Model, count: int = 6) -> None:
-    """Clean, damaged and restored samples."""
-    index = torch.linspace(0, len(clean) - 1, count).long()
-    rows = [
-        ("clean", clean),
-        *((f"{what}{name}", x) for name, *pair in shown for what, x in zip(("", "restored from "), pair, strict=True)),
-    ]
-    figure = Figure(figsize=(1.2 * count + 2, 1.2 * len(rows)), layout="constrained")
-    for (name, x), axes in zip(rows, figure.subplots(len(rows), count), strict=True):
-        for axis, sample in zip(axes, x[index], strict=True):
-            if sample.ndim == 3:
-                axis.imshow(
-                    sample.permute(1, 2, 0).clamp(*model.grid.range),
-                    cmap="gray",
-                    vmin=model.grid.range[0],
-                    vmax=model.grid.range[1],
-                )
-            else:
-                axis.plot(sample[0], linewidth=0.5)
-                axis.set_ylim(-0.6, 0.6)
-            axis.set_xticks([])
-            axis.set_yticks([])
-        axes[0].set_ylabel(name.replace(", ", ",\n"), rotation=0, ha="right", fontsize=7)
-    figure.savefig(file, dpi=110)
+def picture(clean: Tensor, shown: list[tuple[str, Tensor, Tensor]], file: Path, model: Model, count: int = 2) -> None:
+    """Damaged, restored and clean samples, some of each damage side by side."""
+    index = torch.linspace(0, len(clean) - 1, count * len(shown)).long()
+    figure = Figure(figsize=(1.1 * len(index), 3.6), layout="constrained")
+    axes = figure.subplots(3, len(index))
+    for row, name in enumerate(("damaged", "restored", "clean")):
+        axes[row, 0].set_ylabel(name, fontsize=9)
+    for column, sample in enumerate(index.tolist()):
+        name, damaged, restored = shown[column // count]
+        for axis, x in zip(axes[:, column], (damaged, restored, clean), strict=True):
+            draw(axis, x[sample], model.grid)
+        if column % count == 0:
+            axes[0, column].set_title(name.replace(", ", ",\n"), fontsize=9, loc="left")
+    figure.savefig(file, dpi=100)
+
+
+def draw(axis: Axes, sample: Tensor, grid: GridSpec) -> None:
+    """An image, a spectrogram with its low bands below, or a signal."""
+    if grid.ndim == 2:
+        low, high = grid.range
+        origin = "lower" if grid.log else "upper"
+        axis.imshow(sample.permute(1, 2, 0).clamp(low, high), "gray", vmin=low, vmax=high, origin=origin, aspect="auto")
+    else:
+        axis.plot(sample[0], linewidth=0.5)
+        axis.set_ylim(*grid.range)
+    axis.set_xticks([])
+    axis.set_yticks([])
 
 
 if __name__ == "__main__":
