@@ -111,9 +111,10 @@ def _with_a_run(name: str) -> Callable[..., int]:
     return call
 
 
-export, embed, restore, cycles = (_with_a_run(name) for name in ("export", "embed", "restore", "cycles"))
+export, embed, evaluate, restore, cycles = map(_with_a_run, ("export", "embed", "evaluate", "restore", "cycles"))
 COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "train": (train, "pretrain: corruption=mask+noise data=digits ..."),
+    "evaluate": (evaluate, "probes beside their baselines: run=FOLDER data=... finetune=10 ..."),
     "export": (export, "one model of a run, by itself: run=FOLDER part=encoder format=onnx ..."),
     "embed": (embed, "a data set or a folder of files: run=FOLDER source=FOLDER out=FOLDER ..."),
     "restore": (restore, "damaged files: run=FOLDER view=noise source=FOLDER out=FOLDER ..."),

@@ -151,14 +151,14 @@ class Graph(nn.Module):
         Raises:
             ValueError: the graph has no teacher of its own.
         """
-        return self.pooled(view, clean_view(self.grid, as_float(x, self.grid), valid), teacher)
+        return self.encoded(view, clean_view(self.grid, as_float(x, self.grid), valid), teacher).pooled
 
-    def pooled(self, name: str, view: View, teacher: bool = False) -> Float[Tensor, "B D"]:
-        """Embeddings of a view in the data's units; see ``embed``."""
+    def encoded(self, name: str, view: View, teacher: bool = False) -> Latent:
+        """The latent of a view in the data's units; see ``embed``."""
         if teacher and self.teacher is None:
             raise ValueError("this graph has no teacher of its own: train with teacher=ema, or set teacher=False")
         encoder, latent = self.teaching.parts if teacher else (self.encoder, self.latent)
-        return latent(encoder({name: self._standard(view)})[name]).pooled
+        return latent(encoder({name: self._standard(view)})[name])
 
     def latents(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Latents of views in the data's units."""

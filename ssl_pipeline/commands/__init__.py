@@ -3,7 +3,8 @@
 from ssl_pipeline.commands.arguments import command
 from ssl_pipeline.commands.cycles import cycles
 from ssl_pipeline.commands.embed import embed
+from ssl_pipeline.commands.evaluate import evaluate
 from ssl_pipeline.commands.export import export
 from ssl_pipeline.commands.restore import restore
 
-__all__ = ["command", "cycles", "embed", "export", "restore"]
+__all__ = ["command", "cycles", "embed", "evaluate", "export", "restore"]

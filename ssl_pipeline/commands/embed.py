@@ -16,10 +16,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ssl_pipeline.commands.files import Files, device_of, files_of
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data, Dataset, Mixed, Stream, sequential_batches
+from ssl_pipeline.datasets import Dataset, Stream, sequential_batches
 from ssl_pipeline.inference import Model
-from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.models import UNKNOWN
 from ssl_pipeline.reading import load
 from ssl_pipeline.records import Batch
@@ -215,15 +213,7 @@ def _rows(batch: Batch, part: str, first: int) -> Rows:
 
 def _parts(model: Model, overrides: list[str], split: str) -> dict[str, Dataset | Stream]:
     """The wanted parts of a data set."""
-    data: Data | Mixed = instantiate(compose(overrides)["data"] if overrides else model.config["data"])
-    if isinstance(data, Mixed):
-        data = data.sets[model.data or ""]
-    theirs, mine = (codec and codec.plain() for codec in (data.codec, model.codec))
-    if data.grid != model.grid or (theirs and mine and theirs != mine):
-        raise ValueError(
-            f"the model takes samples of {model.grid.shape} made by {mine}, and these are of {data.grid.shape} made by "
-            f"{theirs}: set the options of data= as they were in training"
-        )
+    data = data_of(model, overrides)
     asked = {"train": data.train, "test": data.test}
     found = {name: part for name, part in asked.items() if part is not None and split in (name, "all")}
     if not found:

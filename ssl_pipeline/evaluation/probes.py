@@ -49,21 +49,27 @@ def linear(train: Labelled, test: Labelled, *, standardise: bool = True, max_ite
 
 
 def few_label(
-    train: Labelled, test: Labelled, *, per_class: int = 5, draws: int = 20, standardise: bool = True
+    train: Labelled, test: Labelled, *, per_class: int | float = 5, draws: int = 20, standardise: bool = True
 ) -> tuple[float, float]:
     """Mean and standard deviation over draws of ``linear`` with a few labels a class.
 
     Args:
         train: features and labels to draw from.
         test: features and labels to score.
-        per_class: labels a class; a class with fewer gives all of its own.
+        per_class: labels a class, or below 1 the share of each class, one at least; a class with fewer gives all.
         draws: number of draws, seeded 0, 1, ...
         standardise: as in ``linear``.
     """
-    scores = []
-    for seed in range(draws):
-        rng = np.random.default_rng(seed)
-        order = rng.permutation(len(train[1]))
-        rows = np.concatenate([order[train[1][order] == label][:per_class] for label in np.unique(train[1])])
-        scores.append(linear((train[0][rows], train[1][rows]), test, standardise=standardise))
+    scores = [
+        linear((train[0][rows], train[1][rows]), test, standardise=standardise)
+        for rows in (_drawn(train[1], per_class, seed) for seed in range(draws))
+    ]
     return float(np.mean(scores)), float(np.std(scores))
+
+
+def _drawn(labels: np.ndarray, per_class: int | float, seed: int) -> np.ndarray:
+    """Places of the labels that are drawn."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    of_class = [order[labels[order] == label] for label in np.unique(labels)]
+    counts = [per_class if per_class >= 1 else max(1, round(per_class * len(rows))) for rows in of_class]
+    return np.concatenate([rows[: int(count)] for rows, count in zip(of_class, counts, strict=True)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,9 +64,13 @@ class P1:
 
     def raw(self, data: Data) -> dict[str, float]:
         """Scores of the raw input, or of the fixed features that stand for it."""
+        return self.score(self.raw_features(data), raw=data.baseline is None)
+
+    def raw_features(self, data: Data) -> Features:
+        """The raw input as it is, or the fixed features that stand for it."""
         if data.baseline is not None:
-            return self.score(self.features(data.baseline, data))
-        return self.score(self._features(lambda b: as_float(b.x, data.grid).flatten(1).float(), data), raw=True)
+            return self.features(data.baseline, data)
+        return self._features(lambda b: as_float(b.x, data.grid).flatten(1).float(), data)
 
     def features(self, embed: Embed, data: Data) -> Features:
         """Embeddings of the samples that the protocol names, at most ``width`` numbers each."""
@@ -77,9 +81,8 @@ class P1:
         if f.test is None:
             return {}
         scores = {}
-        if f.train.label is not None and f.test.label is not None and _learnable(f.train.label, f.test.label):
-            train: Labelled = (f.train.z, f.train.label)
-            test: Labelled = (f.test.z, f.test.label)
+        if (pair := labelled(f)) is not None:
+            train, test = pair
             scores = {"knn": knn(train, test, self.k), "linear": linear(train, test, standardise=not raw)}
             if self.few:
                 mean, std = few_label(train, test, per_class=self.few, draws=self.draws, standardise=not raw)
@@ -96,6 +99,13 @@ class P1:
             train = train._replace(z=pca.transform(train.z))
             test = None if test is None else test._replace(z=pca.transform(test.z))
         return Features(train, test)
+
+
+def labelled(f: Features) -> tuple[Labelled, Labelled] | None:
+    """What a probe learns from and what it is tested on; None where there are no labels that it could learn."""
+    if f.test is None or f.train.label is None or f.test.label is None or not _learnable(f.train.label, f.test.label):
+        return None
+    return (f.train.z, f.train.label), (f.test.z, f.test.label)
 
 
 def _learnable(train: np.ndarray, test: np.ndarray) -> bool:
@@ -115,7 +125,7 @@ def features(embed: Embed, dataset: Dataset | Stream, limit: int | None = None, 
     """
     rows, labels, sources = [], [], []
     with torch.inference_mode():
-        for batch in _batches(dataset, limit, batch_size):
+        for batch in sequential_batches(first_samples(dataset, limit), batch_size, limit):
             rows.append(embed(batch).float().cpu())
             labels.append(batch.label)
             sources.append(batch.source)
@@ -124,13 +134,14 @@ def features(embed: Embed, dataset: Dataset | Stream, limit: int | None = None, 
     return Sampled(torch.cat(rows).numpy(), label, torch.cat(sources).numpy())
 
 
-def _batches(dataset: Dataset | Stream, limit: int | None, batch_size: int) -> Iterator[Batch]:
+def first_samples(dataset: Dataset | Stream, limit: int | None) -> Dataset | Stream:
     """The first samples; of a set stored class by class, in whose beginning a class is missing, random ones."""
-    labels = None if isinstance(dataset, Stream) else dataset.labels
-    if not isinstance(dataset, Stream) and labels is not None and len(labels[:limit].unique()) < len(labels.unique()):
-        order = torch.randperm(len(dataset), generator=generator("cpu", "probe"))
-        dataset = Subset(dataset, order[:limit].sort().values)
-    return sequential_batches(dataset, batch_size, limit)
+    if isinstance(dataset, Stream) or limit is None or limit >= len(dataset):
+        return dataset
+    rows, labels = torch.arange(limit), dataset.labels
+    if labels is not None and len(labels[:limit].unique()) < len(labels.unique()):
+        rows = torch.randperm(len(dataset), generator=generator("cpu", "probe"))[:limit].sort().values
+    return Subset(dataset, rows)
 
 
 def embedder(graph: Graph, teacher: bool = False) -> Embed:

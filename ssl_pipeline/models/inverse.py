@@ -8,7 +8,7 @@ from torch import Tensor
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.models.part import Part
 from ssl_pipeline.models.source import UNKNOWN, Source, known
-from ssl_pipeline.records import as_float
+from ssl_pipeline.records import Latent, as_float
 from ssl_pipeline.topology import CLEAN, view_node
 
 
@@ -35,7 +35,11 @@ class Embedder(Part):
 
     def forward(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """Of samples (B, C, *grid) or (B, *grid); where a view with holes has them, and what is no padding."""
-        return self.trained.pooled(self.source.name, self.source(x, removed, valid), self.teacher)
+        return self.latent(x, removed, valid).pooled
+
+    def latent(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> Latent:
+        """Its tokens, too."""
+        return self.trained.encoded(self.source.name, self.source(x, removed, valid), self.teacher)
 
 
 class Restorer(Part):

@@ -9,23 +9,14 @@ from typing import Any
 
 import torch
 
-from ssl_pipeline.datasets import Data, Stream, sequential_batches
+from ssl_pipeline.datasets import Data, Stream
 from ssl_pipeline.evaluation import P1, rankme, restoration, spread
 from ssl_pipeline.evaluation.protocol import embedder
+from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph import Graph
 
 ONLINE = {"train_limit": 4000, "test_limit": 2000, "few": 0}
 """What differs from the protocol on the way."""
-
-
-@torch.no_grad()
-def untrained(make: Callable[[], Graph], data: Data, device: torch.device | str) -> Graph:
-    """The twin that was never trained; running statistics it has, taken from a few batches."""
-    graph = make().to(device).train()
-    for step, batch in enumerate(sequential_batches(data.train, 256, 20 * 256)):
-        if len(batch.x) >= 2:
-            graph.encode(graph.standard(graph.damage(batch.on(device), step=step, whole=True)))
-    return graph
 
 
 def evaluate(

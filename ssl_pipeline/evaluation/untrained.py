@@ -1,0 +1,20 @@
+"""The twin of a graph that was never trained, beside which every table shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from ssl_pipeline.datasets import Data, sequential_batches
+from ssl_pipeline.graph import Graph
+
+
+@torch.no_grad()
+def untrained(make: Callable[[], Graph], data: Data, device: torch.device | str) -> Graph:
+    """The twin that was never trained; running statistics it has, taken from a few batches."""
+    graph = make().to(device).train()
+    for step, batch in enumerate(sequential_batches(data.train, 256, 20 * 256)):
+        if len(batch.x) >= 2:
+            graph.encode(graph.standard(graph.damage(batch.on(device), step=step, whole=True)))
+    return graph
