@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ssl_pipeline.commands.data import data_of
 from ssl_pipeline.commands.files import Files, device_of, files_of
 from ssl_pipeline.datasets import Dataset, Stream, sequential_batches
 from ssl_pipeline.inference import Model
