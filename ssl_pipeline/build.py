@@ -90,6 +90,8 @@ def build_mixed(
     config: Mapping[str, Any],
     grids: Mapping[str, GridSpec],
     stats: Mapping[str, tuple[Sequence[float] | None, Sequence[float] | None]],
+    *,
+    trust: tuple[str, ...] = (),
 ) -> MixedGraph:
     """The graphs of a configuration on several grids; each takes the terms of the objective that fit its grid.
 
@@ -97,11 +99,14 @@ def build_mixed(
         config: resolved, plain dictionaries.
         grids: of each data set.
         stats: mean and standard deviation of each.
+        trust: see ``instantiate``.
 
     Raises:
         ValueError: whatever the parts refuse.
     """
-    return MixedGraph({name: build(config, grid, *stats[name], fitting=True) for name, grid in grids.items()})
+    return MixedGraph(
+        {name: build(config, grid, *stats[name], trust=trust, fitting=True) for name, grid in grids.items()}
+    )
 
 
 def _tokens(grid: GridSpec, encoder: Encoder) -> GridSpec:

@@ -78,6 +78,7 @@ class Train:
     resume: str | None = None
     init_from: str | None = None
     init_partial: bool = False
+    trust: list[str] = field(default_factory=list)
     allow_collapse: bool = False
     debug: bool = False
 

@@ -26,6 +26,7 @@ class Model:
         codec: of the run's data, where it has one.
         held: the one part that an exported folder holds, as ``part`` takes it, with its view; None: everything.
         data: name of the data set that the graph is of, in a run on several.
+        trust: packages whose classes its configuration was allowed to name.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Model:
         codec: Codec | None = None,
         held: tuple[str, str | None] | None = None,
         data: str | None = None,
+        trust: tuple[str, ...] = (),
     ) -> None:
         self.graph = graph.eval()
         self.config = config
         self.codec = codec
         self.held = held
         self.data = data
+        self.trust = trust
         self._parts: dict[tuple[str, str], Part] = {}
 
     @property

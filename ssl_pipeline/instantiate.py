@@ -124,4 +124,7 @@ def _inside(name: str, prefixes: tuple[str, ...]) -> bool:
 def _untrusted(name: str, home: str | None = None) -> str:
     what = f"{name} (that is {home})" if home else name
     top = (home or name).split(".")[0]
-    return f"_target_: {what} is not on the allow-list ({', '.join(ALLOWED)}): pass trust=({top!r},) to run its code"
+    return (
+        f"_target_: {what} is not on the allow-list ({', '.join(ALLOWED)}): to run its code, pass trust=({top!r},), "
+        f"or trust=[{top}] on the command line"
+    )

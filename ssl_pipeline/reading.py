@@ -58,10 +58,10 @@ def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = 
         prefix = "" if data is None else f"graphs.{data}."
         weights = {k.removeprefix(prefix): v for k, v in read_weights(folder).items() if k.startswith(prefix)}
         _fill(graph, weights, folder, strict=True)
-        return Model(graph, config, _codec(folder, data or "", trust), data=data)
+        return Model(graph, config, _codec(folder, data or "", trust), data=data, trust=trust)
     weights = read_safetensors(folder / WEIGHTS)
     _fill(graph, weights, folder, strict=False)
-    model = Model(graph, config, _codec(folder, "", trust), (exported["part"], exported["view"]), data)
+    model = Model(graph, config, _codec(folder, "", trust), (exported["part"], exported["view"]), data, trust)
     part = model.part()
     if lost := sorted(used(part, examples(part, 1)) - weights.keys()):
         raise ValueError(f"{folder / WEIGHTS} lacks {lost[0]}, which {exported['part']} needs: export it again")

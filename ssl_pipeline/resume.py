@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-FREE = ("trainer", "hardware", "checkpoint", "probe", "watch", "allow_collapse", "resume", "debug", "hydra")
+FREE = ("trainer", "hardware", "checkpoint", "probe", "watch", "allow_collapse", "trust", "resume", "debug", "hydra")
 """What may be set anew, besides where the data lies: bounds, machine, when to save, what to measure and to refuse."""
 
 
@@ -44,7 +44,8 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
                 f"{override} differs from the run that is resumed ({'.'.join(keys)} was {had}): leave it out, "
                 f"or start a new run from its weights with init_from={asked['resume']}"
             )
-    return saved | {"resume": asked["resume"]}
+    # Whose code may run is said anew each time: the file that would say it may be somebody else's.
+    return saved | {"resume": asked["resume"], "trust": asked.get("trust", [])}
 
 
 def _get(node: Any, keys: Sequence[str]) -> Any:

@@ -67,6 +67,8 @@ def parse(function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
 
 
 def _value(key: str, value: str, hint: Any) -> Any:
+    if hint == tuple[str, ...]:
+        return tuple(word for word in value.strip("[]").split(",") if word)
     kinds = [kind for kind in get_args(hint) if kind is not NoneType] or [hint]
     if value == "null" and NoneType in get_args(hint):
         return None

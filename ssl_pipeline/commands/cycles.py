@@ -17,7 +17,12 @@ from ssl_pipeline.reading import load
 
 
 def cycles(
-    run: Path, samples: int = 500, out: Path | None = None, device: str = "auto", set: str | None = None
+    run: Path,
+    samples: int = 500,
+    out: Path | None = None,
+    device: str = "auto",
+    set: str | None = None,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Cut a graph at every place: errors of samples through both halves and back, and of what passes the cut.
 
@@ -30,11 +35,12 @@ def cycles(
         out: folder of the files; by default the run's.
         device: cpu, cuda ... or auto.
         set: name of the data set, of a run on several.
+        trust: packages of your own whose classes the run may name, with commas between them.
     """
-    model = load(run, set).to(device_of(device))
+    model = load(run, set, trust=trust).to(device_of(device))
     if model.held is not None:
         raise ValueError(f"{run} holds one exported part alone, and a cycle needs both halves: name the run's folder")
-    data: Data | Mixed = instantiate(model.config["data"])
+    data: Data | Mixed = instantiate(model.config["data"], trust=trust)
     if isinstance(data, Mixed):
         data = data.sets[model.data or ""]
     part = data.test or data.train

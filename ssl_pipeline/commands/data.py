@@ -18,7 +18,9 @@ def data_of(model: Model, overrides: list[str]) -> Data:
     Raises:
         ValueError: its samples are not those that the model takes.
     """
-    data: Data | Mixed = instantiate(compose(overrides)["data"] if overrides else model.config["data"])
+    data: Data | Mixed = instantiate(
+        compose(overrides)["data"] if overrides else model.config["data"], trust=model.trust
+    )
     if isinstance(data, Mixed):
         data = data.sets[model.data or ""]
     theirs, mine = (codec and codec.plain() for codec in (data.codec, model.codec))

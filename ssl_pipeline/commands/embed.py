@@ -45,6 +45,7 @@ def embed(
     limit: int | None = None,
     rows_per_file: int = 10_000,
     set: str | None = None,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Embeddings of a data set, or of a folder of files, as a folder of Parquet files or as one NPZ.
 
@@ -63,6 +64,7 @@ def embed(
         limit: number of samples at most.
         rows_per_file: of Parquet; each file is written whole or not at all.
         set: name of the data set whose model is wanted, of a run on several.
+        trust: packages of your own whose classes the run may name, with commas between them.
     """
     if split not in ("train", "test", "all"):
         raise ValueError(f"split={split}: expected train, test or all")
@@ -72,7 +74,7 @@ def embed(
         raise ValueError("expected batch_size, rows_per_file and limit of at least 1")
     if source is not None and overrides:
         raise ValueError("expected one of source (a folder of files) and data (a data set), got both")
-    model = load(run, set).to(device_of(device))
+    model = load(run, set, trust=trust).to(device_of(device))
     model.part("teacher" if teacher else "encoder", view)
     files = None if source is None else files_of(model, source)
     parts = {} if files is not None else _parts(model, overrides or [], split)

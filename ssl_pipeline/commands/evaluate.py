@@ -54,6 +54,7 @@ def evaluate(
     baselines: bool = True,
     device: str = "auto",
     set: str | None = None,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Probes of an encoder beside the raw input and an untrained twin, as a table and a JSON.
 
@@ -75,6 +76,7 @@ def evaluate(
         baselines: whether the raw input and the untrained encoder stand beside.
         device: cpu, cuda ... or auto.
         set: name of the data set whose model is wanted, of a run on several.
+        trust: packages of your own whose classes the run may name, with commas between them.
     """
     shares = [float(share) for share in few.split(",") if share]
     if any(not 0 < share <= 1 for share in shares):
@@ -92,7 +94,7 @@ def evaluate(
     where, data = device_of(device), None
     for one in runs:
         subjects, data = (
-            _of_timm(one, weights, overrides) if one.startswith(TIMM) else _of_run(one, overrides, view, set)
+            _of_timm(one, weights, overrides) if one.startswith(TIMM) else _of_run(one, overrides, view, set, trust)
         )
         for row, subject in subjects:
             if baselines or row != UNTRAINED:
@@ -131,10 +133,10 @@ def _cell(score: Score | None) -> str:
 
 
 def _of_run(
-    run: str, overrides: list[str] | None, view: str, set: str | None
+    run: str, overrides: list[str] | None, view: str, set: str | None, trust: tuple[str, ...]
 ) -> tuple[Iterator[tuple[str, Subject]], Data]:
     """What is measured of a run, one after the other."""
-    model = load(run, set)
+    model = load(run, set, trust=trust)
     teaches = model.held is not None and model.held[0] == "teacher"
     model.part(None if model.held else "encoder", view)  # refuses what is not held
     data = data_of(model, overrides or [])
@@ -151,7 +153,8 @@ def _of_run(
 def _twin(model: Model) -> Graph:
     """The graph as it was before the training."""
     torch.manual_seed(model.config["seed"])
-    graph = build(model.config | {"allow_collapse": True}, model.grid, fitting=model.data is not None)
+    config = model.config | {"allow_collapse": True}
+    graph = build(config, model.grid, trust=model.trust, fitting=model.data is not None)
     graph.standardise.load_state_dict(model.graph.standardise.state_dict())
     return graph
 

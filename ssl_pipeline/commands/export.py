@@ -18,6 +18,7 @@ def export(
     out: Path | None = None,
     length: str | None = None,
     set: str | None = None,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Write one model of a run into a folder of its own, checked against the live model.
 
@@ -29,8 +30,9 @@ def export(
         out: folder; by default in the run's own.
         length: name of an axis along which samples of an encoder may have other sizes, too.
         set: name of the data set, of a run on several.
+        trust: packages of your own whose classes the run may name, with commas between them.
     """
-    model = load(run, set)
+    model = load(run, set, trust=trust)
     name = re.sub(r"\W+", "_", f"{part}_{view}" if view else part)
     folder = out or run / "exports" / f"{name}_{format}"
     summary = run / "summary.json"

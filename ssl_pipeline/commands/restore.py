@@ -33,6 +33,7 @@ def restore(
     holes: Path | None = None,
     device: str = "auto",
     set: str | None = None,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Restore each file of a folder into a file of the same name in another folder, with a sheet of some of them.
 
@@ -48,8 +49,9 @@ def restore(
             of the same name, or one image for all.
         device: cpu, cuda ... or auto.
         set: name of the data set whose model is wanted, of a run on several.
+        trust: packages of your own whose classes the run may name, with commas between them.
     """
-    model = load(run, set).to(device_of(device))
+    model = load(run, set, trust=trust).to(device_of(device))
     part = model.part(f"restorer:{view}")
     files = files_of(model, source)
     if "removed" in part.inputs and files.sound:

@@ -27,13 +27,14 @@ def graphs_of(graph: Graph | MixedGraph) -> dict[str, Graph]:
 
 def maker(config: Mapping[str, Any], data: Data | Mixed) -> Callable[[], Graph | MixedGraph]:
     """Makes the graph of a run on its data, with the weights that its seed gives."""
+    trust = tuple(config.get("trust", ()))
     stats = {name: _statistics(part) for name, part in sets_of(data).items()}
 
     def make() -> Graph | MixedGraph:
         torch.manual_seed(config["seed"])
         if isinstance(data, Mixed):
-            return build_mixed(config, {name: part.grid for name, part in data.sets.items()}, stats)
-        return build(config, data.grid, *stats[""])
+            return build_mixed(config, {name: part.grid for name, part in data.sets.items()}, stats, trust=trust)
+        return build(config, data.grid, *stats[""], trust=trust)
 
     return make
 

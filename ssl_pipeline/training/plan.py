@@ -33,7 +33,8 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     Raises:
         ValueError: a name, option or number that cannot be.
     """
-    leaves = parts(config)
+    trust = tuple(config.get("trust", ()))
+    leaves = parts(config, trust=trust)
     bounds = dict(config["trainer"])
     check("trainer", L.Trainer, list(bounds), is_partial=True)
     for key in (*Hardware.__dataclass_fields__, "accumulate_grad_batches", "callbacks", "logger"):
@@ -46,7 +47,8 @@ def prepare(config: Mapping[str, Any]) -> Plan:
         if not isinstance(bounds[key], int | None):
             raise ValueError(f"trainer.{key}={bounds[key]}: expected a whole number, or null for none")
     clock = Clock(seconds_of(bounds.pop("max_time")))
-    protocol, recipe = instantiate(config["probe"]["protocol"]), instantiate(config["optimizer"])
+    protocol = instantiate(config["probe"]["protocol"])
+    recipe = instantiate(config["optimizer"], trust=trust)
     recipe.check(leaves["encoder"])
     return Plan(recipe, instantiate(config["hardware"]), protocol, bounds, clock)
 

@@ -43,7 +43,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     folder = Folder(Path(config["resume"] or run_dir).resolve())
     plan = prepare(config)
     done = folder.done(resume=bool(config["resume"]))
-    data: Data | Mixed = instantiate(config["data"])
+    data: Data | Mixed = instantiate(config["data"], trust=tuple(config.get("trust", ())))
     plan = bounded(plan, data, config, done)
     make = maker(config, data)
     graph = make()
