@@ -50,6 +50,7 @@ class Checkpoint:
 class Watch:
     every: int = 100
     samples: int = 128
+    layers: bool = True
     on_alarm: str = "warn"
 
 

@@ -35,6 +35,10 @@ class Batch(NamedTuple):
         """Its first samples."""
         return self._each(lambda part: part[:count])
 
+    def clone(self) -> Batch:
+        """The same samples in memory of their own."""
+        return self._each(Tensor.clone)
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         return self._replace(**{name: change(part) for name, part in self._asdict().items() if part is not None})
 
@@ -51,6 +55,11 @@ class View(NamedTuple):
     unmasked: Tensor | None = None  # x before its holes were cut; None: it has none, or x has changed since
     valid: Tensor | None = None  # (B, *grid) bool, False = padding
     params: Mapping[str, Tensor] = {}  # (B,) float each: what a map from the latent back to this view must be told
+
+    def first(self, count: int) -> View:
+        """Its first samples."""
+        rows = {name: part[:count] for name, part in self._asdict().items() if isinstance(part, Tensor)}
+        return self._replace(**rows, params={name: some[:count] for name, some in self.params.items()})
 
 
 class Latent(NamedTuple):

@@ -11,7 +11,7 @@ import ssl_pipeline
 from ssl_pipeline.build import build
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import sequential_batches
-from ssl_pipeline.evaluation import gap, signs
+from ssl_pipeline.diagnostics import gap, signs
 from ssl_pipeline.evaluation.strings import exact_match
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.instantiate import instantiate

@@ -21,19 +21,25 @@ from torch import nn
 from ssl_pipeline.build import build
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import digits, mixed
-from ssl_pipeline.evaluation.collapse import Signs, centred_rank, collapsed, gap, normalised_spread, signs
+from ssl_pipeline.diagnostics import Numbers, findings
+from ssl_pipeline.diagnostics.collapse import Signs, centred_rank, collapsed, gap, normalised_spread, signs
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import prepare
-from ssl_pipeline.training.watch import Watch, embeddings, evaluating
+from ssl_pipeline.training.watch import Eye, Watch, evaluating, look
 from ssl_pipeline.weights import read_weights
 
 VIT = ["encoder=vit", "encoder.width=16", "encoder.depth=1", "encoder.heads=2"]
 VIT += ["decoder=query", "decoder.width=16", "decoder.heads=2"]
 CONV = ["encoder.widths=[8,16]", "decoder.widths=[8,8]"]
 FAST = ["batch_size=64", "optimizer.lr=5e-3", "watch.every=50", "probe=none", "trainer.max_steps=300"]
-COLLAPSING = ["corruption=mask+noise", "objective=reconstruct+align", "objective.reconstruct.weight=1e-6"]
+COLLAPSING = [
+    "watch.layers=false",
+    "corruption=mask+noise",
+    "objective=reconstruct+align",
+    "objective.reconstruct.weight=1e-6",
+]
 
 
 def cloud(n=60, width=10, seed=0):
@@ -111,7 +117,8 @@ def test_looking_leaves_the_graph_as_it_was(views):
     graph = build(compose([*CONV, "corruption=mask+noise+lowres", f"views_per_step={views}"]), data.grid).train()
     before = {name: value.clone() for name, value in graph.state_dict().items()}
     modes, noise = [part.training for part in graph.modules()], torch.get_rng_state()
-    found = embeddings(graph, data.train[range(20)], seed=1, step=2)
+    with evaluating(graph):
+        found, _ = look(graph, Eye(data.train[range(20)]), seed=1)
     assert {name: z.shape for name, z in found.items()} == dict.fromkeys(("mask", "noise", "lowres"), (20, 64))
     assert all(torch.equal(value, before[name]) for name, value in graph.state_dict().items())
     assert [part.training for part in graph.modules()] == modes
@@ -121,7 +128,7 @@ def test_looking_leaves_the_graph_as_it_was(views):
 def test_a_collapse_is_announced_once(tmp_path, capsys):
     allowed = ["objective=align", "allow_collapse=true", "watch.on_alarm=stop"]  # which is not obeyed then
     summary = run(compose([*VIT, *FAST, "corruption=mask+noise", *allowed]), str(tmp_path))
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    said = [line for line in capsys.readouterr().err.splitlines() if "the embeddings of" in line]
     assert len(said) == 2 and summary["steps"] == 300
     assert "the embeddings of mask have nearly become one constant (normalised std 0.00" in said[0]
     values = logged(tmp_path)
@@ -144,8 +151,8 @@ def test_a_collapse_can_end_the_run(tmp_path):
 def test_one_bad_look_is_no_alarm(capsys):
     watch = Watch(every=1)
     for step, spread in enumerate((0.3, 0.005, 0.2, 0.005, 0.004, 0.003), 1):
-        watch._judge("mask", collapsed(Signs(1.0, spread, 9.0), 64, 64), step)
-        watch._judge("noise", {}, step)
+        watch._judge("", [*findings(Numbers({"mask": Signs(1.0, spread, 9.0)}, (64, 64)))], step)
+        watch._judge("other", [], step)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1 and said[0].startswith("warning: step 5: the embeddings of mask ")
 
@@ -163,14 +170,15 @@ HEALTHY = {
 
 @pytest.mark.parametrize("name", HEALTHY)
 def test_no_alarm_where_all_is_well(name, tmp_path, capsys):
-    config = compose([*FAST, *HEALTHY[name], "optimizer.lr=2e-3", "trainer.max_steps=60", "watch.every=20"])
+    config = compose([*FAST, *HEALTHY[name], "optimizer.lr=2e-3", "trainer.max_steps=120", "watch.every=40"])
     run(config, str(tmp_path))
     assert "warning" not in capsys.readouterr().err
     values = logged(tmp_path)
     expected = {f"watch/{sign}/{view}" for sign in ("std", "spread", "rank") for view in config["corruption"]}
-    assert {(s, n) for s, n in values if n.startswith("watch")} == set(
-        itertools.product((20, 40, 60), expected | {"watch/gap"})
-    )
+    expected |= {"watch/gap", "watch/least_share", "watch/largest_update"}
+    found = {(s, n) for s, n in values if n.startswith("watch")}
+    assert found >= set(itertools.product((40, 80, 120), expected))
+    assert {n for _, n in found} <= expected | {"watch/largest_change", "watch/least_cosine"}
 
 
 @pytest.mark.parametrize("model", ["conv", "vit"])
@@ -208,7 +216,8 @@ def test_views_of_several_sizes_and_those_of_the_teacher_alone():
     views += ["teacher=ema", "objective.byol.targets=[echo]", "objective.byol.views=[crop_1,crop_2]"]
     graph = build(compose([*VIT, *views]), data.grid).train()
     teacher = [part.training for part in graph.teacher.modules()]
-    found = embeddings(graph, data.train[range(9)], seed=0, step=0)
+    with evaluating(graph):
+        found, _ = look(graph, Eye(data.train[range(9)]), seed=0)
     assert {name: z.shape for name, z in found.items()} == dict.fromkeys(("crop_1", "crop_2"), (9, 16))
     assert [part.training for part in graph.teacher.modules()] == teacher
 

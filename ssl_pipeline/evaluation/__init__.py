@@ -1,6 +1,5 @@
 """Evaluation: frozen embeddings, probes, and the protocol that all tables share."""
 
-from ssl_pipeline.evaluation.collapse import collapsed, gap, signs
 from ssl_pipeline.evaluation.metrics import rankme, spread
 from ssl_pipeline.evaluation.probes import few_label, knn, linear
 from ssl_pipeline.evaluation.protocol import P1, Features, features
@@ -10,15 +9,12 @@ from ssl_pipeline.evaluation.retrieval import retrieval
 __all__ = [
     "P1",
     "Features",
-    "collapsed",
     "features",
     "few_label",
-    "gap",
     "knn",
     "linear",
     "rankme",
     "restoration",
     "retrieval",
-    "signs",
     "spread",
 ]

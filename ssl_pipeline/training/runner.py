@@ -60,7 +60,12 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         turns=len(sets),
     )
     watch = Watch(
-        **config.get("watch", {}), seed=config["seed"], turns=len(sets), allow_collapse=config["allow_collapse"]
+        **config.get("watch", {}),
+        seed=config["seed"],
+        turns=len(sets),
+        allow_collapse=config["allow_collapse"],
+        file=folder.path / "diagnostics.csv",
+        keep=done,
     )  # before metrics, which end with the step that it stops
     saver = Saver(folder.checkpoint, plan.clock, config["checkpoint"]["every_n_steps"])
     probes = _online_probes(config, plan, sets, graphs, make)

@@ -1,4 +1,4 @@
-"""Looks at the embeddings on the way, and says so where they collapse."""
+"""Looks at the graph on the way, and says so where embeddings collapse or layers and energies do not do their work."""
 
 from __future__ import annotations
 
@@ -6,70 +6,115 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ssl_pipeline import distributed
-from ssl_pipeline.evaluation import collapsed, gap, signs
+from ssl_pipeline.diagnostics import (
+    END,
+    Finding,
+    Numbers,
+    StepSizes,
+    Taps,
+    batch_effects,
+    changes,
+    findings,
+    gap,
+    layers_of,
+    pulls,
+    signs,
+)
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.records import Batch
+from ssl_pipeline.training.csv_logger import TidyCSV
 
-ADD = {
-    "constant": "add negatives (objective=...+info_nce), a variance term (+vicreg) or a predictor to a teacher, "
-    "raise its weight, or lower optimizer.lr",
-    "line": "add what keeps dimensions apart (objective=...+vicreg), negatives (+info_nce), or raise its weight",
-}
+FEW = 32
+"""Samples of which the energies' gradients are taken."""
+
+BETTER = 0.8
+"""Share of the last look's badness below which a fault is on its way to mend itself."""
+
+
+@dataclass
+class Eye:
+    """What is kept of one graph between two looks."""
+
+    probe: Batch  # the same samples at each look, damaged in the same way
+    kept: dict[str, dict[str, Tensor]] = field(default_factory=dict)  # by path and layer
 
 
 class Watch(L.Callback):
-    """Logs spread, rank and gap of the views' embeddings, and raises an alarm where they collapse.
+    """Logs what passes each layer, how weights move and energies pull, and raises an alarm where something is wrong.
 
-    The samples are those of the step, all of them in all views; the graph is in evaluation mode, in which encoding
-    waits for no other rank, so only rank 0 looks. One bad look is no alarm: early in training embeddings may draw
-    together for some steps before they spread.
+    The samples are the first batch of the sitting, all of them in all views; the graph is in evaluation mode, and is
+    left as it was. All ranks look in the same step, each at samples of its own; rank 0 writes. One bad look is no
+    alarm, nor is what gets better: early in training embeddings may draw together for some steps before they spread.
 
-    A look costs one forward of ``samples`` samples in all views, and for each view the eigenvalues of a matrix of as
-    many rows on the processor: a few ms for 128, about four times that for 256.
+    A look costs a forward of ``samples`` samples in all views, and with ``layers`` a pass of 32 of them through the
+    whole graph and back for each energy (of more than 8: for each term).
 
     Args:
         every: steps between two looks; 0 for none.
-        samples: how many samples of a batch are encoded, at most.
-        on_alarm: ``warn`` says so once for each kind of collapse and view, when two looks in a row have seen it;
-            ``stop`` ends the run as an error.
+        samples: how many samples are encoded, at most.
+        layers: also look at layers, steps and energies.
+        on_alarm: ``warn`` says so once for each kind and place, when two looks in a row have seen it; ``stop`` ends
+            the run as an error.
         seed: of the views' random numbers.
         turns: data sets that take turns; each is looked at.
         allow_collapse: never stop.
+        file: takes the numbers of layers and energies; None for nowhere.
+        keep: steps of earlier sittings whose numbers are kept there.
     """
 
     def __init__(
         self,
         every: int = 100,
         samples: int = 128,
+        layers: bool = True,
         on_alarm: str = "warn",
         *,
         seed: int = 0,
         turns: int = 1,
         allow_collapse: bool = False,
+        file: Path | None = None,
+        keep: int = 0,
     ) -> None:
-        self.every, self.samples, self.seed, self.turns = every, samples, seed, turns
+        self.every, self.samples, self.layers, self.seed, self.turns = every, samples, layers, seed, turns
         self.stops = on_alarm == "stop" and not allow_collapse
-        self.alarms: dict[tuple[str, str], str] = {}  # sentences by view and kind
-        self._seen: dict[str, dict[str, str]] = {}  # what the last look found, by view
+        self.alarms: dict[tuple[str, str], str] = {}  # sentences by place and kind
+        self._seen: dict[str, dict[tuple[str, str], float]] = {}  # what the last look found, and how bad, by data set
+        self._eyes: dict[str, Eye] = {}  # by data set
+        self._moving: StepSizes | None = None
+        self._file = None if file is None or not layers else TidyCSV(file, keep)
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Remember weights and gradients of a step that is looked at."""
+        if self.layers and self._due(trainer.global_step + 1):
+            graph = _at(pl_module.graph, trainer.global_step)[1]  # pyright: ignore[reportArgumentType]
+            self._moving = StepSizes(layers_of(graph, leave_out=["teacher"]))
+            self._moving.before()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Look where it is time, and ask to stop on all ranks in the same step."""
         step = trainer.global_step
-        if not self.every or step < self.every or step % self.every >= self.turns:
+        if not self.every:
             return
-        if trainer.is_global_zero and len(batch.x) > 1:
-            self._look(trainer, pl_module.graph, batch, step)  # pyright: ignore[reportArgumentType]
+        name, graph = _at(pl_module.graph, step - 1)  # pyright: ignore[reportArgumentType]
+        if name not in self._eyes:
+            self._eyes[name] = Eye(batch.first(self.samples).clone())
+        if not self._due(step):
+            return
+        if len(batch.x) > 1:
+            self._look(trainer, name, graph, step)
         if self.stops and distributed.any_rank(bool(self.alarms), trainer.strategy.root_device):
             trainer.should_stop = True
 
@@ -85,38 +130,112 @@ class Watch(L.Callback):
                 f"{next(iter(self.alarms.values()))}, or set allow_collapse=true; to go on from here: {go_on}"
             )
 
-    def _look(self, trainer: L.Trainer, graph: Graph | MixedGraph, batch: Batch, step: int) -> None:
-        name, graph = graph.at(step - 1) if isinstance(graph, MixedGraph) else ("", graph)  # the step that is done
+    def _due(self, step: int) -> bool:
+        return bool(self.every) and step >= self.every and step % self.every < self.turns
+
+    def _look(self, trainer: L.Trainer, name: str, graph: Graph, step: int) -> None:
+        with trainer.precision_plugin.forward_context(), evaluating(graph), _uncompiled():
+            embedded, numbers = look(graph, self._eyes[name], self.seed, self.layers)
+        if self._moving is not None:
+            numbers, self._moving = numbers._replace(moved=self._moving.after()), None
+        self._judge(name, [*findings(numbers)], step)
+        if not trainer.is_global_zero:
+            return
         prefix = f"{name}/" if name else ""
-        with trainer.precision_plugin.forward_context():
-            views = embeddings(graph, batch.first(self.samples), self.seed, step - 1)
-        values: dict[str, float] = {}
-        for view, z in views.items():
-            found = signs(z)
-            values |= {f"{prefix}watch/{sign}/{view}": value for sign, value in found._asdict().items()}
-            self._judge(f"{prefix}{view}", collapsed(found, *z.shape), step)
-        if len(views) > 1:
-            values[f"{prefix}watch/gap"] = gap([*views.values()])
+        values = {f"{prefix}watch/{key}": value for key, value in headline(numbers, embedded).items()}
         for logger in trainer.loggers:
             logger.log_metrics(values, step)
+        if self._file is not None:
+            self._file.log_metrics({f"{prefix}{key}": value for key, value in rows(numbers).items()}, step)
 
-    def _judge(self, view: str, found: dict[str, str], step: int) -> None:
-        for kind in found.keys() & self._seen.get(view, {}).keys():
-            if (view, kind) not in self.alarms:
-                self.alarms[view, kind] = f"step {step}: the embeddings of {view} {found[kind]}: {ADD[kind]}"
-                if not self.stops:  # else the end of the run says it
-                    print(f"warning: {self.alarms[view, kind]}", file=sys.stderr, flush=True)
-        self._seen[view] = found
+    def _judge(self, name: str, found: list[Finding], step: int) -> None:
+        """Raise the alarm over what the last look at these samples has found, too, and what is not getting better."""
+        before = self._seen.get(name, {})
+        for finding in found:
+            place = f"{name}/{finding.place}" if name else finding.place, finding.kind
+            last = before.get((finding.place, finding.kind))
+            if last is not None and finding.badness > BETTER * last and place not in self.alarms:
+                self.alarms[place] = f"step {step}: {name and f'{name}: '}{finding.sentence}"
+                if not self.stops and distributed.rank() == 0:  # else the end of the run says it
+                    print(f"warning: {self.alarms[place]}", file=sys.stderr, flush=True)
+        self._seen[name] = {(finding.place, finding.kind): finding.badness for finding in found}
 
 
-@torch.no_grad()
-def embeddings(graph: Graph, batch: Batch, seed: int, step: int) -> Mapping[str, np.ndarray]:
-    """Embeddings (N, D) of a batch in all views that the encoder is trained on; the graph is left as it was."""
-    with evaluating(graph), _uncompiled():
-        views = graph.standard(graph.damage(batch, seed, step, whole=True))
-        latents = graph.encode({name: views[name] for name in graph.students})
-    stacked = torch.stack([latent.pooled for latent in latents.values()]).float().cpu()  # one transfer
-    return dict(zip(latents, stacked.numpy(), strict=True))
+def look(graph: Graph, eye: Eye, seed: int, layers: bool = True) -> tuple[dict[str, np.ndarray], Numbers]:
+    """Embeddings (N, D) by view of the samples that are looked at, and what is to be said of the graph.
+
+    Args:
+        graph: in evaluation mode.
+        eye: remembers what it has seen.
+        seed: of the views' random numbers.
+        layers: look at layers and energies, too.
+    """
+    damaged = graph.damage(eye.probe, seed, whole=True)
+    views, names = graph.standard(damaged), graph.students
+    if not layers:
+        with torch.no_grad():
+            latents = graph.encode({name: views[name] for name in names})
+        embedded = _embedded({name: latent.pooled for name, latent in latents.items()})
+        return embedded, Numbers(_signs(embedded), _shape(embedded))
+    taps, pooled = {}, {}
+    inside = layers_of(graph, leave_out=["teacher", "decoders", "objective"])
+    for name in names:
+        taps[name] = Taps(inside)
+        with torch.no_grad(), taps[name].listening():
+            latent = graph.encode({name: views[name]})[name]
+        taps[name].hear(END, latent.tokens)
+        pooled[name] = latent.pooled
+    beyond = Taps(layers_of(graph, leave_out=["teacher", "encoder", "latent"]))
+    few = graph.damage(eye.probe.first(FEW), seed, whole=True)
+    with beyond.listening():
+        pulled = pulls(graph, few)
+    taps[""] = beyond
+    before, eye.kept = eye.kept, {path: tap.kept for path, tap in taps.items()}
+    embedded = _embedded(pooled)
+    numbers = Numbers(
+        _signs(embedded),
+        _shape(embedded),
+        {path: tap.passed() for path, tap in taps.items()},
+        {path: changes(tap.kept, before.get(path, {})) for path, tap in taps.items()},
+        batch_effects(graph, views, names),
+        pulls=pulled,
+    )
+    return embedded, numbers
+
+
+def headline(numbers: Numbers, embedded: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """What every logger gets of a look."""
+    values = {f"{key}/{view}": value for view, s in numbers.signs.items() for key, value in s._asdict().items()}
+    if len(embedded) > 1:
+        values["gap"] = gap([*embedded.values()])
+    shares = [passed.share for layers in numbers.passed.values() for passed in layers.values()]
+    moved = [of.update for of in numbers.moved.values()]
+    changed = [by for layers in numbers.changed.values() for by in layers.values()]
+    values |= {"least_share": min(shares)} if shares else {}
+    values |= {"largest_update": max(moved)} if moved else {}
+    values |= {"largest_change": max(changed)} if changed else {}
+    if numbers.pulls is not None and len(numbers.pulls.names) > 1:
+        values["least_cosine"] = float(np.nanmin([*numbers.pulls.cosines.flatten().tolist(), 1.0]))
+    return values
+
+
+def rows(numbers: Numbers) -> dict[str, float]:
+    """All numbers of layers and energies by ``WHAT/PATH/LAYER``; the path beyond the encoder is ``graph``."""
+    found: dict[str, float] = {}
+    for path, layers in numbers.passed.items():
+        for layer, passed in layers.items():
+            found |= {f"{key}/{path or 'graph'}/{layer}": value for key, value in passed._asdict().items()}
+    for kind, paths in (("change", numbers.changed), ("jump", numbers.jumps)):
+        for path, layers in paths.items():
+            found |= {f"{kind}/{path or 'graph'}/{layer}": by for layer, by in layers.items()}
+    for layer, moved in numbers.moved.items():
+        found |= {f"{key}/step/{layer}": value for key, value in moved._asdict().items()}
+    if numbers.pulls is not None:
+        names = [name.replace("/", ".") for name in numbers.pulls.names]
+        found |= {f"pull/{name}": float(norm) for name, norm in zip(names, numbers.pulls.norms, strict=True)}
+        for i, a in enumerate(names):
+            found |= {f"cosine/{a}/{b}": float(numbers.pulls.cosines[i, j]) for j, b in enumerate(names) if j > i}
+    return found
 
 
 @contextmanager
@@ -129,6 +248,25 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes:
             part.training = training
+
+
+def _at(graph: Graph | MixedGraph, step: int) -> tuple[str, Graph]:
+    """Data set and graph of a step."""
+    return graph.at(step) if isinstance(graph, MixedGraph) else ("", graph)
+
+
+def _embedded(pooled: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    stacked = torch.stack([*pooled.values()]).float().cpu()  # one transfer
+    return dict(zip(pooled, stacked.numpy(), strict=True))
+
+
+def _signs(embedded: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    return {view: signs(z) for view, z in embedded.items()}
+
+
+def _shape(embedded: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    n, d = next(iter(embedded.values())).shape
+    return n, d
 
 
 def _uncompiled() -> AbstractContextManager[Any]:

@@ -1,0 +1,60 @@
+"""How the energies of a graph pull at the encoder that they share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ssl_pipeline.diagnostics.layers import layers_of
+from ssl_pipeline.graph import Graph, Views
+
+MOST = 8
+"""Edges whose gradients are taken one by one; of more, those of a term together."""
+
+COMPARED = 65_536
+"""Numbers of each weight that are compared, at most."""
+
+
+class Pulls(NamedTuple):
+    """Gradients of the energies with respect to the encoder."""
+
+    names: tuple[str, ...]
+    norms: Tensor  # (E,), of the weighted energies
+    cosines: Tensor  # (E, E); nan beside an energy without a gradient
+
+
+def pulls(graph: Graph, views: Views) -> Pulls:
+    """Norms and cosines of the gradients of each energy; a negative cosine is a conflict (arXiv 2001.06782).
+
+    Args:
+        graph: in the mode in which it is to be looked at; its gradients are left as they are.
+        views: of a few samples.
+    """
+    with torch.enable_grad():
+        energies = _grouped(graph, graph(views))
+    weights: list[Tensor] = [layer.weight for layer in layers_of(graph.encoder).values()]  # pyright: ignore
+    rows = []
+    for energy in energies.values():
+        found = (None,) * len(weights)
+        if energy.requires_grad:
+            found = torch.autograd.grad(energy, weights, retain_graph=True, allow_unused=True)
+        parts = [torch.zeros_like(w) if g is None else g for g, w in zip(found, weights, strict=True)]
+        rows.append(torch.cat([part.flatten()[:COMPARED].float() for part in parts]))
+    gradients = torch.stack(rows)
+    norms = gradients.norm(dim=1)
+    cosines = (gradients @ gradients.T) / (norms[:, None] * norms[None])
+    return Pulls(tuple(energies), norms.cpu(), cosines.cpu())
+
+
+def _grouped(graph: Graph, found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weighted energies by edge, or by term where there are many."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for term, edges in graph.edges.items():
+        some = {edge.name: found[edge.name] for edge in edges if edge.name in found}
+        weight: float = graph.objective.terms[term].weight  # pyright: ignore
+        parts[term] = {name: weight * energy / len(some) for name, energy in some.items()}
+    if sum(map(len, parts.values())) <= MOST:
+        return {name: energy for some in parts.values() for name, energy in some.items()}
+    return {term: torch.stack([*some.values()]).sum() for term, some in parts.items() if some}
