@@ -55,6 +55,13 @@ class Watch:
 
 
 @dataclass
+class Report:
+    page: bool = True
+    map: str = "pca"
+    samples: int = 1000
+
+
+@dataclass
 class Train:
     """Keys of ``train.yaml``. Groups are open here: their classes know their options."""
 
@@ -68,9 +75,11 @@ class Train:
     optimizer: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     probe: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     watch: Watch = field(default_factory=Watch)
+    report: Report = field(default_factory=Report)
     name: str = "train"
     seed: int = 0
     batch_size: int = 256

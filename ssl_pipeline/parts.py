@@ -97,6 +97,11 @@ def check(config: dict[str, Any]) -> None:
         raise ValueError(
             f"watch.on_alarm={watch['on_alarm']!r} is not known; {nearest(watch['on_alarm'], ('warn', 'stop'))}"
         )
+    report = config["report"]
+    if report["map"] not in ("pca", "umap"):
+        raise ValueError(f"report.map={report['map']!r} is not known; {nearest(report['map'], ('pca', 'umap'))}")
+    if report["samples"] < 3:
+        raise ValueError(f"report.samples={report['samples']}: expected at least 3, or report.page=false")
     for name, view in views.items():
         parts = {key: part for key, part in view.items() if isinstance(part, dict)}
         real = [key for key, part in parts.items() if "_target_" in part]

@@ -8,7 +8,20 @@ from typing import Any
 
 import yaml
 
-FREE = ("trainer", "hardware", "checkpoint", "probe", "watch", "allow_collapse", "trust", "resume", "debug", "hydra")
+FREE = (
+    "trainer",
+    "hardware",
+    "checkpoint",
+    "probe",
+    "watch",
+    "report",
+    "logger",
+    "allow_collapse",
+    "trust",
+    "resume",
+    "debug",
+    "hydra",
+)
 """What may be set anew, besides where the data lies: bounds, machine, when to save, what to measure and to refuse."""
 
 

@@ -5,7 +5,17 @@ import os
 # The models of the tests are so small that a second thread only waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest
 from jaxtyping import install_import_hook
 
 # An int will do where a float is asked for (PEP 484's numeric tower).
 install_import_hook("ssl_pipeline", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+
+@pytest.fixture(autouse=True)
+def _no_pages(request, monkeypatch):
+    """Runs of the tests end without their page, which takes longer than they do; those marked ``page`` make it."""
+    if "page" not in request.keywords:
+        from ssl_pipeline.training import runner
+
+        monkeypatch.setattr(runner, "write_report", lambda *_, **__: None)

@@ -37,7 +37,8 @@ def command(function: Callable[..., Any], words: list[str]) -> int:
 def parse(function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
     """Arguments by name, of the types that the function's annotations name.
 
-    Where the function takes ``overrides``, words about data (``data=NAME``, ``data.KEY=VALUE``) are collected there.
+    Where the function takes ``overrides``, words about data (``data=NAME``, ``data.KEY=VALUE``) are collected there;
+    where it needs them, all that are no arguments of its own. Words that are paths stand for ``run=A,B``.
 
     Raises:
         ValueError: a word that is none, an unknown or a repeated key, a missing one, or a value of another type.
@@ -48,11 +49,17 @@ def parse(function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
     """
     parameters, hints = inspect.signature(function).parameters, get_type_hints(function)
     found: dict[str, Any] = {}
+    needs = "overrides" in parameters and parameters["overrides"].default is inspect.Parameter.empty
+    if needs:
+        found["overrides"] = []
+    runs = [word for word in words if "=" not in word and Path(word).is_dir()]
+    words = [*([f"run={','.join(runs)}"] if runs else []), *(word for word in words if word not in runs)]
     for word in words:
         key, mark, value = word.partition("=")
         if not mark:
             raise ValueError(f"cannot read {word!r}: expected KEY=VALUE")
-        if "overrides" in parameters and (key.partition(".")[0] == "data"):
+        own = key in parameters and key != "overrides"
+        if "overrides" in parameters and (key.partition(".")[0] == "data" or (needs and not own)):
             found.setdefault("overrides", []).append(word)
             continue
         if key not in parameters or key == "overrides":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
+from math import log10
 from typing import NamedTuple
 
 from ssl_pipeline.diagnostics.collapse import Signs, collapsed
@@ -156,7 +157,7 @@ def _pulls(pulls: Pulls) -> Iterator[Finding]:
         if norm < DEAD * norms[strongest]:
             share = norm / norms[strongest]
             what = f"{name} teaches the encoder nothing ({share:.0e} of the pull of {strongest})"
-            yield Finding(name, "dead", 1 / max(share, 1e-30), what)
+            yield Finding(name, "dead", -log10(max(share, 1e-30)), what)
     for i, j in combinations(range(len(norms)), 2):
         cosine = float(pulls.cosines[i, j])
         if cosine < AGAINST:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from math import inf
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from ssl_pipeline.instantiate import check, instantiate
 from ssl_pipeline.optim import Recipe
 from ssl_pipeline.training.clock import Clock, seconds_of
 from ssl_pipeline.training.hardware import Hardware
+from ssl_pipeline.training.loggers import Tracker
 
 
 class Plan(NamedTuple):
@@ -23,6 +25,7 @@ class Plan(NamedTuple):
     recipe: Recipe
     hardware: Hardware
     protocol: P1 | None
+    tracker: Tracker | None
     bounds: dict[str, Any]
     clock: Clock
 
@@ -50,7 +53,10 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     protocol = instantiate(config["probe"]["protocol"])
     recipe = instantiate(config["optimizer"], trust=trust)
     recipe.check(leaves["encoder"])
-    return Plan(recipe, instantiate(config["hardware"]), protocol, bounds, clock)
+    tracker = instantiate(config.get("logger", {}), trust=trust) or None
+    if config.get("report", {}).get("map") == "umap" and find_spec("umap") is None:
+        raise ModuleNotFoundError("report.map=umap needs umap-learn: pip install umap-learn, or take report.map=pca")
+    return Plan(recipe, instantiate(config["hardware"]), protocol, tracker, bounds, clock)
 
 
 def bounded(plan: Plan, data: Data | Mixed, config: Mapping[str, Any], done: int) -> Plan:

@@ -10,6 +10,7 @@ from torch import nn
 from ssl_pipeline.datasets import Data, Stream
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.optim import Recipe
+from ssl_pipeline.report.headline import probes, restored
 from ssl_pipeline.training.hardware import Hardware
 
 
@@ -64,25 +65,13 @@ def end(summary: dict[str, Any], folder: str) -> None:
     print(f"\n{speed}; run folder {folder}")
 
 
-COLUMNS = {"knn": "kNN-20", "linear": "linear", "few": "few labels", "retrieval": "source found"}
-LABELS = (
-    ("this encoder", ""),
-    ("its teacher", "_teacher"),
-    ("untrained encoder", "_untrained"),
-    ("raw input", "_raw"),
-)
-RESTORED = (("snr", "SNR, dB"), ("psnr", "PSNR, dB"), ("accuracy", "% of symbols"))
-
-
 def _probes(summary: dict[str, Any]) -> None:
-    shown = [key for key in COLUMNS if key in summary]
-    if shown:
+    found = probes(summary)
+    if found.rows:
         supervised = ", SUPERVISED: sources determine the labels" if summary.get("supervised") else ""
         print(f"\nprobes of frozen features in %, protocol {summary['protocol']}{supervised}")
-        print(" " * 20 + "".join(f"{COLUMNS[key]:>14}" for key in shown))
-        for label, suffix in LABELS:
-            if f"{shown[0]}{suffix}" in summary:
-                print(f"{label:<20}" + "".join(_cell(summary, key, suffix) for key in shown))
+        for label, *cells in (found.head, *found.rows):
+            print(f"{label:<20}" + "".join(f"{cell:>14}" for cell in cells))
     if "rankme" in summary and "knn" not in summary:
         print("\nno labels in a test set: their probes are left out")
     if "retrieval_chance" in summary:
@@ -93,22 +82,11 @@ def _probes(summary: dict[str, Any]) -> None:
 
 def _restored(summary: dict[str, Any]) -> None:
     """In the first unit that there is."""
-    for key, unit in RESTORED:
-        views = [name.removeprefix(f"{key}/") for name in summary if name.startswith(f"{key}/")]
-        if not views:
-            continue
-        exact = any(f"exact/{view}" in summary for view in views)
-        print(f"\n{f'restored ({unit})':<24}{'in':>8}{'out':>8}" + (f"{'exact':>8}" if exact else ""))
-        for view in views:
-            cells = (summary.get(f"{name}/{view}") for name in (f"{key}_input", key, *(("exact",) if exact else ())))
-            print(f"{view:<24}" + "".join(f"{'' if cell is None else f'{cell:.1f}':>8}" for cell in cells))
-        return
-
-
-def _cell(summary: dict[str, Any], key: str, suffix: str) -> str:
-    std = summary.get(f"{key}_std{suffix}")
-    value = f"{summary[key + suffix]:.1f}"
-    return f"{value if std is None else f'{value} ± {std:.1f}':>14}"
+    found = restored(summary)
+    if found.rows:
+        print()
+        for label, *cells in (found.head, *found.rows):
+            print(f"{label:<24}" + "".join(f"{cell:>8}" for cell in cells))
 
 
 def _count(modules: Iterable[nn.Module]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
@@ -13,15 +14,18 @@ from ssl_pipeline.datasets import Data, Mixed, train_loader
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.mixed import MixedGraph
+from ssl_pipeline.report import write_report
 from ssl_pipeline.training import report
 from ssl_pipeline.training.callbacks import Metrics, OnlineProbe, Saver, StopOnSignal
 from ssl_pipeline.training.folder import Folder
 from ssl_pipeline.training.graphs import compile_encoders, graphs_of, maker, sets_of, start_from
+from ssl_pipeline.training.loggers import log_samples
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import Plan, bounded, prepare
 from ssl_pipeline.training.samples import write_samples
 from ssl_pipeline.training.scoring import evaluate, online
 from ssl_pipeline.training.trainer import make_trainer, quiet, shows_bar
+from ssl_pipeline.training.waiting import Waiting
 from ssl_pipeline.training.watch import Watch
 
 
@@ -51,13 +55,14 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         start_from(graph, Path(config["init_from"]), config["init_partial"])
     sets, graphs = sets_of(data), graphs_of(graph)
 
-    stop = StopOnSignal()
+    stop, waiting = StopOnSignal(), Waiting()
     metrics = Metrics(
         plan.clock,
         plan.bounds["log_every_n_steps"],
         config["batch_size"],
         lines=not shows_bar(plan.bounds),
         turns=len(sets),
+        waiting=waiting,
     )
     watch = Watch(
         **config.get("watch", {}),
@@ -72,7 +77,9 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     folder.path.mkdir(parents=True, exist_ok=True)
     with quiet():
         options = plan.bounds | plan.hardware.options(partial_steps=len(sets) > 1)
-        trainer = make_trainer(options, [plan.clock, stop, watch, metrics, saver, *probes], folder.path, done)
+        loggers = [] if plan.tracker is None else [plan.tracker.logger(folder.path, config["name"])]
+        callbacks = [plan.clock, stop, watch, metrics, saver, *probes]
+        trainer = make_trainer(options, callbacks, folder.path, done, loggers, waiting)
         loader = train_loader(
             data.train,
             batch_size=config["batch_size"],
@@ -102,20 +109,40 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         "name": config["name"],
         "steps": trainer.global_step,
         "seconds": round(plan.clock.elapsed(), 3),
-        "interrupted": stop.stopped,
+        "interrupted": stop.stopped or watch.stopped is not None,
     }
-    summary |= {k: v for k in ("samples_per_s", "loss") if isfinite(v := round(getattr(metrics, k), 6))}
+    measured = {"loss": metrics.loss, **metrics.machine(trainer.strategy.root_device)}
+    summary |= {name: round(value, 6) for name, value in measured.items() if isfinite(value)}
+    summary |= {"alarms": [*watch.alarms.values()]} if watch.alarms else {}
     folder.write_summary(summary)
-    if stop.stopped:
-        print(f"interrupted at step {trainer.global_step}; go on with: resume={folder.relative}")
-        raise KeyboardInterrupt
     graph.to(trainer.strategy.root_device)
+    if summary["interrupted"]:
+        print(f"interrupted at step {trainer.global_step}; go on with: resume={folder.relative}")
+        _report(config, folder, graphs, sets)
+        if watch.stopped is None:
+            raise KeyboardInterrupt
+        go_on = f"resume={folder.relative} watch.on_alarm=warn"
+        raise ValueError(f"{watch.stopped}, or set allow_collapse=true; to go on from here: {go_on}")
     summary |= _scores(config, plan, sets, graphs, make)
     folder.write_summary(summary)
     for name, part in sets.items():
         write_samples(graphs[name].eval(), part, folder.path / "samples" / name)
+    log_samples(trainer.loggers, folder.path / "samples", trainer.global_step)
+    _report(config, folder, graphs, sets)
     report.end(summary, folder.relative)
     return summary
+
+
+def _report(config: Mapping[str, Any], folder: Folder, graphs: Mapping[str, Graph], sets: Mapping[str, Data]) -> None:
+    """The page of a run; what goes wrong with it takes nothing from the run."""
+    asked = config.get("report", {"page": True})
+    if not asked["page"]:
+        return
+    try:
+        write_report(folder.path, graphs, sets, asked.get("samples", 1000), asked.get("map", "pca"))
+    except Exception as error:
+        again = f"make it again with: ssl-pipeline report run={folder.relative} debug=true"
+        print(f"warning: there is no report.html ({type(error).__name__}: {error}); {again}", file=sys.stderr)
 
 
 def _online_probes(

@@ -12,9 +12,10 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from ssl_pipeline.training.csv_logger import TidyCSV
+from ssl_pipeline.training.waiting import Waiting
 
 HINTS = (
     "does not have many workers",
@@ -32,7 +33,14 @@ def shows_bar(options: Mapping[str, Any]) -> bool:
     return options["enable_progress_bar"] and sys.stdout.isatty()
 
 
-def make_trainer(options: Mapping[str, Any], callbacks: Sequence[L.Callback], folder: Path, done: int) -> L.Trainer:
+def make_trainer(
+    options: Mapping[str, Any],
+    callbacks: Sequence[L.Callback],
+    folder: Path,
+    done: int,
+    loggers: Sequence[Logger] = (),
+    waiting: Waiting | None = None,
+) -> L.Trainer:
     """A trainer that logs to the run's folder, without validation.
 
     Args:
@@ -40,11 +48,18 @@ def make_trainer(options: Mapping[str, Any], callbacks: Sequence[L.Callback], fo
         callbacks: in the order in which they are called.
         folder: of the run.
         done: steps of earlier sittings, whose metrics are kept.
+        loggers: further ones.
+        waiting: counts the time in which there is no data.
     """
     bar = shows_bar(options)
     return L.Trainer(
         **{**options, "enable_progress_bar": bar},
-        logger=[TidyCSV(folder / "metrics.csv", keep=done), TensorBoardLogger(folder, name="", version="tensorboard")],
+        logger=[
+            TidyCSV(folder / "metrics.csv", keep=done),
+            TensorBoardLogger(folder, name="", version="tensorboard"),
+            *loggers,
+        ],
+        profiler=waiting,
         callbacks=[*callbacks, *([TQDMProgressBar(refresh_rate=20)] if bar else [])],
         use_distributed_sampler=False,
         enable_model_summary=False,

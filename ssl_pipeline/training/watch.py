@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -118,17 +117,10 @@ class Watch(L.Callback):
         if self.stops and distributed.any_rank(bool(self.alarms), trainer.strategy.root_device):
             trainer.should_stop = True
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """End as an error where an alarm stopped the training, now that its checkpoint is saved.
-
-        Raises:
-            ValueError: the first alarm.
-        """
-        if self.stops and self.alarms:
-            go_on = f"resume={os.path.relpath(trainer.default_root_dir)} watch.on_alarm=warn"
-            raise ValueError(
-                f"{next(iter(self.alarms.values()))}, or set allow_collapse=true; to go on from here: {go_on}"
-            )
+    @property
+    def stopped(self) -> str | None:
+        """The alarm that has stopped the training."""
+        return next(iter(self.alarms.values()), None) if self.stops else None
 
     def _due(self, step: int) -> bool:
         return bool(self.every) and step >= self.every and step % self.every < self.turns
@@ -138,9 +130,9 @@ class Watch(L.Callback):
             embedded, numbers = look(graph, self._eyes[name], self.seed, self.layers)
         if self._moving is not None:
             numbers, self._moving = numbers._replace(moved=self._moving.after()), None
-        self._judge(name, [*findings(numbers)], step)
         if not trainer.is_global_zero:
             return
+        self._judge(name, [*findings(numbers)], step)
         prefix = f"{name}/" if name else ""
         values = {f"{prefix}watch/{key}": value for key, value in headline(numbers, embedded).items()}
         for logger in trainer.loggers:
@@ -156,7 +148,7 @@ class Watch(L.Callback):
             last = before.get((finding.place, finding.kind))
             if last is not None and finding.badness > BETTER * last and place not in self.alarms:
                 self.alarms[place] = f"step {step}: {name and f'{name}: '}{finding.sentence}"
-                if not self.stops and distributed.rank() == 0:  # else the end of the run says it
+                if not self.stops:  # else the end of the run says it
                     print(f"warning: {self.alarms[place]}", file=sys.stderr, flush=True)
         self._seen[name] = {(finding.place, finding.kind): finding.badness for finding in found}
 

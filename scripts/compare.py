@@ -1,0 +1,8 @@
+"""See ``ssl-pipeline compare --help``; this is the same call."""
+
+import sys
+
+from ssl_pipeline.cli import compare
+
+if __name__ == "__main__":
+    sys.exit(compare())

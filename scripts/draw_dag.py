@@ -1,0 +1,8 @@
+"""See ``ssl-pipeline draw_dag --help``; this is the same call."""
+
+import sys
+
+from ssl_pipeline.cli import draw_dag
+
+if __name__ == "__main__":
+    sys.exit(draw_dag())

@@ -1,0 +1,8 @@
+"""See ``ssl-pipeline report --help``; this is the same call."""
+
+import sys
+
+from ssl_pipeline.cli import report
+
+if __name__ == "__main__":
+    sys.exit(report())

@@ -1,0 +1,127 @@
+"""Several runs side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ssl_pipeline.report.headline import COLUMNS, Table
+from ssl_pipeline.report.page import template
+from ssl_pipeline.report.pictures import drawn, figure, styled
+from ssl_pipeline.report.tidy import Curve, read_tidy
+
+ROWS = {"samples_per_s": "samples/s", "steps": "steps", "seconds": "seconds", "loss": "loss"}
+SCORES = {**COLUMNS, "rankme": "RankMe", "std": "std"}
+UNSEEN = ("seed", "resume", "debug", "grid", "classes", "sets")
+PANELS = {"loss": "loss", "online/knn": "kNN-20 on the way, %", "online/linear": "linear on the way, %"}
+
+
+def compare_page(folders: Sequence[Path], file: Path) -> Path:
+    """One page of several runs: what they scored, what they differ in, and their curves in one picture.
+
+    Args:
+        folders: of the runs, two at least.
+        file: is written.
+
+    Raises:
+        FileNotFoundError: a folder without a configuration.
+        ValueError: fewer than two runs.
+    """
+    if len(folders) < 2:
+        raise ValueError(f"expected two runs at least, got {len(folders)}: name their folders")
+    for folder in folders:
+        if not (folder / "config.yaml").is_file():
+            raise FileNotFoundError(f"{folder} is no run's folder: there is no config.yaml in it")
+    names = _names(folders)
+    summaries = [_read(folder / "summary.json") for folder in folders]
+    configs = [dict(_flat(yaml.safe_load((folder / "config.yaml").read_text()))) for folder in folders]
+    found = [read_tidy(folder / "metrics.csv") for folder in folders]
+    page = template("compare.html.j2").render(
+        names=names,
+        scores=_scores(names, summaries),
+        facts=_facts(names, summaries),
+        differences=_differences(names, configs),
+        curves=_curves(names, found),
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(page, encoding="utf-8")
+    return file
+
+
+def _scores(names: Sequence[str], summaries: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a run, and where runs agree in a baseline one for it."""
+    shown = [key for key in SCORES if any(key in s for s in summaries)]
+    rows = [[name, *(_number(s.get(key)) for key in shown)] for name, s in zip(names, summaries, strict=True)]
+    for suffix, label in (("raw", "raw input"), ("untrained", "untrained encoder")):
+        cells = [{_number(s[f"{key}_{suffix}"]) for s in summaries if f"{key}_{suffix}" in s} for key in shown]
+        if any(cells):
+            rows.append([label, *(" / ".join(sorted(some)) for some in cells)])
+    return Table(["", *(SCORES[key] for key in shown)], rows)
+
+
+def _facts(names: Sequence[str], summaries: Sequence[Mapping[str, Any]]) -> Table:
+    shown = [key for key in ROWS if any(key in s for s in summaries)]
+    restored = sorted({key for s in summaries for key in s if key.startswith(("psnr/", "snr/", "accuracy/"))})
+    rows = [
+        [name, *(_number(s.get(key)) for key in (*shown, *restored))] for name, s in zip(names, summaries, strict=True)
+    ]
+    return Table(["", *(ROWS[key] for key in shown), *restored], rows)
+
+
+def _differences(names: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> Table:
+    """The options in which the runs differ, a row each."""
+    keys = dict.fromkeys(key for config in configs for key in config if key.split(".")[0] not in UNSEEN)
+    rows = []
+    for key in keys:
+        values = [config.get(key, "") for config in configs]
+        if any(value != values[0] for value in values):
+            rows.append([key, *map(str, values)])
+    return Table(["", *names], rows)
+
+
+def _curves(names: Sequence[str], found: Sequence[Mapping[str, Curve]]) -> str | None:
+    panels = {key: title for key, title in PANELS.items() if any(key in curves for curves in found)}
+    if not panels:
+        return None
+    with styled():
+        drawing = figure(3.6 * len(panels), 2.8)
+        for axis, (key, title) in zip(drawing.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+            for name, curves in zip(names, found, strict=True):
+                if key in curves:
+                    axis.plot(*curves[key], label=name, marker="o" if key.startswith("online") else None, markersize=3)
+            axis.set_title(title)
+            axis.set_xlabel("step")
+            axis.legend()
+    return drawn(drawing)
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The ends of the paths in which they differ."""
+    parts = [folder.resolve().parts for folder in folders]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(some[-length:]) for some in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(folder) for folder in folders]
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def _number(value: Any) -> str:
+    if not isinstance(value, (int, float)):
+        return "" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"

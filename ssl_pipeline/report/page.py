@@ -1,0 +1,168 @@
+"""The report of a run: one file that needs no other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import numpy as np
+import torch
+import yaml
+
+from ssl_pipeline.datasets import Data
+from ssl_pipeline.diagnostics import gap
+from ssl_pipeline.evaluation.protocol import embedder, features
+from ssl_pipeline.graph import Graph
+from ssl_pipeline.report import curves, depth
+from ssl_pipeline.report.dag import draw_dag
+from ssl_pipeline.report.headline import Table, probes, restored
+from ssl_pipeline.report.latents import latent_map, spectra
+from ssl_pipeline.report.sheets import Sheet, forms, sheets
+from ssl_pipeline.report.tidy import Curve, read_tidy
+
+SOURCES = 20
+"""Sources that a map can colour, where there are no labels."""
+
+FACTS = ("steps", "seconds", "samples_per_s", "loss", "rankme", "std", "protocol", "probe_seconds")
+
+
+class Part(NamedTuple):
+    """What is shown of one data set."""
+
+    name: str
+    about: str
+    dag: str
+    probes: Table
+    restored: Table
+    curves: dict[str, str]
+    sheets: list[Sheet]
+    latent_map: str | None
+    spectra: str | None
+    gap: float | None
+    depth: dict[str, str]
+
+
+def write_report(
+    folder: Path,
+    graphs: Mapping[str, Graph],
+    sets: Mapping[str, Data],
+    samples: int = 1000,
+    method: str = "pca",
+) -> Path:
+    """Write ``report.html`` into a run's folder, from what lies there and from the graph as it is.
+
+    Args:
+        folder: of the run; what is missing in it is left out of the page.
+        graphs: in any mode, by the name of their data set; they are put into evaluation mode.
+        sets: the data.
+        samples: test samples (training ones, where there are no others) whose latents are shown.
+        method: of the map, see ``latent_map``.
+
+    Returns:
+        The file.
+    """
+    summary = _json(folder / "summary.json")
+    config = yaml.safe_load((folder / "config.yaml").read_text()) if (folder / "config.yaml").is_file() else {}
+    found, layers = read_tidy(folder / "metrics.csv"), read_tidy(folder / "diagnostics.csv")
+    parts = []
+    for name, data in sets.items():
+        own = summary.get("sets", {}).get(name, summary)
+        own = {"steps": summary.get("steps", 0), **own}
+        mine, others = f"{name}/" if name else "", [f"{other}/" for other in sets if other and other != name]
+        parts.append(
+            _part(
+                name, graphs[name].eval(), data, own, _of(found, mine, others), _of(layers, mine, []), samples, method
+            )
+        )
+    page = template("report.html.j2").render(
+        title=summary.get("name", folder.name),
+        folder=folder.name,
+        interrupted=summary.get("interrupted", not summary),
+        facts={key: summary[key] for key in FACTS if key in summary},
+        alarms=summary.get("alarms", []),
+        parts=parts,
+        config=yaml.safe_dump(config, sort_keys=False),
+    )
+    file = folder / "report.html"
+    file.write_text(page, encoding="utf-8")
+    return file
+
+
+def _part(
+    name: str,
+    graph: Graph,
+    data: Data,
+    summary: Mapping[str, Any],
+    found: dict[str, Curve],
+    layers: dict[str, Curve],
+    samples: int,
+    method: str,
+) -> Part:
+    drawings = {
+        "Energies": curves.energies(found),
+        "Probes on the way": curves.probes(found, summary),
+        "Embeddings": curves.latents(found),
+        "Machine": curves.machine(found),
+    }
+    held_out = data.train if data.test is None else data.test
+    clean = features(embedder(graph), held_out, samples)
+    names = list(data.classes) if data.classes is not None else None
+    labels = clean.label
+    if labels is None and len(np.unique(clean.source)) <= SOURCES:
+        labels, names = clean.source, None
+    views = _embedded(graph, held_out, min(samples, 300))
+    maps = {f"What passes the encoder, {path}" if path != "graph" else "What passes decoders and heads": image
+            for path, image in depth.paths(layers).items()}  # fmt: skip
+    maps |= {title: image for title, image in (("Steps of the weights", depth.steps(layers)),
+                                               ("Energies at the encoder", depth.pulls(layers))) if image}  # fmt: skip
+    return Part(
+        name,
+        f"{data.name}, grid {' x '.join(map(str, data.grid.shape))}",
+        draw_dag(graph),
+        probes(summary),
+        restored(summary),
+        {title: image for title, image in drawings.items() if image},
+        sheets(forms(graph, data, 8), data) if data.test is not None else [],
+        latent_map(clean.z, labels, names, views, method) if len(clean.z) > 2 else None,
+        spectra(clean.z, views) if len(clean.z) > 2 else None,
+        gap([*views.values()]) if len(views) > 1 else None,
+        maps,
+    )
+
+
+@torch.no_grad()
+def _embedded(graph: Graph, held_out: Any, count: int) -> dict[str, np.ndarray]:
+    """Embeddings of the same samples in all views."""
+    found: dict[str, list[torch.Tensor]] = {name: [] for name in graph.students}
+    device = next(graph.parameters()).device
+
+    def embed(batch: Any) -> torch.Tensor:
+        batch = batch.on(device)
+        damaged = graph.damage(batch, whole=True)
+        latents = graph.latents({name: damaged.views[name] for name in graph.students})
+        for name, latent in latents.items():
+            found[name].append(latent.pooled.float().cpu())
+        return batch.x.new_zeros(len(batch.x), 1)
+
+    features(embed, held_out, count)
+    return {name: torch.cat(some).numpy() for name, some in found.items()}
+
+
+def _of(found: dict[str, Curve], mine: str, others: list[str]) -> dict[str, Curve]:
+    """The curves of one data set, and those of none."""
+    return {
+        name.removeprefix(mine): curve for name, curve in found.items() if not name.startswith(tuple(others) or ("\0",))
+    }
+
+
+def _json(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def template(name: str) -> jinja2.Template:
+    """One of the package's own."""
+    loader = jinja2.PackageLoader("ssl_pipeline", "report/templates")
+    return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(name)

@@ -1,0 +1,160 @@
+"""Samples clean, damaged and restored: pictures, spectrograms to listen to, or texts with what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ssl_pipeline.datasets import Data, Pixels
+from ssl_pipeline.graph import Graph
+from ssl_pipeline.models import Restorer
+from ssl_pipeline.report.pictures import drawn, figure, inside, styled
+
+
+class Form(NamedTuple):
+    """Some samples in one form."""
+
+    x: Tensor
+    valid: Tensor | None
+
+
+class Sheet(NamedTuple):
+    """One view of some samples."""
+
+    view: str
+    picture: str | None  # of all of them, as a data URI
+    sounds: list[list[tuple[str, str]]]  # of each sample, form and data URI
+    texts: list[list[tuple[str, str]]]  # of each sample, form and HTML
+
+
+@torch.no_grad()
+def forms(graph: Graph, data: Data, count: int = 4) -> dict[str, Form]:
+    """``clean``, and for each view its name and, where it is restored, ``VIEW_restored``.
+
+    Args:
+        graph: in evaluation mode.
+        data: has a test set.
+        count: samples, spread over it.
+    """
+    assert data.test is not None
+    device = next(graph.parameters()).device
+    batch = data.test[torch.linspace(0, len(data.test) - 1, min(count, len(data.test))).long()].on(device)
+    damaged = graph.damage(batch, whole=True)
+    found = {"clean": Form(damaged.clean.x.cpu(), _cpu(batch.valid))}
+    for name, view in damaged.views.items():
+        found[name] = Form(view.x.cpu(), _cpu(view.valid))
+        if name in graph.leading():
+            restored = Restorer(graph, name)(view.x, view.removed, view.valid)
+            found[f"{name}_restored"] = Form(restored.cpu(), _cpu(batch.valid))
+    return found
+
+
+def sheets(found: Mapping[str, Form], data: Data) -> list[Sheet]:
+    """One a view, whatever kind of data it is."""
+    views = [name for name in found if name != "clean" and not name.endswith("_restored")]
+    made = []
+    for view in views:
+        shown = {"clean": found["clean"], "damaged": found[view]}
+        if f"{view}_restored" in found:
+            shown["restored"] = found[f"{view}_restored"]
+        if data.grid.discrete:
+            made.append(Sheet(view, None, [], _texts(shown, data)))
+        else:
+            made.append(Sheet(view, _picture(shown, data), _sounds(shown, data), []))
+    return made
+
+
+def _picture(shown: Mapping[str, Form], data: Data) -> str:
+    """A row a form: images, maps of two axes, or curves."""
+    count = len(next(iter(shown.values())).x)
+    with styled():
+        drawing = figure(0.5 + 1.05 * count, 1.05 * len(shown))
+        axes = drawing.subplots(len(shown), count, squeeze=False)
+        low, high = _bounds(shown["clean"].x) if data.grid.range is None else data.grid.range
+        if not isinstance(data.codec, Pixels):
+            low, high = _bounds(shown["clean"].x)
+        for row, (name, form) in zip(axes, shown.items(), strict=True):
+            for axis, x in zip(row, form.x.float(), strict=True):
+                if x.ndim == 2:
+                    axis.plot(x[0], linewidth=0.4, color="k")
+                    axis.set_ylim(low, high)
+                elif x.shape[0] == 3:
+                    axis.imshow(((x.movedim(0, -1) - low) / (high - low)).clamp(0, 1))
+                else:
+                    spectral = not isinstance(data.codec, Pixels)
+                    maps = {"cmap": "magma", "origin": "lower", "aspect": "auto"} if spectral else {"cmap": "gray"}
+                    axis.imshow(x.flatten(0, -3).mean(0), vmin=low, vmax=high, **maps)
+                axis.set_xticks([])
+                axis.set_yticks([])
+                axis.spines[:].set_visible(False)
+            row[0].set_ylabel(name)
+    return drawn(drawing, "png")
+
+
+def _sounds(shown: Mapping[str, Form], data: Data, most: int = 3) -> list[list[tuple[str, str]]]:
+    """What some samples sound like."""
+    if data.codec is None or isinstance(data.codec, Pixels):
+        return []
+    rows = []
+    with TemporaryDirectory() as folder:
+        for i in range(min(most, len(shown["clean"].x))):
+            row = []
+            for name, form in shown.items():
+                file = data.codec.write(Path(folder) / f"{i}_{name}", form.x[i], _row(form.valid, i))
+                row.append((name, inside(file.read_bytes(), "audio/wav")))
+            rows.append(row)
+    return rows
+
+
+def _texts(shown: Mapping[str, Form], data: Data) -> list[list[tuple[str, str]]]:
+    """The forms of each sample; of the damaged and the restored one what differs from the clean one is marked."""
+    rows = []
+    for i in range(len(shown["clean"].x)):
+        words = {name: _text(data, form.x[i], _row(form.valid, i)) for name, form in shown.items()}
+        clean = words["clean"]
+        row = [("clean", escape(clean))]
+        row += [(name, marked(clean, text)) for name, text in words.items() if name != "clean"]
+        rows.append(row)
+    return rows
+
+
+def marked(clean: str, text: str) -> str:
+    """A text as HTML, with marks where it differs from another.
+
+    >>> marked("a good day", "a bad day")
+    'a <del>goo</del><ins>ba</ins>d day'
+    """
+    parts = []
+    for kind, a, b, c, d in SequenceMatcher(None, clean, text, autojunk=False).get_opcodes():
+        if kind == "equal":
+            parts.append(escape(text[c:d]))
+            continue
+        parts.append(f"<del>{escape(clean[a:b])}</del>" if b > a else "")
+        parts.append(f"<ins>{escape(text[c:d])}</ins>" if d > c else "")
+    return "".join(parts)
+
+
+def _text(data: Data, x: Tensor, valid: Tensor | None) -> str:
+    if data.codec is None:
+        return " ".join(map(str, x.tolist()))
+    return data.codec.decode(x[None], None if valid is None else valid[None])[0]
+
+
+def _bounds(x: Tensor) -> tuple[float, float]:
+    low, high = float(x.min()), float(x.max())
+    return low, high if high > low else low + 1
+
+
+def _cpu(valid: Tensor | None) -> Tensor | None:
+    return None if valid is None else valid.cpu()
+
+
+def _row(valid: Tensor | None, i: int) -> Tensor | None:
+    return None if valid is None else valid[i]
