@@ -12,11 +12,14 @@ from ssl_pipeline.diagnostics.layers import Taps, changes, layers_of
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.records import View
 
+SAMPLES = 32
+
 
 def batch_effects(graph: Graph, views: Mapping[str, View], names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """By view and layer of the encoder: |h - h'| / |h'| of half of the samples, by themselves and among all.
+    """By view and layer of the encoder: |h - h'| / |h'| of some samples, by themselves and among twice as many.
 
-    As much as between two batches twice as large as all of them. Without batch statistics there is nothing to report.
+    As much as between two batches four times as large as they are; up to ``SAMPLES`` are taken. Without batch
+    statistics there is nothing to report.
 
     Args:
         graph: in evaluation mode; its running statistics are left as they are.
@@ -29,7 +32,7 @@ def batch_effects(graph: Graph, views: Mapping[str, View], names: Sequence[str])
     layers, found = layers_of(graph, leave_out=["teacher", "decoders", "objective", "latent"]), {}
     with torch.no_grad(), _by_batch(norms):
         for name in names:
-            half = len(views[name].x) // 2
+            half = min(SAMPLES, len(views[name].x) // 2)
             kept = []
             for count in (2 * half, half):
                 taps = Taps(layers, ranks=False)

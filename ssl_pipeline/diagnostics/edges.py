@@ -28,6 +28,8 @@ class Pulls(NamedTuple):
 def pulls(graph: Graph, views: Views) -> Pulls:
     """Norms and cosines of the gradients of each energy; a negative cosine is a conflict (arXiv 2001.06782).
 
+    A number to look at and no alarm: where a training comes to rest, its gradients cancel each other in any case.
+
     Args:
         graph: in the mode in which it is to be looked at; its gradients are left as they are.
         views: of a few samples.

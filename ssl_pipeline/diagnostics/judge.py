@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations
 from math import log10
 from typing import NamedTuple
 
@@ -36,9 +35,6 @@ LEAPS = 0.1
 DEAD = 1e-4
 """Share of the strongest energy's pull below which an energy teaches the encoder nothing."""
 
-AGAINST = -0.5
-"""Cosine of two energies' gradients below which they undo each other's work."""
-
 REMEDY = {
     "constant": "add negatives (objective=...+info_nce), a variance term (+vicreg) or a predictor to a teacher, "
     "raise its weight, or lower optimizer.lr",
@@ -51,7 +47,6 @@ REMEDY = {
     "jumps": "normalise without batch statistics (encoder.norm=group, a LayerNorm), or raise batch_size",
     "leaps": "lower optimizer.lr, raise optimizer.warmup, or set trainer.gradient_clip_val",
     "dead": "raise its weight, or take it out of objective=",
-    "conflict": "lower the weight of one, give it a projector, or tell the encoder the view (encoder.view_drop=0)",
 }
 
 
@@ -158,9 +153,3 @@ def _pulls(pulls: Pulls) -> Iterator[Finding]:
             share = norm / norms[strongest]
             what = f"{name} teaches the encoder nothing ({share:.0e} of the pull of {strongest})"
             yield Finding(name, "dead", -log10(max(share, 1e-30)), what)
-    for i, j in combinations(range(len(norms)), 2):
-        cosine = float(pulls.cosines[i, j])
-        if cosine < AGAINST:
-            pair = f"{pulls.names[i]} and {pulls.names[j]}"
-            what = f"the gradients of {pair} point against each other (cosine {cosine:.2f})"
-            yield Finding(pair, "conflict", -cosine, what)

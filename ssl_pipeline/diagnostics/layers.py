@@ -14,7 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 ROWS = 64
 """Rows of which an effective rank is taken: samples, or places of samples."""
 
-COLUMNS = 4096
+COLUMNS = 2048
 """Numbers of a sample of which the share of the input is taken, at most."""
 
 KEPT = 128
@@ -90,7 +90,7 @@ class Taps:
             inputs: (N, ...) before it.
             axis: of the channels.
         """
-        h = _thinned(output.detach().flatten(1), COLUMNS).float()
+        h = _thinned(output.detach().flatten(1), COLUMNS if self.ranks else KEPT).float()
         self.kept[name] = _thinned(h, KEPT).clone()
         if self.ranks:
             self._sums[name] = torch.stack([input_share(h), h.square().mean().clamp_min(1e-30).log10() / 2])
@@ -130,7 +130,7 @@ def input_share(h: Tensor) -> Tensor:
     >>> float(input_share(h))
     0.10000000149011612
     """
-    return h.var(0, unbiased=False).sum() / h.square().mean(0).sum().clamp_min(1e-30)
+    return (h - h.mean(0)).square().sum() / h.square().sum().clamp_min(1e-30)  # ``var`` takes four times as long
 
 
 def effective_ranks(parts: Sequence[Tensor]) -> list[float]:

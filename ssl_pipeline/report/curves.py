@@ -52,7 +52,7 @@ def latents(curves: dict[str, Curve]) -> str | None:
     """Spread, rank and gap of the views' embeddings."""
     found = under(curves, "watch/")
     panels = {title: under(found, f"{sign}/") or under(found, sign) for sign, title in SIGNS.items()}
-    panels = {title: {view or "all": c for view, c in some.items()} for title, some in panels.items() if some}
+    panels = {title: some for title, some in panels.items() if some}
     return _panels(panels) if panels else None
 
 

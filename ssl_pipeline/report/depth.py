@@ -12,7 +12,7 @@ KINDS = {
     "rank": ("effective rank", "viridis", (0, None)),
     "magnitude": ("activations, log10", "coolwarm", (-4, 4)),
     "change": ("change since the last look", "magma", (0, 1)),
-    "jump": ("change by other samples", "magma", (0, 1)),
+    "jump": ("change by other samples", "magma", (0, 0.3)),
 }
 STEP = {
     "gradient": ("gradients, log10", "viridis", (None, None)),

@@ -66,7 +66,7 @@ def spectra(clean: np.ndarray, views: Mapping[str, np.ndarray]) -> str:
         axis = drawing.subplots()
         for name, z in {"clean": clean, **views}.items():
             s = np.linalg.svd((z - z.mean(0)).astype(np.float64), compute_uv=False)
-            s = s[s > 1e-9 * max(s[0], 1e-30)]
+            s = s[s > 1e-5 * max(s[0], 1e-30)]  # what is below is rounding
             axis.loglog(range(1, len(s) + 1), s / s[0], linewidth=2 if name == "clean" else 1, label=name)
         axis.set_xlabel("number")
         axis.set_title("singular values / the largest")
