@@ -238,10 +238,14 @@ def test_tensorboard_shows_samples(kind, tmp_path):
 def test_other_loggers(name, module, tmp_path, monkeypatch):
     pytest.importorskip(module)
     monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     offline = ["logger.offline=true"] if name == "wandb" else []
     words = [*TINY, *KINDS["images"], "report.page=false", "probe=none", f"logger={name}", *offline]
     run(compose(words), str(tmp_path / "run"))
-    assert any(name in path.name or "mlruns" in path.parts for path in (tmp_path / "run").rglob("*"))
+    kept = {path.name for path in (tmp_path / "run").rglob("*")}
+    assert "mlflow.db" in kept if name == "mlflow" else any(file.startswith("run-") for file in kept)
+    if name == "mlflow":
+        assert len([*(tmp_path / "run/mlruns").rglob("0_noise_restored.png")]) == 1
 
 
 def test_a_logger_that_is_not_there_is_said_before_data_is_read(tmp_path, monkeypatch):

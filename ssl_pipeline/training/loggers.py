@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -65,7 +66,7 @@ class MLflow:
     """MLflow.
 
     Args:
-        uri: of the tracking server; None for a folder ``mlruns`` in the run's.
+        uri: of the tracking server; None for that of MLFLOW_TRACKING_URI, or else a file in the run's folder.
         experiment: to which the run belongs.
 
     Raises:
@@ -80,8 +81,11 @@ class MLflow:
 
     def logger(self, folder: Path, name: str) -> Logger:
         """The run is called like its folder."""
-        uri = self.uri or (folder / "mlruns").as_uri()
-        return MLFlowLogger(self.experiment, folder.name, uri, tags={"name": name})
+        if uri := self.uri or os.environ.get("MLFLOW_TRACKING_URI"):
+            return MLFlowLogger(self.experiment, folder.name, uri, tags={"name": name})
+        folder.mkdir(parents=True, exist_ok=True)
+        uri, artifacts = f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlruns").as_uri()
+        return MLFlowLogger(self.experiment, folder.name, uri, tags={"name": name}, artifact_location=artifacts)
 
 
 def log_samples(loggers: Sequence[Logger], folder: Path, step: int) -> None:
