@@ -34,6 +34,7 @@ LEAVES = {
     "optimizer": {"adamw": {"lr": 0.1}},
     "hardware": {"auto": {}},
     "probe": {"p1": {}},
+    "logger": {"none": {}},
 }
 DAE = {
     "defaults": [{"override /corruption": "noise+mask-noise"}],

@@ -17,7 +17,7 @@ from ssl_pipeline.graph import Graph
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.topology import CLEAN
 from ssl_pipeline.training import run
-from ssl_pipeline.training.watch import embeddings
+from ssl_pipeline.training.watch import Eye, look
 
 pytestmark = pytest.mark.slow
 
@@ -135,7 +135,7 @@ def test_magnets_bring_views_together_without_collapse(tmp_path):
             *["trainer.max_steps=300", *magnet],
         )
         graph = ssl_pipeline.load(tmp_path / str(weight)).graph
-        z = embeddings(graph, data.test[range(len(data.test))], seed=0, step=0)
+        z, _ = look(graph, Eye(data.test[range(len(data.test))]), seed=0, layers=False)
         apart[weight] = gap([*z.values()])
         assert all(signs(view).spread > 0.5 and signs(view).rank > 10 for view in z.values())
         assert summary["psnr/noise"] > summary["psnr_input/noise"] + 3  # the decoder still holds both
@@ -155,7 +155,7 @@ def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, caps
         summary, data = trained(folder, *options, f"objective={objective}")
         assert ("nearly become one constant" in capsys.readouterr().err) is (objective == "reconstruct")
         graph, batch = ssl_pipeline.load(folder).graph, data.test[range(300)]
-        z = embeddings(graph, batch, seed=0, step=0)
+        z, _ = look(graph, Eye(batch), seed=0, layers=False)
         found[objective], knn[objective] = min(signs(view).spread for view in z.values()), summary["knn"]
         energy = graph.relax(graph.damage(batch)).energy
         assert (energy.diff(dim=0) <= 1e-5).all()

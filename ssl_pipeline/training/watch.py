@@ -162,37 +162,30 @@ def look(graph: Graph, eye: Eye, seed: int, layers: bool = True) -> tuple[dict[s
         seed: of the views' random numbers.
         layers: look at layers and energies, too.
     """
-    damaged = graph.damage(eye.probe, seed, whole=True)
-    views, names = graph.standard(damaged), graph.students
-    if not layers:
-        with torch.no_grad():
-            latents = graph.encode({name: views[name] for name in names})
-        embedded = _embedded({name: latent.pooled for name, latent in latents.items()})
-        return embedded, Numbers(_signs(embedded), _shape(embedded))
+    views = graph.standard(graph.damage(eye.probe, seed, whole=True))
+    inside = layers_of(graph, leave_out=["teacher", "decoders", "objective"]) if layers else {}
     taps, pooled = {}, {}
-    inside = layers_of(graph, leave_out=["teacher", "decoders", "objective"])
-    for name in names:
+    for name in graph.students:
         taps[name] = Taps(inside)
         with torch.no_grad(), taps[name].listening():
             latent = graph.encode({name: views[name]})[name]
         taps[name].hear(END, latent.tokens)
         pooled[name] = latent.pooled
-    beyond = Taps(layers_of(graph, leave_out=["teacher", "encoder", "latent"]))
-    few = graph.damage(eye.probe.first(FEW), seed, whole=True)
-    with beyond.listening():
-        pulled = pulls(graph, few)
-    taps[""] = beyond
+    stacked = torch.stack([*pooled.values()]).float().cpu()  # one transfer
+    embedded = dict(zip(pooled, stacked.numpy(), strict=True))
+    numbers = Numbers({view: signs(z) for view, z in embedded.items()}, (stacked.shape[1], stacked.shape[2]))
+    if not layers:
+        return embedded, numbers
+    taps[""] = Taps(layers_of(graph, leave_out=["teacher", "encoder", "latent"]))
+    with taps[""].listening():
+        pulled = pulls(graph, graph.damage(eye.probe.first(FEW), seed, whole=True))
     before, eye.kept = eye.kept, {path: tap.kept for path, tap in taps.items()}
-    embedded = _embedded(pooled)
-    numbers = Numbers(
-        _signs(embedded),
-        _shape(embedded),
-        {path: tap.passed() for path, tap in taps.items()},
-        {path: changes(tap.kept, before.get(path, {})) for path, tap in taps.items()},
-        batch_effects(graph, views, names),
+    return embedded, numbers._replace(
+        passed={path: tap.passed() for path, tap in taps.items()},
+        changed={path: changes(tap.kept, before.get(path, {})) for path, tap in taps.items()},
+        jumps=batch_effects(graph, views, graph.students),
         pulls=pulled,
     )
-    return embedded, numbers
 
 
 def headline(numbers: Numbers, embedded: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -245,20 +238,6 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 def _at(graph: Graph | MixedGraph, step: int) -> tuple[str, Graph]:
     """Data set and graph of a step."""
     return graph.at(step) if isinstance(graph, MixedGraph) else ("", graph)
-
-
-def _embedded(pooled: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    stacked = torch.stack([*pooled.values()]).float().cpu()  # one transfer
-    return dict(zip(pooled, stacked.numpy(), strict=True))
-
-
-def _signs(embedded: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    return {view: signs(z) for view, z in embedded.items()}
-
-
-def _shape(embedded: Mapping[str, np.ndarray]) -> tuple[int, int]:
-    n, d = next(iter(embedded.values())).shape
-    return n, d
 
 
 def _uncompiled() -> AbstractContextManager[Any]:
