@@ -13,6 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ssl_pipeline.checkpoints import LAST, PREVIOUS, intact
+
 PREFIX = "graph."
 WEIGHTS = "weights.safetensors"
 
@@ -24,13 +26,17 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         FileNotFoundError: the folder has no checkpoint.
         ValueError: the file is damaged or holds more than weights.
     """
-    path = folder / "checkpoints" / "last.ckpt"
+    path = folder / "checkpoints" / LAST
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} is no run's folder: it has no checkpoints/last.ckpt")
+        raise FileNotFoundError(f"{folder} is no run's folder: it has no checkpoints/{LAST}")
     try:
         weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     except (KeyError, UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is damaged or holds more than weights, so it is not loaded: {error}") from None
+        before = path.with_name(PREVIOUS)
+        advice = f"; {before} can be read: put it in its place" if intact(before) else ""
+        raise ValueError(
+            f"{path} is damaged or holds more than weights, so it is not loaded ({error}){advice}"
+        ) from None
     return {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}
 
 

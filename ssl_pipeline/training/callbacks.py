@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from ssl_pipeline import distributed
+from ssl_pipeline.checkpoints import replace
 from ssl_pipeline.training.clock import Clock
 from ssl_pipeline.training.waiting import Waiting
 
@@ -80,11 +81,6 @@ class Metrics(L.Callback):
         energies = {name: value for part in self._latest for name, value in part.items()}
         values = {name: float(value) for name, value in energies.items() if isinstance(value, Tensor)}
         self.loss = values["loss"] = sum(float(part["loss"]) for part in self._latest) / len(self._latest)
-        if not isfinite(self.loss):
-            raise ValueError(
-                f"the loss is {self.loss} at step {step}, expected a finite one: lower optimizer.lr "
-                f"or set hardware.precision=32-true"
-            )
         start, since = self._began or (0, 0.0)
         seconds = max(self.clock.elapsed() - since, 1e-9)
         self.samples_per_s = (step - start) * self.batch_size / seconds
@@ -201,15 +197,34 @@ class Saver(Checkpoint):
     """Saves every few steps and after the last one, always inside the loop, so that Lightning goes on exactly there.
 
     Args:
-        path: the checkpoint; Lightning replaces it in one go.
+        path: the checkpoint; see ``checkpoints.replace``.
         clock: the training's clock.
         every: steps between two.
+        damaged: what lies there cannot be read.
     """
 
-    def __init__(self, path: Path, clock: Clock, every: int) -> None:
-        self.path, self.clock, self.every = path, clock, every
+    def __init__(self, path: Path, clock: Clock, every: int, damaged: bool = False) -> None:
+        self.path, self.clock, self.every, self.damaged = path, clock, every, damaged
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Save where it is time, or where the training ends."""
-        if trainer.global_step % self.every == 0 or trainer.should_stop or self.clock.progress(trainer) >= 1:
-            trainer.save_checkpoint(self.path, weights_only=False)
+        """Save where it is time."""
+        if self.due(trainer):
+            self._save(trainer)
+
+    def due(self, trainer: L.Trainer) -> bool:
+        """After every few steps, and where the training ends."""
+        return trainer.global_step % self.every == 0 or trainer.should_stop or self.clock.progress(trainer) >= 1
+
+    def _save(self, trainer: L.Trainer) -> None:
+        def write(path: Path) -> None:
+            trainer.save_checkpoint(path, weights_only=False)
+
+        try:
+            replace(self.path, write, mine=trainer.is_global_zero, damaged=self.damaged)
+        except OSError as error:
+            why = f"the checkpoint of step {trainer.global_step} could not be written ({error.strerror or error})"
+            if not self.path.is_file():
+                raise OSError(f"{why}, and there is none yet: make room, or take another folder") from error
+            go_on = f"resume={os.path.relpath(trainer.default_root_dir)}"
+            raise OSError(f"{why}; {self.path} is of an earlier step: make room, then go on with {go_on}") from error
+        self.damaged = False

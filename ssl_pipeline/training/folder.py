@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
 
 from ssl_pipeline.build import grid_to_plain
+from ssl_pipeline.checkpoints import LAST, newest
 from ssl_pipeline.datasets import Data
+
+
+class Start(NamedTuple):
+    """Where a sitting begins."""
+
+    step: int = 0
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -34,24 +43,32 @@ class Folder:
     @property
     def checkpoint(self) -> Path:
         """The last one."""
-        return self.path / "checkpoints" / "last.ckpt"
+        return self.path / "checkpoints" / LAST
 
-    def done(self, resume: bool) -> int:
-        """Steps that earlier sittings have done; a new run has none.
+    def start(self, resume: bool) -> Start:
+        """Where a sitting begins: after the newest checkpoint that can be read; a new run at step 0.
 
         Raises:
             FileNotFoundError: there is no checkpoint to resume.
             FileExistsError: a new run in the folder of an old one.
+            ValueError: all checkpoints are damaged.
         """
         if not resume and self.checkpoint.exists():
             raise FileExistsError(
                 f"{self.path} holds a run already: go on with resume={self.path}, or take another folder"
             )
         if not resume:
-            return 0
-        if not self.checkpoint.is_file():
+            return Start()
+        found = newest(self.checkpoint.parent)
+        if found is None and self.checkpoint.is_file():
+            raise ValueError(f"{self.checkpoint} is damaged, and there is none before it: begin a new run")
+        if found is None:
             raise FileNotFoundError(f"there is nothing to resume: no checkpoint {self.checkpoint}")
-        return int(torch.load(self.checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+        step = int(torch.load(found, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+        if found != self.checkpoint:
+            wrong = f"{self.checkpoint} is damaged or missing"
+            print(f"warning: {wrong}: going on from {found.name}, step {step}", file=sys.stderr)
+        return Start(step, found)
 
     def write_config(self, config: Mapping[str, Any], sets: Mapping[str, Data]) -> None:
         """Everything that ``load`` needs besides the weights."""

@@ -17,6 +17,7 @@ from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.report import write_report
 from ssl_pipeline.training import report
 from ssl_pipeline.training.callbacks import Metrics, OnlineProbe, Saver, StopOnSignal
+from ssl_pipeline.training.finite import Finite
 from ssl_pipeline.training.folder import Folder
 from ssl_pipeline.training.graphs import compile_encoders, graphs_of, maker, sets_of, start_from
 from ssl_pipeline.training.loggers import log_samples
@@ -46,9 +47,9 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     """
     folder = Folder(Path(config["resume"] or run_dir).resolve())
     plan = prepare(config)
-    done = folder.done(resume=bool(config["resume"]))
+    start = folder.start(resume=bool(config["resume"]))
     data: Data | Mixed = instantiate(config["data"], trust=tuple(config.get("trust", ())))
-    plan = bounded(plan, data, config, done)
+    plan = bounded(plan, data, config, start.step)
     make = maker(config, data)
     graph = make()
     if config["init_from"] and not config["resume"]:
@@ -70,16 +71,22 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         turns=len(sets),
         allow_collapse=config["allow_collapse"],
         file=folder.path / "diagnostics.csv",
-        keep=done,
+        keep=start.step,
     )  # before metrics, which end with the step that it stops
-    saver = Saver(folder.checkpoint, plan.clock, config["checkpoint"]["every_n_steps"])
+    saver = Saver(
+        folder.checkpoint,
+        plan.clock,
+        config["checkpoint"]["every_n_steps"],
+        damaged=start.checkpoint not in (None, folder.checkpoint),
+    )
     probes = _online_probes(config, plan, sets, graphs, make)
     folder.path.mkdir(parents=True, exist_ok=True)
     with quiet():
         options = plan.bounds | plan.hardware.options(partial_steps=len(sets) > 1)
         loggers = [] if plan.tracker is None else [plan.tracker.logger(folder.path, config["name"])]
-        callbacks = [plan.clock, stop, watch, metrics, saver, *probes]
-        trainer = make_trainer(options, callbacks, folder.path, done, loggers, waiting)
+        finite = Finite(folder.checkpoint.parent, saver.due, config["seed"])
+        callbacks = [plan.clock, stop, finite, watch, metrics, saver, *probes]
+        trainer = make_trainer(options, callbacks, folder.path, start.step, loggers, waiting)
         loader = train_loader(
             data.train,
             batch_size=config["batch_size"],
@@ -97,7 +104,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
             compile_encoders(graphs)
         module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"])
         try:
-            trainer.fit(module, loader, ckpt_path=str(folder.checkpoint) if done else None, weights_only=True)
+            trainer.fit(module, loader, ckpt_path=start.checkpoint and str(start.checkpoint), weights_only=True)
         except SystemExit:  # Lightning's answer to a second Ctrl-C
             raise KeyboardInterrupt from None
         finally:

@@ -1,0 +1,132 @@
+"""A loss that is no number ends the run at once, with what can be known of where it came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.checkpoints import newest
+from ssl_pipeline.graph import Graph
+from ssl_pipeline.mixed import MixedGraph
+from ssl_pipeline.records import Batch
+
+SHOWN = 5
+"""Sources that are named of a batch."""
+
+
+class Done(NamedTuple):
+    """A step that is done."""
+
+    step: int  # counted from 0
+    energies: Mapping[str, Tensor]
+    batch: Batch
+    finite: Tensor  # on its way to the processor
+    arrived: torch.Event | None
+
+    def is_finite(self) -> bool:
+        """Whether the loss was; waits for that step, and not for what came after it."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return bool(self.finite)
+
+
+class Finite(L.Callback):
+    """Looks at the loss of the step before, which is there without waiting, and before a checkpoint at that of this one.
+
+    Args:
+        checkpoints: folder of the run's.
+        saves: whether a checkpoint follows a step.
+        seed: of the views' random numbers.
+    """
+
+    def __init__(self, checkpoints: Path, saves: Callable[[L.Trainer], bool], seed: int) -> None:
+        self.checkpoints, self.saves, self.seed = checkpoints, saves, seed
+        self._before: Done | None = None
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Check, so that no weights that are no numbers take the place of those that are.
+
+        Raises:
+            ValueError: a loss that is not finite.
+        """
+        now = _done(trainer.global_step - 1, outputs, batch)
+        for done in (self._before, now if self.saves(trainer) else None):
+            if done is not None and not done.is_finite():
+                raise ValueError(self._said(done, trainer, pl_module))
+        self._before = now
+
+    def _said(self, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str:
+        bad = [name for name, value in done.energies.items() if name != "loss" and not torch.isfinite(value).all()]
+        sources = done.batch.source.tolist()
+        some = ", ".join(map(str, sources[:SHOWN])) + (
+            f" and {len(sources) - SHOWN} more" if len(sources) > SHOWN else ""
+        )
+        what = f"the loss is {float(done.energies['loss'])} at step {done.step + 1}"
+        of = f" (energies {', '.join(bad)}; samples of the sources {some})"
+        last = newest(self.checkpoints)
+        if last is None:
+            return f"{what}{of}: {REMEDY}"
+        layer = self._replayed(last, done, trainer, module)
+        where = f"{layer} is the first that gives it" if layer else "with its weights this batch gives finite numbers"
+        go_on = f"resume={os.path.relpath(trainer.default_root_dir)}"
+        return (
+            f"{what}{of}; the last good checkpoint is {last.name}, {where}: {REMEDY}, or go on from there with {go_on}"
+        )
+
+    def _replayed(self, last: Path, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str | None:
+        """The first layer that gives no number for this batch with the weights of a checkpoint."""
+        module.load_state_dict(torch.load(last, map_location="cpu", weights_only=True)["state_dict"])
+        graph: Any = module.graph
+        graph = graph.at(done.step)[1] if isinstance(graph, MixedGraph) else graph
+        with torch.no_grad(), trainer.precision_plugin.forward_context():
+            return first_not_finite(graph, done.batch, self.seed, done.step)
+
+
+def _done(step: int, energies: Mapping[str, Tensor], batch: Batch) -> Done:
+    finite = torch.isfinite(energies["loss"].detach())
+    if finite.device.type == "cpu":
+        return Done(step, energies, batch, finite, None)
+    event = torch.Event(finite.device)
+    finite = finite.to("cpu", non_blocking=True)
+    event.record()
+    return Done(step, energies, batch, finite, event)
+
+
+REMEDY = "lower optimizer.lr, set trainer.gradient_clip_val, or hardware.precision=32-true"
+
+
+def first_not_finite(graph: Graph, batch: Batch, seed: int, step: int) -> str | None:
+    """Name of the first module whose output holds a number that is not finite, ``views`` for the damaged samples."""
+    views = graph.damage(batch, seed, step)
+    if not all(torch.isfinite(view.x).all() for view in views.views.values() if view.x.is_floating_point()):
+        return "views"
+    found: list[str] = []
+    with _listening(graph, found):
+        graph(views)
+    return found[0] if found else None
+
+
+@contextmanager
+def _listening(graph: nn.Module, found: list[str]) -> Iterator[None]:
+    def hook(name: str) -> Callable[..., None]:
+        def hear(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.is_floating_point() and not torch.isfinite(output).all():
+                found.append(name)
+
+        return hear
+
+    hooks = [part.register_forward_hook(hook(name)) for name, part in graph.named_modules() if name]
+    try:
+        yield
+    finally:
+        for one in hooks:
+            one.remove()
