@@ -34,9 +34,8 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     except (KeyError, UnpicklingError, RuntimeError, EOFError, OSError) as error:
         before = path.with_name(PREVIOUS)
         advice = f"; {before} can be read: put it in its place" if intact(before) else ""
-        raise ValueError(
-            f"{path} is damaged or holds more than weights, so it is not loaded ({error}){advice}"
-        ) from None
+        why = str(error).partition("\n")[0] or "it is empty"
+        raise ValueError(f"{path} is damaged or holds more than weights, so it is not loaded ({why}){advice}") from None
     return {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}
 
 

@@ -38,7 +38,7 @@ class Done(NamedTuple):
 
 
 class Finite(L.Callback):
-    """Looks at the loss of the step before, which is there without waiting, and before a checkpoint at that of this one.
+    """Looks at the loss of the step before, which is there without waiting, and before a checkpoint at this one's.
 
     Args:
         checkpoints: folder of the run's.
@@ -67,9 +67,8 @@ class Finite(L.Callback):
     def _said(self, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str:
         bad = [name for name, value in done.energies.items() if name != "loss" and not torch.isfinite(value).all()]
         sources = done.batch.source.tolist()
-        some = ", ".join(map(str, sources[:SHOWN])) + (
-            f" and {len(sources) - SHOWN} more" if len(sources) > SHOWN else ""
-        )
+        rest = f" and {len(sources) - SHOWN} more" if len(sources) > SHOWN else ""
+        some = ", ".join(map(str, sources[:SHOWN])) + rest
         what = f"the loss is {float(done.energies['loss'])} at step {done.step + 1}"
         of = f" (energies {', '.join(bad)}; samples of the sources {some})"
         last = newest(self.checkpoints)
@@ -77,10 +76,8 @@ class Finite(L.Callback):
             return f"{what}{of}: {REMEDY}"
         layer = self._replayed(last, done, trainer, module)
         where = f"{layer} is the first that gives it" if layer else "with its weights this batch gives finite numbers"
-        go_on = f"resume={os.path.relpath(trainer.default_root_dir)}"
-        return (
-            f"{what}{of}; the last good checkpoint is {last.name}, {where}: {REMEDY}, or go on from there with {go_on}"
-        )
+        go_on = f"go on from there with resume={os.path.relpath(trainer.default_root_dir)}"
+        return f"{what}{of}; the last good checkpoint is {last.name}, {where}: {REMEDY}, or {go_on}"
 
     def _replayed(self, last: Path, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str | None:
         """The first layer that gives no number for this batch with the weights of a checkpoint."""
