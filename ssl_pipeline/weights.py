@@ -30,8 +30,10 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is no run's folder: it has no checkpoints/{LAST}")
     try:
+        if not intact(path):
+            raise ValueError("its parts do not have the sums that were written with them")
         weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except (KeyError, UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except (KeyError, UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         before = path.with_name(PREVIOUS)
         advice = f"; {before} can be read: put it in its place" if intact(before) else ""
         why = str(error).partition("\n")[0] or "it is empty"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,11 +16,14 @@ from tqdm import tqdm
 
 from ssl_pipeline.commands.data import data_of
 from ssl_pipeline.commands.files import Files, device_of, files_of
+from ssl_pipeline.commands.made import begin, make_folder, weights_of
 from ssl_pipeline.datasets import Dataset, Stream, sequential_batches
 from ssl_pipeline.inference import Model
 from ssl_pipeline.models import UNKNOWN
 from ssl_pipeline.reading import load
 from ssl_pipeline.records import Batch
+
+NOTE = "embed.json"
 
 
 class Rows(NamedTuple):
@@ -70,6 +72,10 @@ def embed(
         raise ValueError(f"split={split}: expected train, test or all")
     if out.suffix not in ("", ".npz"):
         raise ValueError(f"out={out}: expected a folder for Parquet files, or a file ending in .npz")
+    if out.suffix == ".npz":
+        if out.exists():
+            raise ValueError(f"out={out} is there already: take another file, or remove it")
+        make_folder(out.parent)
     if min(batch_size, rows_per_file, 1 if limit is None else limit) < 1:
         raise ValueError("expected batch_size, rows_per_file and limit of at least 1")
     if source is not None and overrides:
@@ -80,6 +86,7 @@ def embed(
     parts = {} if files is not None else _parts(model, overrides or [], split)
     made = {"run": str(run.resolve()), "source": source and str(source.resolve()), "data": overrides, "set": set}
     made |= {"split": split, "view": view, "teacher": teacher, "rows_per_file": rows_per_file}
+    made |= {"weights": weights_of(run)}
 
     def rows(start: int) -> Iterator[Rows]:
         some = _of_files(files, batch_size) if files is not None else _of_parts(parts, batch_size, limit)
@@ -91,7 +98,6 @@ def embed(
 
     with tqdm(total=_count(files, parts, limit), unit=" samples") as bar:
         if out.suffix == ".npz":
-            out.parent.mkdir(parents=True, exist_ok=True)
             table = _table(_counted(rows(0), bar), embedded)
             arrays: dict[str, Any] = {name: np.array(column) for name, column in table.items()}
             np.savez(out, **arrays)
@@ -99,7 +105,7 @@ def embed(
             _write_parts(out, made, rows_per_file, rows, embedded, bar)
     print(f"{bar.n:,} embeddings in {out}")
     if files is not None:
-        files.check()
+        files.check(out if out.suffix == "" else out.parent)
 
 
 def _write_parts(out: Path, made: dict[str, Any], size: int, rows: Any, embedded: Any, bar: Any) -> None:
@@ -108,14 +114,9 @@ def _write_parts(out: Path, made: dict[str, Any], size: int, rows: Any, embedded
     Raises:
         ValueError: the folder holds something made otherwise.
     """
-    note = out / "embed.json"
-    before = json.loads(note.read_text()) if note.is_file() else made
-    if differ := [key for key in made if made[key] != before.get(key)]:
-        raise ValueError(f"{out} holds embeddings made with another {', '.join(differ)}: take another folder")
-    if not note.is_file() and out.is_dir() and any(out.iterdir()):
+    if not (out / NOTE).is_file() and out.is_dir() and any(out.iterdir()):
         raise ValueError(f"{out} holds other things: take another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(made) + "\n")
+    begin(out, NOTE, made, "part-*.parquet")
     number = 0
     while (file := out / f"part-{number:05}.parquet").is_file() and pq.read_metadata(file).num_rows == size:
         number += 1
@@ -202,13 +203,15 @@ def _of_parts(parts: dict[str, Dataset | Stream], batch_size: int, limit: int | 
     for name, part in parts.items():
         first = 0
         for batch in sequential_batches(part, batch_size, limit):
-            yield _rows(batch, name, first)
+            yield _rows(batch, name, first, getattr(part, "paths", None))
             first += len(batch.x)
 
 
-def _rows(batch: Batch, part: str, first: int) -> Rows:
+def _rows(batch: Batch, part: str, first: int, paths: Sequence[str] | None) -> Rows:
     columns: dict[str, list[Any]] = {"id": [f"{part}/{first + i}" for i in range(len(batch.x))]}
     columns["source"] = batch.source.tolist()
+    if paths is not None:
+        columns["path"] = [paths[source] for source in columns["source"]]
     if batch.label is not None:
         columns["label"] = batch.label.tolist()
     return Rows(batch.x, batch.valid, columns)

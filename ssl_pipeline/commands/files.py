@@ -34,7 +34,7 @@ class Files:
 
     Args:
         codec: of the model.
-        root: the folder.
+        root: the folder, or one file.
 
     Attributes:
         files: below the folder, in order.
@@ -45,10 +45,10 @@ class Files:
     """
 
     def __init__(self, codec: Pixels | Waveform | LogMel, root: Path) -> None:
-        self.codec, self.root = codec, root
+        self.codec, self.root = codec, root if root.is_dir() else root.parent
         self.sound = not isinstance(codec, Pixels)
         kind = (SOUNDS, "recording") if self.sound else (IMAGES, "image")
-        self.files = list_files(root, *kind, "set source to another folder")
+        self.files = list_files(root, *kind, "set source to another folder") if root.is_dir() else [Path(root.name)]
         self.left_out: dict[Path, str] = {}
 
     def windows(self) -> Iterator[Window]:
@@ -92,15 +92,20 @@ class Files:
             self.left_out[file] = " ".join((str(error) or type(error).__name__).split())
             return None
 
-    def check(self) -> None:
-        """Name what was left out.
+    def check(self, folder: Path) -> None:
+        """Name what was left out, all of it in a file ``left_out.txt``.
+
+        Args:
+            folder: of that file.
 
         Raises:
             ValueError: something was.
         """
         if self.left_out:
-            some = "; ".join(f"{file} ({why})" for file, why in [*self.left_out.items()][:3])
-            raise ValueError(f"{len(self.left_out)} of {len(self.files)} files were left out: {some}")
+            lines = [f"{file} ({why})" for file, why in self.left_out.items()]
+            (folder / "left_out.txt").write_text("\n".join(lines) + "\n")
+            rest = f"; and {len(lines) - 3} more, see {folder / 'left_out.txt'}" if len(lines) > 3 else ""
+            raise ValueError(f"{len(lines)} of {len(self.files)} files were left out: {'; '.join(lines[:3])}{rest}")
 
 
 def files_of(model: Model, root: Path) -> Files:
@@ -112,8 +117,8 @@ def files_of(model: Model, root: Path) -> Files:
     """
     if not isinstance(model.codec, (Pixels, Waveform, LogMel)):
         raise ValueError("source= takes images and recordings, and this model is of neither: name a data set, data=...")
-    if not root.is_dir():
-        raise FileNotFoundError(f"there is no folder {root}: set source to a folder of files")
+    if not root.exists():
+        raise FileNotFoundError(f"there is no {root}: set source to a file, or to a folder of files")
     return Files(model.codec, root)
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import pad
 from tqdm import tqdm
 
 from ssl_pipeline.commands.files import Files, device_of, files_of
+from ssl_pipeline.commands.made import begin, weights_of
 from ssl_pipeline.commands.sheet import before_and_after
 from ssl_pipeline.commands.windows import restored
-from ssl_pipeline.datasets import Pixels
+from ssl_pipeline.datasets import Pixels, Waveform
 from ssl_pipeline.datasets.image import upright
+from ssl_pipeline.datasets.log_mel import log_mel
 from ssl_pipeline.datasets.sound import read_sound
 from ssl_pipeline.inference import Model
 from ssl_pipeline.reading import load
@@ -37,13 +41,14 @@ def restore(
 ) -> None:
     """Restore each file of a folder into a file of the same name in another folder, with a sheet of some of them.
 
-    What is larger or longer than the model's samples is restored window by window, one fading into the next. Files
-    that are there already are not made again, so the same command goes on where it was stopped.
+    What is larger or longer than the model's samples is restored window by window, one fading into the next: a model
+    should have learned from pieces of that scale, and not from whole pictures made small. Files that are there already
+    are not made again, so the same command goes on where it was stopped.
 
     Args:
         run: folder of the run, or of an exported restorer.
         view: the damage that the files have suffered, as the run names it.
-        source: folder of images or recordings.
+        source: folder of images or recordings, or one of them.
         out: folder of the restored ones: PNG, or WAV of 16 bits at the model's rate.
         holes: for a view with holes, images whose bright half says where they are: a folder with one for each image,
             of the same name, or one image for all.
@@ -58,12 +63,17 @@ def restore(
         raise ValueError(f"view {view} has holes, and of recordings it cannot be said where: call Model.restore")
     if ("removed" in part.inputs) != (holes is not None):
         raise ValueError(f"view {view} has holes: set holes=..." if holes is None else f"view {view} has no holes")
-    if out.resolve().is_relative_to(source.resolve()):
+    if holes is not None and not holes.exists():
+        raise FileNotFoundError(f"there is no holes={holes}: name an image for all, or a folder with one for each")
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"out={out} lies in source={source}, so that results would be restored again: take another")
     targets = {file: file.with_suffix(".wav" if files.sound else ".png") for file in files.files}
     names = Counter([*targets.values(), Path(SHEET)])
     if twice := [str(name) for name, count in names.items() if count > 1]:
         raise ValueError(f"{twice[0]} would be written twice: rename one of the files that come out under this name")
+    made = {"run": str(run.resolve()), "weights": weights_of(run), "view": view, "source": str(files.root.resolve())}
+    made |= {"holes": holes and str(holes.resolve()), "set": set}
+    begin(out, "restore.json", made, "*.wav" if files.sound else "*.png")
     for file, target in tqdm(targets.items(), unit=" files"):
         if (out / target).is_file():
             continue
@@ -72,21 +82,17 @@ def restore(
             (out / target).parent.mkdir(parents=True, exist_ok=True)
             _write(out / target, after, files)
     done = [file for file, target in targets.items() if (out / target).is_file()]
+    print(f"{len(done):,} files in {out}")
     if done:
         shown = [(file.as_posix(), _shown(files, file), _result(files, out / targets[file])) for file in done[:SHOWN]]
         before_and_after(shown, out / SHEET, files.sound)
-    print(f"{len(done):,} files in {out}")
-    files.check()
+    files.check(out)
 
 
 def _image(model: Model, files: Files, file: Path, view: str, holes: Path | None) -> np.ndarray | None:
     """A restored image, (H, W, C) of 8 bits; None where it is left out."""
     size = model.grid.shape
     if (image := files.image(file)) is None:
-        return None
-    if image.height < size[0] or image.width < size[1]:
-        least = f"{size[1]}x{size[0]}"
-        files.left_out[file] = f"it has {image.width}x{image.height} pixels, and the model takes at least {least}"
         return None
     hole = None if holes is None else files.tried(lambda: _hole(holes, file, image.size), file)
     if holes is not None and hole is None:
@@ -97,8 +103,16 @@ def _image(model: Model, files: Files, file: Path, view: str, holes: Path | None
         removed = None if hole is None else torch.stack([hole[place] for place in places])
         return model.restore(some, view, removed)
 
-    after = restored(torch.from_numpy(pixels.transpose(2, 0, 1)), size, windows)
+    x, more = torch.from_numpy(pixels.transpose(2, 0, 1)), _lacking(image, size)
+    hole = None if hole is None else pad(hole[None].float(), more).bool()[0]
+    x = pad(x[None].float(), more, mode="replicate")[0].to(torch.uint8)  # a small image goes on as it ends
+    after = restored(x, size, windows)[:, : image.height, : image.width]
     return (after.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def _lacking(image: Image.Image, size: Sequence[int]) -> tuple[int, int, int, int]:
+    """Columns and rows that an image lacks of a model's samples, as ``pad`` takes them."""
+    return 0, max(0, size[1] - image.width), 0, max(0, size[0] - image.height)
 
 
 def _hole(holes: Path, file: Path, size: tuple[int, int]) -> Tensor:
@@ -127,13 +141,14 @@ def _sound(model: Model, files: Files, file: Path, view: str) -> np.ndarray | No
     if (wave := files.wave(file)) is None:
         return None
 
-    def windows(some: Tensor, places: list[tuple[slice, ...]]) -> Tensor:
-        x, valid = codec.encode(list(some[:, 0]))
-        return torch.stack(codec.decode(model.restore(x, view, valid=valid).cpu())).unsqueeze(1)
-
-    window = min(len(wave), codec.samples)
-    after = restored(wave.unsqueeze(0), (window,), lambda some, places: windows(some, places)[..., :window])
-    return after[0].clamp(-1, 1).numpy()
+    if len(wave) < codec.samples:
+        x, valid = codec.encode([wave])
+        after = codec.decode(model.restore(x, view, valid=valid).cpu())[0]
+    else:  # one spectrogram of the whole, so that its phases are guessed once and fit each other
+        whole = wave[None] if isinstance(codec, Waveform) else log_mel(wave[None], codec.spectrum)
+        after = restored(whole, model.grid.shape, lambda some, _: model.restore(some, view))
+        after = codec.decode(after[None])[0]
+    return pad(after, (0, max(0, len(wave) - len(after))))[: len(wave)].clamp(-1, 1).numpy()
 
 
 def _write(target: Path, after: np.ndarray, files: Files) -> None:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 
-def starts(size: int, window: int, overlap: float = 0.25) -> list[int]:
+def starts(size: int, window: int, overlap: float = 0.5) -> list[int]:
     """Where windows begin: evenly spread, the first at the start, the last up to the end, overlapping by a share.
 
     >>> starts(10, 4), starts(4, 4)
-    ([0, 3, 6], [0])
+    ([0, 2, 4, 6], [0])
     """
     if size <= window:
         return [0]
@@ -35,7 +35,8 @@ def restored(
     """
     fade = torch.ones(())
     for size in window:
-        ramp = torch.minimum(torch.arange(1, size + 1), torch.arange(size, 0, -1)).float()
+        # Squared: at its border a window knows one side of a place only.
+        ramp = torch.minimum(torch.arange(1, size + 1), torch.arange(size, 0, -1)).float().square()
         fade = fade.unsqueeze(-1) * ramp
     total, weight = torch.zeros_like(x, dtype=torch.float32), torch.zeros(x.shape[1:])
     for places in _batches(x.shape[1:], window, batch):
