@@ -69,6 +69,7 @@ def _keep(path: Path, under: Path) -> None:
         shutil.copyfile(path, beside)
         _to_disk(beside)
     os.replace(beside, under)
+    beside.unlink(missing_ok=True)  # where both were names of one file already, nothing was moved
 
 
 def _to_disk(path: Path) -> None:

@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ssl_pipeline.config import VERSION_BASE, conf_dir, explained, finish, quoted, register
-from ssl_pipeline.errors import HINT, nearest
+from ssl_pipeline.errors import HINT, Interrupted, nearest
 
 RUN_DIR = "SSL_PIPELINE_RUN_DIR"
 RANKS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
@@ -86,9 +86,9 @@ def train(arguments: list[str] | None = None, *, run: Run | None = None, command
             job()  # pyright: ignore[reportCallIssue]
     except Reported:
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("interrupted", file=sys.stderr)
-        return 130
+        return stop.code if isinstance(stop, Interrupted) else 130
     except Exception as error:
         overrides = [a for a in arguments if not a.startswith("-")]
         _report(explained(error, overrides, config_dir), error if wants_traceback else None)

@@ -45,11 +45,16 @@ def broadcast_float(value: float, device: torch.device) -> float:
 
 def any_rank(flag: bool, device: torch.device) -> bool:
     """Whether the flag is set on some rank."""
+    return bool(largest(int(flag), device))
+
+
+def largest(number: int, device: torch.device) -> int:
+    """The largest of all ranks' numbers."""
     if world_size() == 1:
-        return flag
-    box = torch.tensor(float(flag), device=device)
+        return number
+    box = torch.tensor(number, device=device)
     dist.all_reduce(box, dist.ReduceOp.MAX)
-    return bool(box.item())
+    return int(box.item())
 
 
 class _Gather(torch.autograd.Function):

@@ -10,6 +10,18 @@ from typing import Any
 HINT = " (run again with debug=true for the traceback)"
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal ended a run after a step of it; everything is saved.
+
+    Attributes:
+        code: what the process is to exit with, 128 and the signal's number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code = 128 + number
+
+
 def nearest(word: str, names: Iterable[str]) -> str:
     """The end of a sentence about a misspelt name: those close to it, or all there are.
 

@@ -16,7 +16,7 @@ from ssl_pipeline.report.tidy import Curve, read_tidy
 
 ROWS = {"samples_per_s": "samples/s", "steps": "steps", "seconds": "seconds", "loss": "loss"}
 SCORES = {**COLUMNS, "rankme": "RankMe", "std": "std"}
-UNSEEN = ("seed", "resume", "debug", "report", "logger", "grid", "classes", "sets")
+UNSEEN = ("seed", "resume", "debug", "report", "logger", "grid", "classes", "samples", "sets")
 PANELS = {"loss": "loss", "online/knn": "kNN-20 on the way, %", "online/linear": "linear on the way, %"}
 
 

@@ -161,29 +161,37 @@ class OnlineProbe(L.Callback):
         return min(self.times, int(self.clock.progress(trainer) * (self.times + 1)))
 
 
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+"""Ctrl-C, the end of a job, and the warning of it that a scheduler can be asked to send."""
+
+
 class StopOnSignal(L.Callback):
-    """Ctrl-C or SIGTERM ends the training after its step, to be resumed exactly; a second one at once."""
+    """Each of ``SIGNALS`` ends the training after its step, to be resumed exactly; a second one at once.
+
+    Attributes:
+        number: of the signal that has come, to this process or to another rank's.
+    """
 
     def __init__(self) -> None:
-        self.stopped = False
+        self.number = 0
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen."""
 
         def stop(number: int, frame: Any) -> None:
-            if self.stopped:
+            if self.number:
                 raise KeyboardInterrupt
-            self.stopped = True
+            self.number = number
             print("\nstopping after this step (again: at once)", file=sys.stderr, flush=True)
 
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+            self._before = {number: signal.signal(number, stop) for number in SIGNALS}
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Stop where some rank was asked to, all in the same step."""
-        self.stopped = distributed.any_rank(self.stopped, trainer.strategy.root_device)
-        if self.stopped:
+        self.number = distributed.largest(self.number, trainer.strategy.root_device)
+        if self.number:
             trainer.should_stop = True
 
     def restore(self) -> None:

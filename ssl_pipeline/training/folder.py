@@ -15,7 +15,7 @@ import yaml
 
 from ssl_pipeline.build import grid_to_plain
 from ssl_pipeline.checkpoints import LAST, newest
-from ssl_pipeline.datasets import Data
+from ssl_pipeline.datasets import Data, Stream
 
 
 class Start(NamedTuple):
@@ -74,13 +74,35 @@ class Folder:
         """Everything that ``load`` needs besides the weights."""
 
         def plain(data: Data) -> dict[str, Any]:
-            return {"grid": grid_to_plain(data.grid), "classes": data.classes and list(data.classes)}
+            return {
+                "grid": grid_to_plain(data.grid),
+                "classes": data.classes and list(data.classes),
+                "samples": None if isinstance(data.train, Stream) else len(data.train),
+            }
 
         about = plain(sets[""]) if "" in sets else {"sets": {name: plain(data) for name, data in sets.items()}}
         (self.path / "config.yaml").write_text(yaml.safe_dump({**config, **about}, sort_keys=False))
         codecs = {name: data.codec.plain() for name, data in sets.items() if data.codec is not None}
         if codecs:
             (self.path / "codecs.json").write_text(json.dumps(codecs, ensure_ascii=False) + "\n")
+
+    def check_data(self, sets: Mapping[str, Data]) -> None:
+        """Refuse to go on with other data than the run began with: the order of the samples would be another.
+
+        Raises:
+            ValueError: another number of samples, or another grid.
+        """
+        saved: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text())
+        for name, data in sets.items():
+            had = saved.get("sets", {}).get(name, saved)
+            before, now = had.get("samples"), None if isinstance(data.train, Stream) else len(data.train)
+            if before is not None and before != now:
+                raise ValueError(
+                    f"{data.name} has {now:,} training samples, and had {before:,} when this run began: restore the "
+                    f"data, or start a new run from its weights with init_from={self.relative}"
+                )
+            if "grid" in had and had["grid"] != grid_to_plain(data.grid):
+                raise ValueError(f"{data.name} lies on another grid than when this run began: restore the data")
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """The numbers of the run."""

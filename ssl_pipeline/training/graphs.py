@@ -63,4 +63,6 @@ def _statistics(data: Data) -> tuple[list[float] | None, list[float] | None]:
     if data.grid.discrete:
         return None, None
     mean, std = statistics(data.train, data.grid)
+    if not (torch.isfinite(mean).all() and torch.isfinite(std).all()):
+        raise ValueError(f"{data.name} holds samples that are not finite: remove them, or fill what they lack")
     return mean.tolist(), std.tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from math import isfinite
@@ -11,12 +12,14 @@ from typing import Any
 import lightning as L
 
 from ssl_pipeline.datasets import Data, Mixed, train_loader
+from ssl_pipeline.errors import Interrupted
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.report import write_report
 from ssl_pipeline.training import report
 from ssl_pipeline.training.callbacks import Metrics, OnlineProbe, Saver, StopOnSignal
+from ssl_pipeline.training.faults import explained
 from ssl_pipeline.training.finite import Finite
 from ssl_pipeline.training.folder import Folder
 from ssl_pipeline.training.graphs import compile_encoders, graphs_of, maker, sets_of, start_from
@@ -49,12 +52,15 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     plan = prepare(config)
     start = folder.start(resume=bool(config["resume"]))
     data: Data | Mixed = instantiate(config["data"], trust=tuple(config.get("trust", ())))
+    sets = sets_of(data)
+    if config["resume"]:
+        folder.check_data(sets)
     plan = bounded(plan, data, config, start.step)
     make = maker(config, data)
     graph = make()
     if config["init_from"] and not config["resume"]:
         start_from(graph, Path(config["init_from"]), config["init_partial"])
-    sets, graphs = sets_of(data), graphs_of(graph)
+    graphs = graphs_of(graph)
 
     stop, waiting = StopOnSignal(), Waiting()
     metrics = Metrics(
@@ -106,7 +112,9 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         try:
             trainer.fit(module, loader, ckpt_path=start.checkpoint and str(start.checkpoint), weights_only=True)
         except SystemExit:  # Lightning's answer to a second Ctrl-C
-            raise KeyboardInterrupt from None
+            raise Interrupted(stop.number or signal.SIGINT) from None
+        except (RuntimeError, MemoryError, ConnectionError, EOFError) as error:
+            raise explained(error, f"resume={folder.relative}") or error from None
         finally:
             stop.restore()
     if not trainer.is_global_zero:
@@ -116,7 +124,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         "name": config["name"],
         "steps": trainer.global_step,
         "seconds": round(plan.clock.elapsed(), 3),
-        "interrupted": stop.stopped or watch.stopped is not None,
+        "interrupted": bool(stop.number) or watch.stopped is not None,
     }
     measured = {"loss": metrics.loss, **metrics.machine(trainer.strategy.root_device)}
     summary |= {name: round(value, 6) for name, value in measured.items() if isfinite(value)}
@@ -127,7 +135,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         print(f"interrupted at step {trainer.global_step}; go on with: resume={folder.relative}")
         _report(config, folder, graphs, sets)
         if watch.stopped is None:
-            raise KeyboardInterrupt
+            raise Interrupted(stop.number)
         go_on = f"resume={folder.relative} watch.on_alarm=warn"
         raise ValueError(f"{watch.stopped}, or set allow_collapse=true; to go on from here: {go_on}")
     summary |= _scores(config, plan, sets, graphs, make)

@@ -1,0 +1,35 @@
+"""What goes wrong with machines, in sentences."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+
+def explained(error: BaseException, go_on: str) -> Exception | None:
+    """An error of torch's that says what to do; None for one that is no fault of the machine.
+
+    Args:
+        error: as it was raised.
+        go_on: how the run is resumed.
+
+    >>> explained(MemoryError(), "resume=x").args[0][:30]
+    'the memory did not suffice: lo'
+    >>> explained(RuntimeError("shapes differ"), "resume=x") is None
+    True
+    """
+    text = str(error)
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in text:
+        asked = re.search(r"[Tt]ried to allocate ([\d.]+ \w+)", text)
+        more = f" ({asked[1]} more were asked for)" if asked else ""
+        return MemoryError(
+            f"the memory did not suffice{more}: lower batch_size, views_per_step or the model's width, "
+            f"or take hardware.precision=bf16-mixed"
+        )
+    if "DataLoader worker" in text or isinstance(error, (ConnectionError, EOFError)):
+        return OSError(
+            f"a process that reads data has died ({text.partition(chr(10))[0][:120]}), often for lack of memory: lower "
+            f"hardware.workers, then go on with {go_on}"
+        )
+    return None
