@@ -70,6 +70,8 @@ def train(arguments: list[str] | None = None, *, run: Run | None = None, command
         try:
             config = finish(cfg, overrides, config_dir)
             again = [*command, *([] if config_dir is None else ["--config-dir", config_dir]), *overrides]
+            if _by_torchrun() and not _is_child():
+                _store().set(_KEY, folder)
             with _replayed(again, folder):
                 (run or _training())(config, folder)
         except Exception as error:
@@ -79,7 +81,9 @@ def train(arguments: list[str] | None = None, *, run: Run | None = None, command
             # Later jobs of a sweep still run; Hydra raises the first failure at the end.
             raise (Reported() if sweeps else SystemExit(1)) from error
 
-    child = [f"hydra.run.dir={quoted(os.environ[RUN_DIR])}"] if _is_child() else []
+    if _by_torchrun() and _is_child():
+        os.environ[RUN_DIR] = _store().get(_KEY).decode()  # waits until rank 0 knows it
+    child = [f"hydra.run.dir={quoted(os.environ[RUN_DIR])}"] if _is_child() and RUN_DIR in os.environ else []
     try:
         # With HYDRA_FULL_ERROR errors get here.
         with _process([sys.argv[0], *arguments, *child], HYDRA_FULL_ERROR="1"), _plain_warnings():
@@ -132,9 +136,23 @@ def _training() -> Run:
     return run
 
 
+_KEY = "ssl_pipeline/run_dir"
+
+
 def _is_child() -> bool:
-    """Whether Lightning started this process to be a further rank of a run."""
-    return RUN_DIR in os.environ and os.environ.get("LOCAL_RANK", "0") != "0"
+    """Whether this process was started to be a further rank of a run, by Lightning or torchrun."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0"
+
+
+def _by_torchrun() -> bool:
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def _store() -> Any:
+    """Torchrun's own, by which processes that it started at the same time agree on one folder."""
+    from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
+
+    return TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
 
 
 @contextmanager

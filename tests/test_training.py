@@ -543,3 +543,23 @@ def test_a_sweep_trains_each(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert {p.parent.name for p in tmp_path.glob("*/summary.json")} == {"0", "1"}
+
+
+@pytest.mark.slow
+def test_torchrun_trains_in_one_folder(tmp_path):
+    """Its processes start at once and would each name a folder by the time; here one is two seconds late."""
+    late = "import os, time\nif os.environ.get('RANK') == '1':\n    time.sleep(2)\n"
+    (tmp_path / "sitecustomize.py").write_text(late)
+    words = [*SMALL, "hardware=ddp_cpu", "trainer.max_steps=4", "trainer.max_epochs=-1", "probe=none"]
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", str(ROOT / "train.py"), *words],
+        cwd=tmp_path,
+        env={**os.environ, **CORES, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "outputs/train").iterdir()
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 4
+    assert "2 device(s)" in done.stdout and "Grad strides" not in done.stderr

@@ -24,6 +24,7 @@ HINTS = (
     "LeafSpec",
     "in eval mode at the start",  # a teacher
     "dataloader is not resumable",
+    "Grad strides do not match",  # 1x1 convolutions of channels_last
 )
 """Those of Lightning that do not fit: batches come whole from an index, there is no validation loop."""
 
