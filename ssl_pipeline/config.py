@@ -36,7 +36,7 @@ from ssl_pipeline.resume import resumed
 VERSION_BASE = "1.3"
 SIGNS = {"corruption": "+-", "objective": "+"}
 UNREADABLE = (HydraException, OmegaConfBaseException, yaml.YAMLError)
-EXPECTED = (ValueError, OSError, yaml.YAMLError)
+EXPECTED = (ValueError, OSError, ModuleNotFoundError, yaml.YAMLError)
 
 Names = list[str]
 

@@ -13,12 +13,18 @@ from ssl_pipeline.errors import nearest
 ALLOWED = ("ssl_pipeline", "torch.nn", "torch.optim", "timm.layers", "timm.optim")
 # Where the things that these names stand for may be written.
 HOMES = (*ALLOWED, "torch._C._nn")
+# What a data set may be made of.
+DATA = ("ssl_pipeline.datasets",)
 # They run what they are given, so a file that names them could get past the list above.
 REFUSED = (
     "ssl_pipeline.api",
     "ssl_pipeline.cli",
+    "ssl_pipeline.commands",
     "ssl_pipeline.config",
+    "ssl_pipeline.export",
     "ssl_pipeline.instantiate",
+    "ssl_pipeline.reading",
+    "ssl_pipeline.report",
     "ssl_pipeline.training.plan",
     "ssl_pipeline.training.runner",
     "timm.optim._optim_factory",

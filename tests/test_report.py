@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 
+import numpy as np
 import pytest
 import torch
 from test_watch import CONV, VIT
@@ -17,8 +18,9 @@ from ssl_pipeline.build import build
 from ssl_pipeline.commands.arguments import parse
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import digits
-from ssl_pipeline.report import draw_dag
+from ssl_pipeline.report import draw_dag, write_report
 from ssl_pipeline.report.compare import compare_page
+from ssl_pipeline.report.latents import latent_map
 from ssl_pipeline.report.sheets import marked
 from ssl_pipeline.report.tidy import read_tidy
 from ssl_pipeline.training import run
@@ -215,11 +217,11 @@ def test_folders_stand_for_runs(tmp_path):
 
 def test_waiting_counts_the_loader_alone():
     waiting = Waiting()
-    for action, seconds in (("[_TrainingEpochLoop].train_dataloader_next", 0.05), ("optimizer_step", 0.05)):
+    for action, seconds in (("[_TrainingEpochLoop].train_dataloader_next", 0.05), ("optimizer_step", 0.15)):
         waiting.start(action)
         time.sleep(seconds)
         waiting.stop(action)
-    assert 0.05 <= waiting.seconds < 0.09
+    assert 0.05 <= waiting.seconds < 0.1 + 0.05
 
 
 @pytest.mark.parametrize("kind", ["images", "sounds"])
@@ -267,6 +269,34 @@ def test_a_map_that_needs_a_package(tmp_path, monkeypatch):
         run(compose(["report.map=umap"]), str(tmp_path / "run"))
 
 
-def test_modes_are_left(images):
-    graph = load(images).graph
-    assert not graph.training and torch.is_grad_enabled()
+def test_a_page_of_a_collapsed_graph(tmp_path):
+    graph = build(compose([*CONV, "corruption=mask+noise"]), digits().grid)
+    with torch.no_grad():
+        for weight in graph.encoder.parameters():
+            weight.zero_()
+    text = checked(write_report(tmp_path, {"": graph}, {"": digits()}, samples=30))
+    assert "The embeddings do not vary" in text and "<h2>Samples</h2>" in text
+
+
+def test_names_of_classes_are_no_formulas():
+    z = np.random.default_rng(0).normal(size=(20, 4))
+    assert latent_map(z, np.arange(20) % 2, ["a$b_^$", "c$"], {"mask": z}).startswith("data:image")
+
+
+def test_a_killed_sitting_is_told_from_a_finished_run(images, tmp_path, monkeypatch):
+    folder = shutil.copytree(images, tmp_path / "run")
+
+    def killed(*_, **__):
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr("ssl_pipeline.training.module.PretrainModule.training_step", killed)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(compose([f"resume={folder}", "trainer.max_steps=9"]), str(folder))
+    assert json.loads((folder / "summary.json").read_text()) == {"name": "train", "steps": 6, "interrupted": True}
+
+
+def test_a_data_set_of_ones_own_is_drawn(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mydata.py").write_text("from ssl_pipeline.datasets import digits as mine")
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["draw_dag", "trust=[mydata]", "data={_target_:mydata.mine}", f"out={tmp_path}/dag.svg"]
+    assert cli.main(words) == 0, capsys.readouterr().err

@@ -46,8 +46,8 @@ def cloud(n=60, width=10, seed=0):
     return np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
 
 
-def logged(folder):
-    with (folder / "metrics.csv").open() as file:
+def logged(folder, name="metrics"):
+    with (folder / f"{name}.csv").open() as file:
         return {(int(row["step"]), row["name"]): float(row["value"]) for row in csv.DictReader(file)}
 
 
@@ -179,6 +179,11 @@ def test_no_alarm_where_all_is_well(name, tmp_path, capsys):
     found = {(s, n) for s, n in values if n.startswith("watch")}
     assert found >= set(itertools.product((40, 80, 120), expected))
     assert {n for _, n in found} <= expected | {"watch/largest_change", "watch/least_cosine"}
+    layers = {
+        (kind, rest): v for (_, n), v in logged(tmp_path, "diagnostics").items() for kind, _, rest in [n.partition("/")]
+    }
+    assert all(0 <= v <= 1 for (kind, _), v in layers.items() if kind == "share")
+    assert all(0 < v < 0.2 for (kind, _), v in layers.items() if kind == "update")
 
 
 @pytest.mark.parametrize("model", ["conv", "vit"])

@@ -52,7 +52,7 @@ def parse(function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
     needs = "overrides" in parameters and parameters["overrides"].default is inspect.Parameter.empty
     if needs:
         found["overrides"] = []
-    runs = [word for word in words if "=" not in word and Path(word).is_dir()]
+    runs = [word for word in words if Path(word).is_dir()]
     words = [*([f"run={','.join(runs)}"] if runs else []), *(word for word in words if word not in runs)]
     for word in words:
         key, mark, value = word.partition("=")

@@ -7,7 +7,7 @@ from pathlib import Path
 from ssl_pipeline.build import build
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import Data, Mixed
-from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.instantiate import DATA, instantiate
 from ssl_pipeline.report import draw_dag as drawn
 
 
@@ -20,7 +20,8 @@ def draw_dag(overrides: list[str], out: Path = Path("dag.svg"), set: str | None 
         set: name of the data set whose graph is wanted, where there are several.
     """
     config = compose(overrides)
-    data: Data | Mixed = instantiate(config["data"])
+    trust = tuple(config["trust"])
+    data: Data | Mixed = instantiate(config["data"], trust=trust, allowed=DATA)
     if isinstance(data, Mixed):
         name = set or next(iter(data.sets))
         if name not in data.sets:
@@ -28,7 +29,7 @@ def draw_dag(overrides: list[str], out: Path = Path("dag.svg"), set: str | None 
         data, fitting = data.sets[name], True
     else:
         fitting = False
-    graph = build(config | {"allow_collapse": True}, data.grid, trust=tuple(config["trust"]), fitting=fitting)
+    graph = build(config | {"allow_collapse": True}, data.grid, trust=trust, fitting=fitting)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(drawn(graph) + "\n", encoding="utf-8")
     print(out)

@@ -12,11 +12,19 @@ from ssl_pipeline.reading import load
 from ssl_pipeline.report import write_report
 
 
-def report(run: Path, samples: int = 1000, map: str = "pca", device: str = "auto", trust: tuple[str, ...] = ()) -> None:
+def report(
+    run: Path,
+    overrides: list[str] | None = None,
+    samples: int = 1000,
+    map: str = "pca",
+    device: str = "auto",
+    trust: tuple[str, ...] = (),
+) -> None:
     """Write report.html into a run's folder: also of a run that was killed, from its last checkpoint.
 
     Args:
         run: the run's folder.
+        overrides: written data=NAME data.root=... as in training, where the data have moved.
         samples: test samples whose latents are shown.
         map: of the latents, pca or umap.
         device: cpu, cuda ... or auto.
@@ -31,5 +39,5 @@ def report(run: Path, samples: int = 1000, map: str = "pca", device: str = "auto
         model = load(run, name, trust=trust).to(device_of(device))
         if model.held is not None:
             raise ValueError(f"{run} holds one exported part alone: name the run's folder")
-        graphs[name or ""], sets[name or ""] = model.graph, data_of(model, [])
+        graphs[name or ""], sets[name or ""] = model.graph, data_of(model, overrides or [])
     print(write_report(run, graphs, sets, samples, map))

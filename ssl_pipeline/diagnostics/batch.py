@@ -15,19 +15,23 @@ from ssl_pipeline.records import View
 SAMPLES = 32
 
 
-def batch_effects(graph: Graph, views: Mapping[str, View], names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """By view and layer of the encoder: |h - h'| / |h'| of some samples, by themselves and among twice as many.
+def batch_effects(
+    graph: Graph, views: Mapping[str, View], names: Sequence[str], size: int
+) -> dict[str, dict[str, float]]:
+    """By view and layer of the encoder: |h - h'| / |h'| of the same samples in two batches of a size.
 
-    As much as between two batches four times as large as they are; up to ``SAMPLES`` are taken. Without batch
-    statistics there is nothing to report.
+    Taken of up to ``SAMPLES`` by themselves and among twice as many, whose statistics differ as those of two batches
+    of four times as many do; the difference falls with the root of the size. Without batch statistics, or with
+    less than four samples, there is nothing to report.
 
     Args:
         graph: in evaluation mode; its running statistics are left as they are.
         views: standardised.
         names: of views.
+        size: of the run's batches, on this device.
     """
-    norms = [part for part in graph.encoder.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
-    if not norms:
+    norms = [part for part in graph.encoder.modules() if isinstance(part, _BatchNorm)]
+    if not norms or len(views[names[0]].x) < 4:
         return {}
     layers, found = layers_of(graph, leave_out=["teacher", "decoders", "objective", "latent"]), {}
     with torch.no_grad(), _by_batch(norms):
@@ -39,7 +43,8 @@ def batch_effects(graph: Graph, views: Mapping[str, View], names: Sequence[str])
                 with taps.listening():
                     graph.encoder({name: views[name].first(count)})
                 kept.append({layer: h[:half] for layer, h in taps.kept.items()})
-            found[name] = changes(*kept)
+            scale = (4 * half / size) ** 0.5
+            found[name] = {layer: scale * by for layer, by in changes(*kept).items()}
     return found
 
 

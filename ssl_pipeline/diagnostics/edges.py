@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ssl_pipeline.diagnostics.layers import layers_of
 from ssl_pipeline.graph import Graph, Views
+from ssl_pipeline.topology import CONSENSUS
 
 MOST = 8
 """Edges whose gradients are taken one by one; of more, those of a term together."""
@@ -25,7 +26,7 @@ class Pulls(NamedTuple):
     cosines: Tensor  # (E, E); nan beside an energy without a gradient
 
 
-def pulls(graph: Graph, views: Views) -> Pulls:
+def pulls(graph: Graph, views: Views) -> Pulls | None:
     """Norms and cosines of the gradients of each energy; a negative cosine is a conflict (arXiv 2001.06782).
 
     A number to look at and no alarm: where a training comes to rest, its gradients cancel each other in any case.
@@ -33,10 +34,16 @@ def pulls(graph: Graph, views: Views) -> Pulls:
     Args:
         graph: in the mode in which it is to be looked at; its gradients are left as they are.
         views: of a few samples.
+
+    Returns:
+        None where the encoder has no weight that learns.
     """
     with torch.enable_grad():
         energies = _grouped(graph, graph(views))
     weights: list[Tensor] = [layer.weight for layer in layers_of(graph.encoder).values()]  # pyright: ignore
+    weights = [weight for weight in weights if weight.requires_grad]
+    if not weights:
+        return None
     rows = []
     for energy in energies.values():
         found = (None,) * len(weights)
@@ -46,15 +53,17 @@ def pulls(graph: Graph, views: Views) -> Pulls:
         rows.append(torch.cat([part.flatten()[:COMPARED].float() for part in parts]))
     gradients = torch.stack(rows)
     norms = gradients.norm(dim=1)
-    cosines = (gradients @ gradients.T) / (norms[:, None] * norms[None])
+    with torch.autocast(gradients.device.type, enabled=False):
+        cosines = (gradients @ gradients.T) / (norms[:, None] * norms[None])
     return Pulls(tuple(energies), norms.cpu(), cosines.cpu())
 
 
 def _grouped(graph: Graph, found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weighted energies by edge, or by term where there are many."""
-    parts: dict[str, dict[str, Tensor]] = {}
+    """Weighted energies by edge, or by term where there are many; those on a relaxed ball teach by its springs."""
+    parts: dict[str, dict[str, Tensor]] = {"springs": {"springs": found["springs"]}} if "springs" in found else {}
+    taught = [CONSENSUS] if parts else []
     for term, edges in graph.edges.items():
-        some = {edge.name: found[edge.name] for edge in edges if edge.name in found}
+        some = {edge.name: found[edge.name] for edge in edges if edge.name in found and edge.source not in taught}
         weight: float = graph.objective.terms[term].weight  # pyright: ignore
         parts[term] = {name: weight * energy / len(some) for name, energy in some.items()}
     if sum(map(len, parts.values())) <= MOST:

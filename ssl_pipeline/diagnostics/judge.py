@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import log10
+from math import inf, log10
 from typing import NamedTuple
 
 from ssl_pipeline.diagnostics.collapse import Signs, collapsed
@@ -60,6 +60,7 @@ class Numbers(NamedTuple):
     jumps: Mapping[str, Mapping[str, float]] = {}  # likewise: by how much where other samples stand beside them
     moved: Mapping[str, Moved] = {}  # by layer
     pulls: Pulls | None = None
+    symbols: bool = False  # decoders give logits, of which most is how frequent a symbol is
 
 
 class Finding(NamedTuple):
@@ -69,6 +70,12 @@ class Finding(NamedTuple):
     kind: str
     badness: float  # how wrong, in units of its own: more is worse
     what: str  # a sentence without its end
+    path: str = ""  # the view for which it is wrong
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """By which it is the same thing in the next look; where the input is lost may move."""
+        return self.path, "" if self.kind == "vanished" else self.place, self.kind
 
     @property
     def sentence(self) -> str:
@@ -83,7 +90,8 @@ def findings(numbers: Numbers) -> Iterator[Finding]:
             badness = 1 / max(found.spread if kind == "constant" else found.rank, 1e-9)
             yield Finding(view, kind, badness, f"the embeddings of {view} {what}")
     for view, layers in numbers.passed.items():
-        yield from _passage(view, layers)
+        if view or not numbers.symbols:
+            yield from _passage(view, layers)
     yield from _jumps(numbers.jumps)
     yield from _steps(numbers.moved)
     if numbers.pulls is not None:
@@ -96,21 +104,21 @@ def _passage(view: str, layers: Mapping[str, Passed]) -> Iterator[Finding]:
     for names in [[*layers]] if view else _decoders(layers):
         lost = ""
         for name in reversed(names):
-            if layers[name].share >= VANISHED:
+            if not layers[name].share < VANISHED:
                 break
             lost = name
         if lost:
             most = max(layers[name].share for name in names[names.index(lost) :])
             what = f"from {lost} on, only {most:.0e} of what comes{of} depends on the sample"
-            yield Finding(lost, "vanished", 1 / max(most, 1e-30), what)
+            yield Finding(lost, "vanished", 1 / max(most, 1e-30), what, view)
     for name, passed in layers.items():
         if view and passed.rank_in >= NARROW_FROM and passed.rank < NARROW * passed.rank_in:
             through = f"an effective rank of {passed.rank:.1f}, where {passed.rank_in:.1f} came in"
-            yield Finding(name, "narrow", passed.rank_in / passed.rank, f"{name} lets{of} pass {through}")
+            yield Finding(name, "narrow", passed.rank_in / passed.rank, f"{name} lets{of} pass {through}", view)
     huge = next((name for name, passed in layers.items() if passed.magnitude > HUGE), None)
     if huge is not None:
         size = layers[huge].magnitude
-        yield Finding(huge, "huge", size, f"the activations of {huge} are of the size 1e{size:.0f}{of}")
+        yield Finding(huge, "huge", size, f"the activations of {huge} are of the size 1e{size:.0f}{of}", view)
 
 
 def _decoders(layers: Mapping[str, Passed]) -> list[list[str]]:
@@ -148,6 +156,9 @@ def _steps(moved: Mapping[str, Moved]) -> Iterator[Finding]:
 def _pulls(pulls: Pulls) -> Iterator[Finding]:
     norms = dict(zip(pulls.names, pulls.norms.tolist(), strict=True))
     strongest = max(norms, key=norms.__getitem__)
+    if norms[strongest] == 0:
+        yield Finding("encoder", "dead", inf, "no energy teaches the encoder anything")
+        return
     for name, norm in norms.items():
         if norm < DEAD * norms[strongest]:
             share = norm / norms[strongest]

@@ -144,7 +144,8 @@ def effective_ranks(parts: Sequence[Tensor]) -> list[float]:
     for i, x in enumerate(parts):
         x = x.double() if x.device.type == "cpu" else x.float()
         x = x - x.mean(0)
-        alike[min(x.shape)].append((i, x @ x.T if len(x) <= x.shape[1] else x.T @ x))
+        with torch.autocast(x.device.type, enabled=False):  # its rounding would count as directions
+            alike[min(x.shape)].append((i, x @ x.T if len(x) <= x.shape[1] else x.T @ x))
     for some in alike.values():
         grams = torch.stack([gram for _, gram in some]).cpu().double()
         values = torch.linalg.eigvalsh(torch.nan_to_num(grams)).clamp_min(0).sqrt()
@@ -173,5 +174,7 @@ def _rows(x: Tensor, axis: int) -> Tensor:
 
 
 def _thinned(h: Tensor, most: int) -> Tensor:
-    """Evenly spread columns, at most so many."""
-    return h[:, :: -(-h.shape[1] // most)]
+    """Evenly spread columns, at most so many; not every n-th, which might be the same channel each time."""
+    if h.shape[1] <= most:
+        return h
+    return h[:, torch.linspace(0, h.shape[1] - 1, most, device=h.device).long()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import NamedTuple
 
 import torch
@@ -38,20 +39,24 @@ class StepSizes:
         self._old: dict[str, tuple[Tensor, Tensor]] = {}
 
     @torch.no_grad()
-    def before(self) -> None:
-        """When the gradients are there."""
+    def before(self, scale: float = 1.0) -> None:
+        """When the gradients are there.
+
+        Args:
+            scale: by which the loss was multiplied, and the gradients with it.
+        """
         weights: dict[str, Tensor] = {name: layer.weight for name, layer in self.layers.items()}  # pyright: ignore
-        self._old = {name: (w.clone(), w.grad.clone()) for name, w in weights.items() if w.grad is not None}
+        self._old = {n: (w.clone(), _rms(w.grad) / scale) for n, w in weights.items() if w.grad is not None}
 
     @torch.no_grad()
     def after(self) -> dict[str, Moved]:
-        """When the step is done; layers that had no gradient are left out."""
+        """When the step is done; layers whose gradient was none, or no number, are left out."""
         found = []
         for name, (old, gradient) in self._old.items():
             new: Tensor = self.layers[name].weight.detach()  # pyright: ignore
-            found += [_rms(gradient).log10(), _rms(old).log10(), _rms(new - old) / _rms(old)]
+            found += [gradient.log10(), _rms(old).log10(), _rms(new - old) / _rms(old)]
         numbers = torch.stack(found).cpu().view(-1, 3).tolist() if found else []
-        moved = {name: Moved(*some) for name, some in zip(self._old, numbers, strict=True)}
+        moved = {n: Moved(*some) for n, some in zip(self._old, numbers, strict=True) if all(map(isfinite, some))}
         self._old = {}
         return moved
 

@@ -2,8 +2,7 @@
 
 from ssl_pipeline.report.compare import compare_page
 from ssl_pipeline.report.dag import draw_dag
-from ssl_pipeline.report.headline import COLUMNS, LABELS, RESTORED
 from ssl_pipeline.report.page import write_report
 from ssl_pipeline.report.sheets import forms
 
-__all__ = ["COLUMNS", "LABELS", "RESTORED", "compare_page", "draw_dag", "forms", "write_report"]
+__all__ = ["compare_page", "draw_dag", "forms", "write_report"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 import yaml
 
 from ssl_pipeline.report.headline import COLUMNS, Table
-from ssl_pipeline.report.page import template
+from ssl_pipeline.report.page import read_summary, template
 from ssl_pipeline.report.pictures import drawn, figure, styled
-from ssl_pipeline.report.tidy import Curve, read_tidy
+from ssl_pipeline.report.tidy import Curve, read_tidy, under
 
 ROWS = {"samples_per_s": "samples/s", "steps": "steps", "seconds": "seconds", "loss": "loss"}
 SCORES = {**COLUMNS, "rankme": "RankMe", "std": "std"}
@@ -37,19 +36,31 @@ def compare_page(folders: Sequence[Path], file: Path) -> Path:
         if not (folder / "config.yaml").is_file():
             raise FileNotFoundError(f"{folder} is no run's folder: there is no config.yaml in it")
     names = _names(folders)
-    summaries = [_read(folder / "summary.json") for folder in folders]
+    summaries = [read_summary(folder / "summary.json") for folder in folders]
     configs = [dict(_flat(yaml.safe_load((folder / "config.yaml").read_text()))) for folder in folders]
-    found = [read_tidy(folder / "metrics.csv") for folder in folders]
+    rows = [row for run in zip(names, folders, summaries, strict=True) for row in _by_set(*run)]
+    shown, measured, found = (list(column) for column in zip(*rows, strict=True))
     page = template("compare.html.j2").render(
         names=names,
-        scores=_scores(names, summaries),
+        scores=_scores(shown, measured),
         facts=_facts(names, summaries),
         differences=_differences(names, configs),
-        curves=_curves(names, found),
+        curves=_curves(shown, found),
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page, encoding="utf-8")
     return file
+
+
+def _by_set(
+    name: str, folder: Path, summary: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Curve]]]:
+    """Name, numbers and curves of a run, or of each of its data sets."""
+    curves = read_tidy(folder / "metrics.csv")
+    if "sets" not in summary:
+        yield name, summary, curves
+    for part, measured in summary.get("sets", {}).items():
+        yield f"{name}: {part}", measured, {**curves, **under(curves, f"{part}/")}
 
 
 def _scores(names: Sequence[str], summaries: Sequence[Mapping[str, Any]]) -> Table:
@@ -115,10 +126,6 @@ def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, node
-
-
-def _read(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text()) if file.is_file() else {}
 
 
 def _number(value: Any) -> str:

@@ -66,6 +66,8 @@ def spectra(clean: np.ndarray, views: Mapping[str, np.ndarray]) -> str:
         axis = drawing.subplots()
         for name, z in {"clean": clean, **views}.items():
             s = np.linalg.svd((z - z.mean(0)).astype(np.float64), compute_uv=False)
+            if s[0] < 1e-12:
+                continue
             s = s[s > 1e-5 * max(s[0], 1e-30)]  # what is below is rounding
             axis.loglog(range(1, len(s) + 1), s / s[0], linewidth=2 if name == "clean" else 1, label=name)
         axis.set_xlabel("number")
@@ -80,7 +82,8 @@ def _coloured(axis: Axes, flat: np.ndarray, labels: np.ndarray | None, names: Se
         return
     kinds = np.unique(labels)
     for kind in kinds:
-        name = None if len(kinds) > NAMED else (names[kind] if names else str(kind))
+        called = str(kind if names is None else names[int(kind)])
+        name = None if len(kinds) > NAMED else called.replace("$", r"\$")  # no formula
         colour = matplotlib.colormaps["tab20" if len(kinds) > 10 else "tab10"](int(np.searchsorted(kinds, kind)) % 20)
         axis.scatter(*flat[labels == kind].T, s=5, alpha=0.7, linewidths=0, color=colour, label=name, rasterized=True)
     if len(kinds) <= NAMED:

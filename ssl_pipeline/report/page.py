@@ -64,7 +64,7 @@ def write_report(
     Returns:
         The file.
     """
-    summary = _json(folder / "summary.json")
+    summary = read_summary(folder / "summary.json")
     config = yaml.safe_load((folder / "config.yaml").read_text()) if (folder / "config.yaml").is_file() else {}
     found, layers = read_tidy(folder / "metrics.csv"), read_tidy(folder / "diagnostics.csv")
     parts = []
@@ -114,6 +114,7 @@ def _part(
     if labels is None and len(np.unique(clean.source)) <= SOURCES:
         labels, names = clean.source, None
     views = _embedded(graph, held_out, min(samples, 300))
+    varied = all(np.isfinite(z).all() and len(z) > 2 and z.std() > 1e-12 for z in (clean.z, *views.values()))
     maps = {f"What passes the encoder, {path}" if path != "graph" else "What passes decoders and heads": image
             for path, image in depth.paths(layers).items()}  # fmt: skip
     maps |= {title: image for title, image in (("Steps of the weights", depth.steps(layers)),
@@ -126,8 +127,8 @@ def _part(
         restored(summary),
         {title: image for title, image in drawings.items() if image},
         sheets(forms(graph, data, 8), data) if data.test is not None else [],
-        latent_map(clean.z, labels, names, views, method) if len(clean.z) > 2 else None,
-        spectra(clean.z, views) if len(clean.z) > 2 else None,
+        latent_map(clean.z, labels, names, views, method) if varied else None,
+        spectra(clean.z, views) if varied else None,
         gap([*views.values()]) if len(views) > 1 else None,
         maps,
     )
@@ -158,7 +159,8 @@ def _of(found: dict[str, Curve], mine: str, others: list[str]) -> dict[str, Curv
     }
 
 
-def _json(file: Path) -> dict[str, Any]:
+def read_summary(file: Path) -> dict[str, Any]:
+    """What a run has measured so far."""
     return json.loads(file.read_text()) if file.is_file() else {}
 
 

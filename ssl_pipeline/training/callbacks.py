@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import threading
@@ -26,9 +25,13 @@ MACHINE = ("lr", "samples_per_s", "data_wait", "memory_gb")
 
 
 def memory_gb(device: torch.device) -> float:
-    """The most memory that this process has taken so far: of an accelerator, or else of the machine."""
+    """The most memory that this process has taken so far: of a CUDA device, or else of the machine; nan: unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
+    try:
+        import resource
+    except ModuleNotFoundError:  # not on Windows
+        return float("nan")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in kilobytes, on macOS in bytes
     return most / (2**30 if sys.platform == "darwin" else 2**20)
 

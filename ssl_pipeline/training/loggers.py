@@ -103,6 +103,14 @@ def log_samples(loggers: Sequence[Logger], folder: Path, step: int) -> None:
             logger.experiment.log_artifacts(logger.run_id, str(folder), "samples")
 
 
+def close(loggers: Sequence[Logger]) -> None:
+    """End the runs of services, so that the next job of a sweep has one of its own."""
+    for logger in loggers:
+        logger.finalize("success")
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()
+
+
 def _to_tensorboard(logger: TensorBoardLogger, folder: Path, files: dict[str, list[Path]], step: int) -> None:
     writer = logger.experiment
     for file in files[IMAGES]:

@@ -40,7 +40,7 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     leaves = parts(config, trust=trust)
     bounds = dict(config["trainer"])
     check("trainer", L.Trainer, list(bounds), is_partial=True)
-    for key in (*Hardware.__dataclass_fields__, "accumulate_grad_batches", "callbacks", "logger"):
+    for key in (*Hardware.__dataclass_fields__, "accumulate_grad_batches", "callbacks", "logger", "profiler"):
         if key in bounds:
             raise ValueError(
                 f"trainer.{key} is not set here: take hardware.* for the machine, batch_size for larger steps"

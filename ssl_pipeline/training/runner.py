@@ -14,7 +14,7 @@ import lightning as L
 from ssl_pipeline.datasets import Data, Mixed, train_loader
 from ssl_pipeline.errors import Interrupted
 from ssl_pipeline.graph import Graph
-from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.instantiate import DATA, instantiate
 from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.report import write_report
 from ssl_pipeline.training import report
@@ -23,7 +23,7 @@ from ssl_pipeline.training.faults import explained
 from ssl_pipeline.training.finite import Finite
 from ssl_pipeline.training.folder import Folder
 from ssl_pipeline.training.graphs import compile_encoders, graphs_of, maker, sets_of, start_from
-from ssl_pipeline.training.loggers import log_samples
+from ssl_pipeline.training.loggers import close, log_samples
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import Plan, bounded, prepare
 from ssl_pipeline.training.samples import write_samples
@@ -51,7 +51,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     folder = Folder(Path(config["resume"] or run_dir).resolve())
     plan = prepare(config)
     start = folder.start(resume=bool(config["resume"]))
-    data: Data | Mixed = instantiate(config["data"], trust=tuple(config.get("trust", ())))
+    data: Data | Mixed = instantiate(config["data"], trust=tuple(config.get("trust", ())), allowed=DATA)
     sets = sets_of(data)
     if config["resume"]:
         folder.check_data(sets)
@@ -105,6 +105,9 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         )
         if trainer.is_global_zero:
             folder.write_config(config, sets)
+            folder.write_summary({"name": config["name"], "steps": start.step, "interrupted": True})  # until it is done
+            for logger in loggers:
+                logger.log_hyperparams(config)
             report.start(config, sets, graphs, plan.recipe, plan.hardware, trainer.world_size)
         if plan.hardware.compile:
             compile_encoders(graphs)
@@ -134,6 +137,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     if summary["interrupted"]:
         print(f"interrupted at step {trainer.global_step}; go on with: resume={folder.relative}")
         _report(config, folder, graphs, sets)
+        close(loggers)
         if watch.stopped is None:
             raise Interrupted(stop.number)
         go_on = f"resume={folder.relative} watch.on_alarm=warn"
@@ -143,6 +147,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     for name, part in sets.items():
         write_samples(graphs[name].eval(), part, folder.path / "samples" / name)
     log_samples(trainer.loggers, folder.path / "samples", trainer.global_step)
+    close(loggers)
     _report(config, folder, graphs, sets)
     report.end(summary, folder.relative)
     return summary
@@ -150,8 +155,8 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
 
 def _report(config: Mapping[str, Any], folder: Folder, graphs: Mapping[str, Graph], sets: Mapping[str, Data]) -> None:
     """The page of a run; what goes wrong with it takes nothing from the run."""
-    asked = config.get("report", {"page": True})
-    if not asked["page"]:
+    asked = config.get("report", {})
+    if not asked.get("page", True):
         return
     try:
         write_report(folder.path, graphs, sets, asked.get("samples", 1000), asked.get("map", "pca"))

@@ -46,18 +46,20 @@ class Eye:
     """What is kept of one graph between two looks."""
 
     probe: Batch  # the same samples at each look, damaged in the same way
+    size: int = 256  # of the batches that they come from
     kept: dict[str, dict[str, Tensor]] = field(default_factory=dict)  # by path and layer
 
 
 class Watch(L.Callback):
     """Logs what passes each layer, how weights move and energies pull, and raises an alarm where something is wrong.
 
-    The samples are the first batch of the sitting, all of them in all views; the graph is in evaluation mode, and is
+    The samples are the first of the sitting, all of them in all views; the graph is in evaluation mode, and is
     left as it was. All ranks look in the same step, each at samples of its own; rank 0 writes. One bad look is no
     alarm, nor is what gets better: early in training embeddings may draw together for some steps before they spread.
 
-    A look costs a forward of ``samples`` samples in all views, and with ``layers`` a pass of 32 of them through the
-    whole graph and back for each energy (of more than 8: for each term).
+    A look costs a forward of ``samples`` samples in all views, and with ``layers`` two of 64 and 32 where there are
+    batch statistics, a pass of 32 through the whole graph and back for each energy (of more than 8: for each term), and
+    for the time of a step a copy of the weights on the device.
 
     Args:
         every: steps between two looks; 0 for none.
@@ -88,17 +90,28 @@ class Watch(L.Callback):
         self.every, self.samples, self.layers, self.seed, self.turns = every, samples, layers, seed, turns
         self.stops = on_alarm == "stop" and not allow_collapse
         self.alarms: dict[tuple[str, str], str] = {}  # sentences by place and kind
-        self._seen: dict[str, dict[tuple[str, str], float]] = {}  # what the last look found, and how bad, by data set
+        self._seen: dict[str, dict[tuple[str, str, str], float]] = {}  # how bad what the last look found is, by set
         self._eyes: dict[str, Eye] = {}  # by data set
         self._moving: StepSizes | None = None
         self._file = None if file is None or not layers else TidyCSV(file, keep)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Cut what a file holds of steps that were lost."""
+        if self._file is not None:
+            self._file.log_metrics({}, 0)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.finalize("success")
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Remember weights and gradients of a step that is looked at."""
         if self.layers and self._due(trainer.global_step + 1):
             graph = _at(pl_module.graph, trainer.global_step)[1]  # pyright: ignore[reportArgumentType]
             self._moving = StepSizes(layers_of(graph, leave_out=["teacher"]))
-            self._moving.before()
+            scaler = getattr(trainer.precision_plugin, "scaler", None)
+            self._moving.before(1.0 if scaler is None else scaler.get_scale())
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -109,7 +122,7 @@ class Watch(L.Callback):
             return
         name, graph = _at(pl_module.graph, step - 1)  # pyright: ignore[reportArgumentType]
         if name not in self._eyes:
-            self._eyes[name] = Eye(batch.first(self.samples).clone())
+            self._eyes[name] = Eye(batch.first(self.samples).clone(), len(batch.x))
         if not self._due(step):
             return
         if len(batch.x) > 1:
@@ -145,12 +158,12 @@ class Watch(L.Callback):
         before = self._seen.get(name, {})
         for finding in found:
             place = f"{name}/{finding.place}" if name else finding.place, finding.kind
-            last = before.get((finding.place, finding.kind))
+            last = before.get(finding.key)
             if last is not None and finding.badness > BETTER * last and place not in self.alarms:
                 self.alarms[place] = f"step {step}: {name and f'{name}: '}{finding.sentence}"
                 if not self.stops:  # else the end of the run says it
                     print(f"warning: {self.alarms[place]}", file=sys.stderr, flush=True)
-        self._seen[name] = {(finding.place, finding.kind): finding.badness for finding in found}
+        self._seen[name] = {finding.key: finding.badness for finding in found}
 
 
 def look(graph: Graph, eye: Eye, seed: int, layers: bool = True) -> tuple[dict[str, np.ndarray], Numbers]:
@@ -183,8 +196,9 @@ def look(graph: Graph, eye: Eye, seed: int, layers: bool = True) -> tuple[dict[s
     return embedded, numbers._replace(
         passed={path: tap.passed() for path, tap in taps.items()},
         changed={path: changes(tap.kept, before.get(path, {})) for path, tap in taps.items()},
-        jumps=batch_effects(graph, views, graph.students),
+        jumps=batch_effects(graph, views, graph.students, eye.size),
         pulls=pulled,
+        symbols=graph.grid.discrete,
     )
 
 
@@ -193,7 +207,7 @@ def headline(numbers: Numbers, embedded: Mapping[str, np.ndarray]) -> dict[str, 
     values = {f"{key}/{view}": value for view, s in numbers.signs.items() for key, value in s._asdict().items()}
     if len(embedded) > 1:
         values["gap"] = gap([*embedded.values()])
-    shares = [passed.share for layers in numbers.passed.values() for passed in layers.values()]
+    shares = [layers[END].share for layers in numbers.passed.values() if END in layers]
     moved = [of.update for of in numbers.moved.values()]
     changed = [by for layers in numbers.changed.values() for by in layers.values()]
     values |= {"least_share": min(shares)} if shares else {}
