@@ -97,7 +97,7 @@ def truths(name: str, given: object, x: Tensor, grid: GridSpec) -> Tensor:
     wanted, some = (x.shape[0], *x.shape[-grid.ndim :]), tensor(given, name)
     if some.ndim == grid.ndim + 2 and some.shape[1] == 1:
         some = some.squeeze(1)
-    if tuple(some.shape) == wanted[1:]:
+    if some.ndim == grid.ndim and tuple(some.shape) == wanted[1:]:  # in this order: an export leaves B open
         some = some.expand(wanted)
     binary = some.dtype == torch.bool or (some.dtype == torch.uint8 and not (some > 1).any())
     if tuple(some.shape) != wanted or not binary:
