@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from ssl_pipeline.datasets import Codec
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.models import UNKNOWN, Part, Translator, make
+from ssl_pipeline.models import UNKNOWN, Part, Source, Translator, make, names, number, plausible, samples
 
-Samples = Tensor | np.ndarray | Sequence[Any]
+Samples = Tensor | np.ndarray | Sequence[Any] | Path | Image
 
 
 class Model:
@@ -46,6 +48,19 @@ class Model:
         self.trust = trust
         self._parts: dict[tuple[str, str], Part] = {}
 
+    def __repr__(self) -> str:
+        part, view = self.held or (", ".join(names(self.graph)), None)
+        axes = ", ".join(f"{axis.name} {axis.size}" for axis in self.grid.axes)
+        low, high = self.grid.range
+        cell = f"{self.grid.vocab} symbols" if self.grid.discrete else f"{self.grid.channels} x {low:g} to {high:g}"
+        lines = (
+            f"{type(self).__name__} on {self.device}",
+            f"  views: {', '.join(self.views)}",
+            f"  grid: {axes}; {cell}",
+            f"  parts: {part}{f' of view {view}' if view else ''}",
+        )
+        return "\n".join(lines)
+
     @property
     def grid(self) -> GridSpec:
         """Grid of the samples it takes."""
@@ -62,7 +77,16 @@ class Model:
         return next(self.graph.parameters()).device
 
     def to(self, device: str | torch.device) -> Model:
-        """The same model on another device."""
+        """The same model on another device.
+
+        Raises:
+            ValueError: there is none of that name here.
+        """
+        try:
+            torch.zeros(1, device=device)
+        except (RuntimeError, AssertionError) as error:
+            why = str(error).partition("\n")[0].partition(". ")[0]
+            raise ValueError(f"device={device}: {why[:100]}: take another, such as cpu") from None
         self.graph.to(device)
         for part in self._parts.values():
             part.to(device)
@@ -93,26 +117,26 @@ class Model:
     def embed(
         self,
         x: Samples,
-        valid: Tensor | None = None,
+        valid: Tensor | np.ndarray | None = None,
         batch_size: int = 500,
         teacher: bool = False,
         view: str = UNKNOWN,
-        removed: Tensor | None = None,
+        removed: Tensor | np.ndarray | None = None,
     ) -> Tensor:
         """Embeddings (B, D) of raw samples.
 
         Args:
             x: (B, C, *grid) uint8 or floats in the grid's range, or (B, *grid) int64 on a discrete grid, as array or
-                tensor; or a list of what the run's data is made of: texts, waveforms, paths of sound files.
+                tensor; or what the run's data is made of, one or a list: texts, waveforms, images, paths of files.
             valid: (B, *grid) bool, False = padding; None: there is none, or, with a list, it is found.
             batch_size: samples in a pass.
             teacher: embed with the slow copy of the encoder, of a run with ``teacher=ema``.
             view: the damage that the samples have suffered, ``unknown`` for none or another than those of the run.
-            removed: (B, *grid) bool, True = in a hole, of a view with holes.
+            removed: see ``restore``.
 
         Raises:
-            ValueError: the samples do not lie on the model's grid, a list is given and the run's data has no codec, or
-                there is no teacher.
+            ValueError: the samples do not lie on the model's grid or clearly beside its range, they are not finite, the
+                run's data has no codec that reads them, or there is no teacher.
         """
         return self._run(self.part("teacher" if teacher else "encoder", view), batch_size, x, removed, valid)
 
@@ -121,7 +145,7 @@ class Model:
         x: Samples,
         view: str,
         removed: Tensor | np.ndarray | None = None,
-        valid: Tensor | None = None,
+        valid: Tensor | np.ndarray | None = None,
         batch_size: int = 500,
     ) -> Tensor:
         """The clean form of damaged samples: the inverse of a corruption, given what is known of it.
@@ -129,8 +153,9 @@ class Model:
         Args:
             x: see ``embed``.
             view: the damage that they have suffered.
-            removed: (B, *grid) bool, True = in a hole, of a view with holes, whatever stands in them; of symbols None
-                for where the symbol of a hole stands.
+            removed: (B, *grid) or (B, 1, *grid) bool, or 0 and 1 as uint8, true in a hole, of a view with holes,
+                whatever stands in them; (*grid) where all samples have the same. Of symbols None for where the symbol
+                of a hole stands.
             valid: see ``embed``.
             batch_size: samples in a pass.
 
@@ -148,7 +173,7 @@ class Model:
         view: str,
         to: str,
         removed: Tensor | np.ndarray | None = None,
-        valid: Tensor | None = None,
+        valid: Tensor | np.ndarray | None = None,
         batch_size: int = 500,
         **told: float | Tensor,
     ) -> Tensor:
@@ -168,7 +193,7 @@ class Model:
             See ``restore``.
 
         Raises:
-            ValueError: see ``restore``; a parameter too few or too many.
+            ValueError: see ``restore``; a parameter too few or too many, or one that is no finite number.
         """
         part = Translator(self.graph, view, to) if self.held is None else self.part(f"translator:{view}-{to}")
         wanted = self.graph.corruptions[to].told
@@ -177,7 +202,7 @@ class Model:
                 f"a translation to {to} is told {', '.join(f'{name}=...' for name in wanted) or 'nothing'}, "
                 f"got {', '.join(told) or 'nothing'}"
             )
-        return self._run(part, batch_size, x, removed, valid, [told[name] for name in wanted])
+        return self._run(part, batch_size, x, removed, valid, {name: told[name] for name in wanted})
 
     def split(self, at: str = "latent", view: str = UNKNOWN) -> tuple[Part, Part]:
         """Two halves, each the other's inverse: from samples to what passes a cut, and from there to the clean form.
@@ -198,55 +223,25 @@ class Model:
         batch_size: int,
         x: Samples,
         removed: Tensor | np.ndarray | None,
-        valid: Tensor | None,
-        told: Sequence[float | Tensor] = (),
+        valid: Tensor | np.ndarray | None,
+        told: Mapping[str, float | Tensor] | None = None,
     ) -> Tensor:
         """What a part gives of raw samples, batch by batch, on the model's device.
 
         Raises:
-            ValueError: they do not lie on the grid of the part's view, or what is known of them is not one a sample.
+            ValueError: they are not what the part's view takes, or what is known of them is not one a sample.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size}: expected at least 1")
-        if isinstance(x, (list, tuple)):
-            if self.codec is None:
-                raise ValueError("expected samples as one array or tensor, got a list: stack them")
-            x, valid = self.codec.encode(x)
-        x = torch.as_tensor(x)
-        fits(x, part.source.grid)  # pyright: ignore
-        numbers = [torch.as_tensor(one, dtype=torch.float32).expand(len(x)) for one in told]
-        known = {"removed": removed, "valid": valid, "told": torch.stack(numbers, dim=1) if numbers else None}
-        rows = {"x": x, **{name: torch.as_tensor(some) for name, some in known.items() if some is not None}}
-        if uneven := [f"{name} {len(some)}" for name, some in rows.items() if len(some) != len(x)]:
-            raise ValueError(f"expected as many of each as there are samples ({len(x)}), got {', '.join(uneven)}")
-        for name in {"removed", "valid"} & rows.keys():
-            wanted = (len(x), *x.shape[-self.grid.ndim :])
-            if tuple(rows[name].shape) != wanted or rows[name].dtype != torch.bool:
-                found = f"{tuple(rows[name].shape)} {rows[name].dtype}"
-                raise ValueError(f"expected {name} of shape {wanted} and bool, got {found}: one truth a cell")
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
+        source: Source = part.source  # pyright: ignore
+        x, found = samples(x, self.codec)
+        x, removed, valid = source.taken(x, removed, valid if found is None else found)
+        plausible(x, source.grid, source.places(x, removed), source.far)
+        rows: dict[str, Tensor | None] = {"x": x, "removed": removed, "valid": valid}
+        if told:
+            rows["told"] = torch.stack([number(name, some, len(x)) for name, some in told.items()], dim=1)
         device, parts = self.device, []
         for start in range(0, max(1, len(x)), batch_size):
-            batch = {name: some[start : start + batch_size].to(device) for name, some in rows.items()}
-            parts.append(part(**batch))
+            some = slice(start, start + batch_size)
+            parts.append(part(**{name: row[some].to(device) for name, row in rows.items() if row is not None}))
         return torch.cat(parts)
-
-
-def fits(x: Tensor, grid: GridSpec) -> None:
-    """Refuse samples that do not lie on a grid.
-
-    Raises:
-        ValueError: another number of axes, cells, channels, or values far beside the range; says what to do.
-    """
-    wanted = grid.shape if grid.discrete else (grid.width, *grid.shape)
-    if tuple(x.shape[1:]) != wanted:
-        advice = "resize or reshape them"
-        if x.ndim == len(wanted) + 1 and not grid.discrete and tuple(x.shape[2:]) == grid.shape:
-            few = x.shape[1] == 1
-            advice = f"repeat the channel {grid.width} times" if few else f"mix them down to {grid.width}"
-        raise ValueError(f"expected samples of shape {('B', *wanted)}, got {tuple(x.shape)}: {advice}")
-    if not grid.discrete and not x.is_floating_point() and x.dtype != torch.uint8:
-        raise ValueError(f"expected uint8 or floats in {grid.range}, got {x.dtype}: convert them")
-    if grid.discrete and x.is_floating_point():
-        raise ValueError(f"expected symbols as int64, got {x.dtype}: convert them")
-    if not grid.discrete and x.is_floating_point() and x.numel() and float(x.max()) > 8 * max(map(abs, grid.range)):
-        raise ValueError(f"expected floats in {grid.range}, got up to {float(x.max()):g}: pass uint8, or divide by 255")

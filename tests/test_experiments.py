@@ -67,7 +67,7 @@ def test_models_take_raw_things_after_a_run(data, more, tmp_path):
 
 def test_a_list_needs_a_codec(tmp_path):
     run(compose(["encoder.widths=[8]", "decoder.widths=[8]", *SHORT]), str(tmp_path))
-    with pytest.raises(ValueError, match="expected images as paths or as PIL images, got a list of list"):
+    with pytest.raises(ValueError, match="expected images as paths or as PIL images, got list"):
         ssl_pipeline.load(tmp_path).embed([[0.0] * 64])
     (tmp_path / "codecs.json").unlink()
     with pytest.raises(ValueError, match="one array or tensor, got a list"):

@@ -136,7 +136,7 @@ def test_batches_do_not_change_the_result_and_none_is_an_answer():
     assert whole.embed((X * 255).to(torch.uint8).numpy()).shape == (5, 24)
     with pytest.raises(ValueError, match="batch_size=0"):
         whole.embed(X, batch_size=0)
-    with pytest.raises(ValueError, match=r"as many of each as there are samples \(5\), got removed 3"):
+    with pytest.raises(ValueError, match=r"expected removed of shape \(5, 8, 8\) and bool, got \(3, 8, 8\)"):
         whole.restore(X, "mask", holes(3))
 
 

@@ -63,19 +63,24 @@ class Pixels:
         """Pixels of images or of their files: the shorter side is resized, the centre cropped.
 
         Raises:
-            ValueError: something else.
+            ValueError: something else, or a file that cannot be read.
+            FileNotFoundError: there is no such file.
         """
         if wrong := [one for one in raw if not isinstance(one, (Image.Image, str, Path))]:
-            raise ValueError(
-                f"expected images as paths or as PIL images, got a list of {type(wrong[0]).__name__}: pass an array"
-            )
+            raise ValueError(f"expected images as paths or as PIL images, got {type(wrong[0]).__name__}: pass an array")
         rows = [
-            to_pixels(one, self.size, self.channels)
-            if isinstance(one, Image.Image)
-            else read_image(one, self.size, self.channels)
-            for one in raw
+            to_pixels(one, self.size, self.channels) if isinstance(one, Image.Image) else self._read(one) for one in raw
         ]
-        return torch.from_numpy(np.stack(rows)), None
+        shape = (len(rows), self.channels, self.size, self.size)
+        return torch.from_numpy(np.array(rows, dtype=np.uint8).reshape(shape)), None
+
+    def _read(self, file: str | Path) -> UInt8[np.ndarray, "C H W"]:
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"there is no file {str(file)!r}: give the path of an image")
+        try:
+            return read_image(file, self.size, self.channels)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise ValueError(f"{file} cannot be read as an image: {' '.join(str(error).split())}") from None
 
     def decode(self, x: Tensor, valid: Tensor | None = None) -> list[Image.Image]:
         """Images of samples: floats are in the grid's range, what lies beside it is cut off."""

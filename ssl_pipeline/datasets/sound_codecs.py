@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from ssl_pipeline.datasets.log_mel import Spectrum, log_mel, waveform
-from ssl_pipeline.datasets.sound import read_sound, resampled
+from ssl_pipeline.datasets.sound import Sound, read_sound, resampled
 from ssl_pipeline.grid import GridSpec
 
 PCM = 32_768  # steps of 16 bits between silence and full scale
@@ -58,7 +59,8 @@ class Waveform:
         What goes beyond a window is cut off, what a short one lacks is padded with zeros.
 
         Raises:
-            ValueError: a recording that is neither.
+            ValueError: a recording that is neither, cannot be read, is not finite or of another range.
+            FileNotFoundError: there is no such file.
         """
         wave, lengths = stack(raw, self)
         return wave.unsqueeze(1), self.valid(lengths)
@@ -147,9 +149,12 @@ class LogMel:
         What goes beyond a window is cut off, what a short one lacks is padded with silence.
 
         Raises:
-            ValueError: a recording that is neither.
+            ValueError: a recording that is neither, cannot be read, is not finite or of another range.
+            FileNotFoundError: there is no such file.
         """
         wave, lengths = stack(raw, self)
+        if not len(wave):  # which a Fourier transform does not take
+            return wave.new_zeros(0, 1, *self.grid.shape), None
         return log_mel(wave, self.spectrum).unsqueeze(1), self.valid(lengths)
 
     def decode(self, x: Tensor, valid: Tensor | None = None) -> list[Float[Tensor, "n"]]:
@@ -200,17 +205,38 @@ def stack(raw: Sequence[Any], codec: SoundCodec) -> tuple[Float[Tensor, "B n"], 
     lengths = torch.zeros(len(raw), dtype=torch.int64)
     for number, one in enumerate(raw):
         if isinstance(one, (str, Path)):
-            sound = read_sound(one)
+            sound = opened(one)
             one = resampled(sound.wave, sound.rate, codec.rate)
-        one = torch.as_tensor(one)
-        if one.ndim != 1 or not one.is_floating_point():
-            raise ValueError(
-                f"expected recordings as paths or as one dimension of floats between -1 and 1, "
-                f"got {tuple(one.shape)} {one.dtype} as number {number}"
-            )
+        wanted = "expected recordings as paths or as one dimension of floats between -1 and 1"
+        if not isinstance(one, Tensor) and (array := np.asarray(one)).dtype.kind == "f":
+            one = torch.from_numpy(array.astype(np.float32))
+        if not isinstance(one, Tensor) or one.ndim != 1 or not one.is_floating_point():
+            found = f"{tuple(one.shape)} {one.dtype}" if isinstance(one, (Tensor, np.ndarray)) else type(one).__name__
+            raise ValueError(f"{wanted}, got {found} as number {number}: read or convert it")
+        if not one.isfinite().all():
+            raise ValueError(f"{wanted}, got NaN or infinity in number {number}: repair it")
+        if len(one) and one.abs().mean() > 1:  # a loud one may be cut off, but not most of it
+            raise ValueError(f"{wanted}, got {one.min():g} to {one.max():g} in number {number}: divide by full scale")
         lengths[number] = min(len(one), codec.samples)
         wave[number, : len(one)] = one[: codec.samples].clamp(-1, 1)
     return wave, lengths
+
+
+def opened(file: str | Path) -> Sound:
+    """What a file holds.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it cannot be read.
+    """
+    import soundfile
+
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"there is no file {str(file)!r}: give the path of a recording")
+    try:
+        return read_sound(file)
+    except (ValueError, OSError, soundfile.SoundFileError) as error:
+        raise ValueError(f"{file} cannot be read as a recording: {' '.join(str(error).split())}") from None
 
 
 def write_wav(path: Path, wave: Float[Tensor, "n"], rate: int) -> Path:

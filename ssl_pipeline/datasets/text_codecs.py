@@ -63,8 +63,14 @@ class TextCodec(ABC):
     def plain(self) -> dict[str, Any]:
         """``_target_`` and options, in plain values, from which it can be built again."""
 
-    def encode(self, raw: Sequence[str | bytes]) -> tuple[Int64[Tensor, "B L"], Bool[Tensor, "B L"]]:
-        """Samples of texts, and which cells are real; a text that is too long is cut and has no end."""
+    def encode(self, raw: Sequence[Any]) -> tuple[Int64[Tensor, "B L"], Bool[Tensor, "B L"]]:
+        """Samples of texts, and which cells are real; a text that is too long is cut and has no end.
+
+        Raises:
+            ValueError: something else than a text.
+        """
+        if wrong := [one for one in raw if not isinstance(one, (str, bytes))]:
+            raise ValueError(f"expected texts as str or bytes, got {type(wrong[0]).__name__}: read or convert it")
         # No more than may be needed; what a cut does to the word that it hits lies beyond.
         enough = self.length * max(map(len, self.spelling)) + 100
         x = torch.full((len(raw), self.length), self.end)

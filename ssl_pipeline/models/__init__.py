@@ -1,8 +1,9 @@
 """The models that a trained graph holds, each a module of its own: tensors in the data's units in, tensors out."""
 
+from ssl_pipeline.models.given import number, plausible, samples
 from ssl_pipeline.models.halves import Back, Front, NextSymbol, cuts
 from ssl_pipeline.models.inverse import Embedder, Restorer, Translator
-from ssl_pipeline.models.make import make
+from ssl_pipeline.models.make import make, names
 from ssl_pipeline.models.part import Part
 from ssl_pipeline.models.source import UNKNOWN, Source
 
@@ -18,4 +19,8 @@ __all__ = [
     "Translator",
     "cuts",
     "make",
+    "names",
+    "number",
+    "plausible",
+    "samples",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,8 @@ from ssl_pipeline.models.part import Part
 from ssl_pipeline.models.source import UNKNOWN, Source
 from ssl_pipeline.records import Latent
 from ssl_pipeline.topology import CLEAN
+
+Given = Tensor | np.ndarray
 
 
 def cuts(graph: Graph) -> list[str]:
@@ -45,13 +48,17 @@ class Front(Part):
             self.outputs = tuple(self.wires(**self.source.zeros(1, self.device)))
 
     def forward(
-        self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None
+        self, x: Given, removed: Given | None = None, valid: Given | None = None
     ) -> Tensor | tuple[Tensor, ...]:
-        """Of samples, see ``Embedder``."""
+        """Of samples, see ``Embedder``; arrays will do.
+
+        Raises:
+            ValueError: they do not lie on the grid.
+        """
         passing = tuple(self.wires(x, removed, valid).values())
         return passing[0] if len(passing) == 1 else passing
 
-    def wires(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> dict[str, Tensor]:
+    def wires(self, x: Given, removed: Given | None = None, valid: Given | None = None) -> dict[str, Tensor]:
         """What passes the cut, by name."""
         latent = self.reach(x, removed, valid)
         known = {} if latent.valid is None else {"valid": latent.valid}
@@ -63,8 +70,9 @@ class Front(Part):
             state = decoder.step(block, state, latent)
         return {"z": state, **known, "tokens": latent.tokens} if decoder.rereads else {"z": state}
 
-    def reach(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> Latent:
+    def reach(self, x: Given, removed: Given | None = None, valid: Given | None = None) -> Latent:
         """The latent, or the encoder's tokens at a cut within it."""
+        x, removed, valid = self.source.taken(x, removed, valid, self.device)
         name, view = self.source.name, self.source(x, removed, valid)
         if self.side != "encoder":
             return self.trained.latents({name: view})[name]

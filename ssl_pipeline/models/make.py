@@ -10,6 +10,7 @@ from ssl_pipeline.models.halves import Back, Front, NextSymbol
 from ssl_pipeline.models.inverse import Embedder, Restorer, Translator
 from ssl_pipeline.models.part import Part
 from ssl_pipeline.models.source import UNKNOWN
+from ssl_pipeline.topology import CLEAN, view_node
 
 
 def make(graph: Graph, part: str, view: str | None = None) -> Part:
@@ -43,6 +44,15 @@ def make(graph: Graph, part: str, view: str | None = None) -> Part:
             f"front@CUT or back@CUT"
         )
     return makers[kind, mark]().eval()
+
+
+def names(graph: Graph) -> list[str]:
+    """What ``make`` makes of a graph: of restorers and translators those that it has learned to be."""
+    restores = CLEAN in graph.decoders
+    found = ["encoder", *(["teacher"] if graph.teacher else []), *(["decoder"] if restores else [])]
+    found += [f"restorer:{view}" for view in (graph.leading() if restores else ())]
+    found += [f"translator:{view}-{to}" for to in graph.corruptions for view in graph.leading(view_node(to))]
+    return [*found, "front@CUT", *(["back@CUT"] if restores else [])]
 
 
 def _two(graph: Graph, names: str) -> tuple[str, str]:
