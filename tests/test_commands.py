@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -263,3 +267,71 @@ def test_cycles_leave_a_table_and_a_plot(run, tmp_path, capsys):
     assert call("export", f"run={run}", f"out={tmp_path}/encoder") == 0
     assert call("cycles", f"run={tmp_path}/encoder") == 1
     assert "a cycle needs both halves" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["cycles", "run=RUN", "samples=0"], "samples=0: expected at least 2"),
+        (["cycles", "run=RUN", "samples=-3"], "samples=-3: expected at least 2"),
+        (["cycles", "run=RUN", "samples=1"], "samples=1: expected at least 2"),
+        (["cycles", "run=RUN", "out=FILE"], "FILE is a file, and a folder is needed: take another place"),
+        (["cycles", "run=RUN", "out=FILE/x"], "FILE is a file, and a folder is needed: take another place"),
+        (["export", "run=RUN", "out=FILE/x/y"], "FILE is a file, and a folder is needed: take another place"),
+        (["evaluate", "run=RUN", "out=FILE/x.json"], "FILE is a file, and a folder is needed: take another place"),
+        (["cycles", "run=RUN", "out=/proc/x"], "out=/proc/x: nothing can be written in /proc"),
+        (["embed", "run=RUN", "out=OUT", "device=foo"], "device=foo: there is no such device here; take cpu or auto"),
+        (["embed", "run=RUN", "out=OUT", "device=cuda:99"], "device=cuda:99: there is no such device here"),
+        (["embed", "run=RUN", "out=OUT", "dta=digits"], "there is no argument 'dta'; nearest: data"),
+        (["embed", "run=RUN", "out=OUT", "dta.root=x"], "there is no argument 'dta.root'; nearest: data"),
+        (["embed", "run=RUN", "out=OUT", "data.root=x"], "data.root=x is an option of a data set: name that, too"),
+        (["embed", "run=RUN", "out=OUT", "data=mixed"], "these are digits, tones, pydoc: name one set"),
+        (
+            ["embed", "run=RUN", "out=OUT", "data=tones"],
+            "takes samples of (8, 8) with 1 channel made by Pixels, and tones gives (40, 50) with 1 channel made by "
+            "LogMel: name another data set",
+        ),
+        (
+            ["embed", "run=RUN", "out=OUT", "data=folder", "data.root=IMAGES"],
+            "and images gives (64, 64) with 3 channels made by Pixels: set data.size=8 data.channels=1\n",
+        ),
+    ],
+)
+def test_what_cannot_work_is_said_before_the_work(words, said, run, images, tmp_path, capsys, monkeypatch):
+    for name, work in (("cycles", "measured"), ("evaluate", "measure")):
+        monkeypatch.setattr(sys.modules[f"ssl_pipeline.commands.{name}"], work, pytest.fail)
+    (tmp_path / "file").touch()
+    names = {"RUN": run, "OUT": tmp_path / "out", "IMAGES": images, "FILE": tmp_path / "file"}
+    for key, value in names.items():
+        words, said = [word.replace(key, str(value)) for word in words], said.replace(key, str(value))
+    assert cli.main(words) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_data_set_of_the_runs_own_kind_takes_the_runs_options(images, tmp_path):
+    words = ["data=folder", f"data.root={images}", "data.size=8", "data.channels=1", "data.holdout=0"]
+    run = folder_of_a_run(tmp_path / "run", *CONV, *words)
+    shutil.copytree(images, tmp_path / "more")
+    (tmp_path / "more/0.png").unlink()
+    embed = ["embed", f"run={run}", "split=train", "data=folder", f"data.root={tmp_path}/more"]
+    assert call(*embed, f"out={tmp_path}/out") == 0
+    assert table(tmp_path / "out")["id"] == ["train/0", "train/1"]
+    assert call(*embed, f"out={tmp_path}/half", "data.holdout=0.5") == 0  # what is said counts more
+    assert table(tmp_path / "half")["id"] == ["train/0"]
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS.keys() - {"train"}))
+def test_help_says_how_to_see_a_traceback(name, capsys):
+    assert cli.main([name, "--help"]) == 0
+    assert "debug=False  (true shows the traceback of an error)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", ["abc", "-4", "1.5"])
+def test_a_size_of_images_that_is_none_is_named(size, images, tmp_path):
+    """In a process of its own: the tests check annotations, which would refuse a word first."""
+    words = ["train", "data=folder", f"data.root={images}", f"data.size={size}", f"hydra.run.dir={tmp_path}/run"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ssl_pipeline.cli", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "expected data.size as a whole number of pixels, at least 1, got" in done.stderr

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 import ssl_pipeline
 from ssl_pipeline.cli import main
 from ssl_pipeline.config import compose
-from ssl_pipeline.evaluation import few_label
+from ssl_pipeline.evaluation import P1, Features, few_label
+from ssl_pipeline.evaluation.metrics import alpha_req
+from ssl_pipeline.evaluation.protocol import Sampled
 from ssl_pipeline.export import export
-from ssl_pipeline.training import run
+from ssl_pipeline.training import report, run
 
 SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=128", "probe=none", "trainer.max_steps=10"]
 QUICK = ["limit=300", "seeds=2"]
@@ -40,9 +45,8 @@ def test_a_run_is_measured_beside_its_baselines(trained, capsys):
     assert set(found["this encoder"]) == probes | free | {"attentive", "finetuned"} == set(found["untrained encoder"])
     assert set(found["raw input"]) == probes
     assert found["this encoder"]["linear"]["mean"] > 60 and found["raw input"]["knn"]["mean"] > 85
-    assert (
-        found["this encoder"]["few@5%"]["n"] == 2 and "0.05 of 300 labels" in found["raw input"]["few@5%"]["protocol"]
-    )
+    assert found["this encoder"]["few@5%"]["n"] == 2
+    assert re.fullmatch(r"linear, 1\d of 300 labels", found["raw input"]["few@5%"]["protocol"])
     said = capsys.readouterr().out
     assert "| | kNN-20 | linear | few labels | 5% of labels | attentive | fine-tuned | RankMe |" in said
     assert "linear: P1 with 300 labels" in said
@@ -57,7 +61,8 @@ def test_an_exported_encoder_is_measured_as_the_run_is(trained, tmp_path):
 
 
 def test_of_several_runs_there_are_mean_and_deviation(trained, tmp_path):
-    runs = f"{trained},{trained}"
+    shutil.copytree(trained, tmp_path / "again")
+    runs = f"{trained},{tmp_path}/again"
     words = ["evaluate", f"run={runs}", f"out={tmp_path}/both.json", "few=", "baselines=false", *QUICK]
     assert main(words) == 0
     score = rows(tmp_path / "both.json")["this encoder"]["knn"]
@@ -83,7 +88,18 @@ def test_a_model_of_timms_is_measured_with_weights_from_a_file(tmp_path, capsys)
         (["run=timm:resnet10t", "data=pydoc"], "take images of 1 or 3 channels"),
         (["run=timm:resnt10t", "data=digits"], "timm has no model"),
         (["run=RUN", "few=2"], "expected shares above 0"),
+        (["run=RUN", "few=a"], "few=a: expected shares above 0"),
+        (["run=RUN", "few=1"], "few=1: expected shares above 0 and below 1"),
         (["run=RUN", "weights=a"], "is of timm:NAME"),
+        (["run=RUN,RUN", "out=/tmp/x.json"], "names a run twice"),
+        (["run=RUN", "out=RUN"], "is a folder: name a file"),
+        (["run=RUN", "dta=digits"], "no argument 'dta'; nearest: data"),
+        (["run=RUN", "data.root=x"], "data.root=x is an option of a data set: name that, too, such as data=folder"),
+        (["run=timm:resnet10t", "data=digits", "weights=/nope"], "weights=/nope: there is no such file"),
+        (
+            ["run=timm:resnet10t", "data=digits", f"weights={__file__}"],
+            "is no safetensors file and no checkpoint of plain tensors: name another\n",
+        ),
         (["run=RUN,RUN"], "several runs need out="),
         (["run=RUN", "data=tones"], "the model takes samples of (8, 8)"),
     ],
@@ -98,3 +114,57 @@ def test_a_share_of_the_labels_holds_one_of_each_class_at_least():
     labels = np.repeat([0, 1, 2], [300, 90, 5])
     z = np.eye(3)[labels] + 0.01 * rng.normal(size=(395, 3))
     assert few_label((z, labels), (z, labels), per_class=0.01, draws=2)[0] == 100
+
+
+def test_runs_on_different_data_have_no_mean(trained, tmp_path, capsys):
+    words = ["data=tones", "data.samples=60", *SMALL, "batch_size=32", "trainer.max_steps=1"]
+    run(compose(words), str(tmp_path / "tones"))
+    capsys.readouterr()
+    assert main(["evaluate", f"run={trained},{tmp_path}/tones", f"out={tmp_path}/x.json"]) == 1
+    said = capsys.readouterr()
+    assert f"these runs are of different data: {trained} of digits, (8, 8) with 1 channel, 10 classes; " in said.err
+    assert "of tones, (40, 50)" in said.err and "|" not in said.out and not (tmp_path / "x.json").exists()
+
+
+def test_what_few_samples_do_not_tell_is_left_out_and_named(trained, tmp_path, capsys, recwarn):
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        (tmp_path / f"images/{i % 2}").mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 255, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"images/{i % 2}/{i}.png")
+    words = ["evaluate", f"run={trained}", "data=folder", f"data.root={tmp_path}/images", "few=", "baselines=false"]
+    words += ["data.size=8", "data.channels=1", f"out={tmp_path}/x.json"]
+    for held_out, lost in ((0.1, {"rankme", "std", "alpha", "lidar"}), (0.34, {"alpha"}), (0.5, set())):
+        assert main([*words, f"data.holdout={held_out}"]) == 0
+        found, said = rows(tmp_path / "x.json")["this encoder"], capsys.readouterr().out
+        assert {"rankme", "std", "alpha", "lidar"} - found.keys() == lost
+        assert all(np.isfinite(score["mean"]) for score in found.values())
+        assert ("LiDAR is left out, it takes at least 2 samples, got 1 test sample" in said) == ("lidar" in lost)
+        assert ("alpha-ReQ is left out, it takes at least 4 directions" in said) == ("alpha" in lost)
+    assert not [one for one in recwarn if issubclass(one.category, RuntimeWarning)]
+    z = rng.normal(size=(5, 9)).astype("float32") + 3
+    assert np.isfinite(alpha_req(z)) and np.isnan(alpha_req(z[:4])) and np.isnan(alpha_req(np.ones((9, 9))))
+
+
+def test_of_an_exported_part_only_encoders_are_measured_and_with_their_view(trained, tmp_path, capsys):
+    model = ssl_pipeline.load(trained)
+    view = model.views[0]
+    model.graph.encoder.view.table.data += torch.randn(model.graph.encoder.view.table.shape)
+    export(model, "encoder", tmp_path / "seen", view)
+    export(model, f"restorer:{view}", tmp_path / "restorer")
+    assert main(["evaluate", f"run={tmp_path}/restorer"]) == 1
+    assert f"restorer holds restorer:{view} alone, expected an encoder or a teacher" in capsys.readouterr().err
+    assert main(["evaluate", f"run={tmp_path}/seen", "view=nois"]) == 1
+    assert "alone" in capsys.readouterr().err
+
+
+def test_a_source_that_chance_finds_is_left_out_of_the_tables(capsys):
+    z = np.random.default_rng(0).normal(size=(30, 4))
+    for sources, telling in ((1, False), (2, True)):
+        some = Sampled(z, None, np.arange(30) % sources)
+        found = P1(few=0).score(Features(some, some))
+        assert ("retrieval" in found, "retrieval@5" in found) == (telling, telling)
+        report._probes(found | {"protocol": "P1"})
+        said = capsys.readouterr().out
+        assert ("source found" in said) == telling
+        assert ("a source is found by chance: 100 %, so it is left out" in said) != telling

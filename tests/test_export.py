@@ -123,7 +123,44 @@ def test_the_card_says_what_goes_in_and_what_was_measured(run, tmp_path):
     export(ssl_pipeline.load(run), "translator:noise-lowres", tmp_path / "out", summary=summary)
     card = (tmp_path / "out/README.md").read_text()
     assert "`told` holds factor" in card and "8 (y) x 8 (x)" in card and "corruption=noise+lowres+mask" in card
+    assert "this encoder" not in card  # whose probes say nothing of a translator
+    export(ssl_pipeline.load(run), "encoder", tmp_path / "encoder", summary=summary)
+    card = (tmp_path / "encoder/README.md").read_text()
     assert "| this encoder | 81.2 | 84.5 |" in card and "| raw input |  | 80.0 |" in card
+
+
+@pytest.mark.parametrize("part", ["encoder", "restorer:mask", "translator:noise-lowres", "back@encoder.0", "decoder"])
+def test_the_code_of_a_card_works_where_the_folder_is(part, run, tmp_path, monkeypatch):
+    live = ssl_pipeline.load(run)
+    export(live, part, tmp_path / "out")
+    card = (tmp_path / "out/README.md").read_text()
+    code = card.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path / "out")
+    names: dict = {}
+    exec(code, names)
+    inputs = examples(live.part(part), 2)
+    for name, wanted in inputs.items():
+        assert (names[name].shape, names[name].dtype) == (wanted.shape, wanted.dtype)
+        assert f"`{name}` (B, {', '.join(map(str, wanted.shape[1:]))}) {str(wanted.dtype)[6:]}" in card
+    found = names[live.part(part).outputs[0]]
+    with torch.no_grad():
+        assert torch.equal(found, live.part(part)(**{name: names[name] for name in inputs}))
+    assert not found.requires_grad and str(tmp_path) not in card
+
+
+def test_an_exported_folder_does_not_tell_where_things_lie(tmp_path):
+    words = ["data=folder", "data.root=/home/me/images", "data.size=8", "data.channels=1"]
+    live = ssl_pipeline.load(folder_of_a_run(tmp_path / "run", *CONV, *words))
+    live.config |= {
+        "init_from": "/home/me/other",
+        "resume": str(tmp_path),
+        "logger": {"uri": "sqlite:////home/me/x.db"},
+    }
+    export(live, "encoder", tmp_path / "out")
+    text = (tmp_path / "out/config.yaml").read_text()
+    assert not any(word in text for word in ("/home", "~/", str(tmp_path)))
+    kept = ssl_pipeline.load(tmp_path / "out").config
+    assert kept["data"]["size"] == 8 and kept["encoder"] == live.config["encoder"]
 
 
 def test_a_timm_backbone_is_loaded_by_timm_itself(tmp_path):
@@ -135,7 +172,7 @@ def test_a_timm_backbone_is_loaded_by_timm_itself(tmp_path):
     live.graph.encoder.view.table.data += 0.3  # as if trained
     export(live, "encoder", tmp_path / "out")
     line = next(line for line in (tmp_path / "out/README.md").read_text().splitlines() if "create_model" in line)
-    theirs = eval(line.replace("FOLDER", str(tmp_path / "out")), {"timm": timm}).eval()
+    theirs = eval(line.replace("timm.safetensors", str(tmp_path / "out/timm.safetensors")), {"timm": timm}).eval()
     mean, std = (
         torch.tensor([float((tmp_path / "out/README.md").read_text().split(f"{word} [")[1].split("]")[0])])
         for word in ("mean", "std")
@@ -190,6 +227,7 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing_behind(run, tmp_path
         (("restorer:msk",), "no view 'msk'; nearest: mask"),
         (("restorer:noise", None, "onnx", "x"), "of encoders and teachers in torch_export and onnx"),
         (("encoder", None, "onnx", "x"), "ConvEncoder is exported for samples of one size only"),
+        (("restorer:msk", None, "pickle", "foo"), "length=foo: there is no axis 'foo'; there are: x, y"),
     ):
         part, *rest = arguments
         with pytest.raises(ValueError, match=words):
@@ -241,7 +279,7 @@ def test_what_torch_exports_runs_where_the_package_is_not(run, tmp_path):
 
 
 EXPORT_ALL = """
-import json, sys
+import os, sys
 from pathlib import Path
 import ssl_pipeline
 from ssl_pipeline.export import export
@@ -249,7 +287,9 @@ from ssl_pipeline.export import export
 run, out, format, axis, parts = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5:]
 for part in parts:
     view = "mask" if "@" in part and "mask" in ssl_pipeline.load(run).views else None
-    export(ssl_pipeline.load(run), part, out / part.replace(":", "_"), view, format)
+    export(ssl_pipeline.load(run), part, folder := out / part.replace(":", "_"), view, format)
+    os.chdir(folder)
+    exec((folder / "README.md").read_text().split("```python\n")[1].split("```")[0], {})
 if axis:
     found = export(ssl_pipeline.load(run), "encoder", out / "longer", None, format, axis)
     assert len({trial.split(" of ")[1] for trial in found}) == 2, found

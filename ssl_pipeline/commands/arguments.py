@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
@@ -63,7 +64,8 @@ def parse(function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
             found.setdefault("overrides", []).append(word)
             continue
         if key not in parameters or key == "overrides":
-            raise ValueError(f"there is no argument {key!r}; {nearest(key, parameters.keys() - {'overrides'})}")
+            names = ["data" if name == "overrides" else name for name in parameters]
+            raise ValueError(f"there is no argument {key!r}; {nearest(key.partition('.')[0], names)}")
         if key in found:
             raise ValueError(f"{key} is given twice")
         found[key] = _value(key, value, hints[key])
@@ -96,4 +98,28 @@ def usage(function: Callable[..., Any]) -> str:
         for p in inspect.signature(function).parameters.values()
         if p.name != "overrides"
     ]
-    return f"{inspect.getdoc(function)}\n\nKEY=VALUE, with defaults:\n" + "\n".join(arguments)
+    lines = ["KEY=VALUE, with defaults:", *arguments, "  debug=False  (true shows the traceback of an error)"]
+    return f"{inspect.getdoc(function)}\n\n" + "\n".join(lines)
+
+
+def writable(out: Path, *, folder: bool = True) -> Path:
+    """The same place, where something can be written; asked before the work whose results go there.
+
+    Args:
+        out: a folder that is there or is to be made; or a file.
+        folder: which of both.
+
+    Raises:
+        ValueError: nothing can be written there.
+    """
+    if not folder and out.is_dir():
+        raise ValueError(f"out={out} is a folder: name a file, such as {out / 'out.json'}")
+    place = out if folder else out.parent
+    there = next(one for one in (place, *place.parents) if one.exists())
+    if not there.is_dir():
+        raise ValueError(f"out={out}: {there} is a file, and a folder is needed: take another place")
+    try:
+        TemporaryFile(dir=there).close()
+    except OSError:
+        raise ValueError(f"out={out}: nothing can be written in {there}: take another place") from None
+    return out

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
+from ssl_pipeline.commands.arguments import writable
 from ssl_pipeline.commands.files import device_of
 from ssl_pipeline.datasets import Data, Mixed
 from ssl_pipeline.evaluation.cycles import Cycle, translations
@@ -31,12 +32,15 @@ def cycles(
 
     Args:
         run: the run's folder.
-        samples: test samples (of training ones, where there are no others).
+        samples: test samples (of training ones, where there are no others), 2 at least.
         out: folder of the files; by default the run's.
         device: cpu, cuda ... or auto.
         set: name of the data set, of a run on several.
         trust: packages of your own whose classes the run may name, with commas between them.
     """
+    if samples < 2:
+        raise ValueError(f"samples={samples}: expected at least 2, for errors are shares of the variance between them")
+    folder = writable(out or run)
     model = load(run, set, trust=trust).to(device_of(device))
     if model.held is not None:
         raise ValueError(f"{run} holds one exported part alone, and a cycle needs both halves: name the run's folder")
@@ -46,7 +50,6 @@ def cycles(
     part = data.test or data.train
     batch = part[torch.arange(min(samples, len(part)))].on(model.device)  # pyright: ignore
     found = measured(model.graph, batch.x, batch.valid)
-    folder = out or run
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "cycles.csv").open("w", newline="") as file:
         csv.writer(file).writerows([Cycle._fields, *found])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
 from ssl_pipeline.build import build
-from ssl_pipeline.commands.data import data_of
+from ssl_pipeline.commands.arguments import writable
+from ssl_pipeline.commands.data import asked, data_of, described
 from ssl_pipeline.commands.files import device_of
-from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import Data, Mixed
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.evaluation.measured import Score, joined, measure, plain, probed
@@ -68,7 +68,7 @@ def evaluate(
         out: the JSON; by default evaluation_DATA.json in the run's folder.
         weights: of timm:NAME, a file; without it, the model is untrained.
         view: the damage that the samples have suffered; none by default.
-        few: shares of the labels for further linear probes, with commas between them; none: few=
+        few: shares of the labels for further linear probes, with commas between them, below 1; none: few=
         attentive: epochs of an attentive probe; 0 for none.
         finetune: epochs of fine-tuning a copy of the encoder; 0 for none.
         seeds: of the draws of few labels, and of heads that are trained.
@@ -78,36 +78,50 @@ def evaluate(
         set: name of the data set whose model is wanted, of a run on several.
         trust: packages of your own whose classes the run may name, with commas between them.
     """
-    shares = [float(share) for share in few.split(",") if share]
-    if any(not 0 < share <= 1 for share in shares):
-        raise ValueError(f"few={few}: expected shares above 0 and up to 1, such as 0.01,0.1")
+    shares = _shares(few)
     if min(attentive, finetune) < 0 or seeds < 1 or limit < 1:
         raise ValueError("expected attentive and finetune of at least 0, seeds and limit of at least 1")
     runs = run.split(",")
     if len(runs) > 1 and (out is None or any(one.startswith(TIMM) for one in runs)):
         raise ValueError("several runs need out=FILE.json, and each is a folder")
+    if len({Path(one).resolve() for one in runs}) < len(runs):
+        raise ValueError(f"run={run} names a run twice, and a deviation is one between different runs: name each once")
+    if out is not None:
+        writable(out, folder=False)
     if weights is not None and not run.startswith(TIMM):
         raise ValueError(f"weights={weights} is of timm:NAME, and a run's folder holds its own: leave it out")
     protocol = P1() if limit == P1.train_limit else P1(train_limit=limit, name=f"P1 with {limit:,} labels")
     heads = [Tuning(epochs, limit=limit) if epochs else None for epochs in (attentive, finetune)]
     found: dict[str, list[dict[str, Score]]] = {}
+    left_out: dict[str, dict[str, None]] = {}  # why, of which rows
+
+    def opened(one: str) -> tuple[Iterator[tuple[str, Subject]], Data]:
+        if one.startswith(TIMM):
+            return _of_timm(one, weights, overrides)
+        return _of_run(one, overrides, view, set, trust)
+
     where, data = device_of(device), None
+    if len(runs) > 1:
+        _check_alike({one: _named(opened(one)[1]) for one in runs})
     for one in runs:
-        subjects, data = (
-            _of_timm(one, weights, overrides) if one.startswith(TIMM) else _of_run(one, overrides, view, set, trust)
-        )
+        subjects, data = opened(one)
+        file = writable(out or _default(run, data), folder=False)
         for row, subject in subjects:
             if baselines or row != UNTRAINED:
                 subject.to(where).eval()
-                found.setdefault(row, []).append(measure(subject, data, protocol, shares, *heads, seeds=seeds))
+                measured = measure(subject, data, protocol, shares, *heads, seeds=seeds)
+                found.setdefault(row, []).append(measured.scores)
+                for name, why in measured.left_out.items():
+                    left_out.setdefault(f"{COLUMNS[name]} is left out, {why}", {})[row] = None
     assert data is not None
-    rows = {row: {name: joined([some[name] for some in scores]) for name in scores[0]} for row, scores in found.items()}
+    rows = {row: _joined(scores) for row, scores in found.items()}
     if baselines and "linear" in rows[ENCODER]:
         rows[RAW] = probed(protocol.raw_features(data), protocol, shares, seeds, raw=data.baseline is None)
     if "linear" not in rows[ENCODER]:
         print(f"{data.name} has no labels in a training and a test part, so what needs them is left out\n")
     print(table(rows))
-    file = out or _default(run, data)
+    for why, of in left_out.items():
+        print(f"{why} ({', '.join(of)})")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"run": runs, "data": data.name, "rows": plain(rows)}, indent=2) + "\n")
     print(f"\n{file}")
@@ -125,6 +139,43 @@ def table(rows: dict[str, dict[str, Score]]) -> str:
     return "\n".join([*lines, "", *notes])
 
 
+def _shares(few: str) -> list[float]:
+    """Shares of the labels.
+
+    Raises:
+        ValueError: what is none.
+    """
+    try:
+        shares = [float(share) for share in few.split(",") if share]
+    except ValueError:
+        shares = [0.0]
+    if any(not 0 < share < 1 for share in shares):
+        raise ValueError(f"few={few}: expected shares above 0 and below 1, such as 0.01,0.1")
+    return shares
+
+
+def _joined(scores: Sequence[dict[str, Score]]) -> dict[str, Score]:
+    """Of several runs what was measured of each."""
+    names = [name for name in scores[0] if all(name in some for some in scores)]
+    return {name: joined([some[name] for some in scores]) for name in names}
+
+
+def _named(data: Data) -> str:
+    """What tells data sets apart whose scores have no mean."""
+    return f"{data.name}, {described(data.grid)}, {len(data.classes or ()) or 'no'} classes"
+
+
+def _check_alike(named: dict[str, str]) -> None:
+    """Refuse runs whose scores have no mean.
+
+    Raises:
+        ValueError: their data differ.
+    """
+    if len({*named.values()}) > 1:
+        told = "; ".join(f"{run} of {data}" for run, data in named.items())
+        raise ValueError(f"these runs are of different data: {told}: name runs of the same, or one for all, data=...")
+
+
 def _cell(score: Score | None) -> str:
     if score is None:
         return ""
@@ -137,12 +188,15 @@ def _of_run(
 ) -> tuple[Iterator[tuple[str, Subject]], Data]:
     """What is measured of a run, one after the other."""
     model = load(run, set, trust=trust)
-    teaches = model.held is not None and model.held[0] == "teacher"
-    model.part(None if model.held else "encoder", view)  # refuses what is not held
+    part, its_view = model.held or ("encoder", None)
+    if part not in ("encoder", "teacher"):
+        raise ValueError(f"{run} holds {part} alone, expected an encoder or a teacher: name the run's folder")
+    view = (its_view or UNKNOWN) if view == UNKNOWN else view
+    model.part(part, view)  # refuses what is not held
     data = data_of(model, overrides or [])
 
     def subjects() -> Iterator[tuple[str, Subject]]:
-        yield ENCODER, OfGraph(model.graph, view, teaches)
+        yield ENCODER, OfGraph(model.graph, view, teacher=part == "teacher")
         if model.held is None and model.graph.teacher is not None:
             yield TEACHER, OfGraph(model.graph, view, teacher=True)
         yield UNTRAINED, OfGraph(untrained(lambda: _twin(model), data, model.device), view)
@@ -165,7 +219,7 @@ def _of_timm(
     """A model of timm's and its untrained twin."""
     if not overrides:
         raise ValueError(f"run={name} has no data of its own: name some, data=...")
-    data: Data | Mixed = instantiate(compose(overrides)["data"])
+    data: Data | Mixed = instantiate(asked(overrides))
     if isinstance(data, Mixed):
         raise ValueError("timm's models take one kind of data: name one data set")
     name = name.removeprefix(TIMM)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from ssl_pipeline import export as exporting
+from ssl_pipeline.commands.arguments import writable
 from ssl_pipeline.reading import load
 
 
@@ -34,7 +35,7 @@ def export(
     """
     model = load(run, set, trust=trust)
     name = re.sub(r"\W+", "_", f"{part}_{view}" if view else part)
-    folder = out or run / "exports" / f"{name}_{format}"
+    folder = writable(out or run / "exports" / f"{name}_{format}")
     summary = run / "summary.json"
     measured = json.loads(summary.read_text()) if summary.is_file() else {}
     measured = measured["sets"][set] if set and "sets" in measured else measured

@@ -132,5 +132,5 @@ def device_of(name: str) -> torch.device:
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
         return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={name}: {' '.join(str(error).split())[:100]}: take another, or auto") from None
+    except (RuntimeError, AssertionError):
+        raise ValueError(f"device={name}: there is no such device here; take cpu or auto") from None

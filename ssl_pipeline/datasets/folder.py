@@ -49,8 +49,10 @@ def folder(
     Raises:
         FileNotFoundError: no such folder, or no image in it.
         NotADirectoryError: a file.
-        ValueError: too many unreadable files, or no classes where ``labels=true``.
+        ValueError: too many unreadable files, no classes where ``labels=true``, or no such size.
     """
+    if type(size) is not int or size < 1:
+        raise ValueError(f"expected data.size as a whole number of pixels, at least 1, got {size!r}: set data.size=64")
     limit = unreadable_limit(unreadable, max_unreadable)
     codec = Pixels(size, channels)
     path = Path(root).expanduser()

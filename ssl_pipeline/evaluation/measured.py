@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isfinite
+from collections.abc import Mapping, Sequence
+from math import isfinite, nan
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import torch
 from ssl_pipeline.corruptions import Crop
 from ssl_pipeline.datasets import Data, Dataset, sequential_batches
 from ssl_pipeline.evaluation.metrics import alpha_req, lidar, rankme, spread
-from ssl_pipeline.evaluation.probes import few_label
+from ssl_pipeline.evaluation.probes import drawn, few_label
 from ssl_pipeline.evaluation.protocol import P1, Features, first_samples, labelled
 from ssl_pipeline.evaluation.subject import Subject
 from ssl_pipeline.evaluation.tuned import Tuning, attentive, finetuned
@@ -22,6 +22,13 @@ from ssl_pipeline.seeding import generator
 
 SAMPLES, VIEWS = 500, 10
 """Of LiDAR: samples, and views of each."""
+NEEDS = {
+    "rankme": "2 samples",
+    "alpha": "4 directions in which embeddings differ",
+    "std": "2 samples",
+    "lidar": "2 samples",
+}
+"""What it takes at least to say something without labels."""
 
 
 class Score(NamedTuple):
@@ -31,6 +38,13 @@ class Score(NamedTuple):
     sd: float | None  # over draws, seeds or runs; None: there is one alone
     n: int
     protocol: str
+
+
+class Measured(NamedTuple):
+    """What could be measured of one encoder, and why the rest could not."""
+
+    scores: dict[str, Score]
+    left_out: dict[str, str]
 
 
 def joined(scores: Sequence[Score]) -> Score:
@@ -49,7 +63,7 @@ def measure(
     attention: Tuning | None = None,
     tuning: Tuning | None = None,
     seeds: int = 3,
-) -> dict[str, Score]:
+) -> Measured:
     """Probes where there are labels, and what embeddings say without them.
 
     Args:
@@ -67,17 +81,26 @@ def measure(
         for name, probe, how in (("attentive", attentive, attention), ("finetuned", finetuned, tuning)):
             if how is not None:
                 values = [probe(subject, data, how, seed) for seed in range(seeds)]
-                note = f"{how.epochs} epochs of {min(how.limit, len(data.train)):,} labels, lr {how.lr:g}"
-                found[name] = _over(values, note)
+                epochs = f"{how.epochs} epoch{'s' * (how.epochs > 1)}"
+                found[name] = _over(values, f"{epochs} of {min(how.limit, len(data.train)):,} labels, lr {how.lr:g}")
     held_out = features.train if features.test is None else features.test
     where = "training" if features.test is None else "test"
-    note = f"{len(held_out.z):,} {where} samples"
-    for name, value in (("rankme", rankme(held_out.z)), ("alpha", alpha_req(held_out.z)), ("std", spread(held_out.z))):
-        if isfinite(value):
-            found[name] = Score(value, None, 1, note)
-    views = augmented(subject, data)
-    found["lidar"] = Score(lidar(views), None, 1, f"{views.shape[1]} views of {len(views)} {where} samples")
-    return found
+    count = len(held_out.z)
+    note = f"{count:,} {where} sample{'s' * (count > 1)}"
+    notes = dict.fromkeys(NEEDS, note) | {"lidar": f"{VIEWS} views of {min(count, SAMPLES)} {where} samples"}
+    free = {"rankme": rankme, "alpha": alpha_req, "std": spread}
+    values = {name: metric(held_out.z) for name, metric in free.items()} if count > 1 else {}
+    if count > 1:
+        values["lidar"] = lidar(augmented(subject, data))
+    left_out = {}
+    for name, least in NEEDS.items():
+        if isfinite(value := values.get(name, nan)):
+            found[name] = Score(value, None, 1, notes[name])
+        else:
+            left_out[name] = f"it takes at least {least}, got {note}"
+    if "retrieval_chance" in found and "retrieval" not in found:
+        left_out["retrieval"] = f"by chance it is {found['retrieval_chance'].mean:.3g} %"
+    return Measured(found, left_out)
 
 
 def probed(
@@ -94,7 +117,7 @@ def probed(
         train, test = pair
         for share in few:
             value, sd = few_label(train, test, per_class=share, draws=seeds, standardise=not raw)
-            note = f"linear, {share:.3g} of {len(train[1]):,} labels"
+            note = f"linear, {len(drawn(train[1], share, 0)):,} of {len(train[1]):,} labels"
             found[f"few@{100 * share:g}%"] = Score(value, sd, seeds, note)
     return found
 
@@ -117,10 +140,6 @@ def _over(values: Sequence[float], protocol: str) -> Score:
     return Score(mean(values), stdev(values) if len(values) > 1 else None, len(values), protocol)
 
 
-Measured = dict[str, dict[str, Score]]
-"""By row and name."""
-
-
-def plain(rows: Measured) -> dict[str, Any]:
-    """As JSON takes it."""
+def plain(rows: Mapping[str, Mapping[str, Score]]) -> dict[str, Any]:
+    """Scores by row and name, as JSON takes them."""
     return {row: {name: score._asdict() for name, score in scores.items()} for row, scores in rows.items()}

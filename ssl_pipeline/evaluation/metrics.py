@@ -31,7 +31,7 @@ def alpha_req(z: np.ndarray, first: int = 3, last: int = 100) -> float:
     About 1 is well: a small one keeps noise, a large one has lost all but a few directions.
 
     Args:
-        z: embeddings (N, D), N and D at least ``first + 1``; nan for fewer.
+        z: embeddings (N, D) that differ in ``first + 1`` directions at least; nan for fewer.
         first: eigenvalue, from 1 on, with which the fit begins.
         last: with which it ends, at most.
 
@@ -40,7 +40,8 @@ def alpha_req(z: np.ndarray, first: int = 3, last: int = 100) -> float:
     >>> round(alpha_req(z), 1)
     1.5
     """
-    s = np.linalg.svd((z - z.mean(axis=0)).astype(np.float64), compute_uv=False)
+    z = z.astype(np.float64)  # first, or else what the mean is rounded by passes for a direction
+    s = np.linalg.svd(z - z.mean(axis=0), compute_uv=False)
     eigenvalues = np.square(s[s > 1e-9 * s[0]])[first - 1 : last]
     if len(eigenvalues) < 2:
         return float("nan")
@@ -51,7 +52,7 @@ def lidar(z: np.ndarray, delta: float = 1e-4, eps: float = 1e-7) -> float:
     """Effective rank of what tells samples apart beyond what tells their views apart (LiDAR, arXiv 2312.04000).
 
     Args:
-        z: embeddings (N, q, D) of q views of each of N samples.
+        z: embeddings (N, q, D) of q views of each of N samples, 2 of both at least.
         delta: added to the covariance within samples.
         eps: keeps the logarithm finite.
 

@@ -62,12 +62,12 @@ def few_label(
     """
     scores = [
         linear((train[0][rows], train[1][rows]), test, standardise=standardise)
-        for rows in (_drawn(train[1], per_class, seed) for seed in range(draws))
+        for rows in (drawn(train[1], per_class, seed) for seed in range(draws))
     ]
     return float(np.mean(scores)), float(np.std(scores))
 
 
-def _drawn(labels: np.ndarray, per_class: int | float, seed: int) -> np.ndarray:
+def drawn(labels: np.ndarray, per_class: int | float, seed: int) -> np.ndarray:
     """Places of the labels that are drawn."""
     order = np.random.default_rng(seed).permutation(len(labels))
     of_class = [order[labels[order] == label] for label in np.unique(labels)]

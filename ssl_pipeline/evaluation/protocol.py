@@ -20,6 +20,8 @@ from ssl_pipeline.seeding import generator
 
 Embed = Callable[[Batch], Tensor]
 """A batch of raw samples to (B, D)."""
+TELLING = 50
+"""Percent: a source that chance finds as often as that tells nothing of an encoder when it is found."""
 
 
 class Sampled(NamedTuple):
@@ -77,7 +79,10 @@ class P1:
         return self._features(embed, data, reduce=True)
 
     def score(self, f: Features, *, raw: bool = False) -> dict[str, float]:
-        """In percent: accuracies where a test set has labels of two classes, retrieval where sources repeat."""
+        """In percent: accuracies where a test set has labels of two classes, retrieval where sources repeat.
+
+        Where chance finds most of the sources, it stands there alone.
+        """
         if f.test is None:
             return {}
         scores = {}
@@ -89,7 +94,9 @@ class P1:
                 scores |= {"few": mean, "few_std": std}
         if self.across_labels and f.test.label is None:
             raise ValueError("probe.protocol.across_labels=true needs labels in the test set, and there are none")
-        return scores | retrieval(f.test.z, f.test.source, f.test.label if self.across_labels else None)
+        found = retrieval(f.test.z, f.test.source, f.test.label if self.across_labels else None)
+        chance = found.get("retrieval_chance", 0)
+        return scores | (found if chance < TELLING else {"retrieval_chance": chance})
 
     def _features(self, embed: Embed, data: Data, reduce: bool = False) -> Features:
         train = features(embed, data.train, self.train_limit)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import timm
 import torch
-from timm.models import load_checkpoint
+from timm.models import load_checkpoint, load_state_dict
 from torch import Tensor, nn
 from torchvision.transforms import Normalize
 
@@ -104,14 +105,21 @@ def _load(model: nn.Module, name: str, weights: Path) -> None:
     """Weights of the trunk; a classifier's own are left out.
 
     Raises:
-        ValueError: another model's.
+        FileNotFoundError: there is no such file.
+        ValueError: one that holds no weights, or another model's.
     """
+    if not weights.is_file():
+        raise FileNotFoundError(f"weights={weights}: there is no such file; name another, or leave it out")
+    try:
+        load_state_dict(str(weights), weights_only=True)
+    except Exception:  # whatever the readers of either format raise
+        raise ValueError(
+            f"weights={weights} is no safetensors file and no checkpoint of plain tensors: name another"
+        ) from None
     fit = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
     try:
         found = load_checkpoint(model, str(weights), strict=False, filter_fn=fit, weights_only=True)
-    except FileNotFoundError:
-        raise
     except Exception as error:
-        raise ValueError(f"{weights} does not fit timm's {name}: {' '.join(str(error).split())[:200]}") from None
+        raise ValueError(f"{weights} does not fit timm's {name}: {shorten(str(error), 200)}") from None
     if found.missing_keys:
         raise ValueError(f"{weights} lacks {found.missing_keys[0]} of timm's {name}: name the model that it is of")

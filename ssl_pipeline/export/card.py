@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from ssl_pipeline.encoders import TimmBackbone
 from ssl_pipeline.inference import Model
 from ssl_pipeline.models import Embedder, Part, Translator
@@ -12,36 +14,67 @@ from ssl_pipeline.models import Embedder, Part, Translator
 SCORES = {"knn": "kNN-20", "linear": "linear probe", "few": "few labels", "retrieval": "source found"}
 WHOSE = {"": "this encoder", "_teacher": "its teacher", "_untrained": "untrained encoder", "_raw": "raw input"}
 USE = {
-    "safetensors": """import ssl_pipeline as sslp
+    "safetensors": """import torch
+import ssl_pipeline as sslp
 
-model = sslp.load("FOLDER").part()
-{call}""",
+model = sslp.load(".").part()  # where this folder is the current one
+{given}
+with torch.no_grad():
+    {outputs} = model({named})""",
     "torch_export": """import torch  # nothing else is needed
 
-model = torch.export.load("FOLDER/model.pt2").module()
-{call}""",
-    "onnx": """import onnxruntime
+model = torch.export.load("model.pt2").module()  # where this folder is the current one
+{given}
+with torch.no_grad():
+    {outputs} = model({named})""",
+    "onnx": """import numpy as np
+import onnxruntime
 
-model = onnxruntime.InferenceSession("FOLDER/model.onnx")
-{outputs} = model.run(None, {{{arrays}}})""",
+model = onnxruntime.InferenceSession("model.onnx")  # where this folder is the current one
+{given}
+[{outputs}] = model.run(None, {{{arrays}}})""",
+}
+WHAT = {
+    "x": "samples",
+    "removed": "True in a hole",
+    "valid": "False where there is padding",
+    "told": "what the damage to come is told",
+    "z": "what the front half gives",
+    "tokens": "the latent's, as the front half gives them",
+    "symbols": "what is written so far",
+    "place": "of the next symbol",
 }
 
 
 def card(
-    model: Model, part: Part, export: Mapping[str, Any], summary: Mapping[str, Any], differences: Mapping[str, float]
+    model: Model,
+    part: Part,
+    export: Mapping[str, Any],
+    inputs: Mapping[str, Tensor],
+    summary: Mapping[str, Any],
+    differences: Mapping[str, float],
 ) -> str:
-    """Markdown: what it is, what goes in and comes out, how to use it, what was measured."""
+    """Markdown: what it is, what goes in and comes out, how to use it, what was measured.
+
+    Args:
+        model: of the run.
+        part: what is exported.
+        export: how, as its configuration says.
+        inputs: a batch as the part takes it, for shapes and types.
+        summary: numbers of the run.
+        differences: to the live model, by what was tried.
+    """
     config, grid = model.config, model.grid
     floats = f"floats in {list(grid.range)}{' or uint8' * (export['format'] == 'safetensors')}"
     kind = f"symbols below {grid.vocab}" if grid.discrete else floats
     shape = " x ".join(f"{axis.size} ({axis.name})" for axis in grid.axes)
     told = f"; `told` holds {', '.join(part.told)}" if isinstance(part, Translator) and part.told else ""
     seen = f", for samples of view `{export['view']}`" if export["view"] else ""
-    call = f"{', '.join(export['outputs'])} = model({', '.join(f'{name}={name}' for name in export['inputs'])})"
     use = USE[export["format"]].format(
-        call=call,
+        given="\n".join(_given(name, some, export["format"]) for name, some in inputs.items()),
         outputs=", ".join(export["outputs"]),
-        arrays=", ".join(f'"{name}": {name}' for name in export["inputs"]),
+        named=", ".join(f"{name}={name}" for name in inputs),
+        arrays=", ".join(f'"{name}": {name}' for name in inputs),
     )
     lines = [
         f"# {export['part']} of {config['name']}",
@@ -49,9 +82,9 @@ def card(
         f"One model of a graph that was trained without labels on {config['data'].get('_target_', 'several data sets')}"
         f" with `corruption={'+'.join(config['corruption'])}`, `objective={'+'.join(config['objective'])}`{seen}.",
         "",
-        f"- Samples: {grid.width if not grid.discrete else 'symbols'} on a grid of {shape}; {kind}. "
+        f"- Samples: {'symbols' if grid.discrete else _channels(grid.width)} on a grid of {shape}; {kind}. "
         f"The run's own normalisation is inside.",
-        f"- In: {', '.join(f'`{name}`' for name in export['inputs'])}{told}. "
+        f"- In: {', '.join(f'`{name}` {_shape(some)}' for name, some in inputs.items())}{told}. "
         f"Out: {', '.join(f'`{name}`' for name in export['outputs'])}. The number of samples in a batch is free"
         f"{', and so is their length along ' + export['length'] if export['length'] else ''}.",
         f"- Checked when it was written: largest difference to the live model "
@@ -62,8 +95,26 @@ def card(
         "```",
     ]
     lines += _timm(model, part) if export["format"] == "safetensors" else []
-    lines += _scores(summary)
+    lines += _probes(summary) if isinstance(part, Embedder) else _restored(summary)
     return "\n".join(lines) + "\n"
+
+
+def _channels(count: int) -> str:
+    return "1 channel" if count == 1 else f"{count} channels"
+
+
+def _shape(some: Tensor) -> str:
+    """Of an input, with the number of samples left open."""
+    kind = str(some.dtype).removeprefix("torch.")
+    return f"({', '.join(['B', *map(str, some.shape[1:])])}) {kind}"
+
+
+def _given(name: str, some: Tensor, format: str) -> str:
+    """A line of Python that makes such an input."""
+    library, kind = "np" if format == "onnx" else "torch", str(some.dtype).removeprefix("torch.")
+    kind = "bool_" if (library, kind) == ("np", "bool") else kind  # the name that every numpy knows
+    fill = "ones" if name in ("valid", "told") else "zeros"
+    return f"{name} = {library}.{fill}({tuple(some.shape)}, dtype={library}.{kind})  # {WHAT[name]}"
 
 
 def _timm(model: Model, part: Part) -> list[str]:
@@ -82,8 +133,10 @@ def _timm(model: Model, part: Part) -> list[str]:
         f"timm loads it by itself; images are then standardised with mean {_numbers(mean)} and std {_numbers(std)}:",
         "",
         "```python",
+        "import timm",
+        "",
         f'timm.create_model("{encoder.name}", in_chans={model.grid.channels}, num_classes=0{options}, '
-        f'checkpoint_path="FOLDER/timm.safetensors")',
+        f'checkpoint_path="timm.safetensors")',
         "```",
     ]
 
@@ -92,7 +145,7 @@ def _numbers(values: Any) -> str:
     return "[" + ", ".join(f"{value:.4f}" for value in values.tolist()) + "]"
 
 
-def _scores(summary: Mapping[str, Any]) -> list[str]:
+def _probes(summary: Mapping[str, Any]) -> list[str]:
     """The probes that the run measured."""
     keys = [key for key in SCORES if key in summary]
     lines = []
@@ -103,7 +156,12 @@ def _scores(summary: Mapping[str, Any]) -> list[str]:
             if any(f"{key}{suffix}" in summary for key in keys):
                 cells = (f"{summary[key + suffix]:.1f}" if key + suffix in summary else "" for key in keys)
                 lines.append(f"| {whose} | {' | '.join(cells)} |")
-    restored = [key for key in summary if key.startswith(("psnr/", "snr/", "accuracy/"))]
-    if restored:
-        lines += ["", "Restored on test samples: " + ", ".join(f"{key} {summary[key]:.1f}" for key in restored) + "."]
     return lines
+
+
+def _restored(summary: Mapping[str, Any]) -> list[str]:
+    """What the run's inverse models make of each view."""
+    found = ", ".join(
+        f"{key} {value:.1f}" for key, value in summary.items() if key.startswith(("psnr/", "snr/", "accuracy/"))
+    )
+    return ["", f"Restored on test samples: {found}."] if found else []

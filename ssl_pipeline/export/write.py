@@ -16,7 +16,9 @@ import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ssl_pipeline.build import GROUPS
 from ssl_pipeline.encoders import TimmBackbone
+from ssl_pipeline.errors import nearest
 from ssl_pipeline.export.card import card
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.inference import Model
@@ -60,6 +62,8 @@ def export(
         FileExistsError: the folder holds something.
         ModuleNotFoundError: onnx, onnxscript and onnxruntime are needed and not installed.
     """
+    if length is not None and length not in model.grid.names:
+        raise ValueError(f"length={length}: there is no axis {length!r}; {nearest(length, model.grid.names)}")
     if format not in FORMATS:
         raise ValueError(f"format={format!r}: expected {', '.join(FORMATS)}")
     if folder.exists() and any(folder.iterdir()):
@@ -77,7 +81,9 @@ def export(
     try:
         ends = {"inputs": list(live.inputs), "outputs": list(live.outputs)}
         config = {"part": part, "view": view, "data": model.data, "format": format, "length": length, **ends}
-        (folder / "config.yaml").write_text(yaml.safe_dump(model.config | {"export": config}, sort_keys=False))
+        (folder / "config.yaml").write_text(
+            yaml.safe_dump(portable(model.config) | {"export": config}, sort_keys=False)
+        )
         if model.codec is not None:
             (folder / "codecs.json").write_text(json.dumps({"": model.codec.plain()}, ensure_ascii=False) + "\n")
         again = FORMATS[format](model, live, folder, None if length is None or unit is None else (length, unit))
@@ -94,11 +100,30 @@ def export(
                 f"{part} as {format} gives other numbers than the live model (difference {worst:.2g} of the largest, "
                 f"expected at most {TOLERANCE:g}), so it is not kept: take another format"
             )
-        (folder / "README.md").write_text(card(model, live, config, summary or {}, differences))
+        (folder / "README.md").write_text(card(model, live, config, trials[0], summary or {}, differences))
     except BaseException:
         shutil.rmtree(folder)
         raise
     return differences
+
+
+def portable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without its loggers and, but for what the graph is built from, without absolute paths.
+
+    >>> portable({"data": {"_target_": "a.folder", "root": "/home/me/images", "size": 8}, "logger": {}})
+    {'data': {'_target_': 'a.folder', 'size': 8}}
+    """
+
+    def leads(value: Any) -> bool:
+        return isinstance(value, str) and value.startswith(("/", "~", "file:"))
+
+    def without(node: Any) -> Any:
+        if isinstance(node, Mapping):
+            return {key: without(value) for key, value in node.items() if not leads(value)}
+        return [without(one) for one in node if not leads(one)] if isinstance(node, list) else node
+
+    groups = {key: value for key, value in config.items() if key in GROUPS}
+    return without({key: value for key, value in config.items() if key != "logger"}) | groups
 
 
 def _safetensors(model: Model, live: Part, folder: Path, length: tuple[str, int] | None) -> Call:
@@ -184,7 +209,7 @@ def _longer(model: Model, axis: str) -> tuple[GridSpec, int]:
     """A grid that is longer along an axis, and what its length is a multiple of.
 
     Raises:
-        ValueError: no such axis, or an encoder that takes no other length.
+        ValueError: an encoder that takes no other length.
     """
     grid, encoder = model.grid, model.graph.encoder
     if not encoder.any_length:
@@ -192,7 +217,6 @@ def _longer(model: Model, axis: str) -> tuple[GridSpec, int]:
             f"length={axis}: {type(encoder).__name__} is exported for samples of one size only: leave out length, or "
             f"train with encoder=vit"
         )
-    grid.dim(axis)  # refuses an axis that there is not
     index = grid.names.index(axis)
 
     def resized(size: int) -> GridSpec:

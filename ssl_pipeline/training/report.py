@@ -75,7 +75,8 @@ def _probes(summary: dict[str, Any]) -> None:
     if "rankme" in summary and "knn" not in summary:
         print("\nno labels in a test set: their probes are left out")
     if "retrieval_chance" in summary:
-        print(f"a source is found by chance: {summary['retrieval_chance']:.2g} %")
+        left_out = "" if "retrieval" in summary else ", so it is left out"
+        print(f"a source is found by chance: {summary['retrieval_chance']:.3g} %{left_out}")
     if "rankme" in summary:
         print(f"effective rank (RankMe) {summary['rankme']:.1f}, standard deviation {summary['std']:.3g}")
 
