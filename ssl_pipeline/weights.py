@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Set
+from hashlib import file_digest
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ssl_pipeline.checkpoints import LAST, PREVIOUS, intact
@@ -41,6 +42,12 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     return {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}
 
 
+def write_safetensors(state: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors by name, and beside them their sum, as ``sha256sum --check`` reads it."""
+    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, path)
+    _sum_of(path).write_text(f"{_sum(path)}  {path.name}\n")
+
+
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Tensors by name.
 
@@ -50,10 +57,22 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: export the model again")
+    beside = _sum_of(path)
+    if beside.is_file() and beside.read_text().partition(" ")[0] != _sum(path):
+        raise ValueError(f"{path} is damaged, for it has another sum than {beside.name} says: export the model again")
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(f"{path} is damaged, so it is not loaded ({error}): export the model again") from None
+
+
+def _sum_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def load_weights(graph: nn.Module, folder: Path, partial: bool = False) -> list[str]:

@@ -66,7 +66,7 @@ def test_where_nothing_can_be_written(name, run, images, tmp_path, capsys):  # n
     (tmp_path / "file").write_text("")
     more = ["view=noise"] if name == "restore" else []
     assert call(name, f"run={run}", *more, f"source={images}", f"out={tmp_path}/file/out") == 1
-    assert f"{tmp_path}/file/out cannot be written to (Not a directory): take another folder" in capsys.readouterr().err
+    assert f"{tmp_path}/file is a file, and a folder is needed: take another place" in capsys.readouterr().err
 
 
 def test_holes_that_are_not_there(run, images, tmp_path, capsys):  # noqa: F811
@@ -106,3 +106,13 @@ def test_turned_bits_in_a_checkpoint_are_found(run, tmp_path):  # noqa: F811
     (tmp_path / "checkpoints/last.ckpt").write_bytes(content)
     with pytest.raises(ValueError, match="damaged"):
         load(tmp_path)
+
+
+def test_turned_bits_in_an_exported_part_are_found(run, tmp_path):  # noqa: F811
+    assert call("export", f"run={run}", f"out={tmp_path}/encoder") == 0
+    file = tmp_path / "encoder/weights.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-64:] = bytes(255 - byte for byte in content[-64:])
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged, for it has another sum"):
+        load(tmp_path / "encoder")

@@ -13,7 +13,7 @@ from ssl_pipeline.commands.files import device_of
 from ssl_pipeline.datasets import Data, Mixed
 from ssl_pipeline.evaluation.cycles import Cycle, translations
 from ssl_pipeline.evaluation.cycles import cycles as measured
-from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.instantiate import DATA, instantiate
 from ssl_pipeline.reading import load
 
 
@@ -44,7 +44,7 @@ def cycles(
     model = load(run, set, trust=trust).to(device_of(device))
     if model.held is not None:
         raise ValueError(f"{run} holds one exported part alone, and a cycle needs both halves: name the run's folder")
-    data: Data | Mixed = instantiate(model.config["data"], trust=trust)
+    data: Data | Mixed = instantiate(model.config["data"], trust=trust, allowed=DATA)
     if isinstance(data, Mixed):
         data = data.sets[model.data or ""]
     part = data.test or data.train

@@ -9,7 +9,7 @@ from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import Codec, Data, Mixed
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.inference import Model
-from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.instantiate import DATA, instantiate
 
 KINDS = ("features", "tokens")
 """Options that choose the codec; all others that matter to a model are the codec's own."""
@@ -27,7 +27,7 @@ def data_of(model: Model, overrides: list[str]) -> Data:
     """
     own = model.config["data"]
     options = asked(overrides, own) if overrides else own
-    data: Data | Mixed = instantiate(options, trust=model.trust)
+    data: Data | Mixed = instantiate(options, trust=model.trust, allowed=DATA)
     if isinstance(data, Mixed):
         if model.data is None or model.data not in data.sets:
             raise ValueError(f"the model takes one kind of data, and these are {', '.join(data.sets)}: name one set")

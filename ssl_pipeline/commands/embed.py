@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ssl_pipeline.commands.arguments import writable
 from ssl_pipeline.commands.data import data_of
 from ssl_pipeline.commands.files import Files, device_of, files_of
-from ssl_pipeline.commands.made import begin, make_folder, weights_of
+from ssl_pipeline.commands.made import begin, weights_of
 from ssl_pipeline.datasets import Dataset, Stream, sequential_batches
 from ssl_pipeline.inference import Model
 from ssl_pipeline.models import UNKNOWN
@@ -75,7 +76,7 @@ def embed(
     if out.suffix == ".npz":
         if out.exists():
             raise ValueError(f"out={out} is there already: take another file, or remove it")
-        make_folder(out.parent)
+        writable(out, folder=False).parent.mkdir(parents=True, exist_ok=True)
     if min(batch_size, rows_per_file, 1 if limit is None else limit) < 1:
         raise ValueError("expected batch_size, rows_per_file and limit of at least 1")
     if source is not None and overrides:

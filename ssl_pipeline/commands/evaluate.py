@@ -20,7 +20,7 @@ from ssl_pipeline.evaluation.tuned import Tuning
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.inference import Model
-from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.instantiate import DATA, instantiate
 from ssl_pipeline.models import UNKNOWN
 from ssl_pipeline.reading import load
 
@@ -219,7 +219,7 @@ def _of_timm(
     """A model of timm's and its untrained twin."""
     if not overrides:
         raise ValueError(f"run={name} has no data of its own: name some, data=...")
-    data: Data | Mixed = instantiate(asked(overrides))
+    data: Data | Mixed = instantiate(asked(overrides), allowed=DATA)
     if isinstance(data, Mixed):
         raise ValueError("timm's models take one kind of data: name one data set")
     name = name.removeprefix(TIMM)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_pipeline.checkpoints import LAST
+from ssl_pipeline.commands.arguments import writable
 from ssl_pipeline.weights import WEIGHTS
 
 
@@ -28,22 +29,8 @@ def begin(out: Path, name: str, made: Mapping[str, Any], results: str) -> None:
         before = json.loads(note.read_text())
         if differ := [key for key in made if made[key] != before.get(key)]:
             raise ValueError(f"{out} holds results made with another {', '.join(differ)}: take another folder")
-    make_folder(out)
+    writable(out).mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(dict(made)) + "\n")
-
-
-def make_folder(out: Path) -> None:
-    """Make a folder that can be written to, or find it.
-
-    Raises:
-        ValueError: it cannot be made.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / ".trial").touch()
-        (out / ".trial").unlink()
-    except OSError as error:
-        raise ValueError(f"{out} cannot be written to ({error.strerror}): take another folder") from None
 
 
 def weights_of(run: Path) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ssl_pipeline.build import GROUPS
@@ -25,7 +24,7 @@ from ssl_pipeline.inference import Model
 from ssl_pipeline.models import Back, Embedder, Part, Restorer, Translator
 from ssl_pipeline.reading import load
 from ssl_pipeline.trials import examples, strip, used
-from ssl_pipeline.weights import WEIGHTS
+from ssl_pipeline.weights import WEIGHTS, write_safetensors
 
 Call = Callable[[Mapping[str, Tensor]], tuple[Tensor, ...]]
 TOLERANCE = 1e-3
@@ -128,15 +127,13 @@ def portable(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _safetensors(model: Model, live: Part, folder: Path, length: tuple[str, int] | None) -> Call:
     names = used(live, examples(live, 2))
-    _save({name: tensor for name, tensor in model.graph.state_dict().items() if name in names}, folder / WEIGHTS)
+    write_safetensors(
+        {name: tensor for name, tensor in model.graph.state_dict().items() if name in names}, folder / WEIGHTS
+    )
     if isinstance(live, Embedder) and isinstance(model.graph.encoder, TimmBackbone) and not live.teacher:
-        _save(model.graph.encoder.model.state_dict(), folder / "timm.safetensors")
+        write_safetensors(model.graph.encoder.model.state_dict(), folder / "timm.safetensors")
     again = load(folder).to(model.device).part()
     return lambda inputs: _tuple(again(**inputs))
-
-
-def _save(state: Mapping[str, Tensor], file: Path) -> None:
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, file)
 
 
 def _torch_export(model: Model, live: Part, folder: Path, length: tuple[str, int] | None) -> Call:
