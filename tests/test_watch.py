@@ -251,6 +251,17 @@ def test_two_processes_stop_together(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("experiment", ["simclr", "moco"])
+def test_two_processes_look_together(experiment, tmp_path):
+    """Energies over the batch gather across ranks while their gradients are taken, too."""
+    words = ["batch_size=32", "probe=none", "trainer.max_steps=7", "trainer.max_epochs=-1", "watch.every=3"]
+    done = command(f"experiment={experiment}", *words, "hardware=ddp_cpu", f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    steps = {step for step, name in logged(tmp_path / "run", "diagnostics") if name.startswith("pull/")}
+    assert steps == {3, 6}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["encoder=vit", "decoder=query"], ["experiment=simclr"]])
 def test_looking_costs_less_than_three_steps_in_a_hundred(options, tmp_path, monkeypatch):
     """Layers and energies, too; processor time, so that other work on the machine does not count."""
