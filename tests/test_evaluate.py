@@ -148,14 +148,17 @@ def test_what_few_samples_do_not_tell_is_left_out_and_named(trained, tmp_path, c
 
 def test_of_an_exported_part_only_encoders_are_measured_and_with_their_view(trained, tmp_path, capsys):
     model = ssl_pipeline.load(trained)
-    view = model.views[0]
-    model.graph.encoder.view.table.data += torch.randn(model.graph.encoder.view.table.shape)
-    export(model, "encoder", tmp_path / "seen", view)
-    export(model, f"restorer:{view}", tmp_path / "restorer")
+    export(model, "encoder", tmp_path / "seen", "noise")
+    export(model, "restorer:noise", tmp_path / "restorer")
     assert main(["evaluate", f"run={tmp_path}/restorer"]) == 1
-    assert f"restorer holds restorer:{view} alone, expected an encoder or a teacher" in capsys.readouterr().err
-    assert main(["evaluate", f"run={tmp_path}/seen", "view=nois"]) == 1
+    assert "restorer holds restorer:noise alone, expected an encoder or a teacher" in capsys.readouterr().err
+    assert main(["evaluate", f"run={tmp_path}/seen", "view=mask"]) == 1
     assert "alone" in capsys.readouterr().err
+    found = []
+    for words in ([f"run={tmp_path}/seen"], [f"run={trained}", "view=noise"], [f"run={trained}"]):
+        assert main(["evaluate", *words, f"out={tmp_path}/x.json", "few=", "baselines=false", *QUICK]) == 0
+        found.append(rows(tmp_path / "x.json"))
+    assert found[0] == found[1] != found[2]
 
 
 def test_a_source_that_chance_finds_is_left_out_of_the_tables(capsys):

@@ -289,7 +289,7 @@ for part in parts:
     view = "mask" if "@" in part and "mask" in ssl_pipeline.load(run).views else None
     export(ssl_pipeline.load(run), part, folder := out / part.replace(":", "_"), view, format)
     os.chdir(folder)
-    exec((folder / "README.md").read_text().split("```python\n")[1].split("```")[0], {})
+    exec((folder / "README.md").read_text().split("```python")[1].split("```")[0], {})
 if axis:
     found = export(ssl_pipeline.load(run), "encoder", out / "longer", None, format, axis)
     assert len({trial.split(" of ")[1] for trial in found}) == 2, found
