@@ -108,7 +108,9 @@ class Model:
         if name is None:
             raise ValueError("this run holds many models: name a part, such as encoder or front@latent")
         if self.held is not None and (name, view or UNKNOWN) != (self.held[0], self.held[1] or UNKNOWN):
-            held, asked = (f"{part} (view {of or UNKNOWN})" for part, of in (self.held, (name, view)))
+            held, asked = (
+                f"{part} (view {of})" if of and of != UNKNOWN else part for part, of in (self.held, (name, view))
+            )
             raise ValueError(f"this folder holds the part {held} alone, not {asked}: export that part from the run")
         if (name, view or UNKNOWN) not in self._parts:
             self._parts[name, view or UNKNOWN] = make(self.graph, name, view)

@@ -27,7 +27,12 @@ def data_of(model: Model, overrides: list[str]) -> Data:
     """
     own = model.config["data"]
     options = asked(overrides, own) if overrides else own
-    data: Data | Mixed = instantiate(options, trust=model.trust, allowed=DATA)
+    try:
+        data: Data | Mixed = instantiate(options, trust=model.trust, allowed=DATA)
+    except ValueError as error:
+        if model.held is None or overrides:
+            raise
+        raise ValueError(f"{error}: an exported part does not say where its data lie, name them, data=...") from None
     if isinstance(data, Mixed):
         if model.data is None or model.data not in data.sets:
             raise ValueError(f"the model takes one kind of data, and these are {', '.join(data.sets)}: name one set")
