@@ -59,7 +59,10 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         raise FileNotFoundError(f"there is no {path}: export the model again")
     beside = _sum_of(path)
     if beside.is_file() and beside.read_text().partition(" ")[0] != _sum(path):
-        raise ValueError(f"{path} is damaged, for it has another sum than {beside.name} says: export the model again")
+        raise ValueError(
+            f"{path} is damaged, so it is not loaded (it has another sum than {beside.name} says): export the model "
+            f"again, or remove that file if you have changed the weights yourself"
+        )
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:

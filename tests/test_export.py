@@ -105,7 +105,7 @@ def test_the_slow_copy_of_an_encoder_is_exported_without_the_quick_one(tmp_path)
     assert not torch.equal(live.embed(X), live.embed(X, teacher=True))
     names = load_file(tmp_path / "out/weights.safetensors")
     assert not any(name.startswith("encoder.") for name in names)
-    with pytest.raises(ValueError, match=r"holds the part teacher .* alone"):
+    with pytest.raises(ValueError, match="holds the part teacher alone"):
         held.embed(X)
 
 
@@ -186,6 +186,7 @@ def test_a_damaged_export_ends_in_a_sentence(run, tmp_path):
     export(ssl_pipeline.load(run), "encoder", tmp_path / "out")
     file, config = tmp_path / "out/weights.safetensors", tmp_path / "out/config.yaml"
     whole, text = file.read_bytes(), config.read_text()
+    file.with_name(f"{file.name}.sha256").unlink()  # what it says has a test of its own
     weights = load_file(file)
     name = next(iter(weights))
     for damage, words in (
@@ -236,7 +237,7 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing_behind(run, tmp_path
     # A model that comes out otherwise than it went in is not kept.
     with monkeypatch.context() as patch:
         patch.setattr(
-            "ssl_pipeline.export.write._save",
+            "ssl_pipeline.export.write.write_safetensors",
             lambda state, file: save_file({k: v + 1 for k, v in state.items()}, file),
         )
         with pytest.raises(ValueError, match="gives other numbers than the live model"):

@@ -22,7 +22,8 @@ def before_and_after(shown: list[tuple[str, np.ndarray, np.ndarray]], file: Path
         for what, one, axis in zip(("before", "after"), pair, row, strict=True):
             if sound:
                 one = np.pad(one, (0, max(0, 512 - len(one)))) + 1e-9
-                axis.specgram(one, NFFT=256, noverlap=192, scale="dB", vmin=-120, vmax=-20)
+                with np.errstate(divide="ignore"):  # silence
+                    axis.specgram(one, NFFT=256, noverlap=192, scale="dB", vmin=-120, vmax=-20)
             else:
                 axis.imshow(one.squeeze(), cmap="gray", vmin=0, vmax=255)
             axis.set_title(f"{name}, {what}", fontsize=8)
