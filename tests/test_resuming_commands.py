@@ -114,5 +114,5 @@ def test_turned_bits_in_an_exported_part_are_found(run, tmp_path):  # noqa: F811
     content = bytearray(file.read_bytes())
     content[-64:] = bytes(255 - byte for byte in content[-64:])
     file.write_bytes(content)
-    with pytest.raises(ValueError, match="damaged, so it is not loaded .it has another sum"):
+    with pytest.raises(ValueError, match=r"damaged, so it is not loaded \(it has another sum"):
         load(tmp_path / "encoder")
