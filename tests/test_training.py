@@ -524,7 +524,7 @@ COMMANDS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "arguments", [c for c in COMMANDS if not re.search(r"<time>|path/to|NAME|/usr/share|--multirun", c)]
+    "arguments", [c for c in COMMANDS if not re.search(r"<time>|path/to|NAME|/usr/share|--multirun|my_conf|logger=", c)]
 )
 def test_readme_commands_train(arguments, tmp_path):
     done = command(*shlex.split(arguments), "trainer.max_steps=2", "probe=none", f"hydra.run.dir={tmp_path}/run")
