@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 from bench_methods import COLUMNS
 
+from ssl_pipeline.report.compare import flat
+
 
 def main() -> None:
     """Print the table."""
@@ -37,17 +39,11 @@ def main() -> None:
 def read(folder: Path) -> Iterator[tuple[Path, dict[str, Any], dict[str, Any]]]:
     """Folder, options and summary of each run in or below a folder."""
     for file in sorted(folder.rglob("summary.json")):
+        summary = json.loads(file.read_text())
+        if summary.get("interrupted") and "seconds" not in summary:
+            continue  # killed, or still at work
         config = yaml.safe_load((file.parent / "config.yaml").read_text())
-        yield file.parent, dict(flat(config)), json.loads(file.read_text())
-
-
-def flat(config: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names of the options that are no mappings themselves."""
-    if isinstance(config, dict):
-        for key, value in config.items():
-            yield from flat(value, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, config
+        yield file.parent, dict(flat(config)), summary
 
 
 def table(runs: list[tuple[Path, dict[str, Any], dict[str, Any]]], by: str, top: int | None) -> str:

@@ -9,11 +9,10 @@ import torch
 from matplotlib.figure import Figure
 
 from ssl_pipeline.commands.arguments import writable
+from ssl_pipeline.commands.data import data_of
 from ssl_pipeline.commands.files import device_of
-from ssl_pipeline.datasets import Data, Mixed
 from ssl_pipeline.evaluation.cycles import Cycle, translations
 from ssl_pipeline.evaluation.cycles import cycles as measured
-from ssl_pipeline.instantiate import DATA, instantiate
 from ssl_pipeline.reading import load
 
 
@@ -44,9 +43,7 @@ def cycles(
     model = load(run, set, trust=trust).to(device_of(device))
     if model.held is not None:
         raise ValueError(f"{run} holds one exported part alone, and a cycle needs both halves: name the run's folder")
-    data: Data | Mixed = instantiate(model.config["data"], trust=trust, allowed=DATA)
-    if isinstance(data, Mixed):
-        data = data.sets[model.data or ""]
+    data = data_of(model, [])
     part = data.test or data.train
     batch = part[torch.arange(min(samples, len(part)))].on(model.device)  # pyright: ignore
     found = measured(model.graph, batch.x, batch.valid)

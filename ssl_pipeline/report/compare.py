@@ -37,7 +37,7 @@ def compare_page(folders: Sequence[Path], file: Path) -> Path:
             raise FileNotFoundError(f"{folder} is no run's folder: there is no config.yaml in it")
     names = _names(folders)
     summaries = [read_summary(folder / "summary.json") for folder in folders]
-    configs = [dict(_flat(yaml.safe_load((folder / "config.yaml").read_text()))) for folder in folders]
+    configs = [dict(flat(yaml.safe_load((folder / "config.yaml").read_text()))) for folder in folders]
     rows = [row for run in zip(names, folders, summaries, strict=True) for row in _by_set(*run)]
     shown, measured, found = (list(column) for column in zip(*rows, strict=True))
     page = template("compare.html.j2").render(
@@ -120,12 +120,13 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return [str(folder) for folder in folders]
 
 
-def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+def flat(config: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names of the options that are no mappings themselves."""
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            yield from flat(value, f"{name}.{key}" if name else str(key))
     else:
-        yield prefix, node
+        yield name, config
 
 
 def _number(value: Any) -> str:
