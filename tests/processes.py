@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 
-def in_two_processes(work: Callable, *args: Any) -> list[tuple]:
+def in_two_processes(work: Callable, *args: Any, seconds: int = 120) -> list[tuple]:
     """What ``work(rank, queue, *args)`` puts into the queue, in rank order; every item starts with its rank."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -22,7 +22,7 @@ def in_two_processes(work: Callable, *args: Any) -> list[tuple]:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(120)
+        worker.join(seconds)
     assert [worker.exitcode for worker in workers] == [0, 0]
     return sorted(queue.get() for _ in workers)
 

@@ -146,12 +146,16 @@ def _stopped_after(steps, config, folder):
         ({"accelerator": "cpu", "devices": 2, "strategy": "ddp"}, "ddp_find_unused_parameters_true"),
         ({"accelerator": "cpu", "devices": 2}, "ddp_find_unused_parameters_true"),
         ({"accelerator": "cpu", "devices": 1}, "auto"),
-        ({"accelerator": "cpu", "devices": 2, "strategy": "fsdp"}, "fsdp"),
     ],
 )
 def test_ddp_is_told_that_steps_are_partial(options, strategy):
     assert Hardware(**options).options(partial_steps=True)["strategy"] == strategy
     assert Hardware(**options).options()["strategy"] == options.get("strategy", "auto")
+
+
+def test_graphs_that_take_turns_are_not_sharded():
+    with pytest.raises(ValueError, match=r"fsdp shards one graph, and several data sets have one each: take ddp"):
+        Hardware(accelerator="cpu", devices=2, strategy="fsdp").options(partial_steps=True)
 
 
 @pytest.mark.slow

@@ -90,8 +90,8 @@ class AutoregressiveDecoder(Decoder):
             ValueError: no target to continue from.
         """
         x = self._before(target, latent.tokens.shape[0]) + self._where(told)
-        for block, memory in zip(self.blocks, self._memories(latent), strict=True):
-            x, _ = block(x, memory, latent.valid)
+        for block in self.blocks:
+            x, _ = block(x, latent.tokens, latent.valid)
         logits = self.head(self.norm(x))
         return logits if places is None else pick(logits, places)
 
@@ -101,7 +101,7 @@ class AutoregressiveDecoder(Decoder):
         if self.lookup is None:
             return closed(self(latent, None, told), self.end)
         where, token = self._where(told), self.start.expand(latent.tokens.shape[0], 1, -1)
-        memories = self._memories(latent)
+        memories = [block.cross.remember(latent.tokens) for block in self.blocks]  # pyright: ignore
         past: list[KeyValue | None] = [None] * len(memories)
         logits = where.new_zeros(len(token), self.patches.count, self.head.out_features)
         over = torch.zeros(len(token), 1, dtype=torch.bool, device=where.device)
@@ -115,10 +115,6 @@ class AutoregressiveDecoder(Decoder):
                 break
             token = self.lookup(symbol)
         return closed(logits, self.end)
-
-    def _memories(self, latent: Latent) -> list[KeyValue]:
-        """The latent as each block reads it."""
-        return [block.cross.remember(latent.tokens) for block in self.blocks]  # pyright: ignore
 
     def _where(self, told: Tensor | None) -> Tensor:
         """Code of the places, with what it is told, (#B, L, D)."""

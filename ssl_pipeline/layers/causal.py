@@ -33,7 +33,7 @@ class CausalBlock(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "B Q D"],
-        memory: KeyValue,
+        memory: Float[Tensor, "B N E"] | KeyValue,
         valid: Bool[Tensor, "B N"] | None = None,
         past: KeyValue | None = None,
     ) -> tuple[Float[Tensor, "B Q D"], KeyValue]:
@@ -41,7 +41,7 @@ class CausalBlock(nn.Module):
 
         Args:
             x: places that follow those of ``past``.
-            memory: as ``cross.remember`` gives it.
+            memory: its tokens, or as ``cross.remember`` gives them, so that they need not be read at each place.
             valid: tokens of the memory that count.
             past: what the call for the places before gave; None at the start.
         """
@@ -54,7 +54,8 @@ class CausalBlock(nn.Module):
         read = attend(q, k, v, mask, causal=free)
         x = x + self.out(read.transpose(1, 2).flatten(2))
         first = 0 if self.window is None else max(0, n + 1 - self.window)
-        return self.cross.read(x, memory, valid), (k[:, :, first:], v[:, :, first:])
+        known = self.cross.remember(memory) if isinstance(memory, Tensor) else memory
+        return self.cross.read(x, known, valid), (k[:, :, first:], v[:, :, first:])
 
 
 def window_mask(new: int, total: int, window: int | None, device: torch.device | None = None) -> Bool[Tensor, "Q N"]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from ssl_pipeline import distributed
 from ssl_pipeline.checkpoints import replace
 from ssl_pipeline.training.clock import Clock
+from ssl_pipeline.training.sharding import Whole
 from ssl_pipeline.training.waiting import Waiting
 
 MACHINE = ("lr", "samples_per_s", "data_wait", "memory_gb")
@@ -108,6 +109,7 @@ class OnlineProbe(L.Callback):
         score: gives the scores of the encoder as it is.
         baselines: gives those of the raw input and the untrained encoder; called once.
         times: how many probes between start and end, equally spaced in progress.
+        whole: has the weights that are scored.
         name: of the data set, where there are several.
     """
 
@@ -117,9 +119,10 @@ class OnlineProbe(L.Callback):
         score: Callable[[], dict[str, float]],
         baselines: Callable[[], dict[str, dict[str, float]]],
         times: int,
+        whole: Whole,
         name: str = "",
     ) -> None:
-        self.clock, self.score, self.baselines, self.times = clock, score, baselines, times
+        self.clock, self.score, self.baselines, self.times, self.whole = clock, score, baselines, times, whole
         self.prefix = f"{name}/" if name else ""
         self._beside: dict[str, dict[str, float]] | None = None
         self._done = 0
@@ -139,17 +142,20 @@ class OnlineProbe(L.Callback):
             return
         self._done = self._due(trainer)
         self.clock.pause()
-        if trainer.is_global_zero:
-            scores = self.score()
-            for logger in trainer.loggers:
-                logger.log_metrics(
-                    {f"{self.prefix}online/{name}": value for name, value in scores.items()}, trainer.global_step
-                )
-            if scores:
-                print(f"       online probe  {self.prefix}{self._beside_baselines(scores)}", flush=True)
+        with self.whole.taken(trainer):
+            if trainer.is_global_zero:
+                self._log(trainer, self.score())
         trainer.strategy.barrier()
         pl_module.train()
         self.clock.go_on()
+
+    def _log(self, trainer: L.Trainer, scores: dict[str, float]) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics(
+                {f"{self.prefix}online/{name}": value for name, value in scores.items()}, trainer.global_step
+            )
+        if scores:
+            print(f"       online probe  {self.prefix}{self._beside_baselines(scores)}", flush=True)
 
     def _beside_baselines(self, scores: dict[str, float]) -> str:
         if self._beside is None:

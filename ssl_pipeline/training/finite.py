@@ -16,6 +16,7 @@ from ssl_pipeline.checkpoints import newest
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.records import Batch
+from ssl_pipeline.training.sharding import is_sharded
 
 SHOWN = 5
 """Sources that are named of a batch."""
@@ -74,18 +75,20 @@ class Finite(L.Callback):
         last = newest(self.checkpoints)
         if last is None:
             return f"{what}{of}: {REMEDY}"
-        layer = self._replayed(last, done, trainer, module)
-        where = f"{layer} is the first that gives it" if layer else "with its weights this batch gives finite numbers"
+        where = self._replayed(last, done, trainer, module)
         go_on = f"go on from there with resume={os.path.relpath(trainer.default_root_dir)}"
         return f"{what}{of}; the last good checkpoint is {last.name}, {where}: {REMEDY}, or {go_on}"
 
-    def _replayed(self, last: Path, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str | None:
-        """The first layer that gives no number for this batch with the weights of a checkpoint."""
+    def _replayed(self, last: Path, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str:
+        """The first layer that gives no number for this batch with the weights of a checkpoint, as a clause."""
+        if is_sharded(module.graph):  # pyright: ignore[reportArgumentType]
+            return "the layer cannot be told of weights in shards"
         module.load_state_dict(torch.load(last, map_location="cpu", weights_only=True)["state_dict"])
         graph: Any = module.graph
         graph = graph.at(done.step)[1] if isinstance(graph, MixedGraph) else graph
         with torch.no_grad(), trainer.precision_plugin.forward_context():
-            return first_not_finite(graph, done.batch, self.seed, done.step)
+            layer = first_not_finite(graph, done.batch, self.seed, done.step)
+        return f"{layer} is the first that gives it" if layer else "with its weights this batch gives finite numbers"
 
 
 def _done(step: int, energies: Mapping[str, Tensor], batch: Batch) -> Done:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+
+from ssl_pipeline.training.sharding import Sharded
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Hardware:
         accelerator: Lightning's name: auto, cpu, gpu, mps ...
         devices: number of devices, a list of them, or auto.
         num_nodes: machines.
-        strategy: Lightning's name: auto, ddp ...
+        strategy: Lightning's name: auto, ddp ...; or fsdp: weights in shards over the devices of each machine (FSDP2).
         precision: Lightning's name, or auto: bf16 where the processor or GPU computes in it, else 32.
         workers: processes that load data, on each device; 0 loads in the training process.
         compile: whether the encoder goes through ``torch.compile``.
@@ -36,8 +39,10 @@ class Hardware:
             partial_steps: a step may leave some parameters out, which DDP must be told.
 
         Raises:
-            ValueError: a GPU is asked for and none is there.
+            ValueError: a GPU is asked for and none is there; shards of what takes turns.
         """
+        if self.shards and partial_steps:
+            raise ValueError("hardware.strategy=fsdp shards one graph, and several data sets have one each: take ddp")
         if self.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
             raise ValueError(
                 f"hardware.accelerator={self.accelerator} needs a CUDA device and none is there: set hardware=cpu"
@@ -46,9 +51,19 @@ class Hardware:
             "accelerator": self.accelerator,
             "devices": 1 if self.devices == "auto" and not self._on_gpu else self.devices,
             "num_nodes": self.num_nodes,
-            "strategy": self._finding_unused() if partial_steps else self.strategy,
+            "strategy": self._strategy(partial_steps),
             "precision": self.resolved_precision,
         }
+
+    @property
+    def shards(self) -> bool:
+        """Whether the weights lie in shards."""
+        return self.strategy == "fsdp"
+
+    def _strategy(self, partial_steps: bool) -> Any:
+        if self.shards:
+            return Sharded()
+        return self._finding_unused() if partial_steps else self.strategy
 
     def _finding_unused(self) -> str:
         """DDP that looks for parameters without a gradient, where the strategy is DDP or would become it."""

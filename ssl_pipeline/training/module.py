@@ -16,6 +16,7 @@ from ssl_pipeline.optim import Recipe
 from ssl_pipeline.records import Batch
 from ssl_pipeline.seeding import seed_of
 from ssl_pipeline.training.clock import Clock
+from ssl_pipeline.training.sharding import is_sharded, shard
 
 
 class PretrainModule(L.LightningModule):
@@ -33,6 +34,11 @@ class PretrainModule(L.LightningModule):
         super().__init__()
         self.graph = graph
         self.recipe, self.clock, self.batch_size, self.seed = recipe, clock, batch_size, seed
+
+    def configure_model(self) -> None:
+        """Leave a shard on each device, where the strategy has made a mesh of them."""
+        if self.device_mesh is not None and not is_sharded(self.graph):
+            shard(self.graph, self.device_mesh)  # pyright: ignore[reportArgumentType]
 
     def configure_optimizers(self) -> Optimizer:
         """The recipe's optimiser."""

@@ -28,6 +28,7 @@ from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import Plan, bounded, prepare
 from ssl_pipeline.training.samples import write_samples
 from ssl_pipeline.training.scoring import evaluate, online
+from ssl_pipeline.training.sharding import Whole
 from ssl_pipeline.training.trainer import make_trainer, quiet, shows_bar
 from ssl_pipeline.training.waiting import Waiting
 from ssl_pipeline.training.watch import Watch
@@ -60,7 +61,9 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     graph = make()
     if config["init_from"] and not config["resume"]:
         start_from(graph, Path(config["init_from"]), config["init_partial"])
-    graphs = graphs_of(graph)
+    module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"])
+    whole = Whole(module, make() if plan.hardware.shards else None)
+    graphs = graphs_of(whole.graph)  # those that are looked at
 
     stop, waiting = StopOnSignal(), Waiting()
     metrics = Metrics(
@@ -85,7 +88,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         config["checkpoint"]["every_n_steps"],
         damaged=start.checkpoint not in (None, folder.checkpoint),
     )
-    probes = _online_probes(config, plan, sets, graphs, make)
+    probes = _online_probes(config, plan, sets, whole, make)
     folder.path.mkdir(parents=True, exist_ok=True)
     with quiet():
         options = plan.bounds | plan.hardware.options(partial_steps=len(sets) > 1)
@@ -110,8 +113,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
                 logger.log_hyperparams(config)
             report.start(config, sets, graphs, plan.recipe, plan.hardware, trainer.world_size)
         if plan.hardware.compile:
-            compile_encoders(graphs)
-        module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"])
+            compile_encoders(graphs_of(graph))
         try:
             trainer.fit(module, loader, ckpt_path=start.checkpoint and str(start.checkpoint), weights_only=True)
         except SystemExit:  # Lightning's answer to a second Ctrl-C
@@ -120,6 +122,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
             raise explained(error, f"resume={folder.relative}") or error from None
         finally:
             stop.restore()
+    whole.take(trainer)
     if not trainer.is_global_zero:
         return {}
 
@@ -133,7 +136,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     summary |= {name: round(value, 6) for name, value in measured.items() if isfinite(value)}
     summary |= {"alarms": [*watch.alarms.values()]} if watch.alarms else {}
     folder.write_summary(summary)
-    graph.to(trainer.strategy.root_device)
+    whole.graph.to(trainer.strategy.root_device)
     if summary["interrupted"]:
         print(f"interrupted at step {trainer.global_step}; go on with: resume={folder.relative}")
         _report(config, folder, graphs, sets)
@@ -169,17 +172,17 @@ def _online_probes(
     config: Mapping[str, Any],
     plan: Plan,
     sets: Mapping[str, Data],
-    graphs: Mapping[str, Graph],
+    whole: Whole,
     make: Callable[[], Graph | MixedGraph],
 ) -> list[L.Callback]:
     """A callback for each data set with labelled test samples."""
-    probe, callbacks = config["probe"], []
+    probe, callbacks, graphs = config["probe"], [], graphs_of(whole.graph)
     if plan.protocol is None or not probe["online"]:
         return callbacks
     for name, data in sets.items():
         if data.test is not None and data.classes is not None:
             score, beside = online(graphs[name], data, plan.protocol, probe, lambda name=name: graphs_of(make())[name])
-            callbacks.append(OnlineProbe(plan.clock, score, beside, probe["online"], name))
+            callbacks.append(OnlineProbe(plan.clock, score, beside, probe["online"], whole, name))
     return callbacks
 
 

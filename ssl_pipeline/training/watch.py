@@ -33,6 +33,7 @@ from ssl_pipeline.graph import Graph
 from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.records import Batch
 from ssl_pipeline.training.csv_logger import TidyCSV
+from ssl_pipeline.training.sharding import is_sharded
 
 FEW = 32
 """Samples of which the energies' gradients are taken."""
@@ -64,7 +65,7 @@ class Watch(L.Callback):
     Args:
         every: steps between two looks; 0 for none.
         samples: how many samples are encoded, at most.
-        layers: also look at layers, steps and energies.
+        layers: also look at layers, steps and energies; not where weights lie in shards.
         on_alarm: ``warn`` says so once for each kind and place, when two looks in a row have seen it; ``stop`` ends
             the run as an error.
         seed: of the views' random numbers.
@@ -107,7 +108,7 @@ class Watch(L.Callback):
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Remember weights and gradients of a step that is looked at."""
-        if self.layers and self._due(trainer.global_step + 1):
+        if self._sees_layers(pl_module) and self._due(trainer.global_step + 1):
             graph = _at(pl_module.graph, trainer.global_step)[1]  # pyright: ignore[reportArgumentType]
             self._moving = StepSizes(layers_of(graph, leave_out=["teacher"]))
             scaler = getattr(trainer.precision_plugin, "scaler", None)
@@ -126,7 +127,7 @@ class Watch(L.Callback):
         if not self._due(step):
             return
         if len(batch.x) > 1:
-            self._look(trainer, name, graph, step)
+            self._look(trainer, name, graph, step, self._sees_layers(pl_module))
         if self.stops and distributed.any_rank(bool(self.alarms), trainer.strategy.root_device):
             trainer.should_stop = True
 
@@ -138,9 +139,13 @@ class Watch(L.Callback):
     def _due(self, step: int) -> bool:
         return bool(self.every) and step >= self.every and step % self.every < self.turns
 
-    def _look(self, trainer: L.Trainer, name: str, graph: Graph, step: int) -> None:
+    def _sees_layers(self, module: L.LightningModule) -> bool:
+        """Weights in shards are whole only while they compute."""
+        return self.layers and not is_sharded(module.graph)  # pyright: ignore[reportArgumentType]
+
+    def _look(self, trainer: L.Trainer, name: str, graph: Graph, step: int, layers: bool) -> None:
         with trainer.precision_plugin.forward_context(), evaluating(graph), _uncompiled():
-            embedded, numbers = look(graph, self._eyes[name], self.seed, self.layers)
+            embedded, numbers = look(graph, self._eyes[name], self.seed, layers)
         if self._moving is not None:
             numbers, self._moving = numbers._replace(moved=self._moving.after()), None
         if not trainer.is_global_zero:
@@ -150,7 +155,7 @@ class Watch(L.Callback):
         values = {f"{prefix}watch/{key}": value for key, value in headline(numbers, embedded).items()}
         for logger in trainer.loggers:
             logger.log_metrics(values, step)
-        if self._file is not None:
+        if self._file is not None and layers:
             self._file.log_metrics({f"{prefix}{key}": value for key, value in rows(numbers).items()}, step)
 
     def _judge(self, name: str, found: list[Finding], step: int) -> None:

@@ -1,0 +1,269 @@
+"""Two processes, with whole weights or shards of them, train as one does: each energy with its heads and memory."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import torch
+from cases import GRIDS, sample
+from processes import in_two_processes
+from test_training import command
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
+
+import ssl_pipeline
+from ssl_pipeline import distributed
+from ssl_pipeline.build import build
+from ssl_pipeline.config import compose
+from ssl_pipeline.datasets import MemoryDataset, train_loader
+from ssl_pipeline.graph import Graph, Views
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.records import View
+from ssl_pipeline.training.sharding import blocks_of, is_sharded, shard
+
+OBJECTIVES = sorted(path.stem for path in (Path(__file__).parents[1] / "conf/objective").glob("*.yaml"))
+GRIDS = GRIDS | {
+    "photo": GridSpec.of(("y", 32), ("x", 32), channels=1),
+    "wave": GridSpec.of(("time", 64, 0.01), channels=1, range=(-1.0, 1.0), signal=True),
+}
+SMALL = ["encoder=vit", "encoder.width=24", "encoder.depth=2", "encoder.heads=2", "encoder.view_drop=0"]
+SMALL += ["encoder.patch=4", "probe=none", "batch_size=16"]
+QUERY = ["decoder=query", "decoder.width=24", "decoder.depth=1", "decoder.heads=2"]
+CELL = "corruption.mask.cell=4"
+CROPS = "corruption=crop+crop"
+MASKED = ["corruption=mask", "corruption.mask.ratio=0.5", CELL]
+SPECIAL = {
+    "cross_entropy": ("text", [*MASKED]),
+    "stft": ("wave", ["corruption=noise", "objective=reconstruct+stft", "objective.stft.energy.sizes=[16,32]"]),
+    "logmel": (
+        "wave",
+        ["corruption=noise", "objective=reconstruct+logmel", "objective.logmel.energy={n_fft: 32, hop: 8, mels: 4}"],
+    ),
+    "align": ("grey", [CROPS, "objective=align+sigreg"]),
+    "translate": ("grey", ["corruption=noise+reversal", "objective=reconstruct+translate"]),
+    "jepa": ("grey", [*MASKED, "teacher=ema"]),
+    "ibot": ("grey", [*MASKED, "teacher=ema", "encoder.holes=token", "objective=dino+ibot"]),
+    **{name: ("grey", [CROPS, "teacher=ema"]) for name in ("byol", "dino", "moco", "swav")},
+    **{name: ("grey", [CROPS]) for name in ("barlow", "info_nce", "nnclr", "sigreg", "vicreg")},
+}
+BALL = ["latent=slots", "latent.slots=2", "latent.heads=2", "latent.fuse=mean", "objective=reconstruct"]
+CASES: dict[str, tuple[str, list[str]]] = {
+    **{name: SPECIAL.get(name, ("grey", ["corruption=mask+noise", CELL])) for name in OBJECTIVES},
+    "ball": ("grey", ["corruption=mask+noise", CELL, *BALL]),
+    "autoregressive": ("text", ["corruption=noise", "decoder=autoregressive", "objective=cross_entropy"]),
+}
+BACKBONES = {
+    "conv": ["encoder=conv", "encoder.widths=[8,16]", "encoder.blocks=2"],
+    "timm": ["encoder=timm", "encoder.name=resnet10t"],
+    "timm_vit": [
+        *("encoder=timm", "encoder.name=vit_tiny_patch16_224"),
+        "+encoder.options={img_size: [32, 32], patch_size: 8, embed_dim: 24, depth: 2, num_heads: 2}",
+    ],
+    "torchvision": ["encoder=torchvision", "encoder.name=resnet18", "encoder.node=layer2"],
+}
+RATES = dict.fromkeys(("barlow", "vicreg", "nnclr", *BACKBONES), 0.005)  # of those whose small differences grow
+STEPS = {name: 5 if name in BACKBONES else 20 for name in (*CASES, *BACKBONES)}  # batch statistics let them grow fast
+
+
+def graph_of(name: str) -> Graph:
+    """The graph of a case; those of energies without what looks at the other samples of its process."""
+    torch.manual_seed(0)
+    if name in BACKBONES:
+        options = ["corruption=noise+noise", "objective=info_nce", "encoder.view_drop=0", "batch_size=16"]
+        return build(compose([*BACKBONES[name], *options]), GRIDS["photo"])
+    grid, options = CASES[name]
+    objective = [] if any(o.startswith("objective=") for o in options) else [f"objective={name}"]
+    decoder = [o.replace("query", "autoregressive") for o in QUERY] if "decoder=autoregressive" in options else QUERY
+    graph = build(compose([*SMALL, *decoder, *objective, *options]), GRIDS[grid])
+    for module in graph.modules():
+        for child, part in module.named_children():
+            if isinstance(part, _BatchNorm):
+                setattr(module, child, nn.Identity())
+    return graph
+
+
+def batches(name: str, rank: int = 0, world: int = 1) -> list:
+    """As a run's sampler gives them to a rank."""
+    data = MemoryDataset(sample(GRIDS[CASES.get(name, ("photo",))[0]], batch=16 * 7).x)
+    loader = train_loader(data, batch_size=16, seed=3, rank=rank, world=world, start=lambda: len(found))
+    found: list = []
+    while len(found) < STEPS[name]:
+        found += loader
+    return found[: STEPS[name]]
+
+
+def part(views: Views, rank: int, world: int) -> Views:
+    """A rank's rows of what was damaged as a whole."""
+    size = len(views.clean.x)
+    rows = slice(rank * size // world, (rank + 1) * size // world)
+
+    def cut(view: View) -> View:
+        fields = {k: v[rows] for k, v in view._asdict().items() if isinstance(v, Tensor) and len(v) == size}
+        return view._replace(**fields, params={k: v[rows] for k, v in view.params.items()})
+
+    return views._replace(
+        clean=cut(views.clean), views={k: cut(v) for k, v in views.views.items()}, source=views.source[rows]
+    )
+
+
+def trained(name: str, prepared: Callable[[Graph], nn.Module]) -> tuple[list[float], dict[str, Tensor]]:
+    """Losses, the mean over ranks, and weights with all that is remembered, after some steps."""
+    rank, world = distributed.rank(), distributed.world_size()
+    graph, whole, mine = graph_of(name), batches(name), batches(name, rank, world)
+    damaged = [part(graph.damage(batch, 0, step), rank, world) for step, batch in enumerate(whole)]
+    assert all(torch.equal(views.clean.x, batch.x) for views, batch in zip(damaged, mine, strict=True))
+    model, losses = prepared(graph), []
+    optimizer = torch.optim.SGD(
+        [p for p in graph.parameters() if p.requires_grad], lr=RATES.get(name, 0.02), momentum=0.9
+    )
+    for step, views in enumerate(damaged):
+        torch.manual_seed(step)
+        loss = model(views)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
+        optimizer.step()
+        graph.follow(step / len(damaged))
+        losses.append(distributed.gather_plain(loss.detach().view(1)).mean().item())
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    return losses, get_model_state_dict(graph, options=options) if is_sharded(graph) else graph.state_dict()
+
+
+def _sharded(graph: Graph) -> Graph:
+    shard(graph, init_device_mesh("cpu", (1, 2), mesh_dim_names=("data_parallel", "tensor_parallel")), smallest=1)
+    return graph
+
+
+HOW = {
+    "whole": lambda graph: DistributedDataParallel(graph, find_unused_parameters=True, broadcast_buffers=False),
+    "shards": _sharded,
+}
+
+
+def _as_rank(rank: int, queue: Any, names: list[str], path: str) -> None:
+    torch.set_num_threads(1)
+    found = {}
+    for name in names:
+        for how, prepared in HOW.items():
+            try:
+                found[name, how] = trained(name, prepared)
+            except Exception as error:
+                found[name, how] = repr(error)
+    if rank == 0:
+        torch.save(found, path)  # more than a queue holds
+    queue.put((rank,))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory) -> dict:
+    """What two processes have trained, by case and kind."""
+    path = tmp_path_factory.mktemp("ranks") / "found.pt"
+    in_two_processes(_as_rank, [*CASES, *BACKBONES], str(path), seconds=400)
+    return torch.load(path, weights_only=True)
+
+
+def same(ours: dict[str, Tensor], theirs: dict[str, Tensor], before: dict[str, Tensor]) -> None:
+    """All weights and memories, which have moved since."""
+    assert ours.keys() == theirs.keys()
+    assert max((ours[key] - before[key]).abs().max() for key in ours if ours[key].is_floating_point()) > 5e-3
+    for key in ours:
+        a, b = (v[key].sort(0).values if key.endswith("queue.rows") else v[key] for v in (ours, theirs))
+        torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-4, msg=lambda m, k=key: f"{k}: {m}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("name", CASES)
+def test_two_processes_train_as_one(name, how, two):
+    losses, weights = trained(name, lambda graph: graph)
+    found = two[name, how]
+    assert not isinstance(found, str), found
+    assert found[0] == pytest.approx(losses, rel=1e-4)
+    same(weights, found[1], graph_of(name).state_dict())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BACKBONES)
+def test_backbones_are_sharded_where_they_are_called(name, two):
+    whole, shards = two[name, "whole"], two[name, "shards"]
+    assert not isinstance(whole, str), whole
+    assert not isinstance(shards, str), shards
+    assert shards[0] == pytest.approx(whole[0], rel=1e-3)
+    graph = graph_of(name)
+    same(whole[1], shards[1], graph.state_dict())
+    assert (len(blocks_of(graph, 1)) > 0) == (name != "torchvision")  # a traced one lies in one piece
+
+
+def test_a_ball_that_descends_is_not_sharded():
+    config = compose(
+        [*SMALL, *QUERY, "corruption=noise+noise", *BALL, "latent.fuse=relaxed", "objective=reconstruct+sigreg"]
+    )
+    with pytest.raises(ValueError, match=r"latent.fuse=relaxed .* take hardware=ddp, or latent.fuse=mean"):
+        shard(build(config, GRIDS["grey"]), Mock(spec=DeviceMesh))
+
+
+SHARDS = ["hardware=fsdp", "hardware.accelerator=cpu", "hardware.devices=2"]
+SAME = ["experiment=byol", "encoder=vit", "encoder.width=48", "encoder.depth=2", "encoder.heads=2"]
+SAME += ["objective.byol.projector.hidden=32", "objective.byol.predictor.hidden=32", "teacher.final=0.9"]
+SAME += ["optimizer.warmup=0", "optimizer.final=1", "optimizer.lr=1e-3", "hardware.precision=32-true", "batch_size=64"]
+SAME += ["trainer.max_epochs=-1", "probe=none", "report.page=false"]
+
+
+def state_of(folder: Path) -> dict[str, Tensor]:
+    """Weights and what the optimiser remembers, by name and number."""
+    found = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+    moments = found["optimizer_states"][0]["state"]
+    return found["state_dict"] | {f"{i}/{k}": v for i, some in moments.items() for k, v in some.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", [["adamw", "optimizer.make.eps=1e-2"], ["muon"], ["lars"]], ids="+".join)
+def test_a_run_in_shards_goes_on_anywhere(optimizer, tmp_path):
+    """AdamW with an eps that leaves gradients which should be nothing, but for rounding, without effect."""
+
+    def train(to: str, steps: int, *words: str) -> dict[str, Tensor]:
+        known = (
+            words if words[0].startswith("resume=") else (*SAME, f"optimizer={optimizer[0]}", *optimizer[1:], *words)
+        )
+        at = [] if words[0].startswith("resume=") else [f"hydra.run.dir={tmp_path / to}"]
+        done = command(*known, *at, f"trainer.max_steps={steps}")
+        assert done.returncode == 0, done.stderr
+        return state_of(tmp_path / to)
+
+    whole = train("whole", 6, "hardware=ddp_cpu")
+    train("shards", 3, *SHARDS)
+    shutil.copytree(tmp_path / "shards", tmp_path / "moved")
+    for name, hardware in (("shards", SHARDS), ("moved", ["hardware=ddp_cpu"])):
+        after = train(name, 6, f"resume={tmp_path / name}", *hardware, "hardware.precision=32-true")
+        assert after.keys() == whole.keys()
+        for key, value in whole.items():
+            torch.testing.assert_close(after[key], value, rtol=1e-3, atol=2e-4, msg=lambda m, k=key: f"{k}: {m}")
+    done = command(f"resume={tmp_path}/moved", "hardware=cpu", "trainer.max_steps=7")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_run_in_shards_is_probed_and_shown(tmp_path):
+    """On the way and at the end, as every other is; the interrupted one, too."""
+    words = [
+        "trainer.max_steps=6",
+        "trainer.max_epochs=-1",
+        "probe.online=1",
+        "watch.every=2",
+        "checkpoint.every_n_steps=2",
+    ]
+    done = command(*SHARDS, *words, f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    assert "online probe" in done.stdout and "FSDP" not in done.stderr
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["knn"] > 50 and not summary["interrupted"] and (tmp_path / "run/report.html").is_file()
+    assert ssl_pipeline.load(tmp_path / "run").embed(torch.rand(2, 1, 8, 8)).isfinite().all()
