@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from ssl_pipeline.config import VERSION_BASE, conf_dir, explained, finish, quoted, register
+from ssl_pipeline.config import VERSION_BASE, conf_dir, explained, finish, is_further_rank, quoted, register
 from ssl_pipeline.errors import HINT, Interrupted, nearest
 
 RUN_DIR = "SSL_PIPELINE_RUN_DIR"
@@ -25,7 +25,7 @@ Run = Callable[[dict[str, Any], str], Any]
 
 
 class Reported(Exception):
-    """A job of a sweep failed and said so."""
+    """A job of a sweep failed and said so, maybe on another machine: the sentence and the process that said it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,27 +68,31 @@ def train(arguments: list[str] | None = None, *, run: Run | None = None, command
             print(f"job {settings.job.num}: {' '.join(settings.overrides.task)}", file=sys.stderr)
         folder = settings.runtime.output_dir
         try:
-            config = finish(cfg, overrides, config_dir)
+            config = finish(cfg, overrides, config_dir, folder)
             again = [*command, *([] if config_dir is None else ["--config-dir", config_dir]), *overrides]
-            if _by_torchrun() and not _is_child():
+            if _by_torchrun() and not is_further_rank():
                 _store().set(_KEY, folder)
             with _replayed(again, folder):
                 (run or _training())(config, folder)
         except Exception as error:
-            _report(explained(error, overrides, config_dir), error if wants_traceback or cfg.debug else None)
+            sentence = explained(error, overrides, config_dir)
+            _report(sentence, error if wants_traceback or cfg.debug else None)
             with suppress(OSError):  # it holds files
                 os.rmdir(folder)
             # Later jobs of a sweep still run; Hydra raises the first failure at the end.
-            raise (Reported() if sweeps else SystemExit(1)) from error
+            raise (Reported(sentence, os.getpid()) if sweeps else SystemExit(1)) from error
 
-    if _by_torchrun() and _is_child():
+    if _by_torchrun() and is_further_rank():
         os.environ[RUN_DIR] = _store().get(_KEY).decode()  # waits until rank 0 knows it
-    child = [f"hydra.run.dir={quoted(os.environ[RUN_DIR])}"] if _is_child() and RUN_DIR in os.environ else []
+    child = [f"hydra.run.dir={quoted(os.environ[RUN_DIR])}"] if is_further_rank() and RUN_DIR in os.environ else []
     try:
         # With HYDRA_FULL_ERROR errors get here.
         with _process([sys.argv[0], *arguments, *child], HYDRA_FULL_ERROR="1"), _plain_warnings():
             job()  # pyright: ignore[reportCallIssue]
-    except Reported:
+    except Reported as error:
+        sentence, process = error.args
+        if process != os.getpid():  # a launcher's
+            _report(sentence, None)
         return 1
     except KeyboardInterrupt as stop:
         print("interrupted", file=sys.stderr)
@@ -137,11 +141,6 @@ def _training() -> Run:
 
 
 _KEY = "ssl_pipeline/run_dir"
-
-
-def _is_child() -> bool:
-    """Whether this process was started to be a further rank of a run, by Lightning or torchrun."""
-    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0"
 
 
 def _by_torchrun() -> bool:

@@ -29,9 +29,10 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ssl_pipeline.checkpoints import newest
 from ssl_pipeline.errors import explain, sentence
 from ssl_pipeline.parts import CHAIN, check, is_ghost, numbered, prune
-from ssl_pipeline.resume import resumed
+from ssl_pipeline.resume import AUTO, again, resumed
 
 VERSION_BASE = "1.3"
 SIGNS = {"corruption": "+-", "objective": "+"}
@@ -137,16 +138,24 @@ class CombinationPath(SearchPathPlugin):
 
 
 def run_dir(resume: str | None, experiment: str | None, name: str, time: str) -> str:
-    """Folder of a run; a resumed one goes on in its own.
+    """Folder of a run; a resumed one goes on in its own. In a job of SLURM it is the job's, also when that starts anew.
 
     Raises:
         FileNotFoundError: there is no run to resume.
     """
-    if resume is None:
-        return f"outputs/{experiment or name}/{time}"
+    if resume in (None, AUTO):
+        return f"outputs/{experiment or name}/{_job() or time}"
     if not Path(resume).is_dir():
         raise FileNotFoundError(f"resume={resume}: there is no such folder")
     return resume
+
+
+def _job() -> str | None:
+    """What tells a job of SLURM from others, alike in all of its processes; none in a shell."""
+    number, step = os.environ.get("SLURM_JOB_ID"), int(os.environ.get("SLURM_STEP_ID", 0))
+    if number is None or os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):
+        return None
+    return f"job-{number}" + (f".{step}" if 0 < step < 2**16 else "")  # higher ones stand for the batch script itself
 
 
 def conf_dir() -> Path:
@@ -186,8 +195,16 @@ def compose(overrides: list[str], config_dir: str | None = None) -> dict[str, An
             raise ValueError(explained(error, overrides, config_dir)) from error
 
 
-def finish(cfg: DictConfig, overrides: list[str], config_dir: str | None = None) -> dict[str, Any]:
+def finish(
+    cfg: DictConfig, overrides: list[str], config_dir: str | None = None, folder: str | None = None
+) -> dict[str, Any]:
     """What Hydra composed, resolved, pruned and checked; notices go to stderr.
+
+    Args:
+        cfg: from Hydra.
+        overrides: of the command line.
+        config_dir: folder of the user's own YAML files.
+        folder: of the run, which ``resume=auto`` may find begun.
 
     Raises:
         ValueError: an override of a view that is not there; a value that cannot be right.
@@ -200,12 +217,21 @@ def finish(cfg: DictConfig, overrides: list[str], config_dir: str | None = None)
         _note("options of teacher are not used, since there is none")
         config["teacher"] = None
     check(config)
+    if config["resume"] == AUTO:
+        config["resume"] = folder if folder is not None and newest(Path(folder) / "checkpoints") else None
+        return again(config) if config["resume"] else config
     return resumed(config, overrides) if config["resume"] else config
+
+
+def is_further_rank() -> bool:
+    """Whether this process was started to be a further rank of a run, by torchrun, Lightning or SLURM."""
+    numbers = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next((number for number in numbers if number is not None), "0") != "0"
 
 
 def _note(text: str) -> None:
     """Said once, by the first process of a run."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if not is_further_rank():
         print(f"note: {text}", file=sys.stderr)
 
 

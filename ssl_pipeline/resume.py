@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+AUTO = "auto"
+"""Go on in the run's folder where it holds a run, else begin one."""
+
+CONFIG = "config.yaml"
 FREE = (
     "trainer",
     "hardware",
@@ -38,7 +42,7 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
     """
     if not Path(asked["resume"]).is_dir():
         raise FileNotFoundError(f"resume={asked['resume']}: there is no such folder")
-    path = Path(asked["resume"]) / "config.yaml"
+    path = Path(asked["resume"]) / CONFIG
     if not path.is_file():
         raise FileNotFoundError(f"resume={asked['resume']}: there is no {path.name} in it, so it is no run's folder")
     saved: dict[str, Any] = yaml.safe_load(path.read_text())
@@ -49,8 +53,7 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
             raise ValueError(
                 f"{override} cannot be set with resume: the run keeps its saved configuration; leave it out"
             )
-        place = keys[0] == "data" and keys[-1] in ("root", "cache")
-        if keys[0] in FREE or place:
+        if keys[0] in FREE or _is_place(keys):
             _set(saved, keys, wanted)
         elif wanted != had:
             raise ValueError(
@@ -59,6 +62,40 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
             )
     # Whose code may run is said anew each time: the file that would say it may be somebody else's.
     return saved | {"resume": asked["resume"], "trust": asked.get("trust", [])}
+
+
+def again(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The same command once more: the saved configuration of ``asked["resume"]``, with what may be set anew.
+
+    Raises:
+        ValueError: the command would train something else.
+    """
+    path = Path(asked["resume"]) / CONFIG
+    saved: dict[str, Any] = yaml.safe_load(path.read_text())
+    for keys, wanted in _leaves(asked):
+        had = _get(saved, keys)
+        if keys[0] in FREE or _is_place(keys):
+            _set(saved, keys, wanted)
+        elif wanted != had:
+            name = ".".join(keys)
+            raise ValueError(
+                f"resume=auto: {asked['resume']} holds a run with {name}={had}, and this one has {name}={wanted}: "
+                f"give it the same options, or another folder (hydra.run.dir=...)"
+            )
+    return saved
+
+
+def _leaves(node: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def _is_place(keys: Sequence[str]) -> bool:
+    """Whether an option says where the data lies."""
+    return keys[0] == "data" and keys[-1] in ("root", "cache")
 
 
 def _get(node: Any, keys: Sequence[str]) -> Any:

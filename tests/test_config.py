@@ -8,12 +8,13 @@ from pathlib import Path
 
 import hydra
 import pytest
+import torch
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.version import getbase
 
 from ssl_pipeline import cli, config
-from ssl_pipeline.config import compose
+from ssl_pipeline.config import compose, is_further_rank, run_dir
 from ssl_pipeline.resume import resumed
 
 ROOT = Path(__file__).parent.parent
@@ -320,6 +321,46 @@ def test_experiment_names_the_folder_and_resume_keeps_it(conf, tmp_path, monkeyp
     code, jobs = train(["resume=outputs/nothing"], monkeypatch)
     assert (code, jobs) == (1, []) and not (tmp_path / "outputs/nothing").exists()
     assert capsys.readouterr().err.splitlines()[-1] == "error: resume=outputs/nothing: there is no such folder"
+
+
+def test_resume_auto_goes_on_where_there_is_a_run(conf, tmp_path, monkeypatch, capsys):
+    words = ["experiment=dae", "resume=auto", f"hydra.run.dir={tmp_path}/run"]
+    code, [(begun, folder, *_)] = train(words, monkeypatch)
+    assert code == 0 and begun["resume"] is None and folder == str(tmp_path / "run")
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    torch.save({}, tmp_path / "run/checkpoints/last.ckpt")
+    (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(begun | {"grid": 1}))
+    code, [(again, folder, *_)] = train([*words, "trainer.max_steps=7"], monkeypatch)
+    assert code == 0 and (again["resume"], again["trainer"]["max_steps"], again["grid"]) == (
+        str(tmp_path / "run"),
+        7,
+        1,
+    )
+    assert again["corruption"] == begun["corruption"]
+    code, jobs = train([*words, "batch_size=3"], monkeypatch)
+    assert (code, jobs) == (1, [])
+    said = f"error: resume=auto: {tmp_path}/run holds a run with batch_size=64, and this one has batch_size=3: "
+    assert capsys.readouterr().err.splitlines()[-1].startswith(said)
+    assert compose(["resume=auto"])["resume"] is None  # without a folder there is nothing to go on with
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({"SLURM_JOB_ID": "12"}, "job-12"),
+        ({"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "0", "SLURM_PROCID": "1"}, "job-12"),
+        ({"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "3"}, "job-12.3"),
+        ({"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "4294967291"}, "job-12"),  # the script itself
+        ({"SLURM_JOB_ID": "12", "SLURM_JOB_NAME": "interactive"}, "now"),
+    ],
+)
+def test_a_job_of_slurm_has_one_folder(variables, name, monkeypatch):
+    for variable in [v for v in os.environ if v.startswith("SLURM")]:
+        monkeypatch.delenv(variable)
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    assert run_dir(None, None, "train", "now") == run_dir("auto", None, "train", "now") == f"outputs/train/{name}"
+    assert is_further_rank() == ("SLURM_PROCID" in variables)
 
 
 def test_sweep(conf, tmp_path, monkeypatch):

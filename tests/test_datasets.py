@@ -6,6 +6,8 @@ import pickle
 import shutil
 import subprocess
 import sys
+import warnings
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -717,6 +719,19 @@ def test_stream_ranks_are_disjoint(shards):
     stream = hf("parquet", **shards).train
     parts = [reds(stream.batches(8, 0, 0, rank, 2), 5) for rank in (0, 1)]
     assert len(parts[0]) == 20 and sorted(parts[0] + parts[1]) == list(range(40))
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize(("world", "warned"), [(1, False), (2, None), (3, None), (5, True)])
+def test_stream_says_when_its_shards_cannot_be_shared(shards, world, warned):
+    stream = hf("parquet", **shards).train
+    warned = bool(stream.rows.num_shards % world) if warned is None else warned
+    expected = rf"{stream.rows.num_shards} shards for {world} processes.*multiple of {world} shards"
+    with pytest.warns(UserWarning, match=expected) if warned else nullcontext():
+        next(stream.batches(2 * world, 0, 0, 0, world))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        next(stream.batches(2 * world, 0, 0, world - 1, world)) if world > 1 else None
 
 
 @pytest.mark.usefixtures("hub")

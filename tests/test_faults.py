@@ -283,3 +283,41 @@ def test_a_folder_that_cannot_be_written_ends_in_a_sentence(tmp_path):
     done = command(*LONG, f"hydra.run.dir={tmp_path}/file/run")
     assert done.returncode == 1 and done.stderr.strip().splitlines()[-1].startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_job_of_slurm_that_must_end_goes_on_when_it_starts_anew(tmp_path):
+    """Two tasks, with the variables that srun gives them."""
+    job = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "try", "SLURM_STEP_ID": "0", "SLURM_NODELIST": "localhost"}
+    job |= {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1", "SLURM_NODEID": "0"}
+    words = [*LONG, "hardware=slurm", "hardware.accelerator=cpu", "resume=auto", "checkpoint.every_n_steps=5"]
+
+    def tasks(*more):
+        return [
+            subprocess.Popen(
+                [sys.executable, str(ROOT / "train.py"), *words, *more],
+                cwd=tmp_path,
+                env={**os.environ, **CORES, **job, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(2)
+        ]
+
+    first = tasks()
+    saved = tmp_path / "outputs/train/job-7/checkpoints" / LAST
+    for _ in range(1200):
+        if saved.is_file() or first[0].poll() is not None:
+            break
+        time.sleep(0.1)
+    for process in first:  # sbatch --signal=USR1@120
+        process.send_signal(signal.SIGUSR1)
+    said = [process.communicate(timeout=60) for process in first]
+    assert first[0].returncode == 138, said[0][1]
+    at = step_of(saved)
+    second = tasks(f"trainer.max_steps={at + 5}")
+    said = [process.communicate(timeout=120) for process in second]
+    assert [process.returncode for process in second] == [0, 0], said[0][1]
+    assert step_of(saved) == at + 5 and "32 = 2 device(s) x 16" in said[0][0]
+    assert [path.name for path in (tmp_path / "outputs/train").iterdir()] == ["job-7"]

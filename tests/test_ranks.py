@@ -226,9 +226,17 @@ def state_of(folder: Path) -> dict[str, Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", [["adamw", "optimizer.make.eps=1e-2"], ["muon"], ["lars"]], ids="+".join)
-def test_a_run_in_shards_goes_on_anywhere(optimizer, tmp_path):
-    """AdamW with an eps that leaves gradients which should be nothing, but for rounding, without effect."""
+@pytest.mark.parametrize(
+    ("optimizer", "atol"),
+    [
+        (["adamw", "+optimizer.make.eps=1e-2"], 2e-4),
+        (["lars"], 2e-4),
+        (["muon", "+optimizer.make.eps=1e-2"], 1e-3),  # its matrices are made orthogonal in bfloat16
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_run_in_shards_goes_on_anywhere(optimizer, atol, tmp_path):
+    """AdamW, which Muon takes for vectors, with an eps that hides gradients which are nothing but rounding."""
 
     def train(to: str, steps: int, *words: str) -> dict[str, Tensor]:
         known = (
@@ -246,7 +254,7 @@ def test_a_run_in_shards_goes_on_anywhere(optimizer, tmp_path):
         after = train(name, 6, f"resume={tmp_path / name}", *hardware, "hardware.precision=32-true")
         assert after.keys() == whole.keys()
         for key, value in whole.items():
-            torch.testing.assert_close(after[key], value, rtol=1e-3, atol=2e-4, msg=lambda m, k=key: f"{k}: {m}")
+            torch.testing.assert_close(after[key], value, rtol=1e-3, atol=atol, msg=lambda m, k=key: f"{k}: {m}")
     done = command(f"resume={tmp_path}/moved", "hardware=cpu", "trainer.max_steps=7")
     assert done.returncode == 0, done.stderr
 

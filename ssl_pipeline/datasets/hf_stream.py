@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, islice
@@ -67,6 +68,12 @@ class HfStream:
             ValueError: the stream has no sample for this rank.
         """
         part = batch_size // world
+        if rank == 0 and (shards := self.rows.num_shards) % world:
+            warnings.warn(
+                f"the stream has {shards} shards for {world} processes, so each reads all of them and leaves out the "
+                f"samples of the others: store it in a multiple of {world} shards",
+                stacklevel=2,
+            )
         rows = islice(self._endless(seed, rank, world), step * part, None)
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoders work outside the interpreter lock
             for now in count(step):

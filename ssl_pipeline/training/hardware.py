@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 
 from ssl_pipeline.training.sharding import Sharded
 
@@ -53,6 +54,8 @@ class Hardware:
             "num_nodes": self.num_nodes,
             "strategy": self._strategy(partial_steps),
             "precision": self.resolved_precision,
+            # A job that is about to end saves and says so by its exit code; whether it starts anew is for its script.
+            "plugins": [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else [],
         }
 
     @property
