@@ -8,8 +8,11 @@ import subprocess
 import sys
 import warnings
 from contextlib import nullcontext
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -719,6 +722,26 @@ def test_stream_ranks_are_disjoint(shards):
     stream = hf("parquet", **shards).train
     parts = [reds(stream.batches(8, 0, 0, rank, 2), 5) for rank in (0, 1)]
     assert len(parts[0]) == 20 and sorted(parts[0] + parts[1]) == list(range(40))
+
+
+@pytest.mark.usefixtures("hub")
+def test_stream_from_a_server(tmp_path, class_label):
+    """As from an object store: addresses of files, read through fsspec."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    for part in range(2):
+        pictures(10, class_label).to_parquet(tmp_path / f"{part}.parquet")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        files = [f"http://127.0.0.1:{server.server_port}/{part}.parquet" for part in range(2)]
+        stream = hf("parquet", data_files=files, image="picture", size=8, streaming=True).train
+        assert stream.rows.num_shards == 2
+        parts = [reds(stream.batches(10, 0, 0, rank, 2), 2) for rank in (0, 1)]
+        server.shutdown()
+    assert [sorted(part) for part in parts] == [list(range(10))] * 2
 
 
 @pytest.mark.usefixtures("hub")
