@@ -34,7 +34,7 @@ def parts(config: Mapping[str, Any], *, trust: tuple[str, ...] = ()) -> dict[str
         ValueError: see ``instantiate``.
     """
     # Runs that are older than a group go without it.
-    return {group: instantiate(config.get(group, {}), trust=trust, allowed=PARTS) for group in GROUPS}
+    return {group: instantiate(config.get(group, {}), at=group, trust=trust, allowed=PARTS) for group in GROUPS}
 
 
 def build(

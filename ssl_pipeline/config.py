@@ -63,6 +63,13 @@ class Report:
 
 
 @dataclass
+class Probe:
+    online: int = 0
+    baselines: bool = True
+    protocol: Any = None
+
+
+@dataclass
 class Train:
     """Keys of ``train.yaml``. Groups are open here: their classes know their options."""
 
@@ -75,7 +82,7 @@ class Train:
     objective: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
-    probe: dict[str, Any] = field(default_factory=dict)
+    probe: Probe = field(default_factory=Probe)
     logger: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
@@ -252,6 +259,10 @@ def explained(error: BaseException, overrides: list[str], config_dir: str | None
     def options(group: str) -> Names:
         return _options(group, overrides, config_dir)
 
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        if value[:1] in ("[", "{") and (conf_dir() / key).is_dir():
+            return f"{override}: a group takes the name of one of its files, as in {key}={options(key)[0]}"
     from_hydra = isinstance(error, (HydraException, OmegaConfBaseException))
     if from_hydra or str(error).startswith("Config group override"):
         return " ".join(explain(error, options, tree).split())

@@ -6,8 +6,10 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import isfinite
 from typing import Any
 
+from ssl_pipeline.annotations import misfits
 from ssl_pipeline.errors import nearest
 
 ALLOWED = ("ssl_pipeline", "torch.nn", "torch.optim", "timm.layers", "timm.optim")
@@ -31,39 +33,46 @@ REFUSED = (
 )
 
 
-def instantiate(node: Any, *, trust: tuple[str, ...] = (), allowed: tuple[str, ...] = ALLOWED) -> Any:
+def instantiate(node: Any, *, at: str = "", trust: tuple[str, ...] = (), allowed: tuple[str, ...] = ALLOWED) -> Any:
     """Build what ``node`` describes, inner parts first; without ``_target_`` it stays a dictionary or a list.
 
     With ``_partial_: true`` the result is a ``functools.partial``, whose options are checked all the same.
 
     Args:
         node: plain dictionaries, lists and scalars, interpolations resolved.
+        at: dotted key of the node in the configuration, for errors.
         trust: packages, modules or names that may be targets besides ``allowed``.
         allowed: where targets may lie.
 
     Raises:
-        ValueError: a target outside the allow-list, one that does not exist, an option that it lacks or one it needs.
+        ValueError: a target outside the allow-list, one that does not exist, an option that it lacks or one it needs,
+            a value of another kind than the target says.
 
     >>> instantiate({"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3})
     Linear(in_features=2, out_features=3, bias=True)
     >>> instantiate({"_target_": "torch.nn.Dropout", "_partial_": True})(p=0.5)
     Dropout(p=0.5, inplace=False)
     """
+
+    def below(key: Any, value: Any) -> Any:
+        return instantiate(value, at=f"{at}.{key}" if at else "", trust=trust, allowed=allowed)
+
     if isinstance(node, (list, tuple)):
-        return [instantiate(item, trust=trust, allowed=allowed) for item in node]
+        return [below(i, item) for i, item in enumerate(node)]
     if not isinstance(node, Mapping):
         return node
     if "_target_" not in node:
         if "_partial_" in node:
             raise ValueError(f"_partial_ stands beside a _target_, which is missing beside {', '.join(map(str, node))}")
-        return {key: instantiate(value, trust=trust, allowed=allowed) for key, value in node.items()}
+        return {key: below(key, value) for key, value in node.items()}
     name, is_partial = node["_target_"], node.get("_partial_", False)
     if not isinstance(name, str) or not isinstance(is_partial, bool):
         raise ValueError(f"expected a dotted name as _target_ and true or false as _partial_, got {name}, {is_partial}")
     target = resolve(name, trust=trust, allowed=allowed)
     keys = [key for key in node if key not in ("_target_", "_partial_")]
     check(name, target, keys, is_partial)
-    options = {key: instantiate(node[key], trust=trust, allowed=allowed) for key in keys}
+    check_kinds(at or name, target, {key: node[key] for key in keys})
+    options = {key: below(key, node[key]) for key in keys}
     return partial(target, **options) if is_partial else target(**options)
 
 
@@ -109,6 +118,26 @@ def check(name: str, target: Callable[..., Any], keys: list[str], is_partial: bo
     needed = [p.name for p in named if p.default is p.empty and p.name not in keys]
     if needed and not is_partial:
         raise ValueError(f"{name} needs the option{'s' * (len(needed) > 1)} {', '.join(needed)}")
+
+
+def check_kinds(at: str, target: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Compare plain values with a signature.
+
+    Raises:
+        ValueError: one of another kind.
+    """
+    plain = {key: value for key, value in options.items() if not _holds_targets(value)}
+    for key, value in plain.items():
+        if isinstance(value, float) and not isfinite(value):
+            raise ValueError(f"{at}.{key}={value}: expected a finite number")
+    for key, expected in misfits(target, plain):
+        raise ValueError(f"{at}.{key}={plain[key]!r}: expected {expected}")
+
+
+def _holds_targets(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return "_target_" in value or any(map(_holds_targets, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_holds_targets, value))
 
 
 def _imported(target: str, name: str, parent: Any) -> Any:

@@ -98,11 +98,14 @@ class Recipe:
         """The optimiser of what a model trains, with matrices, vectors and layers in groups of their own.
 
         Raises:
-            ValueError: ``layer_decay`` for an encoder that does not tell its layers.
+            ValueError: ``layer_decay`` for an encoder that does not tell its layers; what the optimiser refuses.
         """
         peak = self.peak(batch_size)
         groups = parameter_groups(model, self.weight_decay, self.layer_decay, self.maps_only)
-        return self.make([group | {"lr": peak * group["lr_scale"]} for group in groups], lr=peak)
+        try:
+            return self.make([group | {"lr": peak * group["lr_scale"]} for group in groups], lr=peak)
+        except (TypeError, ValueError, AssertionError) as error:
+            raise ValueError(f"optimizer.make: {self.name} refuses its options: {error}") from error
 
 
 def parameter_groups(

@@ -34,7 +34,6 @@ LEAVES = {
     "teacher": {"none": {}},
     "optimizer": {"adamw": {"lr": 0.1}},
     "hardware": {"auto": {}},
-    "probe": {"p1": {}},
     "logger": {"none": {}},
 }
 DAE = {
@@ -62,6 +61,7 @@ def conf(tmp_path, monkeypatch):
     for group, names in LEAVES.items():
         for name, options in names.items():
             leaf(folder, group, name, options)
+    write(folder, "probe", "p1", {"online": 3})
     write(folder, "experiment", "dae", DAE, "_global_")
     shutil.copy(ROOT / "conf/train.yaml", folder)
     monkeypatch.setattr(config, "conf_dir", lambda: folder)

@@ -28,6 +28,7 @@ from ssl_pipeline.datasets import MemoryDataset, train_loader
 from ssl_pipeline.graph import Graph, Views
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import View
+from ssl_pipeline.training.plan import prepare
 from ssl_pipeline.training.sharding import blocks_of, is_sharded, shard
 
 OBJECTIVES = sorted(path.stem for path in (Path(__file__).parents[1] / "conf/objective").glob("*.yaml"))
@@ -201,6 +202,11 @@ def test_backbones_are_sharded_where_they_are_called(name, two):
     graph = graph_of(name)
     same(whole[1], shards[1], graph.state_dict())
     assert (len(blocks_of(graph, 1)) > 0) == (name != "torchvision")  # a traced one lies in one piece
+
+
+def test_batch_statistics_are_not_shared_in_shards():
+    with pytest.raises(ValueError, match=r"sync_batchnorm=true has no effect on weights in shards: take hardware=ddp"):
+        prepare(compose([*SHARDS, "+trainer.sync_batchnorm=true"]))
 
 
 def test_a_ball_that_descends_is_not_sharded():

@@ -70,7 +70,7 @@ class TransformerEncoder(Encoder):
         buckets: int = 32768,
     ) -> None:
         super().__init__()
-        if width % heads:
+        if min(width, heads) < 1 or width % heads:
             raise ValueError(f"encoder.heads={heads} must divide encoder.width={width}")
         if holes not in ("drop", "keep", "token"):
             raise ValueError(f"encoder.holes={holes!r} is not known; take drop, keep or token")

@@ -53,6 +53,9 @@ class P1:
         few: labels a class of the few-label probe; 0 leaves it out.
         draws: draws of the few-label probe.
         across_labels: a source is retrieved among samples of other labels only.
+
+    Raises:
+        ValueError: a number below its least.
     """
 
     train_limit: int = 20_000
@@ -63,6 +66,12 @@ class P1:
     draws: int = 20
     across_labels: bool = False
     name: str = "P1"
+
+    def __post_init__(self) -> None:
+        least = {"train_limit": 1, "test_limit": 1, "k": 1, "width": 1, "few": 0, "draws": 1}
+        for name, lowest in least.items():
+            if (value := getattr(self, name)) is not None and value < lowest:
+                raise ValueError(f"probe.protocol.{name}={value}: expected at least {lowest}")
 
     def raw(self, data: Data) -> dict[str, float]:
         """Scores of the raw input, or of the fixed features that stand for it."""

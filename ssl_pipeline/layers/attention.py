@@ -57,7 +57,7 @@ class CrossBlock(nn.Module):
 
     def __init__(self, width: int, memory_width: int, heads: int, mlp_ratio: float = 4.0) -> None:
         super().__init__()
-        if width % heads:
+        if min(width, heads) < 1 or width % heads:
             raise ValueError(f"heads={heads} must divide the width {width}")
         self.heads = heads
         self.norm_query, self.norm_memory, self.norm = (nn.LayerNorm(w) for w in (width, memory_width, width))

@@ -20,10 +20,18 @@ class Trunk(nn.Module):
         heads: attention heads; must divide ``width``.
         mlp_ratio: hidden width of the MLPs in multiples of ``width``.
         drop_path: stochastic depth rate of the last block; grows linearly from 0.
+
+    Raises:
+        ValueError: a negative depth; MLPs of no width.
     """
 
     def __init__(self, width: int, depth: int, heads: int, mlp_ratio: float = 4.0, drop_path: float = 0.0) -> None:
         super().__init__()
+        if depth < 0 or mlp_ratio * width < 1:
+            raise ValueError(
+                f"depth={depth} and mlp_ratio={mlp_ratio}: expected a depth of at least 0 and a ratio that leaves MLPs "
+                f"one hidden number or more"
+            )
         self.blocks = nn.ModuleList(
             Block(width, heads, mlp_ratio=mlp_ratio, qkv_bias=True, drop_path=rate, attn_layer=SelfAttention)
             for rate in torch.linspace(0, drop_path, depth).tolist()

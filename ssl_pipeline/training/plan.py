@@ -12,7 +12,7 @@ import lightning as L
 from ssl_pipeline.build import parts
 from ssl_pipeline.datasets import Data, EpochOrder, Mixed, Stream
 from ssl_pipeline.evaluation import P1
-from ssl_pipeline.instantiate import check, instantiate
+from ssl_pipeline.instantiate import check, check_kinds, instantiate
 from ssl_pipeline.optim import Recipe
 from ssl_pipeline.training.clock import Clock, seconds_of
 from ssl_pipeline.training.hardware import Hardware
@@ -40,6 +40,7 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     leaves = parts(config, trust=trust)
     bounds = dict(config["trainer"])
     check("trainer", L.Trainer, list(bounds), is_partial=True)
+    check_kinds("trainer", L.Trainer, bounds)
     for key in (*Hardware.__dataclass_fields__, "accumulate_grad_batches", "callbacks", "logger", "profiler"):
         if key in bounds:
             raise ValueError(
@@ -50,13 +51,16 @@ def prepare(config: Mapping[str, Any]) -> Plan:
         if not isinstance(bounds[key], int | None):
             raise ValueError(f"trainer.{key}={bounds[key]}: expected a whole number, or null for none")
     clock = Clock(seconds_of(bounds.pop("max_time")))
-    protocol = instantiate(config["probe"]["protocol"])
-    recipe = instantiate(config["optimizer"], trust=trust)
+    protocol = instantiate(config["probe"]["protocol"], at="probe.protocol")
+    recipe = instantiate(config["optimizer"], at="optimizer", trust=trust)
     recipe.check(leaves["encoder"])
-    tracker = instantiate(config.get("logger", {}), trust=trust) or None
+    tracker = instantiate(config.get("logger", {}), at="logger", trust=trust) or None
     if config.get("report", {}).get("map") == "umap" and find_spec("umap") is None:
         raise ModuleNotFoundError("report.map=umap needs umap-learn: pip install umap-learn, or take report.map=pca")
-    return Plan(recipe, instantiate(config["hardware"]), protocol, tracker, bounds, clock)
+    hardware: Hardware = instantiate(config["hardware"], at="hardware")
+    if hardware.shards and bounds.get("sync_batchnorm"):
+        raise ValueError("trainer.sync_batchnorm=true has no effect on weights in shards: take hardware=ddp, or false")
+    return Plan(recipe, hardware, protocol, tracker, bounds, clock)
 
 
 def bounded(plan: Plan, data: Data | Mixed, config: Mapping[str, Any], done: int) -> Plan:

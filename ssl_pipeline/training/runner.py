@@ -50,9 +50,16 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
         KeyboardInterrupt: the user stopped the training; the folder is complete and can be resumed.
     """
     folder = Folder(Path(config["resume"] or run_dir).resolve())
+    try:
+        return _run(config, folder)
+    except (RuntimeError, MemoryError, ConnectionError, EOFError) as error:
+        raise explained(error, f"resume={folder.relative}") or error from None
+
+
+def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
     plan = prepare(config)
     start = folder.start(resume=bool(config["resume"]))
-    data: Data | Mixed = instantiate(config["data"], trust=tuple(config.get("trust", ())), allowed=DATA)
+    data: Data | Mixed = instantiate(config["data"], at="data", trust=tuple(config.get("trust", ())), allowed=DATA)
     sets = sets_of(data)
     if config["resume"]:
         folder.check_data(sets)
@@ -118,8 +125,6 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
             trainer.fit(module, loader, ckpt_path=start.checkpoint and str(start.checkpoint), weights_only=True)
         except SystemExit:  # Lightning's answer to a second Ctrl-C
             raise Interrupted(stop.number or signal.SIGINT) from None
-        except (RuntimeError, MemoryError, ConnectionError, EOFError) as error:
-            raise explained(error, f"resume={folder.relative}") or error from None
         finally:
             stop.restore()
     whole.take(trainer)

@@ -1,0 +1,74 @@
+"""Whether plain values are what a signature says of them; of anything else nothing is said."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+LISTS = (list, tuple, set, frozenset)
+
+
+def misfits(target: Callable[..., Any], options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Options whose plain values (numbers, strings, lists ...) are of a wrong kind, each with what is expected.
+
+    >>> from torch import nn
+    >>> [*misfits(nn.Unflatten, {"dim": [1], "unflattened_size": [2, 3]})]
+    [('dim', 'int | str')]
+    """
+    try:
+        hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    except (NameError, TypeError, AttributeError):  # names that only type checkers know, or written in C
+        return
+    for name, value in options.items():
+        if name in hints and not fits(value, hints[name]):
+            yield name, _words(hints[name])
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a plain value is of a kind; lists may stand for tuples, whole numbers for others.
+
+    >>> fits([1, 0.5], tuple[float, float]), fits(True, float), fits("x", int | None), fits(None, int | None)
+    (True, False, False, True)
+    """
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind in (Union, UnionType):
+        return any(fits(value, one) for one in inner)
+    if kind is Literal:
+        return value in inner
+    if kind in (Any, object) or isinstance(kind, typing.TypeVar):
+        return True
+    if value is None:
+        return kind in (None, NoneType)
+    if isinstance(value, bool | int | float | str):
+        numbers = (float,) if isinstance(value, int) and not isinstance(value, bool) else ()
+        return kind in (type(value), *numbers)
+    if not inspect.isclass(kind):
+        return True
+    if isinstance(value, list | tuple):
+        if not any(issubclass(some, kind) for some in LISTS):
+            return False
+        each = inner[0] if inner else Any
+        if kind is tuple and inner and Ellipsis not in inner:
+            return len(value) == len(inner) and all(map(fits, value, inner))
+        return all(fits(item, each) for item in value)
+    if isinstance(value, dict):
+        each = inner[1] if len(inner) == 2 else Any
+        return issubclass(dict, kind) and all(fits(item, each) for item in value.values())
+    return True
+
+
+def _words(hint: Any) -> str:
+    """A kind as users read it."""
+    if get_origin(hint) in (Union, UnionType):
+        return " | ".join(map(_words, get_args(hint)))
+    if get_origin(hint) is Literal:
+        return " | ".join(map(repr, get_args(hint)))
+    if hint is NoneType:
+        return "null"
+    inner = [arg for arg in get_args(hint) if arg is not Ellipsis]
+    name = getattr(get_origin(hint) or hint, "__name__", str(hint))
+    name = "list" if name in ("Sequence", "tuple", "Iterable", "Collection") else "{...}" if "apping" in name else name
+    return f"{name}[{', '.join(map(_words, inner))}]" if inner and name == "list" else name
