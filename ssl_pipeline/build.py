@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -62,18 +62,22 @@ def build(
     leaves = parts(config, trust=trust)
     if fitting:
         leaves["objective"] = {name: make for name, make in leaves["objective"].items() if _fits(make, grid)}
-    corruptions = {name: make(grid=grid) for name, make in leaves["corruption"].items()}
-    encoder = leaves["encoder"](grid=grid, views=tuple(corruptions))
-    latent = leaves["latent"](width=encoder.width, embedding_width=encoder.embedding_width)
+    corruptions = {name: made(f"corruption.{name}", make, grid=grid) for name, make in leaves["corruption"].items()}
+    encoder = made("encoder", leaves["encoder"], grid=grid, views=tuple(corruptions))
+    latent = made("latent", leaves["latent"], width=encoder.width, embedding_width=encoder.embedding_width)
     tokens = _tokens(grid, encoder) if latent.keeps_grid else None
     sizes = Sizes(grid, latent.embedding_width, latent.width, encoder.sees_holes, tokens)
-    objective = Objective({name: make(sizes=sizes) for name, make in leaves["objective"].items()})
+    objective = Objective(
+        {name: made(f"objective.{name}", make, sizes=sizes) for name, make in leaves["objective"].items()}
+    )
     return Graph(
         grid=grid,
         corruptions=corruptions,
         encoder=encoder,
         latent=latent,
         decoder=partial(
+            made,
+            "decoder",
             leaves["decoder"],
             latent_width=latent.width,
             dense_shape=encoder.dense_shape if latent.keeps_grid else None,
@@ -84,6 +88,23 @@ def build(
         views_per_step=config["views_per_step"],
         allow_collapse=config["allow_collapse"],
     )
+
+
+def made(at: str, make: Callable[..., Any], **given: Any) -> Any:
+    """What ``make`` makes of its options and of what is given.
+
+    Args:
+        at: dotted key in the configuration.
+
+    Raises:
+        ValueError: sizes of which nothing can be made, such as negative ones.
+    """
+    try:
+        return make(**given)
+    except (RuntimeError, ArithmeticError) as error:
+        if "allocate" in str(error):  # a matter of the machine
+            raise
+        raise ValueError(f"{at} cannot be made with these options: {error}") from error
 
 
 def build_mixed(

@@ -2,13 +2,21 @@
 
 import subprocess
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any, Literal
 
 import pytest
 import torch
 
-from ssl_pipeline.grid import Axis
+from ssl_pipeline.annotations import fits
+from ssl_pipeline.build import build
+from ssl_pipeline.config import compose
+from ssl_pipeline.grid import Axis, GridSpec
 from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.training.plan import prepare
+
+GRID = GridSpec.of(("y", 8), ("x", 8), channels=1)
 
 LINEAR = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}
 
@@ -160,3 +168,55 @@ def test_timm_is_allowed_where_it_cannot_unpickle():
 def test_needs_no_hydra():
     code = "import sys, ssl_pipeline.instantiate; sys.exit(any(name in sys.modules for name in ('hydra', 'omegaconf')))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("hint", "good", "bad"),
+    [
+        (int, [1, -1], [True, 0.5, "1", None, [1]]),
+        (float, [1, 0.5], [True, "x", None]),
+        (str, ["", "x"], [1, None, ["x"]]),
+        (bool, [True], [1, "true", None]),
+        (int | str | None, [1, "auto", None], [0.5, [1], True]),
+        (Literal["mean", "noise"] | float, ["mean", 2], ["median", None]),
+        (Sequence[int], [[1, 2], (1,), []], [1, "12", [0.5], ["a"], None]),
+        (tuple[float, float], [[0, 1.0]], [[1], [1, 2, 3], [1, "x"]]),
+        (tuple[int, ...], [[1, 2, 3], []], [[1, "x"]]),
+        (Mapping[str, int], [{"a": 1}, {}], [{"a": "x"}, [1], 1]),
+        (Callable[[int], int], [abs], [1, "x", None]),
+        (Any, [1, None, [1], {}], []),
+        (GridSpec, [GRID], [1, "x", None]),
+    ],
+)
+def test_kinds_of_plain_values(hint, good, bad):
+    assert [value for value in good if not fits(value, hint)] == []
+    assert [value for value in bad if fits(value, hint)] == []
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("encoder.widths=8", r"encoder\.widths=8: expected list\[int\]"),
+        ("corruption.mask.fill=median", r"corruption\.mask\.fill='median': expected 'mean' \| 'noise' \| float"),
+        ("corruption.noise.sigma=nan", r"corruption\.noise\.sigma=nan: expected a finite number"),
+        ("optimizer.lr=fast", r"optimizer\.lr='fast': expected float"),
+        ("hardware.compile=3", r"hardware\.compile=3: expected bool"),
+        ("trainer.gradient_clip_val=x", r"trainer\.gradient_clip_val='x': expected int \| float \| null"),
+        ("probe.protocol.k=0", r"probe\.protocol\.k=0: expected at least 1"),
+        ("probe.online=[1]", r"probe\.online=\[1\]: "),
+        ("teacher=[1]", r"teacher=\[1\]: a group takes the name of one of its files"),
+        ("optimizer.make.betas=[2]", r"optimizer\.make\.betas=\[2\]: expected list\[float.*, float.*\]"),
+    ],
+)
+def test_values_are_refused_by_their_place(override, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        prepare(compose(["corruption=mask+noise", override]))
+
+
+def test_sizes_of_which_nothing_can_be_made():
+    config = compose(["encoder=vit", "decoder=query", "objective=swav", "objective.swav.projector.hidden=-1"])
+    with pytest.raises(ValueError, match=r"objective\.swav cannot be made with these options: .*negative dimension"):
+        build(config, GRID)
+    recipe = compose(["optimizer=lars", "optimizer.make.momentum=nonsense"])["optimizer"]
+    with pytest.raises(ValueError, match=r"optimizer\.make: Lars refuses its options: "):
+        instantiate(recipe).optimizer(torch.nn.Linear(2, 2), 8)

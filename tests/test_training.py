@@ -15,6 +15,7 @@ from pathlib import Path
 from string import Template
 from unittest.mock import Mock
 
+import datasets
 import lightning as L
 import numpy as np
 import pytest
@@ -186,6 +187,26 @@ def test_interrupted_and_resumed_equals_uninterrupted(encoder, tmp_path, monkeyp
     expected, got = read_weights(whole), read_weights(parted)
     for name, value in expected.items():
         assert torch.equal(value, got[name]), name
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stream_that_is_interrupted_goes_on_where_it_was(workers, tmp_path):
+    """In the middle of its second epoch of five steps; three files are read by turns and shuffled in a buffer."""
+    for part in range(3):
+        images = [np.full((8, 8), 10 * part + i, np.uint8) for i in range(14)]
+        rows = datasets.Dataset.from_dict({"image": images}, features=datasets.Features({"image": datasets.Image()}))
+        rows.to_parquet(str(tmp_path / f"{part}.parquet"))
+    files = f"data.data_files={tmp_path}/*.parquet"
+    words = [*SMALL, "data=hf", "data.path=parquet", files, "data.streaming=true", "data.label=null", "data.size=8"]
+    words += ["data.channels=1", "data.buffer=10", "batch_size=8", "probe=none", f"hardware.workers={workers}"]
+    words += ["optimizer.warmup=0", "optimizer.final=1", "report.page=false"]
+    run(compose([*words, "trainer.max_steps=12"]), str(tmp_path / "whole"))
+    run(compose([*words, "trainer.max_steps=7"]), str(tmp_path / "parted"))
+    run(compose([f"resume={tmp_path}/parted", "trainer.max_steps=12"]), "elsewhere")
+    expected, got = read_weights(tmp_path / "whole"), read_weights(tmp_path / "parted")
+    assert all(torch.equal(value, got[name]) for name, value in expected.items())
+    run(compose([*words, "trainer.max_steps=12", "seed=1"]), str(tmp_path / "other"))
+    assert not all(torch.equal(value, read_weights(tmp_path / "other")[name]) for name, value in expected.items())
 
 
 def test_a_checkpoint_on_the_way_resumes_exactly_too(tmp_path):

@@ -40,7 +40,6 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     leaves = parts(config, trust=trust)
     bounds = dict(config["trainer"])
     check("trainer", L.Trainer, list(bounds), is_partial=True)
-    check_kinds("trainer", L.Trainer, bounds)
     for key in (*Hardware.__dataclass_fields__, "accumulate_grad_batches", "callbacks", "logger", "profiler"):
         if key in bounds:
             raise ValueError(
@@ -50,6 +49,7 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     for key in ("max_steps", "max_epochs"):
         if not isinstance(bounds[key], int | None):
             raise ValueError(f"trainer.{key}={bounds[key]}: expected a whole number, or null for none")
+    check_kinds("trainer", L.Trainer, bounds)
     clock = Clock(seconds_of(bounds.pop("max_time")))
     protocol = instantiate(config["probe"]["protocol"], at="probe.protocol")
     recipe = instantiate(config["optimizer"], at="optimizer", trust=trust)
