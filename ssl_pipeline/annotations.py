@@ -14,9 +14,9 @@ LISTS = (list, tuple, set, frozenset)
 def misfits(target: Callable[..., Any], options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Options whose plain values (numbers, strings, lists ...) are of a wrong kind, each with what is expected.
 
-    >>> from torch import nn
-    >>> [*misfits(nn.Unflatten, {"dim": [1], "unflattened_size": [2, 3]})]
-    [('dim', 'int | str')]
+    >>> def encoder(width: int = 8, patch: int | list[int] | None = None): ...
+    >>> [*misfits(encoder, {"width": "wide", "patch": 0.5})]
+    [('width', 'int'), ('patch', 'int | list[int] | null')]
     """
     try:
         hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
@@ -63,7 +63,7 @@ def fits(value: Any, hint: Any) -> bool:
 def _words(hint: Any) -> str:
     """A kind as users read it."""
     if get_origin(hint) in (Union, UnionType):
-        return " | ".join(map(_words, get_args(hint)))
+        return " | ".join(sorted(map(_words, get_args(hint)), key=lambda word: (word == "null", word)))
     if get_origin(hint) is Literal:
         return " | ".join(map(repr, get_args(hint)))
     if hint is NoneType:

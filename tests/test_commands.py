@@ -326,12 +326,19 @@ def test_help_says_how_to_see_a_traceback(name, capsys):
     assert "debug=False  (true shows the traceback of an error)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("size", ["abc", "-4", "1.5"])
-def test_a_size_of_images_that_is_none_is_named(size, images, tmp_path):
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ("abc", "data.size='abc': expected int"),
+        ("-4", "expected data.size as a whole number of pixels, at least 1, got"),
+        ("1.5", "data.size=1.5: expected int"),
+    ],
+)
+def test_a_size_of_images_that_is_none_is_named(size, said, images, tmp_path):
     """In a process of its own: the tests check annotations, which would refuse a word first."""
     words = ["train", "data=folder", f"data.root={images}", f"data.size={size}", f"hydra.run.dir={tmp_path}/run"]
     done = subprocess.run(
         [sys.executable, "-m", "ssl_pipeline.cli", *words], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "expected data.size as a whole number of pixels, at least 1, got" in done.stderr
+    assert said in done.stderr
