@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 LISTS = (list, tuple, set, frozenset)
+PLAIN = (bool, int, float, str, NoneType, *LISTS, dict, Mapping, Sequence, Callable)
+"""Kinds of which a number or a string is known not to be, unless it is one."""
 
 
 def misfits(target: Callable[..., Any], options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -20,9 +22,12 @@ def misfits(target: Callable[..., Any], options: Mapping[str, Any]) -> Iterator[
     """
     try:
         hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    except (NameError, TypeError, AttributeError):  # names that only type checkers know, or written in C
+        defaults = {name: parameter.default for name, parameter in inspect.signature(target).parameters.items()}
+    except (NameError, TypeError, AttributeError, ValueError):  # names that only type checkers know, or written in C
         return
     for name, value in options.items():
+        if value is None and defaults.get(name, 0) is None:
+            continue  # some say int where they mean int | None
         if name in hints and not fits(value, hints[name]):
             yield name, _words(hints[name])
 
@@ -44,7 +49,7 @@ def fits(value: Any, hint: Any) -> bool:
         return kind in (None, NoneType)
     if isinstance(value, bool | int | float | str):
         numbers = (float,) if isinstance(value, int) and not isinstance(value, bool) else ()
-        return kind in (type(value), *numbers)
+        return kind in (type(value), *numbers) or kind not in PLAIN
     if not inspect.isclass(kind):
         return True
     if isinstance(value, list | tuple):
@@ -70,5 +75,11 @@ def _words(hint: Any) -> str:
         return "null"
     inner = [arg for arg in get_args(hint) if arg is not Ellipsis]
     name = getattr(get_origin(hint) or hint, "__name__", str(hint))
-    name = "list" if name in ("Sequence", "tuple", "Iterable", "Collection") else "{...}" if "apping" in name else name
+    name = (
+        "list"
+        if name in ("Sequence", "tuple", "Iterable", "Collection")
+        else "{...}"
+        if name in ("dict", "Mapping")
+        else name
+    )
     return f"{name}[{', '.join(map(_words, inner))}]" if inner and name == "list" else name

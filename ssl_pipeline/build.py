@@ -102,7 +102,7 @@ def made(at: str, make: Callable[..., Any], **given: Any) -> Any:
     try:
         return make(**given)
     except (RuntimeError, ArithmeticError) as error:
-        if "allocate" in str(error):  # a matter of the machine
+        if "allocate" in str(error) or isinstance(error, NotImplementedError | RecursionError):  # not of the options
             raise
         raise ValueError(f"{at} cannot be made with these options: {error}") from error
 

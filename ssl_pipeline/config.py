@@ -29,7 +29,7 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ssl_pipeline.checkpoints import newest
+from ssl_pipeline.checkpoints import LAST, PREVIOUS
 from ssl_pipeline.errors import explain, sentence
 from ssl_pipeline.parts import CHAIN, check, is_ghost, numbered, prune
 from ssl_pipeline.resume import AUTO, again, resumed
@@ -145,24 +145,29 @@ class CombinationPath(SearchPathPlugin):
 
 
 def run_dir(resume: str | None, experiment: str | None, name: str, time: str) -> str:
-    """Folder of a run; a resumed one goes on in its own. In a job of SLURM it is the job's, also when that starts anew.
+    """Folder of a run; a resumed one goes on in its own.
+
+    In a job of SLURM it is the job's where tasks must agree on it, or where a job that starts anew is to find it.
 
     Raises:
         FileNotFoundError: there is no run to resume.
     """
     if resume in (None, AUTO):
-        return f"outputs/{experiment or name}/{_job() or time}"
+        return f"outputs/{experiment or name}/{_job(resume) or time}"
     if not Path(resume).is_dir():
         raise FileNotFoundError(f"resume={resume}: there is no such folder")
     return resume
 
 
-def _job() -> str | None:
-    """What tells a job of SLURM from others, alike in all of its processes; none in a shell."""
-    number, step = os.environ.get("SLURM_JOB_ID"), int(os.environ.get("SLURM_STEP_ID", 0))
+def _job(resume: str | None) -> str | None:
+    """What tells a job of SLURM, or a step of it, from others; None where the time does, or in a shell."""
+    number, step = os.environ.get("SLURM_JOB_ID"), int(os.environ.get("SLURM_STEP_ID", 2**32))
     if number is None or os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):
         return None
-    return f"job-{number}" + (f".{step}" if 0 < step < 2**16 else "")  # higher ones stand for the batch script itself
+    by_srun = step < 2**16  # higher ones stand for the batch script itself
+    if resume != AUTO and not (by_srun and int(os.environ.get("SLURM_NTASKS", 1)) > 1):
+        return None
+    return f"job-{number}.{step}" if by_srun and step else f"job-{number}"
 
 
 def conf_dir() -> Path:
@@ -225,7 +230,8 @@ def finish(
         config["teacher"] = None
     check(config)
     if config["resume"] == AUTO:
-        config["resume"] = folder if folder is not None and newest(Path(folder) / "checkpoints") else None
+        begun = folder is not None and any((Path(folder) / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
+        config["resume"] = folder if begun else None
         return again(config) if config["resume"] else config
     return resumed(config, overrides) if config["resume"] else config
 
@@ -259,7 +265,7 @@ def explained(error: BaseException, overrides: list[str], config_dir: str | None
     def options(group: str) -> Names:
         return _options(group, overrides, config_dir)
 
-    for override in overrides:
+    for override in overrides if isinstance(error, TypeError) else []:
         key, _, value = override.lstrip("+").partition("=")
         if value[:1] in ("[", "{") and (conf_dir() / key).is_dir():
             return f"{override}: a group takes the name of one of its files, as in {key}={options(key)[0]}"

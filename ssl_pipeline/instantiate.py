@@ -128,8 +128,9 @@ def check_kinds(at: str, target: Callable[..., Any], options: Mapping[str, Any])
     """
     plain = {key: value for key, value in options.items() if not _holds_targets(value)}
     for key, value in plain.items():
-        if isinstance(value, float) and not isfinite(value):
-            raise ValueError(f"{at}.{key}={value}: expected a finite number")
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if not all(isfinite(number) for number in numbers if isinstance(number, float)):
+            raise ValueError(f"{at}.{key}={value}: expected finite numbers")
     for key, expected in misfits(target, plain):
         raise ValueError(f"{at}.{key}={plain[key]!r}: expected {expected}")
 

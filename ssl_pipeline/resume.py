@@ -72,9 +72,10 @@ def again(asked: Mapping[str, Any]) -> dict[str, Any]:
     """
     path = Path(asked["resume"]) / CONFIG
     saved: dict[str, Any] = yaml.safe_load(path.read_text())
-    for keys, wanted in _leaves(asked):
-        had = _get(saved, keys)
-        if keys[0] in FREE or _is_place(keys):
+    told = {key: value for key, value in asked.items() if key not in FREE}
+    for keys in dict.fromkeys([*_leaves(told), *_leaves({key: saved.get(key) for key in told})]):
+        had, wanted = _get(saved, keys), _get(told, keys)
+        if _is_place(keys):
             _set(saved, keys, wanted)
         elif wanted != had:
             name = ".".join(keys)
@@ -82,15 +83,15 @@ def again(asked: Mapping[str, Any]) -> dict[str, Any]:
                 f"resume=auto: {asked['resume']} holds a run with {name}={had}, and this one has {name}={wanted}: "
                 f"give it the same options, or another folder (hydra.run.dir=...)"
             )
-    return saved
+    return saved | {key: asked[key] for key in FREE if key in asked}
 
 
-def _leaves(node: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(node: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for key, value in node.items():
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, (*above, key))
         else:
-            yield (*above, key), value
+            yield (*above, key)
 
 
 def _is_place(keys: Sequence[str]) -> bool:

@@ -341,25 +341,33 @@ def test_resume_auto_goes_on_where_there_is_a_run(conf, tmp_path, monkeypatch, c
     assert (code, jobs) == (1, [])
     said = f"error: resume=auto: {tmp_path}/run holds a run with batch_size=64, and this one has batch_size=3: "
     assert capsys.readouterr().err.splitlines()[-1].startswith(said)
+    for fewer in ("corruption=noise", "corruption=mask"):
+        code, jobs = train([*words, fewer], monkeypatch)
+        assert (code, jobs) == (1, []) and "resume=auto: " in capsys.readouterr().err.splitlines()[-1]
     assert compose(["resume=auto"])["resume"] is None  # without a folder there is nothing to go on with
 
 
+TASKS = {"SLURM_JOB_ID": "12", "SLURM_NTASKS": "2"}
+
+
 @pytest.mark.parametrize(
-    ("variables", "name"),
+    ("variables", "alone", "auto"),
     [
-        ({"SLURM_JOB_ID": "12"}, "job-12"),
-        ({"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "0", "SLURM_PROCID": "1"}, "job-12"),
-        ({"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "3"}, "job-12.3"),
-        ({"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "4294967291"}, "job-12"),  # the script itself
-        ({"SLURM_JOB_ID": "12", "SLURM_JOB_NAME": "interactive"}, "now"),
+        ({"SLURM_JOB_ID": "12"}, "now", "job-12"),
+        ({**TASKS, "SLURM_STEP_ID": "0", "SLURM_PROCID": "1"}, "job-12", "job-12"),
+        ({**TASKS, "SLURM_STEP_ID": "3"}, "job-12.3", "job-12.3"),
+        ({**TASKS, "SLURM_STEP_ID": "4294967291"}, "now", "job-12"),  # the script itself
+        ({**TASKS, "SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "interactive"}, "now", "now"),
     ],
 )
-def test_a_job_of_slurm_has_one_folder(variables, name, monkeypatch):
+def test_tasks_of_a_job_of_slurm_have_one_folder(variables, alone, auto, monkeypatch):
+    """And a job that starts anew has the same; runs that follow each other in a script have folders of their own."""
     for variable in [v for v in os.environ if v.startswith("SLURM")]:
         monkeypatch.delenv(variable)
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
-    assert run_dir(None, None, "train", "now") == run_dir("auto", None, "train", "now") == f"outputs/train/{name}"
+    assert run_dir(None, None, "train", "now") == f"outputs/train/{alone}"
+    assert run_dir("auto", None, "train", "now") == f"outputs/train/{auto}"
     assert is_further_rank() == ("SLURM_PROCID" in variables)
 
 

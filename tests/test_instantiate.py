@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -185,7 +186,8 @@ def test_needs_no_hydra():
         (Mapping[str, int], [{"a": 1}, {}], [{"a": "x"}, [1], 1]),
         (Callable[[int], int], [abs], [1, "x", None]),
         (Any, [1, None, [1], {}], []),
-        (GridSpec, [GRID], [1, "x", None]),
+        (GridSpec, [GRID, 1, "x"], [None, [1]]),  # of what is no plain kind nothing is said
+        (Path, ["x"], []),
     ],
 )
 def test_kinds_of_plain_values(hint, good, bad):
@@ -198,7 +200,9 @@ def test_kinds_of_plain_values(hint, good, bad):
     [
         ("encoder.widths=8", r"encoder\.widths=8: expected list\[int\]"),
         ("corruption.mask.fill=median", r"corruption\.mask\.fill='median': expected 'mean' \| 'noise' \| float"),
-        ("corruption.noise.sigma=nan", r"corruption\.noise\.sigma=nan: expected a finite number"),
+        ("corruption.noise.sigma=nan", r"corruption\.noise\.sigma=nan: expected finite numbers"),
+        ("optimizer.make.betas=[nan,0.9]", r"optimizer\.make\.betas=\[nan, 0.9\]: expected finite numbers"),
+        ("trainer.max_time=[1]", r"trainer\.max_time=\[1\]: expected \{\.\.\.\} \| float \| str \| null"),
         ("optimizer.lr=fast", r"optimizer\.lr='fast': expected float"),
         ("hardware.compile=3", r"hardware\.compile=3: expected bool"),
         ("trainer.gradient_clip_val=x", r"trainer\.gradient_clip_val='x': expected float \| int \| null"),
@@ -210,6 +214,12 @@ def test_kinds_of_plain_values(hint, good, bad):
 def test_values_are_refused_by_their_place(override, sentence):
     with pytest.raises(ValueError, match=sentence):
         prepare(compose(["corruption=mask+noise", override]))
+
+
+def test_none_stands_for_a_default_of_none():
+    pool = instantiate({"_target_": "torch.nn.AvgPool1d", "kernel_size": 2, "stride": None})
+    assert pool.stride == (2,)
+    assert prepare(compose(["trainer.max_time=90"])).clock.max_time == 90
 
 
 def test_a_group_takes_a_name():

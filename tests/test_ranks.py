@@ -28,6 +28,7 @@ from ssl_pipeline.datasets import MemoryDataset, train_loader
 from ssl_pipeline.graph import Graph, Views
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import View
+from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.plan import prepare
 from ssl_pipeline.training.sharding import blocks_of, is_sharded, shard
 
@@ -281,3 +282,11 @@ def test_a_run_in_shards_is_probed_and_shown(tmp_path):
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert summary["knn"] > 50 and not summary["interrupted"] and (tmp_path / "run/report.html").is_file()
     assert ssl_pipeline.load(tmp_path / "run").embed(torch.rand(2, 1, 8, 8)).isfinite().all()
+
+
+def test_torchrun_goes_before_slurm(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    monkeypatch.setenv("SLURM_JOB_NAME", "try")
+    assert [plugin.auto_requeue for plugin in Hardware(accelerator="cpu").options()["plugins"]] == [False]
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    assert Hardware(accelerator="cpu").options()["plugins"] == []

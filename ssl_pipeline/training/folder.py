@@ -81,7 +81,9 @@ class Folder:
             }
 
         about = plain(sets[""]) if "" in sets else {"sets": {name: plain(data) for name, data in sets.items()}}
-        (self.path / "config.yaml").write_text(yaml.safe_dump({**config, **about}, sort_keys=False))
+        written = self.path / ".config.yaml.tmp"  # other ranks may be reading it, and a job may end here
+        written.write_text(yaml.safe_dump({**config, **about}, sort_keys=False))
+        written.replace(self.path / "config.yaml")
         codecs = {name: data.codec.plain() for name, data in sets.items() if data.codec is not None}
         if codecs:
             (self.path / "codecs.json").write_text(json.dumps(codecs, ensure_ascii=False) + "\n")

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from ssl_pipeline.training.sharding import Sharded
 
@@ -55,7 +56,7 @@ class Hardware:
             "strategy": self._strategy(partial_steps),
             "precision": self.resolved_precision,
             # A job that is about to end saves and says so by its exit code; whether it starts anew is for its script.
-            "plugins": [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else [],
+            "plugins": [SLURMEnvironment(auto_requeue=False)] if _by_srun() else [],
         }
 
     @property
@@ -89,6 +90,11 @@ class Hardware:
     @property
     def _on_gpu(self) -> bool:
         return self.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
+def _by_srun() -> bool:
+    """Whether this process is a task of SLURM, and not one that torchrun has started in such a task."""
+    return SLURMEnvironment.detect() and not TorchElasticEnvironment.detect()
 
 
 def cpu_computes_bf16() -> bool:

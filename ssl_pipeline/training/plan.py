@@ -49,8 +49,9 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     for key in ("max_steps", "max_epochs"):
         if not isinstance(bounds[key], int | None):
             raise ValueError(f"trainer.{key}={bounds[key]}: expected a whole number, or null for none")
-    check_kinds("trainer", L.Trainer, bounds)
+    check_kinds("trainer", seconds_of, {"max_time": bounds["max_time"]})  # which may be seconds here
     clock = Clock(seconds_of(bounds.pop("max_time")))
+    check_kinds("trainer", L.Trainer, bounds)
     protocol = instantiate(config["probe"]["protocol"], at="probe.protocol")
     recipe = instantiate(config["optimizer"], at="optimizer", trust=trust)
     recipe.check(leaves["encoder"])

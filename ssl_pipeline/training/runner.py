@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.utilities import rank_zero_only
 
 from ssl_pipeline.datasets import Data, Mixed, train_loader
 from ssl_pipeline.errors import Interrupted
@@ -69,7 +70,7 @@ def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
     if config["init_from"] and not config["resume"]:
         start_from(graph, Path(config["init_from"]), config["init_partial"])
     module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"])
-    whole = Whole(module, make() if plan.hardware.shards else None)
+    whole = Whole(module, make() if plan.hardware.shards and rank_zero_only.rank == 0 else None)
     graphs = graphs_of(whole.graph)  # those that are looked at
 
     stop, waiting = StopOnSignal(), Waiting()
@@ -144,7 +145,8 @@ def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
     whole.graph.to(trainer.strategy.root_device)
     if summary["interrupted"]:
         print(f"interrupted at step {trainer.global_step}; go on with: resume={folder.relative}")
-        _report(config, folder, graphs, sets)
+        if stop.number != getattr(signal, "SIGUSR1", None):  # else the job ends in seconds
+            _report(config, folder, graphs, sets)
         close(loggers)
         if watch.stopped is None:
             raise Interrupted(stop.number)

@@ -137,7 +137,7 @@ class Whole:
 
     Args:
         module: the training's module, with the graph.
-        copy: made like that graph, to take its weights; None where it is not sharded.
+        copy: made like that graph, to take its weights; None where it is not sharded, and on the further ranks.
     """
 
     def __init__(self, module: L.LightningModule, copy: Graph | MixedGraph | None) -> None:
@@ -150,10 +150,10 @@ class Whole:
 
     def take(self, trainer: L.Trainer) -> None:
         """Take the weights as they are; to be called on all ranks."""
-        if self.copy is None:
+        if not is_sharded(self.module.graph):  # pyright: ignore[reportArgumentType]
             return
         weights = trainer.strategy.lightning_module_state_dict()
-        if trainer.is_global_zero:
+        if self.copy is not None:
             self.copy.load_state_dict({key.removeprefix(PREFIX): value for key, value in weights.items()})
             self.copy.to(trainer.strategy.root_device)
 
