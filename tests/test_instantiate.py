@@ -202,7 +202,7 @@ def test_kinds_of_plain_values(hint, good, bad):
         ("corruption.mask.fill=median", r"corruption\.mask\.fill='median': expected 'mean' \| 'noise' \| float"),
         ("corruption.noise.sigma=nan", r"corruption\.noise\.sigma=nan: expected finite numbers"),
         ("optimizer.make.betas=[nan,0.9]", r"optimizer\.make\.betas=\[nan, 0.9\]: expected finite numbers"),
-        ("trainer.max_time=[1]", r"trainer\.max_time=\[1\]: expected \{\.\.\.\} \| float \| str \| null"),
+        ("trainer.max_time=[1]", r"trainer\.max_time=\[1\]: expected float \| str \| \{\.\.\.\} \| null"),
         ("optimizer.lr=fast", r"optimizer\.lr='fast': expected float"),
         ("hardware.compile=3", r"hardware\.compile=3: expected bool"),
         ("trainer.gradient_clip_val=x", r"trainer\.gradient_clip_val='x': expected float \| int \| null"),
