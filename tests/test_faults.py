@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from processes import in_two_processes
 from test_training import CORES, ROOT, SMALL, command, configured
 
 from ssl_pipeline.build import build
@@ -26,6 +27,7 @@ from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import Metrics
 from ssl_pipeline.training.faults import explained
 from ssl_pipeline.training.finite import first_not_finite
+from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.weights import read_weights
 
 TINY = [*SMALL, "probe=none", "watch.every=0", "report.page=false", "optimizer.warmup=0", "optimizer.final=1"]
@@ -321,3 +323,28 @@ def test_a_job_of_slurm_that_must_end_goes_on_when_it_starts_anew(tmp_path):
     assert [process.returncode for process in second] == [0, 0], said[0][1]
     assert step_of(saved) == at + 5 and "32 = 2 device(s) x 16" in said[0][0]
     assert [path.name for path in (tmp_path / "outputs/train").iterdir()] == ["job-7"]
+
+
+def _one_spoiled(rank, queue, config, folder):
+    os.environ.update(LOCAL_RANK=str(rank), WORLD_SIZE="2", NODE_RANK="0")
+    original = PretrainModule.training_step
+
+    def step(self, *args):
+        energies = original(self, *args)
+        spoiled = rank == 1 and self.trainer.global_step == 5
+        return {name: value * float("nan") for name, value in energies.items()} if spoiled else energies
+
+    PretrainModule.training_step = step
+    try:
+        run(config, folder)
+    except ValueError as error:
+        queue.put((rank, str(error)))
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_on_one_rank_ends_both_before_they_save(tmp_path):
+    config = compose([*TINY, "hardware=ddp_cpu", "trainer.max_steps=9", "checkpoint.every_n_steps=3"])
+    (_, first), (_, second) = in_two_processes(_one_spoiled, config, str(tmp_path))
+    assert first.startswith("the loss of another process is no number at step 6: lower optimizer.lr")
+    assert second.startswith("the loss is nan at step 6") and "the last good checkpoint is last.ckpt" in second
+    assert step_of(tmp_path / "checkpoints" / LAST) == 3

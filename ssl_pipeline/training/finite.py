@@ -12,6 +12,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from ssl_pipeline import distributed
 from ssl_pipeline.checkpoints import newest
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.mixed import MixedGraph
@@ -60,9 +61,14 @@ class Finite(L.Callback):
             ValueError: a loss that is not finite.
         """
         now = _done(trainer.global_step - 1, outputs, batch)
-        for done in (self._before, now if self.saves(trainer) else None):
-            if done is not None and not done.is_finite():
-                raise ValueError(self._said(done, trainer, pl_module))
+        due, device = self.saves(trainer), trainer.strategy.root_device
+        looked_at = (self._before, now) if due else (self._before,)
+        bad = [done for done in looked_at if done is not None and not done.is_finite()]
+        elsewhere = due and distributed.any_rank(bool(bad), device)  # no rank may wait for another's weights in vain
+        if bad:
+            raise ValueError(self._said(bad[0], trainer, pl_module))
+        if elsewhere:
+            raise ValueError(f"the loss of another process is no number at step {now.step + 1}: {REMEDY}")
         self._before = now
 
     def _said(self, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str:
