@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -33,8 +34,17 @@ DATA = {
     "tones": ["data.samples=48", "data.seconds=0.2"],
     "pydoc": ["data.length=24", "data.stride=24"],
 }
-LEFT_ALONE = ("hardware.devices", "hardware.num_nodes", "hardware.accelerator", "hydra", "logger", "trust", "debug")
-"""What starts processes, asks for other machines, or reads as it is meant to."""
+LEFT_ALONE = (
+    "trainer.max_steps",
+    "hardware.devices",
+    "hardware.num_nodes",
+    "hardware.accelerator",
+    "hydra",
+    "logger",
+    "trust",
+    "debug",
+)
+"""What ends the run, starts processes, asks for other machines, or reads as it is meant to."""
 
 
 def names(group: str) -> list[str]:
@@ -163,7 +173,10 @@ class Tried:
             self._process = subprocess.Popen(words_of_it, text=True, **pipes)
         self._process.stdin.write(json.dumps([words, str(self.folder)]) + "\n")
         self._process.stdin.flush()
+        late = Timer(120, self._process.kill)
+        late.start()
         answer = self._process.stdout.readline()
+        late.cancel()
         assert answer, f"{line}\nthe process has died ({self._process.poll()})"
         code, said = json.loads(answer)
         self.said = said
