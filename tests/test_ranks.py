@@ -246,16 +246,13 @@ def test_a_run_in_shards_goes_on_anywhere(optimizer, atol, tmp_path):
     """AdamW, which Muon takes for vectors, with an eps that hides gradients which are nothing but rounding."""
 
     def train(to: str, steps: int, *words: str) -> dict[str, Tensor]:
-        known = (
-            words if words[0].startswith("resume=") else (*SAME, f"optimizer={optimizer[0]}", *optimizer[1:], *words)
-        )
-        at = [] if words[0].startswith("resume=") else [f"hydra.run.dir={tmp_path / to}"]
-        done = command(*known, *at, f"trainer.max_steps={steps}")
+        done = command(*words, f"trainer.max_steps={steps}")
         assert done.returncode == 0, done.stderr
         return state_of(tmp_path / to)
 
-    whole = train("whole", 6, "hardware=ddp_cpu")
-    train("shards", 3, *SHARDS)
+    new = [*SAME, f"optimizer={optimizer[0]}", *optimizer[1:]]
+    whole = train("whole", 6, *new, "hardware=ddp_cpu", f"hydra.run.dir={tmp_path}/whole")
+    train("shards", 3, *new, *SHARDS, f"hydra.run.dir={tmp_path}/shards")
     shutil.copytree(tmp_path / "shards", tmp_path / "moved")
     for name, hardware in (("shards", SHARDS), ("moved", ["hardware=ddp_cpu"])):
         after = train(name, 6, f"resume={tmp_path / name}", *hardware, "hardware.precision=32-true")
@@ -268,7 +265,7 @@ def test_a_run_in_shards_goes_on_anywhere(optimizer, atol, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_in_shards_is_probed_and_shown(tmp_path):
-    """On the way and at the end, as every other is; the interrupted one, too."""
+    """On the way and at the end, as every other is."""
     words = [
         "trainer.max_steps=6",
         "trainer.max_epochs=-1",

@@ -108,8 +108,10 @@ class Watch(L.Callback):
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         """Remember weights and gradients of a step that is looked at."""
-        if self._sees_layers(pl_module) and self._due(trainer.global_step + 1):
-            graph = _at(pl_module.graph, trainer.global_step)[1]  # pyright: ignore[reportArgumentType]
+        if not self._due(trainer.global_step + 1):
+            return
+        graph = _at(pl_module.graph, trainer.global_step)[1]  # pyright: ignore[reportArgumentType]
+        if self._sees_layers(graph):
             self._moving = StepSizes(layers_of(graph, leave_out=["teacher"]))
             scaler = getattr(trainer.precision_plugin, "scaler", None)
             self._moving.before(1.0 if scaler is None else scaler.get_scale())
@@ -127,7 +129,7 @@ class Watch(L.Callback):
         if not self._due(step):
             return
         if len(batch.x) > 1:
-            self._look(trainer, name, graph, step, self._sees_layers(pl_module))
+            self._look(trainer, name, graph, step)
         if self.stops and distributed.any_rank(bool(self.alarms), trainer.strategy.root_device):
             trainer.should_stop = True
 
@@ -139,11 +141,12 @@ class Watch(L.Callback):
     def _due(self, step: int) -> bool:
         return bool(self.every) and step >= self.every and step % self.every < self.turns
 
-    def _sees_layers(self, module: L.LightningModule) -> bool:
+    def _sees_layers(self, graph: Graph) -> bool:
         """Weights in shards are whole only while they compute."""
-        return self.layers and not is_sharded(module.graph)  # pyright: ignore[reportArgumentType]
+        return self.layers and not is_sharded(graph)
 
-    def _look(self, trainer: L.Trainer, name: str, graph: Graph, step: int, layers: bool) -> None:
+    def _look(self, trainer: L.Trainer, name: str, graph: Graph, step: int) -> None:
+        layers = self._sees_layers(graph)
         with trainer.precision_plugin.forward_context(), evaluating(graph), _uncompiled():
             embedded, numbers = look(graph, self._eyes[name], self.seed, layers)
         if self._moving is not None:
