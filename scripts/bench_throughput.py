@@ -36,7 +36,12 @@ ROWS = {
     "simclr, small conv": ["experiment=simclr"],
     "simclr, ViT 192 x 6": ["experiment=simclr", *VIT],
     "dag, all views": ["experiment=dag"],
-    "dag, 2 views a step": ["experiment=dag", "views_per_step=2"],
+    "dag, 2 of 4 views": [
+        "corruption=crop+crop-noise+crop-mask+crop-lowres",
+        "objective=info_nce+reconstruct",
+        "batch_size=128",
+        "views_per_step=2",
+    ],
 }
 WARM = 5
 """Steps at the start of a round that are not counted."""

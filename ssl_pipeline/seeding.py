@@ -17,6 +17,17 @@ def seed_of(*key: int | str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
+def seed_models(device: torch.device, *key: int | str) -> None:
+    """Seed what dropout and its like draw from on the processor and on ``device``.
+
+    ``torch.manual_seed`` would do more: where there is no GPU, it keeps a stack trace for each kind at each call.
+    """
+    seed = seed_of(*key)
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        getattr(torch, device.type).manual_seed(seed)
+
+
 def generator(device: torch.device | str, *key: int | str) -> torch.Generator:
     """A generator on ``device``, seeded by a key such as (seed, step, rank, view)."""
     return torch.Generator(device).manual_seed(seed_of(*key))

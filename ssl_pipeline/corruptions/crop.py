@@ -192,9 +192,9 @@ class Crop(Corruption):
         most = self.scale[1] ** (1 / sum(self.cropped))
         widest = [most if cut else 1.0 for cut in self.cropped]
         readings = [max(1, round(w * n / k)) for w, n, k in zip(widest, self.grid.shape, out, strict=True)]
-        fine = lines([n * k for n, k in zip(out, readings, strict=True)])
-        x = pooled(interpolate(view.x, fine), readings)
         coarse = lines(out)
+        fine = coarse if max(readings) == 1 else lines([n * k for n, k in zip(out, readings, strict=True)])
+        x = pooled(interpolate(view.x, fine), readings)
         return x, None if view.valid is None else take(view.valid, coarse), coarse
 
     def _cut(self, view: View, spans: list[Span], flip: Bool[Tensor, "B"]) -> tuple[Tensor, Tensor | None, Lines]:

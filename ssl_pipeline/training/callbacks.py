@@ -174,8 +174,14 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if
 """Ctrl-C, the end of a job, and the warning of it that a scheduler can be asked to send."""
 
 
+ASKED = 8
+"""Steps between two questions to all ranks whether a signal has come: each of them waits for the device."""
+
+
 class StopOnSignal(L.Callback):
     """Each of ``SIGNALS`` ends the training after its step, to be resumed exactly; a second one at once.
+
+    Several processes end together, within ``ASKED`` steps.
 
     Attributes:
         number: of the signal that has come, to this process or to another rank's.
@@ -187,18 +193,22 @@ class StopOnSignal(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen."""
+        world = trainer.world_size
 
         def stop(number: int, frame: Any) -> None:
             if self.number:
                 raise KeyboardInterrupt
             self.number = number
-            print("\nstopping after this step (again: at once)", file=sys.stderr, flush=True)
+            after = "this step" if world == 1 else "a few steps"
+            print(f"\nstopping after {after} (again: at once)", file=sys.stderr, flush=True)
 
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, stop) for number in SIGNALS}
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Stop where some rank was asked to, all in the same step."""
+        if trainer.world_size > 1 and trainer.global_step % ASKED:
+            return
         self.number = distributed.largest(self.number, trainer.strategy.root_device)
         if self.number:
             trainer.should_stop = True

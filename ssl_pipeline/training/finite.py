@@ -101,10 +101,12 @@ def _done(step: int, energies: Mapping[str, Tensor], batch: Batch) -> Done:
     finite = torch.isfinite(energies["loss"].detach())
     if finite.device.type == "cpu":
         return Done(step, energies, batch, finite, None)
+    # Into pinned memory: a copy into any other waits for all that the device has still to do.
+    there = torch.empty((), dtype=torch.bool, pin_memory=finite.device.type == "cuda")
+    there.copy_(finite, non_blocking=True)
     event = torch.Event(finite.device)
-    finite = finite.to("cpu", non_blocking=True)
     event.record()
-    return Done(step, energies, batch, finite, event)
+    return Done(step, energies, batch, there, event)
 
 
 REMEDY = "lower optimizer.lr, set trainer.gradient_clip_val, or hardware.precision=32-true"

@@ -14,7 +14,7 @@ from ssl_pipeline.graph import Graph
 from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.optim import Recipe
 from ssl_pipeline.records import Batch
-from ssl_pipeline.seeding import seed_of
+from ssl_pipeline.seeding import seed_models
 from ssl_pipeline.training.clock import Clock
 from ssl_pipeline.training.sharding import is_sharded, shard
 
@@ -72,7 +72,7 @@ class PretrainModule(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Energies of a batch; every random number follows from (seed, step, rank)."""
         step, rank = self.trainer.global_step, distributed.rank()
-        torch.manual_seed(seed_of(self.seed, step, rank, "model"))
+        seed_models(self.device, self.seed, step, rank, "model")
         name, graph = self.graph.at(step) if isinstance(self.graph, MixedGraph) else ("", self.graph)
         energies = graph(graph.damage(batch, self.seed, step, rank))
         return {
