@@ -12,7 +12,7 @@ import io
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,7 +111,7 @@ class Row:
         graph.follow(0.5)
 
     def _whole(self) -> tuple[float, float]:
-        with tempfile.TemporaryDirectory() as folder, _starts(self._now) as starts:
+        with tempfile.TemporaryDirectory() as folder, step_starts(self._now) as starts:
             summary = run(self.config, str(Path(folder) / "run"))
         step = statistics.median(b - a for a, b in zip(starts[WARM:], starts[WARM + 1 :], strict=False))
         return step, summary["data_wait"] * step
@@ -123,7 +123,7 @@ class Row:
 
 
 @contextmanager
-def _starts(now: Any) -> Iterator[list[float]]:
+def step_starts(now: Callable[[], float] = time.perf_counter) -> Iterator[list[float]]:
     """When each step of a run begins."""
     found: list[float] = []
     original = PretrainModule.training_step

@@ -8,7 +8,6 @@ from math import prod
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ssl_pipeline.grid import GridSpec
 
@@ -66,7 +65,7 @@ class CellMean(nn.Module):
         index, along = torch.zeros_like(position[..., 0], dtype=torch.long), (position / self.extent).long()
         for axis, n in enumerate(self.cells):
             index = index * n + along[..., axis].clamp(0, n - 1)
-        weight = F.one_hot(index, self.count).to(tokens.dtype)
+        weight = (index.unsqueeze(-1) == torch.arange(self.count, device=index.device)).to(tokens.dtype)
         if valid is not None:
             weight = weight * valid.unsqueeze(-1).to(tokens.dtype)
         sums = weight.transpose(1, 2).expand(tokens.shape[0], -1, -1) @ tokens

@@ -1,0 +1,64 @@
+"""A step never waits for the device: nothing in it asks for a number, or for a shape that depends on numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ssl_pipeline.config import compose
+from ssl_pipeline.datasets import train_loader
+from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.training.graphs import graphs_of, maker, sets_of
+
+EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf/experiment").glob("*.yaml"))
+WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive", "equal"}
+
+
+class Waits(TorchDispatchMode):
+    """Collects the operations for which a processor waits until its GPU has come that far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        by_mask = name in ("index", "index_put", "index_put_") and any(
+            index is not None and index.dtype == torch.bool for index in args[1]
+        )
+        counted = name == "repeat_interleave" and (kwargs or {}).get("output_size") is None and len(args) == 1
+        if name in WAITS or by_mask or counted:
+            self.seen.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_no_step_waits_for_the_device(name):
+    config = compose([f"experiment={name}", "batch_size=8"])
+    data = instantiate(config["data"])
+    graphs, sets = graphs_of(maker(config, data)()), sets_of(data)
+    for key, graph in graphs.items():
+        optimizer = instantiate(config["optimizer"]).optimizer(graph.train(), 8)
+        batches = iter(train_loader(sets[key].train, batch_size=8, seed=0))
+        waits = Waits()
+        for step in range(2):  # the optimiser makes its state in the first one
+            batch = next(batches)
+            with waits if step else torch.enable_grad():
+                graph(graph.damage(batch, 0, step))["loss"].backward()
+                nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
+                optimizer.step()
+                graph.follow(0.5)
+        assert waits.seen == []
+
+
+def test_what_waits_is_seen():
+    x = torch.arange(4.0)
+    with Waits() as waits:
+        x[x > 1]
+        x.max().item()
+        x.repeat_interleave(torch.tensor([1, 2, 1, 1]))
+    assert waits.seen == ["index", "_local_scalar_dense", "repeat_interleave"]
