@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from torch import nn
 
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import Data, train_loader
-from ssl_pipeline.graph import Graph, Views
+from ssl_pipeline.graph import Views
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import memory_gb
@@ -43,18 +44,31 @@ ROWS = {
         "views_per_step=2",
     ],
 }
+SHORT = {"bf16-mixed": "bf16", "32-true": "fp32"}
 WARM = 5
 """Steps at the start of a round that are not counted."""
 COMMON = ["probe=none", "report.page=false", "trainer.max_epochs=-1", "trainer.enable_progress_bar=false"]
 
 
 class Round(NamedTuple):
-    """Seconds of a step."""
+    """Seconds of a step, and of its parts."""
 
-    bare: float
     whole: float
-    damage: float
-    wait: float
+    waiting: float
+    damages: float
+    forward: float
+    backward: float
+    optimiser: float
+
+    @property
+    def bare(self) -> float:
+        """What is left without data, damages, logging and callbacks."""
+        return self.forward + self.backward + self.optimiser
+
+    def shares(self) -> list[float]:
+        """Of the whole step: damages, forward, backward, optimiser, waiting, and the rest."""
+        parts = [self.damages, self.forward, self.backward, self.optimiser, self.waiting]
+        return [part / self.whole for part in (*parts, self.whole - sum(parts))]
 
 
 class Row:
@@ -74,10 +88,8 @@ class Row:
 
     def round(self) -> Round:
         """Both, one after the other."""
-        views, damage = self._views()
-        bare = self._bare(views)
-        whole, wait = self._whole()
-        return Round(bare, whole, damage, wait)
+        views, damages = self._views()
+        return Round(*self._whole(), damages, *self._bare(views))
 
     def _views(self) -> tuple[list[Views], float]:
         graph: Any = maker(self.config, self.data)().to(self.device)
@@ -90,25 +102,26 @@ class Row:
             seconds.append(self._now() - began)
         return views, statistics.median(seconds[WARM:])
 
-    def _bare(self, views: list[Views]) -> float:
+    def _bare(self, views: list[Views]) -> list[float]:
+        """Medians of forward, backward and the rest."""
         graph: Any = maker(self.config, self.data)()
         graph = graph.to(self.device).train()
         optimizer = instantiate(self.config["optimizer"]).optimizer(graph, self.config["batch_size"])
-        seconds, autocast = [], self.precision.resolved_precision == "bf16-mixed"
+        autocast, seconds = self.precision.resolved_precision == "bf16-mixed", []
         for damaged in views:
-            began = self._now()
-            self._step(graph, damaged, optimizer, autocast)
-            seconds.append(self._now() - began)
-        return statistics.median(seconds[WARM:])
-
-    def _step(self, graph: Graph, damaged: Views, optimizer: torch.optim.Optimizer, autocast: bool) -> None:
-        optimizer.zero_grad()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=autocast):
-            loss = graph(damaged)["loss"]
-        loss.backward()
-        nn.utils.clip_grad_norm_(graph.parameters(), self.config["trainer"]["gradient_clip_val"])
-        optimizer.step()
-        graph.follow(0.5)
+            times = [self._now()]
+            optimizer.zero_grad()
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=autocast):
+                loss = graph(damaged)["loss"]
+            times.append(self._now())
+            loss.backward()
+            times.append(self._now())
+            nn.utils.clip_grad_norm_(graph.parameters(), self.config["trainer"]["gradient_clip_val"])
+            optimizer.step()
+            graph.follow(0.5)
+            times.append(self._now())
+            seconds.append([b - a for a, b in pairwise(times)])
+        return [statistics.median(part) for part in zip(*seconds[WARM:], strict=True)]
 
     def _whole(self) -> tuple[float, float]:
         with tempfile.TemporaryDirectory() as folder, step_starts(self._now) as starts:
@@ -143,14 +156,15 @@ def line(name: str, size: int, rounds: list[Round], memory: float) -> str:
     """A row of the table."""
     ratios = [one.bare / one.whole for one in rounds]
 
-    def rate(kind: str) -> str:
-        rates = [size / getattr(one, kind) for one in rounds]
+    def rate(seconds: list[float]) -> str:
+        rates = [size / one for one in seconds]
         return f"{statistics.median(rates):,.0f} ({min(rates):,.0f}-{max(rates):,.0f})"
 
-    damage, wait = (statistics.median(getattr(o, kind) / o.whole for o in rounds) for kind in ("damage", "wait"))
+    speeds = f"{rate([one.bare for one in rounds])} | {rate([one.whole for one in rounds])}"
     ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
-    parts = f"{100 * damage:.0f} % | {100 * wait:.0f} %"
-    return f"| {name} | {rate('bare')} | {rate('whole')} | {ratio} | {parts} | {memory:.2f} |"
+    shares = zip(*(one.shares() for one in rounds), strict=True)
+    parts = " | ".join(f"{100 * statistics.median(share):.0f} %" for share in shares)
+    return f"| {name} | {speeds} | {ratio} | {parts} | {memory:.2f} |"
 
 
 def main() -> None:
@@ -159,18 +173,25 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="counted steps of a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[], help="beginnings of rows")
-    parser.add_argument("overrides", nargs="*", help="data.root=... hardware.precision=32-true ...")
+    parser.add_argument("--precision", nargs="*", default=["bf16-mixed", "32-true"])
+    parser.add_argument("overrides", nargs="*", help="data.root=... batch_size=256 ...")
     asked = parser.parse_args()
     chosen = {n: w for n, w in ROWS.items() if not asked.only or n.startswith(tuple(asked.only))}
-    rows = {name: Row([*words, "data=fashion_mnist", *asked.overrides], asked.steps) for name, words in chosen.items()}
-    print("| | bare, samples/s | whole, samples/s | bare / whole time | damages | waiting | memory, GB |")
-    print("|---|---|---|---|---|---|---|", flush=True)
-    for name, row in rows.items():
-        _forget_peak()
-        with redirect_stdout(io.StringIO()):
-            row.round()  # kernels are chosen
-            rounds = [row.round() for _ in range(asked.rounds)]
-        print(line(name, row.config["batch_size"], rounds, memory_gb(row.device)), flush=True)
+    parts = "damages | forward | backward | optimiser | waiting | rest"
+    print(f"| | bare, samples/s | whole, samples/s | whole / bare | {parts} | memory, GB |")
+    print("|---" * 11 + "|", flush=True)
+    for precision in asked.precision:
+        for name, words in chosen.items():
+            shared = ["data=fashion_mnist", f"hardware.precision={precision}", *asked.overrides]
+            row = Row([*words, *shared], asked.steps)
+            _forget_peak()
+            with redirect_stdout(io.StringIO()):
+                row.round()  # kernels are chosen
+                rounds = [row.round() for _ in range(asked.rounds)]
+            memory = memory_gb(row.device)
+            print(
+                line(f"{name}, {SHORT.get(precision, precision)}", row.config["batch_size"], rounds, memory), flush=True
+            )
 
 
 def _forget_peak() -> None:
