@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,7 +125,9 @@ def measured(row: Row, root: Path, batch: int) -> Round:
         steps = 10 * max(1, count // size)
         read, mapped = _timed(lambda: sum(len(one.x) for one in islice(_again(loader), steps)))
         _, each = _timed(lambda: [data.codec.encode([str(file)]) for file in files])
-    other = float("nan") if row.other is None else len(files) / _timed(lambda: [row.other(file) for file in files])[1]
+    other = nan
+    if (decode := row.other) is not None:
+        other = len(files) / _timed(lambda: [decode(file) for file in files])[1]
     return Round(other, len(files) / each, count / first, read / mapped, first, second)
 
 
