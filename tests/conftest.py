@@ -1,6 +1,7 @@
 """Shapes in annotations are checked while the tests run."""
 
 import os
+from math import inf
 
 # The models of the tests are so small that a second thread only waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,3 +20,11 @@ def _no_pages(request, monkeypatch):
         from ssl_pipeline.training import runner
 
         monkeypatch.setattr(runner, "write_report", lambda *_, **__: None)
+
+
+@pytest.fixture(autouse=True)
+def _no_caches(monkeypatch):
+    """However slow the machine, tests leave no file in the user's cache unless they mean to."""
+    from ssl_pipeline.datasets import once
+
+    monkeypatch.setattr(once, "PATIENCE", inf)

@@ -22,6 +22,7 @@ from ssl_pipeline.datasets import (
     Dataset,
     LogMel,
     MappedDataset,
+    MemoryDataset,
     Stream,
     Subset,
     Waveform,
@@ -37,7 +38,7 @@ from ssl_pipeline.datasets.mel_statistics import MelStatistics
 from ssl_pipeline.datasets.sound import read_sound, resampled, windows
 from ssl_pipeline.records import Batch
 
-# `ssl_pipeline.datasets.sound_windows` holds the limit that a test lowers.
+once_module = importlib.import_module("ssl_pipeline.datasets.once")
 windows_module = importlib.import_module("ssl_pipeline.datasets.sound_windows")
 # `ssl_pipeline.datasets.hf_audio` is the function; its module goes by this way.
 hf_module = importlib.import_module("ssl_pipeline.datasets.hf_audio")
@@ -472,6 +473,10 @@ def test_folder_options_are_checked(tree, options, words):
         audio_folder(str(tree), **options, **OPTIONS)
 
 
+def entries(cache):
+    return [path for path in cache.iterdir() if path.is_dir()]
+
+
 @pytest.mark.parametrize("features", ["logmel", "waveform"])
 def test_mapped_windows_equal_those_in_memory(tree, tmp_path, monkeypatch, features):
     (tree / "en" / "broken.wav").write_bytes(b"no sound")
@@ -493,7 +498,7 @@ def test_mapped_windows_equal_those_in_memory(tree, tmp_path, monkeypatch, featu
     copy = pickle.loads(pickle.dumps(Subset(mapped.train, range(37))))  # as a worker process gets it
     assert equal(copy, mapped.train)
     assert len(pickle.dumps(mapped.train)) < 10_000  # the windows do not travel
-    assert len(list(cache.iterdir())) == 1
+    assert len(entries(cache)) == 1
 
     def refuse(*_):
         raise AssertionError("read again")
@@ -506,28 +511,38 @@ def test_mapped_windows_equal_those_in_memory(tree, tmp_path, monkeypatch, featu
     note(tree / "en" / "broken.wav", 0.5)
     assert len(audio_folder(str(tree), **options, in_memory=False, cache=str(cache)).train) == 38
     audio_folder(str(tree), **{**options, "stride": 0.4}, in_memory=False, cache=str(cache))
-    assert len(list(cache.iterdir())) == 3
+    assert len(entries(cache)) == 3
 
 
-def test_large_folder_goes_to_disk_by_itself(tree, tmp_path, monkeypatch):
+def test_what_takes_its_time_is_read_once(tree, tmp_path, monkeypatch):
     monkeypatch.setattr(windows_module, "CHUNK", 10_000)
-    monkeypatch.setattr(windows_module, "MEMORY_LIMIT", 20 * 40 * 50 * 2)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    quick = audio_folder(str(tree), holdout=0, **OPTIONS)
+    assert type(quick.train.stored) is MemoryDataset and not (tmp_path / "ssl_pipeline").exists()
+    monkeypatch.setattr(once_module, "PATIENCE", -1)
     data = audio_folder(str(tree), holdout=0, **OPTIONS)
     assert isinstance(data.train.stored, MappedDataset) and len(data.train) == 36
-    assert len(list((tmp_path / "ssl_pipeline").iterdir())) == 1
-    assert not isinstance(audio_folder(str(tree), holdout=0, mels=20, **OPTIONS).train.stored, MappedDataset)
-    assert not isinstance(audio_folder(str(tree), holdout=0, in_memory=True, **OPTIONS).train.stored, MappedDataset)
+    assert torch.equal(data.train[range(36)].x, quick.train[range(36)].x)
+    assert type(audio_folder(str(tree), holdout=0, in_memory=True, **OPTIONS).train.stored) is MemoryDataset
+    monkeypatch.setattr("ssl_pipeline.datasets.recordings.read_sound", lambda *_: pytest.fail("read again"))
+    assert torch.equal(audio_folder(str(tree), holdout=0, **OPTIONS).train[range(36)].x, data.train[range(36)].x)
 
 
-def test_full_disk_leaves_nothing_behind(tree, tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_leaves_nothing_behind(tree, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(windows_module, "_append", full)
+    monkeypatch.setattr(once_module, "_head", full)
+    cache = tmp_path / "cache"
     with pytest.raises(OSError, match=r"No space left.*set cache"):
-        audio_folder(str(tree), in_memory=False, cache=str(tmp_path / "cache"), **OPTIONS)
-    assert not list((tmp_path / "cache").iterdir())
+        audio_folder(str(tree), in_memory=False, cache=str(cache), **OPTIONS)
+    monkeypatch.setattr(once_module, "PATIENCE", -1)
+    with pytest.warns(UserWarning, match=r"No space left.*every start decodes anew"):
+        assert len(audio_folder(str(tree), holdout=0, cache=str(cache), **OPTIONS).train) == 36
+    assert not entries(cache)
+    monkeypatch.setattr(once_module, "MEMORY_LIMIT", 20 * 40 * 50 * 2)
+    with pytest.raises(OSError, match=r"No space left.*set in_memory=true"):
+        audio_folder(str(tree), holdout=0, cache=str(cache), **OPTIONS)
 
 
 def test_statistics_of_sound_leave_padding_out(tmp_path):

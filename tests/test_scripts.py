@@ -116,3 +116,14 @@ def test_shared_models_are_compared_view_by_view(script, tmp_path, monkeypatch, 
     with pytest.raises(SystemExit):
         call(module, monkeypatch, tmp_path / "both", tmp_path / "noise")
     assert "no single run restores mask" in capsys.readouterr().err
+
+
+def test_decoding_is_timed_for_every_kind_of_file(script, monkeypatch, capsys):
+    module = script("bench_decode")
+    call(module, monkeypatch, "--images", 3, "--sounds", 3, "--size", 16, "--batch", 2, "--rounds", 1)
+    head, _, *lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" | ")[0][2:] for line in lines] == list(module.rows(16))
+    for line in lines:
+        other, *numbers = line.strip("|").split("|")[1:]
+        assert len(numbers) + 2 == head.count("|") - 1 and all(float(n.replace(",", "")) >= 0 for n in numbers)
+        assert bool(other.strip()) == ("images" in line)

@@ -1,26 +1,19 @@
-"""Decoded data in mapped files, which the next run finds again."""
+"""A folder of decoded data, which the next run finds again."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import platform
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-MEMORY_LIMIT = 2 * 1024**3  # bytes of decoded data
+from filelock import FileLock, Timeout
 
-
-def check_in_memory(in_memory: bool | str) -> None:
-    """Refuse any word but "auto".
-
-    Raises:
-        ValueError: ``in_memory`` is neither a bool nor "auto".
-    """
-    if in_memory not in (True, False, "auto"):
-        raise ValueError(f"expected in_memory to be auto, true or false, got {in_memory!r}")
+log = logging.getLogger(__name__)
 
 
 def cache_folder(cache: str | Path | None) -> Path:
@@ -33,21 +26,53 @@ def fingerprint(files: Sequence[Path], how: str) -> str:
     digest = hashlib.sha256(how.encode())
     for file in files:
         state = file.stat()
-        digest.update(f"{file.absolute()}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        known = (file.absolute(), state.st_size, state.st_mtime_ns, state.st_mode)  # the mode tells who may read it
+        digest.update(("\0".join(map(str, known)) + "\n").encode(errors="surrogateescape"))
     return digest.hexdigest()[:20]
 
 
 @contextmanager
-def whole_or_nothing(place: Path) -> Iterator[Path]:
-    """A folder to fill; it takes the name ``place`` in the end, so that nobody ever finds half of it."""
+def whole_or_nothing(place: Path) -> Iterator[Path | None]:
+    """A folder to fill; it takes the name ``place`` in the end, so that nobody ever finds half of it.
+
+    One process fills it. Others wait, and get None where it has come into being meanwhile.
+
+    Raises:
+        OSError: it cannot be made there.
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=".unfinished-"))
-    try:
-        yield temporary
-        try:
-            os.rename(temporary, place)
-        except OSError:
-            if not place.is_dir():  # otherwise another process was faster, with the same content
-                raise
-    finally:
+    with _alone(place.with_name(f".{place.name}.lock")):
+        if place.is_dir():
+            yield None
+            return
+        # Locks may not reach other machines; on this one the folder can only be left from a process that was killed.
+        temporary = place.with_name(f".unfinished-{place.name}-{platform.node()}")
         shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            try:
+                os.rename(temporary, place)
+            except OSError:
+                if not place.is_dir():  # otherwise another machine was faster, with the same content
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """One process at a time; the system lets go when a process dies."""
+    lock = FileLock(file)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("another process decodes the same data: waiting for it")
+            lock.acquire()
+    except NotImplementedError as error:
+        raise OSError(f"files cannot be locked there: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()

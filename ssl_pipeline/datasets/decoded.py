@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,15 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from ssl_pipeline.datasets.cache import MEMORY_LIMIT, cache_folder, check_in_memory, fingerprint, whole_or_nothing
+from ssl_pipeline.datasets.cache import cache_folder, fingerprint
 from ssl_pipeline.datasets.image import read_image
-from ssl_pipeline.datasets.memory import MappedDataset, MemoryDataset
+from ssl_pipeline.datasets.memory import MemoryDataset
+from ssl_pipeline.datasets.once import Part, Troubles, decoded_once
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of the decoding: raise it when the same file comes out differently
+VERSION = 2  # of the decoding: raise it when the same file comes out differently
+CHUNK = 32  # images a thread that are written at once
 
 Unreadable = dict[int, str]
 """Number of a file and why it cannot be read; its row stays black."""
@@ -42,7 +44,7 @@ def decoded_images(
         size: height and width in pixels.
         channels: 1 (grey) or 3 (red, green, blue).
         labels: class of each file.
-        in_memory: keep the pixels in memory, or else in a mapped file; "auto": in memory below 2 GiB.
+        in_memory: true: pixels in memory; false: in a mapped file; "auto": in such a file if decoding takes over 2 s.
         cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
         workers: decoding threads.
 
@@ -50,52 +52,40 @@ def decoded_images(
         ValueError: ``in_memory`` is something else.
         OSError: no room for the file.
     """
-    check_in_memory(in_memory)
-    shape = (len(files), channels, size, size)
-    paths = tuple(str(file) for file in files)
-    if in_memory is True or (in_memory == "auto" and np.prod(shape, dtype=np.int64) < MEMORY_LIMIT):
-        pixels = np.zeros(shape, dtype=np.uint8)
-        unreadable = _decode(files, pixels, workers)
-        return MemoryDataset(torch.from_numpy(pixels), labels, paths=paths), unreadable
-    place = cache_folder(cache) / fingerprint(files, f"{VERSION} {shape}")
-    if not place.is_dir():
-        _decode_to_disk(files, shape, place, workers)
-    unreadable = {int(i): reason for i, reason in json.loads((place / "unreadable.json").read_text()).items()}
-    return MappedDataset(place / "images.npy", labels, paths=paths), unreadable
+    shape = (channels, size, size)
+    found = decoded_once(
+        partial(_decode, files, shape, workers),
+        cache_folder(cache) / fingerprint(files, f"images {VERSION} {shape}"),
+        in_memory,
+        needed=len(files) * prod(shape),
+    )
+    return found.dataset(labels, tuple(str(file) for file in files)), dict(sorted(found.troubles.unreadable.items()))
 
 
-def _decode(files: Sequence[Path], out: UInt8[np.ndarray, "N C H W"], workers: int) -> Unreadable:
-    unreadable: Unreadable = {}
-    _, channels, size, _ = out.shape
+def _decode(files: Sequence[Path], shape: tuple[int, int, int], workers: int, troubles: Troubles) -> Iterator[Part]:
+    channels, size, _ = shape
 
-    def read(number: int) -> None:
+    def read(number: int, row: UInt8[np.ndarray, "C H W"]) -> None:
         try:
-            out[number] = read_image(files[number], size, channels)
+            row[:] = read_image(files[number], size, channels)
         except MemoryError:
             raise
         except Exception as error:  # decoders raise whatever they like; every reason is told and counted
-            unreadable[number] = (str(error) or type(error).__name__).replace(str(files[number]), "it")
+            troubles.unreadable[number] = (str(error) or type(error).__name__).replace(str(files[number]), "it")
+
+    def finished(rows: UInt8[np.ndarray, "N C H W"], work: Iterator[None]) -> Part:
+        for _ in work:
+            pass
+        return {"x": torch.from_numpy(rows)}
 
     log.info("decoding %d images", len(files))
-    with ThreadPoolExecutor(workers) as pool:  # PIL decodes and resizes outside the interpreter lock
-        for start in range(0, len(files), 10_000):
-            for _ in pool.map(read, range(start, min(start + 10_000, len(files)))):
-                pass
-            if start:
-                log.info("%d of %d images", start, len(files))
-    return dict(sorted(unreadable.items()))
-
-
-def _decode_to_disk(files: Sequence[Path], shape: tuple[int, ...], place: Path, workers: int) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(place.parent).free
-    if needed >= free:  # found out while writing a mapped file, it would kill the process
-        raise OSError(
-            f"the decoded images take {needed / 1e9:.1f} GB, but {str(place.parent)!r} has {free / 1e9:.1f} GB left: "
-            f"set cache to a folder with more room or size to fewer pixels"
-        )
-    with whole_or_nothing(place) as temporary:
-        pixels = np.lib.format.open_memmap(temporary / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        unreadable = _decode(files, pixels, workers)
-        pixels.flush()
-        (temporary / "unreadable.json").write_text(json.dumps(unreadable))
+    step, ahead = CHUNK * workers, None
+    with ThreadPoolExecutor(workers) as pool:  # PIL decodes and torch resizes outside the interpreter lock
+        for start in range(0, len(files), step):
+            numbers = range(start, min(start + step, len(files)))
+            rows = np.zeros((len(numbers), *shape), dtype=np.uint8)
+            before, ahead = ahead, (rows, pool.map(read, numbers, rows))  # threads go on while a part is written
+            if before is not None:
+                yield finished(*before)
+        if ahead is not None:
+            yield finished(*ahead)

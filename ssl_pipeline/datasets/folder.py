@@ -42,7 +42,7 @@ def folder(
         seed: of the choice of these.
         unreadable: leave unreadable files out, or stop.
         max_unreadable: largest fraction to leave out before stopping all the same.
-        in_memory: keep the decoded pixels in memory, or else in a mapped file; "auto": in memory below 2 GiB.
+        in_memory: true: pixels in memory; false: in a mapped file; "auto": in such a file if decoding takes over 2 s.
         cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
         workers: decoding threads; as many as processors by default.
 

@@ -66,7 +66,7 @@ def hf_audio(
         holdout: fraction of the sources set aside.
         seed: of the choice of these.
         max_unreadable: largest fraction of unreadable recordings to leave out before stopping.
-        in_memory: keep the windows in memory, or else in a mapped file; "auto": in memory below 2 GiB.
+        in_memory: true: windows in memory; false: in a mapped file; "auto": in such a file if reading takes over 2 s.
         cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
         workers: reading threads; as many as processors by default.
         data_files: files of a format.

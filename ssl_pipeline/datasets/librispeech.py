@@ -63,7 +63,7 @@ def librispeech(
             who is then unknown when tested.
         holdout: fraction of the sources set aside for testing.
         seed: of the choice of these.
-        in_memory: keep the windows in memory, or else in a mapped file; "auto": in memory below 2 GiB.
+        in_memory: true: windows in memory; false: in a mapped file; "auto": in such a file if reading takes over 2 s.
         cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
         workers: reading threads; as many as processors by default.
 

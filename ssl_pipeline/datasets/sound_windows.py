@@ -1,31 +1,29 @@
-"""Recordings cut into windows: read once, kept small, in memory or in a mapped file that the next run finds again."""
+"""Recordings cut into windows: read once and kept small."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Int64, Shaped
+from jaxtyping import Int64
 from torch import Tensor
 
-from ssl_pipeline.datasets.cache import MEMORY_LIMIT, cache_folder, check_in_memory, whole_or_nothing
+from ssl_pipeline.datasets.cache import cache_folder
 from ssl_pipeline.datasets.folder import check_unreadable
-from ssl_pipeline.datasets.memory import MappedDataset, MemoryDataset
+from ssl_pipeline.datasets.memory import MemoryDataset
+from ssl_pipeline.datasets.once import Part, Troubles, decoded_once
 from ssl_pipeline.datasets.sound import Sound, resampled, windows
 from ssl_pipeline.datasets.sound_codecs import SoundCodec
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of reading and encoding: raise it when the same file comes out differently
+VERSION = 2  # of reading and encoding: raise it when the same file comes out differently
 CHUNK = 2**21  # samples of sound that are encoded at once
 
 
@@ -33,7 +31,7 @@ class Keep(NamedTuple):
     """How windows are read and kept.
 
     Args:
-        in_memory: keep them in memory, or else in a mapped file; "auto": in memory below 2 GiB.
+        in_memory: true: in memory; false: in a mapped file; "auto": in such a file if reading takes over 2 s.
         cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
         workers: reading threads; as many as processors by default.
         max_unreadable: largest fraction of unreadable recordings to leave out before stopping.
@@ -79,52 +77,20 @@ def load_windows(
         ValueError: too many unreadable recordings, or a stride of no sample.
         OSError: no room for the mapped file.
     """
-    check_in_memory(keep.in_memory)
     step = codec.samples if stride is None else round(codec.rate * stride)
     if step < 1:
         raise ValueError(f"expected a stride of at least one sample, got {stride} seconds at {codec.rate} Hz")
-    place = cache_folder(keep.cache) / key
-    if keep.in_memory is not True and place.is_dir():
-        found, troubles = _find(place)
-    else:
-        troubles = Troubles({}, [])
-        found = _read_all(_encoded(read, names, codec, step, keep.threads, troubles), troubles, place, keep)
-    check_unreadable(names, dict(sorted(troubles.unreadable.items())), keep.max_unreadable, "recording")
-    if short := sorted(troubles.cut_short):
+    decode = partial(_encoded, read, names, codec, step, keep.threads)
+    found = decoded_once(decode, cache_folder(keep.cache) / key, keep.in_memory)
+    check_unreadable(names, dict(sorted(found.troubles.unreadable.items())), keep.max_unreadable, "recording")
+    if short := sorted(found.troubles.cut_short):
         some = "; ".join(names[i] for i in short[:3])
         warnings.warn(
             f"{len(short)} of {len(names)} recordings end before their headers say: {some}"
             f"{'; …' if len(short) > 3 else ''}; what there is of them is used",
             stacklevel=3,
         )
-    assert found is not None
-    return found
-
-
-class Troubles(NamedTuple):
-    """Recordings that are not as they should be, by their numbers."""
-
-    unreadable: dict[int, str]  # and why
-    cut_short: list[int]
-
-
-Part = tuple[Shaped[Tensor, "W ..."], Int64[Tensor, "W"], Int64[Tensor, "W"]]
-"""Stored windows, their lengths and the numbers of their recordings."""
-
-
-def _read_all(parts: Iterator[Part], troubles: Troubles, place: Path, keep: Keep) -> Windows | None:
-    kept: list[Part] = []
-    size = 0
-    for part in parts:
-        kept.append(part)
-        size += part[0].numel() * part[0].element_size()
-        if keep.in_memory is False or (keep.in_memory == "auto" and size >= MEMORY_LIMIT):
-            _write(chain(kept, parts), troubles, place)
-            return _find(place)[0]
-    if not kept:
-        return None
-    x, lengths, recording = (torch.cat(some) for some in zip(*kept, strict=True))
-    return Windows(MemoryDataset(x), lengths, recording)
+    return Windows(found.dataset(), found.rows["lengths"], found.rows["recording"])
 
 
 def _encoded(
@@ -135,7 +101,7 @@ def _encoded(
     workers: int,
     troubles: Troubles,
 ) -> Iterator[Part]:
-    """Windows of all recordings, some at a time; fills ``troubles`` on the way."""
+    """Windows of all recordings, some at a time."""
 
     def prepare(number: int) -> tuple[Tensor, Tensor] | None:
         try:
@@ -171,45 +137,4 @@ def _encode(waiting: list[tuple[Tensor, Tensor, Tensor]], codec: SoundCodec) -> 
     wave, lengths, recording = (torch.cat(some) for some in zip(*waiting, strict=True))
     rows = max(1, CHUNK // codec.samples)
     for part in zip(wave.split(rows), lengths.split(rows), recording.split(rows), strict=True):
-        yield codec.compact(part[0]), part[1], part[2]
-
-
-def _write(parts: Iterable[Part], troubles: Troubles, place: Path) -> None:
-    with whole_or_nothing(place) as temporary:
-        try:
-            lengths, recording = _append(parts, temporary / "windows.npy")
-        except OSError as error:
-            raise OSError(
-                f"the windows of the recordings cannot be written to {str(place.parent)!r} ({error}): "
-                f"set cache to a folder with more room"
-            ) from error
-        np.save(temporary / "lengths.npy", lengths.numpy())
-        np.save(temporary / "recording.npy", recording.numpy())
-        (temporary / "troubles.json").write_text(json.dumps(troubles._asdict()))
-
-
-def _append(parts: Iterable[Part], file: Path) -> tuple[Int64[Tensor, "N"], Int64[Tensor, "N"]]:
-    # The number of windows is known in the end only; numpy leaves room in the header for the first size to grow.
-    lengths, recording = [], []
-    with file.open("wb") as opened:
-        for x, *rest in parts:
-            rows = x.numpy()
-            if not lengths:
-                header = {"descr": np.lib.format.dtype_to_descr(rows.dtype), "fortran_order": False}
-                np.lib.format.write_array_header_1_0(opened, {**header, "shape": (0, *rows.shape[1:])})
-                begin = opened.tell()
-            opened.write(rows.tobytes())
-            lengths.append(rest[0])
-            recording.append(rest[1])
-        opened.seek(0)
-        shape = (sum(map(len, lengths)), *rows.shape[1:])
-        np.lib.format.write_array_header_1_0(opened, {**header, "shape": shape})
-        assert opened.tell() == begin
-    return torch.cat(lengths), torch.cat(recording)
-
-
-def _find(place: Path) -> tuple[Windows, Troubles]:
-    lengths, recording = (torch.from_numpy(np.load(place / f"{name}.npy")) for name in ("lengths", "recording"))
-    said = json.loads((place / "troubles.json").read_text())
-    troubles = Troubles({int(number): reason for number, reason in said["unreadable"].items()}, said["cut_short"])
-    return Windows(MappedDataset(place / "windows.npy"), lengths, recording), troubles
+        yield {"x": codec.compact(part[0]), "lengths": part[1], "recording": part[2]}

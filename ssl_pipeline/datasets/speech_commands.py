@@ -46,7 +46,7 @@ def speech_commands(
         mels: bands of the log-mel spectrogram; of waveforms, of what tables compare with.
         hop_ms: milliseconds from one of its frames to the next.
         window_ms: milliseconds of sound that a frame is made of.
-        in_memory: keep the windows in memory, or else in a mapped file; "auto": in memory below 2 GiB.
+        in_memory: true: windows in memory; false: in a mapped file; "auto": in such a file if reading takes over 2 s.
         cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
         workers: reading threads; as many as processors by default.
 
