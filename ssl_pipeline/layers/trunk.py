@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from ssl_pipeline.layers.attention import SelfAttention
 
-
 PIECE = 600_000
 """Numbers that go through a processor's caches together: larger batches were up to a quarter slower in training."""
 
