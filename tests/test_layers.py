@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from cases import GRIDS
@@ -179,3 +182,16 @@ def test_ngram_embeddings_are_sums():
     torch.testing.assert_close(ngrams(rows.transpose(1, 2)), expected)
     with pytest.raises(ValueError, match="ngrams=1, buckets=50"):
         NGrams(1, 50, 8)
+
+
+@pytest.mark.slow
+def test_narrow_blocks_write_nothing_beside_their_memory():
+    """In a process of its own, which dies of it."""
+    code = """
+import torch
+from ssl_pipeline.layers.conv import ResidualBlock
+x = torch.randn(8, 8, 112, 112).to(memory_format=torch.channels_last).requires_grad_()
+for _ in range(3):
+    ResidualBlock(2, 8, 8, "batch", stride=2)(x).sum().backward()
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

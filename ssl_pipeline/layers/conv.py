@@ -28,6 +28,10 @@ def norm_nd(norm: str, ndim: int, channels: int) -> nn.Module:
     return kinds[norm](channels)
 
 
+NARROW = 16
+"""Channels below which a processor's strided 1-wide convolution of channels_last writes beside its memory (torch 2.14)."""
+
+
 class ResidualBlock(nn.Module):
     """Pre-activation residual block of two 3-wide convolutions (arXiv 1603.05027).
 
@@ -51,5 +55,6 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *grid) to (B, C', *grid')."""
         y = F.relu(self.norm1(x))
-        skip = x if isinstance(self.skip, nn.Identity) else self.skip(y)
+        seen = y.contiguous() if y.shape[1] < NARROW else y
+        skip = x if isinstance(self.skip, nn.Identity) else self.skip(seen)
         return skip + self.conv2(F.relu(self.norm2(self.conv1(y))))
