@@ -1,4 +1,6 @@
-"""The same model, batch, precision and time in three libraries, in turn: ``scripts/bench_peers.py data.root=FOLDER``.
+"""Three libraries in turn, with the same model, batch, precision and time, on grey images.
+
+python scripts/bench_peers.py data=fashion_mnist data.root=FOLDER
 
 Needs the extra ``bench`` (pip install -e '.[bench]'). lightly and stable-pretraining run as their examples are wired:
 their own views, losses and loaders, in Lightning, without probes and checkpoints; stable-pretraining makes its views
@@ -31,7 +33,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data, MemoryDataset
+from ssl_pipeline.datasets import Data, sequential_batches
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.layers import Projector
@@ -98,11 +100,11 @@ class Job:
         self.words, self.workers = words, workers
         self.config = compose([*words, "trainer.enable_progress_bar=false", "report.page=false"])
         self.data: Data = instantiate(self.config["data"])
-        train = self.data.train
-        assert isinstance(train, MemoryDataset)
-        self.x, self.labels, self.batch = train.x, train.labels, int(self.config["batch_size"])
-        pixels = as_float(self.x[:2048], self.data.grid)
-        self.mean, self.std = [pixels.mean().item()], [pixels.std().item()]
+        batches = [*sequential_batches(self.data.train, 10_000)]
+        self.x = torch.cat([as_float(one.x, self.data.grid) for one in batches])
+        self.labels = torch.cat([one.label for one in batches])
+        self.batch = int(self.config["batch_size"])
+        self.mean, self.std = [self.x.mean().item()], [self.x.std().item()]
         self.recipe: Recipe = instantiate(self.config["optimizer"])
         self.precision = Hardware(precision=self.config["hardware"]["precision"]).resolved_precision
         self.masks = self.config["name"] == "mae"
@@ -146,7 +148,7 @@ class Pictures(torch.utils.data.Dataset):
     """Images one by one with their labels, as torchvision's sets give them."""
 
     def __init__(self, x: Tensor, labels: Tensor) -> None:
-        self.x, self.labels = x.numpy(), labels.tolist()
+        self.x, self.labels = (x * 255).round().to(torch.uint8).numpy(), labels.tolist()
         self.transform: Callable[[Image.Image], Any] = lambda image: image
 
     def __len__(self) -> int:
@@ -160,7 +162,7 @@ class Floats(torch.utils.data.Dataset):
     """Tensors one by one with their labels: nothing is left to decode."""
 
     def __init__(self, x: Tensor, labels: Tensor) -> None:
-        self.x, self.labels = x.float() / 255, labels
+        self.x, self.labels = x, labels
 
     def __len__(self) -> int:
         return len(self.x)
@@ -350,10 +352,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes in which lightly makes its views")
     parser.add_argument("--only", nargs="*", default=[], help="beginnings of models")
     parser.add_argument("--libraries", nargs="*", default=[*LIBRARIES], choices=[*LIBRARIES])
-    parser.add_argument("overrides", nargs="*", help="data.root=... hardware.precision=32-true ...")
+    parser.add_argument(
+        "overrides", nargs="*", help="of train.py, the same for all: data=... hardware.precision=32-true"
+    )
     asked = parser.parse_args()
     chosen = {n: w for n, w in MODELS.items() if not asked.only or n.startswith(tuple(asked.only))}
-    shared = ["data=fashion_mnist", f"batch_size={asked.batch}", *asked.overrides]
+    shared = [f"batch_size={asked.batch}", *asked.overrides]
     print("| samples/s | " + " | ".join(asked.libraries) + " |\n|---|" + "---|" * len(asked.libraries), flush=True)
     _alone()
     rates = {}

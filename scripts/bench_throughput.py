@@ -1,4 +1,4 @@
-"""What the pipeline costs beyond its model: ``python scripts/bench_throughput.py data.root=/usr/share/datasets``.
+"""What the pipeline costs beyond its model: ``scripts/bench_throughput.py data=fashion_mnist data.root=FOLDER``.
 
 Of each row the bare graph (forward, backward, clipping, optimiser, teacher, on views that were made before) and a whole
 run (data, damages, logging, all callbacks of a default run but probes) train by turns in one process. A round's time of
@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[], help="beginnings of rows")
     parser.add_argument("--precision", nargs="*", default=["bf16-mixed", "32-true"])
-    parser.add_argument("overrides", nargs="*", help="data.root=... batch_size=256 ...")
+    parser.add_argument("overrides", nargs="*", help="of train.py, the same for all: data=... batch_size=256")
     asked = parser.parse_args()
     chosen = {n: w for n, w in ROWS.items() if not asked.only or n.startswith(tuple(asked.only))}
     parts = "damages | forward | backward | optimiser | waiting | rest"
@@ -182,7 +182,7 @@ def main() -> None:
     print("|---" * 11 + "|", flush=True)
     for precision in asked.precision:
         for name, words in chosen.items():
-            shared = ["data=fashion_mnist", f"hardware.precision={precision}", *asked.overrides]
+            shared = [f"hardware.precision={precision}", *asked.overrides]
             row = Row([*words, *shared], asked.steps)
             _forget_peak()
             with redirect_stdout(io.StringIO()):

@@ -127,3 +127,28 @@ def test_decoding_is_timed_for_every_kind_of_file(script, monkeypatch, capsys):
         other, *numbers = line.strip("|").split("|")[1:]
         assert len(numbers) + 2 == head.count("|") - 1 and all(float(n.replace(",", "")) >= 0 for n in numbers)
         assert bool(other.strip()) == ("images" in line)
+
+
+def test_the_price_of_the_pipeline_is_measured(script, monkeypatch, capsys):
+    words = ["--steps", 2, "--rounds", 1, "--only", "simclr, small", "--precision", "32-true"]
+    call(script("bench_throughput"), monkeypatch, "data=digits", "batch_size=16", *words)
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| simclr")]
+    name, bare, whole, ratio, *shares, memory = [cell.strip() for cell in row.strip("|").split("|")]
+    assert name == "simclr, small conv, fp32" and float(memory) > 0
+    assert all(float(cell.split()[0].replace(",", "")) > 0 for cell in (bare, whole, ratio))
+    assert sum(float(share.rstrip(" %")) for share in shares) == pytest.approx(100, abs=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["ours", "lightly", "stable-pretraining"])
+@pytest.mark.parametrize("model", ["simclr, small", "mae"])
+def test_libraries_are_measured_beside_each_other(library, model, script, monkeypatch, capsys):
+    pytest.importorskip(library.replace("-", "_") if library != "ours" else "ssl_pipeline")
+    words = ["--steps", 2, "--rounds", 1, "--seconds", 2, "--batch", 16, "--workers", 0, "--only", model]
+    overrides = (
+        "data=digits",
+        *(["encoder.patch=4", "decoder.patch=4", "corruption.mask.cell=4"] if model == "mae" else []),
+    )
+    call(script("bench_peers"), monkeypatch, *overrides, *words, "--libraries", library)
+    out = capsys.readouterr().out
+    assert f"| {library} |" in out and "nan" not in out

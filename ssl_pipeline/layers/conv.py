@@ -29,7 +29,7 @@ def norm_nd(norm: str, ndim: int, channels: int) -> nn.Module:
 
 
 NARROW = 16
-"""Channels below which a processor's strided 1-wide convolution of channels_last writes beside its memory (torch 2.14)."""
+"""Channels below which a processor's strided 1-wide convolution of channels_last overruns its memory (torch 2.14)."""
 
 
 class ResidualBlock(nn.Module):
