@@ -195,3 +195,22 @@ for _ in range(3):
     ResidualBlock(2, 8, 8, "batch", stride=2)(x).sum().backward()
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_batch_in_pieces_trains_as_a_whole_one(masked, monkeypatch):
+    """Sample by sample the same, with the same gradients; 5 samples in pieces of 2."""
+    torch.manual_seed(0)
+    trunk = Trunk(width=16, depth=2, heads=2).train()
+    tokens = torch.randn(5, 3, 16)
+    valid = torch.arange(3) < torch.randint(1, 4, (5, 1)) if masked else None
+    found = []
+    for piece in (10**9, 2 * 3 * 16):
+        monkeypatch.setattr("ssl_pipeline.layers.trunk.PIECE", piece)
+        x = tokens.clone().requires_grad_()
+        out = trunk(x, valid, last=2)
+        out.square().sum().backward()
+        found.append([out, x.grad, *(p.grad for p in trunk.blocks.parameters())])
+        trunk.zero_grad()
+    for whole, pieced in zip(*found, strict=True):
+        torch.testing.assert_close(pieced, whole)
