@@ -5,8 +5,9 @@ python scripts/bench_peers.py data=fashion_mnist data.root=FOLDER
 Needs the extra ``bench`` (pip install -e '.[bench]'). lightly and stable-pretraining run as their examples are wired:
 their own views, losses and loaders, in Lightning, without probes and checkpoints; stable-pretraining makes its views
 of whole batches on the device (kornia). The recipe is ours for all: views of the same strength, AdamW, warm-up and
-cosine over the steps that a library's own speed allows. ``--seconds 120`` trains each for so long, and measures all by
-protocol P1, raw pixels and untrained encoders beside.
+cosine. ``--seconds 120`` trains each for so long, the rate following the clock, and measures all by
+protocol P1, raw pixels and untrained encoders beside. The masked autoencoders of the others also crop and mirror, as
+their examples do; ours masks alone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any, NamedTuple
 
 import lightning as L
 import torch
-from bench_throughput import VIT, step_starts
+from bench_throughput import VIT, now, step_starts
 from PIL import Image
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ from ssl_pipeline.training.hardware import Hardware
 MODELS = {
     "simclr, small conv": ["experiment=simclr"],
     "simclr, ViT 192 x 6": ["experiment=simclr", *VIT],
-    "mae, ViT 192 x 6": ["experiment=mae", *VIT],
+    "mae, ViT 192 x 6": ["experiment=mae", *VIT, "encoder.pool=1"],
 }
 WARM = 8
 """Steps at the start that are not counted."""
@@ -61,15 +62,27 @@ class Outcome(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """When a training ends: after so many steps, or earlier after so many seconds."""
+    """When a training ends: after so many steps, or after so many seconds."""
 
-    steps: int
+    steps: int = -1
     seconds: float | None = None
 
     @property
     def options(self) -> dict[str, Any]:
         """For Lightning's trainer."""
         return {"max_steps": self.steps, "max_epochs": -1, "max_time": self.seconds and {"seconds": self.seconds}}
+
+    def progress(self) -> Callable[[int], float]:
+        """How far a training is at a step; by the clock, it begins when it is first asked."""
+        if self.seconds is None:
+            return lambda step: step / self.steps
+        began, seconds = [], self.seconds
+
+        def elapsed(step: int) -> float:
+            began[:] = began or [time.perf_counter()]
+            return (time.perf_counter() - began[0]) / seconds
+
+        return elapsed
 
 
 class Stopwatch(L.Callback):
@@ -80,12 +93,13 @@ class Stopwatch(L.Callback):
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Note the time."""
-        self.ends.append(time.perf_counter())
+        self.ends.append(now())
 
 
 def rate(times: list[float], batch: int) -> float:
-    """Samples a second over all but the first steps."""
-    return batch * (len(times) - 1 - WARM) / (times[-1] - times[WARM])
+    """Samples a second over all but the first steps, where there are enough."""
+    first = WARM if len(times) > WARM + 1 else 0
+    return batch * (len(times) - 1 - first) / (times[-1] - times[first])
 
 
 class Job:
@@ -126,9 +140,10 @@ class Job:
         options = bound.options | quiet | {"devices": 1, "logger": False} | more
         return L.Trainer(callbacks=[watch], precision=self.precision, num_sanity_val_steps=0, **options)
 
-    def schedule(self, steps: int) -> Callable[[int], float]:
+    def schedule(self, bound: Bound) -> Callable[[int], float]:
         """Share of the highest rate at a step."""
-        return lambda step: self.recipe.rate(min(1.0, step / steps))
+        progress = bound.progress()
+        return lambda step: self.recipe.rate(min(1.0, progress(step)))
 
 
 class Plain(nn.Module):
@@ -175,8 +190,7 @@ def ours(job: Job, bound: Bound) -> Outcome:
     """The whole pipeline with its default callbacks; probes only after a training by the clock."""
     probed = ["probe.online=0", "probe.protocol.few=0"] if bound.seconds else ["probe=none"]
     limit = "null" if bound.seconds is None else time.strftime("00:%H:%M:%S", time.gmtime(bound.seconds))
-    steps = -1 if bound.seconds else bound.steps  # by the clock, the schedule follows the clock
-    words = [f"trainer.max_steps={steps}", "trainer.max_epochs=-1", f"trainer.max_time={limit}"]
+    words = [f"trainer.max_steps={bound.steps}", "trainer.max_epochs=-1", f"trainer.max_time={limit}"]
     config = compose([*job.words, *probed, *words, "trainer.enable_progress_bar=false", "report.page=false"])
     with tempfile.TemporaryDirectory() as folder, step_starts() as starts:
         summary = run(config, str(Path(folder) / "run"))
@@ -200,13 +214,13 @@ def lightly(job: Job, bound: Bound) -> Outcome:
     dataset = LightlyDataset.from_torch_dataset(Pictures(job.x, job.labels), transform=transform)
     keep = {"num_workers": job.workers, "persistent_workers": job.workers > 0}
     loader = DataLoader(dataset, batch_size=job.batch, shuffle=True, drop_last=True, **keep)
-    module, watch = _lightly_module(job, bound.steps), Stopwatch()
+    module, watch = _lightly_module(job, bound), Stopwatch()
     job.trainer(bound, watch).fit(module, loader)
     module.eval()
     return Outcome(rate(watch.ends, job.batch), len(watch.ends), module.embed, {})
 
 
-def _lightly_module(job: Job, steps: int) -> Any:
+def _lightly_module(job: Job, bound: Bound) -> Any:
     from lightly.loss import NTXentLoss
     from lightly.models import utils
     from lightly.models.modules import MaskedVisionTransformerDecoderTIMM, MaskedVisionTransformerTIMM
@@ -215,7 +229,7 @@ def _lightly_module(job: Job, steps: int) -> Any:
     class Base(L.LightningModule):
         def configure_optimizers(self) -> Any:
             optimizer = job.recipe.optimizer(self, job.batch)
-            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, job.schedule(steps))
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, job.schedule(bound))
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     class SimCLR(Base):
@@ -287,7 +301,7 @@ def stable(job: Job, bound: Bound) -> Outcome:
         embed = encoder
     module.optim = {
         "optimizer": partial(job.recipe.make, lr=job.recipe.peak(job.batch), weight_decay=job.recipe.weight_decay),
-        "scheduler": partial(torch.optim.lr_scheduler.LambdaLR, lr_lambda=job.schedule(bound.steps)),
+        "scheduler": partial(torch.optim.lr_scheduler.LambdaLR, lr_lambda=job.schedule(bound)),
         "interval": "step",
     }
     watch = Stopwatch()
@@ -336,10 +350,14 @@ def _alone() -> None:
 
 
 def _quietly(train: Callable[[Job, Bound], Outcome], job: Job, bound: Bound) -> Outcome:
+    torch.manual_seed(0)
     logging.disable(logging.WARNING)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        return train(job, bound)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            return train(job, bound)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def main() -> None:
@@ -360,13 +378,11 @@ def main() -> None:
     shared = [f"batch_size={asked.batch}", *asked.overrides]
     print("| samples/s | " + " | ".join(asked.libraries) + " |\n|---|" + "---|" * len(asked.libraries), flush=True)
     _alone()
-    rates = {}
     for model, words in chosen.items():
         job = Job([*words, *shared], asked.workers)
         found = speeds(job, asked.libraries, asked.steps, asked.rounds)
         cells = [f"{statistics.median(r):,.0f} ({min(r):,.0f}-{max(r):,.0f})" for r in found.values()]
         print(f"| {model} | " + " | ".join(cells) + " |", flush=True)
-        rates[model] = {name: statistics.median(r) for name, r in found.items()}
     if not asked.seconds:
         return
     print(
@@ -376,11 +392,10 @@ def main() -> None:
     for model, words in chosen.items():
         job, beside = Job([*words, *shared], asked.workers), {}
         for name in asked.libraries:
-            steps = max(1, int(rates[model][name] * asked.seconds / job.batch))
-            outcome = _quietly(LIBRARIES[name], job, Bound(steps, asked.seconds))
+            outcome = _quietly(LIBRARIES[name], job, Bound(seconds=asked.seconds))
             s = scores(job, outcome)
             beside |= s if name == "ours" else {}
-            speed = f"{outcome.steps:,} | {outcome.steps * job.batch / asked.seconds:,.0f}"
+            speed = f"{outcome.steps:,} | {outcome.samples_per_s:,.0f}"
             print(f"| {model} | {name} | {speed} | {s['knn']:.1f} | {s['linear']:.1f} |", flush=True)
         for what in ("raw", "untrained"):
             if f"knn_{what}" in beside:

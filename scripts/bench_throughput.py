@@ -12,7 +12,7 @@ import io
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -59,11 +59,7 @@ class Round(NamedTuple):
     forward: float
     backward: float
     optimiser: float
-
-    @property
-    def bare(self) -> float:
-        """What is left without data, damages, logging and callbacks."""
-        return self.forward + self.backward + self.optimiser
+    bare: float  # without data, damages, logging and callbacks
 
     def shares(self) -> list[float]:
         """Of the whole step: damages, forward, backward, optimiser, waiting, and the rest."""
@@ -89,7 +85,8 @@ class Row:
     def round(self) -> Round:
         """Both, one after the other."""
         views, damages = self._views()
-        return Round(*self._whole(), damages, *self._bare(views))
+        parts, (bare,) = self._bare(views, apart=True), self._bare(views, apart=False)
+        return Round(*self._whole(), damages, *parts, bare)
 
     def _views(self) -> tuple[list[Views], float]:
         graph: Any = maker(self.config, self.data)().to(self.device)
@@ -97,46 +94,48 @@ class Row:
         views, seconds = [], []
         for step, batch in zip(range(self.steps), loader, strict=False):
             batch = batch.on(self.device)
-            began = self._now()
+            began = now()
             views.append(graph.damage(batch, 0, step))
-            seconds.append(self._now() - began)
+            seconds.append(now() - began)
         return views, statistics.median(seconds[WARM:])
 
-    def _bare(self, views: list[Views]) -> list[float]:
-        """Medians of forward, backward and the rest."""
+    def _bare(self, views: list[Views], apart: bool) -> list[float]:
+        """Medians of forward, backward and the rest, for each of which a GPU is waited for, or of all together."""
         graph: Any = maker(self.config, self.data)()
         graph = graph.to(self.device).train()
         optimizer = instantiate(self.config["optimizer"]).optimizer(graph, self.config["batch_size"])
         autocast, seconds = self.precision.resolved_precision == "bf16-mixed", []
         for damaged in views:
-            times = [self._now()]
+            times = [now()]
             optimizer.zero_grad()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=autocast):
                 loss = graph(damaged)["loss"]
-            times.append(self._now())
+            times += [now()] if apart else []
             loss.backward()
-            times.append(self._now())
+            times += [now()] if apart else []
             nn.utils.clip_grad_norm_(graph.parameters(), self.config["trainer"]["gradient_clip_val"])
             optimizer.step()
             graph.follow(0.5)
-            times.append(self._now())
+            times.append(now())
             seconds.append([b - a for a, b in pairwise(times)])
         return [statistics.median(part) for part in zip(*seconds[WARM:], strict=True)]
 
     def _whole(self) -> tuple[float, float]:
-        with tempfile.TemporaryDirectory() as folder, step_starts(self._now) as starts:
+        with tempfile.TemporaryDirectory() as folder, step_starts() as starts:
             summary = run(self.config, str(Path(folder) / "run"))
         step = statistics.median(b - a for a, b in zip(starts[WARM:], starts[WARM + 1 :], strict=False))
         return step, summary["data_wait"] * step
 
-    def _now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter()
+
+def now() -> float:
+    """The time when all that was asked for is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 @contextmanager
-def step_starts(now: Callable[[], float] = time.perf_counter) -> Iterator[list[float]]:
+def step_starts() -> Iterator[list[float]]:
     """When each step of a run begins."""
     found: list[float] = []
     original = PretrainModule.training_step

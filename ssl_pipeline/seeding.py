@@ -18,7 +18,7 @@ def seed_of(*key: int | str) -> int:
 
 
 def seed_models(device: torch.device, *key: int | str) -> None:
-    """Seed what dropout and its like draw from on the processor and on ``device``.
+    """Seed what dropout and its like draw from on the processor and on the current device of ``device``'s kind.
 
     ``torch.manual_seed`` would do more: where there is no GPU, it keeps a stack trace for each kind at each call.
     """

@@ -205,6 +205,8 @@ def test_a_batch_in_pieces_trains_as_a_whole_one(masked, monkeypatch):
     tokens = torch.randn(5, 3, 16)
     valid = torch.arange(3) < torch.randint(1, 4, (5, 1)) if masked else None
     found = []
+    sizes, whole = [], trunk._whole
+    monkeypatch.setattr(trunk, "_whole", lambda x, *rest: sizes.append(len(x)) or whole(x, *rest))
     for piece in (10**9, 2 * 3 * 16):
         monkeypatch.setattr("ssl_pipeline.layers.trunk.PIECE", piece)
         x = tokens.clone().requires_grad_()
@@ -212,5 +214,6 @@ def test_a_batch_in_pieces_trains_as_a_whole_one(masked, monkeypatch):
         out.square().sum().backward()
         found.append([out, x.grad, *(p.grad for p in trunk.blocks.parameters())])
         trunk.zero_grad()
-    for whole, pieced in zip(*found, strict=True):
-        torch.testing.assert_close(pieced, whole)
+    assert sizes == [5, 2, 2, 1]
+    for one, pieced in zip(*found, strict=True):
+        torch.testing.assert_close(pieced, one)

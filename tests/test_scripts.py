@@ -136,7 +136,9 @@ def test_the_price_of_the_pipeline_is_measured(script, monkeypatch, capsys):
     name, bare, whole, ratio, *shares, memory = [cell.strip() for cell in row.strip("|").split("|")]
     assert name == "simclr, small conv, fp32" and float(memory) > 0
     assert all(float(cell.split()[0].replace(",", "")) > 0 for cell in (bare, whole, ratio))
-    assert sum(float(share.rstrip(" %")) for share in shares) == pytest.approx(100, abs=3)
+    damages, forward, backward, optimiser, waiting, rest = (float(share.rstrip(" %")) for share in shares)
+    assert min(damages, forward, backward, optimiser, waiting) >= 0 and forward + backward > 20
+    assert max(damages, waiting, rest) < 80  # of the whole, in which they are contained
 
 
 @pytest.mark.slow
@@ -151,4 +153,6 @@ def test_libraries_are_measured_beside_each_other(library, model, script, monkey
     )
     call(script("bench_peers"), monkeypatch, *overrides, *words, "--libraries", library)
     out = capsys.readouterr().out
-    assert f"| {library} |" in out and "nan" not in out
+    (row,) = [line for line in out.splitlines() if line.startswith(f"| {model}") and f"| {library} |" in line]
+    *_, steps, rate, knn, linear = (float(cell.replace(",", "")) for cell in row.strip("| ").split("|")[2:])
+    assert steps > 1 and rate > 1 and min(knn, linear) > 50

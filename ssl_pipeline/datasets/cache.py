@@ -48,7 +48,7 @@ def whole_or_nothing(place: Path) -> Iterator[Path | None]:
         # Locks may not reach other machines; on this one the folder can only be left from a process that was killed.
         temporary = place.with_name(f".unfinished-{place.name}-{platform.node()}")
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
+        temporary.mkdir(mode=0o700)  # pixels are for those who may read the files
         try:
             yield temporary
             try:
@@ -63,7 +63,7 @@ def whole_or_nothing(place: Path) -> Iterator[Path | None]:
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
     """One process at a time; the system lets go when a process dies."""
-    lock = FileLock(file)
+    lock = FileLock(file, fallback_to_soft=False)
     try:
         try:
             lock.acquire(timeout=0)

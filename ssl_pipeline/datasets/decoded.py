@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import prod
@@ -17,7 +17,7 @@ from torch import Tensor
 from ssl_pipeline.datasets.cache import cache_folder, fingerprint
 from ssl_pipeline.datasets.image import read_image
 from ssl_pipeline.datasets.memory import MemoryDataset
-from ssl_pipeline.datasets.once import Part, Troubles, decoded_once
+from ssl_pipeline.datasets.once import Part, Troubles, decoded_once, passes
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ def decoded_images(
     in_memory: bool | str = "auto",
     cache: str | Path | None = None,
     workers: int = 1,
+    refuse: Callable[[Unreadable], None] = lambda _: None,
 ) -> tuple[MemoryDataset, Unreadable]:
     """The files as squares of pixels, and those that cannot be read.
 
@@ -47,6 +48,7 @@ def decoded_images(
         in_memory: true: pixels in memory; false: in a mapped file; "auto": in such a file if decoding takes over 2 s.
         cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
         workers: decoding threads.
+        refuse: raises where too many cannot be read; what is refused is not kept.
 
     Raises:
         ValueError: ``in_memory`` is something else.
@@ -58,6 +60,7 @@ def decoded_images(
         cache_folder(cache) / fingerprint(files, f"images {VERSION} {shape}"),
         in_memory,
         needed=len(files) * prod(shape),
+        refuse=lambda troubles: refuse(troubles.unreadable),
     )
     return found.dataset(labels, tuple(str(file) for file in files)), dict(sorted(found.troubles.unreadable.items()))
 
@@ -68,9 +71,9 @@ def _decode(files: Sequence[Path], shape: tuple[int, int, int], workers: int, tr
     def read(number: int, row: UInt8[np.ndarray, "C H W"]) -> None:
         try:
             row[:] = read_image(files[number], size, channels)
-        except MemoryError:
-            raise
         except Exception as error:  # decoders raise whatever they like; every reason is told and counted
+            if passes(error):
+                raise
             troubles.unreadable[number] = (str(error) or type(error).__name__).replace(str(files[number]), "it")
 
     def finished(rows: UInt8[np.ndarray, "N C H W"], work: Iterator[None]) -> Part:

@@ -64,7 +64,14 @@ def folder(
         paths = [places[part] / file for file in files[part]]
         numbers = torch.tensor([classes.index(file.parts[0]) for file in files[part]]) if classes else None
         dataset, damaged = decoded_images(
-            paths, size, channels, numbers, in_memory, cache, workers or os.cpu_count() or 1
+            paths,
+            size,
+            channels,
+            numbers,
+            in_memory,
+            cache,
+            workers or os.cpu_count() or 1,
+            refuse=lambda damaged: refuse_unreadable(paths, damaged, limit),
         )
         check_unreadable(paths, damaged, limit)
         return Subset(dataset, [i for i in range(len(paths)) if i not in damaged]) if damaged else dataset
@@ -178,12 +185,29 @@ def check_unreadable(
     Raises:
         ValueError: more than the fraction ``limit`` of all files.
     """
-    if not unreadable:
-        return
-    some = "; ".join(f"{paths[i]} ({reason})" for i, reason in list(unreadable.items())[:3])
-    count = f"{len(unreadable)} of {len(paths)} {thing}s cannot be read: {some}{'; …' if len(unreadable) > 3 else ''}"
-    if len(unreadable) == len(paths):
-        raise ValueError(f"{count}: set root to a folder of intact {thing}s")
+    refuse_unreadable(paths, unreadable, limit, thing)
+    if unreadable:
+        warnings.warn(f"{_named(paths, unreadable, thing)}; they are left out", stacklevel=3)
+
+
+def refuse_unreadable(
+    paths: Sequence[Path | str], unreadable: Unreadable, limit: float | int, thing: str = "image"
+) -> None:
+    """Refuse a set of which too much cannot be read.
+
+    Raises:
+        ValueError: more than the fraction ``limit`` of all files.
+    """
+    if unreadable and len(unreadable) == len(paths):
+        raise ValueError(f"{_named(paths, unreadable, thing)}: set root to a folder of intact {thing}s")
     if len(unreadable) > limit * len(paths):
-        raise ValueError(f"{count}: mend or remove them, or allow more with unreadable=skip and max_unreadable")
-    warnings.warn(f"{count}; they are left out", stacklevel=3)
+        raise ValueError(
+            f"{_named(paths, unreadable, thing)}: mend or remove them, or allow more with unreadable=skip and "
+            f"max_unreadable"
+        )
+
+
+def _named(paths: Sequence[Path | str], unreadable: Unreadable, thing: str) -> str:
+    some = "; ".join(f"{paths[i]} ({reason})" for i, reason in list(unreadable.items())[:3])
+    more = "; …" if len(unreadable) > 3 else ""
+    return f"{len(unreadable)} of {len(paths)} {thing}s cannot be read: {some}{more}"

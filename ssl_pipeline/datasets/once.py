@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from errno import ENOSPC
+from errno import EIO, EMFILE, ENFILE, ENOSPC, ESTALE
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -35,6 +35,14 @@ class Troubles(NamedTuple):
     cut_short: list[int]
 
 
+PASSING = {EIO, EMFILE, ENFILE, ESTALE}
+
+
+def passes(error: BaseException) -> bool:
+    """Whether it is the machine that cannot read, and not the file that cannot be read."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in PASSING)
+
+
 Decode = Callable[[Troubles], Iterator[Part]]
 """Decodes everything from the beginning, some at a time; fills the troubles on the way."""
 
@@ -53,7 +61,13 @@ class Once(NamedTuple):
         return MappedDataset(self.place / "x.npy", labels, paths=paths)
 
 
-def decoded_once(decode: Decode, place: Path, in_memory: bool | str, needed: int = 0) -> Once:
+def decoded_once(
+    decode: Decode,
+    place: Path,
+    in_memory: bool | str,
+    needed: int = 0,
+    refuse: Callable[[Troubles], None] = lambda _: None,
+) -> Once:
     """Decode, unless a run before has done so.
 
     Args:
@@ -62,6 +76,7 @@ def decoded_once(decode: Decode, place: Path, in_memory: bool | str, needed: int
         in_memory: true: in memory; false: in a mapped file; "auto": in such a file if decoding takes over 2 s.
             Where none can be written, "auto" keeps up to 2 GiB in memory after all, and says so.
         needed: bytes of the samples, where they are known.
+        refuse: raises where there are too many troubles; what is refused is not kept.
 
     Raises:
         ValueError: ``in_memory`` is something else.
@@ -86,7 +101,9 @@ def decoded_once(decode: Decode, place: Path, in_memory: bool | str, needed: int
     try:
         with whole_or_nothing(place) as temporary:
             if temporary is not None:
-                _write(chain(first, parts), troubles, temporary, needed)
+                _write(chain(first, parts), temporary, needed)
+                refuse(troubles)
+                (temporary / "troubles.json").write_text(json.dumps(troubles._asdict()))
     except OSError as error:
         where = f"what is decoded cannot be kept in {str(place.parent)!r} ({error.strerror or error})"
         trouble = OSError(f"{where}: set cache to a folder with more room, or set in_memory=true")
@@ -124,12 +141,13 @@ def _joined(parts: list[Part]) -> Part:
     return rows
 
 
-def _write(parts: Iterable[Part], troubles: Troubles, folder: Path, needed: int) -> None:
+def _write(parts: Iterable[Part], folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed >= free:
         raise OSError(ENOSPC, f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are left")
     with ExitStack() as stack:
         files: dict[str, tuple[BinaryIO, np.ndarray]] = {}
+        begins: dict[str, int] = {}
         count = 0
         for part in parts:
             count += len(part["x"])
@@ -137,18 +155,19 @@ def _write(parts: Iterable[Part], troubles: Troubles, folder: Path, needed: int)
                 rows = some.numpy()
                 if name not in files:
                     files[name] = stack.enter_context((folder / f"{name}.npy").open("wb")), rows
-                    _head(files[name][0], rows, 0)
+                    begins[name] = _head(files[name][0], rows, 0)
                 files[name][0].write(np.ascontiguousarray(rows).data)
-        for file, rows in files.values():
-            _head(file, rows, count)
-    (folder / "troubles.json").write_text(json.dumps(troubles._asdict()))
+        for name, (file, rows) in files.items():
+            assert _head(file, rows, count) == begins[name]
 
 
-def _head(file: BinaryIO, rows: np.ndarray, count: int) -> None:
+def _head(file: BinaryIO, rows: np.ndarray, count: int) -> int:
+    """Write the header, and tell where it ends."""
     # The number of rows is known in the end only; numpy leaves room in the header for the first size to grow.
     file.seek(0)
     kind = {"descr": np.lib.format.dtype_to_descr(rows.dtype), "fortran_order": False}
     np.lib.format.write_array_header_1_0(file, {**kind, "shape": (count, *rows.shape[1:])})
+    return file.tell()
 
 
 def _find(place: Path) -> Once:

@@ -15,9 +15,9 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from ssl_pipeline.datasets.cache import cache_folder
-from ssl_pipeline.datasets.folder import check_unreadable
+from ssl_pipeline.datasets.folder import check_unreadable, refuse_unreadable
 from ssl_pipeline.datasets.memory import MemoryDataset
-from ssl_pipeline.datasets.once import Part, Troubles, decoded_once
+from ssl_pipeline.datasets.once import Part, Troubles, decoded_once, passes
 from ssl_pipeline.datasets.sound import Sound, resampled, windows
 from ssl_pipeline.datasets.sound_codecs import SoundCodec
 
@@ -81,7 +81,11 @@ def load_windows(
     if step < 1:
         raise ValueError(f"expected a stride of at least one sample, got {stride} seconds at {codec.rate} Hz")
     decode = partial(_encoded, read, names, codec, step, keep.threads)
-    found = decoded_once(decode, cache_folder(keep.cache) / key, keep.in_memory)
+
+    def refuse(troubles: Troubles) -> None:
+        refuse_unreadable(names, troubles.unreadable, keep.max_unreadable, "recording")
+
+    found = decoded_once(decode, cache_folder(keep.cache) / key, keep.in_memory, refuse=refuse)
     check_unreadable(names, dict(sorted(found.troubles.unreadable.items())), keep.max_unreadable, "recording")
     if short := sorted(found.troubles.cut_short):
         some = "; ".join(names[i] for i in short[:3])
@@ -106,9 +110,9 @@ def _encoded(
     def prepare(number: int) -> tuple[Tensor, Tensor] | None:
         try:
             sound = read(number)
-        except MemoryError:
-            raise
         except Exception as error:  # decoders raise whatever they like; every reason is told and counted
+            if passes(error):
+                raise
             reason = getattr(error, "error_string", str(error)) or type(error).__name__  # libsndfile's own words
             troubles.unreadable[number] = reason.replace(names[number], "it")
             return None

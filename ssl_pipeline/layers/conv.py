@@ -55,6 +55,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *grid) to (B, C', *grid')."""
         y = F.relu(self.norm1(x))
-        seen = y.contiguous() if y.shape[1] < NARROW else y
-        skip = x if isinstance(self.skip, nn.Identity) else self.skip(seen)
+        if isinstance(self.skip, nn.Identity):
+            skip = x
+        else:
+            skip = self.skip(y.contiguous() if y.shape[1] < NARROW and y.device.type == "cpu" else y)
         return skip + self.conv2(F.relu(self.norm2(self.conv1(y))))

@@ -46,9 +46,9 @@ class Trunk(nn.Module):
     ) -> Float[Tensor, "B N D"]:
         """Tokens that are not valid are not attended to; ``last`` above 1: mean of so many standardised blocks.
 
-        On a processor a batch in training passes in pieces, sample by sample the same.
+        On a processor a batch in training passes in pieces; but for stochastic depth, each sample is the same in them.
         """
-        rows = max(1, PIECE // tokens[0].numel())
+        rows = max(1, PIECE // max(1, tokens.shape[1] * tokens.shape[2]))
         if not self.training or tokens.device.type != "cpu" or rows >= len(tokens):
             return self._whole(tokens, valid, last)
         masks = (None,) * -(-len(tokens) // rows) if valid is None else valid.split(rows)

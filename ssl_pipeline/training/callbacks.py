@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -175,20 +176,21 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if
 
 
 ASKED = 8
-"""Steps between two questions to all ranks whether a signal has come: each of them waits for the device."""
+"""Steps, each shorter than a second, between two questions to all ranks whether a signal has come: they wait for it."""
 
 
 class StopOnSignal(L.Callback):
     """Each of ``SIGNALS`` ends the training after its step, to be resumed exactly; a second one at once.
 
-    Several processes end together, within ``ASKED`` steps.
+    Several processes end together, after a few steps where these are short.
 
     Attributes:
-        number: of the signal that has come, to this process or to another rank's.
+        number: of the signal that ends the training, to whichever rank it has come.
     """
 
     def __init__(self) -> None:
-        self.number = 0
+        self.number = self._heard = 0
+        self._every, self._asked = 1, 0.0
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -196,9 +198,9 @@ class StopOnSignal(L.Callback):
         world = trainer.world_size
 
         def stop(number: int, frame: Any) -> None:
-            if self.number:
+            if self._heard:
                 raise KeyboardInterrupt
-            self.number = number
+            self._heard = number
             after = "this step" if world == 1 else "a few steps"
             print(f"\nstopping after {after} (again: at once)", file=sys.stderr, flush=True)
 
@@ -207,9 +209,14 @@ class StopOnSignal(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         """Stop where some rank was asked to, all in the same step."""
-        if trainer.world_size > 1 and trainer.global_step % ASKED:
-            return
-        self.number = distributed.largest(self.number, trainer.strategy.root_device)
+        device = trainer.strategy.root_device
+        if trainer.world_size > 1:
+            if trainer.global_step % self._every:
+                return
+            before, self._asked = self._asked, time.perf_counter()
+            slow = self._asked - before > self._every
+            self._every = 1 if distributed.any_rank(slow, device) else ASKED
+        self.number = distributed.largest(self._heard, device)
         if self.number:
             trainer.should_stop = True
 
