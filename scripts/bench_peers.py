@@ -364,10 +364,12 @@ def main() -> None:
     """Measure, and print a table of speeds and, if asked for, one of accuracies."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=30, help="counted steps of a round")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="of speeds; 0: none")
     parser.add_argument("--seconds", type=float, default=0, help="of training before the probe; 0: speeds alone")
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--workers", type=int, default=2, help="processes in which lightly makes its views")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes in which lightly makes its views; on two cores they cost"
+    )
     parser.add_argument("--only", nargs="*", default=[], help="beginnings of models")
     parser.add_argument("--libraries", nargs="*", default=[*LIBRARIES], choices=[*LIBRARIES])
     parser.add_argument(
@@ -376,33 +378,37 @@ def main() -> None:
     asked = parser.parse_args()
     chosen = {n: w for n, w in MODELS.items() if not asked.only or n.startswith(tuple(asked.only))}
     shared = [f"batch_size={asked.batch}", *asked.overrides]
-    print("| samples/s | " + " | ".join(asked.libraries) + " |\n|---|" + "---|" * len(asked.libraries), flush=True)
+    if asked.rounds:
+        print("| samples/s | " + " | ".join(asked.libraries) + " |\n|---|" + "---|" * len(asked.libraries), flush=True)
     _alone()
-    for model, words in chosen.items():
-        job = Job([*words, *shared], asked.workers)
+    jobs = {name: Job([*words, *shared], asked.workers) for name, words in chosen.items()}
+    for model, job in jobs.items() if asked.rounds else ():
         found = speeds(job, asked.libraries, asked.steps, asked.rounds)
         cells = [f"{statistics.median(r):,.0f} ({min(r):,.0f}-{max(r):,.0f})" for r in found.values()]
         print(f"| {model} | " + " | ".join(cells) + " |", flush=True)
-    if not asked.seconds:
-        return
-    print(
-        f"\n| {asked.seconds:.0f} s | library | steps | samples/s | kNN-20 | linear |\n|---|---|---|---|---|---|",
-        flush=True,
-    )
-    for model, words in chosen.items():
-        job, beside = Job([*words, *shared], asked.workers), {}
-        for name in asked.libraries:
-            outcome = _quietly(LIBRARIES[name], job, Bound(seconds=asked.seconds))
-            s = scores(job, outcome)
-            beside |= s if name == "ours" else {}
-            speed = f"{outcome.steps:,} | {outcome.samples_per_s:,.0f}"
-            print(f"| {model} | {name} | {speed} | {s['knn']:.1f} | {s['linear']:.1f} |", flush=True)
-        for what in ("raw", "untrained"):
-            if f"knn_{what}" in beside:
-                print(
-                    f"| {model} | {what} | | | {beside[f'knn_{what}']:.1f} | {beside[f'linear_{what}']:.1f} |",
-                    flush=True,
-                )
+    if "ours" in asked.libraries and (not asked.only or "fast" in asked.only):
+        jobs["fast"] = Job(["experiment=fast", *asked.overrides], asked.workers)
+    if asked.seconds:
+        accuracies(jobs, asked.libraries, Bound(seconds=asked.seconds))
+
+
+def accuracies(jobs: Mapping[str, Job], libraries: list[str], bound: Bound) -> None:
+    """Train by the clock, probe, and print a table."""
+    head = f"| {bound.seconds:.0f} s | library | steps | samples/s | kNN-20 | linear |"
+    print(f"\n{head}\n|---|---|---|---|---|---|", flush=True)
+
+    def line(*cells: str, of: Mapping[str, float], kind: str = "") -> None:
+        found = [f"{of[key + kind]:.1f}" for key in ("knn", "linear")]
+        print("| " + " | ".join([*cells, *found]) + " |", flush=True)
+
+    for model, job in jobs.items():
+        for name in libraries if model in MODELS else ["ours"]:
+            outcome = _quietly(LIBRARIES[name], job, bound)
+            found = scores(job, outcome)
+            line(model, name, f"{outcome.steps:,}", f"{outcome.samples_per_s:,.0f}", of=found)
+            for kind in ("raw", "untrained"):
+                if f"knn_{kind}" in found:
+                    line(model, kind, "", "", of=found, kind=f"_{kind}")
 
 
 if __name__ == "__main__":
