@@ -135,6 +135,7 @@ ENCODERS = (
         "vit", TransformerEncoder, {"width": 24, "depth": 1, "heads": 2, "ngrams": 3, "buckets": 64}, ("text",)
     ),
     EncoderCase("conv", ConvEncoder, {"widths": [8, 16]}, CONTINUOUS),
+    EncoderCase("conv", ConvEncoder, {"widths": [8, 16, 8], "keep": True}, CONTINUOUS),
     EncoderCase("conv", ConvEncoder, {"widths": [16], "blocks": 2, "norm": "group", "pool": 2}, CONTINUOUS),
     EncoderCase("timm", TimmBackbone, {"name": "resnet10t"}, ("image", "grey")),
     EncoderCase(

@@ -95,7 +95,7 @@ def test_a_page_of_an_interrupted_run(tmp_path, monkeypatch):
 
     def stopping(self, trainer, module):
         start(self, trainer, module)
-        self.number = 2
+        self._heard = 2
 
     monkeypatch.setattr(StopOnSignal, "on_train_start", stopping)
     with pytest.raises(KeyboardInterrupt):

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from ssl_pipeline.encoders.base import Encoder
 from ssl_pipeline.encoders.embedding import ViewEmbedding
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.layers import pool_cells
-from ssl_pipeline.layers.conv import ResidualBlock, conv_nd, norm_nd
+from ssl_pipeline.layers import cell_means, pool_cells
+from ssl_pipeline.layers.conv import ResidualBlock, added, conv_nd, norm_nd
 from ssl_pipeline.records import Latent, View
 
 
@@ -32,6 +32,8 @@ class ConvEncoder(Encoder):
         norm: ``batch`` (statistics over all views of a size together) or ``group``.
         stride: step of the first convolution; None for 2, or 1 on grids of up to 16 cells an axis.
         pool: cells of the embedding along each axis, one number or one an axis; 1 is the plain mean.
+        keep: every stage but the first hands on what it was given, halved by means, beside what it makes of it
+            (DenseNet, arXiv 1608.06993), so that tokens and embedding hold what all stages have found.
         view_drop: share of samples whose view is not told to the encoder in training.
 
     Raises:
@@ -50,6 +52,7 @@ class ConvEncoder(Encoder):
         norm: str = "batch",
         stride: int | None = None,
         pool: int | Sequence[int] = 2,
+        keep: bool = False,
         view_drop: float = 0.25,
     ) -> None:
         super().__init__()
@@ -65,18 +68,19 @@ class ConvEncoder(Encoder):
         stride = (1 if max(grid.shape) <= 16 else 2) if stride is None else stride
         self.view = ViewEmbedding(views, widths[0], view_drop)
         self.stem = conv_nd(grid.ndim)(grid.width + 1, widths[0], 3, stride, padding=1, bias=False)
-        stages, before = [], widths[0]
+        self.keep, stages, before = keep, [], widths[0]
         for width in widths:
             first = ResidualBlock(grid.ndim, before, width, norm, 2 if stages else 1)
             rest = (ResidualBlock(grid.ndim, width, width, norm) for _ in range(blocks - 1))
+            kept = before if keep and stages else 0
             stages.append(nn.Sequential(first, *rest))
-            before = width
+            before = width + kept
         self.stages = nn.ModuleList(stages)
         self.depth = len(stages)
         self.norm = norm_nd(norm, grid.ndim, before)
-        cells = pool_cells(pool, grid)
-        self.pool = getattr(nn, f"AdaptiveAvgPool{grid.ndim}d")(cells)
-        self.width, self.embedding_width = before, before * prod(cells)
+        self.cells = pool_cells(pool, grid)
+        self.halve = getattr(nn, f"AvgPool{grid.ndim}d")(2, ceil_mode=True)
+        self.width, self.embedding_width = before, before * prod(self.cells)
         self.standard = nn.BatchNorm1d(self.embedding_width, affine=False)
         self.reduction = stride * 2 ** (len(widths) - 1)
         self.dense_shape = self.shape_of(grid.shape)
@@ -95,7 +99,7 @@ class ConvEncoder(Encoder):
             x = self._features({name: views[name] for name in names})
             rows = [views[name].x.shape[0] for name in names]
             features |= zip(names, x.split(rows), strict=True)
-            cells |= zip(names, self.pool(x).flatten(1).split(rows), strict=True)
+            cells |= zip(names, cell_means(x, self.cells).flatten(1).split(rows), strict=True)
         pooled = self.standard(torch.cat([cells[name] for name in views]))
         parts = zip(views, pooled.split([view.x.shape[0] for view in views.values()]), strict=True)
         return {name: dense_latent(features[name], embedding) for name, embedding in parts}
@@ -106,25 +110,30 @@ class ConvEncoder(Encoder):
 
     def step(self, block: int, latent: Latent) -> Latent:
         """The map out of a stage."""
-        return _mapped(self.stages[block](_map(latent)))
+        return _mapped(self._stage(block, _map(latent)))
 
     def leave(self, latent: Latent) -> Latent:
         """The last map through its norm."""
         x = nn.functional.relu(self.norm(_map(latent)))
-        return dense_latent(x, self.standard(self.pool(x).flatten(1)))
+        return dense_latent(x, self.standard(cell_means(x, self.cells).flatten(1)))
 
     def _features(self, views: Mapping[str, View]) -> Tensor:
         """Last maps (B, D, *shape) of views of one size, one after the other."""
         x = self._first(views)
-        for stage in self.stages:
-            x = stage(x)
-        return nn.functional.relu(self.norm(x))
+        for block in range(self.depth):
+            x = self._stage(block, x)
+        return nn.functional.relu(self.norm(x), inplace=self.training)
+
+    def _stage(self, block: int, x: Tensor) -> Tensor:
+        """The map out of a stage."""
+        made = self.stages[block](x)
+        return torch.cat([self.halve(x), made], dim=1) if self.keep and block else made
 
     def _first(self, views: Mapping[str, View]) -> Tensor:
         """First maps, likewise."""
         x = self.stem(torch.cat([_with_hole(view) for view in views.values()]))
         told = torch.cat([self.view(name, n := view.x.shape[0]).expand(n, -1) for name, view in views.items()])
-        return x + told[(..., *(None,) * (x.ndim - 2))].to(x.dtype)
+        return added(x, told[(..., *(None,) * (x.ndim - 2))].to(x.dtype), self.training)
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Stem and view embedding, then the residual blocks; the last norm belongs to the last of them."""

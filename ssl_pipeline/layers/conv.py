@@ -32,6 +32,11 @@ NARROW = 16
 """Channels below which a processor's strided 1-wide convolution of channels_last overruns its memory (torch 2.14)."""
 
 
+def added(x: Tensor, y: Tensor, inplace: bool) -> Tensor:
+    """Their sum, in the place of the first one where that is given up."""
+    return x.add_(y) if inplace else x + y
+
+
 class ResidualBlock(nn.Module):
     """Pre-activation residual block of two 3-wide convolutions (arXiv 1603.05027).
 
@@ -54,9 +59,11 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *grid) to (B, C', *grid')."""
-        y = F.relu(self.norm1(x))
+        # In training what norms and convolutions give is given up: nothing else looks at it, no gradient needs it.
+        y = F.relu(self.norm1(x), inplace=self.training)
         if isinstance(self.skip, nn.Identity):
             skip = x
         else:
             skip = self.skip(y.contiguous() if y.shape[1] < NARROW and y.device.type == "cpu" else y)
-        return skip + self.conv2(F.relu(self.norm2(self.conv1(y))))
+        made = self.conv2(F.relu(self.norm2(self.conv1(y)), inplace=self.training))
+        return added(made, skip, self.training)
