@@ -151,19 +151,19 @@ def step_starts() -> Iterator[list[float]]:
         PretrainModule.training_step = original
 
 
+def spread(values: list[float], form: str = ",.0f") -> str:
+    """Median and range."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
+
+
 def line(name: str, size: int, rounds: list[Round], memory: float) -> str:
     """A row of the table."""
     ratios = [one.bare / one.whole for one in rounds]
 
-    def rate(seconds: list[float]) -> str:
-        rates = [size / one for one in seconds]
-        return f"{statistics.median(rates):,.0f} ({min(rates):,.0f}-{max(rates):,.0f})"
-
-    speeds = f"{rate([one.bare for one in rounds])} | {rate([one.whole for one in rounds])}"
-    ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+    bare, whole = (spread([size / getattr(one, way) for one in rounds]) for way in ("bare", "whole"))
     shares = zip(*(one.shares() for one in rounds), strict=True)
     parts = " | ".join(f"{100 * statistics.median(share):.0f} %" for share in shares)
-    return f"| {name} | {speeds} | {ratio} | {parts} | {memory:.2f} |"
+    return f"| {name} | {bare} | {whole} | {spread(ratios, '.2f')} | {parts} | {memory:.2f} |"
 
 
 def main() -> None:
