@@ -12,6 +12,10 @@ LISTS = (list, tuple, set, frozenset)
 PLAIN = (bool, int, float, str, NoneType, *LISTS, dict, Mapping, Sequence, Callable)
 """Kinds of which a number or a string is known not to be, unless it is one."""
 
+SPELT = dict.fromkeys(["Sequence", "tuple", "Iterable", "Collection"], "list")
+SPELT |= dict.fromkeys(["dict", "Mapping"], "{...}")
+"""Kinds by the names that YAML has for them."""
+
 
 def misfits(target: Callable[..., Any], options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Options whose plain values (numbers, strings, lists ...) are of a wrong kind, each with what is expected.
@@ -75,11 +79,5 @@ def _words(hint: Any) -> str:
         return "null"
     inner = [arg for arg in get_args(hint) if arg is not Ellipsis]
     name = getattr(get_origin(hint) or hint, "__name__", str(hint))
-    name = (
-        "list"
-        if name in ("Sequence", "tuple", "Iterable", "Collection")
-        else "{...}"
-        if name in ("dict", "Mapping")
-        else name
-    )
+    name = SPELT.get(name, name)
     return f"{name}[{', '.join(map(_words, inner))}]" if inner and name == "list" else name

@@ -24,7 +24,7 @@ def _no_pages(request, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _no_caches(monkeypatch):
-    """However slow the machine, tests leave no file in the user's cache unless they mean to."""
+    """However slow the machine, tests leave no file in the user's cache unless they mean to, or start a process."""
     from ssl_pipeline.datasets import once
 
     monkeypatch.setattr(once, "PATIENCE", inf)

@@ -16,6 +16,7 @@ import pytest
 import soundfile
 import torch
 import yaml
+from test_datasets import entries
 
 from ssl_pipeline.datasets import (
     Codec,
@@ -471,10 +472,6 @@ def test_folders_that_hold_nothing(tmp_path):
 def test_folder_options_are_checked(tree, options, words):
     with pytest.raises(ValueError, match=words):
         audio_folder(str(tree), **options, **OPTIONS)
-
-
-def entries(cache):
-    return [path for path in cache.iterdir() if path.is_dir()]
 
 
 @pytest.mark.parametrize("features", ["logmel", "waveform"])

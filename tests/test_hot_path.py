@@ -86,3 +86,7 @@ def test_what_waits_is_seen():
         x.max().item()
         x.repeat_interleave(torch.tensor([1, 2, 1, 1]))
     assert waits.seen == ["index", "_local_scalar_dense", "repeat_interleave"]
+    with Asks(seen := []):
+        x.tolist()
+        bool(x[0])
+    assert seen == ["tolist", "__bool__"]

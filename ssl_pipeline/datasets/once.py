@@ -146,19 +146,18 @@ def _write(parts: Iterable[Part], folder: Path, needed: int) -> None:
     if needed >= free:
         raise OSError(ENOSPC, f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are left")
     with ExitStack() as stack:
-        files: dict[str, tuple[BinaryIO, np.ndarray]] = {}
-        begins: dict[str, int] = {}
+        files: dict[str, tuple[BinaryIO, np.ndarray, int]] = {}  # with the end of the header
         count = 0
         for part in parts:
             count += len(part["x"])
             for name, some in part.items():
                 rows = some.numpy()
                 if name not in files:
-                    files[name] = stack.enter_context((folder / f"{name}.npy").open("wb")), rows
-                    begins[name] = _head(files[name][0], rows, 0)
+                    file = stack.enter_context((folder / f"{name}.npy").open("wb"))
+                    files[name] = file, rows, _head(file, rows, 0)
                 files[name][0].write(np.ascontiguousarray(rows).data)
-        for name, (file, rows) in files.items():
-            assert _head(file, rows, count) == begins[name]
+        for file, rows, begin in files.values():
+            assert _head(file, rows, count) == begin
 
 
 def _head(file: BinaryIO, rows: np.ndarray, count: int) -> int:

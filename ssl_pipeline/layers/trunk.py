@@ -51,9 +51,9 @@ class Trunk(nn.Module):
         rows = max(1, PIECE // max(1, tokens.shape[1] * tokens.shape[2]))
         if not self.training or tokens.device.type != "cpu" or rows >= len(tokens):
             return self._whole(tokens, valid, last)
-        masks = (None,) * -(-len(tokens) // rows) if valid is None else valid.split(rows)
-        pieces = zip(tokens.split(rows), masks, strict=True)
-        return torch.cat([self._whole(piece, mask, last) for piece, mask in pieces])
+        pieces = tokens.split(rows)
+        masks = [None] * len(pieces) if valid is None else valid.split(rows)
+        return torch.cat([self._whole(piece, mask, last) for piece, mask in zip(pieces, masks, strict=True)])
 
     def _whole(self, tokens: Tensor, valid: Tensor | None, last: int) -> Tensor:
         first, averaged = len(self.blocks) - last, []
