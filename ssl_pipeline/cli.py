@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -57,9 +58,11 @@ def train(arguments: list[str] | None = None, *, run: Run | None = None, command
     config_dir = flags.parse_known_args(arguments)[0].config_dir
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" or "debug=true" in [a.lower() for a in arguments]
     register()
+    grouped = False
 
     @hydra.main(version_base=VERSION_BASE, config_path=str(conf_dir().resolve()), config_name="train")
     def job(cfg: DictConfig) -> None:
+        nonlocal grouped
         settings = HydraConfig.get()
         searched = [o for o in settings.overrides.hydra if o.lstrip("+").startswith("hydra.searchpath=")]
         overrides = [*searched, *settings.overrides.task]
@@ -73,7 +76,10 @@ def train(arguments: list[str] | None = None, *, run: Run | None = None, command
             if _by_torchrun() and not is_further_rank():
                 _store().set(_KEY, folder)
             with _replayed(again, folder):
-                (run or _training())(config, folder)
+                try:
+                    (run or _training())(config, folder)
+                finally:
+                    grouped |= _leave_group()
         except Exception as error:
             sentence = explained(error, overrides, config_dir)
             _report(sentence, error if wants_traceback or cfg.debug else None)
@@ -85,27 +91,34 @@ def train(arguments: list[str] | None = None, *, run: Run | None = None, command
     if _by_torchrun() and is_further_rank():
         os.environ[RUN_DIR] = _store().get(_KEY).decode()  # waits until rank 0 knows it
     child = [f"hydra.run.dir={quoted(os.environ[RUN_DIR])}"] if is_further_rank() and RUN_DIR in os.environ else []
-    try:
-        # With HYDRA_FULL_ERROR errors get here.
-        with _process([sys.argv[0], *arguments, *child], HYDRA_FULL_ERROR="1"), _plain_warnings():
-            job()  # pyright: ignore[reportCallIssue]
-    except Reported as error:
-        sentence, process = error.args
-        if process != os.getpid():  # a launcher's
-            _report(sentence, None)
-        return 1
-    except KeyboardInterrupt as stop:
-        print("interrupted", file=sys.stderr)
-        return stop.code if isinstance(stop, Interrupted) else 130
-    except Exception as error:
-        overrides = [a for a in arguments if not a.startswith("-")]
-        _report(explained(error, overrides, config_dir), error if wants_traceback else None)
-        return 1
-    except SystemExit as stop:
-        if isinstance(stop.code, str):
-            print(stop.code, file=sys.stderr)
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    return 0
+
+    def exit_code() -> int:
+        try:
+            # With HYDRA_FULL_ERROR errors get here.
+            with _process([sys.argv[0], *arguments, *child], HYDRA_FULL_ERROR="1"), _plain_warnings():
+                job()  # pyright: ignore[reportCallIssue]
+        except Reported as error:
+            sentence, process = error.args
+            if process != os.getpid():  # a launcher's
+                _report(sentence, None)
+            return 1
+        except KeyboardInterrupt as stop:
+            print("interrupted", file=sys.stderr)
+            return stop.code if isinstance(stop, Interrupted) else 130
+        except Exception as error:
+            overrides = [a for a in arguments if not a.startswith("-")]
+            _report(explained(error, overrides, config_dir), error if wants_traceback else None)
+            return 1
+        except SystemExit as stop:
+            if isinstance(stop.code, str):
+                print(stop.code, file=sys.stderr)
+            return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        return 0
+
+    code = exit_code()
+    if grouped:
+        _end_process(code)
+    return code
 
 
 def _with_a_run(name: str) -> Callable[..., int]:
@@ -160,12 +173,28 @@ def _replayed(arguments: list[str], run_dir: str) -> Iterator[None]:
     # It leaves its variables and its process group behind, and the next job of a sweep would take them for its own.
     ranks = {name: os.environ.get(name) for name in RANKS}
     with _process([sys.argv[0], *arguments], HYDRA_FULL_ERROR=None, **{RUN_DIR: run_dir}, **ranks):
-        try:
-            yield
-        finally:
-            distributed = sys.modules.get("torch.distributed")  # not imported for its own sake
-            if distributed is not None and distributed.is_available() and distributed.is_initialized():
-                distributed.destroy_process_group()
+        yield
+
+
+def _leave_group() -> bool:
+    """Leave the process group, if this process is in one: whether it was."""
+    distributed = sys.modules.get("torch.distributed")  # not imported for its own sake
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return False
+    distributed.destroy_process_group()
+    return True
+
+
+def _end_process(code: int) -> NoReturn:
+    """Exit without the interpreter's finalization, for processes that were in a group.
+
+    Weights in shards keep their group alive, and one of its threads that lets go of a tensor in the course of the
+    finalization aborts the process (pytorch issue 190489).
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @contextmanager

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import pytest
 import torch
 from cases import GRIDS, sample
 from processes import in_two_processes
-from test_training import command
+from test_training import CORES, command
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
@@ -279,6 +282,49 @@ def test_a_run_in_shards_is_probed_and_shown(tmp_path):
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert summary["knn"] > 50 and not summary["interrupted"] and (tmp_path / "run/report.html").is_file()
     assert ssl_pipeline.load(tmp_path / "run").embed(torch.rand(2, 1, 8, 8)).isfinite().all()
+
+
+LEAVES_LATE = """
+import atexit, os, sys, time
+import torch, torch.distributed as dist
+from ssl_pipeline import cli
+
+file = sys.argv[1]
+
+def run(config, folder):
+    global kept
+    dist.init_process_group("gloo", init_method="file://" + file, rank=int(os.environ["RANK"]), world_size=2)
+    kept = dist.group.WORLD
+    dist.barrier()
+    if kept.rank():
+        dist.all_reduce(torch.ones(1), async_op=True)
+    else:
+        time.sleep(1)
+        dist.all_reduce(torch.ones(1))
+
+def busy():
+    sys.setswitchinterval(100)
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        pass
+
+atexit.register(busy)
+sys.exit(cli.train(["hydra.run.dir=" + file + os.environ["RANK"]], run=run))
+"""
+
+
+@pytest.mark.slow
+def test_a_thread_of_the_group_may_let_go_at_the_very_end(tmp_path):
+    """Of a tensor, waiting for the interpreter lock that the process keeps until it is gone."""
+    here, file = {**os.environ, **CORES, "SSL_PIPELINE_RUN_DIR": str(tmp_path / "run")}, str(tmp_path / "store")
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", LEAVES_LATE, file], env={**here, "RANK": str(rank)}, stderr=subprocess.PIPE
+        )
+        for rank in range(2)
+    ]
+    said = [rank.communicate(timeout=120)[1] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], said
 
 
 def test_torchrun_goes_before_slurm(monkeypatch):
