@@ -95,8 +95,8 @@ def place(origin: Float[Tensor, "#B *grid n"], lines: Lines) -> Float[Tensor, "B
         index = line.floor().long().clamp(0, max(known.shape[1] - 2, 0))
         known = known.expand(line.shape[0], -1)
         first, second = known.gather(1, index), known.gather(1, (index + 1).clamp(max=known.shape[1] - 1))
-        found.append(along(first + (line - index) * (second - first), dim, ndim))
-    return torch.stack(torch.broadcast_tensors(*found), dim=-1)
+        found.append(along(torch.lerp(first, second, line - index), dim, ndim))
+    return torch.stack(torch.broadcast_tensors(*found), dim=1).movedim(1, -1)  # a coordinate is written in one go
 
 
 def along(line: Shaped[Tensor, "B k"], dim: int, ndim: int) -> Shaped[Tensor, "B *ones"]:
