@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 ROUNDING = 1e-6
-"""Singular values of the input below this share of the largest are no directions of it."""
+"""Share of what there is that is only rounding of 32 bits."""
 
 
 def low_rank_errors(
@@ -46,8 +46,9 @@ def low_rank_errors(
     if min(ranks, default=1) < 1:
         raise ValueError(f"expected ranks of at least 1, got {ranks}")
     x, y = (part.detach().double().cpu() for part in (x, y))
+    size = y.norm()
     x, y = x - x.mean(0), y - y.mean(0)
-    if not y.any():
+    if y.norm() <= ROUNDING * size:
         raise ValueError("expected y that differs between its rows, got a constant: no rank explains a part of it")
     span, s, _ = torch.linalg.svd(x, full_matrices=False)
     target = span[:, s > ROUNDING * s[0]].T @ (y / y.norm())  # of x decorrelated, which reaches the same y sooner
