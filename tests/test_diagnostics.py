@@ -28,7 +28,8 @@ from ssl_pipeline.diagnostics import (
     layers_of,
     pulls,
 )
-from ssl_pipeline.diagnostics.layers import effective_ranks, input_share
+from ssl_pipeline.diagnostics.layers import input_share
+from ssl_pipeline.diagnostics.rank import effective_ranks
 from ssl_pipeline.diagnostics.step import Moved
 from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.records import Latent

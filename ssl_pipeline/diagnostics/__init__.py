@@ -1,14 +1,19 @@
-"""Diagnostics: numbers that say whether information and gradients pass through a graph, and sentences where not."""
+"""Diagnostics: numbers that say whether information and gradients pass a graph or any module, and sentences."""
 
 from ssl_pipeline.diagnostics.batch import batch_effects
 from ssl_pipeline.diagnostics.collapse import Signs, collapsed, gap, signs
+from ssl_pipeline.diagnostics.deltas import Agreement, agreement, delta_agreements, deltas, mapped_delta
 from ssl_pipeline.diagnostics.edges import Pulls, pulls
 from ssl_pipeline.diagnostics.judge import END, Finding, Numbers, findings
-from ssl_pipeline.diagnostics.layers import Passed, Taps, changes, layers_of
+from ssl_pipeline.diagnostics.layers import Passed, Taps, changes, input_share, layers_of, listen
+from ssl_pipeline.diagnostics.low_rank import low_rank_errors, low_rank_tail
+from ssl_pipeline.diagnostics.path import path_spectrum
+from ssl_pipeline.diagnostics.rank import effective_ranks, entropy_rank, weight_ranks
 from ssl_pipeline.diagnostics.step import StepSizes
 
 __all__ = [
     "END",
+    "Agreement",
     "Finding",
     "Numbers",
     "Passed",
@@ -16,12 +21,24 @@ __all__ = [
     "Signs",
     "StepSizes",
     "Taps",
+    "agreement",
     "batch_effects",
     "changes",
     "collapsed",
+    "delta_agreements",
+    "deltas",
+    "effective_ranks",
+    "entropy_rank",
     "findings",
     "gap",
+    "input_share",
     "layers_of",
+    "listen",
+    "low_rank_errors",
+    "low_rank_tail",
+    "mapped_delta",
+    "path_spectrum",
     "pulls",
     "signs",
+    "weight_ranks",
 ]

@@ -7,7 +7,9 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
+from ssl_pipeline.diagnostics.rank import entropy_rank
 from ssl_pipeline.evaluation.metrics import spread
 
 CONSTANT = 0.01
@@ -58,8 +60,7 @@ def centred_rank(z: np.ndarray) -> float:
     z = z - z.mean(axis=0)
     gram = z @ z.T if len(z) < z.shape[1] else z.T @ z  # its eigenvalues take a fraction of the time of an SVD
     s = np.sqrt(np.linalg.eigvalsh(gram).clip(min=0))
-    p = s[s > 0] / s.sum()
-    return float(np.exp(-(p * np.log(p)).sum()))
+    return float(entropy_rank(torch.from_numpy(s), floor=0))
 
 
 def gap(views: Sequence[np.ndarray]) -> float:

@@ -1,8 +1,7 @@
-"""What passes each layer of a graph: how much of it comes from the input, and in how many directions."""
+"""What passes each layer of a graph or any module: how much of it comes from the input, in how many directions."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -10,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
+
+from ssl_pipeline.diagnostics.rank import effective_ranks
 
 ROWS = 64
 """Rows of which an effective rank is taken: samples, or places of samples."""
@@ -19,9 +20,6 @@ COLUMNS = 2048
 
 KEPT = 128
 """Numbers of a sample that are kept for the next look, at most."""
-
-FLOOR = 0.01
-"""Singular values below this share of the largest are rounding, and bfloat16 makes some of them."""
 
 
 class Passed(NamedTuple):
@@ -107,6 +105,31 @@ class Taps:
         return hook
 
 
+@torch.no_grad()
+def listen(net: nn.Module, *inputs: Tensor, layers: Mapping[str, nn.Module] | None = None) -> Taps:
+    """What is heard of a module's layers at some inputs, in the mode in which it is.
+
+    Args:
+        net: any module, such as a stack of layers.
+        inputs: (N, ...), of two samples at least; the same in two calls where ``changes`` are asked for.
+        layers: of it, by name; None: those of ``layers_of``.
+
+    Example:
+        >>> net = nn.Sequential(*[nn.Linear(32, 32) for _ in range(12)])
+        >>> share = [passed.share for passed in listen(net, torch.randn(64, 32)).passed().values()]
+        >>> share[0] > 0.1, share[-1] < 1e-2  # S: what of the activations depends on the sample
+        (True, True)
+        >>> before = listen(net, x := torch.randn(64, 32)).kept
+        >>> _ = net[11].weight.data.mul_(1.1)
+        >>> [name for name, by in changes(listen(net, x).kept, before).items() if by > 0]  # D: forward stability
+        ['11']
+    """
+    taps = Taps(layers_of(net) if layers is None else layers)
+    with taps.listening():
+        net(*inputs)
+    return taps
+
+
 def layers_of(module: nn.Module, leave_out: Sequence[str] = ()) -> dict[str, nn.Module]:
     """The layers of a module that own a weight of two axes at least: linear maps, convolutions, tables.
 
@@ -131,30 +154,6 @@ def input_share(h: Tensor) -> Tensor:
     0.10000000149011612
     """
     return (h - h.mean(0)).square().sum() / h.square().sum().clamp_min(1e-30)  # ``var`` takes four times as long
-
-
-def effective_ranks(parts: Sequence[Tensor]) -> list[float]:
-    """Effective rank (Roy and Vetterli, EUSIPCO 2007) of some (R, D) about their means; 1 where nothing varies.
-
-    >>> x = torch.randn(64, 3) @ torch.randn(3, 100) + 5
-    >>> 1.5 < effective_ranks([x])[0] <= 3.01
-    True
-    """
-    alike, found = defaultdict(list), [1.0] * len(parts)
-    for i, x in enumerate(parts):
-        x = x.double() if x.device.type == "cpu" else x.float()
-        x = x - x.mean(0)
-        with torch.autocast(x.device.type, enabled=False):  # its rounding would count as directions
-            alike[min(x.shape)].append((i, x @ x.T if len(x) <= x.shape[1] else x.T @ x))
-    for some in alike.values():
-        grams = torch.stack([gram for _, gram in some]).cpu().double()
-        values = torch.linalg.eigvalsh(torch.nan_to_num(grams)).clamp_min(0).sqrt()
-        values = torch.where(values >= FLOOR * values[:, -1:], values, 0.0)
-        p = values / values.sum(1, keepdim=True).clamp_min(1e-60)
-        ranks = torch.exp(torch.special.entr(p).sum(1))
-        for (i, _), rank in zip(some, ranks.tolist(), strict=True):
-            found[i] = rank
-    return found
 
 
 def changes(now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> dict[str, float]:

@@ -1,0 +1,101 @@
+"""What a layer's input is told to change: by the gradient, by its sign, or by the inverse of the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Agreement(NamedTuple):
+    """Of two directions, mean of the samples."""
+
+    sign: float  # share of the numbers in which both have the same sign, from 0 to 1
+    cosine: float
+
+
+def agreement(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]) -> Agreement:
+    """How far two deltas agree; rows in which one is 0 are left out, and nan where none is left.
+
+    >>> found = agreement(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, -2.0]]))
+    >>> found.sign, round(found.cosine, 2)
+    (0.5, -0.6)
+    """
+    some = a.any(1) & b.any(1)
+    a, b = a[some], b[some]
+    return Agreement(float((a.sign() == b.sign()).float().mean()), float(torch.cosine_similarity(a, b).mean()))
+
+
+def mapped_delta(dy: Float[Tensor, "B O"], weight: Float[Tensor, "O I"], damping: float = 0.1) -> Float[Tensor, "B I"]:
+    """The change of x that changes y = W x by dy, damped: dx = dy (W W^T + lambda 1)^-1 W.
+
+    The shortest of those that do, where there are several; the transpose's, but for a factor, where W is orthogonal.
+
+    Args:
+        dy: wanted changes.
+        weight: W.
+        damping: lambda as a share of the mean squared singular value of W.
+
+    >>> mapped_delta(torch.ones(1, 1), torch.tensor([[0.5, 0.2]]), damping=0)
+    tensor([[1.7241, 0.6897]])
+    """
+    w = weight.detach().float()
+    gram = w @ w.T
+    size = w.square().sum() / min(w.shape)
+    return dy.float() @ torch.linalg.solve(gram + damping * size * torch.eye(len(w), device=w.device), w)
+
+
+def deltas(dy: Float[Tensor, "B O"], weight: Float[Tensor, "O I"], damping: float = 0.1) -> dict[str, Tensor]:
+    """What the input (B, I) of y = W x is told for a gradient dy: ``gradient``, ``sign``, ``mapped``."""
+    gradient = dy.float() @ weight.detach().float()
+    return {"gradient": gradient, "sign": gradient.sign(), "mapped": mapped_delta(dy, weight, damping)}
+
+
+def delta_agreements(
+    net: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor], damping: float = 0.1
+) -> dict[str, dict[tuple[str, str], Agreement]]:
+    """How far gradient, sign and mapped delta agree at the input of each linear layer, for the gradient that comes in.
+
+    Args:
+        net: any module; its gradients are left as they are.
+        x: its input.
+        loss: a number made of its output.
+        damping: of the mapped delta.
+
+    Returns:
+        By name of the layer and pair of ``deltas``; layers that the loss does not reach are left out.
+
+    >>> net = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> found = delta_agreements(net, torch.randn(16, 8), lambda y: y.square().mean())
+    >>> found["2"]["gradient", "sign"].sign
+    1.0
+    """
+    layers = {name: part for name, part in net.named_modules() if isinstance(part, nn.Linear)}
+    outputs: dict[str, Tensor] = {}
+
+    def hook(name: str) -> Callable[..., None]:
+        return lambda layer, inputs, output: outputs.update({name: output})
+
+    hooks = [layer.register_forward_hook(hook(name)) for name, layer in layers.items()]
+    try:
+        with torch.enable_grad():
+            energy = loss(net(x))
+            gradients = torch.autograd.grad(energy, [*outputs.values()], allow_unused=True)
+    finally:
+        for handle in hooks:
+            handle.remove()
+    told = {
+        name: deltas(dy.flatten(0, -2), layers[name].weight, damping)
+        for name, dy in zip(outputs, gradients, strict=True)
+        if dy is not None
+    }
+    return {name: agreements(some) for name, some in told.items()}
+
+
+def agreements(some: Mapping[str, Tensor]) -> dict[tuple[str, str], Agreement]:
+    """Of each pair of deltas (B, D)."""
+    return {(a, b): agreement(some[a], some[b]) for a, b in combinations(some, 2)}
