@@ -1,7 +1,7 @@
 """Possibility space: the accuracy of families of models against their size, and whether they cover a function.
 
 python scripts/probe_capacity.py                                  # all families and targets; a few minutes
-python scripts/probe_capacity.py --families tanh,bilinear --targets product --sizes 1,2,4,8,16,32,64,128
+python scripts/probe_capacity.py --families 'tanh;bilinear' --targets product --sizes 1,2,4,8,16,32,64,128,256
 
 A family that holds the function jumps to all digits at some size; one that only approaches it creeps up a sigmoid.
 """
@@ -106,17 +106,17 @@ TARGETS: dict[str, Callable[[], Target]] = {
 def main() -> None:
     """Measure, print the table, draw the plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--families", type=words, default=[*FAMILIES], help=f"of {', '.join(FAMILIES)}")
-    parser.add_argument("--targets", type=words, default=[*TARGETS], help="parted by semicolons, as the families")
-    parser.add_argument("--sizes", default="1,2,4,8,16,32,64")
+    parser.add_argument("--families", type=words, default=[*FAMILIES], help=f"of {'; '.join(FAMILIES)}")
+    parser.add_argument("--targets", type=words, default=[*TARGETS], help=f"of {'; '.join(TARGETS)}")
+    parser.add_argument("--sizes", default="1,2,3,4,6,8,12,16,24", help="7 or more")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="four sizes and one seed, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="seven sizes and one seed, to see that it works")
     parser.add_argument("--out", type=Path, default=Path("outputs/probe_capacity"), help="folder of the plot")
     asked = parser.parse_args()
     for some, every in ((asked.families, FAMILIES), (asked.targets, TARGETS)):
         if unknown := [name for name in some if name not in every]:
             parser.error(f"there is no {', '.join(unknown)}; there are {'; '.join(every)}")
-    sizes = [1, 2, 4, 8] if asked.quick else [int(size) for size in asked.sizes.split(",")]
+    sizes = [1, 2, 3, 4, 6, 8, 12] if asked.quick else [int(size) for size in asked.sizes.split(",")]
     seeds = range(1 if asked.quick else asked.seeds)
     figure = Figure(figsize=(2.4 * len(asked.families), 2.1 * len(asked.targets)), layout="constrained")
     grid = figure.subplots(len(asked.targets), len(asked.families), squeeze=False, sharex=True, sharey=True)

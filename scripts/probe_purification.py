@@ -177,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="tasks, parted by commas: scenes, add, multiply, xor; default: all")
     parser.add_argument("--experiments", help="parted by commas; default: what is small enough for each task")
-    parser.add_argument("--steps", type=int, default=300, help="of each training")
+    parser.add_argument("--steps", type=int, default=600, help="of each training")
     parser.add_argument("--samples", type=int, default=4000, help="images")
     parser.add_argument("--quick", action="store_true", help="a few steps, to see that it works")
     parser.add_argument("--out", type=Path, default=Path("outputs/probe_purification"), help="folder of the plot")

@@ -16,6 +16,9 @@ Family = Callable[[int, int], nn.Module]
 Fit = Callable[[nn.Module, Tensor, Tensor], None]
 """Trains a model on inputs (N, D) and targets (N, 1)."""
 
+SCALE = 1e12
+"""Of the loss: torch's L-BFGS learns no curvature where a step times the change of the gradient is below 1e-10."""
+
 
 class Target(NamedTuple):
     """A function on some points."""
@@ -99,7 +102,7 @@ def lbfgs(net: nn.Module, x: Tensor, y: Tensor, steps: int = 300) -> None:
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        value = F.mse_loss(net(x), y)
+        value = SCALE * F.mse_loss(net(x), y)
         value.backward()
         return value
 
