@@ -156,3 +156,38 @@ def test_libraries_are_measured_beside_each_other(library, model, script, monkey
     (row,) = [line for line in out.splitlines() if line.startswith(f"| {model}") and f"| {library} |" in line]
     *_, steps, rate, knn, linear = (float(cell.replace(",", "")) for cell in row.strip("| ").split("|")[2:])
     assert steps > 1 and rate > 1 and min(knn, linear) > 50
+
+
+def table(said):
+    """Cells of the rows of all tables, without their heads."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in said.splitlines() if line[:1] == "|"]
+    heads = {number - 1 for number, row in enumerate(rows) if set(row[0]) == {"-"}}
+    return [row for number, row in enumerate(rows) if number not in heads and number - 1 not in heads]
+
+
+def test_purity_is_measured_beside_raw_input_and_a_taught_encoder(script, monkeypatch, capsys, tmp_path):
+    words = ["--quick", "--only", "xor", "--out", tmp_path, "hardware.precision=32-true"]
+    call(script("probe_purification"), monkeypatch, *words)
+    rows = table(capsys.readouterr().out)
+    scores = {(row[1], row[2]): [float(cell) if cell else None for cell in row[3:]] for row in rows if len(row) == 11}
+    assert {encoder for encoder, _ in scores} == {"raw", "untrained", "autoencoder", "dae", "supervised"}
+    assert scores["raw", "a"][:4] == [1, 1, 1, 0] and abs(scores["raw", "b"][0]) < 0.05
+    assert scores["raw", "and"][3] is None  # it is made of the two others
+    again = [row for row in rows if len(row) == 6]
+    assert len(again) == 5 * 4
+    assert all(float(row[5]) < 0.03 for row in again if row[2] != "random ReLU layer")  # M21
+    assert (tmp_path / "purification.png").stat().st_size > 10_000
+    with pytest.raises(SystemExit):
+        call(script("probe_purification"), monkeypatch, "--only", "divide")
+    assert "tasks are scenes, add, multiply, xor" in capsys.readouterr().err
+
+
+def test_capacity_is_judged_family_by_family(script, monkeypatch, capsys, tmp_path):
+    words = ["--quick", "--families", "relu; bilinear", "--targets", "product", "--out", tmp_path]
+    call(script("probe_capacity"), monkeypatch, *words)
+    verdicts = {row[1]: row[-1] for row in table(capsys.readouterr().out)}
+    assert verdicts == {"relu": "no", "bilinear": "yes"}  # M33
+    assert (tmp_path / "capacity.png").stat().st_size > 10_000
+    with pytest.raises(SystemExit):
+        call(script("probe_capacity"), monkeypatch, "--families", "linear")
+    assert "there is no linear" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Data sets and the batches made of them."""
 
+from ssl_pipeline.datasets.arithmetic import arithmetic
 from ssl_pipeline.datasets.audio_folder import audio_folder
 from ssl_pipeline.datasets.cifar10 import cifar10
 from ssl_pipeline.datasets.codec import Codec
@@ -17,6 +18,7 @@ from ssl_pipeline.datasets.loading import EpochOrder, sequential_batches, train_
 from ssl_pipeline.datasets.memory import MappedDataset, MemoryDataset
 from ssl_pipeline.datasets.mixed import Mixed, mixed
 from ssl_pipeline.datasets.pydoc import pydoc
+from ssl_pipeline.datasets.scenes import scenes
 from ssl_pipeline.datasets.sound_codecs import LogMel, Waveform
 from ssl_pipeline.datasets.speech_commands import speech_commands
 from ssl_pipeline.datasets.text_codecs import BPE, Bytes
@@ -38,6 +40,7 @@ __all__ = [
     "Stream",
     "Subset",
     "Waveform",
+    "arithmetic",
     "audio_folder",
     "cifar10",
     "digits",
@@ -51,6 +54,7 @@ __all__ = [
     "librispeech",
     "mixed",
     "pydoc",
+    "scenes",
     "sequential_batches",
     "speech_commands",
     "statistics",

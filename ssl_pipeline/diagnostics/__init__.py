@@ -1,7 +1,9 @@
 """Diagnostics: numbers that say whether information and gradients pass a graph or any module, and sentences."""
 
 from ssl_pipeline.diagnostics.batch import batch_effects
+from ssl_pipeline.diagnostics.capacity import Errors, Family, Target, capacity
 from ssl_pipeline.diagnostics.collapse import Signs, collapsed, gap, signs
+from ssl_pipeline.diagnostics.coverage import Coverage, coverage
 from ssl_pipeline.diagnostics.deltas import Agreement, agreement, delta_agreements, deltas, mapped_delta
 from ssl_pipeline.diagnostics.edges import Pulls, pulls
 from ssl_pipeline.diagnostics.judge import END, Finding, Numbers, findings
@@ -14,6 +16,9 @@ from ssl_pipeline.diagnostics.step import StepSizes
 __all__ = [
     "END",
     "Agreement",
+    "Coverage",
+    "Errors",
+    "Family",
     "Finding",
     "Numbers",
     "Passed",
@@ -21,10 +26,13 @@ __all__ = [
     "Signs",
     "StepSizes",
     "Taps",
+    "Target",
     "agreement",
     "batch_effects",
+    "capacity",
     "changes",
     "collapsed",
+    "coverage",
     "delta_agreements",
     "deltas",
     "effective_ranks",

@@ -3,16 +3,21 @@
 from ssl_pipeline.evaluation.metrics import rankme, spread
 from ssl_pipeline.evaluation.probes import few_label, knn, linear
 from ssl_pipeline.evaluation.protocol import P1, Features, features
+from ssl_pipeline.evaluation.purity import Factor, Purity, Seen, purity
 from ssl_pipeline.evaluation.restoration import restoration
 from ssl_pipeline.evaluation.retrieval import retrieval
 
 __all__ = [
     "P1",
+    "Factor",
     "Features",
+    "Purity",
+    "Seen",
     "features",
     "few_label",
     "knn",
     "linear",
+    "purity",
     "rankme",
     "restoration",
     "retrieval",
