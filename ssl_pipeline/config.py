@@ -1,7 +1,7 @@
 """The configuration language: Hydra, where ``a+b`` and ``a-b`` are names too. Only this file and the CLI know Hydra.
 
-``corruption=a+b`` is two views, ``corruption=a-b`` one view made by a chain, ``objective=a+b`` a sum. The parts are the
-files of the group's folder, whose names therefore have neither sign in them.
+``corruption=a+b`` is two views, ``corruption=a-b`` one view made by a chain, ``objective=a+b`` a sum and
+``dynamics=a+b`` both. The parts are the files of the group's folder, whose names therefore have neither sign in them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ssl_pipeline.parts import CHAIN, check, is_ghost, numbered, prune
 from ssl_pipeline.resume import AUTO, again, resumed
 
 VERSION_BASE = "1.3"
-SIGNS = {"corruption": "+-", "objective": "+"}
+SIGNS = {"corruption": "+-", "objective": "+", "dynamics": "+"}
 UNREADABLE = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 EXPECTED = (ValueError, OSError, ModuleNotFoundError, yaml.YAMLError)
 
@@ -80,6 +80,7 @@ class Train:
     decoder: dict[str, Any] = field(default_factory=dict)
     teacher: dict[str, Any] = field(default_factory=dict)
     objective: dict[str, Any] = field(default_factory=dict)
+    dynamics: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     probe: Probe = field(default_factory=Probe)

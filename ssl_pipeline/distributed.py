@@ -34,6 +34,15 @@ def gather_plain(x: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def mean(x: Tensor) -> Tensor:
+    """Mean over ranks of tensors of one shape, without a gradient."""
+    if world_size() == 1:
+        return x
+    x = x.clone()
+    dist.all_reduce(x)
+    return x / world_size()
+
+
 def broadcast_float(value: float, device: torch.device) -> float:
     """Rank 0's value."""
     if world_size() == 1:

@@ -77,7 +77,7 @@ def again(asked: Mapping[str, Any]) -> dict[str, Any]:
         had, wanted = _get(saved, keys), _get(told, keys)
         if _is_place(keys):
             _set(saved, keys, wanted)
-        elif wanted != had:
+        elif wanted != had and (wanted, had) != ({}, None):  # of a group that is younger than the run: nothing chosen
             name = ".".join(keys)
             raise ValueError(
                 f"resume=auto: {asked['resume']} holds a run with {name}={had}, and this one has {name}={wanted}: "

@@ -23,6 +23,7 @@ from ssl_pipeline.corruptions import (
     Template,
 )
 from ssl_pipeline.decoders import AutoregressiveDecoder, ConvDecoder, Decoder, QueryDecoder
+from ssl_pipeline.dynamics import Dynamics, InverseDeltas, ProtectGradients, ProtectWeights
 from ssl_pipeline.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, TransformerEncoder
 from ssl_pipeline.energies import (
     L1,
@@ -240,4 +241,23 @@ ENERGIES = (
     EnergyCase("swav", Distil, {"balance": Sinkhorn()}),
     EnergyCase("ibot", Distil, {"balance": Centring(6)}),
     EnergyCase("jepa", SmoothL1, {}),
+)
+
+
+class DynamicsCase(NamedTuple):
+    """One setting of what treats a graph."""
+
+    name: str  # of the YAML file
+    build: type[Dynamics]
+    options: Mapping[str, Any]
+
+
+DYNAMICS = (
+    DynamicsCase("gradient_protection", ProtectGradients, {}),
+    DynamicsCase("gradient_protection", ProtectGradients, {"over": "sample", "mean": False}),
+    DynamicsCase("gradient_protection", ProtectGradients, {"over": "batch", "scale": 0.1}),
+    DynamicsCase("gradient_protection", ProtectGradients, {"scale": None, "weights": 1e-2}),
+    DynamicsCase("inverse_delta", InverseDeltas, {}),
+    DynamicsCase("weight_protection", ProtectWeights, {"every": 1}),
+    DynamicsCase("weight_protection", ProtectWeights, {"every": 1, "strength": 0.1, "low": 0.5, "high": 1.0}),
 )

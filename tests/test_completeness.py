@@ -11,6 +11,7 @@ import yaml
 
 import ssl_pipeline.corruptions
 import ssl_pipeline.decoders
+import ssl_pipeline.dynamics
 import ssl_pipeline.encoders
 import ssl_pipeline.energies
 import ssl_pipeline.latent
@@ -26,13 +27,14 @@ TABLES = {
         (ssl_pipeline.energies.PairEnergy, ssl_pipeline.energies.ReconstructionEnergy),
         set(),
     ),
+    "dynamics": (cases.DYNAMICS, ssl_pipeline.dynamics, ssl_pipeline.dynamics.Dynamics, {"Dynamics"}),
 }
 
 
 @pytest.mark.parametrize("group", [*TABLES, "latent"])
 def test_yaml_files_and_table_rows_agree(group):
     table = cases.LATENTS if group == "latent" else TABLES[group][0]
-    assert {path.stem for path in (CONF / group).glob("*.yaml")} == {case.name for case in table}
+    assert {path.stem for path in (CONF / group).glob("*.yaml")} - {"none"} == {case.name for case in table}
 
 
 @pytest.mark.parametrize("group", TABLES)

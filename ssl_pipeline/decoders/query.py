@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ class QueryDecoder(Decoder):
         width: width of the queries.
         depth: number of cross-attention blocks.
         heads: attention heads; must divide ``width``.
+        mlp: called with ``width`` and the MLPs' hidden width, makes what stands in their place; see ``Trunk``.
 
     Raises:
         ValueError: ``patch`` does not divide the grid, or is not 1 on a discrete grid.
@@ -44,6 +45,7 @@ class QueryDecoder(Decoder):
         width: int = 128,
         depth: int = 2,
         heads: int = 4,
+        mlp: Callable[[int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.patches = Patches(grid, patch)
@@ -55,7 +57,7 @@ class QueryDecoder(Decoder):
         self.query = nn.Parameter(torch.randn(width) * 0.02)
         self.told = nn.Linear(told, width) if told else None
         self.depth = depth
-        self.blocks = nn.ModuleList(CrossBlock(width, latent_width, heads) for _ in range(depth))
+        self.blocks = nn.ModuleList(CrossBlock(width, latent_width, heads, mlp=mlp) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, grid.vocab or self.patches.width)
 

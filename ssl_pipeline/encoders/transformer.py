@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,7 @@ class TransformerEncoder(Encoder):
         ngrams: on a discrete grid of one axis: length of the longest n-gram whose hashed embedding is added to that
             of the symbol it ends at; up to 1 for none.
         buckets: rows of the n-grams' table for each length.
+        mlp: called with ``width`` and the MLPs' hidden width, makes what stands in their place; see ``Trunk``.
 
     Raises:
         ValueError: ``heads`` does not divide ``width``; ``patch`` does not divide the grid; another ``holes``; n-grams
@@ -68,6 +69,7 @@ class TransformerEncoder(Encoder):
         holes: str = "drop",
         ngrams: int = 0,
         buckets: int = 32768,
+        mlp: Callable[[int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         if min(width, heads) < 1 or width % heads:
@@ -81,7 +83,7 @@ class TransformerEncoder(Encoder):
         self.dense_shape = self.stem.patches.shape
         self.view = ViewEmbedding(views, width, view_drop)
         self.blocks = self.depth = depth
-        self.trunk = Trunk(width, depth, heads, mlp_ratio, drop_path)
+        self.trunk = Trunk(width, depth, heads, mlp_ratio, drop_path, mlp)
 
     def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
         """Grid of the tokens of a view of so many cells."""

@@ -2,12 +2,17 @@
 
 from ssl_pipeline.layers.attention import CrossBlock
 from ssl_pipeline.layers.causal import CausalBlock
+from ssl_pipeline.layers.gradient_protection import GradientProtection, protect_weight_gradients
+from ssl_pipeline.layers.inverse_delta import InverseDeltaLinear, damped_inverse
+from ssl_pipeline.layers.multiplicative import LowRankBilinear, OuterProduct
 from ssl_pipeline.layers.ngrams import NGrams
 from ssl_pipeline.layers.patches import Patches, first_true, pick
 from ssl_pipeline.layers.pooling import CellMean, cell_means, masked_mean, pool_cells
 from ssl_pipeline.layers.position import sincos
+from ssl_pipeline.layers.product_gate import ProductGate
 from ssl_pipeline.layers.projector import Projector
 from ssl_pipeline.layers.prototypes import Prototypes
+from ssl_pipeline.layers.spectrum import bounded_spectrum
 from ssl_pipeline.layers.standardise import Standardise
 from ssl_pipeline.layers.trunk import Trunk
 
@@ -15,16 +20,24 @@ __all__ = [
     "CausalBlock",
     "CellMean",
     "CrossBlock",
+    "GradientProtection",
+    "InverseDeltaLinear",
+    "LowRankBilinear",
     "NGrams",
+    "OuterProduct",
     "Patches",
+    "ProductGate",
     "Projector",
     "Prototypes",
     "Standardise",
     "Trunk",
+    "bounded_spectrum",
     "cell_means",
+    "damped_inverse",
     "first_true",
     "masked_mean",
     "pick",
     "pool_cells",
+    "protect_weight_gradients",
     "sincos",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -50,12 +52,20 @@ class CrossBlock(nn.Module):
         memory_width: width of the memory's tokens.
         heads: attention heads; must divide ``width``.
         mlp_ratio: hidden width of the MLP in multiples of ``width``.
+        mlp: called with ``width`` and the hidden width, makes what stands in the place of the MLP; None for timm's.
 
     Raises:
         ValueError: ``heads`` does not divide ``width``.
     """
 
-    def __init__(self, width: int, memory_width: int, heads: int, mlp_ratio: float = 4.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        memory_width: int,
+        heads: int,
+        mlp_ratio: float = 4.0,
+        mlp: Callable[[int, int], nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         if min(width, heads) < 1 or width % heads:
             raise ValueError(f"heads={heads} must divide the width {width}")
@@ -64,7 +74,7 @@ class CrossBlock(nn.Module):
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(memory_width, 2 * width)
         self.out = nn.Linear(width, width)
-        self.mlp = Mlp(width, int(width * mlp_ratio))
+        self.mlp = (mlp or Mlp)(width, int(width * mlp_ratio))
 
     def forward(
         self, query: Float[Tensor, "B Q D"], memory: Float[Tensor, "B N M"], valid: Bool[Tensor, "B N"] | None = None

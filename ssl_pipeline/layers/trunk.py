@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Float
 from timm.models.vision_transformer import Block
@@ -23,12 +25,22 @@ class Trunk(nn.Module):
         heads: attention heads; must divide ``width``.
         mlp_ratio: hidden width of the MLPs in multiples of ``width``.
         drop_path: stochastic depth rate of the last block; grows linearly from 0.
+        mlp: called with ``width`` and the hidden width, makes what stands in the place of each MLP: timm's ``SwiGLU``
+            or ``GluMlp`` (arXiv 2002.05202), ``LowRankBilinear``; None for timm's ``Mlp``.
 
     Raises:
         ValueError: a negative depth; MLPs of no width.
     """
 
-    def __init__(self, width: int, depth: int, heads: int, mlp_ratio: float = 4.0, drop_path: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        heads: int,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.0,
+        mlp: Callable[[int, int], nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         if depth < 0 or mlp_ratio * width < 1:
             raise ValueError(
@@ -39,6 +51,9 @@ class Trunk(nn.Module):
             Block(width, heads, mlp_ratio=mlp_ratio, qkv_bias=True, drop_path=rate, attn_layer=SelfAttention)
             for rate in torch.linspace(0, drop_path, depth).tolist()
         )
+        if mlp is not None:  # not by Block's ``mlp_layer``, which is told an activation, too, that is not a gate's
+            for block in self.blocks:
+                block.mlp = mlp(width, int(width * mlp_ratio))
         self.norm = nn.LayerNorm(width)
 
     def forward(

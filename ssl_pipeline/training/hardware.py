@@ -64,6 +64,11 @@ class Hardware:
         """Whether the weights lie in shards."""
         return self.strategy == "fsdp"
 
+    @property
+    def scales_loss(self) -> bool:
+        """Whether the loss is multiplied before its gradient is taken, so that float16 holds it."""
+        return str(self.precision) in ("16", "16-mixed")
+
     def _strategy(self, partial_steps: bool) -> Any:
         if self.shards:
             return Sharded()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ssl_pipeline import distributed
+from ssl_pipeline.dynamics import Dynamics
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.optim import Recipe
@@ -27,11 +29,22 @@ class PretrainModule(L.LightningModule):
         clock: knows the progress that the schedule follows.
         batch_size: global batch.
         seed: of every random number in training.
+        dynamics: what treats the graph, in this order.
     """
 
-    def __init__(self, graph: Graph | MixedGraph, recipe: Recipe, clock: Clock, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        graph: Graph | MixedGraph,
+        recipe: Recipe,
+        clock: Clock,
+        batch_size: int,
+        seed: int,
+        dynamics: Sequence[Dynamics] = (),
+    ) -> None:
         super().__init__()
-        self.graph = graph
+        for one in dynamics:
+            one.treat(graph)
+        self.graph, self.dynamics = graph, tuple(dynamics)
         self.recipe, self.clock, self.batch_size, self.seed = recipe, clock, batch_size, seed
 
     def configure_model(self) -> None:
@@ -48,6 +61,11 @@ class PretrainModule(L.LightningModule):
         rate = self.recipe.rate(self.clock.progress(self.trainer)) * self.recipe.peak(self.batch_size)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate * group.get("lr_scale", 1.0)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Gradients are whole, and not clipped yet."""
+        for one in self.dynamics:
+            one.before_step(self.graph)
 
     def configure_gradient_clipping(
         self,
@@ -66,6 +84,8 @@ class PretrainModule(L.LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Each step of the weights is followed by one of the teacher."""
         super().optimizer_step(*args, **kwargs)
+        for one in self.dynamics:
+            one.after_step(self.graph, self.trainer.global_step)
         self.graph.follow(self.clock.progress(self.trainer))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import lightning as L
 
 from ssl_pipeline.build import parts
 from ssl_pipeline.datasets import Data, EpochOrder, Mixed, Stream
+from ssl_pipeline.dynamics import Dynamics
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.instantiate import check, check_kinds, instantiate
 from ssl_pipeline.optim import Recipe
@@ -23,6 +24,7 @@ class Plan(NamedTuple):
     """A configuration made into things, all of its names and options checked, before data is read."""
 
     recipe: Recipe
+    dynamics: tuple[Dynamics, ...]
     hardware: Hardware
     protocol: P1 | None
     tracker: Tracker | None
@@ -55,13 +57,30 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     protocol = instantiate(config["probe"]["protocol"], at="probe.protocol")
     recipe = instantiate(config["optimizer"], at="optimizer", trust=trust)
     recipe.check(leaves["encoder"])
+    dynamics: dict[str, Dynamics] = instantiate(
+        config.get("dynamics", {}), at="dynamics", trust=trust, allowed=("ssl_pipeline.dynamics",)
+    )
     tracker = instantiate(config.get("logger", {}), at="logger", trust=trust) or None
     if config.get("report", {}).get("map") == "umap" and find_spec("umap") is None:
         raise ModuleNotFoundError("report.map=umap needs umap-learn: pip install umap-learn, or take report.map=pca")
     hardware: Hardware = instantiate(config["hardware"], at="hardware")
     if hardware.shards and bounds.get("sync_batchnorm"):
         raise ValueError("trainer.sync_batchnorm=true has no effect on weights in shards: take hardware=ddp, or false")
-    return Plan(recipe, hardware, protocol, tracker, bounds, clock)
+    for name, one in dynamics.items():
+        _can_be_treated(name, one, hardware)
+    return Plan(recipe, tuple(dynamics.values()), hardware, protocol, tracker, bounds, clock)
+
+
+def _can_be_treated(name: str, dynamics: Dynamics, hardware: Hardware) -> None:
+    if hardware.scales_loss and not dynamics.loss_scale:
+        raise ValueError(
+            f"dynamics={name} gives gradients a length of its own, which the loss scaler of hardware.precision="
+            f"{hardware.precision} would divide by its factor: take bf16-mixed or 32-true"
+        )
+    if hardware.shards and not dynamics.shards:
+        raise ValueError(f"dynamics={name} needs whole weights, and hardware.strategy=fsdp has shards: take ddp")
+    if hardware.compile and not dynamics.compiles:
+        raise ValueError(f"dynamics={name} cannot be compiled: set hardware.compile=false")
 
 
 def bounded(plan: Plan, data: Data | Mixed, config: Mapping[str, Any], done: int) -> Plan:

@@ -69,7 +69,7 @@ def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
     graph = make()
     if config["init_from"] and not config["resume"]:
         start_from(graph, Path(config["init_from"]), config["init_partial"])
-    module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"])
+    module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"], plan.dynamics)
     whole = Whole(module, make() if plan.hardware.shards and rank_zero_only.rank == 0 else None)
     graphs = graphs_of(whole.graph)  # those that are looked at
 

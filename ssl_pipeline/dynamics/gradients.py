@@ -1,0 +1,87 @@
+"""Gradients of a set length at the outputs of blocks, and of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from ssl_pipeline.dynamics.base import Dynamics, blocks
+from ssl_pipeline.graph import Graph
+from ssl_pipeline.layers import GradientProtection, protect_weight_gradients
+from ssl_pipeline.mixed import MixedGraph
+
+
+class ProtectGradients(Dynamics):
+    """``GradientProtection`` behind each block of the chosen parts, and behind each linear layer where there is none.
+
+    Args:
+        parts: see ``Dynamics``.
+        over: see ``GradientProtection``.
+        scale: root mean square of the gradients that enter a block from behind; None: they are left.
+        eps: see ``GradientProtection``.
+        mean: see ``GradientProtection``.
+        weights: root mean square to which each weight's gradient is set before the optimiser's step; None: they are
+            left.
+
+    Raises:
+        ValueError: neither ``scale`` nor ``weights``; what ``GradientProtection`` refuses.
+    """
+
+    shards: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        parts: Sequence[str] = ("encoder",),
+        over: str = "row",
+        scale: float | None = 1.0,
+        eps: float = 1e-5,
+        mean: bool = True,
+        weights: float | None = None,
+    ) -> None:
+        super().__init__(parts)
+        if scale is None and weights is None:
+            raise ValueError("gradient_protection has nothing to do: set its scale, its weights or both")
+        if weights is not None and weights <= 0:
+            raise ValueError(f"gradient_protection.weights={weights}: expected a positive number, or null")
+        self.over, self.scale, self.eps, self.mean, self.weights = over, scale, eps, mean, weights
+        if scale is not None:
+            self._layer(-1)
+
+    @property
+    def loss_scale(self) -> bool:
+        """A set length is the same whatever the loss was multiplied by."""
+        return self.scale is None
+
+    def treat(self, graph: Graph | MixedGraph) -> None:
+        """Listen behind the blocks."""
+        if self.scale is None:
+            return
+        found = [place for module in self.modules(graph) for place in blocks(module) or _linear(module)]
+        if not found:
+            raise self.missing("block that is called as a whole")
+        for place in dict.fromkeys(found):
+            maps = any(isinstance(part, _ConvNd) for part in place.modules())
+            place.register_forward_hook(_behind(self._layer(1 if maps else -1)))
+
+    def before_step(self, graph: Graph | MixedGraph) -> None:
+        """Set the weights' gradients."""
+        if self.weights is not None:
+            protect_weight_gradients({p for part in self.modules(graph) for p in part.parameters()}, self.weights)
+
+    def _layer(self, axis: int) -> GradientProtection:
+        assert self.scale is not None
+        return GradientProtection(self.over, self.scale, self.eps, self.mean, axis)
+
+
+def _behind(layer: GradientProtection) -> Callable[..., Any]:
+    def hook(block: nn.Module, inputs: tuple, output: Any) -> Any:
+        return layer(output) if isinstance(output, Tensor) else (layer(output[0]), *output[1:])
+
+    return hook
+
+
+def _linear(module: nn.Module) -> list[nn.Module]:
+    return [part for part in module.modules() if isinstance(part, nn.Linear)]
