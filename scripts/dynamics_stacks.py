@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
+from ssl_pipeline.layers import GradientProtection
+
 WIDTH = 128
-
-
-class Protect(torch.autograd.Function):
-    """To be replaced by ssl_pipeline.layers.GradientProtection: backward g' = g s / max(rms(g), eps), s = 1."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return g / g.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-5)
-
-
-class Protected(nn.Module):
-    """The gradients of each row of what passes have root mean square 1 (M25)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """What it is given."""
-        return Protect.apply(x)  # pyright: ignore[reportReturnType]
 
 
 KINDS: dict[str, Callable[[int], list[nn.Module]]] = {
     "plain": lambda width: [nn.ReLU()],
-    "protected": lambda width: [nn.ReLU(), Protected()],
+    "protected": lambda width: [nn.ReLU(), GradientProtection(mean=False)],
     "LayerNorm": lambda width: [nn.LayerNorm(width), nn.ReLU()],
-    "LayerNorm, protected": lambda width: [nn.LayerNorm(width), nn.ReLU(), Protected()],
+    "LayerNorm, protected": lambda width: [nn.LayerNorm(width), nn.ReLU(), GradientProtection(mean=False)],
     "BatchNorm": lambda width: [nn.BatchNorm1d(width), nn.ReLU()],
     "dropout": lambda width: [nn.ReLU(), nn.Dropout(0.5)],
 }

@@ -21,31 +21,7 @@ from torch import Tensor, nn
 
 from ssl_pipeline.diagnostics.capacity import Errors, Family, Target, capacity
 from ssl_pipeline.diagnostics.coverage import Coverage, coverage
-
-
-# To be replaced: from ssl_pipeline.layers import LowRankBilinear, ProductGate
-class LowRankBilinear(nn.Module):
-    """P (U x * V x) + b, with constants in the forms."""
-
-    def __init__(self, width: int, rank: int, out: int) -> None:
-        super().__init__()
-        self.forms, self.out = nn.Linear(width, 2 * rank), nn.Linear(rank, out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        first, second = self.forms(x).chunk(2, dim=-1)
-        return self.out(first * second)
-
-
-class ProductGate(nn.Module):
-    """prod_i (1 - m_i + m_i x_i) with m = sigmoid(w)."""
-
-    def __init__(self, width: int, out: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(out, width) * 0.5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        m = self.weight.sigmoid()
-        return (1 - m + m * x.unsqueeze(-2)).prod(-1)
+from ssl_pipeline.layers import LowRankBilinear, ProductGate
 
 
 class Sine(nn.Module):

@@ -4,7 +4,7 @@ from ssl_pipeline.diagnostics.batch import batch_effects
 from ssl_pipeline.diagnostics.capacity import Errors, Family, Target, capacity
 from ssl_pipeline.diagnostics.collapse import Signs, collapsed, gap, signs
 from ssl_pipeline.diagnostics.coverage import Coverage, coverage
-from ssl_pipeline.diagnostics.deltas import Agreement, agreement, delta_agreements, deltas, mapped_delta
+from ssl_pipeline.diagnostics.deltas import Agreement, agreement, delta_agreements, deltas
 from ssl_pipeline.diagnostics.edges import Pulls, pulls
 from ssl_pipeline.diagnostics.judge import END, Finding, Numbers, findings
 from ssl_pipeline.diagnostics.layers import Passed, Taps, changes, input_share, layers_of, listen
@@ -44,7 +44,6 @@ __all__ = [
     "listen",
     "low_rank_errors",
     "low_rank_tail",
-    "mapped_delta",
     "path_spectrum",
     "pulls",
     "signs",

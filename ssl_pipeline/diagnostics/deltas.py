@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ssl_pipeline.layers import damped_inverse
+
 
 class Agreement(NamedTuple):
     """Of two directions, mean of the samples."""
@@ -30,29 +32,13 @@ def agreement(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]) -> Agreement:
     return Agreement(float((a.sign() == b.sign()).float().mean()), float(torch.cosine_similarity(a, b).mean()))
 
 
-def mapped_delta(dy: Float[Tensor, "B O"], weight: Float[Tensor, "O I"], damping: float = 0.1) -> Float[Tensor, "B I"]:
-    """The change of x that changes y = W x by dy, damped: dx = dy (W W^T + lambda 1)^-1 W.
-
-    The shortest of those that do, where there are several; the transpose's, but for a factor, where W is orthogonal.
-
-    Args:
-        dy: wanted changes.
-        weight: W.
-        damping: lambda as a share of the mean squared singular value of W.
-
-    >>> mapped_delta(torch.ones(1, 1), torch.tensor([[0.5, 0.2]]), damping=0)
-    tensor([[1.7241, 0.6897]])
-    """
-    w = weight.detach().float()
-    gram = w @ w.T
-    size = w.square().sum() / min(w.shape)
-    return dy.float() @ torch.linalg.solve(gram + damping * size * torch.eye(len(w), device=w.device), w)
-
-
 def deltas(dy: Float[Tensor, "B O"], weight: Float[Tensor, "O I"], damping: float = 0.1) -> dict[str, Tensor]:
-    """What the input (B, I) of y = W x is told for a gradient dy: ``gradient``, ``sign``, ``mapped``."""
+    """What the input (B, I) of y = W x is told for a gradient dy: ``gradient``, ``sign``, ``mapped``.
+
+    The last is the shortest change of x that changes y by dy, damped; see ``layers.damped_inverse``.
+    """
     gradient = dy.float() @ weight.detach().float()
-    return {"gradient": gradient, "sign": gradient.sign(), "mapped": mapped_delta(dy, weight, damping)}
+    return {"gradient": gradient, "sign": gradient.sign(), "mapped": dy.float() @ damped_inverse(weight, damping)}
 
 
 def delta_agreements(
