@@ -23,7 +23,7 @@ from ssl_pipeline.diagnostics.capacity import Errors, Family, Target, capacity
 from ssl_pipeline.diagnostics.coverage import Coverage, coverage
 
 
-# To be replaced: from ssl_pipeline.layers import LowRankBilinear, ProductGate
+# Until lab-layers is merged; then: from ssl_pipeline.layers import LowRankBilinear, ProductGate (same arguments)
 class LowRankBilinear(nn.Module):
     """P (U x * V x) + b, with constants in the forms."""
 
