@@ -165,21 +165,46 @@ def table(said):
     return [row for number, row in enumerate(rows) if number not in heads and number - 1 not in heads]
 
 
+def purified(said):
+    """Of the two tables of a probe: R² by task, encoder and factor, and the largest rise by task, encoder and mix."""
+    rows = table(said)
+    r2 = {tuple(row[:3]): float(row[3]) for row in rows if len(row) == 11}
+    return r2, {tuple(row[:3]): float(row[5]) for row in rows if len(row) == 6}
+
+
 def test_purity_is_measured_beside_raw_input_and_a_taught_encoder(script, monkeypatch, capsys, tmp_path):
     words = ["--quick", "--only", "xor", "--out", tmp_path, "hardware.precision=32-true"]
     call(script("probe_purification"), monkeypatch, *words)
-    rows = table(capsys.readouterr().out)
-    scores = {(row[1], row[2]): [float(cell) if cell else None for cell in row[3:]] for row in rows if len(row) == 11}
-    assert {encoder for encoder, _ in scores} == {"raw", "untrained", "autoencoder", "dae", "supervised"}
-    assert scores["raw", "a"][:4] == [1, 1, 1, 0] and abs(scores["raw", "b"][0]) < 0.05
-    assert scores["raw", "and"][3] is None  # it is made of the two others
-    again = [row for row in rows if len(row) == 6]
-    assert len(again) == 5 * 4
-    assert all(float(row[5]) < 0.03 for row in again if row[2] != "random ReLU layer")  # M21
+    r2, rise = purified(capsys.readouterr().out)
+    assert {encoder for _, encoder, _ in r2} == {"raw", "untrained", "autoencoder", "dae", "supervised"}
+    assert r2["xor", "raw", "a"] == 1 and abs(r2["xor", "raw", "b"]) < 0.05
+    assert len(rise) == 5 * 4
+    assert all(by < 0.03 for (*_, mix), by in rise.items() if mix != "random ReLU layer")  # M21
     assert (tmp_path / "purification.png").stat().st_size > 10_000
     with pytest.raises(SystemExit):
         call(script("probe_purification"), monkeypatch, "--only", "divide")
     assert "tasks are scenes, add, multiply, xor" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_encoders_purify_and_mixing_does_not(script, monkeypatch, capsys, tmp_path):
+    """M20, M21. Measured at 600 steps: b of a XOR .00 raw, .73 by the autoencoder, 1.00 taught; largest rise .007."""
+    words = ["--only", "scenes,xor", "--steps", 300, "--out", tmp_path, "hardware.precision=32-true"]
+    call(script("probe_purification"), monkeypatch, *words)
+    r2, rise = purified(capsys.readouterr().out)
+    for factor in ("digit", "x", "y", "brightness", "size"):
+        assert r2["scenes", "autoencoder", factor] > r2["scenes", "raw", factor] + 0.1
+    assert abs(r2["xor", "raw", "b"]) < 0.05 and r2["xor", "supervised", "b"] > 0.95
+    assert r2["xor", "untrained", "b"] + 0.05 < r2["xor", "autoencoder", "b"] < 0.95
+    assert all(by < 0.02 for (_, encoder, _), by in rise.items() if encoder != "raw")
+
+
+@pytest.mark.slow
+def test_any_experiment_can_be_probed(script, monkeypatch, capsys, tmp_path):
+    words = ["--quick", "--only", "scenes", "--experiments", "mae,byol", "--out", tmp_path]
+    call(script("probe_purification"), monkeypatch, *words)
+    r2, _ = purified(capsys.readouterr().out)
+    assert {encoder for _, encoder, _ in r2} == {"raw", "untrained", "mae", "byol", "supervised"}
 
 
 def test_capacity_is_judged_family_by_family(script, monkeypatch, capsys, tmp_path):
@@ -191,3 +216,13 @@ def test_capacity_is_judged_family_by_family(script, monkeypatch, capsys, tmp_pa
     with pytest.raises(SystemExit):
         call(script("probe_capacity"), monkeypatch, "--families", "linear")
     assert "there is no linear" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_capacity_of_all_families(script, monkeypatch, capsys, tmp_path):
+    """M33: what multiplies covers products, what adds does not, and a line is covered by ReLU."""
+    words = ["--families", "relu; tanh; bilinear", "--targets", "linear; two products", "--seeds", 2, "--out", tmp_path]
+    call(script("probe_capacity"), monkeypatch, *words)
+    verdicts = {(row[0], row[1]): row[-1] for row in table(capsys.readouterr().out)}
+    covered = {("linear", "relu"), ("linear", "bilinear"), ("two products", "bilinear")}
+    assert len(verdicts) == 6 and {pair for pair, verdict in verdicts.items() if verdict == "yes"} == covered
