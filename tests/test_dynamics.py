@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from test_ranks import HOW, part
 from test_training import SMALL
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.tensor import DTensor
 
 import ssl_pipeline
 from ssl_pipeline.build import build
@@ -264,8 +266,12 @@ def test_a_run_from_before_the_group_goes_on(tmp_path):
 RANKED = [*VIT, "encoder.depth=2", "encoder.view_drop=0", *QUERY, "corruption=noise"]
 
 
-def trained(case: DynamicsCase, how: str | None = None) -> tuple[list[Tensor], dict[str, Tensor]]:
-    """First gradients and last weights of three steps."""
+def whole(gradient: Tensor) -> Tensor:
+    return gradient.full_tensor() if isinstance(gradient, DTensor) else gradient.clone()
+
+
+def trained(case: DynamicsCase, how: str | None = None) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
+    """Weights after three steps, and their first gradients."""
     rank, world = (torch.distributed.get_rank(), 2) if how else (0, 1)
     torch.manual_seed(0)
     graph = build(composed(*RANKED), GRIDS["image"])
@@ -273,16 +279,18 @@ def trained(case: DynamicsCase, how: str | None = None) -> tuple[list[Tensor], d
     made.treat(graph)
     views = part(graph.damage(batch_of("image")), rank, world)
     model = HOW[how](graph) if how else graph
-    optimiser = torch.optim.SGD(graph.parameters(), 0.02)
+    optimiser, gradients = torch.optim.SGD(graph.parameters(), 0.5), {}
     for step in range(1, 4):
         optimiser.zero_grad()
         model(views)["loss"].backward()
         made.before_step(graph)
+        if step == 1:
+            gradients = {name: whole(p.grad) for name, p in graph.named_parameters() if p.grad is not None}
         nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
         optimiser.step()
         made.after_step(graph, step)
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    return get_model_state_dict(graph, options=options) if how == "shards" else graph.state_dict()
+    return get_model_state_dict(graph, options=options) if how == "shards" else graph.state_dict(), gradients
 
 
 def _as_rank(rank: int, queue: Any, path: str) -> None:
@@ -308,8 +316,11 @@ def two(tmp_path_factory) -> dict:
 @pytest.mark.parametrize("number", range(len(DYNAMICS)), ids=NAMES)
 def test_two_processes_train_as_one(number, two):
     case = DYNAMICS[number]
-    wanted = trained(case)
+    weights, gradients = trained(case)
     for how in HOW if case.build.shards else ["whole"]:
-        for key, value in wanted.items():
-            found = two[number, how][key]
-            torch.testing.assert_close(found, value, rtol=1e-3, atol=1e-4, msg=lambda m, k=key: f"{k}: {m}")
+        found, firsts = two[number, how]
+        for key, value in weights.items():
+            torch.testing.assert_close(found[key], value, rtol=1e-3, atol=1e-4, msg=lambda m, k=key: f"{k}: {m}")
+        for key, value in gradients.items():
+            atol = max(1e-4 * float(value.abs().max()), 1e-7)  # a bias gets the mean, which over the batch is 0
+            torch.testing.assert_close(firsts[key], value, rtol=1e-3, atol=atol, msg=lambda m, k=key: f"{k}: {m}")

@@ -160,9 +160,9 @@ def test_options_that_cannot_be_are_refused(options, said):
         GradientProtection(**options)
 
 
-def _net(over: str) -> nn.Sequential:
+def _net(over: str, mean: bool) -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(8, 8), nn.Tanh(), GradientProtection(over), nn.Linear(8, 8), nn.Tanh())
+    return nn.Sequential(nn.Linear(8, 8), nn.Tanh(), GradientProtection(over, mean=mean), nn.Linear(8, 8), nn.Tanh())
 
 
 def _gradients(net: nn.Module, x: Tensor) -> list[Any]:
@@ -171,18 +171,21 @@ def _gradients(net: nn.Module, x: Tensor) -> list[Any]:
     return [p.grad.tolist() for p in net.parameters() if p.grad is not None]
 
 
+HOW = [(over, mean) for over in RULES for mean in (True, False)]
+
+
 def _as_rank(rank: int, queue: Any, x: Tensor) -> None:
     rows = x.chunk(2)[rank]
-    queue.put((rank, {over: _gradients(DistributedDataParallel(_net(over)), rows) for over in RULES}))
+    queue.put((rank, {how: _gradients(DistributedDataParallel(_net(*how)), rows) for how in HOW}))
 
 
 def test_two_processes_give_the_gradients_of_one():
     x = torch.randn(8, 5, 8, generator=torch.Generator().manual_seed(1))
     ranks = [found for _, found in in_two_processes(_as_rank, x)]
-    for over in RULES:
-        alone = _gradients(_net(over), x)
+    for how in HOW:
+        alone = _gradients(_net(*how), x)
         for found in ranks:
-            for a, b in zip(found[over], alone, strict=True):
+            for a, b in zip(found[how], alone, strict=True):
                 torch.testing.assert_close(torch.tensor(a), torch.tensor(b))
 
 

@@ -69,7 +69,8 @@ class ProtectGradients(Dynamics):
     def before_step(self, graph: Graph | MixedGraph) -> None:
         """Set the weights' gradients."""
         if self.weights is not None:
-            protect_weight_gradients({p for part in self.modules(graph) for p in part.parameters()}, self.weights)
+            found = (parameter for part in self.modules(graph) for parameter in part.parameters())
+            protect_weight_gradients(dict.fromkeys(found), self.weights)  # each once, in one order on all ranks
 
     def _layer(self, axis: int) -> GradientProtection:
         assert self.scale is not None

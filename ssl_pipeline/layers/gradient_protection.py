@@ -48,8 +48,8 @@ class GradientProtection(nn.Module):
 
     What activations do to the gradients of weights is left: of 30 layers of Linear and sigmoid the first one's was
     measured 1.1 to 2.6 times the last one's (0 without), of Linear and ReLU, whose activations shrink, 7 to 50 times
-    (1e-10 without). ``batch`` gives weights next to nothing where activations have stopped to vary over the batch: what
-    it hands on has mean 0 there.
+    (1e-10 without). ``batch`` gives biases, and weights behind activations that have stopped to vary, next to nothing:
+    what it hands on has mean 0 over the batch.
 
     It erases how large a gradient was: the scale of the loss, weights of terms and of samples, and that a sample is
     fitted. Only a gradient of 0 stays 0. So a loss scale would not leave the gradient again: train in float32 or
@@ -62,7 +62,7 @@ class GradientProtection(nn.Module):
         eps: lengths below it are not raised to s.
         mean: the loss is a mean over rows: a row's gradient is taken times their number and left divided by it, so that
             weights get the mean of what rows of length s say, on one rank as on many. False: as the formula stands,
-            where weights get the sum.
+            where weights get the sum of all ranks' rows.
         axis: of the vectors' numbers: -1 of tokens, 1 of maps (B, C, *grid).
 
     Raises:
@@ -93,8 +93,10 @@ class GradientProtection(nn.Module):
         reshape, rule = RULES[self.over]
         moved = g.movedim(self.axis, -1)
         rows = reshape(moved.float())
-        count = len(rows) if self.mean else 1
-        made = rule(rows * count, self.eps) * (self.scale / count)
+        if self.mean:
+            made = rule(rows * len(rows), self.eps) * (self.scale / len(rows))
+        else:  # the gradients of weights will be divided by the number of ranks
+            made = rule(rows, self.eps) * (self.scale * distributed.world_size())
         return made.view(moved.shape).movedim(-1, self.axis).to(g.dtype)
 
     def extra_repr(self) -> str:
