@@ -30,6 +30,7 @@ def agreement(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]) -> Agreement:
     return Agreement(float((a.sign() == b.sign()).float().mean()), float(torch.cosine_similarity(a, b).mean()))
 
 
+# To be replaced by dy @ ssl_pipeline.layers.damped_inverse(W, damping).
 def mapped_delta(dy: Float[Tensor, "B O"], weight: Float[Tensor, "O I"], damping: float = 0.1) -> Float[Tensor, "B I"]:
     """The change of x that changes y = W x by dy, damped: dx = dy (W W^T + lambda 1)^-1 W.
 
@@ -38,7 +39,7 @@ def mapped_delta(dy: Float[Tensor, "B O"], weight: Float[Tensor, "O I"], damping
     Args:
         dy: wanted changes.
         weight: W.
-        damping: lambda as a share of the mean squared singular value of W.
+        damping: lambda as a share of the mean squared singular value of W; above 0 where W has more rows than its rank.
 
     >>> mapped_delta(torch.ones(1, 1), torch.tensor([[0.5, 0.2]]), damping=0)
     tensor([[1.7241, 0.6897]])
