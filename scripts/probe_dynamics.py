@@ -27,7 +27,9 @@ import dynamics_stability
 import dynamics_steps
 from dynamics_stacks import Digits, digits
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
+from ssl_pipeline.diagnostics.judge import VANISHED
 from ssl_pipeline.report.pictures import figure, styled
 
 
@@ -76,7 +78,7 @@ def echo(data: Digits, quick: bool) -> Shown:
     names = [f"{one.optimizer}\n{one.loss.split(',')[0]}" for one in found[::2]]
     for shift, label, some in ((-0.2, "label alone", found[::2]), (0.2, "with an echo", found[1::2])):
         axis.bar([i + shift for i in range(len(some))], [one.share[1] for one in some], width=0.4, label=label)
-    axis.axhline(1e-3, color="0.4", linestyle="--", linewidth=1)
+    axis.axhline(VANISHED, color="0.4", linestyle="--", linewidth=1)
     axis.set(title="S of the last hidden layer after training", yscale="log", xticks=range(len(names)))
     axis.set_xticklabels(names, fontsize=6)
     axis.legend()
@@ -97,6 +99,7 @@ def bits(data: Digits, quick: bool) -> Shown:
         label = f"{one.learner}: weights^{one.exponent:.2f}"
         panels[one.task].loglog(one.weights, one.evaluations, "o-", markersize=3, label=label)
         panels[one.task].set(title=one.task, xlabel="weights", ylabel="evaluations")
+        panels[one.task].xaxis.set_minor_formatter(NullFormatter())
         panels[one.task].legend()
     return Shown(head, rows, drawing)
 

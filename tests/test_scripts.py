@@ -141,6 +141,20 @@ def test_the_price_of_the_pipeline_is_measured(script, monkeypatch, capsys):
     assert max(damages, waiting, rest) < 80  # of the whole, in which they are contained
 
 
+def test_all_studies_of_dynamics_print_a_table_and_draw_a_figure(script, tmp_path, monkeypatch, capsys):
+    module = script("probe_dynamics")
+    call(module, monkeypatch, "--quick", "--out", tmp_path)
+    tables = [block for block in capsys.readouterr().out.split("\n\n") if block.startswith("|")]
+    assert [file.stem for file in sorted(tmp_path.iterdir())] == sorted(module.STUDIES)
+    assert len(tables) == len(module.STUDIES)
+    for text in tables:
+        head, _, *rows = text.splitlines()
+        assert len(rows) >= 6 and {row.count("|") for row in rows} == {head.count("|")}
+    with pytest.raises(SystemExit):
+        call(module, monkeypatch, "--only", "depht")
+    assert "there is no study depht; studies are depth," in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("library", ["ours", "lightly", "stable-pretraining"])
 @pytest.mark.parametrize("model", ["simclr, small", "mae"])

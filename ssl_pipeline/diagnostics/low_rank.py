@@ -14,7 +14,7 @@ ROUNDING = 1e-6
 
 def low_rank_errors(
     x: Float[Tensor, "N I"],
-    y: Float[Tensor, "N O"],
+    y: Float[Tensor, "_ O"],
     ranks: Iterable[int],
     steps: int = 500,
     generator: torch.Generator | None = None,
@@ -27,7 +27,7 @@ def low_rank_errors(
 
     Args:
         x: what went into a layer, one row a sample or a place.
-        y: what came out.
+        y: what came out, of the same rows.
         ranks: r, each at least 1.
         steps: of L-BFGS, at most.
         generator: of the first A and B; None: the global one.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.func import jvp, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 @torch.no_grad()
 def path_spectrum(
     path: Callable[[Tensor], Tensor],
-    x: Float[Tensor, "B *shape"],
+    x: Shaped[Tensor, "B *shape"],
     count: int = 16,
     iterations: int = 2,
     generator: torch.Generator | None = None,
