@@ -29,9 +29,9 @@ class Depth(NamedTuple):
     weights: list[float]
     accuracy: float  # %, of test samples after training
 
-    def ratio(self, map: int = 0) -> float:
+    def ratio(self, number: int = 0) -> float:
         """Root mean square of the gradient of a map's weight, counted from 0, over that of the last."""
-        return 10 ** (self.gradients[min(map, self.depth - 1)] - self.gradients[-1])
+        return 10 ** (self.gradients[min(number, self.depth - 1)] - self.gradients[-1])
 
 
 def sweep(data: Digits, depths: Sequence[int], steps: int, kinds: Sequence[str] = KINDS) -> Iterator[Depth]:

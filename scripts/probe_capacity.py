@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ssl_pipeline.diagnostics.capacity import Errors, Family, Target, capacity
 from ssl_pipeline.diagnostics.coverage import Coverage, coverage
 from ssl_pipeline.layers import LowRankBilinear, ProductGate
+from ssl_pipeline.report.pictures import figure
 
 
 class Sine(nn.Module):
@@ -94,8 +94,8 @@ def main() -> None:
             parser.error(f"there is no {', '.join(unknown)}; there are {'; '.join(every)}")
     sizes = [1, 2, 3, 4, 6, 8, 12] if asked.quick else [int(size) for size in asked.sizes.split(",")]
     seeds = range(1 if asked.quick else asked.seeds)
-    figure = Figure(figsize=(2.4 * len(asked.families), 2.1 * len(asked.targets)), layout="constrained")
-    grid = figure.subplots(len(asked.targets), len(asked.families), squeeze=False, sharex=True, sharey=True)
+    drawing = figure(2.4 * len(asked.families), 2.1 * len(asked.targets))
+    grid = drawing.subplots(len(asked.targets), len(asked.families), squeeze=False, sharex=True, sharey=True)
     heads = " | ".join(map(str, sizes))
     print(f"| target | family | best error | right digits by size: {heads} | AIC of step | of logistic | covered |")
     print("|---" * (len(sizes) + 6) + "|")
@@ -108,9 +108,9 @@ def main() -> None:
             print(f"| {target} | {family} | {' | '.join(cells)} |", flush=True)
             draw(grid[row, column], errors, verdict, f"{target}: {family}")
     asked.out.mkdir(parents=True, exist_ok=True)
-    figure.supxlabel("parameters")
-    figure.supylabel("right digits, held out")
-    figure.savefig(asked.out / "capacity.png", dpi=110)
+    drawing.supxlabel("parameters")
+    drawing.supylabel("right digits, held out")
+    drawing.savefig(asked.out / "capacity.png", dpi=110)
 
 
 def words(text: str) -> list[str]:

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
@@ -34,6 +33,7 @@ from ssl_pipeline.datasets.scenes import compose as compose_scenes
 from ssl_pipeline.evaluation.purity import Factor, Purity, Seen, purity
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.report.pictures import figure
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import maker
 
@@ -236,8 +236,8 @@ def remixed(task: str, encoder: str, train: Seen, test: Seen) -> list[str]:
 
 def plot(found: Mapping[str, Mapping[str, list[dict[str, Purity]]]], file: Path) -> None:
     """R² of each factor by encoder, held out."""
-    figure = Figure(figsize=(8, 2.2 * len(found)), layout="constrained")
-    for axis, (task, by_encoder) in zip(np.atleast_1d(figure.subplots(len(found))), found.items(), strict=True):
+    drawing = figure(8, 2.2 * len(found))
+    for axis, (task, by_encoder) in zip(np.atleast_1d(drawing.subplots(len(found))), found.items(), strict=True):
         width = 0.8 / len(by_encoder)
         for number, (encoder, (near, *_)) in enumerate(by_encoder.items()):
             places = np.arange(len(near)) + width * number - 0.4 + width / 2
@@ -247,7 +247,7 @@ def plot(found: Mapping[str, Mapping[str, list[dict[str, Purity]]]], file: Path)
         axis.set_title(task, loc="left", fontsize=10)
         axis.set_ylabel("R², held out")
         axis.legend(fontsize=7, ncols=len(by_encoder), loc="lower center", bbox_to_anchor=(0.6, 1.0), frameon=False)
-    figure.savefig(file, dpi=110)
+    drawing.savefig(file, dpi=110)
 
 
 if __name__ == "__main__":
