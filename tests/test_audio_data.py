@@ -166,6 +166,7 @@ def test_codec_contract(codec, tmp_path):
     assert valid.shape == (2, *codec.grid.shape) and valid[0].all()
     assert valid[1].float().mean().item() == pytest.approx(0.5, abs=0.03)
     assert (valid[1].long().diff(dim=-1) <= 0).all()
+    assert valid.is_contiguous()  # or it could not be pinned for a GPU
     assert codec.encode([whole])[1] is None
     assert torch.equal(codec.encode([torch.cat([whole, whole])])[0], x[:1])  # cut
     raw = codec.decode(x, valid)

@@ -84,7 +84,7 @@ def test_windows_cover_everything_and_fade_into_each_other():
 
 
 def test_files_are_embedded_as_the_model_does(run, images, tmp_path):
-    assert call("embed", f"run={run}", f"source={images}", f"out={tmp_path}/out", "batch_size=2") == 0
+    assert call("embed", f"run={run}", f"source={images}", f"out={tmp_path}/out", "batch_size=2", "device=cpu") == 0
     found = table(tmp_path / "out")
     assert found["id"] == ["0.png", "1.png", "sub/2.png"]
     wanted = ssl_pipeline.load(run).embed([images / name for name in found["id"]])
@@ -92,7 +92,7 @@ def test_files_are_embedded_as_the_model_does(run, images, tmp_path):
 
 
 def test_a_data_set_is_embedded_in_parts_and_goes_on_where_it_stopped(run, tmp_path, monkeypatch, capsys):
-    words = [f"run={run}", f"out={tmp_path}/out", "split=all", "rows_per_file=500"]
+    words = [f"run={run}", f"out={tmp_path}/out", "split=all", "rows_per_file=500", "device=cpu"]
     assert call("embed", *words) == 0
     files = sorted((tmp_path / "out").glob("*.parquet"))
     assert [file.name for file in files] == [f"part-{i:05}.parquet" for i in range(4)]
@@ -109,7 +109,7 @@ def test_a_data_set_is_embedded_in_parts_and_goes_on_where_it_stopped(run, tmp_p
     assert sum(seen) == 797 and files[0].stat().st_mtime_ns == kept and pq.read_table(files).to_pydict() == whole
     assert call("embed", *words, "view=noise") == 1
     assert "holds results made with another view: take another folder" in capsys.readouterr().err
-    assert call("embed", f"run={run}", f"out={tmp_path}/some.npz", "limit=70") == 0
+    assert call("embed", f"run={run}", f"out={tmp_path}/some.npz", "limit=70", "device=cpu") == 0
     some = np.load(tmp_path / "some.npz")
     assert some["embedding"].shape == (70, 64) and some["id"][0] == "test/0"
     assert np.allclose(some["embedding"][0], whole["embedding"][1437], atol=1e-5)

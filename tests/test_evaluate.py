@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 import ssl_pipeline
 from ssl_pipeline.cli import main
 from ssl_pipeline.config import compose
+from ssl_pipeline.datasets import digits
 from ssl_pipeline.evaluation import P1, Features, few_label
 from ssl_pipeline.evaluation.metrics import alpha_req
 from ssl_pipeline.evaluation.protocol import Sampled
@@ -171,3 +172,15 @@ def test_a_source_that_chance_finds_is_left_out_of_the_tables(capsys):
         said = capsys.readouterr().out
         assert ("source found" in said) == telling
         assert ("a source is found by chance: 100 %, so it is left out" in said) != telling
+
+
+def test_what_pca_leaves_of_a_wide_embedding_keeps_its_proportions():
+    """Digits turned into more numbers than they have: what few labels give is no less where PCA brings these back."""
+    wide = torch.randn(64, 600, generator=torch.Generator().manual_seed(0))
+    few = {}
+    for width in (600, 60):
+        protocol = P1(width=width, draws=5)
+        found = protocol.features(lambda batch: batch.x.flatten(1).float() @ wide, digits())
+        assert found.train.z.shape[1] == width
+        few[width] = protocol.score(found)["few"]
+    assert few[60] > few[600] - 2 > 70

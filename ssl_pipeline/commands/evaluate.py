@@ -116,7 +116,7 @@ def evaluate(
     assert data is not None
     rows = {row: _joined(scores) for row, scores in found.items()}
     if baselines and "linear" in rows[ENCODER]:
-        rows[RAW] = probed(protocol.raw_features(data), protocol, shares, seeds, raw=data.baseline is None)
+        rows[RAW] = probed(protocol.raw_features(data), protocol, shares, seeds)
     if "linear" not in rows[ENCODER]:
         print(f"{data.name} has no labels in a training and a test part, so what needs them is left out\n")
     print(table(rows))

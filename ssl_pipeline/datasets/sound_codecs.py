@@ -193,7 +193,8 @@ class LogMel:
         if bool((lengths >= self.samples).all()):
             return None
         start = torch.arange(self.samples // self.spectrum.hop) * self.spectrum.hop
-        return (start < lengths.unsqueeze(1)).unsqueeze(1).expand(-1, self.mels, -1)
+        # Whole, not expanded: memory that stands for several cells cannot be pinned for a GPU.
+        return (start < lengths.unsqueeze(1)).unsqueeze(1).repeat(1, self.mels, 1)
 
 
 SoundCodec = Waveform | LogMel

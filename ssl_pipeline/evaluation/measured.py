@@ -103,11 +103,9 @@ def measure(
     return Measured(found, left_out)
 
 
-def probed(
-    features: Features, protocol: P1, few: Sequence[float], seeds: int, *, raw: bool = False
-) -> dict[str, Score]:
+def probed(features: Features, protocol: P1, few: Sequence[float], seeds: int) -> dict[str, Score]:
     """What the protocol and shares of the labels say of features."""
-    scores = protocol.score(features, raw=raw)
+    scores = protocol.score(features)
     draws = {key.removesuffix("_std"): scores.pop(key) for key in [*scores] if key.endswith("_std")}
     found = {key: Score(value, None, 1, protocol.name) for key, value in scores.items()}
     if "few" in found:
@@ -116,7 +114,7 @@ def probed(
     if (pair := labelled(features)) is not None:
         train, test = pair
         for share in few:
-            value, sd = few_label(train, test, per_class=share, draws=seeds, standardise=not raw)
+            value, sd = few_label(train, test, per_class=share, draws=seeds, scaler=features.scaler)
             note = f"linear, {len(drawn(train[1], share, 0)):,} of {len(train[1]):,} labels"
             found[f"few@{100 * share:g}%"] = Score(value, sd, seeds, note)
     return found

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -13,6 +16,30 @@ from sklearn.preprocessing import StandardScaler
 
 Labelled = tuple[np.ndarray, np.ndarray]
 """Features (N, D) and their labels (N,)."""
+
+Scaler = Callable[[], Any]
+"""Makes a transformer of scikit-learn: what is done to features before a linear probe."""
+
+
+class OneScale(TransformerMixin, BaseEstimator):
+    """Mean 0, and one factor for all features, so that the mean of their variances is 1.
+
+    For principal components: of each its own would make as much of the last ones as of the first.
+
+    >>> x = np.array([[3.0, 1.0], [-3.0, 1.0]])
+    >>> OneScale().fit_transform(x).round(3).tolist()
+    [[1.414, 0.0], [-1.414, 0.0]]
+    """
+
+    def fit(self, x: np.ndarray, y: np.ndarray | None = None) -> OneScale:
+        """Take mean and scale of features (N, D)."""
+        self.mean_ = x.mean(axis=0)
+        self.scale_ = np.sqrt(x.var(axis=0).mean()) or 1.0
+        return self
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Features (N, D) in these terms."""
+        return (x - self.mean_) / self.scale_
 
 
 def knn(train: Labelled, test: Labelled, k: int = 20, temperature: float = 0.07) -> float:
@@ -31,17 +58,16 @@ def knn(train: Labelled, test: Labelled, k: int = 20, temperature: float = 0.07)
     return 100 * float(model.score(test[0] - mean, test[1]))
 
 
-def linear(train: Labelled, test: Labelled, *, standardise: bool = True, max_iter: int = 1000) -> float:
+def linear(train: Labelled, test: Labelled, *, scaler: Scaler = StandardScaler, max_iter: int = 1000) -> float:
     """Accuracy in percent of an L-BFGS logistic regression.
 
     Args:
         train: features and labels to fit.
         test: features and labels to score.
-        standardise: whether each feature is brought to mean 0 and standard deviation 1.
+        scaler: what is done to the features; by default each is brought to mean 0 and standard deviation 1.
         max_iter: bound on the iterations, which fits seldom reach; one that does is scored as it is.
     """
-    model = LogisticRegression(max_iter=max_iter)
-    model = make_pipeline(StandardScaler(), model) if standardise else model
+    model = make_pipeline(scaler(), LogisticRegression(max_iter=max_iter))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(*train)
@@ -49,7 +75,7 @@ def linear(train: Labelled, test: Labelled, *, standardise: bool = True, max_ite
 
 
 def few_label(
-    train: Labelled, test: Labelled, *, per_class: int | float = 5, draws: int = 20, standardise: bool = True
+    train: Labelled, test: Labelled, *, per_class: int | float = 5, draws: int = 20, scaler: Scaler = StandardScaler
 ) -> tuple[float, float]:
     """Mean and standard deviation over draws of ``linear`` with a few labels a class.
 
@@ -58,10 +84,10 @@ def few_label(
         test: features and labels to score.
         per_class: labels a class, or below 1 the share of each class, one at least; a class with fewer gives all.
         draws: number of draws, seeded 0, 1, ...
-        standardise: as in ``linear``.
+        scaler: as in ``linear``.
     """
     scores = [
-        linear((train[0][rows], train[1][rows]), test, standardise=standardise)
+        linear((train[0][rows], train[1][rows]), test, scaler=scaler)
         for rows in (drawn(train[1], per_class, seed) for seed in range(draws))
     ]
     return float(np.mean(scores)), float(np.std(scores))

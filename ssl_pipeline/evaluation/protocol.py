@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import Tensor
 
 from ssl_pipeline.datasets import Data, Dataset, Stream, Subset, sequential_batches
-from ssl_pipeline.evaluation.probes import Labelled, few_label, knn, linear
+from ssl_pipeline.evaluation.probes import Labelled, OneScale, Scaler, few_label, knn, linear
 from ssl_pipeline.evaluation.retrieval import retrieval
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.records import Batch, as_float
@@ -37,6 +38,7 @@ class Features(NamedTuple):
 
     train: Sampled
     test: Sampled | None
+    scaler: Scaler = StandardScaler  # before a linear probe
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class P1:
         train_limit: training samples that are used, the first ones.
         test_limit: test samples that are used; None for all.
         k: neighbours.
-        width: embeddings wider than this are reduced by PCA.
+        width: embeddings wider than this are reduced by PCA; the components keep their proportions.
         few: labels a class of the few-label probe; 0 leaves it out.
         draws: draws of the few-label probe.
         across_labels: a source is retrieved among samples of other labels only.
@@ -75,19 +77,20 @@ class P1:
 
     def raw(self, data: Data) -> dict[str, float]:
         """Scores of the raw input, or of the fixed features that stand for it."""
-        return self.score(self.raw_features(data), raw=data.baseline is None)
+        return self.score(self.raw_features(data))
 
     def raw_features(self, data: Data) -> Features:
         """The raw input as it is, or the fixed features that stand for it."""
         if data.baseline is not None:
             return self.features(data.baseline, data)
-        return self._features(lambda b: as_float(b.x, data.grid).flatten(1).float(), data)
+        raw = self._features(lambda b: as_float(b.x, data.grid).flatten(1).float(), data)
+        return raw._replace(scaler=FunctionTransformer)  # which does nothing
 
     def features(self, embed: Embed, data: Data) -> Features:
         """Embeddings of the samples that the protocol names, at most ``width`` numbers each."""
         return self._features(embed, data, reduce=True)
 
-    def score(self, f: Features, *, raw: bool = False) -> dict[str, float]:
+    def score(self, f: Features) -> dict[str, float]:
         """In percent: accuracies where a test set has labels of two classes, retrieval where sources repeat.
 
         Where chance finds most of the sources, it stands there alone.
@@ -97,9 +100,9 @@ class P1:
         scores = {}
         if (pair := labelled(f)) is not None:
             train, test = pair
-            scores = {"knn": knn(train, test, self.k), "linear": linear(train, test, standardise=not raw)}
+            scores = {"knn": knn(train, test, self.k), "linear": linear(train, test, scaler=f.scaler)}
             if self.few:
-                mean, std = few_label(train, test, per_class=self.few, draws=self.draws, standardise=not raw)
+                mean, std = few_label(train, test, per_class=self.few, draws=self.draws, scaler=f.scaler)
                 scores |= {"few": mean, "few_std": std}
         if self.across_labels and f.test.label is None:
             raise ValueError("probe.protocol.across_labels=true needs labels in the test set, and there are none")
@@ -114,6 +117,7 @@ class P1:
             pca = PCA(min(self.width, *train.z.shape), svd_solver="randomized", random_state=0).fit(train.z)
             train = train._replace(z=pca.transform(train.z))
             test = None if test is None else test._replace(z=pca.transform(test.z))
+            return Features(train, test, OneScale)
         return Features(train, test)
 
 
