@@ -29,6 +29,7 @@ from torchvision.io import ImageReadMode, decode_image
 
 from ssl_pipeline.datasets import Data, audio_folder, folder, train_loader
 from ssl_pipeline.records import Batch
+from ssl_pipeline.report import markdown
 
 
 class Row(NamedTuple):
@@ -146,7 +147,7 @@ def line(name: str, rounds: list[Round]) -> str:
     """A row of the table."""
     *rates, start, again = (statistics.median(some) for some in zip(*rounds, strict=True))
     cells = ["" if isnan(rate) else f"{rate:,.0f}" for rate in rates]
-    return f"| {name} | {' | '.join(cells)} | {start:.2f} | {again:.3f} |"
+    return markdown.row(name, *cells, f"{start:.2f}", f"{again:.3f}")
 
 
 def main() -> None:
@@ -158,8 +159,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken, after one that warms up")
     asked = parser.parse_args()
-    print("| samples/s | torchvision.io | each read decodes | first pass | mapped | first start, s | second start, s |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    columns = "torchvision.io", "each read decodes", "first pass", "mapped", "first start, s", "second start, s"
+    print(markdown.head("samples/s", *columns), flush=True)
     for name, row in rows(asked.size).items():
         with tempfile.TemporaryDirectory() as root:
             row.make(Path(root), asked.images if name.startswith("images") else asked.sounds)

@@ -17,6 +17,8 @@ from statistics import mean, stdev
 
 import yaml
 
+from ssl_pipeline.report import markdown
+
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = {"samples_per_s": "samples/s", "knn": "kNN-20", "linear": "linear", "rankme": "RankMe", "std": "std"}
 BESIDE = {
@@ -80,14 +82,14 @@ def table(out: Path) -> str:
         summary = json.loads(file.read_text())
         runs.setdefault(summary["row"], []).append(summary)
     beside = {key: head for key, head in BESIDE.items() if any(key in s for some in runs.values() for s in some)}
-    heads = [*COLUMNS.values(), *beside.values()]
-    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    lines = [markdown.head("", *COLUMNS.values(), *beside.values())]
     for name, some in sorted(runs.items(), key=lambda item: -mean(s.get("knn", 0) for s in item[1])):
         cells = [_cell(some, key) for key in (*COLUMNS, *beside)]
-        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+        lines.append(markdown.row(f"`{name}`", *cells))
     raw = next((s for some in runs.values() for s in some if "knn_raw" in s), {})
     if raw:
-        lines.append(f"| raw input | | {raw['knn_raw']:.1f} | {raw['linear_raw']:.1f} |" + " |" * (len(heads) - 3))
+        empty = [""] * (len(COLUMNS) + len(beside) - 3)
+        lines.append(markdown.row("raw input", "", f"{raw['knn_raw']:.1f}", f"{raw['linear_raw']:.1f}", *empty))
     return "\n".join(lines)
 
 

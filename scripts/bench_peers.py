@@ -31,6 +31,7 @@ from peers_stable import stable
 from ssl_pipeline.config import compose
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.records import as_float
+from ssl_pipeline.report import markdown
 from ssl_pipeline.training import run
 
 MODELS = {
@@ -112,12 +113,12 @@ def main() -> None:
     chosen = {n: w for n, w in MODELS.items() if not asked.only or n.startswith(tuple(asked.only))}
     shared = [f"batch_size={asked.batch}", *asked.overrides]
     if asked.rounds:
-        print("| samples/s | " + " | ".join(asked.libraries) + " |\n|---|" + "---|" * len(asked.libraries), flush=True)
+        print(markdown.head("samples/s", *asked.libraries), flush=True)
     _alone()
     jobs = {name: Job([*words, *shared], asked.workers) for name, words in chosen.items()}
     for model, job in jobs.items() if asked.rounds else ():
         found = speeds(job, asked.libraries, asked.steps, asked.rounds)
-        print(f"| {model} | " + " | ".join(map(spread, found.values())) + " |", flush=True)
+        print(markdown.row(model, *map(spread, found.values())), flush=True)
     if "ours" in asked.libraries and (not asked.only or "fast" in asked.only):
         jobs["fast"] = Job(["experiment=fast", *asked.overrides], asked.workers)
     if asked.seconds:
@@ -126,12 +127,13 @@ def main() -> None:
 
 def accuracies(jobs: Mapping[str, Job], libraries: list[str], bound: Bound) -> None:
     """Train by the clock, probe, and print a table."""
-    head = f"| {bound.seconds:.0f} s | library | steps | samples/s | kNN-20 | linear |"
-    print(f"\n{head}\n|---|---|---|---|---|---|", flush=True)
+    print(
+        "\n" + markdown.head(f"{bound.seconds:.0f} s", "library", "steps", "samples/s", "kNN-20", "linear"), flush=True
+    )
 
     def line(*cells: str, of: Mapping[str, float], kind: str = "") -> None:
         found = [f"{of[key + kind]:.1f}" for key in ("knn", "linear")]
-        print("| " + " | ".join([*cells, *found]) + " |", flush=True)
+        print(markdown.row(*cells, *found), flush=True)
 
     for model, job in jobs.items():
         for name in libraries if model in MODELS else ["ours"]:

@@ -19,6 +19,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from ssl_pipeline.report import markdown
+
 BASE: dict[str, Any] = {"views": 1, "tokens": 64, "width": 192, "batch": 32, "ranks": 1, "hardware": "ddp"}
 ROWS: dict[str, list[dict[str, Any]]] = {
     "base": [{}],
@@ -130,12 +132,13 @@ def measured(setting: Mapping[str, Any], steps: int) -> dict[str, float]:
 def table(found: Mapping[str, list[tuple[dict[str, Any], dict[str, float]]]]) -> str:
     """The numbers as Markdown, times as multiples of that of the base."""
     base = found["base"][0][1]
-    lines = ["| changed | to | time of a step | kept between steps, GB | at most, GB |", "|---|---|---|---|---|"]
+    lines = [markdown.head("changed", "to", "time of a step", "kept between steps, GB", "at most, GB")]
     for name, rows in found.items():
         for setting, numbers in rows:
             to = ", ".join(str(value) for key, value in setting.items() if key != "a_step") or "-"
             times = numbers["seconds"] / base["seconds"]
-            lines.append(f"| {name} | {to} | {times:.2f} | {numbers['kept_gb']:.2f} | {numbers['memory_gb']:.2f} |")
+            cells = (f"{value:.2f}" for value in (times, numbers["kept_gb"], numbers["memory_gb"]))
+            lines.append(markdown.row(name, to, *cells))
     return "\n".join(lines)
 
 

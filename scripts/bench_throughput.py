@@ -25,6 +25,7 @@ from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import Data, train_loader
 from ssl_pipeline.graph import Views
 from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.report import markdown
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import memory_gb
 from ssl_pipeline.training.graphs import maker
@@ -162,8 +163,8 @@ def line(name: str, size: int, rounds: list[Round], memory: float) -> str:
 
     bare, whole = (spread([size / getattr(one, way) for one in rounds]) for way in ("bare", "whole"))
     shares = zip(*(one.shares() for one in rounds), strict=True)
-    parts = " | ".join(f"{100 * statistics.median(share):.0f} %" for share in shares)
-    return f"| {name} | {bare} | {whole} | {spread(ratios, '.2f')} | {parts} | {memory:.2f} |"
+    parts = (f"{100 * statistics.median(share):.0f} %" for share in shares)
+    return markdown.row(name, bare, whole, spread(ratios, ".2f"), *parts, f"{memory:.2f}")
 
 
 def main() -> None:
@@ -176,9 +177,9 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="of train.py, the same for all: data=... batch_size=256")
     asked = parser.parse_args()
     chosen = {n: w for n, w in ROWS.items() if not asked.only or n.startswith(tuple(asked.only))}
-    parts = "damages | forward | backward | optimiser | waiting | rest"
-    print(f"| | bare, samples/s | whole, samples/s | whole / bare | {parts} | memory, GB |")
-    print("|---" * 11 + "|", flush=True)
+    parts = "damages", "forward", "backward", "optimiser", "waiting", "rest"
+    columns = "bare, samples/s", "whole, samples/s", "whole / bare", *parts, "memory, GB"
+    print(markdown.head("", *columns), flush=True)
     for precision in asked.precision:
         for name, words in chosen.items():
             shared = [f"hardware.precision={precision}", *asked.overrides]

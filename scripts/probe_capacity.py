@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ssl_pipeline.diagnostics.capacity import Errors, Family, Target, capacity
 from ssl_pipeline.diagnostics.coverage import Coverage, coverage
 from ssl_pipeline.layers import LowRankBilinear, ProductGate
+from ssl_pipeline.report import markdown
 from ssl_pipeline.report.pictures import figure
 
 
@@ -96,17 +97,17 @@ def main() -> None:
     seeds = range(1 if asked.quick else asked.seeds)
     drawing = figure(2.4 * len(asked.families), 2.1 * len(asked.targets))
     grid = drawing.subplots(len(asked.targets), len(asked.families), squeeze=False, sharex=True, sharey=True)
-    heads = " | ".join(map(str, sizes))
-    print(f"| target | family | best error | right digits by size: {heads} | AIC of step | of logistic | covered |")
-    print("|---" * (len(sizes) + 6) + "|")
-    for row, target in enumerate(asked.targets):
+    first, *more = map(str, sizes)
+    digits = f"right digits by size: {first}", *more
+    print(markdown.head("target", "family", "best error", *digits, "AIC of step", "of logistic", "covered"))
+    for line, target in enumerate(asked.targets):
         for column, family in enumerate(asked.families):
             errors = capacity(FAMILIES[family], TARGETS[target](), sizes, seeds)
             verdict = judged(errors)
             cells = [f"{errors.best:.0e}", *(f"{some:.1f}" for some in verdict.digits[1:])]
             cells += [f"{verdict.step.aic:.1f}", f"{verdict.logistic.aic:.1f}", "yes" if verdict.covered else "no"]
-            print(f"| {target} | {family} | {' | '.join(cells)} |", flush=True)
-            draw(grid[row, column], errors, verdict, f"{target}: {family}")
+            print(markdown.row(target, family, *cells), flush=True)
+            draw(grid[line, column], errors, verdict, f"{target}: {family}")
     asked.out.mkdir(parents=True, exist_ok=True)
     drawing.supxlabel("parameters")
     drawing.supylabel("right digits, held out")

@@ -30,6 +30,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from ssl_pipeline.diagnostics.judge import VANISHED
+from ssl_pipeline.report import markdown
 from ssl_pipeline.report.pictures import figure, styled
 
 
@@ -171,8 +172,7 @@ def main() -> None:
 
 def table(shown: Shown) -> str:
     """Markdown."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (shown.head, *shown.rows)]
-    return "\n".join([lines[0], "|---" * len(shown.head) + "|", *lines[1:]])
+    return "\n".join([markdown.head(*shown.head), *(markdown.row(*cells) for cells in shown.rows)])
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from ssl_pipeline.datasets.scenes import compose as compose_scenes
 from ssl_pipeline.evaluation.purity import Factor, Purity, Seen, purity
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.report import markdown
 from ssl_pipeline.report.pictures import figure
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import maker
@@ -189,9 +190,8 @@ def main() -> None:
         parser.error(f"there is no task {', '.join(unknown)}; tasks are {', '.join(every)}")
     found: dict[str, dict[str, list[dict[str, Purity]]]] = {}
     again: list[str] = []
-    print(
-        "| | encoder | factor | R² | accuracy | exact | leakage | R² 2x | 4x | accuracy 2x | 4x |\n" + "|---" * 11 + "|"
-    )
+    columns = "R²", "accuracy", "exact", "leakage", "R² 2x", "4x", "accuracy 2x", "4x"
+    print(markdown.head("", "encoder", "factor", *columns))
     for name in names:
         task, found[name] = every[name], {}
         experiments = asked.experiments.split(",") if asked.experiments else task.experiments
@@ -201,7 +201,7 @@ def main() -> None:
                 found[name][encoder] = purity(seen[0], *seen[1:])
                 print(lines(name, encoder, found[name][encoder]), flush=True)
                 again += remixed(name, encoder, seen[0], seen[1])
-    print("\n| | encoder | mixed again | mean R² before | after | largest rise |\n" + "|---" * 6 + "|")
+    print("\n" + markdown.head("", "encoder", "mixed again", "mean R² before", "after", "largest rise"))
     print("\n".join(again))
     asked.out.mkdir(parents=True, exist_ok=True)
     plot(found, asked.out / "purification.png")
@@ -214,7 +214,7 @@ def lines(task: str, encoder: str, found: list[dict[str, Purity]]) -> str:
     for factor, score in near.items():
         beyond = (twice[factor].r2, fourfold[factor].r2, twice[factor].accuracy, fourfold[factor].accuracy)
         cells = ["" if np.isnan(cell) else f"{cell:.2f}" for cell in (*score, *beyond)]
-        rows.append(f"| {task} | {encoder} | {factor} | {' | '.join(cells)} |")
+        rows.append(markdown.row(task, encoder, factor, *cells))
     return "\n".join(rows)
 
 
@@ -229,8 +229,8 @@ def remixed(task: str, encoder: str, train: Seen, test: Seen) -> list[str]:
     before, rows = r2(lambda seen: seen), []
     for name, mix in mixes(train.z).items():
         after = r2(mix)
-        means = f"{before.mean():.3f} | {after.mean():.3f} | {(after - before).max():+.3f}"
-        rows.append(f"| {task} | {encoder} | {name} | {means} |")
+        means = f"{before.mean():.3f}", f"{after.mean():.3f}", f"{(after - before).max():+.3f}"
+        rows.append(markdown.row(task, encoder, name, *means))
     return rows
 
 

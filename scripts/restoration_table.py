@@ -26,6 +26,7 @@ from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.models import UNKNOWN
 from ssl_pipeline.records import as_float, clean_view
+from ssl_pipeline.report import markdown
 from ssl_pipeline.seeding import generator
 
 NEARLY_SYMMETRIC = 0.1
@@ -50,7 +51,7 @@ def main() -> None:
     unseen = {name: corruption(name, model.config, model.grid) for name in asked.unseen}
     shown, notes = [], []
     unit = "SNR" if model.grid.signal else "PSNR"
-    print(f"| {unit} in dB, {len(clean)} unseen samples | damaged | a simple rule | restored |\n|---|---|---|---|")
+    print(markdown.head(f"{unit} in dB, {len(clean)} unseen samples", "damaged", "a simple rule", "restored"))
     for name, made in {**seen, **unseen}.items():
         view = made(clean_view(model.grid, clean, valid), generator("cpu", 0, name))
         known = name if name in seen else UNKNOWN
@@ -63,7 +64,7 @@ def main() -> None:
         ]
         before, *between, after = (f"{cell:.1f}" for cell in cells)
         label = name if name in seen else f"{name}, a mixture it has not seen"
-        print(f"| {label} | {before} | {f'{rule[0]} {between[0]}' if rule else ''} | {after} |")
+        print(markdown.row(label, before, f"{rule[0]} {between[0]}" if rule else "", after))
         shown.append((label, view.x, restored))
         if isinstance(made, Reversal):
             notes.append(turned(made, model, clean, restored))

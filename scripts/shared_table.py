@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from ssl_pipeline import load
+from ssl_pipeline.report import markdown
 
 ERROR = "reconstruction/"
 
@@ -24,11 +25,11 @@ def main() -> None:
     single = {view: error for run in asked.single for view, error in errors(run).items()}
     if lost := shared.keys() - single.keys():
         parser.error(f"no single run restores {', '.join(sorted(lost))}; they restore {', '.join(sorted(single))}")
-    print("| squared error on unseen samples | one for all | one for each | ratio |\n|---|---|---|---|")
+    print(markdown.head("squared error on unseen samples", "one for all", "one for each", "ratio"))
     for view, error in shared.items():
-        print(f"| {view} | {error:.5f} | {single[view]:.5f} | {error / single[view]:.2f} |")
+        print(markdown.row(view, f"{error:.5f}", f"{single[view]:.5f}", f"{error / single[view]:.2f}"))
     ours, theirs = parameters(asked.shared), sum(map(parameters, asked.single))
-    print(f"| parameters | {ours:,} | {theirs:,} | {ours / theirs:.2f} |")
+    print(markdown.row("parameters", f"{ours:,}", f"{theirs:,}", f"{ours / theirs:.2f}"))
 
 
 def errors(run: Path) -> dict[str, float]:

@@ -126,7 +126,7 @@ def test_the_card_says_what_goes_in_and_what_was_measured(run, tmp_path):
     assert "this encoder" not in card  # whose probes say nothing of a translator
     export(ssl_pipeline.load(run), "encoder", tmp_path / "encoder", summary=summary)
     card = (tmp_path / "encoder/README.md").read_text()
-    assert "| this encoder | 81.2 | 84.5 |" in card and "| raw input |  | 80.0 |" in card
+    assert "| this encoder | 81.2 | 84.5 |" in card and "| raw input | | 80.0 |" in card
 
 
 @pytest.mark.parametrize("part", ["encoder", "restorer:mask", "translator:noise-lowres", "back@encoder.0", "decoder"])

@@ -14,6 +14,7 @@ from ssl_pipeline.commands.files import device_of
 from ssl_pipeline.evaluation.cycles import Cycle, translations
 from ssl_pipeline.evaluation.cycles import cycles as measured
 from ssl_pipeline.reading import load
+from ssl_pipeline.report import markdown
 
 
 def cycles(
@@ -51,23 +52,23 @@ def cycles(
     with (folder / "cycles.csv").open("w", newline="") as file:
         csv.writer(file).writerows([Cycle._fields, *found])
     _plot(found, folder / "cycles.png")
-    print("| cut after | numbers | x to z to x | z to x to z |\n|---|---|---|---|")
-    for row in found:
-        print(f"| {row.at} | {row.numbers:,} | {row.x:.4f} | {row.z:.4f} |")
+    print(markdown.head("cut after", "numbers", "x to z to x", "z to x to z"))
+    for cut in found:
+        print(markdown.row(cut.at, f"{cut.numbers:,}", f"{cut.x:.4f}", f"{cut.z:.4f}"))
     pairs = [] if model.grid.discrete else translations(model.graph, batch)
     if pairs:
-        print("\n| a, b | a to b to a | b to a to b |\n|---|---|---|")
+        print("\n" + markdown.head("a, b", "a to b to a", "b to a to b"))
         for pair in pairs:
-            print(f"| {', '.join(pair.views)} | {pair.first:.4f} | {pair.second:.4f} |")
+            print(markdown.row(", ".join(pair.views), f"{pair.first:.4f}", f"{pair.second:.4f}"))
     print(f"\nerrors as shares of the variance, {len(batch.x)} samples; cycles.csv and cycles.png in {folder}")
 
 
 def _plot(found: list[Cycle], file: Path) -> None:
     figure = Figure(figsize=(1.5 + 0.8 * len(found), 4), layout="constrained")
     axis = figure.subplots()
-    names = [row.at for row in found]
-    axis.plot(names, [max(row.x, 1e-6) for row in found], "o-", label="x to z to x")
-    axis.plot(names, [max(row.z, 1e-6) for row in found], "s--", label="z to x to z")
+    names = [cut.at for cut in found]
+    axis.plot(names, [max(cut.x, 1e-6) for cut in found], "o-", label="x to z to x")
+    axis.plot(names, [max(cut.z, 1e-6) for cut in found], "s--", label="z to x to z")
     axis.set_yscale("log")
     axis.set_ylabel("squared error / variance")
     axis.set_xlabel("cut after")

@@ -23,6 +23,7 @@ from ssl_pipeline.inference import Model
 from ssl_pipeline.instantiate import DATA, instantiate
 from ssl_pipeline.models import UNKNOWN
 from ssl_pipeline.reading import load
+from ssl_pipeline.report import markdown
 
 TIMM = "timm:"
 ENCODER, TEACHER, UNTRAINED, RAW = "this encoder", "its teacher", "untrained encoder", "raw input"
@@ -133,8 +134,8 @@ def table(rows: dict[str, dict[str, Score]]) -> str:
     order = [*list(COLUMNS)[:3], *extra, *list(COLUMNS)[3:]]
     names = [name for name in order if name in rows[ENCODER]]
     titles = [COLUMNS.get(name, name.removeprefix("few@") + " of labels") for name in names]
-    lines = [f"| | {' | '.join(titles)} |", "|---" * (len(names) + 1) + "|"]
-    lines += [f"| {row} | {' | '.join(_cell(scores.get(name)) for name in names)} |" for row, scores in rows.items()]
+    lines = [markdown.head("", *titles)]
+    lines += [markdown.row(whose, *(_cell(scores.get(name)) for name in names)) for whose, scores in rows.items()]
     notes = [f"{title}: {rows[ENCODER][name].protocol}" for title, name in zip(titles, names, strict=True)]
     return "\n".join([*lines, "", *notes])
 

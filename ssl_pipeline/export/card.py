@@ -10,6 +10,7 @@ from torch import Tensor
 from ssl_pipeline.encoders import TimmBackbone
 from ssl_pipeline.inference import Model
 from ssl_pipeline.models import Embedder, Part, Translator
+from ssl_pipeline.report import markdown
 
 SCORES = {"knn": "kNN-20", "linear": "linear probe", "few": "few labels", "retrieval": "source found"}
 WHOSE = {"": "this encoder", "_teacher": "its teacher", "_untrained": "untrained encoder", "_raw": "raw input"}
@@ -151,11 +152,11 @@ def _probes(summary: Mapping[str, Any]) -> list[str]:
     lines = []
     if keys:
         lines = ["", f"Measured in the run (protocol {summary.get('protocol', '')}), in percent:", ""]
-        lines += [f"| | {' | '.join(SCORES[key] for key in keys)} |", "|---" * (len(keys) + 1) + "|"]
+        lines += [markdown.head("", *(SCORES[key] for key in keys))]
         for suffix, whose in WHOSE.items():
             if any(f"{key}{suffix}" in summary for key in keys):
                 cells = (f"{summary[key + suffix]:.1f}" if key + suffix in summary else "" for key in keys)
-                lines.append(f"| {whose} | {' | '.join(cells)} |")
+                lines.append(markdown.row(whose, *cells))
     return lines
 
 
