@@ -109,6 +109,7 @@ def main() -> None:
             print(markdown.row(target, family, *cells), flush=True)
             draw(grid[line, column], errors, verdict, f"{target}: {family}")
     asked.out.mkdir(parents=True, exist_ok=True)
+    drawing.axes[0].legend(fontsize=6)
     drawing.supxlabel("parameters")
     drawing.supylabel("right digits, held out")
     drawing.savefig(asked.out / "capacity.png", dpi=110)
@@ -133,8 +134,7 @@ def draw(axis: Axes, errors: Errors, verdict: Coverage, title: str) -> None:
     axis.plot(2**fine, verdict.logistic.at(fine), label="logistic")
     axis.plot(sizes, verdict.digits, "k.", label="best of seeds")
     axis.set_xscale("log", base=2)
-    axis.set_title(f"{title}{', covered' if verdict.covered else ''}", fontsize=8)
-    axis.legend(fontsize=6)
+    axis.set_title(f"{title}{', covered' if verdict.covered else ''}", fontsize=7)
 
 
 if __name__ == "__main__":

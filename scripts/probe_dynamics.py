@@ -80,9 +80,10 @@ def echo(data: Digits, quick: bool) -> Shown:
     for shift, label, some in ((-0.2, "label alone", found[::2]), (0.2, "with an echo", found[1::2])):
         axis.bar([i + shift for i in range(len(some))], [one.share[1] for one in some], width=0.4, label=label)
     axis.axhline(VANISHED, color="0.4", linestyle="--", linewidth=1)
-    axis.set(title="S of the last hidden layer after training", yscale="log", xticks=range(len(names)))
+    axis.set_title("S of the last hidden layer after training", loc="left")
+    axis.set(yscale="log", xticks=range(len(names)))
     axis.set_xticklabels(names, fontsize=6)
-    axis.legend()
+    axis.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
     return Shown(head, rows, drawing)
 
 

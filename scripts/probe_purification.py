@@ -12,7 +12,9 @@ taught the factors themselves. The second table mixes the features once more: mi
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -114,7 +116,8 @@ def encoders(task: Task, experiments: list[str], overrides: list[str], steps: in
     found: dict[str, Embed] = {"raw": lambda x: x.flatten(1).float() / 255}
     found["untrained"] = _embed(untrained(make, data, "cpu"))
     for name, config in configs.items():
-        run(config, str(folder / name))
+        with redirect_stdout(io.StringIO()):
+            run(config, str(folder / name))
         found[name] = sslp.load(folder / name).embed
     x, factors = task.draw()[0]
     found["supervised"] = _embed(taught(make(), x, factors, steps, first["batch_size"]))

@@ -28,7 +28,8 @@ def path_spectrum(
 
     Args:
         path: a module or any function that treats samples one by one (in evaluation mode: no batch statistics, no
-            dropout) and can be differentiated forward.
+            dropout) and can be differentiated forward, and backward by its transpose: not what protects gradients or
+            hands back inverse deltas, which are there in training only.
         x: where; floats.
         count: singular values that are wanted; K = min(count, numbers of a sample of x, numbers of one of its end).
         iterations: times that the projections are sent through J J^T, which makes close values exact.
