@@ -1,4 +1,5 @@
-"""Experiments side by side: the same data and wall-clock, one JSON a run; what is there is not run again.
+"""Experiments side by side: the same data and wall-clock, one JSON a run; what is there is not run again, also where
+the file of an experiment has changed.
 
 python scripts/bench_methods.py --minutes 5 --seeds 0 data=fashion_mnist data.root=FOLDER
 python scripts/bench_methods.py --only simclr,mae              # some of them; prints the table of all that are there

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
+from math import inf
 from statistics import median
 from typing import NamedTuple
 
@@ -77,7 +78,7 @@ TASKS: dict[str, Callable[[int, int], Task]] = {"linear map": linear, "more inpu
 
 @torch.no_grad()
 def one_bit(task: Task, seed: int, most: int, threshold: float = 0.1) -> float:
-    """Evaluations until the loss is below a threshold; nan where ``most`` are not enough.
+    """Evaluations until the loss is below a threshold; infinite where ``most`` are not enough.
 
     A random step is kept if it helps: the (1+1) evolution strategy, whose steps grow where more than a fifth of them
     do and shrink where less (Rechenberg 1973).
@@ -93,13 +94,12 @@ def one_bit(task: Task, seed: int, most: int, threshold: float = 0.1) -> float:
         step *= 1.5 if helped else 1.5**-0.25
         if best < threshold:
             return float(count)
-    return float("nan")
+    return inf
 
 
 def backprop(task: Task, seed: int, most: int, threshold: float = 0.1) -> float:
     """Likewise for gradient descent at the best of some rates, each step counted as ``BACKPROP`` evaluations."""
-    counts = [_descent(task, rate, most // BACKPROP, threshold) for rate in RATES]
-    return BACKPROP * float(np.nanmin(counts)) if not np.isnan(counts).all() else float("nan")
+    return BACKPROP * min(_descent(task, rate, most // BACKPROP, threshold) for rate in RATES)
 
 
 def _descent(task: Task, rate: float, most: int, threshold: float) -> float:
@@ -112,7 +112,7 @@ def _descent(task: Task, rate: float, most: int, threshold: float) -> float:
             break
         (gradient,) = torch.autograd.grad(loss, weights)
         weights = (weights - rate * gradient).detach().requires_grad_()
-    return float("nan")
+    return inf
 
 
 LEARNERS: dict[str, Learner] = {"one bit": one_bit, "backprop": backprop}
@@ -124,12 +124,12 @@ class Curve(NamedTuple):
     task: str
     learner: str
     weights: list[int]
-    evaluations: list[float]  # medians of seeds
+    evaluations: list[float]  # medians of seeds; infinite where most did not get there
 
     @property
     def exponent(self) -> float:
         """Of evaluations ~ weights^exponent, by least squares of logarithms; of those that got there."""
-        found = ~np.isnan(self.evaluations)
+        found = np.isfinite(self.evaluations)
         if found.sum() < 2:
             return float("nan")
         return float(np.polyfit(np.log(self.weights)[found], np.log(self.evaluations)[found], 1)[0])

@@ -154,7 +154,7 @@ Mix = Callable[[Seen], Seen]
 def mixes(z: np.ndarray) -> dict[str, Mix]:
     """Ways to mix features once more, of the size and scale of some (N, D)."""
     random = np.random.default_rng(SEED)
-    width, mean, scale = z.shape[1], z.mean(axis=0), z.std() + 1e-12
+    width, mean, scale = z.shape[1], z.mean(axis=0), np.sqrt(z.var(axis=0).mean()) + 1e-12
     turn = np.linalg.qr(random.normal(size=(width, width)))[0]
     weights, bias = random.normal(size=(width, width)) / width**0.5, random.normal(size=width)
 
@@ -186,6 +186,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few steps, to see that it works")
     parser.add_argument("--out", type=Path, default=Path("outputs/probe_purification"), help="folder of the plot")
     asked, overrides = parser.parse_known_args()
+    if theirs := [word for word in overrides if word.lstrip("+").startswith("data")]:
+        parser.error(f"{theirs[0]}: what is asked for was held out of the data as they are, so they cannot be changed")
     steps, samples = (4, 200) if asked.quick else (asked.steps, asked.samples)
     every = tasks(samples)
     names = asked.only.split(",") if asked.only else list(every)

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from ssl_pipeline.checkpoints import LAST, PREVIOUS
 from ssl_pipeline.errors import explain, sentence
 from ssl_pipeline.parts import CHAIN, check, is_ghost, numbered, prune
 from ssl_pipeline.resume import AUTO, again, resumed
+from ssl_pipeline.schema import Train
 
 VERSION_BASE = "1.3"
 SIGNS = {"corruption": "+-", "objective": "+", "dynamics": "+"}
@@ -40,66 +40,6 @@ UNREADABLE = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 EXPECTED = (ValueError, OSError, ModuleNotFoundError, yaml.YAMLError)
 
 Names = list[str]
-
-
-@dataclass
-class Checkpoint:
-    every_n_steps: int = 500
-
-
-@dataclass
-class Watch:
-    every: int = 100
-    samples: int = 128
-    layers: bool = True
-    on_alarm: str = "warn"
-
-
-@dataclass
-class Report:
-    page: bool = True
-    map: str = "pca"
-    samples: int = 1000
-
-
-@dataclass
-class Probe:
-    online: int = 0
-    baselines: bool = True
-    protocol: Any = None
-
-
-@dataclass
-class Train:
-    """Keys of ``train.yaml``. Groups are open here: their classes know their options."""
-
-    data: dict[str, Any] = field(default_factory=dict)
-    corruption: dict[str, Any] = field(default_factory=dict)
-    encoder: dict[str, Any] = field(default_factory=dict)
-    latent: dict[str, Any] = field(default_factory=dict)
-    decoder: dict[str, Any] = field(default_factory=dict)
-    teacher: dict[str, Any] = field(default_factory=dict)
-    objective: dict[str, Any] = field(default_factory=dict)
-    dynamics: dict[str, Any] = field(default_factory=dict)
-    optimizer: dict[str, Any] = field(default_factory=dict)
-    hardware: dict[str, Any] = field(default_factory=dict)
-    probe: Probe = field(default_factory=Probe)
-    logger: dict[str, Any] = field(default_factory=dict)
-    trainer: dict[str, Any] = field(default_factory=dict)
-    checkpoint: Checkpoint = field(default_factory=Checkpoint)
-    watch: Watch = field(default_factory=Watch)
-    report: Report = field(default_factory=Report)
-    name: str = "train"
-    seed: int = 0
-    batch_size: int = 256
-    members_per_source: int = 1
-    views_per_step: Any = "all"
-    resume: str | None = None
-    init_from: str | None = None
-    init_partial: bool = False
-    trust: list[str] = field(default_factory=list)
-    allow_collapse: bool = False
-    debug: bool = False
 
 
 class Combination(ConfigSource):

@@ -12,9 +12,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ssl_pipeline.encoders import Encoder
+from ssl_pipeline.layers.conv import Pointwise
 
 RULES: dict[str, Callable[[float], float]] = {"none": lambda ratio: 1.0, "sqrt": sqrt, "linear": float}
-MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, Pointwise)
 
 
 @dataclass(frozen=True)

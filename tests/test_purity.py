@@ -140,6 +140,16 @@ def test_what_features_lack_is_not_found_and_what_they_mix_leaks():
     assert found["place"].r2 == pytest.approx(0.5, abs=0.1) and found["place"].leakage == pytest.approx(0.25, abs=0.08)
 
 
+def test_an_offset_changes_nothing_and_what_does_not_vary_does_not_leak():
+    train, test = seen(400, 0), seen(200, 1)
+    offset = np.eye(8)[0] * 1e6
+    (found,), (moved,) = purity(train, test), purity(*(some._replace(z=some.z + offset) for some in (train, test)))
+    assert moved["number"].r2 == pytest.approx(found["number"].r2, abs=1e-3) and moved["kind"].r2 > 0.99
+    test.factors["place"].values[:] = 0.5
+    (still,) = purity(train, test)
+    assert np.isnan(still["place"].leakage) and np.isnan(still["place"].r2) and still["kind"].leakage < 0.01
+
+
 def test_a_readout_is_measured_on_each_set_and_derived_factors_do_not_leak():
     made = factors(300, 0)
     made["sum"] = Factor.bits(made["number"].values[:, :1] > 0, pure=False)

@@ -98,7 +98,7 @@ def fitted_logistic(x: np.ndarray, y: np.ndarray) -> Curve:
     bounds = [-DIGITS, 0, x[0] - span, 0], [DIGITS, 2 * DIGITS, x[-1] + span, STEEPEST]
     for middle in np.linspace(x[0], x[-1], 6)[1:-1]:
         for slope in (1 / span, 4 / span, 20 / span):
-            start = np.array([y.min(), np.ptp(y), middle, slope])
+            start = np.array([y.min(), np.ptp(y), middle, min(slope, STEEPEST)])
             found.append(least_squares(lambda p: curve(x, p) - y, start, bounds=bounds, max_nfev=300))
     best = min(found, key=lambda fit: float(fit.cost)).x
     return Curve(lambda x: curve(x, best), aic(curve(x, best) - y, np.ptp(y), parameters=4))

@@ -63,8 +63,13 @@ def delta_agreements(
     layers = {name: part for name, part in net.named_modules() if isinstance(part, nn.Linear)}
     outputs: dict[str, Tensor] = {}
 
-    def hook(name: str) -> Callable[..., None]:
-        return lambda layer, inputs, output: outputs.update({name: output})
+    def hook(name: str) -> Callable[..., Tensor]:
+        def keep(layer: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+            if output.requires_grad:
+                outputs[name] = output
+            return output.clone()  # what comes next may write into it
+
+        return keep
 
     hooks = [layer.register_forward_hook(hook(name)) for name, layer in layers.items()]
     try:

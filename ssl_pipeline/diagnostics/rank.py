@@ -51,7 +51,8 @@ def effective_ranks(parts: Sequence[Tensor]) -> list[float]:
 
 @torch.no_grad()
 def weight_ranks(layers: Mapping[str, nn.Module]) -> dict[str, float]:
-    """Effective rank of each layer's weight, from all that it sees to its outputs: a bound of what can pass it.
+    """Effective rank of each layer's weight, from all that it sees to its outputs: in how many directions it
+    passes inputs that are alike in all.
 
     Args:
         layers: by name, such as of ``layers_of``; each has a ``weight`` of two axes at least.

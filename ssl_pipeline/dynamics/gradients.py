@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -63,8 +63,8 @@ class ProtectGradients(Dynamics):
         if not found:
             raise self.missing("block that is called as a whole")
         for place in dict.fromkeys(found):
-            maps = any(isinstance(part, _ConvNd) for part in place.modules())
-            place.register_forward_hook(_behind(self._layer(1 if maps else -1)))
+            axes = {len(part.kernel_size) + 2 for part in place.modules() if isinstance(part, _ConvNd)}
+            place.register_forward_hook(_behind(self._layer(1), self._layer(-1), axes))
 
     def before_step(self, graph: Graph | MixedGraph) -> None:
         """Set the weights' gradients."""
@@ -77,9 +77,13 @@ class ProtectGradients(Dynamics):
         return GradientProtection(self.over, self.scale, self.eps, self.mean, axis)
 
 
-def _behind(layer: GradientProtection) -> Callable[..., Any]:
+def _behind(maps: GradientProtection, tokens: GradientProtection, axes: Container[int]) -> Callable[..., Any]:
+    """A block with convolutions inside may still give tokens: what it gives has the axes of a map, or it has not."""
+
     def hook(block: nn.Module, inputs: tuple, output: Any) -> Any:
-        return layer(output) if isinstance(output, Tensor) else (layer(output[0]), *output[1:])
+        first, *rest = (output,) if isinstance(output, Tensor) else output
+        made = (maps if first.ndim in axes else tokens)(first)
+        return made if isinstance(output, Tensor) else (made, *rest)
 
     return hook
 

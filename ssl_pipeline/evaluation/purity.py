@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
+
+from ssl_pipeline.evaluation.probes import OneScale
 
 STRENGTHS = np.logspace(-3, 5, 9)
 """Of the ridge, chosen by leave-one-out."""
@@ -99,9 +102,9 @@ def _read(train: Seen, sets: Sequence[Seen]) -> list[dict[str, np.ndarray]]:
     """Fit readouts of all factors together, and let them read those of each set."""
     values = np.concatenate([factor.values for factor in train.factors.values()], axis=1)
     ends = np.cumsum([factor.values.shape[1] for factor in train.factors.values()])[:-1]
-    scale = max(float(train.z.std()), LEAST)  # one for all: a scale for each would blow rounding up
-    readout = RidgeCV(STRENGTHS, alpha_per_target=True).fit(train.z / scale, values)
-    parts = [np.split(readout.predict(some.z / scale).reshape(len(some.z), -1), ends, axis=1) for some in sets]
+    # One scale for all: a scale for each would blow rounding up.
+    readout = make_pipeline(OneScale(), RidgeCV(STRENGTHS, alpha_per_target=True)).fit(train.z, values)
+    parts = [np.split(readout.predict(some.z).reshape(len(some.z), -1), ends, axis=1) for some in sets]
     return [dict(zip(train.factors, part, strict=True)) for part in parts]
 
 
@@ -112,8 +115,10 @@ def _leaked(name: str, train: Seen, read: np.ndarray, test: Seen, read_test: np.
         return float("nan")
     known, known_test = (np.concatenate([some.factors[k].values for k in others], axis=1) for some in (train, test))
     explained = LinearRegression().fit(known, read).predict(known_test)
-    true = test.factors[name].values.var(axis=0).sum()
-    return max(0.0, float(_share(explained, read_test) * read_test.var(axis=0).sum() / max(true, LEAST)))
+    true = float(test.factors[name].values.var(axis=0).sum())
+    if true < LEAST:
+        return float("nan")
+    return max(0.0, float(_share(explained, read_test) * read_test.var(axis=0).sum() / true))
 
 
 def _judged(factor: Factor, read: np.ndarray, leaked: float) -> Purity:

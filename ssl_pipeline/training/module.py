@@ -85,7 +85,7 @@ class PretrainModule(L.LightningModule):
         """Each step of the weights is followed by one of the teacher."""
         super().optimizer_step(*args, **kwargs)
         for one in self.dynamics:
-            one.after_step(self.graph, self.trainer.global_step)
+            one.after_step(self.graph, self.trainer.global_step + 1)  # Lightning counts it behind this hook
         self.graph.follow(self.clock.progress(self.trainer))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
