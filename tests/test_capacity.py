@@ -5,24 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ssl_pipeline.diagnostics import Target, capacity, coverage
 from ssl_pipeline.diagnostics.coverage import digits
+from ssl_pipeline.layers import LowRankBilinear
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
 
 
-class Products(nn.Module):
+def products(inputs: int, size: int) -> nn.Module:
     """Sums of so many products of two forms."""
-
-    def __init__(self, inputs: int, size: int) -> None:
-        super().__init__()
-        self.forms, self.out = nn.Linear(inputs, 2 * size), nn.Linear(size, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        first, second = self.forms(x).chunk(2, dim=-1)
-        return self.out(first * second)
+    return LowRankBilinear(inputs, size, 1)
 
 
 def mlp(activation: type[nn.Module]):
@@ -45,10 +39,10 @@ def judged(family, target):
 
 def test_the_best_error_over_sizes_and_seeds():
     """M31: the seed is chosen by what was fitted, the size by what was held out."""
-    found = capacity(Products, PRODUCT, [1, 2], range(3))
+    found = capacity(products, PRODUCT, [1, 2], range(3))
     assert found.errors.shape == (2, 3) and found.parameters == (8, 15)
     assert found.best == float(found.by_size.min()) < 1e-20
-    again = capacity(Products, PRODUCT, [1, 2], range(3))
+    again = capacity(products, PRODUCT, [1, 2], range(3))
     assert torch.equal(found.errors, again.errors)
     other = capacity(nn.Linear, PRODUCT, [1], [0])
     assert other.best == pytest.approx(1, abs=0.1)  # no line knows anything of a product
@@ -63,8 +57,8 @@ def test_a_fit_of_ones_own_is_used():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: capacity(Products, PRODUCT, [], [0]), "at least one size"),
-        (lambda: capacity(Products, PRODUCT._replace(y=torch.ones(200, 1)), [1], [0]), "target that varies"),
+        (lambda: capacity(products, PRODUCT, [], [0]), "at least one size"),
+        (lambda: capacity(products, PRODUCT._replace(y=torch.ones(200, 1)), [1], [0]), "target that varies"),
         (lambda: coverage([1, 2, 4, 4, 8, 16, 32, 64], [1.0] * 8), "ascending sizes"),
         (lambda: coverage([1, 2, 4, 8, 16, 32, 64, 128], [1.0] * 4), "an error of each"),
     ],
@@ -76,7 +70,7 @@ def test_what_cannot_be_is_refused(make, message):
 
 def test_products_jump_and_relu_creeps():
     """M33."""
-    jump, jumped = judged(Products, PRODUCT)
+    jump, jumped = judged(products, PRODUCT)
     creep, crept = judged(mlp(nn.ReLU), PRODUCT)
     assert jumped.covered and jumped.step.aic < jumped.logistic.aic and jump.best < 1e-20
     assert not crept.covered and crept.logistic.aic < crept.step.aic and 1e-8 < creep.best < 0.1
@@ -90,7 +84,7 @@ def test_a_line_is_covered_by_relu():
 
 def test_the_jump_is_where_the_rank_suffices():
     """Two products need two; one explains half."""
-    found, verdict = judged(Products, points(lambda x: x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3], 4))
+    found, verdict = judged(products, points(lambda x: x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3], 4))
     assert verdict.covered and 0.2 < found.by_size[0] < 0.8 and found.by_size[1] < 1e-20
 
 
