@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from ssl_pipeline.diagnostics.capacity import Errors, Family, Target, capacity
-from ssl_pipeline.diagnostics.coverage import Coverage, coverage
+from ssl_pipeline.diagnostics.coverage import Coverage, judged
 from ssl_pipeline.layers import LowRankBilinear, ProductGate
 from ssl_pipeline.report import markdown
 from ssl_pipeline.report.pictures import figure
@@ -118,12 +118,6 @@ def main() -> None:
 def words(text: str) -> list[str]:
     """Names parted by semicolons."""
     return [part.strip() for part in text.split(";")]
-
-
-def judged(errors: Errors) -> Coverage:
-    """The verdict on a curve that begins with the constant: one parameter, no digit; a larger model is no worse."""
-    best = torch.cummin(errors.by_size, 0).values
-    return coverage([1, *errors.parameters], [1.0, *best.tolist()])
 
 
 def draw(axis: Axes, errors: Errors, verdict: Coverage, title: str) -> None:

@@ -32,6 +32,7 @@ from ssl_pipeline.config import compose
 from ssl_pipeline.datasets.arithmetic import RULES, Sums, as_bits, distant_sums, every_sum
 from ssl_pipeline.datasets.scenes import RANGES, Scenes
 from ssl_pipeline.datasets.scenes import compose as compose_scenes
+from ssl_pipeline.evaluation.probes import OneScale
 from ssl_pipeline.evaluation.purity import Factor, Purity, Seen, purity
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.instantiate import instantiate
@@ -154,12 +155,12 @@ Mix = Callable[[Seen], Seen]
 def mixes(z: np.ndarray) -> dict[str, Mix]:
     """Ways to mix features once more, of the size and scale of some (N, D)."""
     random = np.random.default_rng(SEED)
-    width, mean, scale = z.shape[1], z.mean(axis=0), np.sqrt(z.var(axis=0).mean()) + 1e-12
+    width, scale = z.shape[1], OneScale().fit(z)
     turn = np.linalg.qr(random.normal(size=(width, width)))[0]
     weights, bias = random.normal(size=(width, width)) / width**0.5, random.normal(size=width)
 
     def layer(change: Callable[[np.ndarray], np.ndarray]) -> Mix:
-        return lambda seen: seen._replace(z=change((seen.z - mean) / scale))
+        return lambda seen: seen._replace(z=change(scale.transform(seen.z)))
 
     return {
         "rotated": layer(lambda z: z @ turn),

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ssl_pipeline.diagnostics import Target, capacity, coverage
-from ssl_pipeline.diagnostics.coverage import digits
+from ssl_pipeline.diagnostics.coverage import digits, judged
 from ssl_pipeline.layers import LowRankBilinear
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
@@ -32,9 +32,9 @@ def points(function, inputs: int) -> Target:
 PRODUCT = points(lambda x: x.prod(1), 2)
 
 
-def judged(family, target):
+def tried(family, target):
     found = capacity(family, target, SIZES, range(2))
-    return found, coverage([1, *found.parameters], [1.0, *torch.cummin(found.by_size, 0).values.tolist()])
+    return found, judged(found)
 
 
 def test_the_best_error_over_sizes_and_seeds():
@@ -70,21 +70,21 @@ def test_what_cannot_be_is_refused(make, message):
 
 def test_products_jump_and_relu_creeps():
     """M33."""
-    jump, jumped = judged(products, PRODUCT)
-    creep, crept = judged(mlp(nn.ReLU), PRODUCT)
+    jump, jumped = tried(products, PRODUCT)
+    creep, crept = tried(mlp(nn.ReLU), PRODUCT)
     assert jumped.covered and jumped.step.aic < jumped.logistic.aic and jump.best < 1e-20
     assert not crept.covered and crept.logistic.aic < crept.step.aic and 1e-8 < creep.best < 0.1
 
 
 def test_a_line_is_covered_by_relu():
     """Not a matter of multiplying: what holds the function jumps."""
-    found, verdict = judged(mlp(nn.ReLU), points(lambda x: x[:, 0] - 2 * x[:, 1], 2))
+    found, verdict = tried(mlp(nn.ReLU), points(lambda x: x[:, 0] - 2 * x[:, 1], 2))
     assert verdict.covered and found.best < 1e-20
 
 
 def test_the_jump_is_where_the_rank_suffices():
     """Two products need two; one explains half."""
-    found, verdict = judged(products, points(lambda x: x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3], 4))
+    found, verdict = tried(products, points(lambda x: x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3], 4))
     assert verdict.covered and 0.2 < found.by_size[0] < 0.8 and found.by_size[1] < 1e-20
 
 

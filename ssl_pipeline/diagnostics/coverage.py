@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.optimize import least_squares
 from scipy.special import expit
+
+from ssl_pipeline.diagnostics.capacity import Errors
 
 DIGITS = 10.0
 """Right digits that count as exact."""
@@ -45,6 +48,12 @@ def digits(errors: Sequence[float]) -> np.ndarray:
     [0.0, 2.0, 10.0]
     """
     return (-np.log10(np.maximum(np.asarray(errors, dtype=float), 10 ** (-2 * DIGITS))) / 2).clip(0, DIGITS)
+
+
+def judged(errors: Errors) -> Coverage:
+    """The verdict on a curve that begins with the constant: one parameter, no digit; a larger model is no worse."""
+    best = torch.cummin(errors.by_size, 0).values
+    return coverage([1, *errors.parameters], [1.0, *best.tolist()])
 
 
 def coverage(sizes: Sequence[int | float], errors: Sequence[float]) -> Coverage:
