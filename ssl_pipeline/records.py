@@ -17,6 +17,17 @@ from torch import Tensor
 from ssl_pipeline.grid import GridSpec
 
 
+class Column(NamedTuple):
+    """Something else that belongs to each sample of a batch: a text, an action, what came next."""
+
+    x: Tensor  # like Batch.x on the column's own grid; (B, steps, ...) where a sample has several in a row
+    valid: Tensor | None = None  # False = padding
+
+    def of(self, rows: Callable[[Tensor], Tensor]) -> Column:
+        """Each part changed."""
+        return Column(rows(self.x), None if self.valid is None else rows(self.valid))
+
+
 class Batch(NamedTuple):
     """Clean samples as the loader delivers them. Labels are for probes only; no loss sees them."""
 
@@ -24,8 +35,7 @@ class Batch(NamedTuple):
     source: Tensor  # (B,) int64: the image, recording, author or document that the sample comes from
     label: Tensor | None = None  # (B,) int64
     valid: Tensor | None = None  # (B, *grid) bool, False = padding
-    action: Tensor | None = None  # (B, A) float
-    next_x: Tensor | None = None  # like x
+    columns: Mapping[str, Column] = {}  # what else the data set tells of each sample
 
     def on(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
@@ -40,7 +50,8 @@ class Batch(NamedTuple):
         return self._each(Tensor.clone)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        return self._replace(**{name: change(part) for name, part in self._asdict().items() if part is not None})
+        parts = {name: change(part) for name, part in self._asdict().items() if isinstance(part, Tensor)}
+        return self._replace(**parts, columns={name: column.of(change) for name, column in self.columns.items()})
 
 
 class View(NamedTuple):

@@ -4,7 +4,7 @@ from ssl_pipeline.datasets.arithmetic import arithmetic
 from ssl_pipeline.datasets.audio_folder import audio_folder
 from ssl_pipeline.datasets.cifar10 import cifar10
 from ssl_pipeline.datasets.codec import Codec
-from ssl_pipeline.datasets.data import Data, Dataset, Stream, Subset, holdout, statistics
+from ssl_pipeline.datasets.data import ColumnSpec, Data, Dataset, Stream, Subset, holdout, statistics
 from ssl_pipeline.datasets.digits import digits
 from ssl_pipeline.datasets.fashion_mnist import fashion_mnist
 from ssl_pipeline.datasets.folder import folder
@@ -29,6 +29,7 @@ __all__ = [
     "BPE",
     "Bytes",
     "Codec",
+    "ColumnSpec",
     "Data",
     "Dataset",
     "EpochOrder",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol, runtime_checkable
 
@@ -51,6 +51,21 @@ class Stream(Protocol):
 
 
 @dataclass(frozen=True)
+class ColumnSpec:
+    """What else a data set tells of each sample.
+
+    Args:
+        grid: what it lives on; one equal to that of the samples is encoded by the same encoder.
+        codec: from raw things to that grid and back, where there is one.
+        steps: how many of them follow each other in a sample, ``Column.x`` being (B, steps, ...); None: it is one.
+    """
+
+    grid: GridSpec
+    codec: Codec | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
 class Data:
     """One data set.
 
@@ -62,6 +77,7 @@ class Data:
         name: how reports call it.
         codec: from raw things (texts, waveforms) to the grid and back; None where samples are raw things.
         baseline: fixed features ``(B, F)`` of a batch that stand for the raw input in tables; None: the input itself.
+        columns: what else ``Batch.columns`` holds, by name.
     """
 
     grid: GridSpec
@@ -71,6 +87,7 @@ class Data:
     name: str
     codec: Codec | None = None
     baseline: Callable[[Batch], Tensor] | None = None
+    columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
 
 
 class Subset:

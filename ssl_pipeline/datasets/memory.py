@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
 from ssl_pipeline.datasets.data import Index
-from ssl_pipeline.records import Batch
+from ssl_pipeline.records import Batch, Column
 
 
 class MemoryDataset:
@@ -22,6 +23,7 @@ class MemoryDataset:
         source: what each sample was taken from; each its own by default.
         valid: False at padding.
         paths: file behind each source, where there is one.
+        columns: what else belongs to each sample, by name.
 
     Raises:
         ValueError: parts of different lengths.
@@ -38,8 +40,10 @@ class MemoryDataset:
         source: Int64[Tensor, "M"] | None = None,
         valid: Bool[Tensor, "M ..."] | None = None,
         paths: tuple[str, ...] | None = None,
+        columns: Mapping[str, Column] = {},
     ) -> None:
-        for name, part in (("labels", labels), ("source", source), ("valid", valid)):
+        told = ((f"column {name}", column.x) for name, column in columns.items())
+        for name, part in (("labels", labels), ("source", source), ("valid", valid), *told):
             if part is not None and len(part) != len(x):
                 raise ValueError(f"expected {name} for each of the {len(x)} samples, got {len(part)}")
         self.x = x
@@ -47,6 +51,7 @@ class MemoryDataset:
         self.sources = torch.arange(len(x)) if source is None else source
         self.valid = valid
         self.paths = paths
+        self.columns = columns
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -54,12 +59,16 @@ class MemoryDataset:
     def __getitem__(self, index: Index) -> Batch:
         index = torch.as_tensor(index, dtype=torch.int64)
 
-        def pick(part: Tensor | None) -> Tensor | None:
+        def pick(part: Tensor) -> Tensor:
             # index_select copies whole rows; x[index] on uint8 images was measured 25 times slower.
-            return None if part is None else part.index_select(0, index)
+            return part.index_select(0, index)
 
         return Batch(
-            x=self.x.index_select(0, index), source=self.sources[index], label=pick(self.labels), valid=pick(self.valid)
+            x=pick(self.x),
+            source=self.sources[index],
+            label=None if self.labels is None else pick(self.labels),
+            valid=None if self.valid is None else pick(self.valid),
+            columns={name: column.of(pick) for name, column in self.columns.items()},
         )
 
 
