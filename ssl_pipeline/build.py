@@ -7,13 +7,18 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from ssl_pipeline.beside import Beside, Known
 from ssl_pipeline.encoders import Encoder
+from ssl_pipeline.errors import nearest
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import Axis, GridSpec
 from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.latent import Slots, Tokens
 from ssl_pipeline.layers import Standardise
 from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.objective import Objective, Reconstruct, Sizes
+from ssl_pipeline.parts import edges
+from ssl_pipeline.topology import latent_node, teacher_node, view_node
 
 GROUPS = ("corruption", "encoder", "latent", "decoder", "teacher", "objective")
 PARTS = (
@@ -34,7 +39,9 @@ def parts(config: Mapping[str, Any], *, trust: tuple[str, ...] = ()) -> dict[str
         ValueError: see ``instantiate``.
     """
     # Runs that are older than a group go without it.
-    return {group: instantiate(config.get(group, {}), at=group, trust=trust, allowed=PARTS) for group in GROUPS}
+    asked = {group: config.get(group, {}) for group in (*GROUPS, "columns")}
+    asked["edge"] = edges(config.get("edge") or {}, asked["objective"])
+    return {group: instantiate(node, at=group, trust=trust, allowed=PARTS) for group, node in asked.items()}
 
 
 def build(
@@ -43,6 +50,7 @@ def build(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     *,
+    columns: Mapping[str, Known] | None = None,
     trust: tuple[str, ...] = (),
     fitting: bool = False,
 ) -> Graph:
@@ -53,6 +61,7 @@ def build(
         grid: grid of the clean samples.
         mean: per channel, in the data's units.
         std: per channel, in the data's units.
+        columns: what the data set tells of each sample besides itself.
         trust: see ``instantiate``.
         fitting: leave out those terms of the objective that compare what this grid is not made of.
 
@@ -66,10 +75,19 @@ def build(
     encoder = made("encoder", leaves["encoder"], grid=grid, views=tuple(corruptions))
     latent = made("latent", leaves["latent"], width=encoder.width, embedding_width=encoder.embedding_width)
     tokens = _tokens(grid, encoder) if latent.keeps_grid else None
-    sizes = Sizes(grid, latent.embedding_width, latent.width, encoder.sees_holes, tokens)
+    columns = columns or {}
+    grids = {name: known.grid for name, known in columns.items()}
+    sizes = Sizes(grid, latent.embedding_width, latent.width, encoder.sees_holes, tokens, grids)
     objective = Objective(
         {name: made(f"objective.{name}", make, sizes=sizes) for name, make in leaves["objective"].items()}
+        | {name: made(f"edge.{name}", make, sizes=sizes) for name, make in leaves["edge"].items()}
     )
+    reached = {
+        end
+        for edges in objective.edges(tuple(corruptions), latent.fuse is not None).values()
+        for edge in edges
+        for end in (edge.source, edge.target)
+    }
     return Graph(
         grid=grid,
         corruptions=corruptions,
@@ -82,6 +100,11 @@ def build(
             latent_width=latent.width,
             dense_shape=encoder.dense_shape if latent.keeps_grid else None,
         ),
+        columns={
+            name: _beside(name, known, known.grid != grid and latent_node(name) in reached, encoder, latent, leaves)
+            for name, known in columns.items()
+            if {latent_node(name), teacher_node(name), view_node(name)} & reached
+        },
         teacher=leaves["teacher"] or None,
         objective=objective,
         standardise=Standardise(grid, mean, std),
@@ -128,6 +151,34 @@ def build_mixed(
     return MixedGraph(
         {name: build(config, grid, *stats[name], trust=trust, fitting=True) for name, grid in grids.items()}
     )
+
+
+def _beside(
+    name: str, known: Known, seen: bool, encoder: Encoder, latent: Tokens | Slots, leaves: Mapping[str, Any]
+) -> Beside:
+    """A column that energies reach; ``seen``: its latent, too, which is not made as those of the samples are.
+
+    Raises:
+        ValueError: an option that a column has not; an encoder of other widths than that of the samples.
+    """
+    own: Mapping[str, Any] = leaves["columns"].get(name, {})
+    if wrong := own.keys() - {"encoder", "decoder"}:
+        raise ValueError(f"columns.{name} has no option {min(wrong)!r}; {nearest(min(wrong), ('encoder', 'decoder'))}")
+    apart, decoder = None, own.get("decoder")
+    if seen:
+        at = f"columns.{name}.encoder" if "encoder" in own else "encoder"
+        apart = made(at, own.get("encoder", leaves["encoder"]), grid=known.grid, views=(name,))
+        if (apart.width, apart.embedding_width) != (encoder.width, encoder.embedding_width):
+            raise ValueError(
+                f"columns.{name}.encoder gives tokens of {apart.width} numbers and embeddings of "
+                f"{apart.embedding_width}, and the encoder of the samples {encoder.width} and "
+                f"{encoder.embedding_width}: make them alike (width, pool)"
+            )
+        for shared in apart.shared if "encoder" not in own else ():
+            setattr(apart, shared, getattr(encoder, shared))
+    if decoder is not None:
+        decoder = partial(made, f"columns.{name}.decoder", decoder, latent_width=latent.width, dense_shape=None)
+    return Beside(known.grid, known.steps, apart, decoder, Standardise(known.grid, known.mean, known.std))
 
 
 def _tokens(grid: GridSpec, encoder: Encoder) -> GridSpec:

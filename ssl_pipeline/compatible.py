@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ssl_pipeline.beside import Beside
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.latent import Slots, Tokens
-from ssl_pipeline.objective import Objective, PredictTokens, Reconstruct
+from ssl_pipeline.objective import Objective, PredictTokens, Reconstruct, Relate
+from ssl_pipeline.topology import Edge, view_of
 
 
-def terms_fit_the_grid(objective: Objective, grid: GridSpec, corruptions: Mapping[str, Corruption]) -> None:
-    """Each term compares what the data is made of, where it lies.
+def terms_fit_the_grid(
+    objective: Objective,
+    edges: Mapping[str, Sequence[Edge]],
+    grid: GridSpec,
+    corruptions: Mapping[str, Corruption],
+    columns: Mapping[str, Beside],
+) -> None:
+    """Each term compares what its targets are made of, where they lie.
 
     Raises:
-        ValueError: symbols compared as numbers or the reverse; tokens predicted on another grid than the clean one.
+        ValueError: symbols compared as numbers or the reverse; tokens predicted on another grid than the clean one; a
+            teacher of what another encoder sees.
     """
     for name, term in objective.terms.items():
-        if isinstance(term, Reconstruct) and term.energy.discrete != grid.discrete:
-            kind, other = ("symbols", "cross_entropy") if grid.discrete else ("numbers", "reconstruct")
-            raise ValueError(f"objective={name} does not compare {kind}, which this data is made of: take {other}")
+        for edge in edges[name]:
+            beside = columns.get(view_of(edge.target))
+            made_of = grid if beside is None else beside.grid
+            if isinstance(term, Reconstruct | Relate) and term.energy.discrete != made_of.discrete:
+                kind, other = ("symbols", "cross_entropy") if made_of.discrete else ("numbers", "reconstruct")
+                what = "this data" if beside is None else f"column {view_of(edge.target)}"
+                raise ValueError(f"objective={name} does not compare {kind}, which {what} is made of: take {other}")
+            if edge.target.startswith("teacher/") and beside is not None and beside.encoder is not None:
+                raise ValueError(
+                    f"objective.{name} predicts what a teacher says of {view_of(edge.target)}, which has an encoder of "
+                    f"its own and no teacher: take an energy between the two latents, such as info_nce"
+                )
         for view in term.covered(tuple(corruptions)) if isinstance(term, PredictTokens) else ():
             if (shape := corruptions[view].output_grid.shape) != grid.shape:
                 raise ValueError(
@@ -63,7 +81,7 @@ def teacher_sees(taught: Sequence[str], corruptions: Mapping[str, Corruption]) -
         ValueError: it is not.
     """
     for view in taught:
-        if not corruptions[view].knows_holes:
+        if view in corruptions and not corruptions[view].knows_holes:
             raise ValueError(
                 f"the teacher sees {view} without its holes, and what stood in them is not known after a later "
                 f"damage: name the mask last, such as corruption=noise-mask"

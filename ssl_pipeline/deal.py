@@ -27,7 +27,7 @@ class Deal(NamedTuple):
 
     def meet(self, a: str, b: str) -> bool:
         """Whether some samples pass both views."""
-        return bool(set(self._groups(a)) & set(self._groups(b)))
+        return self.rows is None or bool(set(self._groups(a)) & set(self._groups(b)))
 
     def shared(self, x: Tensor, view: str, other: str) -> Tensor:
         """Those rows of ``x``, the rows of ``view``, whose samples pass ``other`` too; in one order for both."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from ssl_pipeline.beside import Beside, views_beside
 from ssl_pipeline.compatible import latent_feeds, teacher_sees, terms_fit_the_grid, views_meet
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.deal import Deal, deal
@@ -32,6 +33,7 @@ class Views(NamedTuple):
     views: Mapping[str, View]
     deal: Deal
     source: Tensor  # (B,) what each sample was taken from
+    columns: Mapping[str, View] = {}  # what else energies want to know of the samples
 
 
 class Graph(nn.Module):
@@ -44,6 +46,7 @@ class Graph(nn.Module):
         latent: format of the common latent.
         decoder: makes the decoder to one target, called with its ``grid`` and the number of parameters it is ``told``.
         objective: the energies.
+        columns: what belongs to each sample besides itself, by name, as far as energies reach it.
         teacher: makes the slow copy of the modules that it is given by name; None: the encoder is its own teacher.
         standardise: from the data's units to those of the networks.
         views_per_step: views that each sample passes in a step, or ``all``.
@@ -64,6 +67,7 @@ class Graph(nn.Module):
         decoder: Callable[..., Decoder],
         objective: Objective,
         standardise: Standardise,
+        columns: Mapping[str, Beside] | None = None,
         teacher: Callable[[Mapping[str, nn.Module]], Teacher] | None = None,
         views_per_step: int | str = "all",
         allow_collapse: bool = False,
@@ -74,18 +78,20 @@ class Graph(nn.Module):
         self.encoder, self.objective = encoder, objective
         self.latent: Tokens | Slots = latent
         self.standardise = standardise
+        self.columns = nn.ModuleDict(columns or {})
         for corruption in self.corruptions.values():
             encoder.shape_of(corruption.output_grid.shape)  # refuses now what it would refuse in the first step
         names, fuse = tuple(self.corruptions), latent.fuse
         self.views_per_step = len(names) if views_per_step == "all" else int(views_per_step)
         self.edges = objective.edges(names, fuse is not None)
         edges = [edge for group in self.edges.values() for edge in group]
-        self.nodes, self.students, self.taught = plan(names, edges, fuse is not None)
+        self.nodes, self.students, self.taught, self.known = plan(names, edges, fuse is not None, tuple(self.columns))
         check(self.nodes, [*edges, *(springs(names) if fuse is not None and fuse.relaxes else ())], allow_collapse)
-        terms_fit_the_grid(objective, grid, self.corruptions)
+        terms_fit_the_grid(objective, self.edges, grid, self.corruptions, self._beside)
         views_meet(objective, len(names), self.views_per_step, fuse is not None)
         teacher_sees(self.taught, self.corruptions)
         targets = dict.fromkeys(e.target for e in edges if e.target == CLEAN or e.target.startswith("view/"))
+        targets = dict.fromkeys(CLEAN if view_of(t) in self._own_grid else t for t in targets)
         self.decoders = nn.ModuleDict({view_of(target): self._decoder(decoder, target) for target in targets})
         if teacher is not None and not self.taught:
             raise ValueError("objective= predicts no teacher: set teacher=none, or add a term that does (...+byol)")
@@ -103,31 +109,41 @@ class Graph(nn.Module):
                 x=dealt.of(clean.x, name), valid=None if clean.valid is None else dealt.of(clean.valid, name)
             )
             views[name] = corruption(start, generator(device, seed, step, rank, name))
-        return Views(clean, views, dealt, batch.source)
+        return Views(clean, views, dealt, batch.source, views_beside(self._beside, batch.columns))
 
     def forward(self, damaged: Views) -> dict[str, Tensor]:
         """Energies by edge, and their weighted sum as ``loss``; with a relaxed latent see ``Consensus.added_to``."""
-        clean, views = self._standard(damaged.clean), self.standard(damaged)
-        latents = self.encode({name: views[name] for name in self.students})
-        ball = None if self.latent.fuse is None else self._rest(latents, clean)
-        if ball is not None:
-            latents[CONSENSUS] = ball.latent
-        state = State(
-            clean,
-            views,
-            damaged.source,
-            latents,
-            damaged.deal,
-            self.decoders,
-            lambda name: self.told(name, views[name]),
-            self.teaching.targets(views, latents),
-        )
+        state, ball = self._state(damaged)
         energies = self.objective(state, self.edges)
         return energies if ball is None else ball.added_to(energies)
 
+    def state(self, damaged: Views) -> State:
+        """What energies are computed from."""
+        return self._state(damaged)[0]
+
+    def _state(self, damaged: Views) -> tuple[State, Consensus | None]:
+        if lost := self._beside.keys() - damaged.columns.keys():
+            raise ValueError(f"energies reach the column {min(lost)} of the data, and this batch has none: add it")
+        clean, views = self._standard(damaged.clean), self.standard(damaged)
+        known = views | {name: self._standard(view, name) for name, view in damaged.columns.items()}
+        latents = self.encode({name: known[name] for name in (*self.students, *self.known)})
+        ball = None
+        if self.latent.fuse is not None:
+            ball = self._rest({name: latents[name] for name in views}, clean)
+            latents[CONSENSUS] = ball.latent
+        told = {name: self.told(name, view) for name, view in views.items()}
+        targets = self.teaching.targets(known, latents)
+        decoders = self._decoders
+        return State(clean, known, damaged.source, latents, damaged.deal, decoders, told.get, targets), ball
+
     def encode(self, views: Mapping[str, View]) -> dict[str, Latent]:
-        """Latents of standardised views."""
-        return {name: self.latent(latent) for name, latent in self.encoder(views).items()}
+        """Latents of standardised views and columns."""
+        apart = {name: column.encoder for name, column in self._beside.items() if column.encoder is not None}
+        seen = {name: view for name, view in views.items() if name not in apart}
+        found = self.encoder(seen) if seen else {}
+        for name in [name for name in views if name in apart]:
+            found |= apart[name]({name: views[name]})
+        return {name: self.latent(found[name]) for name in views}
 
     def standard(self, damaged: Views) -> dict[str, View]:
         """The views as the encoder takes them."""
@@ -273,13 +289,32 @@ class Graph(nn.Module):
         energy = None if clean is None else self.objective.explains(clean, self.decoders)
         return self.latent.fuse([latent.tokens for latent in latents.values()], energy)
 
-    def _standard(self, view: View) -> View:
-        unmasked = None if view.unmasked is None else self.standardise(view.unmasked)
-        return view._replace(x=self.standardise(view.x), unmasked=unmasked)
+    @property
+    def _beside(self) -> dict[str, Beside]:
+        return dict(self.columns.items())  # pyright: ignore[reportReturnType]
+
+    @property
+    def _own_grid(self) -> list[str]:
+        """Columns on the grid of the samples, which are encoded and decoded as these are."""
+        return [name for name, column in self._beside.items() if column.grid == self.grid]
+
+    @property
+    def _decoders(self) -> dict[str, nn.Module]:
+        """By target."""
+        known = dict(self.decoders.items())
+        return known | {name: known[CLEAN] for name in self._own_grid if CLEAN in known}
+
+    def _standard(self, view: View, column: str | None = None) -> View:
+        own = None if column is None else self._beside[column].standardise
+        standardise = self.standardise if own is None else own
+        unmasked = None if view.unmasked is None else standardise(view.unmasked)
+        return view._replace(x=standardise(view.x), unmasked=unmasked)
 
     def _decoder(self, decoder: Callable[..., Decoder], target: str) -> Decoder:
-        corruption = self.corruptions.get(view_of(target))
+        corruption, column = self.corruptions.get(view_of(target)), self._beside.get(view_of(target))
         grid, told = (self.grid, 0) if corruption is None else (corruption.output_grid, len(corruption.told))
+        if column is not None:
+            grid, decoder = column.grid, column.decoder or decoder
         made = decoder(grid=grid, told=told)
         views = {name: self.corruptions[name] for name in self.leading(target)}
         latent_feeds(made, target, self.latent, self.encoder, views)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ssl_pipeline.errors import nearest
 
 CHAIN = {"_target_": "ssl_pipeline.corruptions.Chain", "_partial_": True}
+
+
+EDGE = {"_target_": "ssl_pipeline.objective.Relate", "_partial_": True}
 
 
 def numbered(names: list[str]) -> list[str]:
@@ -65,6 +68,29 @@ def is_ghost(part: Mapping[str, Any] | None, group: str, overrides: list[str]) -
     if asked := [o for o in overrides if o.lstrip("+").startswith(f"{group}.")]:
         raise ValueError(f"{asked[0]} is an option of a {group}, and there is none: choose one with {group}=")
     return True
+
+
+def edges(asked: Mapping[str, Any], terms: Iterable[str] = ()) -> dict[str, Any]:
+    """The terms that ``edge={from: ..., to: ...}`` asks for, or several such by name.
+
+    Args:
+        asked: from a configuration.
+        terms: names of the objective's terms, which an edge must not take.
+
+    Raises:
+        ValueError: an edge without its ends, or with the name of a term.
+
+    >>> edges({"from": "crop", "to": "text", "weight": 0.1})["edge"]["start"]
+    'crop'
+    """
+    found = {}
+    for name, edge in ({"edge": asked} if {"from", "to"} & asked.keys() else asked).items():
+        if not isinstance(edge, Mapping) or not {"from", "to"} <= edge.keys():
+            raise ValueError(f"edge.{name}={edge}: expected {{from: ..., to: ...}}, of views and columns of the data")
+        if name in terms:
+            raise ValueError(f"edge.{name} has the name of a term of the objective: give it another one")
+        found[name] = {**EDGE, "start": edge["from"], **{key: value for key, value in edge.items() if key != "from"}}
+    return found
 
 
 def check(config: dict[str, Any]) -> None:

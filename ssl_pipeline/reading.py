@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from torch import Tensor
 
+from ssl_pipeline.beside import Known
 from ssl_pipeline.build import GROUPS, build, grid_from_plain
 from ssl_pipeline.datasets import BPE, Bytes, Codec, LogMel, Pixels, Waveform
 from ssl_pipeline.graph import Graph
@@ -53,7 +54,12 @@ def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = 
         raise ValueError(f"this run was trained on {', '.join(sets) or 'one data set'}, got {data}: name one of them")
     grid = grid_from_plain((config if data is None else sets[data])["grid"])
     settled = config | {"allow_collapse": True}  # what is trained is not judged by what training would now refuse
-    graph = build(settled, grid, trust=trust, fitting=data is not None)
+    about = config if data is None else sets[data]
+    columns = {
+        name: Known(grid_from_plain(column["grid"]), column["steps"])
+        for name, column in about.get("beside", {}).items()
+    }
+    graph = build(settled, grid, columns=columns, trust=trust, fitting=data is not None)
     if exported is None:
         prefix = "" if data is None else f"graphs.{data}."
         weights = {k.removeprefix(prefix): v for k, v in read_weights(folder).items() if k.startswith(prefix)}

@@ -50,28 +50,31 @@ class Plan(NamedTuple):
 
     nodes: dict[str, tuple[str, ...]]  # each with its parents
     students: list[str]  # views that the encoder sees: all but those that the energies want of the teacher alone
-    taught: list[str]  # views that the teacher sees
+    taught: list[str]  # views and columns that the teacher sees
+    known: list[str]  # columns that the encoder sees
 
 
-def plan(views: Sequence[str], edges: Sequence[Edge], consensus: bool) -> Plan:
+def plan(views: Sequence[str], edges: Sequence[Edge], consensus: bool, columns: Sequence[str] = ()) -> Plan:
     """The nodes that views and energies call for.
 
     Args:
         views: names of all views.
         edges: the energies.
         consensus: whether all views become one latent.
+        columns: names of what belongs to each sample besides itself. Such a one is a view that nothing made.
     """
     ends = {end for edge in edges for end in (edge.source, edge.target)}
-    taught = [view for view in views if teacher_node(view) in ends]
+    taught = [view for view in (*views, *columns) if teacher_node(view) in ends]
     only = [view for view in taught if latent_node(view) not in ends and not consensus]
     students = [view for view in views if view not in only]
     nodes: dict[str, tuple[str, ...]] = {CLEAN: ()}
-    nodes |= {view_node(v): (CLEAN,) for v in views}
-    nodes |= {latent_node(v): (view_node(v),) for v in students}
+    nodes |= {view_node(v): (CLEAN,) for v in views} | {view_node(c): () for c in columns}
+    known = [column for column in columns if latent_node(column) in ends]
+    nodes |= {latent_node(v): (view_node(v),) for v in (*students, *known)}
     nodes |= {teacher_node(v): (view_node(v),) for v in taught}
     if consensus:
         nodes[CONSENSUS] = tuple(latent_node(v) for v in views)
-    return Plan(nodes, students, taught)
+    return Plan(nodes, students, taught, known)
 
 
 def leading(edges: Sequence[Edge], target: str, views: Sequence[str]) -> list[str]:

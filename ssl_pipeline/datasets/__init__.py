@@ -2,6 +2,7 @@
 
 from ssl_pipeline.datasets.arithmetic import arithmetic
 from ssl_pipeline.datasets.audio_folder import audio_folder
+from ssl_pipeline.datasets.captioned import captioned
 from ssl_pipeline.datasets.cifar10 import cifar10
 from ssl_pipeline.datasets.codec import Codec
 from ssl_pipeline.datasets.data import ColumnSpec, Data, Dataset, Stream, Subset, holdout, statistics
@@ -17,6 +18,7 @@ from ssl_pipeline.datasets.librispeech import librispeech
 from ssl_pipeline.datasets.loading import EpochOrder, sequential_batches, train_loader
 from ssl_pipeline.datasets.memory import MappedDataset, MemoryDataset
 from ssl_pipeline.datasets.mixed import Mixed, mixed
+from ssl_pipeline.datasets.pendulum import pendulum
 from ssl_pipeline.datasets.pydoc import pydoc
 from ssl_pipeline.datasets.scenes import scenes
 from ssl_pipeline.datasets.sound_codecs import LogMel, Waveform
@@ -43,6 +45,7 @@ __all__ = [
     "Waveform",
     "arithmetic",
     "audio_folder",
+    "captioned",
     "cifar10",
     "digits",
     "fashion_mnist",
@@ -54,6 +57,7 @@ __all__ = [
     "holdout",
     "librispeech",
     "mixed",
+    "pendulum",
     "pydoc",
     "scenes",
     "sequential_batches",

@@ -135,13 +135,14 @@ def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tup
 
 
 def statistics(
-    dataset: Dataset | Stream, grid: GridSpec, limit: int = 2048
+    dataset: Dataset | Stream, grid: GridSpec, column: str | None = None, limit: int = 2048
 ) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"]]:
     """Mean and standard deviation (at least 1e-3) of each channel, in the grid's range.
 
     Args:
         dataset: ``limit`` samples spread evenly over it are read, or the first ``limit`` of a stream.
         grid: a continuous grid.
+        column: of the samples that lies on this grid; None: the samples themselves.
 
     Raises:
         ValueError: the grid is discrete.
@@ -156,8 +157,9 @@ def statistics(
         raise ValueError(f"expected a continuous grid to take statistics of, got a vocabulary of {grid.vocab} symbols")
     count, total, squares = 0.0, torch.zeros(1), torch.zeros(1)
     for batch in _sample(dataset, limit):
-        x = as_float(batch.x, grid).double().movedim(1, -1)  # (B, *grid, C)
-        cells = x.flatten(0, -2) if batch.valid is None else x[batch.valid]
+        part = batch if column is None else batch.columns[column]
+        x = as_float(part.x, grid).double().movedim(-1 - grid.ndim, -1)  # (B, *grid, C)
+        cells = x.flatten(0, -2) if part.valid is None else x[part.valid]
         count += len(cells)
         total = total + cells.sum(0)
         squares = squares + cells.square().sum(0)

@@ -28,6 +28,7 @@ class Recordings:
         sources: what each was taken from.
         labels: class of each.
         paths: file or name behind each source, where there is one.
+        first: number of the first source.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class Recordings:
         sources: Int64[Tensor, "N"],
         labels: Int64[Tensor, "N"] | None = None,
         paths: tuple[str, ...] = (),
+        first: int = 0,
     ) -> None:
+        self.first = first
         self.stored, self.codec, self.sources, self.labels, self.paths = stored, codec, sources, labels, paths
         self.lengths = lengths if bool((lengths < codec.samples).any()) else None  # None: nothing is padded
 
@@ -82,7 +85,7 @@ def recordings(
     numbers = {name: number for number, name in enumerate(names, first)}
     label = None if labels is None else torch.tensor(labels, dtype=torch.int64)[found.recording]
     source = torch.tensor([numbers[name] for name in sources])[found.recording]
-    return Recordings(found.stored, found.lengths, codec, source, label, tuple(names))
+    return Recordings(found.stored, found.lengths, codec, source, label, tuple(names), first)
 
 
 def windows_of_files(files: Sequence[Path], codec: SoundCodec, stride: float | int | None, keep: Keep) -> Windows:

@@ -14,9 +14,11 @@ from ssl_pipeline.layers.projector import Projector
 from ssl_pipeline.layers.prototypes import Prototypes
 from ssl_pipeline.layers.spectrum import bounded_spectrum
 from ssl_pipeline.layers.standardise import Standardise
+from ssl_pipeline.layers.transition import ActionTrunk
 from ssl_pipeline.layers.trunk import Trunk
 
 __all__ = [
+    "ActionTrunk",
     "CausalBlock",
     "CellMean",
     "CrossBlock",

@@ -6,5 +6,19 @@ from ssl_pipeline.objective.objective import Objective
 from ssl_pipeline.objective.predict import Predict
 from ssl_pipeline.objective.predict_tokens import PredictTokens
 from ssl_pipeline.objective.reconstruct import Reconstruct
+from ssl_pipeline.objective.relate import Relate
+from ssl_pipeline.objective.transition import Transition
 
-__all__ = ["Agree", "Objective", "Predict", "PredictTokens", "Reconstruct", "Sizes", "State", "Targets", "Term"]
+__all__ = [
+    "Agree",
+    "Objective",
+    "Predict",
+    "PredictTokens",
+    "Reconstruct",
+    "Relate",
+    "Sizes",
+    "State",
+    "Targets",
+    "Term",
+    "Transition",
+]

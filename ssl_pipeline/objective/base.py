@@ -23,6 +23,7 @@ class Sizes(NamedTuple):
     latent: int  # width D of the latent's tokens
     sees_holes: bool  # whether the encoder gives tokens of places in a hole
     tokens: GridSpec | None  # where the encoder's tokens lie, D numbers each; None where the latent has no such places
+    columns: Mapping[str, GridSpec] = {}  # grids of what belongs to each sample besides itself
 
 
 class Targets(NamedTuple):
@@ -37,11 +38,11 @@ class State:
     """What a step has computed when the energies are asked for."""
 
     clean: View  # standardised
-    views: Mapping[str, View]  # standardised
+    views: Mapping[str, View]  # standardised; with the columns that energies reach
     source: Tensor  # (B,) what each sample was taken from
     latents: Mapping[str, Latent]  # by view, and the consensus where there is one
     deal: Deal
-    decoders: nn.ModuleDict  # by target
+    decoders: Mapping[str, nn.Module]  # by target
     told: Callable[[str], Tensor | None]  # parameters of a view's corruption, (B, k)
     targets: Targets
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -123,21 +124,44 @@ class Reconstruct(Term):
                 latent = Latent(*(on_rows(v, lambda x: state.deal.shared(x, start, target)) for v in latent))
                 found = (truth, valid, told)
                 truth, valid, told = (on_rows(v, lambda x: state.deal.shared(x, target, start)) for v in found)
-        rows = max(1, round(self.share * len(latent.tokens)))
-        latent = Latent(*(on_rows(v, lambda x: x[:rows]) for v in latent))
-        found = (truth, valid, told, places, weight)
-        truth, valid, told, places, weight = (on_rows(v, lambda x: x[:rows]) for v in found)
-        if self.energy.whole:
-            return self.energy(decoder.patches.join(decoder(latent, None, told)), truth, valid)
-        patches = decoder.patches.split(truth)
-        weight = weights(decoder.patches, valid, places, weight)
-        wanted = patches if places is None else pick(patches, places)
-        return self.energy(decoder(latent, places, told, patches), wanted, weight)
+        return decoded(self.energy, decoder, Wanted(latent, truth, valid, told, places, weight).first(self.share))
 
     def _damaged(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
         """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
         moved = view.origin is not view.position
         return (None, None) if self.where == "everywhere" or moved else in_the_hole(view, patches)
+
+
+class Wanted(NamedTuple):
+    """What a decoder starts from and what it is to give."""
+
+    latent: Latent
+    truth: Tensor  # standardised
+    valid: Tensor | None = None  # (B, *grid), False = padding
+    told: Tensor | None = None  # (B, k) parameters of the target's corruption
+    places: Tensor | None = None  # (B, Q) patches that count; None: all
+    weight: Tensor | None = None  # (B, N) how much each patch counts
+
+    def first(self, share: float) -> Wanted:
+        """Of a share of the samples, one at least."""
+        rows = max(1, round(share * len(self.latent.tokens)))
+        return self.rows(lambda x: x[:rows])
+
+    def rows(self, change: Callable[[Tensor], Tensor]) -> Wanted:
+        """With its rows changed."""
+        latent = Latent(*(on_rows(part, change) for part in self.latent))
+        return Wanted(latent, *(on_rows(part, change) for part in self[1:]))
+
+
+def decoded(energy: ReconstructionEnergy, decoder: Decoder, wanted: Wanted) -> Tensor:
+    """Scalar energy between what a decoder makes of a latent and the truth."""
+    latent, truth, valid, told, places, weight = wanted
+    if energy.whole:
+        return energy(decoder.patches.join(decoder(latent, None, told)), truth, valid)
+    patches = decoder.patches.split(truth)
+    weight = weights(decoder.patches, valid, places, weight)
+    target = patches if places is None else pick(patches, places)
+    return energy(decoder(latent, places, told, patches), target, weight)
 
 
 def _slots(z: Tensor) -> Latent:

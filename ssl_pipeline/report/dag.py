@@ -26,12 +26,10 @@ def draw_dag(graph: Graph) -> str:
         graph: live or untrained; only its structure is read.
     """
     terms = dict(zip(graph.edges, COLOURS * len(graph.edges), strict=False))
-    rows = [
-        node for view in graph.corruptions for node in (latent_node(view), teacher_node(view)) if node in graph.nodes
-    ]
+    rows = [node for view in _starts(graph) for node in (latent_node(view), teacher_node(view)) if node in graph.nodes]
     y = {node: TOP + ROW * i + HIGH / 2 for i, node in enumerate(rows)}
     middle = TOP + ROW * len(rows) / 2 - (ROW - HIGH) / 2
-    for view in graph.corruptions:
+    for view in _starts(graph):
         own = [y[node] for node in (latent_node(view), teacher_node(view)) if node in y]
         y[view_node(view)] = sum(own) / len(own) if own else middle
     y |= {CLEAN: middle, CONSENSUS: middle}
@@ -49,16 +47,23 @@ def draw_dag(graph: Graph) -> str:
     )
 
 
+def _starts(graph: Graph) -> list[str]:
+    """Views, and what of the data set beside the samples is encoded, too."""
+    nodes = {view: (latent_node(view), teacher_node(view)) for view in graph.columns}
+    return [*graph.corruptions, *(view for view, some in nodes.items() if graph.nodes.keys() & set(some))]
+
+
 def _wires(graph: Graph, y: Mapping[str, float]) -> Iterator[str]:
     """From each node to those that follow from it."""
-    for view in graph.corruptions:
-        yield _curve(AT["clean"] + WIDE, y[CLEAN], AT["view"], y[view_node(view)], "#999")
+    for view in _starts(graph):
+        if view in graph.corruptions:
+            yield _curve(AT["clean"] + WIDE, y[CLEAN], AT["view"], y[view_node(view)], "#999")
         for node in (latent_node(view), teacher_node(view)):
             if node in graph.nodes:
                 dash = ' stroke-dasharray="4 3"' if node.startswith("teacher") else ""
                 yield _curve(AT["view"] + WIDE, y[view_node(view)], AT["encoder"], y[node], "#999", dash)
                 yield _curve(AT["encoder"] + 92, y[node], AT["latent"], y[node], "#999", dash)
-                if CONSENSUS in graph.nodes and node.startswith("latent"):
+                if node in graph.nodes.get(CONSENSUS, ()):
                     yield _curve(AT["latent"] + WIDE, y[node], AT["ball"], y[CONSENSUS], "#999")
 
 
@@ -69,9 +74,9 @@ def _energies(
     for term, edges in graph.edges.items():
         for edge in edges:
             what = f"<title>{escape(edge.name)}</title>"
-            if edge.target in (CLEAN, *map(view_node, graph.corruptions)):
+            if edge.target == CLEAN or edge.target.startswith("view/"):
                 x = AT["ball"] + 66 if edge.source == CONSENSUS else AT["latent"] + WIDE
-                at = of[view_of(edge.target)]
+                at = of.get(view_of(edge.target), of.get(CLEAN, 0.0))  # on the samples' grid it has their decoder
                 yield _curve(x, y[edge.source], AT["decoder"], at, colours[term], ' stroke-width="2"', what)
                 yield _curve(AT["decoder"] + 92, at, AT["target"], at, colours[term], ' stroke-width="2"', what)
             elif edge.source in y and edge.target in y:
@@ -80,8 +85,9 @@ def _energies(
 
 def _boxes(graph: Graph, y: Mapping[str, float], of: Mapping[str, float], high: float) -> Iterator[str]:
     yield _box(AT["clean"], y[CLEAN], "clean x", fill="#eef5ea")
-    for view in graph.corruptions:
-        yield _box(AT["view"], y[view_node(view)], view.replace("-", " → "), fill="#f6f6f6")
+    for view in _starts(graph):
+        fill = "#f6f6f6" if view in graph.corruptions else "#eef5ea"
+        yield _box(AT["view"], y[view_node(view)], view.replace("-", " → "), fill=fill)
     size = f"{sum(p.numel() for p in graph.encoder.parameters()):,}"
     name = type(graph.encoder).__name__.removesuffix("Encoder")
     yield _tall(AT["encoder"], high, ["encoder", name, size])

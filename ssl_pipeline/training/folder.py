@@ -76,6 +76,9 @@ class Folder:
         def plain(data: Data) -> dict[str, Any]:
             return {
                 "grid": grid_to_plain(data.grid),
+                "beside": {
+                    name: {"grid": grid_to_plain(spec.grid), "steps": spec.steps} for name, spec in data.columns.items()
+                },
                 "classes": data.classes and list(data.classes),
                 "samples": None if isinstance(data.train, Stream) else len(data.train),
             }
@@ -85,6 +88,8 @@ class Folder:
         written.write_text(yaml.safe_dump({**config, **about}, sort_keys=False))
         written.replace(self.path / "config.yaml")
         codecs = {name: data.codec.plain() for name, data in sets.items() if data.codec is not None}
+        columns = {name: spec for data in sets.values() for name, spec in data.columns.items()}
+        codecs |= {f"columns.{name}": spec.codec.plain() for name, spec in columns.items() if spec.codec is not None}
         if codecs:
             (self.path / "codecs.json").write_text(json.dumps(codecs, ensure_ascii=False) + "\n")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ssl_pipeline.beside import Known
 from ssl_pipeline.build import build, build_mixed
 from ssl_pipeline.datasets import Data, Mixed, statistics
 from ssl_pipeline.graph import Graph
@@ -29,12 +30,15 @@ def maker(config: Mapping[str, Any], data: Data | Mixed) -> Callable[[], Graph |
     """Makes the graph of a run on its data, with the weights that its seed gives."""
     trust = tuple(config.get("trust", ()))
     stats = {name: _statistics(part) for name, part in sets_of(data).items()}
+    if isinstance(data, Mixed) and config.get("edge"):
+        raise ValueError("edge= joins columns of one data set, and this run has several: take one of them")
+    columns = {} if isinstance(data, Mixed) else {name: _known(data, name) for name in data.columns}
 
     def make() -> Graph | MixedGraph:
         torch.manual_seed(config["seed"])
         if isinstance(data, Mixed):
             return build_mixed(config, {name: part.grid for name, part in data.sets.items()}, stats, trust=trust)
-        return build(config, data.grid, *stats[""], trust=trust)
+        return build(config, data.grid, *stats[""], columns=columns, trust=trust)
 
     return make
 
@@ -59,10 +63,16 @@ def compile_encoders(graphs: Mapping[str, Graph]) -> None:
             graph.teacher.copies["encoder"].compile()
 
 
-def _statistics(data: Data) -> tuple[list[float] | None, list[float] | None]:
-    if data.grid.discrete:
+def _known(data: Data, column: str) -> Known:
+    spec = data.columns[column]
+    return Known(spec.grid, spec.steps, *_statistics(data, column))
+
+
+def _statistics(data: Data, column: str | None = None) -> tuple[list[float] | None, list[float] | None]:
+    grid = data.grid if column is None else data.columns[column].grid
+    if grid.discrete:
         return None, None
-    mean, std = statistics(data.train, data.grid)
+    mean, std = statistics(data.train, grid, column)
     if not (torch.isfinite(mean).all() and torch.isfinite(std).all()):
         raise ValueError(f"{data.name} holds samples that are not finite: remove them, or fill what they lack")
     return mean.tolist(), std.tolist()

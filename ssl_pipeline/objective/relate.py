@@ -1,0 +1,110 @@
+"""One edge between any parts of a sample: views of it, what else the data set tells of it, and itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.beside import first_steps
+from ssl_pipeline.decoders import Decoder
+from ssl_pipeline.energies import MSE, CrossEntropy, ReconstructionEnergy
+from ssl_pipeline.objective.base import Sizes, State, Term, on_rows
+from ssl_pipeline.objective.reconstruct import Wanted, decoded
+from ssl_pipeline.records import Latent
+from ssl_pipeline.topology import CLEAN, Edge, latent_node, view_node
+
+
+class Relate(Term):
+    """The latents of some parts of a sample lead, together, to another part.
+
+    From an image to its caption, from a caption to its image, from what is seen and what is done to what comes next,
+    from two observations to what was done between them. Of a column of several steps the first one counts.
+
+    Args:
+        start: views and columns of the data set, one or several; their tokens are read together.
+        to: a column, a view, or ``clean``.
+        energy: between decoded and true patches; None: cross-entropy of symbols, or the squared error of numbers.
+        share: of the samples that are decoded in a step, see ``Reconstruct``.
+        weight: factor of the term.
+        sizes: of the graph.
+
+    Raises:
+        ValueError: no start, one that is named twice, or is the target; ``share`` outside (0, 1].
+    """
+
+    def __init__(
+        self,
+        *,
+        start: str | Sequence[str],
+        to: str,
+        energy: ReconstructionEnergy | None = None,
+        share: float = 1.0,
+        weight: float = 1.0,
+        sizes: Sizes,
+    ) -> None:
+        starts = (start,) if isinstance(start, str) else tuple(start)
+        super().__init__(weight, starts)
+        if not starts or len(set(starts)) < len(starts) or to in starts:
+            raise ValueError(
+                f"an edge leads from parts of a sample, each named once, to another one, "
+                f"got from {', '.join(starts) or 'none'} to {to}: change one of them"
+            )
+        if not 0 < share <= 1:
+            raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
+        self.starts, self.target, self.share = starts, to, share
+        discrete = sizes.columns.get(to, sizes.grid).discrete
+        self.energy = energy or (CrossEntropy() if discrete else MSE())
+        self.apart = [name for name in (*starts, to) if name != CLEAN and name not in sizes.columns]
+        marks = len(starts) if len(starts) > 1 else 0
+        self.marks = nn.Parameter(torch.randn(marks, sizes.latent) * 0.02) if marks else None
+
+    @property
+    def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether a sample must pass more than one view for it."""
+        return len(self.apart) > 1
+
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """One edge a start, all of them with the one energy."""
+        target = CLEAN if self.target == CLEAN else view_node(self.target)
+        return [Edge(name, latent_node(start), target, False, True) for start in self.starts]
+
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Read the starts together, decode, compare."""
+        decoder: Decoder = state.decoders[self.target]  # pyright: ignore[reportAssignmentType]
+        target = state.clean if self.target == CLEAN else state.views[self.target]
+        truth, valid = (on_rows(part, lambda x: self._mine(state, self.target, x)) for part in (target.x, target.valid))
+        wanted = Wanted(self.start(state), truth, valid, state.told(self.target))
+        return {edges[0].name: decoded(self.energy, decoder, wanted.first(self.share))}
+
+    def start(self, state: State) -> Latent:
+        """What the edge starts from: the latents of its starts, as one."""
+        return self.joined([self._latent(state, name) for name in self.starts])
+
+    def joined(self, latents: Sequence[Latent]) -> Latent:
+        """The latents of all starts as one, in their order."""
+        if self.marks is None:
+            return latents[0]
+        marked = [latent.tokens + mark for latent, mark in zip(latents, self.marks, strict=True)]
+        valid = None
+        if any(latent.valid is not None for latent in latents):
+            valid = torch.cat([_valid(latent) for latent in latents], dim=1)
+        return Latent(torch.cat(marked, dim=1), torch.stack([latent.pooled for latent in latents]).mean(0), None, valid)
+
+    def _latent(self, state: State, name: str) -> Latent:
+        return Latent(*(on_rows(part, lambda x: self._mine(state, name, x)) for part in state.latents[name]))
+
+    def _mine(self, state: State, name: str, x: Tensor) -> Tensor:
+        """Rows of a part that belong to the samples which pass the edge's view, where it has one."""
+        if len(self.apart) > 1 or name in self.apart:  # of several views a sample passes all
+            return x
+        samples = len(state.clean.x)
+        rows = first_steps(x, samples) if len(x) > samples else x
+        return state.deal.of(rows, self.apart[0]) if len(self.apart) == 1 else rows
+
+
+def _valid(latent: Latent) -> Tensor:
+    if latent.valid is not None:
+        return latent.valid
+    return torch.ones(latent.tokens.shape[:2], dtype=torch.bool, device=latent.tokens.device)

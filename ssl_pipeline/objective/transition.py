@@ -1,0 +1,120 @@
+"""A world model: what is seen and what is done lead to what comes next, in the latent and, from there, to be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.decoders import Decoder
+from ssl_pipeline.energies import MSE, CrossEntropy, ReconstructionEnergy
+from ssl_pipeline.errors import nearest
+from ssl_pipeline.objective.base import Sizes, State, Term
+from ssl_pipeline.objective.reconstruct import Wanted, decoded
+from ssl_pipeline.records import Latent
+from ssl_pipeline.topology import Edge, latent_node, teacher_node, view_node, view_of
+
+
+class Transition(Term):
+    """From the latent of an observation, action by action, to the latents of the next ones and to themselves.
+
+    The model goes on from its own latents over all steps that the data hold (Dreamer, arXiv 1912.01603; TD-MPC2,
+    arXiv 2310.16828). What it is to reach is what the teacher, or the encoder without a gradient, says of each next
+    observation; that the latent holds what can be seen is what decoding does for it.
+
+    Args:
+        model: called with the latent's width and the action's grid, makes the map from tokens and an action to tokens.
+        energy: between the tokens that are reached and those that were to be; None: their squared error.
+        seen: whether observations are decoded from the latents that are reached, and compared.
+        action: column of the actions.
+        next: column of what follows each of them, on the grid of the samples.
+        weight: factor of the term.
+        views: views to start from; None for all.
+        sizes: of the graph.
+
+    Raises:
+        ValueError: the data have no such columns, or what comes next is another kind of thing.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Callable[..., nn.Module],
+        energy: ReconstructionEnergy | None = None,
+        seen: bool = True,
+        action: str = "action",
+        next: str = "next",
+        weight: float = 1.0,
+        views: Sequence[str] | None = None,
+        sizes: Sizes,
+    ) -> None:
+        super().__init__(weight, views)
+        for column in (action, next):
+            if column not in sizes.columns:
+                raise ValueError(
+                    f"a transition needs the columns {action} and {next}, and this data has no {column!r}; "
+                    f"{nearest(column, sizes.columns)}"
+                )
+        if sizes.columns[next] != sizes.grid:
+            raise ValueError(f"a transition leads from observations to such ones, and {next} lies on another grid")
+        self.model = model(sizes.latent, grid=sizes.columns[action])
+        self.energy = energy or MSE()
+        self.seen = (CrossEntropy() if sizes.grid.discrete else MSE()) if seen else None
+        self.action, self.next = action, next
+
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """From each view to what the teacher says of the next observations and, decoded, to them."""
+        found = []
+        for view in self.covered(views):
+            found.append(Edge(f"{name}/{view}", latent_node(view), teacher_node(self.next), True, False))
+            if self.seen is not None:
+                found.append(Edge(f"{name}/{view}>{self.next}", latent_node(view), view_node(self.next), False, True))
+        return found
+
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Roll out from each view; compare at every step."""
+        energies, paths = {}, {}
+        for edge in edges:
+            view, deal = view_of(edge.source), state.deal
+
+            def mine(rows: Tensor, view: str = view) -> Tensor:
+                """(B, steps, ...) of the samples that pass the view."""
+                return deal.of(rows.unflatten(0, (len(state.clean.x), -1)), view)  # noqa: B023
+
+            if view not in paths:
+                actions = mine(state.views[self.action].x)
+                paths[view] = torch.stack([z.tokens for z in self.rollout(state.latents[view], actions)], dim=1)
+            reached = paths[view].flatten(0, 1)
+            if edge.target == teacher_node(self.next):
+                wanted = mine(state.targets.latents[self.next].tokens).flatten(0, 1)
+                energies[edge.name] = self.energy(reached, wanted.detach())
+            else:
+                decoder: Decoder = state.decoders[self.next]  # pyright: ignore[reportAssignmentType]
+                latent, next = self._latent(reached, state.latents[view]), state.views[self.next]
+                valid = None if next.valid is None else mine(next.valid).flatten(0, 1)
+                assert self.seen is not None
+                energies[edge.name] = decoded(self.seen, decoder, Wanted(latent, mine(next.x).flatten(0, 1), valid))
+        return energies
+
+    def step(self, latent: Latent, action: Tensor) -> Latent:
+        """The latent after a standardised action (B, ...)."""
+        return self._latent(self.model(latent.tokens, action), latent)
+
+    def rollout(self, latent: Latent, actions: Tensor) -> list[Latent]:
+        """The latents after each of the standardised actions (B, steps, ...)."""
+        found = []
+        for action in actions.unbind(1):
+            latent = self.step(latent, action)
+            found.append(latent)
+        return found
+
+    def _latent(self, tokens: Tensor, like: Latent) -> Latent:
+        """Tokens with the places of another latent; those of holes and padding are as they were."""
+        position = like.position
+        if position is not None and len(position) not in (1, len(tokens)):
+            position = position.repeat_interleave(len(tokens) // len(position), 0)
+        valid = like.valid
+        if valid is not None and len(valid) != len(tokens):
+            valid = valid.repeat_interleave(len(tokens) // len(valid), 0)
+        return Latent(tokens, tokens.mean(1), position, valid, like.dense_shape)
