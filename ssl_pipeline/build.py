@@ -39,7 +39,7 @@ def parts(config: Mapping[str, Any], *, trust: tuple[str, ...] = ()) -> dict[str
         ValueError: see ``instantiate``.
     """
     # Runs that are older than a group go without it.
-    asked = {group: config.get(group, {}) for group in (*GROUPS, "columns")}
+    asked = {group: config.get(group) or {} for group in (*GROUPS, "columns")}
     asked["edge"] = edges(config.get("edge") or {}, asked["objective"])
     return {group: instantiate(node, at=group, trust=trust, allowed=PARTS) for group, node in asked.items()}
 
@@ -101,7 +101,7 @@ def build(
             dense_shape=encoder.dense_shape if latent.keeps_grid else None,
         ),
         columns={
-            name: _beside(name, known, known.grid != grid and latent_node(name) in reached, encoder, latent, leaves)
+            name: _beside(name, known, latent_node(name) in reached, grid, encoder, latent, leaves)
             for name, known in columns.items()
             if {latent_node(name), teacher_node(name), view_node(name)} & reached
         },
@@ -154,9 +154,9 @@ def build_mixed(
 
 
 def _beside(
-    name: str, known: Known, seen: bool, encoder: Encoder, latent: Tokens | Slots, leaves: Mapping[str, Any]
+    name: str, known: Known, seen: bool, grid: GridSpec, encoder: Encoder, latent: Tokens | Slots, leaves: Mapping
 ) -> Beside:
-    """A column that energies reach; ``seen``: its latent, too, which is not made as those of the samples are.
+    """A column that energies reach; ``seen``: its latent, too. On the grid of the samples it is encoded as they are.
 
     Raises:
         ValueError: an option that a column has not; an encoder of other widths than that of the samples.
@@ -165,7 +165,7 @@ def _beside(
     if wrong := own.keys() - {"encoder", "decoder"}:
         raise ValueError(f"columns.{name} has no option {min(wrong)!r}; {nearest(min(wrong), ('encoder', 'decoder'))}")
     apart, decoder = None, own.get("decoder")
-    if seen:
+    if seen and known.grid != grid:
         at = f"columns.{name}.encoder" if "encoder" in own else "encoder"
         apart = made(at, own.get("encoder", leaves["encoder"]), grid=known.grid, views=(name,))
         if (apart.width, apart.embedding_width) != (encoder.width, encoder.embedding_width):
@@ -178,7 +178,8 @@ def _beside(
             setattr(apart, shared, getattr(encoder, shared))
     if decoder is not None:
         decoder = partial(made, f"columns.{name}.decoder", decoder, latent_width=latent.width, dense_shape=None)
-    return Beside(known.grid, known.steps, apart, decoder, Standardise(known.grid, known.mean, known.std))
+    standardise = None if known.grid == grid else Standardise(known.grid, known.mean, known.std)
+    return Beside(known.grid, known.steps, apart, decoder, standardise)
 
 
 def _tokens(grid: GridSpec, encoder: Encoder) -> GridSpec:

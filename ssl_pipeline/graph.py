@@ -177,8 +177,19 @@ class Graph(nn.Module):
         return latent(encoder({name: self._standard(view)})[name])
 
     def latents(self, views: Mapping[str, View]) -> dict[str, Latent]:
-        """Latents of views in the data's units."""
-        return self.encode({name: self._standard(view) for name, view in views.items()})
+        """Latents of views and columns in the data's units."""
+        return self.encode({name: self._standard(view, name) for name, view in views.items()})
+
+    def given(self, name: str, x: Tensor, valid: Tensor | None = None) -> View:
+        """What is given of a view, or of a column of the data, in its units.
+
+        Raises:
+            ValueError: it does not lie on the grid of that column.
+        """
+        grid = self._beside[name].grid if name in self._beside else self.grid
+        if x.shape[1:] != (wanted := (*(() if grid.discrete else (grid.width,)), *grid.shape)):
+            raise ValueError(f"expected {name} of shape (B, {', '.join(map(str, wanted))}), got {tuple(x.shape)}")
+        return clean_view(grid, as_float(x, grid), valid)
 
     def enter(self, name: str, view: View) -> Latent:
         """What of a view in the data's units goes into the encoder's first block."""
@@ -208,20 +219,20 @@ class Graph(nn.Module):
     def joined(self, patches: Tensor, to: str = CLEAN) -> Tensor:
         """Decoded patches, or logits, as samples in the data's units."""
         decoder = self.decoder(to)
-        if self.grid.discrete:
+        if decoder.patches.grid.discrete:
             return patches.argmax(-1).unflatten(1, decoder.patches.grid.shape)
-        return self.standardise.inverse(decoder.patches.join(patches.float()))
+        return self.standardiser(to).inverse(decoder.patches.join(patches.float()))
 
     def decoder(self, to: str = CLEAN) -> Decoder:
-        """What leads to the clean form or to a view.
+        """What leads to the clean form, to a view or to a column of the data.
 
         Raises:
             ValueError: nothing does.
         """
-        if to not in self.decoders:
+        if to not in (known := self._decoders):
             what = "the clean form" if to == CLEAN else f"view {to}"
             raise ValueError(f"this graph has no decoder to {what}: train with objective=...+reconstruct")
-        return self.decoders[to]  # pyright: ignore[reportReturnType]
+        return known[to]  # pyright: ignore[reportReturnType]
 
     def fills_only(self, name: str) -> bool:
         """Whether of a view with holes the decoder has learned only what is in them, or all else is clean already."""
@@ -304,9 +315,13 @@ class Graph(nn.Module):
         known = dict(self.decoders.items())
         return known | {name: known[CLEAN] for name in self._own_grid if CLEAN in known}
 
-    def _standard(self, view: View, column: str | None = None) -> View:
-        own = None if column is None else self._beside[column].standardise
-        standardise = self.standardise if own is None else own
+    def standardiser(self, name: str) -> Standardise:
+        """To the networks' units from those of a column of the data; from those of the samples for all other names."""
+        own = self._beside[name].standardise if name in self._beside else None
+        return self.standardise if own is None else own
+
+    def _standard(self, view: View, name: str = CLEAN) -> View:
+        standardise = self.standardiser(name)
         unmasked = None if view.unmasked is None else standardise(view.unmasked)
         return view._replace(x=standardise(view.x), unmasked=unmasked)
 

@@ -14,7 +14,18 @@ from torch import Tensor
 from ssl_pipeline.datasets import Codec
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.models import UNKNOWN, Part, Source, Translator, make, names, number, plausible, samples
+from ssl_pipeline.models import (
+    UNKNOWN,
+    Part,
+    Source,
+    Translator,
+    make,
+    names,
+    number,
+    plausible,
+    related,
+    samples,
+)
 
 Samples = Tensor | np.ndarray | Sequence[Any] | Path | Image
 
@@ -29,6 +40,7 @@ class Model:
         held: the one part that an exported folder holds, as ``part`` takes it, with its view; None: everything.
         data: name of the data set that the graph is of, in a run on several.
         trust: packages whose classes its configuration was allowed to name.
+        columns: codecs of what the data set tells of each sample besides itself.
     """
 
     def __init__(
@@ -39,7 +51,9 @@ class Model:
         held: tuple[str, str | None] | None = None,
         data: str | None = None,
         trust: tuple[str, ...] = (),
+        columns: Mapping[str, Codec] | None = None,
     ) -> None:
+        self.columns = columns or {}
         self.graph = graph.eval()
         self.config = config
         self.codec = codec
@@ -205,6 +219,45 @@ class Model:
                 f"got {', '.join(told) or 'nothing'}"
             )
         return self._run(part, batch_size, x, removed, valid, {name: told[name] for name in wanted})
+
+    @torch.no_grad()
+    def relate(self, edge: str, batch_size: int = 500, **starts: Samples) -> Tensor:
+        """What an edge leads to from given parts of samples: ``relate("edge", crop=images)``.
+
+        Args:
+            edge: its name, ``edge`` for the only one.
+            batch_size: samples in a pass.
+            starts: samples, see ``embed``, as the view that the edge starts from, and columns of the data by name.
+
+        Returns:
+            (B, C, *grid) floats in the units of what it leads to, or (B, *grid) symbols, of which
+            ``columns[NAME].decode`` makes texts.
+
+        Raises:
+            ValueError: no such edge; other starts than its own, or starts of different numbers of samples.
+        """
+        term = related(self.graph, edge, starts)
+        rows: dict[str, tuple[Tensor, Tensor | None]] = {}
+        for name, some in starts.items():
+            own = name not in self.graph.columns
+            rows[name] = samples(some, self.codec if own else self.columns.get(name))
+        if len({len(x) for x, _ in rows.values()}) > 1:
+            sizes = ", ".join(f"{name} {len(x)}" for name, (x, _) in rows.items())
+            raise ValueError(f"expected as many samples of each start, got {sizes}")
+        found = []
+        for start in range(0, len(next(iter(rows.values()))[0]), batch_size):
+            views = {
+                name: self.graph.given(
+                    name,
+                    x[start : start + batch_size].to(self.device),
+                    valid if valid is None else valid[start : start + batch_size].to(self.device),
+                )
+                for name, (x, valid) in rows.items()
+            }
+            latents = self.graph.latents(views)
+            latent = term.joined([latents[name] for name in term.starts])
+            found.append(self.graph.decode(latent, term.target))
+        return torch.cat(found)
 
     def split(self, at: str = "latent", view: str = UNKNOWN) -> tuple[Part, Part]:
         """Two halves, each the other's inverse: from samples to what passes a cut, and from there to the clean form.

@@ -64,7 +64,9 @@ def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = 
         prefix = "" if data is None else f"graphs.{data}."
         weights = {k.removeprefix(prefix): v for k, v in read_weights(folder).items() if k.startswith(prefix)}
         _fill(graph, weights, folder, strict=True)
-        return Model(graph, config, _codec(folder, data or "", trust), data=data, trust=trust)
+        found = {name: _codec(folder, f"columns.{name}", trust) for name in columns}
+        codecs = {name: codec for name, codec in found.items() if codec is not None}
+        return Model(graph, config, _codec(folder, data or "", trust), data=data, trust=trust, columns=codecs)
     weights = read_safetensors(folder / WEIGHTS)
     _fill(graph, weights, folder, strict=False)
     model = Model(graph, config, _codec(folder, "", trust), (exported["part"], exported["view"]), data, trust)

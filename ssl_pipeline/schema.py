@@ -45,7 +45,7 @@ class Train:
     teacher: dict[str, Any] = field(default_factory=dict)
     objective: dict[str, Any] = field(default_factory=dict)
     edge: Any = None
-    columns: dict[str, Any] = field(default_factory=dict)
+    columns: Any = None
     dynamics: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)

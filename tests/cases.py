@@ -227,6 +227,7 @@ ENERGIES = (
     EnergyCase("patchnorm", NormalisedPatches, {}),
     EnergyCase("cross_entropy", CrossEntropy, {}),
     EnergyCase("translate", MSE, {}),
+    EnergyCase("transition", MSE, {}),
     EnergyCase("stft", MultiResolutionSTFT, {"sizes": (8, 16), "grid": GRIDS["wave"]}),
     EnergyCase("logmel", LogMelL1, {"n_fft": 16, "hop": 4, "mels": 4, "grid": GRIDS["wave"]}),
     EnergyCase("align", Align, {}),

@@ -10,6 +10,7 @@ from ssl_pipeline.datasets.digits import digits
 from ssl_pipeline.datasets.fashion_mnist import fashion_mnist
 from ssl_pipeline.datasets.folder import folder
 from ssl_pipeline.datasets.fortunes import fortunes
+from ssl_pipeline.datasets.gym import gym
 from ssl_pipeline.datasets.hf import hf
 from ssl_pipeline.datasets.hf_audio import hf_audio
 from ssl_pipeline.datasets.hf_text import hf_text
@@ -51,6 +52,7 @@ __all__ = [
     "fashion_mnist",
     "folder",
     "fortunes",
+    "gym",
     "hf",
     "hf_audio",
     "hf_text",

@@ -94,7 +94,7 @@ def experience(
     """A data set of episodes, a share ``test`` of them held out."""
     whole = Experience(episodes, steps)
     train, test_part = holdout(whole, test, seed)
-    reward = GridSpec.of(("component", 1), channels=1, range=_bounds(episodes.reward))
+    reward = GridSpec.of(("component", 1), channels=1, range=bounds(episodes.reward))
     columns: Mapping[str, ColumnSpec] = {
         "action": ColumnSpec(action, steps=steps),
         "next": ColumnSpec(grid, steps=steps),
@@ -103,6 +103,7 @@ def experience(
     return Data(grid, train, test_part, classes, name, codec, columns=columns)
 
 
-def _bounds(values: Tensor) -> tuple[float, float]:
+def bounds(values: Tensor) -> tuple[float, float]:
+    """The smallest and the largest value, or an interval that holds the only one."""
     low, high = values.min().item(), values.max().item()
     return low, high if high > low else low + 1.0

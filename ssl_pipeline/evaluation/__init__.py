@@ -4,8 +4,10 @@ from ssl_pipeline.evaluation.metrics import rankme, spread
 from ssl_pipeline.evaluation.probes import few_label, knn, linear
 from ssl_pipeline.evaluation.protocol import P1, Features, features
 from ssl_pipeline.evaluation.purity import Factor, Purity, Seen, purity
+from ssl_pipeline.evaluation.relations import relations
 from ssl_pipeline.evaluation.restoration import restoration
 from ssl_pipeline.evaluation.retrieval import retrieval
+from ssl_pipeline.evaluation.rollouts import rollout_scores
 
 __all__ = [
     "P1",
@@ -19,7 +21,9 @@ __all__ = [
     "linear",
     "purity",
     "rankme",
+    "relations",
     "restoration",
     "retrieval",
+    "rollout_scores",
     "spread",
 ]

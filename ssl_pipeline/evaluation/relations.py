@@ -14,7 +14,6 @@ from ssl_pipeline.graph import Graph
 from ssl_pipeline.objective import Relate, State
 from ssl_pipeline.objective.base import on_rows
 from ssl_pipeline.records import Latent
-from ssl_pipeline.topology import CLEAN
 
 
 @torch.inference_mode()
@@ -58,7 +57,7 @@ def exchanged(state: State, name: str) -> Latent:
 def exact(term: Relate, state: State) -> Tensor:
     """Whether all symbols of the target that are no padding come out right, (B,)."""
     decoder: Decoder = state.decoders[term.target]  # pyright: ignore[reportAssignmentType]
-    target = state.clean if term.target == CLEAN else state.views[term.target]
+    truth, valid = term.truth(state)
     symbols = decoder.generate(term.start(state), state.told(term.target)).argmax(-1)
-    wrong = symbols.unflatten(1, decoder.patches.grid.shape) != target.x
-    return ~(wrong if target.valid is None else wrong & target.valid).flatten(1).any(1)
+    wrong = symbols.unflatten(1, decoder.patches.grid.shape) != truth
+    return ~(wrong if valid is None else wrong & valid).flatten(1).any(1)

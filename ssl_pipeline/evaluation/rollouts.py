@@ -9,11 +9,13 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from ssl_pipeline.beside import Beside
-from ssl_pipeline.datasets import Dataset
-from ssl_pipeline.decoders import Decoder
+from ssl_pipeline.datasets import Dataset, Stream
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.objective import Transition
-from ssl_pipeline.records import Column, Latent, View, as_float, clean_view
+from ssl_pipeline.records import Column, Latent, as_float, clean_view
+
+STEPS = (1, 5, 10, 20, 50)
+"""Of which summaries tell."""
 
 
 class Rollout(NamedTuple):
@@ -39,10 +41,10 @@ def transition_of(graph: Graph) -> Transition:
 
 def standard_actions(graph: Graph, actions: Shaped[Tensor, "B H ..."]) -> Shaped[Tensor, "B H ..."]:
     """Actions as the world model takes them."""
-    column: Beside = graph.columns[transition_of(graph).action]  # pyright: ignore[reportAssignmentType]
+    name = transition_of(graph).action
+    column: Beside = graph.columns[name]  # pyright: ignore[reportAssignmentType]
     flat = as_float(actions.flatten(0, 1), column.grid)
-    assert column.standardise is not None
-    return column.standardise(flat).unflatten(0, actions.shape[:2])
+    return graph.standardiser(name)(flat).unflatten(0, actions.shape[:2])
 
 
 def windows(sources: Int64[Tensor, "N"], horizon: int) -> Int64[Tensor, "W"]:
@@ -87,7 +89,7 @@ def rollouts(graph: Graph, dataset: Dataset, horizon: int = 20, samples: int = 5
     actions = standard_actions(graph, first(batch.columns[term.action]))
     truth = as_float(first(batch.columns[term.next]).flatten(0, 1), graph.grid).unflatten(0, (count, horizon))
     x = as_float(batch.x, graph.grid).unflatten(0, (count, horizon))[:, 0]
-    start = latent_of(graph, clean_view(graph.grid, x))
+    start = graph.encoded("unknown", clean_view(graph.grid, x))
 
     def error(said: Tensor) -> Tensor:
         return (said - truth).square().flatten(2).mean((0, 2)).cpu()
@@ -95,27 +97,27 @@ def rollouts(graph: Graph, dataset: Dataset, horizon: int = 20, samples: int = 5
     def after(told: Tensor) -> Tensor:
         return torch.stack([decoded(graph, z) for z in term.rollout(start, told)], dim=1)
 
-    seen = decoded(graph, latent_of(graph, clean_view(graph.grid, truth.flatten(0, 1)))).unflatten(0, (count, horizon))
+    known = graph.encoded("unknown", clean_view(graph.grid, truth.flatten(0, 1)))
     return Rollout(
-        error(after(actions)), error(x.unsqueeze(1).expand_as(truth)), error(after(actions.roll(1, 0))), error(seen)
+        error=error(after(actions)),
+        copied=error(x.unsqueeze(1).expand_as(truth)),
+        shuffled=error(after(actions.roll(1, 0))),
+        seen=error(decoded(graph, known).unflatten(0, (count, horizon))),
     )
-
-
-def latent_of(graph: Graph, view: View) -> Latent:
-    """The latent of clean observations in the data's units."""
-    return graph.encoded("unknown", view)
 
 
 def decoded(graph: Graph, latent: Latent) -> Tensor:
     """What is seen where the world is in a latent, in the data's units."""
-    decoder: Decoder = graph.decoder()
-    return graph.standardise.inverse(decoder.patches.join(decoder(latent).float()))
+    return graph.decode(latent, transition_of(graph).next)
 
 
-def scores(found: Rollout | None) -> dict[str, float]:
-    """Errors after 1, 5, 10, ... steps by name, as summaries hold them."""
+def rollout_scores(graph: Graph, dataset: Dataset | Stream) -> dict[str, float]:
+    """Errors after 1, 5, 10, ... steps by name, as summaries hold them; empty where there is no world model."""
+    if not any(isinstance(term, Transition) for term in graph.objective.terms.values()) or isinstance(dataset, Stream):
+        return {}
+    found = next((found for horizon in STEPS[::-1] if (found := rollouts(graph, dataset, horizon))), None)
     if found is None:
         return {}
-    steps = [step for step in (1, 5, 10, 20, 50) if step <= len(found.error)]
+    steps = [step for step in STEPS if step <= len(found.error)]
     names = {"rollout": found.error, "rollout_copied": found.copied, "rollout_shuffled": found.shuffled}
     return {f"{name}/{step}": values[step - 1].item() for name, values in names.items() for step in steps}

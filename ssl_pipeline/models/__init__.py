@@ -5,6 +5,7 @@ from ssl_pipeline.models.halves import Back, Front, NextSymbol, cuts
 from ssl_pipeline.models.inverse import Embedder, Restorer, Translator
 from ssl_pipeline.models.make import make, names
 from ssl_pipeline.models.part import Part
+from ssl_pipeline.models.related import related
 from ssl_pipeline.models.source import UNKNOWN, Source
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "names",
     "number",
     "plausible",
+    "related",
     "samples",
 ]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ssl_pipeline.beside import first_steps
 from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import MSE, CrossEntropy, ReconstructionEnergy
+from ssl_pipeline.errors import nearest
 from ssl_pipeline.objective.base import Sizes, State, Term, on_rows
 from ssl_pipeline.objective.reconstruct import Wanted, decoded
 from ssl_pipeline.records import Latent
@@ -54,6 +55,7 @@ class Relate(Term):
         if not 0 < share <= 1:
             raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
         self.starts, self.target, self.share = starts, to, share
+        self.columns = tuple(sizes.columns)
         discrete = sizes.columns.get(to, sizes.grid).discrete
         self.energy = energy or (CrossEntropy() if discrete else MSE())
         self.apart = [name for name in (*starts, to) if name != CLEAN and name not in sizes.columns]
@@ -66,21 +68,34 @@ class Relate(Term):
         return len(self.apart) > 1
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """One edge a start, all of them with the one energy."""
+        """One edge a start, all of them with the one energy.
+
+        Raises:
+            ValueError: a part of the sample that does not exist.
+        """
+        parts = (*views, *self.columns)
+        for part, known in [*((start, parts) for start in self.starts), (self.target, (*parts, CLEAN))]:
+            if part not in known:
+                raise ValueError(f"edge {name}: there is no view and no column {part!r}; {nearest(part, known)}")
         target = CLEAN if self.target == CLEAN else view_node(self.target)
         return [Edge(name, latent_node(start), target, False, True) for start in self.starts]
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Read the starts together, decode, compare."""
         decoder: Decoder = state.decoders[self.target]  # pyright: ignore[reportAssignmentType]
-        target = state.clean if self.target == CLEAN else state.views[self.target]
-        truth, valid = (on_rows(part, lambda x: self._mine(state, self.target, x)) for part in (target.x, target.valid))
+        truth, valid = self.truth(state)
         wanted = Wanted(self.start(state), truth, valid, state.told(self.target))
         return {edges[0].name: decoded(self.energy, decoder, wanted.first(self.share))}
 
     def start(self, state: State) -> Latent:
         """What the edge starts from: the latents of its starts, as one."""
         return self.joined([self._latent(state, name) for name in self.starts])
+
+    def truth(self, state: State) -> tuple[Tensor, Tensor | None]:
+        """What it is to lead to, standardised, and which of it is no padding."""
+        target = state.clean if self.target == CLEAN else state.views[self.target]
+        truth, valid = (on_rows(part, lambda x: self._mine(state, self.target, x)) for part in (target.x, target.valid))
+        return truth, valid
 
     def joined(self, latents: Sequence[Latent]) -> Latent:
         """The latents of all starts as one, in their order."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ssl_pipeline.datasets import Data, Stream
-from ssl_pipeline.evaluation import P1, rankme, restoration, spread
+from ssl_pipeline.evaluation import P1, rankme, relations, restoration, rollout_scores, spread
 from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph import Graph
@@ -33,8 +33,8 @@ def evaluate(
     """
     began = time.perf_counter()
     features = protocol.features(embedder(graph), data)
-    held_out = features.train if features.test is None else features.test
-    result: dict[str, Any] = protocol.score(features) | {"rankme": rankme(held_out.z), "std": spread(held_out.z)}
+    unseen = features.train if features.test is None else features.test
+    result: dict[str, Any] = protocol.score(features) | {"rankme": rankme(unseen.z), "std": spread(unseen.z)}
     if {"knn", "retrieval"} & set(result) and probe["baselines"]:
         for name, scores in _baselines(graph, data, protocol, make).items():
             result |= _suffixed(scores, name)
@@ -42,7 +42,8 @@ def evaluate(
         result |= _suffixed(protocol.score(protocol.features(embedder(graph, teacher=True), data)), "teacher")
     if supervised(graph, data):
         result["supervised"] = True
-    result |= restoration(graph, data.train if data.test is None else data.test)
+    held_out = data.train if data.test is None else data.test
+    result |= restoration(graph, held_out) | relations(graph, held_out) | rollout_scores(graph, held_out)
     return result | {"protocol": protocol.name, "probe_seconds": round(time.perf_counter() - began, 1)}
 
 

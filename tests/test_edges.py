@@ -1,0 +1,203 @@
+"""Edges between any parts of a sample: views of it, columns of its data set, itself."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import ssl_pipeline
+from ssl_pipeline.config import compose
+from ssl_pipeline.datasets import Bytes, audio_folder, captioned, digits, mixed, tones
+from ssl_pipeline.datasets.captioned import files_of, read_list
+from ssl_pipeline.evaluation.relations import relations
+from ssl_pipeline.instantiate import DATA, instantiate
+from ssl_pipeline.parts import edges
+from ssl_pipeline.report.dag import draw_dag
+from ssl_pipeline.training import run
+from ssl_pipeline.training.graphs import maker
+
+SMALL = ["encoder.width=24", "encoder.depth=1", "encoder.heads=2", "decoder.width=24", "decoder.depth=1"]
+TEXTS = ["data=captioned", "data.length=8", "encoder=vit", "decoder=query", *SMALL]
+SHORT = ["batch_size=16", "trainer.max_steps=2", "probe=none"]
+
+
+def made(*overrides):
+    config = compose([*TEXTS, *overrides])
+    data = instantiate(config["data"], at="data", allowed=DATA)
+    return maker(config, data)(), data
+
+
+def test_an_edge_needs_configuration_only():
+    graph, data = made("corruption=echo", "edge={from: echo, to: text}")
+    energies = graph(graph.damage(data.train[torch.arange(16)]))
+    assert set(energies) == {"loss", "reconstruct/echo", "edge"}
+    assert [*graph.columns] == ["text"] and graph.columns["text"].encoder is None
+    assert graph.nodes["view/text"] == ()
+    energies["loss"].backward()
+    assert all(p.grad is not None for p in graph.parameters() if p.requires_grad)
+
+
+def test_a_column_that_is_a_start_has_an_encoder_on_the_shared_trunk():
+    graph, data = made("corruption=echo", "edge={back: {from: text, to: echo}, forth: {from: echo, to: text}}")
+    assert graph.columns["text"].encoder.trunk is graph.encoder.trunk
+    energies = graph(graph.damage(data.train[torch.arange(16)]))
+    energies["loss"].backward()
+    assert all(p.grad is not None for p in graph.parameters() if p.requires_grad)
+    names = [name for name, _ in graph.named_parameters()]
+    assert len(names) == len({p for _, p in graph.named_parameters()})
+
+
+def test_starts_are_read_together():
+    """From a noisy view and its text: what one of them is of another sample changes what comes out."""
+    graph, data = made("corruption=noise", "edge={from: [noise, text], to: clean}", "objective=none")
+    graph.eval()
+    found = relations(graph, data.test, samples=32, batch_size=16)
+    assert found.keys() == {"edge/edge", "edge_without/edge<noise", "edge_without/edge<text"}
+    assert len(set(found.values())) == 3
+
+
+def test_an_edge_from_a_view_that_only_some_samples_pass():
+    graph, data = made("corruption=echo+noise", "views_per_step=1", "edge={from: noise, to: text}")
+    batch = data.train[torch.arange(16)]
+    damaged = graph.damage(batch, step=3)
+    rows = damaged.deal.rows["noise"]
+    seen = graph.eval()(damaged)["edge"]
+    texts = {"text": batch.columns["text"].of(lambda x: x[rows])}
+    some = graph.damage(batch._replace(x=batch.x[rows], columns=texts), whole=True)
+    some = some._replace(views={**some.views, "noise": damaged.views["noise"]})
+    torch.testing.assert_close(seen, graph(some)["edge"])
+
+
+def test_columns_meet_views_in_any_energy():
+    """CLIP: the text finds its picture."""
+    graph, data = made("corruption=crop", "objective=info_nce", "objective.info_nce.views=[crop, text]")
+    energies = graph(graph.damage(data.train[torch.arange(16)]))
+    assert set(energies) == {"loss", "info_nce/crop~text"}
+    energies["loss"].backward()
+    assert graph.columns["text"].encoder.stem.embed.weight.grad is not None
+
+
+def test_models_of_a_column_of_its_own():
+    graph, _ = made(
+        "corruption=echo",
+        "edge={from: text, to: echo}",
+        "+encoder@columns.text.encoder=vit",
+        "columns.text.encoder.width=24",
+        "columns.text.encoder.heads=2",
+        "columns.text.encoder.depth=2",
+    )
+    assert len(graph.columns["text"].encoder.trunk.blocks) == 2 and len(graph.encoder.trunk.blocks) == 1
+    with pytest.raises(ValueError, match="make them alike"):
+        made("corruption=echo", "edge={from: text, to: echo}", "+encoder@columns.text.encoder=vit")
+    with pytest.raises(ValueError, match=r"columns.text has no option 'encodr'"):
+        made("corruption=echo", "edge={from: text, to: echo}", "columns={text: {encodr: 1}}")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["edge={from: echo}"], r"expected \{from: ..., to: ...\}"),
+        (["edge={from: ecko, to: text}"], "no column 'ecko'; nearest: echo"),
+        (["edge={from: echo, to: txet}"], "no column 'txet'; nearest: text"),
+        (["edge={from: echo, to: echo}"], "to another one"),
+        (["edge={from: echo, to: text, wieght: 2}"], "no option 'wieght'; nearest: weight"),
+        (["edge={reconstruct: {from: echo, to: text}}"], "name of a term"),
+        (["edge={from: echo, to: text, energy: {_target_: ssl_pipeline.energies.MSE}}"], "does not compare symbols"),
+        (["edge={from: [echo, noise], to: text}", "corruption=echo+noise", "views_per_step=1"], "views_per_step=all"),
+    ],
+)
+def test_what_cannot_be_is_said(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        made("corruption=echo", *wrong)
+
+
+def test_several_data_sets_have_no_edges():
+    config = compose(["data=mixed", "encoder=vit", "decoder=query", "edge={from: noise, to: text}"])
+    with pytest.raises(ValueError, match="several"):
+        maker(config, mixed({"a": digits(), "b": digits()}))
+
+
+def test_a_batch_without_the_column():
+    graph, _ = made("corruption=echo", "edge={from: echo, to: text}")
+    with pytest.raises(ValueError, match="column text"):
+        graph(graph.damage(digits().train[torch.arange(4)]))
+
+
+def test_one_edge_or_several():
+    assert [*edges({"from": "a", "to": "b"})] == ["edge"]
+    assert edges({"x": {"from": ["a", "b"], "to": "c", "weight": 2}})["x"]["start"] == ["a", "b"]
+    assert edges({}) == {}
+
+
+def test_a_run_is_loaded_and_asked(tmp_path):
+    edge = "edge={caption: {from: echo, to: text}, picture: {from: text, to: echo}}"
+    summary = run(compose([*TEXTS, "corruption=echo", edge, *SHORT]), str(tmp_path))
+    assert summary["loss"] > 0
+    model = ssl_pipeline.load(tmp_path)
+    images = digits().test[torch.arange(3)].x
+    symbols = model.relate("caption", echo=images)
+    assert symbols.shape == (3, 8) and len(model.columns["text"].decode(symbols)) == 3
+    assert model.relate("picture", text=["1", "2"]).shape == (2, 1, 8, 8)
+    with pytest.raises(ValueError, match="no edge 'captoin'; nearest: caption"):
+        model.relate("captoin", echo=images)
+    with pytest.raises(ValueError, match="starts from echo, got text"):
+        model.relate("caption", text=["1"])
+    svg = draw_dag(model.graph)
+    assert "caption" in svg and ">z text<" in svg
+
+
+def test_texts_of_classes_files_and_lists(tmp_path):
+    texts = captioned(tones(samples=48), template="the note {}", length=16)
+    batch = texts.train[[0, 5]]
+    assert Bytes(16).decode(batch.columns["text"].x) == [f"the note {texts.classes[n]}" for n in batch.label]
+    for name in ("a/good-morning", "a/one", "b/one", "b/two", "b/three_four"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / f"{name}.wav", np.sin(np.arange(4000)) * 0.3, 8000)
+    sounds = audio_folder(str(tmp_path), seconds=0.25, holdout=0)
+    assert len(sounds.train) > 5  # several windows a recording
+    found = captioned(sounds, text="file")
+    names = [file.rpartition("/")[2] for file in files_of(sounds.train)]
+    said = Bytes(32).decode(found.train[torch.arange(len(names))].columns["text"].x)
+    assert said == [name.removesuffix(".wav").replace("-", " ").replace("_", " ") for name in names]
+    lines = b"; a comment\na/one: One.\nb/one: Uno.\ntwo\tDue: o no.\nthree_four: x\ngood-morning: Good morning.\n"
+    (tmp_path / "list.txt.gz").write_bytes(gzip.compress(lines))
+    listed = captioned(sounds, text=str(tmp_path / "list.txt.gz"))
+    said = dict(
+        zip(
+            files_of(sounds.train),
+            Bytes(32).decode(listed.train[torch.arange(len(names))].columns["text"].x),
+            strict=True,
+        )
+    )
+    assert said[str(tmp_path / "a/one.wav")] == "One." and said[str(tmp_path / "b/one.wav")] == "Uno."
+    assert said[str(tmp_path / "b/two.wav")] == "Due: o no."
+    (tmp_path / "short.txt").write_text("a/one: One.\n")
+    with pytest.raises(ValueError, match="has none for"):
+        captioned(sounds, text=str(tmp_path / "short.txt"))
+
+
+def test_what_has_no_texts_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no list"):
+        read_list(tmp_path / "nowhere.txt")
+    (tmp_path / "empty.txt").write_text("nothing here\n")
+    with pytest.raises(ValueError, match="no line"):
+        read_list(tmp_path / "empty.txt")
+    with pytest.raises(ValueError, match="knows no files"):
+        captioned(digits(), text="file")
+    with pytest.raises(ValueError, match="once"):
+        captioned(digits(), template="a picture")
+
+
+@pytest.mark.slow
+def test_captions_are_learned(tmp_path):
+    """Pictures that training has not seen get the names of their digits, and without the picture the name is lost."""
+    run(compose(["experiment=captions", "trainer.max_steps=400", "probe=none"]), str(tmp_path))
+    model = ssl_pipeline.load(tmp_path)
+    found = relations(model.graph, captioned(digits(), length=8).test)
+    assert found["edge_exact/caption"] > 85
+    assert found["edge_without/caption<echo"] > 5 * found["edge/caption"]
+    assert found["edge_without/picture<text"] > 1.3 * found["edge/picture"]

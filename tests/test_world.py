@@ -1,0 +1,201 @@
+"""World models: experience as samples, transitions in the latent, and plans by them."""
+
+from __future__ import annotations
+
+from math import pi
+
+import pytest
+import torch
+
+import ssl_pipeline
+from ssl_pipeline.config import compose
+from ssl_pipeline.datasets import MemoryDataset, pendulum
+from ssl_pipeline.datasets.experience import Episodes, Experience
+from ssl_pipeline.datasets.pendulum import Pendulum, pushes
+from ssl_pipeline.evaluation.planning import Planner, cem
+from ssl_pipeline.evaluation.relations import relations
+from ssl_pipeline.evaluation.rollouts import rollout_scores, rollouts, windows
+from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.instantiate import DATA, instantiate
+from ssl_pipeline.layers import ActionTrunk
+from ssl_pipeline.records import Column
+from ssl_pipeline.training import run
+from ssl_pipeline.training.graphs import maker
+
+SMALL = ["encoder.width=16", "encoder.depth=1", "encoder.heads=2", "decoder.width=16", "decoder.heads=2"]
+SMALL += ["objective.transition.model.depth=1", "objective.transition.model.heads=2"]
+FEW = ["data.episodes=12", "data.length=20", "data.steps=3"]
+
+
+def made(*overrides):
+    config = compose(["experiment=world_model", *SMALL, *FEW, *overrides])
+    data = instantiate(config["data"], at="data", allowed=DATA)
+    return maker(config, data)(), data
+
+
+def test_samples_follow_each_other_within_an_episode():
+    told = Episodes(
+        torch.arange(10).float().view(10, 1, 1), torch.arange(10).view(10, 1), torch.arange(10).float(),
+        torch.tensor([0] * 6 + [1] * 4),
+    )  # fmt: skip
+    data = Experience(told, steps=3)
+    batch = data[torch.arange(len(data))]
+    assert batch.x.flatten().tolist() == [0, 1, 2, 6] and batch.source.tolist() == [0, 0, 0, 1]
+    assert batch.columns["next"].x[3].flatten().tolist() == [7, 8, 9]
+    assert batch.columns["action"].x[3].flatten().tolist() == [6, 7, 8]
+    assert batch.columns["reward"].x.shape == (4, 3, 1, 1)
+    with pytest.raises(ValueError, match="steps=6"):
+        Experience(told, steps=6)
+
+
+def test_the_pendulum_keeps_its_energy_when_nothing_pushes_it():
+    body = Pendulum(torch.tensor([2.0, -1.0]), torch.zeros(2))
+
+    def energy(body):
+        return body.speed.square() / 6 + 5 * body.angle.cos()
+
+    before = energy(body)
+    for _ in range(40):
+        body = body.moved(torch.zeros(2))
+        assert (energy(body) - before).abs().max() < 1.0  # of 10 from hanging to standing; Euler's steps are rough
+    assert body.speed.abs().min() > 0
+
+
+def test_what_is_seen_of_the_pendulum():
+    upright = Pendulum(torch.tensor([0.0]), torch.tensor([4.0]))
+    assert upright.observed("state").flatten().tolist() == [1.0, 0.0, 0.5]
+    now, before = upright.observed("pixels")[0]
+    assert now[:12].float().sum() > 10 * now[13:].float().sum() and not torch.equal(now, before)
+    assert Pendulum(torch.tensor([2 * pi + 0.1]), torch.zeros(1)).upright.item() == pytest.approx(0.1, abs=1e-5)
+
+
+def test_pushes_last():
+    same = pushes(50, 100, torch.Generator().manual_seed(0)).diff(dim=1) == 0
+    assert 0.7 < same.float().mean() < 0.9
+
+
+def test_a_transition_is_trained_over_all_its_steps():
+    graph, data = made()
+    energies = graph(graph.damage(data.train[torch.arange(8)]))
+    assert {"transition/echo", "transition/echo>next", "inverse"} <= set(energies)
+    energies["loss"].backward()
+    assert all(p.grad is not None for p in graph.parameters() if p.requires_grad)
+    assert [*graph.decoders] == ["clean", "action"]  # what comes next is decoded as what is seen
+
+
+def test_an_untrained_transition_stands_still():
+    graph, data = made()
+    graph.eval()
+    found = rollouts(graph, data.test, horizon=6)
+    torch.testing.assert_close(found.shuffled, found.error)
+    assert rollout_scores(graph, data.test).keys() >= {"rollout/1", "rollout_copied/5", "rollout_shuffled/10"}
+
+
+def test_rollouts_need_episodes_that_are_long_enough():
+    graph, data = made()
+    assert rollouts(graph, data.test, horizon=30) is None
+    assert windows(torch.tensor([1, 1, 2, 2, 2]), 3).tolist() == [2]
+
+
+def test_actions_may_be_choices():
+    grid = GridSpec.of(("component", 2), vocab=3)
+    model = ActionTrunk(8, grid, depth=1, heads=2)
+    torch.nn.init.normal_(model.change.weight)
+    z = torch.randn(1, 4, 8).expand(2, -1, -1)
+    one, other = model(z, torch.tensor([[0, 1], [1, 0]]))
+    assert not torch.allclose(one, other)
+
+
+def test_data_without_actions_are_refused():
+    with pytest.raises(ValueError, match="needs the columns action and next"):
+        maker(config := compose(["objective=reconstruct+transition"]), instantiate(config["data"], allowed=DATA))()
+
+
+def test_a_latent_that_is_only_predicted_collapses():
+    with pytest.raises(ValueError, match="only attract each other"):
+        made("objective=transition", "objective.transition.seen=false", "edge=null")
+
+
+def test_views_that_only_some_samples_pass():
+    graph, data = made("corruption=echo+noise", "views_per_step=1")
+    energies = graph(graph.damage(data.train[torch.arange(8)]))
+    assert {"transition/echo", "transition/noise"} <= set(energies)
+    energies["loss"].backward()
+
+
+def test_plans_are_found_for_each_situation_by_itself():
+    goals = torch.tensor([0.5, -0.8]).view(2, 1, 1, 1)
+    found = cem(
+        lambda tried: (tried - goals).square().sum((2, 3)),
+        torch.zeros(2, 3, 1), torch.tensor([-1.0]), torch.tensor([1.0]), torch.Generator().manual_seed(0), rounds=6,
+    )  # fmt: skip
+    assert (found - goals.view(2, 1, 1)).abs().max() < 0.15
+
+
+def test_a_planner_gives_actions_within_their_bounds():
+    graph, _ = made()
+    goal = Pendulum(torch.zeros(1), torch.zeros(1)).observed("state")
+    planner = Planner(graph.eval(), goal, horizon=4, samples=16, elites=4, rounds=2)
+    for count in (3, 3):
+        action = planner.act(Pendulum(torch.full((count,), pi), torch.zeros(count)).observed("state"))
+        assert action.shape == (3, 1, 1) and action.abs().max() <= 2
+    with pytest.raises(ValueError, match="seen or latent"):
+        Planner(graph, goal, by="dream")
+
+
+def test_columns_stay_with_their_samples():
+    data = MemoryDataset(torch.arange(4).view(4, 1, 1), columns={"more": Column(torch.arange(4) * 10)})
+    batch = data[[3, 1]]
+    assert batch.columns["more"].x.tolist() == [30, 10]
+    assert batch.first(1).columns["more"].x.tolist() == [30]
+    with pytest.raises(ValueError, match="column more"):
+        MemoryDataset(torch.zeros(3, 1), columns={"more": Column(torch.zeros(2))})
+
+
+def test_gymnasium(tmp_path):
+    pytest.importorskip("gymnasium")
+    from ssl_pipeline.datasets import gym
+
+    data = gym("CartPole-v1", episodes=8, length=20, steps=2, cache=tmp_path)
+    again = gym("CartPole-v1", episodes=8, length=20, steps=2, cache=tmp_path)
+    assert torch.equal(data.train[[0, 3]].x, again.train[[0, 3]].x)
+    assert data.columns["action"].grid.vocab == 2 and data.train[[0]].columns["next"].x.shape == (1, 2, 1, 4)
+    assert len(list(tmp_path.glob("gym-*/*.arrow"))) == 1
+    batch = data.train[torch.arange(len(data.train))]
+    follows = batch.source[1:] == batch.source[:-1]
+    torch.testing.assert_close(batch.columns["next"].x[:-1, 0][follows], batch.x[1:][follows])
+    with pytest.raises(ValueError, match="cannot be made"):
+        gym("Nowhere-v0", cache=tmp_path)
+    with pytest.raises(ValueError, match="state or pixels"):
+        gym("CartPole-v1", observation="sound")
+
+
+def test_a_run_on_choices(tmp_path):
+    pytest.importorskip("gymnasium")
+    overrides = ["data=gym", "data.episodes=8", "data.length=20", f"data.cache={tmp_path / 'cache'}", *SMALL]
+    summary = run(
+        compose(["experiment=world_model", *overrides, "trainer.max_steps=2", "batch_size=8"]), str(tmp_path / "run")
+    )
+    assert summary["rollout/1"] > 0
+    assert ssl_pipeline.load(tmp_path / "run").embed(torch.zeros(2, 1, 4)).shape == (2, 16)
+
+
+@pytest.mark.slow
+def test_a_world_model_is_followed_and_acted_by(tmp_path):
+    """It beats copying, needs the right actions, and swings a pendulum up that random pushes leave hanging."""
+    small = ["trainer.max_steps=1200", "probe=none", "encoder.width=48", "objective.transition.model.depth=1"]
+    run(compose(["experiment=world_model", *small]), str(tmp_path))
+    model = ssl_pipeline.load(tmp_path)
+    test = pendulum().test
+    found = rollouts(model.graph, test, horizon=10)
+    assert (found.error * 10 < found.copied).all() and (found.error[4:] * 2 < found.shuffled[4:]).all()
+    between = relations(model.graph, test)
+    assert between["edge/inverse"] < 0.5 < between["edge_without/inverse<next"]
+    goal = Pendulum(torch.zeros(1), torch.zeros(1)).observed("state")
+    planner = Planner(model.graph, goal, samples=64, elites=8, rounds=3)
+    body = Pendulum(torch.full((4,), pi) + torch.tensor([-0.2, -0.1, 0.1, 0.2]), torch.zeros(4))
+    upright = []
+    for _ in range(80):
+        body = body.moved(planner.act(body.observed("state")).flatten())
+        upright.append(body.upright.abs() < pi / 6)
+    assert torch.stack(upright[-30:]).float().mean() > 0.6
