@@ -68,7 +68,13 @@ def backgrounds(
             raise ValueError(f"expected {name} from 0 to 1, got {value}")
     if samples < 8:
         raise ValueError(f"expected at least 8 samples, got {samples}")
-    if of.classes is None or of.test is None or of.grid.channels != 1 or len(set(of.grid.shape)) > 1 or of.grid.ndim != 2:
+    if (
+        of.classes is None
+        or of.test is None
+        or of.grid.channels != 1
+        or len(set(of.grid.shape)) > 1
+        or of.grid.ndim != 2
+    ):
         raise ValueError(
             f"expected square grey images with labels and a test part, got {of.name}: set data@data.of=digits"
         )
@@ -123,7 +129,9 @@ def compose(
     ground = texture(hue, grain, classes, uniform(3), PIXELS.size)
     size = SIZES[0] + (SIZES[1] - SIZES[0]) * uniform()
     place = {axis: (PIXELS.size - size) * uniform() for axis in "xy"}
-    shapes = paint(as_float(part[drawn].x, of.grid), **place, size=size, brightness=torch.ones(samples), side=PIXELS.size)
+    shapes = paint(
+        as_float(part[drawn].x, of.grid), **place, size=size, brightness=torch.ones(samples), side=PIXELS.size
+    )
     foreground = shapes > threshold
     tint = 0.7 + 0.3 * uniform(3, 1, 1)
     x = torch.where(foreground, shapes * tint, ground)

@@ -15,7 +15,7 @@ from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph import Graph
 
-ONLINE = {"train_limit": 4000, "test_limit": 2000, "few": 0}
+ONLINE = {"train_limit": 4000, "test_limit": 2000, "few": 0, "backgrounds": False}
 """What differs from the protocol on the way."""
 
 
