@@ -19,10 +19,10 @@ from ssl_pipeline.seeding import generator
 
 VARIANTS = {
     "original": "original",
-    "only_foreground": "only foreground",
+    "only_foreground": "only-fg",
     "mixed_same": "mixed-same",
     "mixed_rand": "mixed-rand",
-    "only_background": "only background",
+    "only_background": "only-bg",
 }
 """Forms of an image and how tables call them, after the Backgrounds Challenge (https://arxiv.org/abs/2006.09994)."""
 
@@ -31,6 +31,9 @@ GAPS = {
     "background_gap": ("BG-gap", "mixed_same", "mixed_rand"),
 }
 """Differences between two of them: by how much the first is better."""
+
+TITLES = {**VARIANTS, **{name: title for name, (title, *_) in GAPS.items()}}
+"""Columns of a table."""
 
 
 class Cut(NamedTuple):
