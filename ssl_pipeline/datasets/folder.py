@@ -15,6 +15,7 @@ from ssl_pipeline.datasets.data import holdout as set_aside
 from ssl_pipeline.datasets.decoded import Unreadable, decoded_images
 from ssl_pipeline.datasets.foreground import FOREGROUND, WithForeground, foreground_spec, masks_of
 from ssl_pipeline.datasets.image import Pixels
+from ssl_pipeline.datasets.memory import MemoryDataset
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 TEST_FOLDERS = ("test", "val", "valid", "validation")
@@ -70,13 +71,13 @@ def folder(
         paths = [places[part] / file for file in files[part]]
         numbers = torch.tensor([classes.index(file.parts[0]) for file in files[part]]) if classes else None
         beside = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
-        dataset, damaged = decode(paths, channels, numbers, limit)
-        found = dataset if beside is None else WithForeground(dataset, decode(beside, 1, None, 0)[0])
-        return Subset(found, [i for i in range(len(paths)) if i not in damaged]) if damaged else found
+        dataset, damaged = decode(paths, channels, numbers)
+        if beside is not None:
+            known, lost = decode(beside, 1, None)
+            dataset, damaged = WithForeground(dataset, known), damaged | lost
+        return Subset(dataset, [i for i in range(len(paths)) if i not in damaged]) if damaged else dataset
 
-    def decode(
-        paths: list[Path], channels: int, numbers: Tensor | None, limit: float | int
-    ) -> tuple[Dataset, Unreadable]:
+    def decode(paths: list[Path], channels: int, numbers: Tensor | None) -> tuple[MemoryDataset, Unreadable]:
         dataset, damaged = decoded_images(
             paths,
             size,

@@ -9,8 +9,9 @@ import torch
 from PIL import ExifTags, Image
 from torch import Tensor
 
-from ssl_pipeline.datasets.data import ColumnSpec, Dataset, Index
+from ssl_pipeline.datasets.data import ColumnSpec, Index
 from ssl_pipeline.datasets.image import Pixels
+from ssl_pipeline.datasets.memory import MemoryDataset
 from ssl_pipeline.records import Batch, Column
 
 FOREGROUND = "foreground"
@@ -30,7 +31,7 @@ class WithForeground:
     """Images, each with the mask of its foreground beside it.
 
     Args:
-        images: the samples.
+        images: the samples, in memory or mapped.
         masks: the mask of each, in the same order, as samples.
 
     Raises:
@@ -43,14 +44,14 @@ class WithForeground:
     torch.Size([1, 1, 2, 2])
     """
 
-    def __init__(self, images: Dataset, masks: Dataset) -> None:
+    def __init__(self, images: MemoryDataset, masks: MemoryDataset) -> None:
         if len(images) != len(masks):
             raise ValueError(f"expected a mask for each of the {len(images)} images, got {len(masks)}")
         rows = torch.arange(len(masks))
         if not any(bool((masks[some].x > 127).any()) for some in rows.split(256)):
             raise ValueError("all masks are dark: expected the foreground brighter than half, 255 of 8 bits")
         self.images, self.masks = images, masks
-        self.labels, self.sources = images.labels, images.sources
+        self.labels, self.sources, self.paths = images.labels, images.sources, images.paths
 
     def __len__(self) -> int:
         return len(self.images)
