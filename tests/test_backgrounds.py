@@ -304,17 +304,18 @@ def test_forms_of_a_wide_embedding_are_reduced_with_it():
 def test_a_run_shows_it_everywhere(tmp_path, capsys):
     small = ["encoder.widths=[8]", "data.samples=200", "batch_size=20", "trainer.max_steps=2", "probe.protocol.few=0"]
     summary = run(compose(["experiment=shortcuts", *small, "probe.online=1"]), str(tmp_path))
+    assert summary["swapped"] == 50 and "swapped_raw" not in summary
     assert {"knn/mixed_rand", "linear/swap_gap", "knn/background_gap_raw", "linear/mixed_same_untrained"} < set(summary)
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     said = capsys.readouterr().out
-    assert "on other backgrounds, in %" in said and "raw input, linear" in said
+    assert "50 held-out images on other backgrounds, in %" in said and "raw input, linear" in said
     page = (tmp_path / "report.html").read_text()
-    assert "<h2>Other backgrounds</h2>" in page and "images on other backgrounds" in page
+    assert "asked about 50 held-out ones" in page and "images on other backgrounds" in page
     assert f"<td>{summary['knn/mixed_rand']:.1f}</td>" in page
     assert "mixed_rand" not in (tmp_path / "metrics.csv").read_text()  # at the end only
     assert cli.main(["evaluate", f"run={tmp_path}", "few="]) == 0
     said = capsys.readouterr().out
-    assert "The same images on other backgrounds" in said and "| swap gap | BG-gap |" in said
+    assert "50 held-out images on other backgrounds:" in said and "| swap gap | BG-gap |" in said
     rows = json.loads(next(tmp_path.glob("evaluation_*.json")).read_text())["rows"]
     assert rows["this encoder"]["knn/mixed_rand"]["mean"] == pytest.approx(summary["knn/mixed_rand"])
 

@@ -125,7 +125,7 @@ def evaluate(
     print(table(rows))
     swapped = by_probe({row: {name: _cell(score) for name, score in scores.items()} for row, scores in rows.items()})
     if swapped.rows:
-        print("\nThe same images on other backgrounds:\n")
+        print(f"\n{rows[ENCODER]['swapped'].mean:,.0f} held-out images on other backgrounds:\n")
         print("\n".join([markdown.head(*swapped.head), *(markdown.row(*row) for row in swapped.rows)]))
     for why, of in left_out.items():
         print(f"{why} ({', '.join(of)})")

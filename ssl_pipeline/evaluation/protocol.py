@@ -98,7 +98,8 @@ class P1:
     def score(self, f: Features) -> dict[str, float]:
         """In percent: accuracies where a test set has labels of two classes, retrieval where sources repeat.
 
-        Where chance finds most of the sources, it stands there alone.
+        Where chance finds most of the sources, it stands there alone. ``swapped`` is how many images were seen on other
+        backgrounds.
         """
         if f.test is None:
             return {}
@@ -111,6 +112,8 @@ class P1:
                 if forms:
                     scores |= {f"{name}/{form}": accuracy(probe, shown) for form, shown in forms.items()}
                     scores |= gaps(scores, name)
+            if forms:
+                scores["swapped"] = len(f.variants["original"].z)
             if self.few:
                 mean, std = few_label(train, test, per_class=self.few, draws=self.draws, scaler=f.scaler)
                 scores |= {"few": mean, "few_std": std}

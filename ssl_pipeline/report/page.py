@@ -45,7 +45,8 @@ class Part(NamedTuple):
     gap: float | None
     depth: dict[str, str]
     backgrounds: Table
-    on_backgrounds: str | None  # a picture of the forms in that table
+    swapped: int  # images that it is about
+    on_backgrounds: str | None  # a picture of their forms
 
 
 def write_report(
@@ -135,6 +136,7 @@ def _part(
         gap([*views.values()]) if len(views) > 1 else None,
         maps,
         backgrounds(summary),
+        summary.get("swapped", 0),
         _on_backgrounds(data, samples),
     )
 

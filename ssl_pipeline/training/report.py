@@ -72,7 +72,7 @@ def _probes(summary: dict[str, Any]) -> None:
         print(f"\nprobes of frozen features in %, protocol {summary['protocol']}{supervised}")
         _print(found, 20, 14)
     if (swapped := backgrounds(summary)).rows:
-        print("\nthe same images on other backgrounds, in %")
+        print(f"\n{summary['swapped']:,} held-out images on other backgrounds, in %")
         _print(swapped, 28, 12)
     if "rankme" in summary and "knn" not in summary:
         print("\nno labels in a test set: their probes are left out")
