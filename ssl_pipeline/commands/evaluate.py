@@ -24,6 +24,7 @@ from ssl_pipeline.instantiate import DATA, instantiate
 from ssl_pipeline.models import UNKNOWN
 from ssl_pipeline.reading import load
 from ssl_pipeline.report import markdown
+from ssl_pipeline.report.headline import by_probe
 
 TIMM = "timm:"
 ENCODER, TEACHER, UNTRAINED, RAW = "this encoder", "its teacher", "untrained encoder", "raw input"
@@ -60,7 +61,8 @@ def evaluate(
     """Probes of an encoder beside the raw input and an untrained twin, as a table and a JSON.
 
     kNN-20, logistic regression on all and on some of the labels, retrieval by source; with attentive= and finetune=
-    also heads that are trained by gradient; and what embeddings say without labels: RankMe, alpha-ReQ, LiDAR.
+    also heads that are trained by gradient; and what embeddings say without labels: RankMe, alpha-ReQ, LiDAR. Where
+    the foreground of images is known, kNN-20 and logistic regression see them on other backgrounds, too.
 
     Args:
         run: folder of a run or of an exported encoder; several with commas between them (the same with other seeds)
@@ -121,6 +123,10 @@ def evaluate(
     if "linear" not in rows[ENCODER]:
         print(f"{data.name} has no labels in a training and a test part, so what needs them is left out\n")
     print(table(rows))
+    swapped = by_probe({row: {name: _cell(score) for name, score in scores.items()} for row, scores in rows.items()})
+    if swapped.rows:
+        print(f"\n{rows[ENCODER]['swapped'].mean:,.0f} held-out images on other backgrounds:\n")
+        print("\n".join([markdown.head(*swapped.head), *(markdown.row(*row) for row in swapped.rows)]))
     for why, of in left_out.items():
         print(f"{why} ({', '.join(of)})")
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from ssl_pipeline.datasets.arithmetic import arithmetic
 from ssl_pipeline.datasets.audio_folder import audio_folder
+from ssl_pipeline.datasets.backgrounds import backgrounds
 from ssl_pipeline.datasets.captioned import captioned
 from ssl_pipeline.datasets.cifar10 import cifar10
 from ssl_pipeline.datasets.codec import Codec
@@ -46,6 +47,7 @@ __all__ = [
     "Waveform",
     "arithmetic",
     "audio_folder",
+    "backgrounds",
     "captioned",
     "cifar10",
     "digits",

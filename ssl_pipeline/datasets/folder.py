@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ssl_pipeline.datasets.data import Data, Dataset, Subset
 from ssl_pipeline.datasets.data import holdout as set_aside
 from ssl_pipeline.datasets.decoded import Unreadable, decoded_images
+from ssl_pipeline.datasets.foreground import FOREGROUND, WithForeground, foreground_spec, masks_of
 from ssl_pipeline.datasets.image import Pixels
+from ssl_pipeline.datasets.memory import MemoryDataset
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 TEST_FOLDERS = ("test", "val", "valid", "validation")
@@ -30,6 +33,7 @@ def folder(
     in_memory: bool | str = "auto",
     cache: str | None = None,
     workers: int | None = None,
+    masks: str | None = None,
 ) -> Data:
     """A tree of images; its top-level folders are classes, or ``train`` and ``test`` (or ``val``), or mean nothing.
 
@@ -45,11 +49,14 @@ def folder(
         in_memory: true: pixels in memory; false: in a mapped file; "auto": in such a file if decoding takes over 2 s.
         cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
         workers: decoding threads; as many as processors by default.
+        masks: folder of images whose bright half is the foreground, one for each image, of its name and size; probes
+            then also see images on other backgrounds.
 
     Raises:
-        FileNotFoundError: no such folder, or no image in it.
+        FileNotFoundError: no such folder, no image in it, or no mask of an image.
         NotADirectoryError: a file.
-        ValueError: too many unreadable files, no classes where ``labels=true``, or no such size.
+        ValueError: too many unreadable files, no classes where ``labels=true``, no such size, or a mask that does not
+            fit its image.
     """
     if type(size) is not int or size < 1:
         raise ValueError(f"expected data.size as a whole number of pixels, at least 1, got {size!r}: set data.size=64")
@@ -63,6 +70,14 @@ def folder(
     def load(part: str) -> Dataset:
         paths = [places[part] / file for file in files[part]]
         numbers = torch.tensor([classes.index(file.parts[0]) for file in files[part]]) if classes else None
+        beside = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
+        dataset, damaged = decode(paths, channels, numbers)
+        if beside is not None:
+            known, lost = decode(beside, 1, None)
+            dataset, damaged = WithForeground(dataset, known), damaged | lost
+        return Subset(dataset, [i for i in range(len(paths)) if i not in damaged]) if damaged else dataset
+
+    def decode(paths: list[Path], channels: int, numbers: Tensor | None) -> tuple[MemoryDataset, Unreadable]:
         dataset, damaged = decoded_images(
             paths,
             size,
@@ -74,11 +89,13 @@ def folder(
             refuse=lambda damaged: refuse_unreadable(paths, damaged, limit),
         )
         check_unreadable(paths, damaged, limit)
-        return Subset(dataset, [i for i in range(len(paths)) if i not in damaged]) if damaged else dataset
+        return dataset, damaged
 
     train = load("train")
     train, test = (train, load("test")) if "test" in places else set_aside(train, holdout, seed)
-    return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=path.resolve().name)
+    columns = {} if masks is None else {FOREGROUND: foreground_spec(size)}
+    name = path.resolve().name
+    return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=name, columns=columns)
 
 
 def find_parts(root: Path, thing: str = "image") -> dict[str, Path]:

@@ -101,14 +101,17 @@ def compose(samples: int, seed: int, held_out: bool = False, reach: int = 1) -> 
 
 
 def paint(
-    glyphs: Float[Tensor, "N 1 8 8"],
+    glyphs: Float[Tensor, "N 1 g g"],
     x: Float[Tensor, "N"],
     y: Float[Tensor, "N"],
     brightness: Float[Tensor, "N"],
     size: Float[Tensor, "N"],
-) -> Float[Tensor, "N 1 24 24"]:
-    """Bilinear, so that places and sizes need not be whole pixels; values from 0 to ``brightness``."""
-    side = PIXELS.size
+    side: int = PIXELS.size,
+) -> Float[Tensor, "N 1 s s"]:
+    """Squares of ``side`` pixels with a glyph each, bilinear, so that places and sizes need not be whole pixels.
+
+    Values lie from 0 to ``brightness``, the others are in pixels.
+    """
     scale, zero = side / size, torch.zeros_like(size)
     # The affine map from the canvas, -1 to 1, to the digit's own -1 to 1.
     row_x = torch.stack([scale, zero, scale - 1 - 2 * x / size], dim=1)

@@ -17,6 +17,9 @@ from sklearn.preprocessing import StandardScaler
 Labelled = tuple[np.ndarray, np.ndarray]
 """Features (N, D) and their labels (N,)."""
 
+Classifier = Callable[[np.ndarray], np.ndarray]
+"""Features (N, D) to labels (N,)."""
+
 Scaler = Callable[[], Any]
 """Makes a transformer of scikit-learn: what is done to features before a linear probe."""
 
@@ -42,8 +45,8 @@ class OneScale(TransformerMixin, BaseEstimator):
         return (x - self.mean_) / self.scale_
 
 
-def knn(train: Labelled, test: Labelled, k: int = 20, temperature: float = 0.07) -> float:
-    """Accuracy in percent of the vote of the ``k`` nearest by cosine (arXiv 1805.01978).
+def nearest(train: Labelled, k: int = 20, temperature: float = 0.07) -> Classifier:
+    """The vote of the ``k`` nearest by cosine (arXiv 1805.01978).
 
     Features are centred on the training mean; a vote weighs ``exp(cosine / temperature)``.
     """
@@ -55,23 +58,41 @@ def knn(train: Labelled, test: Labelled, k: int = 20, temperature: float = 0.07)
         weights=lambda distance: np.exp(-distance / temperature),  # pyright: ignore[reportArgumentType]
     )
     model.fit(train[0] - mean, train[1])
-    return 100 * float(model.score(test[0] - mean, test[1]))
+    return lambda z: model.predict(z - mean)
 
 
-def linear(train: Labelled, test: Labelled, *, scaler: Scaler = StandardScaler, max_iter: int = 1000) -> float:
-    """Accuracy in percent of an L-BFGS logistic regression.
+def logistic(train: Labelled, scaler: Scaler = StandardScaler, max_iter: int = 1000) -> Classifier:
+    """An L-BFGS logistic regression.
 
     Args:
         train: features and labels to fit.
-        test: features and labels to score.
         scaler: what is done to the features; by default each is brought to mean 0 and standard deviation 1.
-        max_iter: bound on the iterations, which fits seldom reach; one that does is scored as it is.
+        max_iter: bound on the iterations, which fits seldom reach; one that does is taken as it is.
     """
     model = make_pipeline(scaler(), LogisticRegression(max_iter=max_iter))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(*train)
-    return 100 * float(model.score(*test))
+    return model.predict
+
+
+def accuracy(classifier: Classifier, test: Labelled) -> float:
+    """In percent.
+
+    >>> accuracy(lambda z: z > 0, (np.array([1.0, -1.0]), np.array([True, True])))
+    50.0
+    """
+    return 100 * float(np.mean(classifier(test[0]) == test[1]))
+
+
+def knn(train: Labelled, test: Labelled, k: int = 20, temperature: float = 0.07) -> float:
+    """Accuracy in percent of ``nearest``."""
+    return accuracy(nearest(train, k, temperature), test)
+
+
+def linear(train: Labelled, test: Labelled, *, scaler: Scaler = StandardScaler, max_iter: int = 1000) -> float:
+    """Accuracy in percent of ``logistic``."""
+    return accuracy(logistic(train, scaler, max_iter), test)
 
 
 def few_label(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +13,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import Tensor
 
 from ssl_pipeline.datasets import Data, Dataset, Stream, Subset, sequential_batches
-from ssl_pipeline.evaluation.probes import Labelled, OneScale, Scaler, few_label, knn, linear
+from ssl_pipeline.evaluation.backgrounds import gaps, variants
+from ssl_pipeline.evaluation.probes import Labelled, OneScale, Scaler, accuracy, few_label, logistic, nearest
 from ssl_pipeline.evaluation.retrieval import retrieval
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.records import Batch, as_float
@@ -39,13 +40,15 @@ class Features(NamedTuple):
     train: Sampled
     test: Sampled | None
     scaler: Scaler = StandardScaler  # before a linear probe
+    variants: Mapping[str, Sampled] = {}  # of the test images, on other backgrounds
 
 
 @dataclass(frozen=True)
 class P1:
     """Labels of the first training samples, the full test set, kNN and logistic regression, raw input beside.
 
-    Where sources have several samples in the test set, retrieval of the same source too.
+    Where sources have several samples in the test set, retrieval of the same source too. Where the foreground of images
+    is known, kNN and logistic regression also see them on other backgrounds (``evaluation.backgrounds``).
 
     Args:
         train_limit: training samples that are used, the first ones.
@@ -55,6 +58,7 @@ class P1:
         few: labels a class of the few-label probe; 0 leaves it out.
         draws: draws of the few-label probe.
         across_labels: a source is retrieved among samples of other labels only.
+        backgrounds: ask about other backgrounds where the data know the foreground.
 
     Raises:
         ValueError: a number below its least.
@@ -67,6 +71,7 @@ class P1:
     few: int = 5
     draws: int = 20
     across_labels: bool = False
+    backgrounds: bool = True
     name: str = "P1"
 
     def __post_init__(self) -> None:
@@ -93,14 +98,22 @@ class P1:
     def score(self, f: Features) -> dict[str, float]:
         """In percent: accuracies where a test set has labels of two classes, retrieval where sources repeat.
 
-        Where chance finds most of the sources, it stands there alone.
+        Where chance finds most of the sources, it stands there alone. ``swapped`` is how many images were seen on other
+        backgrounds.
         """
         if f.test is None:
             return {}
-        scores = {}
+        scores: dict[str, float] = {}
         if (pair := labelled(f)) is not None:
             train, test = pair
-            scores = {"knn": knn(train, test, self.k), "linear": linear(train, test, scaler=f.scaler)}
+            forms = {form: (some.z, some.label) for form, some in f.variants.items() if some.label is not None}
+            for name, probe in (("knn", nearest(train, self.k)), ("linear", logistic(train, f.scaler))):
+                scores[name] = accuracy(probe, test)
+                if forms:
+                    scores |= {f"{name}/{form}": accuracy(probe, shown) for form, shown in forms.items()}
+                    scores |= gaps(scores, name)
+            if forms:
+                scores["swapped"] = len(f.variants["original"].z)
             if self.few:
                 mean, std = few_label(train, test, per_class=self.few, draws=self.draws, scaler=f.scaler)
                 scores |= {"few": mean, "few_std": std}
@@ -113,12 +126,15 @@ class P1:
     def _features(self, embed: Embed, data: Data, reduce: bool = False) -> Features:
         train = features(embed, data.train, self.train_limit)
         test = None if data.test is None else features(embed, data.test, self.test_limit)
+        forms = variants(data, self.test_limit) if self.backgrounds else {}
+        varied = {name: features(embed, images) for name, images in forms.items()}
         if reduce and train.z.shape[1] > self.width:
             pca = PCA(min(self.width, *train.z.shape), svd_solver="randomized", random_state=0).fit(train.z)
             train = train._replace(z=pca.transform(train.z))
             test = None if test is None else test._replace(z=pca.transform(test.z))
-            return Features(train, test, OneScale)
-        return Features(train, test)
+            varied = {name: form._replace(z=pca.transform(form.z)) for name, form in varied.items()}
+            return Features(train, test, OneScale, varied)
+        return Features(train, test, variants=varied)
 
 
 def labelled(f: Features) -> tuple[Labelled, Labelled] | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ssl_pipeline.evaluation.backgrounds import TITLES
+
 COLUMNS = {"knn": "kNN-20", "linear": "linear", "few": "few labels", "retrieval": "source found"}
 LABELS = (
     ("this encoder", ""),
@@ -12,6 +14,8 @@ LABELS = (
     ("untrained encoder", "_untrained"),
     ("raw input", "_raw"),
 )
+PROBES = ("knn", "linear")
+ON_BACKGROUNDS = [f"{probe}/{key}" for probe in PROBES for key in TITLES]
 RESTORED = (("snr", "SNR, dB"), ("psnr", "PSNR, dB"), ("accuracy", "% of symbols"))
 
 
@@ -30,6 +34,30 @@ def probes(summary: Mapping[str, Any]) -> Table:
         if shown and f"{shown[0]}{suffix}" in summary:
             rows.append([label, *(_cell(summary, key, suffix) for key in shown)])
     return Table(["", *(COLUMNS[key] for key in shown)], rows)
+
+
+def backgrounds(summary: Mapping[str, Any]) -> Table:
+    """Probes of the same images on other backgrounds; no rows where no foreground is known."""
+    cells = {
+        label: {key: _number(summary[f"{key}{suffix}"]) for key in ON_BACKGROUNDS if f"{key}{suffix}" in summary}
+        for label, suffix in LABELS
+    }
+    return by_probe({label: some for label, some in cells.items() if some})
+
+
+def by_probe(cells: Mapping[str, Mapping[str, str]]) -> Table:
+    """A row an encoder and probe, a column a form of the images or a gap.
+
+    Args:
+        cells: as they are shown, by encoder and by names such as ``knn/mixed_rand``.
+    """
+    rows = [
+        [f"{label}, {COLUMNS[probe]}", *(some.get(f"{probe}/{key}", "") for key in TITLES)]
+        for probe in PROBES
+        for label, some in cells.items()
+        if f"{probe}/original" in some
+    ]
+    return Table(["", *TITLES.values()], rows)
 
 
 def restored(summary: Mapping[str, Any]) -> Table:

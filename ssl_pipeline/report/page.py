@@ -14,13 +14,14 @@ import yaml
 
 from ssl_pipeline.datasets import Data
 from ssl_pipeline.diagnostics import gap
+from ssl_pipeline.evaluation.backgrounds import VARIANTS, variants
 from ssl_pipeline.evaluation.protocol import embedder, features
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.report import curves, depth
 from ssl_pipeline.report.dag import draw_dag
-from ssl_pipeline.report.headline import Table, probes, restored
+from ssl_pipeline.report.headline import Table, backgrounds, probes, restored
 from ssl_pipeline.report.latents import latent_map, spectra
-from ssl_pipeline.report.sheets import Sheet, forms, sheets
+from ssl_pipeline.report.sheets import Form, Sheet, forms, picture, sheets
 from ssl_pipeline.report.tidy import Curve, read_tidy
 
 SOURCES = 20
@@ -43,6 +44,9 @@ class Part(NamedTuple):
     spectra: str | None
     gap: float | None
     depth: dict[str, str]
+    backgrounds: Table
+    swapped: int  # images that it is about
+    on_backgrounds: str | None  # a picture of their forms
 
 
 def write_report(
@@ -131,7 +135,19 @@ def _part(
         spectra(clean.z, views) if varied else None,
         gap([*views.values()]) if len(views) > 1 else None,
         maps,
+        backgrounds(summary),
+        summary.get("swapped", 0),
+        _on_backgrounds(data, samples),
     )
+
+
+def _on_backgrounds(data: Data, limit: int, count: int = 8) -> str | None:
+    """Some of the held-out images in each form."""
+    found = variants(data, limit)
+    if not found:
+        return None
+    rows = torch.linspace(0, len(found["original"]) - 1, min(count, len(found["original"]))).long()
+    return picture({VARIANTS[name]: Form(images[rows].x, None) for name, images in found.items()}, data)
 
 
 @torch.no_grad()

@@ -67,19 +67,17 @@ def sheets(found: Mapping[str, Form], data: Data) -> list[Sheet]:
         if data.grid.discrete:
             made.append(Sheet(view, None, [], _texts(shown, data)))
         else:
-            made.append(Sheet(view, _picture(shown, data), _sounds(shown, data), []))
+            made.append(Sheet(view, picture(shown, data), _sounds(shown, data), []))
     return made
 
 
-def _picture(shown: Mapping[str, Form], data: Data) -> str:
+def picture(shown: Mapping[str, Form], data: Data) -> str:
     """A row a form: images, maps of two axes, or curves."""
     count = len(next(iter(shown.values())).x)
     with styled():
         drawing = figure(0.5 + 1.05 * count, 1.05 * len(shown))
         axes = drawing.subplots(len(shown), count, squeeze=False)
-        low, high = _bounds(shown["clean"].x) if data.grid.range is None else data.grid.range
-        if not isinstance(data.codec, Pixels):
-            low, high = _bounds(shown["clean"].x)
+        low, high = data.grid.range if isinstance(data.codec, Pixels) else _bounds(next(iter(shown.values())).x)
         for row, (name, form) in zip(axes, shown.items(), strict=True):
             for axis, x in zip(row, form.x.float(), strict=True):
                 if x.ndim == 2:

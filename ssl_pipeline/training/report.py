@@ -10,7 +10,7 @@ from torch import nn
 from ssl_pipeline.datasets import Data, Stream
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.optim import Recipe
-from ssl_pipeline.report.headline import probes, restored
+from ssl_pipeline.report.headline import Table, backgrounds, probes, restored
 from ssl_pipeline.training.hardware import Hardware
 
 
@@ -70,8 +70,10 @@ def _probes(summary: dict[str, Any]) -> None:
     if found.rows:
         supervised = ", SUPERVISED: sources determine the labels" if summary.get("supervised") else ""
         print(f"\nprobes of frozen features in %, protocol {summary['protocol']}{supervised}")
-        for label, *cells in (found.head, *found.rows):
-            print(f"{label:<20}" + "".join(f"{cell:>14}" for cell in cells))
+        _print(found, 20, 14)
+    if (swapped := backgrounds(summary)).rows:
+        print(f"\n{summary['swapped']:,} held-out images on other backgrounds, in %")
+        _print(swapped, 28, 12)
     if "rankme" in summary and "knn" not in summary:
         print("\nno labels in a test set: their probes are left out")
     if "retrieval_chance" in summary:
@@ -86,8 +88,13 @@ def _restored(summary: dict[str, Any]) -> None:
     found = restored(summary)
     if found.rows:
         print()
-        for label, *cells in (found.head, *found.rows):
-            print(f"{label:<24}" + "".join(f"{cell:>8}" for cell in cells))
+        _print(found, 24, 8)
+
+
+def _print(table: Table, first: int, others: int) -> None:
+    """Columns of so many characters."""
+    for label, *cells in (table.head, *table.rows):
+        print(f"{label:<{first}}" + "".join(f"{cell:>{others}}" for cell in cells))
 
 
 def _count(modules: Iterable[nn.Module]) -> int:

@@ -15,7 +15,7 @@ from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph import Graph
 
-ONLINE = {"train_limit": 4000, "test_limit": 2000, "few": 0}
+ONLINE = {"train_limit": 4000, "test_limit": 2000, "few": 0, "backgrounds": False}
 """What differs from the protocol on the way."""
 
 
@@ -71,8 +71,8 @@ def supervised(graph: Graph, data: Data) -> bool:
 
 
 def _suffixed(scores: Mapping[str, float], name: str) -> dict[str, float]:
-    """Scores of something beside the encoder; chance is the same for all."""
-    return {f"{key}_{name}": value for key, value in scores.items() if key != "retrieval_chance"}
+    """Scores of something beside the encoder; what is the same for all is left out."""
+    return {f"{key}_{name}": value for key, value in scores.items() if key not in ("retrieval_chance", "swapped")}
 
 
 def _baselines(graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph]) -> dict[str, dict[str, float]]:
