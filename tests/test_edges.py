@@ -133,10 +133,12 @@ def test_one_edge_or_several():
     assert edges({}) == {}
 
 
+@pytest.mark.page
 def test_a_run_is_loaded_and_asked(tmp_path):
     edge = "edge={caption: {from: echo, to: text}, picture: {from: text, to: echo}}"
-    summary = run(compose([*TEXTS, "corruption=echo", edge, *SHORT]), str(tmp_path))
-    assert summary["loss"] > 0
+    summary = run(compose([*TEXTS, "corruption=echo", edge, *SHORT[:2]]), str(tmp_path))
+    assert summary["loss"] > 0 and summary["edge_exact/caption"] >= 0 and summary["supervised"]
+    assert "picture, text of another" in (tmp_path / "report.html").read_text()
     model = ssl_pipeline.load(tmp_path)
     images = digits().test[torch.arange(3)].x
     symbols = model.relate("caption", echo=images)

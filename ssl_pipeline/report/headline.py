@@ -72,6 +72,31 @@ def restored(summary: Mapping[str, Any]) -> Table:
     return Table([], [])
 
 
+def related(summary: Mapping[str, Any]) -> Table:
+    """What edges cost on held-out samples, and with a start of another sample; no rows where there is no edge."""
+    rows = []
+    for key in summary:
+        kind, _, name = key.partition("/")
+        if kind == "edge":
+            rows.append([name, _figure(summary[key]), _number(summary.get(f"edge_exact/{name}"))])
+        if kind == "edge_without":
+            edge, _, start = name.partition("<")
+            rows.append([f"{edge}, {start} of another", _figure(summary[key]), ""])
+    return Table(["edge", "energy", "exact, %"], rows)
+
+
+def followed(summary: Mapping[str, Any]) -> Table:
+    """Errors of a world model after some steps; no rows where there is none."""
+    steps = [key.removeprefix("rollout/") for key in summary if key.startswith("rollout/")]
+    names = {"rollout": "world model", "rollout_shuffled": "actions of another", "rollout_copied": "first one, copied"}
+    rows = [[label, *(_figure(summary[f"{key}/{step}"]) for step in steps)] for key, label in names.items() if steps]
+    return Table(["squared error after", *(f"{step} step{'s' * (step != '1')}" for step in steps)], rows)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3g}"
+
+
 def _cell(summary: Mapping[str, Any], key: str, suffix: str) -> str:
     std = summary.get(f"{key}_std{suffix}")
     return _number(summary.get(key + suffix)) + ("" if std is None else f" ± {std:.1f}")

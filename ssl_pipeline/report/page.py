@@ -19,7 +19,7 @@ from ssl_pipeline.evaluation.protocol import embedder, features
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.report import curves, depth
 from ssl_pipeline.report.dag import draw_dag
-from ssl_pipeline.report.headline import Table, backgrounds, probes, restored
+from ssl_pipeline.report.headline import Table, backgrounds, followed, probes, related, restored
 from ssl_pipeline.report.latents import latent_map, spectra
 from ssl_pipeline.report.sheets import Form, Sheet, forms, picture, sheets
 from ssl_pipeline.report.tidy import Curve, read_tidy
@@ -47,6 +47,8 @@ class Part(NamedTuple):
     backgrounds: Table
     swapped: int  # images that it is about
     on_backgrounds: str | None  # a picture of their forms
+    related: Table
+    followed: Table
 
 
 def write_report(
@@ -138,6 +140,8 @@ def _part(
         backgrounds(summary),
         summary.get("swapped", 0),
         _on_backgrounds(data, samples),
+        related(summary),
+        followed(summary),
     )
 
 

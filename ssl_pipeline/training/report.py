@@ -10,7 +10,7 @@ from torch import nn
 from ssl_pipeline.datasets import Data, Stream
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.optim import Recipe
-from ssl_pipeline.report.headline import Table, backgrounds, probes, restored
+from ssl_pipeline.report.headline import Table, backgrounds, followed, probes, related, restored
 from ssl_pipeline.training.hardware import Hardware
 
 
@@ -68,7 +68,7 @@ def end(summary: dict[str, Any], folder: str) -> None:
 def _probes(summary: dict[str, Any]) -> None:
     found = probes(summary)
     if found.rows:
-        supervised = ", SUPERVISED: sources determine the labels" if summary.get("supervised") else ""
+        supervised = ", SUPERVISED: sources or columns determine the labels" if summary.get("supervised") else ""
         print(f"\nprobes of frozen features in %, protocol {summary['protocol']}{supervised}")
         _print(found, 20, 14)
     if (swapped := backgrounds(summary)).rows:
@@ -84,11 +84,11 @@ def _probes(summary: dict[str, Any]) -> None:
 
 
 def _restored(summary: dict[str, Any]) -> None:
-    """In the first unit that there is."""
-    found = restored(summary)
-    if found.rows:
-        print()
-        _print(found, 24, 8)
+    """What the inverse models restore, what edges lead to, and how far a world model can be followed."""
+    for table, first, others in ((restored(summary), 24, 8), (related(summary), 40, 10), (followed(summary), 24, 10)):
+        if table.rows:
+            print()
+            _print(table, first, others)
 
 
 def _print(table: Table, first: int, others: int) -> None:

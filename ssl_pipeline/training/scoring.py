@@ -60,14 +60,28 @@ def online(
 
 
 def supervised(graph: Graph, data: Data) -> bool:
-    """Whether the objective compares sources, several samples share one, and a sample's source tells its label."""
+    """Whether the objective sees what tells a sample's label: the source that it shares with others, or a column."""
     if isinstance(data.train, Stream) or data.train.labels is None:
         return False
+    if any(_tells_labels(data, name) for name in graph.columns):
+        return True
     if not any(getattr(term, "by_source", False) for term in graph.objective.terms.values()):
         return False
     sources = data.train.sources
     kinds = torch.stack([sources, data.train.labels], dim=1).unique(dim=0)
     return len(kinds) == len(sources.unique()) < len(sources)
+
+
+def _tells_labels(data: Data, column: str, samples: int = 2000) -> bool:
+    """Whether a column has one value for all samples of a label, and another one for those of another label."""
+    assert not isinstance(data.train, Stream)
+    some = torch.linspace(0, len(data.train) - 1, min(samples, len(data.train))).long()
+    batch = data.train[some]
+    if batch.label is None:
+        return False
+    value = batch.columns[column].x.flatten(1).unique(dim=0, return_inverse=True)[1]
+    pairs = torch.stack([value, batch.label], dim=1).unique(dim=0)
+    return len(pairs) == len(value.unique()) == len(batch.label.unique()) > 1
 
 
 def _suffixed(scores: Mapping[str, float], name: str) -> dict[str, float]:
