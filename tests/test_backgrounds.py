@@ -21,6 +21,7 @@ from ssl_pipeline.evaluation import P1
 from ssl_pipeline.evaluation.backgrounds import Cut, filled, partners, swapped, variants
 from ssl_pipeline.instantiate import DATA, instantiate
 from ssl_pipeline.records import Column, as_float
+from ssl_pipeline.report.headline import backgrounds as backgrounds_of
 from ssl_pipeline.training import run
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -300,19 +301,30 @@ def test_forms_of_a_wide_embedding_are_reduced_with_it():
 # ---------------------------------------------------------------- where it is shown
 
 
-@pytest.mark.page
-def test_a_run_shows_it_everywhere(tmp_path, capsys):
-    small = ["encoder.widths=[8]", "data.samples=200", "batch_size=20", "trainer.max_steps=2", "probe.protocol.few=0"]
-    summary = run(compose(["experiment=shortcuts", *small, "probe.online=1"]), str(tmp_path))
+SMALL = ["encoder.widths=[8]", "data.samples=200", "batch_size=20", "trainer.max_steps=2", "probe.protocol.few=0"]
+
+
+def test_a_run_measures_and_says_it(tmp_path, capsys):
+    summary = run(compose(["experiment=shortcuts", *SMALL, "probe.online=1"]), str(tmp_path))
     assert summary["swapped"] == 50 and "swapped_raw" not in summary
     assert {"knn/mixed_rand", "linear/swap_gap", "knn/background_gap_raw", "linear/mixed_same_untrained"} < set(summary)
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     said = capsys.readouterr().out
     assert "50 held-out images on other backgrounds, in %" in said and "raw input, linear" in said
+    assert "mixed_rand" not in (tmp_path / "metrics.csv").read_text()  # at the end only
+    table = backgrounds_of(summary)
+    assert table.head[-2:] == ["swap gap", "BG-gap"] and len(table.rows) == 6
+    assert table.rows[0][4] == f"{summary['knn/mixed_rand']:.1f}"
+
+
+@pytest.mark.slow
+@pytest.mark.page
+def test_a_page_and_evaluate_show_it(tmp_path, capsys):
+    summary = run(compose(["experiment=shortcuts", *SMALL, "probe.online=0"]), str(tmp_path))
     page = (tmp_path / "report.html").read_text()
     assert "asked about 50 held-out ones" in page and "images on other backgrounds" in page
     assert f"<td>{summary['knn/mixed_rand']:.1f}</td>" in page
-    assert "mixed_rand" not in (tmp_path / "metrics.csv").read_text()  # at the end only
+    capsys.readouterr()
     assert cli.main(["evaluate", f"run={tmp_path}", "few="]) == 0
     said = capsys.readouterr().out
     assert "50 held-out images on other backgrounds:" in said and "| swap gap | BG-gap |" in said
