@@ -11,7 +11,7 @@ import torch
 
 import ssl_pipeline
 from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Bytes, audio_folder, captioned, digits, mixed, tones
+from ssl_pipeline.datasets import Bytes, audio_folder, captioned, digits, hf, mixed, tones
 from ssl_pipeline.datasets.captioned import files_of, read_list
 from ssl_pipeline.evaluation.relations import relations
 from ssl_pipeline.instantiate import DATA, instantiate
@@ -203,3 +203,16 @@ def test_captions_are_learned(tmp_path):
     assert found["edge_exact/caption"] > 85
     assert found["edge_without/caption<echo"] > 5 * found["edge/caption"]
     assert found["edge_without/picture<text"] > 1.3 * found["edge/picture"]
+
+
+def test_texts_of_a_column(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    from PIL import Image
+
+    rows = {"image": [Image.new("L", (8, 8), 10 * n) for n in range(20)], "caption": [f"grey {n}" for n in range(20)]}
+    datasets.Dataset.from_dict(rows).save_to_disk(str(tmp_path / "set"))
+    data = captioned(hf(str(tmp_path / "set"), size=8, channels=1), text="column:caption", length=12)
+    batch = data.train[torch.arange(5)]
+    assert Bytes(12).decode(batch.columns["text"].x) == [f"grey {round(int(x) / 10)}" for x in batch.x[:, 0, 0, 0]]
+    with pytest.raises(ValueError, match="no column 'captoin'; nearest: caption"):
+        captioned(hf(str(tmp_path / "set"), size=8, channels=1), text="column:captoin")

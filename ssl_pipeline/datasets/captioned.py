@@ -46,8 +46,9 @@ def captioned(of: Data, text: str = "class", length: int = 32, template: str = "
     Args:
         of: the data set.
         text: "class" for the name of a sample's class; "file" for that of its file, without folders and ending, its
-            words parted by spaces; or the path of a list, plain or ``.gz``, of lines "NAME: TEXT", or with a tabulator
-            between the two. NAME is the end of a file's path, with or without its ending, such as ``digits/1``.
+            words parted by spaces; "column:NAME" for a column of ``data=hf``; or the path of a list, plain or ``.gz``,
+            of lines "NAME: TEXT", or with a tabulator between the two. NAME is the end of a file's path, with or
+            without its ending, such as ``digits/1``.
         length: bytes of a text, its end included; longer ones are cut.
         template: what stands round the text, which takes the place of ``{}``.
 
@@ -85,6 +86,25 @@ def files_of(dataset: Dataset) -> list[str]:
     return [paths[source - getattr(dataset, "first", 0)] for source in dataset.sources.tolist()] if paths else []
 
 
+def column_of(dataset: Dataset, name: str) -> list[str]:
+    """A column of the table behind a data set, for each sample.
+
+    Raises:
+        ValueError: there is no such table or column.
+    """
+    if isinstance(dataset, Subset):
+        values = column_of(dataset.dataset, name)
+        return [values[number] for number in dataset.indices.tolist()]
+    table = getattr(dataset, "table", None)
+    if table is None:
+        raise ValueError(
+            f"data.text=column:{name} is a column of data=hf, and this set has no table: take class or file"
+        )
+    if name not in table.column_names:
+        raise ValueError(f"there is no column {name!r}; {nearest(name, table.column_names)}")
+    return ["" if value is None else str(value) for value in table.with_format("arrow")[:][name].to_pylist()]
+
+
 def read_list(file: Path) -> dict[str, str]:
     """Texts by name, from lines "NAME: TEXT" or with a tabulator between the two; others are passed over.
 
@@ -108,6 +128,8 @@ def _texts(of: Data, dataset: Dataset, text: str) -> list[str]:
         if of.classes is None or dataset.labels is None:
             raise ValueError(f"{of.name} has no classes to take texts from: set data.text=file, or to a list of texts")
         return [of.classes[label] for label in dataset.labels.tolist()]
+    if text.startswith("column:"):
+        return column_of(dataset, text.removeprefix("column:"))
     files = files_of(dataset)
     if not files:
         raise ValueError(f"{of.name} knows no files behind its samples: set data.text=class")

@@ -98,7 +98,7 @@ class HfImages:
     """Rows that stay in their mapped Arrow files; images are decoded and resized when they are asked for."""
 
     def __init__(self, rows: Any, image: str, labels: Int64[Tensor, "N"] | None, size: int, channels: int) -> None:
-        self.rows = undecoded(rows.select_columns([image]), image)
+        self.table, self.rows = rows, undecoded(rows.select_columns([image]), image)
         self.image, self.labels, self.size, self.channels = image, labels, size, channels
         self.sources = torch.arange(len(rows))
 
