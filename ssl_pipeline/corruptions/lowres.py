@@ -80,7 +80,8 @@ class LowRes(Corruption):
         if not grid.discrete and grid.ndim not in _LINEAR:
             raise ValueError(f"lowres takes one to three axes, got {grid.names}: fold some of them into the channels")
         if upsample is not None and upsample not in get_args(Upsample):
-            raise ValueError(f"upsample must be sinc, linear, nearest or hold, got {upsample!r}: choose one of them or null")
+            kinds = ", ".join(get_args(Upsample))
+            raise ValueError(f"upsample must be one of {kinds}, got {upsample!r}: choose one of them or null")
         choices = factor if isinstance(factor, list) else [factor]
         if not choices:
             raise ValueError("factor needs at least one choice, got an empty list: give an integer such as 2")

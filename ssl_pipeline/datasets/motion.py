@@ -94,10 +94,20 @@ def foreground(
     found = change > np.maximum(threshold * TO_SIGMA * noise, least)
     if join:
         padded = np.pad(found, ((0, 0), (join, join), (join, join)))  # closing takes what lies outside for empty
-        ball = ndimage.iterate_structure(ndimage.generate_binary_structure(2, 1), join)[None]
-        found = ndimage.binary_closing(padded, ball)[:, join:-join, join:-join]
+        found = ndimage.binary_closing(padded, diamond(join)[None])[:, join:-join, join:-join]
     parts = components(found)
-    return found & (np.bincount(parts.ravel()) >= area)[parts]
+    large = np.bincount(parts.ravel()) >= area
+    return np.logical_and(found, large[parts])
+
+
+def diamond(reach: int) -> Bool[np.ndarray, "n n"]:
+    """Cells that so many steps up, down, left or right lead to.
+
+    >>> diamond(1).astype(int).tolist()
+    [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
+    """
+    line = np.abs(np.arange(-reach, reach + 1))
+    return line[:, None] + line <= reach
 
 
 def components(found: Bool[np.ndarray, "T H W"]) -> Integer[np.ndarray, "T H W"]:
@@ -108,4 +118,6 @@ def components(found: Bool[np.ndarray, "T H W"]) -> Integer[np.ndarray, "T H W"]
     """
     within = np.zeros((3, 3, 3), dtype=bool)
     within[1] = True
-    return ndimage.label(found, within)[0]
+    parts = np.zeros(found.shape, dtype=np.int32)
+    ndimage.label(found, within, output=parts)
+    return parts

@@ -161,7 +161,9 @@ def compose(
     place = bounced(begin.unsqueeze(2) + time * velocity.unsqueeze(2), room.view(sequences, most, 1, 1))
     count = sequences if grounds is None else grounds
     behind = ground(torch.randn(count, size, size, generator=random))
-    behind = behind[torch.arange(sequences) if grounds is None else torch.randint(count, (sequences,), generator=random)]
+    behind = behind[
+        torch.arange(sequences) if grounds is None else torch.randint(count, (sequences,), generator=random)
+    ]
     x = torch.empty(sequences, 1, frames, size, size, dtype=torch.uint8)
     objects = torch.empty(sequences, frames, size, size, dtype=torch.uint8)
     for rows in torch.arange(sequences).split(max(1, CHUNK // frames)):

@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 
 from ssl_pipeline.datasets.motion import components
 
-Cells = Integer[np.ndarray, "n 2"]
+Cells = Integer[np.ndarray, "_ 2"]
 """Rows and columns."""
 
 WIDEST = 2**20
@@ -125,7 +125,9 @@ def pieces(frame: Integer[np.ndarray, "H W"]) -> dict[int, Cells]:
     """Cells of each component of a frame, by its number."""
     boxes = enumerate(ndimage.find_objects(frame), 1)
     return {
-        label: np.argwhere(frame[box] == label) + [edge.start for edge in box] for label, box in boxes if box is not None
+        label: np.argwhere(frame[box] == label) + [edge.start for edge in box]
+        for label, box in boxes
+        if box is not None
     }
 
 

@@ -114,9 +114,7 @@ class Clips:
     def write(self, path: Path, x: Tensor, valid: Tensor | None = None) -> Path:
         """Write one sample as an animated GIF, whose pictures stand for whole hundredths of a second."""
         file = path.parent / f"{path.name}.gif"
-        first, *rest = (
-            Image.fromarray(one if self.channels == 3 else one[..., 0]) for one in self.decode(x[None])[0]
-        )
+        first, *rest = (Image.fromarray(one if self.channels == 3 else one[..., 0]) for one in self.decode(x[None])[0])
         hundredths = max(2, round(100 / self.fps))  # players show less than two as ten
         first.save(file, save_all=True, append_images=rest, duration=10 * hundredths, loop=0)
         return file

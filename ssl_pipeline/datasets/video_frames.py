@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,8 @@ ENDINGS = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm"),
     *(".mpg", ".mpeg", ".m4v", ".wmv", ".flv", ".ogv", ".3gp", ".mts", ".m2ts"),
 )
+ROUNDING = 1e-4
+"""Seconds that times in files are off."""
 FORMATS = {1: "gray", 3: "rgb24"}
 
 
@@ -54,26 +57,53 @@ def frames_of(
         stream = container.streams.video[0]
         stream.codec_context.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
-        step = 1 / fps
-        begin, count, shown, lasts = None, 0, None, step
+        begin, count, shown, end = None, 0, None, 0.0
         for frame in container.decode(stream):
             if frame.time is None:
                 raise ValueError("its pictures have no times")
             begin = frame.time if begin is None else begin
-            # What is shown stays until the next frame comes; half a tick is left to the rounding of times.
-            while shown is not None and count * step < frame.time - begin - 1e-4:
+            while shown is not None and count / fps < frame.time - begin - ROUNDING:
                 yield _array(shown, channels)
                 count += 1
-            shown = frame
-            lasts = frame.duration * float(frame.time_base) if frame.duration and frame.time_base else step
-        while shown is not None and begin is not None and count * step < shown.time - begin + lasts - 1e-4:
+            shown, end = frame, frame.time - begin + _seconds(frame, 1 / fps)
+        while shown is not None and count / fps < end - ROUNDING:
             yield _array(shown, channels)
             count += 1
+
+
+def _seconds(frame, otherwise: float) -> float:
+    """How long a frame is shown."""
+    return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else otherwise
 
 
 def _array(frame, channels: int) -> UInt8[np.ndarray, "H W C"]:
     pixels = frame.to_ndarray(format=FORMATS[channels]).reshape(frame.height, frame.width, channels)
     return np.rot90(pixels, round(frame.rotation / 90))  # cameras that are turned store how far
+
+
+def write_frames(file: Path, frames: UInt8[np.ndarray, "T H W C"], fps: float | int) -> None:
+    """Write a video without loss (FFV1 in a Matroska container), whatever the ending of its name.
+
+    Args:
+        file: is written.
+        frames: of 1 (grey) or 3 (red, green, blue) channels.
+        fps: frames a second.
+
+    Raises:
+        ModuleNotFoundError: PyAV is not installed.
+    """
+    check_library()
+    import av
+
+    kind = FORMATS[frames.shape[3]]
+    pixels = np.ascontiguousarray(frames[..., 0] if kind == "gray" else frames)
+    with av.open(str(file), "w", format="matroska") as container:
+        stream = container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(1001))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "gray" if kind == "gray" else "bgr0"
+        for one in pixels:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(one, kind)))
+        container.mux(stream.encode())
 
 
 def squared(frames: UInt8[np.ndarray, "T H W C"], size: int) -> UInt8[Tensor, "T C {size} {size}"]:

@@ -18,7 +18,6 @@ from ssl_pipeline.graph import Graph
 from ssl_pipeline.models import Restorer
 from ssl_pipeline.report.pictures import drawn, figure, inside, styled
 
-
 FRAMES = 4
 """Of a clip, in a picture."""
 
