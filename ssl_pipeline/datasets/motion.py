@@ -41,8 +41,9 @@ def moving(video: Video, window: int | None = None) -> Video:
         video: brightness, 0 to 1.
         window: not looked at.
     """
-    before = np.diff(video, axis=0, prepend=video[1:2])
-    after = -np.diff(video, axis=0, append=video[-2:-1])
+    # At the ends the second next frame takes the place of the one that is missing.
+    before = np.diff(video, axis=0, prepend=video[2:3])
+    after = -np.diff(video, axis=0, append=video[-3:-2])
     return np.where(np.abs(before) < np.abs(after), before, after)
 
 

@@ -20,6 +20,8 @@ from ssl_pipeline.report.pictures import drawn, figure, inside, styled
 
 FRAMES = 4
 """Of a clip, in a picture."""
+STRIPS = 3
+"""Clips in a picture."""
 
 
 class Form(NamedTuple):
@@ -79,14 +81,16 @@ def _picture(shown: Mapping[str, Form], data: Data) -> str:
     """A row a form: images, strips of frames, maps of two axes, or curves."""
     count, visible = len(next(iter(shown.values())).x), isinstance(data.codec, (Pixels, Clips))
     with styled():
-        wide = FRAMES if data.grid.ndim == 3 else 1
+        wide = 1
+        if data.grid.ndim == 3:
+            wide, count = FRAMES, min(count, STRIPS)
         drawing = figure(0.5 + 1.05 * count * wide, 1.05 * len(shown))
         axes = drawing.subplots(len(shown), count, squeeze=False)
         low, high = _bounds(shown["clean"].x) if data.grid.range is None else data.grid.range
         if not visible:
             low, high = _bounds(shown["clean"].x)
         for row, (name, form) in zip(axes, shown.items(), strict=True):
-            for axis, x in zip(row, form.x.float(), strict=True):
+            for axis, x in zip(row, form.x[:count].float(), strict=True):
                 x = strip(x, FRAMES) if x.ndim == 4 else x
                 if x.ndim == 2:
                     axis.plot(x[0], linewidth=0.4, color="k")
