@@ -11,6 +11,7 @@ from test_scripts import script  # noqa: F401
 from ssl_pipeline.datasets import MotionSegments
 from ssl_pipeline.datasets.motion import foreground, moving, static
 from ssl_pipeline.datasets.moving_digits import compose
+from ssl_pipeline.datasets.objects import objects_of
 from ssl_pipeline.datasets.tracking import lasting, tracked
 from ssl_pipeline.evaluation.segmentation import agreement
 
@@ -109,6 +110,16 @@ def test_known_objects_are_where_the_digits_are():
     bright = alone.x[:, 0].float() / 255
     assert bright[alone.objects > 0].mean() > bright[alone.objects == 0].mean() + 0.2
     assert torch.equal(alone.x, compose(2, 6, digits=1, noise=0.0).x)
+
+
+def test_squares_are_centred_and_stay_inside_the_frame():
+    ids = scene([(10, 14), (0, 14), (20, 28)])
+    clip = torch.from_numpy((ids > 0).astype(np.float32))[:, None]
+    x = objects_of(clip, ids, size=8, times=3, margin=2.0).x[:, 0] > 127
+    assert [int(one.sum()) for one in x] == [16, 16, 16]  # all of the object, at its own size
+    rows, columns = (x.any(dim).float() for dim in (2, 1))
+    assert rows[0].tolist() == columns[0].tolist() == [0, 0, 1, 1, 1, 1, 0, 0]
+    assert rows[1].tolist() == [1, 1, 1, 1, 0, 0, 0, 0] and rows[2].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
 @pytest.mark.slow

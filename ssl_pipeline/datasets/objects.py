@@ -100,7 +100,7 @@ def objects(
 def objects_of(
     clip: Float[Tensor, "T C H W"], ids: Integer[np.ndarray, "T H W"], size: int, times: int, margin: float | int
 ) -> Crops:
-    """Squares around the objects of a clip; what lies beside it continues its border.
+    """Squares around the objects of a clip, moved into it where they reach beyond; larger ones continue its border.
 
     Args:
         clip: frames.
@@ -118,7 +118,10 @@ def objects_of(
         side = margin * float(np.median([max(high - top, wide - left) for _, top, high, left, wide in seen]))
         for i in np.unique(np.linspace(0, len(seen) - 1, times).round().astype(int)):
             t, top, high, left, wide = seen[i]
-            y, x = (top + high) / 2, (left + wide) / 2
+            y, x = (
+                float(np.clip((low + end) / 2, min(side, n) / 2, n - min(side, n) / 2))
+                for low, end, n in ((top, high, ids.shape[1]), (left, wide, ids.shape[2]))
+            )
             boxes.append((t, x - side / 2, y - side / 2, x + side / 2, y + side / 2))
             numbers.append(number - 1)
     if not boxes:
