@@ -23,7 +23,7 @@ def pretrain(
     """Pretrain an encoder; the same as ``train.py`` with these choices.
 
     Args:
-        data: a folder of images, of recordings or of texts, or the name of a data set such as ``digits``.
+        data: a folder of images, of recordings, of videos or of texts, or the name of a data set such as ``digits``.
         corruption: views, as ``mask+noise`` or ``crop+crop``.
         objective: energies, as ``reconstruct`` or ``reconstruct+align``; None for reconstruction.
         encoder: ``conv``, ``vit``, ``timm`` ...; None for the default.
@@ -69,17 +69,19 @@ def pretrain(
 
 
 def _kind(root: Path) -> str:
-    """The data set for what a folder holds: images or recordings, whichever are more, else texts."""
+    """The data set for what a folder holds: images, recordings or videos, whichever are most, else texts."""
     from ssl_pipeline.datasets.folder import ENDINGS as IMAGES
     from ssl_pipeline.datasets.sound import ENDINGS as SOUNDS
     from ssl_pipeline.datasets.text_files import ENDINGS as TEXTS
+    from ssl_pipeline.datasets.video_frames import ENDINGS as VIDEOS
 
     found = Counter(path.suffix.lower() for path in root.rglob("*") if path.name[0] != ".")
-    images, sounds, texts = (sum(found[ending] for ending in endings) for endings in (IMAGES, SOUNDS, TEXTS))
-    if not images + sounds + texts:
-        raise FileNotFoundError(f"there is no image, recording or text in {str(root)!r}: give another folder")
-    if images or sounds:  # texts beside them are notes
-        return "folder" if images >= sounds else "audio_folder"
+    kinds = {"folder": IMAGES, "audio_folder": SOUNDS, "video_folder": VIDEOS}
+    counts = {kind: sum(found[ending] for ending in endings) for kind, endings in kinds.items()}
+    if any(counts.values()):  # texts beside them are notes
+        return max(counts, key=lambda kind: counts[kind])
+    if not any(found[ending] for ending in TEXTS):
+        raise FileNotFoundError(f"there is no image, recording, video or text in {str(root)!r}: give another folder")
     return "text_files"
 
 

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from ssl_pipeline.beside import Known
 from ssl_pipeline.build import GROUPS, build, grid_from_plain
-from ssl_pipeline.datasets import BPE, Bytes, Codec, LogMel, Pixels, Waveform
+from ssl_pipeline.datasets import BPE, Bytes, Clips, Codec, LogMel, Pixels, Waveform
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.inference import Model
 from ssl_pipeline.instantiate import check, resolve
 from ssl_pipeline.trials import examples, strip, used
 from ssl_pipeline.weights import WEIGHTS, read_safetensors, read_weights
 
-CODECS = tuple(f"ssl_pipeline.datasets.{kind.__name__}" for kind in (BPE, Bytes, LogMel, Pixels, Waveform))
+CODECS = tuple(f"ssl_pipeline.datasets.{kind.__name__}" for kind in (BPE, Bytes, Clips, LogMel, Pixels, Waveform))
 """What a folder may name as its codec: these and nothing within them, for they can write files."""
 EXPORT = {"part", "view", "data", "format"}
 LATER = {"teacher"}

@@ -106,6 +106,7 @@ CORRUPTIONS = (
     CorruptionCase("lowres", LowRes, {}, identity={"factor": 1}, random=False),
     CorruptionCase("lowres", LowRes, {"factor": [1, 2, 4], "upsample": "nearest"}),
     CorruptionCase("lowres", LowRes, {"factor": (2, 4)}, grids=("image", "grey", "codes"), random=False),
+    CorruptionCase("lowres", LowRes, {"upsample": "hold"}, grids=CONTINUOUS, identity={"factor": 1}, random=False),
     CorruptionCase("lowres", LowRes, {"upsample": "sinc"}, grids=CONTINUOUS, identity={"factor": 1}, random=False),
     CorruptionCase("reversal", Reversal, {}, random=False),
     CorruptionCase("reversal", Reversal, {"axes": ["y"]}, grids=("image", "grey", "video", "codes"), random=False),

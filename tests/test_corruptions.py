@@ -398,7 +398,7 @@ def test_chains_know_what_stood_in_their_last_holes(name):
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
-@pytest.mark.parametrize("upsample", ["linear", "nearest", "sinc"])
+@pytest.mark.parametrize("upsample", ["linear", "nearest", "sinc", "hold"])
 def test_lowres_of_a_constant_is_the_constant(name, upsample):
     grid = GRIDS[name]
     clean = sample(grid)

@@ -107,6 +107,7 @@ def test_options_of_a_codec_stay_plain(tmp_path):
     [
         (["a.jpg", "b.png", "a.txt", "b.txt", "meta.json"], "folder"),
         (["a.wav", "a.txt"], "audio_folder"),
+        (["a.mp4", "b.MKV", "poster.jpg"], "video_folder"),
         (["a.txt", "b.md"], "text_files"),
     ],
 )
@@ -125,7 +126,7 @@ def test_pretrain_on_texts(tmp_path):
 
 
 def test_an_empty_folder_holds_nothing_to_learn_from(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no image, recording or text"):
+    with pytest.raises(FileNotFoundError, match="no image, recording, video or text"):
         ssl_pipeline.pretrain(str(tmp_path))
 
 

@@ -57,7 +57,8 @@ def embed(
     Args:
         run: folder of the run, or of an exported encoder.
         out: a folder for Parquet files with columns id, embedding and, where known, label and source; or FILE.npz.
-        source: folder of images or recordings of your own. Long recordings are cut into windows, with ids FILE@SECOND.
+        source: folder of images, recordings or videos of your own. Recordings and videos are cut into windows, with ids
+            FILE@SECOND.
         overrides: written data=NAME data.root=... as in training: another data set than the run's own.
         split: train, test or all of a data set.
         view: the damage that the samples have suffered; none by default.
@@ -186,7 +187,7 @@ def _between(some: Iterator[Rows], start: int, limit: int | None) -> Iterator[Ro
 
 def _count(files: Files | None, parts: dict[str, Dataset | Stream], limit: int | None) -> int | None:
     """Number of samples, where it is known before they are read."""
-    if (files is not None and files.sound) or any(isinstance(part, Stream) for part in parts.values()):
+    if (files is not None and (files.sound or files.video)) or any(isinstance(part, Stream) for part in parts.values()):
         return limit
     count = len(files.files) if files is not None else sum(len(part) for part in parts.values())  # pyright: ignore
     return count if limit is None else min(count, limit)

@@ -1,4 +1,4 @@
-"""Restore files: damaged images or recordings in, clean ones out."""
+"""Restore files: damaged images, recordings or videos in, clean ones out."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from ssl_pipeline.commands.files import Files, device_of, files_of
 from ssl_pipeline.commands.made import begin, weights_of
 from ssl_pipeline.commands.sheet import before_and_after
 from ssl_pipeline.commands.windows import restored
-from ssl_pipeline.datasets import Pixels, Waveform
+from ssl_pipeline.datasets import LogMel, Waveform
 from ssl_pipeline.datasets.image import upright
 from ssl_pipeline.datasets.log_mel import log_mel
 from ssl_pipeline.datasets.sound import read_sound
+from ssl_pipeline.datasets.video import Clips
+from ssl_pipeline.datasets.video_frames import frames_of, write_frames
 from ssl_pipeline.inference import Model
 from ssl_pipeline.reading import load
 
@@ -48,8 +50,8 @@ def restore(
     Args:
         run: folder of the run, or of an exported restorer.
         view: the damage that the files have suffered, as the run names it.
-        source: folder of images or recordings, or one of them.
-        out: folder of the restored ones: PNG, or WAV of 16 bits at the model's rate.
+        source: folder of images, recordings or videos, or one of them. A video is restored as a whole in memory.
+        out: folder of the restored ones: PNG, WAV of 16 bits or lossless MKV (FFV1), at the model's rate.
         holes: for a view with holes, images whose bright half says where they are: a folder with one for each image,
             of the same name, or one image for all.
         device: cpu, cuda ... or auto.
@@ -59,25 +61,31 @@ def restore(
     model = load(run, set, trust=trust).to(device_of(device))
     part = model.part(f"restorer:{view}")
     files = files_of(model, source)
-    if "removed" in part.inputs and files.sound:
-        raise ValueError(f"view {view} has holes, and of recordings it cannot be said where: call Model.restore")
+    if "removed" in part.inputs and (files.sound or files.video):
+        raise ValueError(
+            f"view {view} has holes, and of recordings and videos it cannot be said where: call Model.restore"
+        )
     if ("removed" in part.inputs) != (holes is not None):
         raise ValueError(f"view {view} has holes: set holes=..." if holes is None else f"view {view} has no holes")
     if holes is not None and not holes.exists():
         raise FileNotFoundError(f"there is no holes={holes}: name an image for all, or a folder with one for each")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"out={out} lies in source={source}, so that results would be restored again: take another")
-    targets = {file: file.with_suffix(".wav" if files.sound else ".png") for file in files.files}
+    ending = ".wav" if files.sound else ".mkv" if files.video else ".png"
+    targets = {file: file.with_suffix(ending) for file in files.files}
     names = Counter([*targets.values(), Path(SHEET)])
     if twice := [str(name) for name, count in names.items() if count > 1]:
         raise ValueError(f"{twice[0]} would be written twice: rename one of the files that come out under this name")
     made = {"run": str(run.resolve()), "weights": weights_of(run), "view": view, "source": str(files.root.resolve())}
     made |= {"holes": holes and str(holes.resolve()), "set": set}
-    begin(out, "restore.json", made, "*.wav" if files.sound else "*.png")
+    begin(out, "restore.json", made, f"*{ending}")
     for file, target in tqdm(targets.items(), unit=" files"):
         if (out / target).is_file():
             continue
-        after = _sound(model, files, file, view) if files.sound else _image(model, files, file, view, holes)
+        if files.video:
+            after = _video(model, files, file, view)
+        else:
+            after = _sound(model, files, file, view) if files.sound else _image(model, files, file, view, holes)
         if after is not None:
             (out / target).parent.mkdir(parents=True, exist_ok=True)
             _write(out / target, after, files)
@@ -110,6 +118,18 @@ def _image(model: Model, files: Files, file: Path, view: str, holes: Path | None
     return (after.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
+def _video(model: Model, files: Files, file: Path, view: str) -> np.ndarray | None:
+    """A restored video, (T, H, W, C) of 8 bits at the model's rate; None where it is left out."""
+    if (frames := files.frames(file)) is None:
+        return None
+    x = torch.from_numpy(frames).movedim(-1, 0)
+    time, high, wide = x.shape[1:]
+    lacking = [max(0, n - have) for n, have in zip(model.grid.shape, x.shape[1:], strict=True)]
+    x = pad(x[None].float(), (0, lacking[2], 0, lacking[1], 0, lacking[0]), mode="replicate")[0].to(torch.uint8)
+    after = restored(x, model.grid.shape, lambda some, _: model.restore(some, view))[:, :time, :high, :wide]
+    return (after.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1).numpy()
+
+
 def _lacking(image: Image.Image, size: Sequence[int]) -> tuple[int, int, int, int]:
     """Columns and rows that an image lacks of a model's samples, as ``pad`` takes them."""
     return 0, max(0, size[1] - image.width), 0, max(0, size[0] - image.height)
@@ -137,7 +157,7 @@ def _hole(holes: Path, file: Path, size: tuple[int, int]) -> Tensor:
 def _sound(model: Model, files: Files, file: Path, view: str) -> np.ndarray | None:
     """A restored recording, between -1 and 1 at the model's rate; None where it is left out."""
     codec = files.codec
-    assert not isinstance(codec, Pixels)
+    assert isinstance(codec, (Waveform, LogMel))
     if (wave := files.wave(file)) is None:
         return None
 
@@ -154,9 +174,12 @@ def _sound(model: Model, files: Files, file: Path, view: str) -> np.ndarray | No
 def _write(target: Path, after: np.ndarray, files: Files) -> None:
     """Whole or not at all."""
     temporary = target.with_name(f".{target.name}")
-    if isinstance(files.codec, Pixels):
+    if isinstance(files.codec, Clips):
+        write_frames(temporary, after, files.codec.fps)
+    elif not files.sound:
         Image.fromarray(after if after.shape[2] == 3 else after[..., 0]).save(temporary, format="PNG")
     else:
+        assert isinstance(files.codec, (Waveform, LogMel))
         import soundfile
 
         soundfile.write(temporary, after, files.codec.rate, subtype="PCM_16", format="WAV")
@@ -165,6 +188,9 @@ def _write(target: Path, after: np.ndarray, files: Files) -> None:
 
 def _shown(files: Files, file: Path) -> np.ndarray:
     """What came in, for the sheet."""
+    if files.video:
+        frames = files.frames(file)
+        return np.zeros((1, 1, 1)) if frames is None else frames[len(frames) // 2]
     found = files.wave(file) if files.sound else files.image(file)
     return np.zeros(1) if found is None else np.asarray(found)
 
@@ -173,5 +199,8 @@ def _result(files: Files, target: Path) -> np.ndarray:
     """What went out, for the sheet."""
     if files.sound:
         return read_sound(target).wave.numpy()
+    if isinstance(files.codec, Clips):
+        frames = [*frames_of(target, files.codec.fps, files.codec.channels)]
+        return frames[len(frames) // 2]
     with Image.open(target) as image:
         return np.asarray(image)

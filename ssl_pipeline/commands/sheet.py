@@ -14,7 +14,7 @@ def before_and_after(shown: list[tuple[str, np.ndarray, np.ndarray]], file: Path
     Args:
         shown: name, before and after of each.
         file: is written.
-        sound: whether they are waveforms, or else images (H, W, C) of 8 bits.
+        sound: whether they are waveforms, or else images or frames (H, W, C) of 8 bits.
     """
     figure = Figure(figsize=(8, 1 + 2 * len(shown)), layout="constrained")
     axes = figure.subplots(len(shown), 2, squeeze=False)

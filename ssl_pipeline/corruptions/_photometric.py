@@ -50,11 +50,16 @@ def affine(
 
 
 def blur(x: Float[Tensor, "B C *grid"], sigma: Float[Tensor, "B"], radius: int) -> Float[Tensor, "B C *grid"]:
-    """Gaussian blur along every axis with each sample's own ``sigma`` in cells; the border continues."""
+    """Gaussian blur along the last two axes (of a video: within each frame); the border continues.
+
+    Args:
+        sigma: standard deviation in cells, of each sample its own.
+        radius: cells to either side that are looked at.
+    """
     taps = torch.arange(-radius, radius + 1, device=x.device)
     weight = torch.exp(-0.5 * (taps / sigma.clamp(min=1e-3).unsqueeze(1)).square())
     weight = (weight / weight.sum(1, keepdim=True)).to(x.dtype)
-    for dim in range(2, x.ndim):
+    for dim in range(max(2, x.ndim - 2), x.ndim):
         size = x.shape[dim]
         inside = torch.arange(-radius, size + radius, device=x.device).clamp(0, size - 1)
         padded = x.index_select(dim, inside)

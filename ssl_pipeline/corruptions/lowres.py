@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ssl_pipeline.corruptions._options import axis_dims, divisor
@@ -17,12 +17,17 @@ from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import View
 
-Upsample = Literal["sinc", "linear", "nearest"]
+Upsample = Literal["sinc", "linear", "nearest", "hold"]
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def coarsened(x: Float[Tensor, "B C *grid"], factor: tuple[int, ...], upsample: Upsample) -> Float[Tensor, "B C *grid"]:
-    """Average over blocks of ``factor`` places, then interpolate back to the same grid; ``sinc`` does both at once."""
+    """Average over blocks of ``factor`` places, then interpolate back to the same grid; ``sinc`` does both at once.
+
+    ``hold`` does not average: the first place of a block stands for all of it.
+    """
+    if upsample == "hold":
+        return repeat_every(x, (1, *factor))
     if upsample == "sinc":
         for dim, k in enumerate(factor, start=2):
             x = band_limited(x, dim, k)
@@ -31,8 +36,8 @@ def coarsened(x: Float[Tensor, "B C *grid"], factor: tuple[int, ...], upsample: 
     return F.interpolate(pooled(x, factor), size=x.shape[2:], mode=mode)
 
 
-def repeat_every(x: Int64[Tensor, "B *grid"], factor: tuple[int, ...]) -> Int64[Tensor, "B *grid"]:
-    """Keep every ``factor``-th token and repeat it."""
+def repeat_every(x: Shaped[Tensor, "B *axes"], factor: tuple[int, ...]) -> Shaped[Tensor, "B *axes"]:
+    """Keep every ``factor``-th place along each axis and repeat it."""
     for dim, k in enumerate(factor, start=1):
         kept = torch.arange(x.shape[dim], device=x.device) // k * k
         x = x.index_select(dim, kept)
@@ -47,9 +52,9 @@ class LowRes(Corruption):
         factor: how many times coarser: an integer, a tuple with one per axis, or a list of such choices of which
             each sample draws one. Must divide the grid. ``params["factor"]`` is the geometric mean over ``axes``.
         axes: names of the axes that lose resolution; None: all of them.
-        upsample: way there and back to the grid: block means and ``linear`` or ``nearest`` interpolation, or
-            ``sinc``, which cuts off what is above the coarser grid's Nyquist frequency; None: ``sinc`` on signals,
-            else ``linear``.
+        upsample: way there and back to the grid: block means and ``linear`` or ``nearest`` interpolation; ``hold``,
+            where the first place of a block is repeated (along time: frames are dropped); or ``sinc``, which cuts off
+            what is above the coarser grid's Nyquist frequency. None: ``sinc`` on signals, else ``linear``.
 
     Raises:
         ValueError: a factor that does not divide its axis; an unknown axis; more than three axes.
@@ -75,7 +80,8 @@ class LowRes(Corruption):
         if not grid.discrete and grid.ndim not in _LINEAR:
             raise ValueError(f"lowres takes one to three axes, got {grid.names}: fold some of them into the channels")
         if upsample is not None and upsample not in get_args(Upsample):
-            raise ValueError(f"upsample must be sinc, linear or nearest, got {upsample!r}: choose one of them or null")
+            kinds = ", ".join(get_args(Upsample))
+            raise ValueError(f"upsample must be one of {kinds}, got {upsample!r}: choose one of them or null")
         choices = factor if isinstance(factor, list) else [factor]
         if not choices:
             raise ValueError("factor needs at least one choice, got an empty list: give an integer such as 2")

@@ -20,6 +20,9 @@ from ssl_pipeline.datasets.librispeech import librispeech
 from ssl_pipeline.datasets.loading import EpochOrder, sequential_batches, train_loader
 from ssl_pipeline.datasets.memory import MappedDataset, MemoryDataset
 from ssl_pipeline.datasets.mixed import Mixed, mixed
+from ssl_pipeline.datasets.motion_segments import MotionSegments
+from ssl_pipeline.datasets.moving_digits import moving_digits
+from ssl_pipeline.datasets.objects import objects
 from ssl_pipeline.datasets.pendulum import pendulum
 from ssl_pipeline.datasets.pydoc import pydoc
 from ssl_pipeline.datasets.scenes import scenes
@@ -28,10 +31,13 @@ from ssl_pipeline.datasets.speech_commands import speech_commands
 from ssl_pipeline.datasets.text_codecs import BPE, Bytes
 from ssl_pipeline.datasets.text_files import text_files
 from ssl_pipeline.datasets.tones import tones
+from ssl_pipeline.datasets.video import Clips
+from ssl_pipeline.datasets.video_folder import video_folder
 
 __all__ = [
     "BPE",
     "Bytes",
+    "Clips",
     "Codec",
     "ColumnSpec",
     "Data",
@@ -41,6 +47,7 @@ __all__ = [
     "MappedDataset",
     "MemoryDataset",
     "Mixed",
+    "MotionSegments",
     "Pixels",
     "Stream",
     "Subset",
@@ -61,6 +68,8 @@ __all__ = [
     "holdout",
     "librispeech",
     "mixed",
+    "moving_digits",
+    "objects",
     "pendulum",
     "pydoc",
     "scenes",
@@ -70,4 +79,5 @@ __all__ = [
     "text_files",
     "tones",
     "train_loader",
+    "video_folder",
 ]

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ssl_pipeline.datasets.codec import Codec
@@ -119,19 +119,41 @@ def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tup
     >>> len(train), len(test)
     (40, 10)
     """
-    if not 0 <= fraction < 1:
-        raise ValueError(f"expected a held-out fraction from 0 up to, not including, 1, got {fraction}")
+    check_fraction(fraction)
     if fraction == 0:
         return dataset, None
-    source = dataset.sources.unique(return_inverse=True)[1]
+    aside = held_out(dataset.sources, fraction, seed)
+    # In order, so that a set on disk is read in order.
+    return Subset(dataset, (~aside).nonzero().flatten()), Subset(dataset, aside.nonzero().flatten())
+
+
+def check_fraction(fraction: float | int) -> None:
+    """Refuse what is no fraction to set aside.
+
+    Raises:
+        ValueError: outside [0, 1).
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"expected a held-out fraction from 0 up to, not including, 1, got {fraction}")
+
+
+def held_out(sources: Int64[Tensor, "N"], fraction: float | int, seed: int) -> Bool[Tensor, "N"]:
+    """Which samples are set aside: all those of a seeded random ``fraction`` of the sources, one at least.
+
+    Raises:
+        ValueError: nothing would be left.
+
+    >>> held_out(torch.tensor([7, 7, 3, 3]), 0.5, seed=0)
+    tensor([ True,  True, False, False])
+    """
+    source = sources.unique(return_inverse=True)[1]
     n = int(source.max()) + 1
     held = max(1, round(n * fraction))
     if held >= n:
         raise ValueError(f"{n} sources cannot be split with holdout={fraction}: add some or set holdout=0")
     aside = torch.zeros(n, dtype=torch.bool)
     aside[torch.randperm(n, generator=generator("cpu", seed, "holdout"))[:held]] = True
-    # In order, so that a set on disk is read in order.
-    return Subset(dataset, (~aside[source]).nonzero().flatten()), Subset(dataset, aside[source].nonzero().flatten())
+    return aside[source]
 
 
 def statistics(

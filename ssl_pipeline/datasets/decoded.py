@@ -62,7 +62,9 @@ def decoded_images(
         needed=len(files) * prod(shape),
         refuse=lambda troubles: refuse(troubles.unreadable),
     )
-    return found.dataset(labels, tuple(str(file) for file in files)), dict(sorted(found.troubles.unreadable.items()))
+    return found.dataset(labels, paths=tuple(str(file) for file in files)), dict(
+        sorted(found.troubles.unreadable.items())
+    )
 
 
 def _decode(files: Sequence[Path], shape: tuple[int, int, int], workers: int, troubles: Troubles) -> Iterator[Part]:

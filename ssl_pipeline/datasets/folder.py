@@ -224,6 +224,17 @@ def refuse_unreadable(
         )
 
 
+def warn_cut_short(paths: Sequence[Path | str], short: Sequence[int], thing: str) -> None:
+    """Name the files that end too soon, by their numbers."""
+    if short:
+        some = "; ".join(str(paths[i]) for i in sorted(short)[:3])
+        warnings.warn(
+            f"{len(short)} of {len(paths)} {thing}s end before their headers say: {some}"
+            f"{'; …' if len(short) > 3 else ''}; what there is of them is used",
+            stacklevel=4,
+        )
+
+
 def _named(paths: Sequence[Path | str], unreadable: Unreadable, thing: str) -> str:
     some = "; ".join(f"{paths[i]} ({reason})" for i, reason in list(unreadable.items())[:3])
     more = "; …" if len(unreadable) > 3 else ""

@@ -76,9 +76,13 @@ class MappedDataset(MemoryDataset):
     """Samples in a ``.npy`` file that is mapped, not read: larger than memory, and shared by all processes."""
 
     def __init__(
-        self, file: Path, labels: Int64[Tensor, "N"] | None = None, paths: tuple[str, ...] | None = None
+        self,
+        file: Path,
+        labels: Int64[Tensor, "N"] | None = None,
+        source: Int64[Tensor, "N"] | None = None,
+        paths: tuple[str, ...] | None = None,
     ) -> None:
-        super().__init__(_map(file), labels, paths=paths)
+        super().__init__(_map(file), labels, source, paths=paths)
         self.file = file
 
     def __getstate__(self) -> dict:

@@ -54,11 +54,16 @@ class Once(NamedTuple):
     troubles: Troubles
     place: Path | None = None  # folder of the mapped files
 
-    def dataset(self, labels: Int64[Tensor, "N"] | None = None, paths: tuple[str, ...] | None = None) -> MemoryDataset:
-        """The samples."""
+    def dataset(
+        self,
+        labels: Int64[Tensor, "N"] | None = None,
+        source: Int64[Tensor, "N"] | None = None,
+        paths: tuple[str, ...] | None = None,
+    ) -> MemoryDataset:
+        """The samples, with what is known of them."""
         if self.place is None:
-            return MemoryDataset(self.rows["x"], labels, paths=paths)
-        return MappedDataset(self.place / "x.npy", labels, paths=paths)
+            return MemoryDataset(self.rows["x"], labels, source, paths=paths)
+        return MappedDataset(self.place / "x.npy", labels, source, paths)
 
 
 def decoded_once(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,7 +14,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from ssl_pipeline.datasets.cache import cache_folder
-from ssl_pipeline.datasets.folder import check_unreadable, refuse_unreadable
+from ssl_pipeline.datasets.folder import check_unreadable, refuse_unreadable, warn_cut_short
 from ssl_pipeline.datasets.memory import MemoryDataset
 from ssl_pipeline.datasets.once import Part, Troubles, decoded_once, passes
 from ssl_pipeline.datasets.sound import Sound, resampled, windows
@@ -87,13 +86,7 @@ def load_windows(
 
     found = decoded_once(decode, cache_folder(keep.cache) / key, keep.in_memory, refuse=refuse)
     check_unreadable(names, dict(sorted(found.troubles.unreadable.items())), keep.max_unreadable, "recording")
-    if short := sorted(found.troubles.cut_short):
-        some = "; ".join(names[i] for i in short[:3])
-        warnings.warn(
-            f"{len(short)} of {len(names)} recordings end before their headers say: {some}"
-            f"{'; …' if len(short) > 3 else ''}; what there is of them is used",
-            stacklevel=3,
-        )
+    warn_cut_short(names, found.troubles.cut_short, "recording")
     return Windows(found.dataset(), found.rows["lengths"], found.rows["recording"])
 
 

@@ -12,10 +12,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ssl_pipeline.datasets import Data, Pixels
+from ssl_pipeline.datasets import Clips, Data, Pixels
+from ssl_pipeline.datasets.video import strip
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.models import Restorer
 from ssl_pipeline.report.pictures import drawn, figure, inside, styled
+
+FRAMES = 4
+"""Of a clip, in a picture."""
+STRIPS = 3
+"""Clips in a picture."""
 
 
 class Form(NamedTuple):
@@ -72,22 +78,25 @@ def sheets(found: Mapping[str, Form], data: Data) -> list[Sheet]:
 
 
 def picture(shown: Mapping[str, Form], data: Data) -> str:
-    """A row a form: images, maps of two axes, or curves."""
-    count = len(next(iter(shown.values())).x)
+    """A row a form: images, strips of frames, maps of two axes, or curves."""
+    count, visible = len(next(iter(shown.values())).x), isinstance(data.codec, Pixels | Clips)
     with styled():
-        drawing = figure(0.5 + 1.05 * count, 1.05 * len(shown))
+        wide = 1
+        if data.grid.ndim == 3:
+            wide, count = FRAMES, min(count, STRIPS)
+        drawing = figure(0.5 + 1.05 * count * wide, 1.05 * len(shown))
         axes = drawing.subplots(len(shown), count, squeeze=False)
-        low, high = data.grid.range if isinstance(data.codec, Pixels) else _bounds(next(iter(shown.values())).x)
+        low, high = data.grid.range if visible else _bounds(next(iter(shown.values())).x)
         for row, (name, form) in zip(axes, shown.items(), strict=True):
-            for axis, x in zip(row, form.x.float(), strict=True):
+            for axis, x in zip(row, form.x[:count].float(), strict=True):
+                x = strip(x, FRAMES) if x.ndim == 4 else x
                 if x.ndim == 2:
                     axis.plot(x[0], linewidth=0.4, color="k")
                     axis.set_ylim(low, high)
                 elif x.shape[0] == 3:
                     axis.imshow(((x.movedim(0, -1) - low) / (high - low)).clamp(0, 1))
                 else:
-                    spectral = not isinstance(data.codec, Pixels)
-                    maps = {"cmap": "magma", "origin": "lower", "aspect": "auto"} if spectral else {"cmap": "gray"}
+                    maps = {"cmap": "gray"} if visible else {"cmap": "magma", "origin": "lower", "aspect": "auto"}
                     axis.imshow(x.flatten(0, -3).mean(0), vmin=low, vmax=high, **maps)
                 axis.set_xticks([])
                 axis.set_yticks([])
@@ -98,7 +107,7 @@ def picture(shown: Mapping[str, Form], data: Data) -> str:
 
 def _sounds(shown: Mapping[str, Form], data: Data, most: int = 3) -> list[list[tuple[str, str]]]:
     """What some samples sound like."""
-    if data.codec is None or isinstance(data.codec, Pixels):
+    if data.codec is None or isinstance(data.codec, (Pixels, Clips)):
         return []
     rows = []
     with TemporaryDirectory() as folder:

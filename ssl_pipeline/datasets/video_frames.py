@@ -1,0 +1,120 @@
+"""Frames of video files, at even steps of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+ENDINGS = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".webm"),
+    *(".mpg", ".mpeg", ".m4v", ".wmv", ".flv", ".ogv", ".3gp", ".mts", ".m2ts"),
+)
+ROUNDING = 1e-4
+"""Seconds that times in files are off."""
+FORMATS = {1: "gray", 3: "rgb24"}
+
+
+def check_library() -> None:
+    """Ask for what decodes videos.
+
+    Raises:
+        ModuleNotFoundError: PyAV is not installed.
+    """
+    if find_spec("av") is None:
+        raise ModuleNotFoundError("videos are read by PyAV, which is not installed: pip install 'ssl_pipeline[video]'")
+
+
+def frames_of(
+    file: str | Path, fps: float | int, channels: int, threads: int = 1
+) -> Iterator[UInt8[np.ndarray, "H W C"]]:
+    """The frame that is shown at each time k / fps, upright, in its own size.
+
+    Args:
+        file: in any container and codec that FFmpeg knows; of its streams the first one of pictures.
+        fps: frames a second, below or above the file's own: frames are left out or repeated, never mixed.
+        channels: 1 (grey) or 3 (red, green, blue).
+        threads: of the decoder.
+
+    Raises:
+        ModuleNotFoundError: PyAV is not installed.
+        OSError: the file cannot be decoded; at its beginning, or after some frames.
+        ValueError: it has no pictures, or they have no times.
+    """
+    check_library()
+    import av
+
+    with av.open(str(file)) as container:
+        if not container.streams.video:
+            raise ValueError("it holds no pictures")
+        stream = container.streams.video[0]
+        stream.codec_context.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
+        begin, count, shown, end = None, 0, None, 0.0
+        for frame in container.decode(stream):
+            if frame.time is None:
+                raise ValueError("its pictures have no times")
+            begin = frame.time if begin is None else begin
+            while shown is not None and count / fps < frame.time - begin - ROUNDING:
+                yield _array(shown, channels)
+                count += 1
+            shown, end = frame, frame.time - begin + _seconds(frame, 1 / fps)
+        while shown is not None and count / fps < end - ROUNDING:
+            yield _array(shown, channels)
+            count += 1
+
+
+def _seconds(frame, otherwise: float) -> float:
+    """How long a frame is shown."""
+    return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else otherwise
+
+
+def _array(frame, channels: int) -> UInt8[np.ndarray, "H W C"]:
+    pixels = frame.to_ndarray(format=FORMATS[channels]).reshape(frame.height, frame.width, channels)
+    return np.rot90(pixels, round(frame.rotation / 90))  # cameras that are turned store how far
+
+
+def write_frames(file: Path, frames: UInt8[np.ndarray, "T H W C"], fps: float | int) -> None:
+    """Write a video without loss (FFV1 in a Matroska container), whatever the ending of its name.
+
+    Args:
+        file: is written.
+        frames: of 1 (grey) or 3 (red, green, blue) channels.
+        fps: frames a second.
+
+    Raises:
+        ModuleNotFoundError: PyAV is not installed.
+    """
+    check_library()
+    import av
+
+    kind = FORMATS[frames.shape[3]]
+    pixels = np.ascontiguousarray(frames[..., 0] if kind == "gray" else frames)
+    with av.open(str(file), "w", format="matroska") as container:
+        stream = container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(1001))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "gray" if kind == "gray" else "bgr0"
+        for one in pixels:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(one, kind)))
+        container.mux(stream.encode())
+
+
+def squared(frames: UInt8[np.ndarray, "T H W C"], size: int) -> UInt8[Tensor, "T C {size} {size}"]:
+    """Frames whose shorter side is resized to ``size``, the centre cropped, by the filter of images.
+
+    >>> squared(np.zeros((2, 20, 40, 3), np.uint8), size=8).shape
+    torch.Size([2, 3, 8, 8])
+    """
+    high, wide = frames.shape[1:3]
+    side = min(high, wide)
+    top, left = (high - side) // 2, (wide - side) // 2
+    square = np.ascontiguousarray(frames[:, top : top + side, left : left + side])
+    x = torch.from_numpy(square).permute(0, 3, 1, 2)
+    return x if side == size else interpolate(x, size=(size, size), mode="bicubic", antialias=True)
