@@ -13,7 +13,7 @@ from ssl_pipeline.grid import Axis, GridSpec
 from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.layers import Standardise
 from ssl_pipeline.mixed import MixedGraph
-from ssl_pipeline.objective import Objective, Reconstruct, Sizes
+from ssl_pipeline.objective import Consistency, Objective, Reconstruct, Sizes
 
 GROUPS = ("corruption", "encoder", "latent", "decoder", "teacher", "objective")
 PARTS = (
@@ -137,7 +137,7 @@ def _tokens(grid: GridSpec, encoder: Encoder) -> GridSpec:
 
 def _fits(make: partial, grid: GridSpec) -> bool:
     """Whether a term compares what the grid is made of; one between embeddings or tokens always does."""
-    if make.func is not Reconstruct:
+    if make.func not in (Consistency, Reconstruct):
         return True
     energy = make.keywords["energy"]
     kind: Any = energy.func if isinstance(energy, partial) else type(energy)

@@ -9,7 +9,7 @@ from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.latent import Slots, Tokens
-from ssl_pipeline.objective import Objective, PredictTokens, Reconstruct
+from ssl_pipeline.objective import Consistency, Objective, PredictTokens, Reconstruct
 
 
 def terms_fit_the_grid(objective: Objective, grid: GridSpec, corruptions: Mapping[str, Corruption]) -> None:
@@ -22,6 +22,12 @@ def terms_fit_the_grid(objective: Objective, grid: GridSpec, corruptions: Mappin
         if isinstance(term, Reconstruct) and term.energy.discrete != grid.discrete:
             kind, other = ("symbols", "cross_entropy") if grid.discrete else ("numbers", "reconstruct")
             raise ValueError(f"objective={name} does not compare {kind}, which this data is made of: take {other}")
+        if isinstance(term, Consistency) and term.energy.discrete != grid.discrete:
+            kind, other = ("symbols", "JensenShannon") if grid.discrete else ("numbers", "MSE")
+            raise ValueError(
+                f"objective.{name}.energy={type(term.energy).__name__} does not compare {kind}, which this data is "
+                f"made of: take {{_target_: ssl_pipeline.energies.{other}}}"
+            )
         for view in term.covered(tuple(corruptions)) if isinstance(term, PredictTokens) else ():
             if (shape := corruptions[view].output_grid.shape) != grid.shape:
                 raise ValueError(

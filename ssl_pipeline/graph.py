@@ -22,7 +22,7 @@ from ssl_pipeline.records import Batch, Latent, View, as_float, clean_view
 from ssl_pipeline.seeding import generator
 from ssl_pipeline.teacher import Teacher
 from ssl_pipeline.teaching import Teaching, learners
-from ssl_pipeline.topology import CLEAN, CONSENSUS, check, leading, plan, springs, view_of
+from ssl_pipeline.topology import CLEAN, CONSENSUS, check, decoded, leading, plan, springs, view_of
 
 
 class Views(NamedTuple):
@@ -85,8 +85,7 @@ class Graph(nn.Module):
         terms_fit_the_grid(objective, grid, self.corruptions)
         views_meet(objective, len(names), self.views_per_step, fuse is not None)
         teacher_sees(self.taught, self.corruptions)
-        targets = dict.fromkeys(e.target for e in edges if e.target == CLEAN or e.target.startswith("view/"))
-        self.decoders = nn.ModuleDict({view_of(target): self._decoder(decoder, target) for target in targets})
+        self.decoders = nn.ModuleDict({view_of(target): self._decoder(decoder, target) for target in decoded(edges)})
         if teacher is not None and not self.taught:
             raise ValueError("objective= predicts no teacher: set teacher=none, or add a term that does (...+byol)")
         self.teacher = None if teacher is None else teacher(learners(encoder, latent, objective))

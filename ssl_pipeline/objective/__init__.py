@@ -2,9 +2,21 @@
 
 from ssl_pipeline.objective.agree import Agree
 from ssl_pipeline.objective.base import Sizes, State, Targets, Term
+from ssl_pipeline.objective.consistency import Consistency
 from ssl_pipeline.objective.objective import Objective
 from ssl_pipeline.objective.predict import Predict
 from ssl_pipeline.objective.predict_tokens import PredictTokens
 from ssl_pipeline.objective.reconstruct import Reconstruct
 
-__all__ = ["Agree", "Objective", "Predict", "PredictTokens", "Reconstruct", "Sizes", "State", "Targets", "Term"]
+__all__ = [
+    "Agree",
+    "Consistency",
+    "Objective",
+    "Predict",
+    "PredictTokens",
+    "Reconstruct",
+    "Sizes",
+    "State",
+    "Targets",
+    "Term",
+]

@@ -10,7 +10,7 @@ from torch import nn
 from ssl_pipeline.datasets import Data, Stream
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.optim import Recipe
-from ssl_pipeline.report.headline import probes, restored
+from ssl_pipeline.report.headline import Table, agreeing, probes, restored
 from ssl_pipeline.training.hardware import Hardware
 
 
@@ -60,7 +60,8 @@ def end(summary: dict[str, Any], folder: str) -> None:
         if name:
             print(f"\n== {name}")
         _probes(part)
-        _restored(part)
+        _table(restored(part), 8)
+        _table(agreeing(part), 20)
     speed = f"{summary['steps']} steps, {summary['seconds']:.0f} s, {summary.get('samples_per_s', 0):,.0f} samples/s"
     print(f"\n{speed}; run folder {folder}")
 
@@ -81,13 +82,12 @@ def _probes(summary: dict[str, Any]) -> None:
         print(f"effective rank (RankMe) {summary['rankme']:.1f}, standard deviation {summary['std']:.3g}")
 
 
-def _restored(summary: dict[str, Any]) -> None:
-    """In the first unit that there is."""
-    found = restored(summary)
+def _table(found: Table, width: int) -> None:
     if found.rows:
         print()
+        first = max(24, *(len(label) + 2 for label, *_ in (found.head, *found.rows)))
         for label, *cells in (found.head, *found.rows):
-            print(f"{label:<24}" + "".join(f"{cell:>8}" for cell in cells))
+            print(f"{label:<{first}}" + "".join(f"{cell:>{width}}" for cell in cells))
 
 
 def _count(modules: Iterable[nn.Module]) -> int:

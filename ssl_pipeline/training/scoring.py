@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ssl_pipeline.datasets import Data, Stream
-from ssl_pipeline.evaluation import P1, rankme, restoration, spread
+from ssl_pipeline.evaluation import P1, agreement, prompted, rankme, restoration, spread
 from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph import Graph
@@ -42,7 +42,10 @@ def evaluate(
         result |= _suffixed(protocol.score(protocol.features(embedder(graph, teacher=True), data)), "teacher")
     if supervised(graph, data):
         result["supervised"] = True
-    result |= restoration(graph, data.train if data.test is None else data.test)
+    unseen = data.train if data.test is None else data.test
+    result |= restoration(graph, unseen)
+    if views := prompted(graph):
+        result |= agreement(graph, unseen, views).summary()
     return result | {"protocol": protocol.name, "probe_seconds": round(time.perf_counter() - began, 1)}
 
 
