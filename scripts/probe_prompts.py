@@ -1,12 +1,13 @@
 """Does a text model say the same of a text in whatever template? Before and after it has learnt to, without targets.
 
-python scripts/probe_prompts.py                                   # three trainings a seed, some eight minutes on two cores
+python scripts/probe_prompts.py                             # three trainings a seed, some eight minutes on two cores
 python scripts/probe_prompts.py --seeds 0,1,2 [OVERRIDES of all trainings]
-python scripts/probe_prompts.py --run outputs/prompts_agree/<time>       # a run of template_1 and template_2 that is there
+python scripts/probe_prompts.py --run outputs/prompts_agree/<time>        # one that is there already
 
-Each run: experiment=prompts; from its weights experiment=prompts_agree, whose new templates are told no target; and, as
-a control, as many further steps of experiment=prompts. All numbers are of texts that were held out. Divergence (nats) and
-retrieval are between the known templates and those of the row; the known ones of the first row are parted in two halves.
+Each seed: experiment=prompts; from its weights experiment=prompts_agree, whose new templates are told no target; and as
+a control as many steps of the same without the energy between outputs. All numbers are of texts that were held out.
+Divergence (nats) and retrieval are between known templates and those of the row; in the first row the known ones are
+parted in two.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import argparse
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from datetime import datetime
 from pathlib import Path
 from statistics import mean, stdev
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ from ssl_pipeline.report import markdown
 from ssl_pipeline.seeding import generator
 from ssl_pipeline.training import run
 
+BEFORE, WITHOUT, WITH = "before", "without consistency", "with consistency"
 KNOWN = "known"
 ROWS = ("known, others", "new, no target", "held out", "held-out families")
 COLUMNS = ("right symbols, %", "exact, %", "divergence", "content found, %")
@@ -53,7 +55,7 @@ class Line(NamedTuple):
 def groups(config: Mapping[str, Any], data: Data) -> dict[str, Corruption]:
     """Templates by what training has seen of them: the folds of a run's families, and all other families."""
     known, new = (config["corruption"][f"template_{i}"] for i in (1, 2))
-    families, only, (_, folds) = known["families"], known["only"], known["fold"]
+    families, only = known["families"], known["only"]
     seen = chosen(families, only, known["fold"])
     shown = {KNOWN: seen[::2], ROWS[0]: seen[1::2], ROWS[1]: chosen(families, new["only"], new["fold"])}
     trained = {*seen, *shown[ROWS[1]]}
@@ -86,15 +88,13 @@ def raw(data: Data, views: Mapping[str, Corruption]) -> dict[str, Line]:
 def trainings(seed: int, overrides: Sequence[str], root: Path) -> dict[str, Path]:
     """The folders of the three runs of a seed, by what they are."""
     quiet = [f"seed={seed}", "probe=none", "report.page=false", "watch.every=0", "trainer.enable_progress_bar=false"]
-    agree = compose(["experiment=prompts_agree"])
-    further = [f"trainer.max_steps={agree['trainer']['max_steps']}", f"optimizer.lr={agree['optimizer']['lr']}"]
-    first = root / f"{seed}"
+    folders = {name: root / f"{seed}" / name.replace(" ", "_") for name in (BEFORE, WITHOUT, WITH)}
+    further = ["experiment=prompts_agree", f"init_from={folders[BEFORE]}"]
     runs = {
-        "before": ["experiment=prompts"],
-        "as many steps more, without consistency": ["experiment=prompts", *further, f"init_from={first / 'before'}"],
-        "with consistency": ["experiment=prompts_agree", f"init_from={first / 'before'}"],
+        BEFORE: ["experiment=prompts"],
+        WITHOUT: [*further, "objective=cross_entropy+info_nce"],
+        WITH: further,
     }
-    folders = {name: first / name.partition(",")[0].replace(" ", "_") for name in runs}
     for name, parts in runs.items():
         with redirect_stdout(io.StringIO()):
             run(compose([*parts, *quiet, *overrides]), str(folders[name]))
@@ -133,10 +133,10 @@ def main() -> None:
     if asked.run:
         print(table([measured(asked.run, data, views)], asked.run.name))
         return
-    with TemporaryDirectory() as root:
-        seeds = [trainings(int(seed), overrides, Path(root)) for seed in asked.seeds.split(",")]
-        for name in seeds[0]:
-            print(table([measured(folders[name], data, views) for folders in seeds], name), flush=True)
+    root = Path("outputs/probe_prompts") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    seeds = [trainings(int(seed), overrides, root) for seed in asked.seeds.split(",")]
+    for name in seeds[0]:
+        print(table([measured(folders[name], data, views) for folders in seeds], name), flush=True)
 
 
 if __name__ == "__main__":
