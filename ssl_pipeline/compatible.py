@@ -23,7 +23,7 @@ def terms_fit_the_grid(objective: Objective, grid: GridSpec, corruptions: Mappin
             kind, other = ("symbols", "cross_entropy") if grid.discrete else ("numbers", "reconstruct")
             raise ValueError(f"objective={name} does not compare {kind}, which this data is made of: take {other}")
         if isinstance(term, Consistency) and term.energy.discrete != grid.discrete:
-            kind, other = ("symbols", "JensenShannon") if grid.discrete else ("numbers", "MSE")
+            kind, other = ("symbols", "SymmetricKL") if grid.discrete else ("numbers", "MSE")
             raise ValueError(
                 f"objective.{name}.energy={type(term.energy).__name__} does not compare {kind}, which this data is "
                 f"made of: take {{_target_: ssl_pipeline.energies.{other}}}"

@@ -236,7 +236,7 @@ class Model:
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
         source: Source = part.source  # pyright: ignore
-        x, found = samples(x, self.codec)
+        x, found = samples(x, self.codec, source.grid)
         x, removed, valid = source.taken(x, removed, valid if found is None else found)
         plausible(x, source.grid, source.places(x, removed), source.far)
         rows: dict[str, Tensor | None] = {"x": x, "removed": removed, "valid": valid}

@@ -86,12 +86,12 @@ def test_each_pair_is_compared_where_both_views_have_the_sample(decoder, per_ste
             rows[name] = torch.arange(9) if damaged.deal.rows is None else damaged.deal.rows[name]
             latent = one.latents({name: damaged.views[name]})[name]
             logits[name] = one.decoders[CLEAN](latent, None, None, given.x[rows[name]].unsqueeze(-1))
-        js, count = 0.0, 0
+        apart, count = 0.0, 0
         for row in set(rows[a].tolist()) & set(rows[b].tolist()):
             p, q = (logits[n][rows[n].tolist().index(row)] for n in (a, b))
-            js += (JensenShannon().per_place(p[None], q[None])[0] * given.valid[row]).sum()
+            apart += (SymmetricKL().per_place(p[None], q[None])[0] * given.valid[row]).sum()
             count += given.valid[row].sum()
-        torch.testing.assert_close(found[f"consistency/{a}~{b}"], js / count)
+        torch.testing.assert_close(found[f"consistency/{a}~{b}"], apart / count)
 
 
 def test_targets_stand_still():
@@ -122,9 +122,9 @@ def test_numbers_are_compared_as_numbers():
     damaged = one.damage(Batch(torch.rand(4, 1, 8), torch.arange(4)))
     a, b = (one.decoders[CLEAN](z) for z in one.latents(damaged.views).values())
     torch.testing.assert_close(one(damaged)["consistency/noise~mask"], (a - b).square().mean())
-    with pytest.raises(ValueError, match=r"JensenShannon does not compare numbers.*energies\.MSE"):
+    with pytest.raises(ValueError, match=r"SymmetricKL does not compare numbers.*energies\.MSE"):
         build(compose([part for part in parts if part != energy]), grid)
-    with pytest.raises(ValueError, match=r"MSE does not compare symbols.*energies\.JensenShannon"):
+    with pytest.raises(ValueError, match=r"MSE does not compare symbols.*energies\.SymmetricKL"):
         graph(energy)
 
 
