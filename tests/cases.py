@@ -88,7 +88,7 @@ class CorruptionCase(NamedTuple):
 
 CONTINUOUS = ("wave", "image", "grey", "video", "logmel")
 TEXTS = ("text", "bytes")
-PARAPHRASES = {"families": {"say": ["Say again: {}", "Write {} twice"], "sag": ["Sag {}"]}}
+PARAPHRASES = {"families": {"say": ["Say again: {}", "Write {} twice", "{}, please"], "sag": ["Sag {}"]}}
 _STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
 CORRUPTIONS = (
@@ -116,7 +116,7 @@ CORRUPTIONS = (
     CorruptionCase("shuffle", Shuffle, {}),
     CorruptionCase("shuffle", Shuffle, {"window": 1, "axis": "y"}, grids=("image", "grey", "video", "codes")),
     CorruptionCase("template", Template, PARAPHRASES, grids=("bytes",), identity={"families": {"say": ["{}"]}}),
-    CorruptionCase("template", Template, PARAPHRASES | {"only": ["say"], "fold": (2, 2), "room": 8}, grids=("bytes",)),
+    CorruptionCase("template", Template, PARAPHRASES | {"only": ["say"], "fold": (1, 2), "room": 8}, grids=("bytes",)),
     CorruptionCase("crop", Crop, {}, identity={"scale": 1.0, "ratio": 1.0, **_STILL}),
     CorruptionCase("crop", Crop, {"resample": True, "blur": 0.5, "flip": 0.5}, grids=CONTINUOUS),
     CorruptionCase("crop", Crop, {"resample": False, "flip": 0.5}),
