@@ -16,7 +16,7 @@ from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.latent import Slots, Tokens
 from ssl_pipeline.layers import Standardise
 from ssl_pipeline.mixed import MixedGraph
-from ssl_pipeline.objective import Objective, Reconstruct, Sizes
+from ssl_pipeline.objective import Consistency, Objective, Reconstruct, Sizes
 from ssl_pipeline.parts import edges
 from ssl_pipeline.topology import latent_node, teacher_node, view_node
 
@@ -189,7 +189,7 @@ def _tokens(grid: GridSpec, encoder: Encoder) -> GridSpec:
 
 def _fits(make: partial, grid: GridSpec) -> bool:
     """Whether a term compares what the grid is made of; one between embeddings or tokens always does."""
-    if make.func is not Reconstruct:
+    if make.func not in (Consistency, Reconstruct):
         return True
     energy = make.keywords["energy"]
     kind: Any = energy.func if isinstance(energy, partial) else type(energy)

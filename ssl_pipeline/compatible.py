@@ -10,7 +10,7 @@ from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.latent import Slots, Tokens
-from ssl_pipeline.objective import Objective, PredictTokens, Reconstruct, Relate
+from ssl_pipeline.objective import Consistency, Objective, PredictTokens, Reconstruct, Relate
 from ssl_pipeline.topology import Edge, view_of
 
 
@@ -40,6 +40,12 @@ def terms_fit_the_grid(
                     f"objective.{name} predicts what a teacher says of {view_of(edge.target)}, which has an encoder of "
                     f"its own and no teacher: take an energy between the two latents, such as info_nce"
                 )
+        if isinstance(term, Consistency) and term.energy.discrete != grid.discrete:
+            kind, other = ("symbols", "SymmetricKL") if grid.discrete else ("numbers", "MSE")
+            raise ValueError(
+                f"objective.{name}.energy={type(term.energy).__name__} does not compare {kind}, which this data is "
+                f"made of: take {{_target_: ssl_pipeline.energies.{other}}}"
+            )
         for view in term.covered(tuple(corruptions)) if isinstance(term, PredictTokens) else ():
             if (shape := corruptions[view].output_grid.shape) != grid.shape:
                 raise ValueError(

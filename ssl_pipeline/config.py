@@ -30,6 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ssl_pipeline.checkpoints import LAST, PREVIOUS
 from ssl_pipeline.errors import explain, sentence
+from ssl_pipeline.families import read_families
 from ssl_pipeline.parts import CHAIN, check, is_ghost, numbered, prune
 from ssl_pipeline.resume import AUTO, again, resumed
 from ssl_pipeline.schema import Train
@@ -118,11 +119,12 @@ def conf_dir() -> Path:
 
 
 def register() -> None:
-    """Make the schema, the combinations and the run's folder known to Hydra; to do so again changes nothing."""
+    """Make the schema, the combinations and the resolvers known to Hydra; to do so again changes nothing."""
     ConfigStore.instance().store("schema", Train)
     Plugins.instance().register(Combination)
     Plugins.instance().register(CombinationPath)
     OmegaConf.register_new_resolver("ssl_pipeline.run_dir", run_dir, replace=True)
+    OmegaConf.register_new_resolver("ssl_pipeline.families", read_families, replace=True)
 
 
 def quoted(text: str) -> str:

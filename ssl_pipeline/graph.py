@@ -23,7 +23,7 @@ from ssl_pipeline.records import Batch, Latent, View, as_float, clean_view
 from ssl_pipeline.seeding import generator
 from ssl_pipeline.teacher import Teacher
 from ssl_pipeline.teaching import Teaching, learners
-from ssl_pipeline.topology import CLEAN, CONSENSUS, check, leading, plan, springs, view_of
+from ssl_pipeline.topology import CLEAN, CONSENSUS, check, decoded, leading, plan, springs, view_of
 
 
 class Views(NamedTuple):
@@ -90,8 +90,7 @@ class Graph(nn.Module):
         terms_fit_the_grid(objective, self.edges, grid, self.corruptions, self._beside)
         views_meet(objective, len(names), self.views_per_step, fuse is not None)
         teacher_sees(self.taught, self.corruptions)
-        targets = dict.fromkeys(e.target for e in edges if e.target == CLEAN or e.target.startswith("view/"))
-        targets = dict.fromkeys(CLEAN if view_of(t) in self._own_grid else t for t in targets)
+        targets = dict.fromkeys(CLEAN if view_of(t) in self._own_grid else t for t in decoded(edges))
         self.decoders = nn.ModuleDict({view_of(target): self._decoder(decoder, target) for target in targets})
         if teacher is not None and not self.taught:
             raise ValueError("objective= predicts no teacher: set teacher=none, or add a term that does (...+byol)")
@@ -180,13 +179,19 @@ class Graph(nn.Module):
         """Latents of views and columns in the data's units."""
         return self.encode({name: self._standard(view, name) for name, view in views.items()})
 
+    def grid_of(self, name: str) -> GridSpec:
+        """What a view, a column of the data or, by any other name, the samples lie on."""
+        if name in self._beside:
+            return self._beside[name].grid
+        return self.corruptions[name].output_grid if name in self.corruptions else self.grid
+
     def given(self, name: str, x: Tensor, valid: Tensor | None = None) -> View:
         """What is given of a view, or of a column of the data, in its units.
 
         Raises:
             ValueError: it does not lie on the grid of that column.
         """
-        grid = self._beside[name].grid if name in self._beside else self.grid
+        grid = self.grid_of(name)
         if x.shape[1:] != (wanted := (*(() if grid.discrete else (grid.width,)), *grid.shape)):
             raise ValueError(f"expected {name} of shape (B, {', '.join(map(str, wanted))}), got {tuple(x.shape)}")
         return clean_view(grid, as_float(x, grid), valid)

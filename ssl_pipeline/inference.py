@@ -239,8 +239,8 @@ class Model:
         term = related(self.graph, edge, starts)
         rows: dict[str, tuple[Tensor, Tensor | None]] = {}
         for name, some in starts.items():
-            own = name not in self.graph.columns
-            rows[name] = samples(some, self.codec if own else self.columns.get(name))
+            codec = self.columns.get(name) if name in self.graph.columns else self.codec
+            rows[name] = samples(some, codec, self.graph.grid_of(name))
         if len({len(x) for x, _ in rows.values()}) > 1:
             sizes = ", ".join(f"{name} {len(x)}" for name, (x, _) in rows.items())
             raise ValueError(f"expected as many samples of each start, got {sizes}")
@@ -289,7 +289,7 @@ class Model:
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
         source: Source = part.source  # pyright: ignore
-        x, found = samples(x, self.codec)
+        x, found = samples(x, self.codec, source.grid)
         x, removed, valid = source.taken(x, removed, valid if found is None else found)
         plausible(x, source.grid, source.places(x, removed), source.far)
         rows: dict[str, Tensor | None] = {"x": x, "removed": removed, "valid": valid}

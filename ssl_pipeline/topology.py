@@ -26,6 +26,11 @@ def teacher_node(name: str) -> str:
     return f"teacher/{name}"
 
 
+def output_node(name: str) -> str:
+    """Node of what is decoded from a view, in place of the clean form."""
+    return f"output/{name}"
+
+
 def view_of(node: str) -> str:
     """The view that a node belongs to; other nodes have only their own name.
 
@@ -41,7 +46,7 @@ class Edge(NamedTuple):
     name: str
     source: str
     target: str
-    attracts: bool  # a latent is pulled towards another, or towards what the teacher says of a view
+    attracts: bool  # a latent, or an output, is pulled towards another or towards what the teacher says of a view
     prevents_collapse: bool  # a constant latent at its ends costs energy
 
 
@@ -65,22 +70,35 @@ def plan(views: Sequence[str], edges: Sequence[Edge], consensus: bool, columns: 
     """
     ends = {end for edge in edges for end in (edge.source, edge.target)}
     taught = [view for view in (*views, *columns) if teacher_node(view) in ends]
-    only = [view for view in taught if latent_node(view) not in ends and not consensus]
+    decoded = [view for view in views if output_node(view) in ends]
+    only = [view for view in taught if latent_node(view) not in ends and view not in decoded and not consensus]
     students = [view for view in views if view not in only]
     nodes: dict[str, tuple[str, ...]] = {CLEAN: ()}
     nodes |= {view_node(v): (CLEAN,) for v in views} | {view_node(c): () for c in columns}
     known = [column for column in columns if latent_node(column) in ends]
     nodes |= {latent_node(v): (view_node(v),) for v in (*students, *known)}
     nodes |= {teacher_node(v): (view_node(v),) for v in taught}
+    nodes |= {output_node(v): (latent_node(v),) for v in decoded}
     if consensus:
         nodes[CONSENSUS] = tuple(latent_node(v) for v in views)
     return Plan(nodes, students, taught, known)
 
 
 def leading(edges: Sequence[Edge], target: str, views: Sequence[str]) -> list[str]:
-    """The views whose latents an energy leads to a node; all of them where their consensus does."""
+    """The views whose latents an energy leads to a node; all of them where their consensus does.
+
+    To the clean form lead outputs, too, that are only compared with each other.
+    """
     starts = {view_of(edge.source) for edge in edges if edge.target == target}
+    if target == CLEAN:
+        starts |= {view_of(end) for edge in edges for end in edge[1:3] if _is_output(end)}
     return [view for view in views if view in starts or CONSENSUS in starts]
+
+
+def decoded(edges: Sequence[Edge]) -> list[str]:
+    """The nodes that need a decoder: the clean form, and views."""
+    wanted = (CLEAN if _is_output(edge.target) else edge.target for edge in edges)
+    return [*dict.fromkeys(node for node in wanted if node == CLEAN or node.startswith("view/"))]
 
 
 def springs(views: Sequence[str]) -> list[Edge]:
@@ -94,7 +112,7 @@ def check(nodes: Mapping[str, Sequence[str]], edges: Sequence[Edge], allow_colla
     Args:
         nodes: each node with its parents.
         edges: the energies.
-        allow_collapse: accept latents that only attract each other, to study their collapse.
+        allow_collapse: accept latents, or outputs, that only attract each other, to study their collapse.
 
     Raises:
         ValueError: an unknown node, a cycle, no energy, a latent without any, or attraction that nothing balances;
@@ -150,6 +168,7 @@ def _nothing_collapses(nodes: Mapping[str, Sequence[str]], edges: Sequence[Edge]
             merged = component.get(source, {source}) | component.get(target, {target})
             component |= dict.fromkeys(merged, merged)
     anchored = {end for edge in edges if edge.prevents_collapse for end in _ends(edge)}
+    anchored |= {output_node(view_of(e.source)) for e in edges if e.prevents_collapse and e.target == CLEAN}
     if CONSENSUS in anchored and CONSENSUS not in component:
         anchored |= set(nodes[CONSENSUS])
     anchored -= {CONSENSUS}
@@ -164,6 +183,12 @@ def _nothing_collapses(nodes: Mapping[str, Sequence[str]], edges: Sequence[Edge]
                 f"that keeps samples apart (objective=reconstruct+sigreg, +vicreg or +info_nce), "
                 f"set latent.fuse=mean, or set allow_collapse=true"
             )
+        if any(map(_is_output, members)):
+            raise ValueError(
+                f"what is decoded from {', '.join(sorted(map(view_of, members)))} is only compared with each other, so "
+                f"the best solution is one constant output for all samples: add a term that leads one of them to the "
+                f"clean form (objective=...+cross_entropy or +reconstruct), or set allow_collapse=true"
+            )
         predictors = dict.fromkeys(
             f"objective.{edge.name.partition('/')[0]}.predictor"
             for edge in edges
@@ -175,6 +200,10 @@ def _nothing_collapses(nodes: Mapping[str, Sequence[str]], edges: Sequence[Edge]
             f"that prevents it (objective=...+reconstruct, +info_nce, +vicreg or +sigreg), {heads}"
             f"or set allow_collapse=true"
         )
+
+
+def _is_output(node: str) -> bool:
+    return node.startswith("output/")
 
 
 def _ends(edge: Edge) -> tuple[str, str]:

@@ -34,6 +34,7 @@ from ssl_pipeline.energies import (
     CrossEntropy,
     Distil,
     InfoNCE,
+    JensenShannon,
     LogMelL1,
     MultiResolutionSTFT,
     NearestNeighbour,
@@ -44,6 +45,7 @@ from ssl_pipeline.energies import (
     SIGReg,
     Sinkhorn,
     SmoothL1,
+    SymmetricKL,
     VICReg,
 )
 from ssl_pipeline.grid import GridSpec
@@ -86,6 +88,7 @@ class CorruptionCase(NamedTuple):
 
 CONTINUOUS = ("wave", "image", "grey", "video", "logmel")
 TEXTS = ("text", "bytes")
+PARAPHRASES = {"families": {"say": ["Say again: {}", "Write {} twice", "{}, please"], "sag": ["Sag {}"]}}
 _STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
 CORRUPTIONS = (
@@ -113,7 +116,8 @@ CORRUPTIONS = (
     CorruptionCase("reversal", Reversal, {"unit": "word", "separators": tuple(range(30))}, grids=TEXTS, random=False),
     CorruptionCase("shuffle", Shuffle, {}),
     CorruptionCase("shuffle", Shuffle, {"window": 1, "axis": "y"}, grids=("image", "grey", "video", "codes")),
-    CorruptionCase("template", Template, {}, grids=("bytes",), identity={"templates": ("{}",)}),
+    CorruptionCase("template", Template, PARAPHRASES, grids=("bytes",), identity={"families": {"say": ["{}"]}}),
+    CorruptionCase("template", Template, PARAPHRASES | {"only": ["say"], "fold": (1, 2), "room": 8}, grids=("bytes",)),
     CorruptionCase("crop", Crop, {}, identity={"scale": 1.0, "ratio": 1.0, **_STILL}),
     CorruptionCase("crop", Crop, {"resample": True, "blur": 0.5, "flip": 0.5}, grids=CONTINUOUS),
     CorruptionCase("crop", Crop, {"resample": False, "flip": 0.5}),
@@ -229,6 +233,8 @@ ENERGIES = (
     EnergyCase("cross_entropy", CrossEntropy, {}),
     EnergyCase("translate", MSE, {}),
     EnergyCase("transition", MSE, {}),
+    EnergyCase("consistency", JensenShannon, {}),
+    EnergyCase("consistency", SymmetricKL, {}),
     EnergyCase("stft", MultiResolutionSTFT, {"sizes": (8, 16), "grid": GRIDS["wave"]}),
     EnergyCase("logmel", LogMelL1, {"n_fft": 16, "hop": 4, "mels": 4, "grid": GRIDS["wave"]}),
     EnergyCase("align", Align, {}),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 
 import pytest
 import torch
 from cases import CORRUPTIONS, GRIDS, sample
 
 from ssl_pipeline.corruptions import Chain, Drop, Infill, Mask, Noise, Reversal, Shuffle, Template
+from ssl_pipeline.corruptions.template import chosen
+from ssl_pipeline.families import read_families
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import View, clean_view
 
@@ -62,7 +65,7 @@ def test_padding_stays_out_of_every_corruption(case, grid):
     assert one.valid.shape == one.x.shape and torch.equal(one.valid, two.valid)
     assert torch.equal(one.x[one.valid], two.x[two.valid])
     assert one.x.min() >= 0 and one.x.max() < grid.vocab
-    assert not (one.origin - two.origin).expand(8, *grid.shape, grid.ndim)[one.valid].any()
+    assert not (one.origin - two.origin).expand(8, *one.x.shape[1:], grid.ndim)[one.valid].any()
 
 
 @pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if row.values[1].ndim == 1])
@@ -173,7 +176,7 @@ def test_words_change_their_order_and_keep_their_letters():
 
 def test_text_stands_in_a_template_and_loses_its_end_where_it_must():
     clean = texts(*TEXTS, WINDOW)
-    view = Template(grid=BYTES, templates=["Say '{}' again"])(clean, seeded())
+    view = Template(grid=BYTES, families={"say": ["Say '{}' again"]})(clean, seeded())
     room = 32 - len("Say '' again")
     expected = [f"Say '{text[: room - 1]}' again$" for text in TEXTS] + [f"Say '{WINDOW[:room]}' again"]
     assert read(view) == expected
@@ -190,16 +193,60 @@ def test_text_stands_in_a_template_and_loses_its_end_where_it_must():
 def test_each_sample_draws_a_template_and_holes_stay_with_the_text():
     clean = texts(*["cat"] * 64)
     hole = clean._replace(removed=clean.x == ord("a"))
-    view = Template(grid=BYTES)(hole, seeded())
-    drawn = set(read(view))
-    assert drawn == {
-        "Repeat this: cat$",
-        "Say again: cat$",
-        "Please copy cat$",
-        "Write cat once more$",
-        "What was it? cat$",
-    }
+    families = {"ask": ["Repeat this: {}", "Write {} once more"], "sag": ["Gib {} zurück"]}
+    view = Template(grid=BYTES, families=families)(hole, seeded())
+    expected = ("Repeat this: cat$", "Write cat once more$", "Gib cat zurück$")
+    assert set(read(view)) == {text.encode().decode("latin-1") for text in expected}
     assert (view.removed.sum(1) == 1).all() and (view.x[view.removed] == ord("a")).all()
+
+
+def test_room_keeps_the_whole_text_and_counts_the_places_on():
+    clean = texts(*TEXTS, WINDOW)
+    template = Template(grid=BYTES, families={"say": ["Say '{}' again"]}, room=16)
+    view = template(clean, seeded())
+    assert read(view) == [f"Say '{text}' again$" for text in TEXTS] + [f"Say '{WINDOW}' again"]
+    assert template.output_grid.shape == view.x.shape[1:] == (48,)
+    assert view.position.flatten().tolist() == [i + 0.5 for i in range(48)]
+
+
+def test_folds_part_each_family_and_views_of_one_sample_differ():
+    families = read_families("paraphrases")
+    folds = [chosen(families, ["ask", "french"], (i, 3)) for i in (1, 2, 3)]
+    assert sorted(chain.from_iterable(folds)) == sorted(chosen(families, ["ask", "french"]))
+    assert len(folds[0]) == len(set(folds[0])) == 5
+    clean = texts(*["cat"] * 64)
+    views = [Template(grid=BYTES, families=families, fold=(i, 3), room=16)(clean, seeded()) for i in (1, 2, 3)]
+    assert not any(len({*row}) < 3 for row in zip(*map(read, views), strict=True))
+    assert all(len({*read(view)}) > 8 for view in views)
+
+
+def test_every_shipped_template_says_where_the_text_goes():
+    families = read_families("paraphrases")
+    assert len(families) >= 5 and len(chosen(families)) == sum(map(len, families.values()))
+    Template(grid=BYTES, families=families, room=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- a {}", "expected families"),
+        ("say: again {}", "with a list of strings"),
+        ("say: [1]", "with a list of strings"),
+    ],
+)
+def test_a_file_of_another_form_is_no_file_of_templates(text, sentence, tmp_path):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        read_families(str(tmp_path / "mine.yaml"))
+
+
+def test_a_file_of_ones_own_and_names_that_do_not_exist(tmp_path):
+    (tmp_path / "mine.yaml").write_text("say: ['Nochmal: {}']", encoding="utf-8")
+    assert read_families(str(tmp_path / "mine.yaml")) == {"say": ["Nochmal: {}"]}
+    with pytest.raises(FileNotFoundError, match="no file of templates"):
+        read_families(str(tmp_path / "yours.yaml"))
+    with pytest.raises(ValueError, match="nearest: paraphrases"):
+        read_families("paraphrase")
 
 
 # ---- shuffle, and all of them in a row

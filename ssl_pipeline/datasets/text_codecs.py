@@ -7,6 +7,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,16 @@ class TextCodec(ABC):
         return GridSpec.of(
             ("position", self.length), vocab=len(self.spelling), mask_token=self.mask, end_token=self.end
         )
+
+    def resized(self, length: int) -> TextCodec:
+        """The same symbols in samples of another length.
+
+        >>> Bytes(4).resized(6).encode(["branches"])[0].shape
+        torch.Size([1, 6])
+        """
+        other = copy(self)
+        other.length = length
+        return other
 
     @abstractmethod
     def symbols(self, texts: Sequence[str | bytes]) -> Iterator[np.ndarray]:

@@ -5,6 +5,7 @@ from ssl_pipeline.energies.balance import Balance, Centring, Sinkhorn, sinkhorn
 from ssl_pipeline.energies.barlow import Barlow, barlow
 from ssl_pipeline.energies.base import PairEnergy, ReconstructionEnergy
 from ssl_pipeline.energies.distil import Distil, distil
+from ssl_pipeline.energies.divergence import Divergence, JensenShannon, SymmetricKL, jensen_shannon, symmetric_kl
 from ssl_pipeline.energies.info_nce import InfoNCE, info_nce
 from ssl_pipeline.energies.neighbour import NearestNeighbour, neighbour_nce
 from ssl_pipeline.energies.queue_nce import QueueNCE, queue_nce
@@ -29,7 +30,9 @@ __all__ = [
     "Centring",
     "CrossEntropy",
     "Distil",
+    "Divergence",
     "InfoNCE",
+    "JensenShannon",
     "LogMelL1",
     "MultiResolutionSTFT",
     "NearestNeighbour",
@@ -40,16 +43,19 @@ __all__ = [
     "SIGReg",
     "Sinkhorn",
     "SmoothL1",
+    "SymmetricKL",
     "VICReg",
     "align",
     "barlow",
     "distil",
     "epps_pulley",
     "info_nce",
+    "jensen_shannon",
     "neighbour_nce",
     "normalised_patch_error",
     "queue_nce",
     "sigreg",
     "sinkhorn",
+    "symmetric_kl",
     "vicreg",
 ]

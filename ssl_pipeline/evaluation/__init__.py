@@ -1,5 +1,6 @@
 """Evaluation: frozen embeddings, probes, and the protocol that all tables share."""
 
+from ssl_pipeline.evaluation.agreement import Agreement, agreement, prompted
 from ssl_pipeline.evaluation.metrics import rankme, spread
 from ssl_pipeline.evaluation.probes import few_label, knn, linear
 from ssl_pipeline.evaluation.protocol import P1, Features, features
@@ -11,14 +12,17 @@ from ssl_pipeline.evaluation.rollouts import rollout_scores
 
 __all__ = [
     "P1",
+    "Agreement",
     "Factor",
     "Features",
     "Purity",
     "Seen",
+    "agreement",
     "features",
     "few_label",
     "knn",
     "linear",
+    "prompted",
     "purity",
     "rankme",
     "relations",

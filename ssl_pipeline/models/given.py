@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.datasets import Codec, Pixels
+from ssl_pipeline.datasets.text_codecs import TextCodec
 from ssl_pipeline.grid import GridSpec
 
 ON_AVERAGE = 0.25
@@ -40,8 +41,10 @@ def tensor(given: object, what: str = "samples") -> Tensor:
     return torch.from_numpy(np.require(given, given.dtype.newbyteorder("="), ["C", "W"]))
 
 
-def samples(given: Any, codec: Codec | None) -> tuple[Tensor, Tensor | None]:
+def samples(given: Any, codec: Codec | None, grid: GridSpec) -> tuple[Tensor, Tensor | None]:
     """Samples in one tensor, and which cells are real where the codec finds that out; one raw thing is a list of one.
+
+    Texts take the length of the grid, for some damages make them longer than the clean ones.
 
     Raises:
         ValueError: there is no codec to read such things, or it does not read them; arrays of several shapes.
@@ -55,7 +58,7 @@ def samples(given: Any, codec: Codec | None) -> tuple[Tensor, Tensor | None]:
         )
     raw = given if isinstance(given, (list, tuple)) else [given]
     if not isinstance(codec, Pixels) or not raw or not all(isinstance(one, (Tensor, np.ndarray)) for one in raw):
-        return codec.encode(raw)
+        return (codec.resized(*grid.shape) if isinstance(codec, TextCodec) else codec).encode(raw)
     arrays = [tensor(one) for one in raw]
     if other := [one for one in arrays if (one.shape, one.dtype) != (arrays[0].shape, arrays[0].dtype)]:
         found = " and ".join(f"{tuple(one.shape)} {one.dtype}" for one in (arrays[0], other[0]))

@@ -2,6 +2,7 @@
 
 from ssl_pipeline.objective.agree import Agree
 from ssl_pipeline.objective.base import Sizes, State, Targets, Term
+from ssl_pipeline.objective.consistency import Consistency
 from ssl_pipeline.objective.objective import Objective
 from ssl_pipeline.objective.predict import Predict
 from ssl_pipeline.objective.predict_tokens import PredictTokens
@@ -11,6 +12,7 @@ from ssl_pipeline.objective.transition import Transition
 
 __all__ = [
     "Agree",
+    "Consistency",
     "Objective",
     "Predict",
     "PredictTokens",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssl_pipeline.deal import Deal
 from ssl_pipeline.decoders import Decoder
-from ssl_pipeline.energies import ReconstructionEnergy
+from ssl_pipeline.energies import Divergence, ReconstructionEnergy
 from ssl_pipeline.layers import Patches, pick
 from ssl_pipeline.objective.base import Sizes, State, Term, on_rows
 from ssl_pipeline.objective.holes import check_where, in_the_hole, weights
@@ -33,7 +33,7 @@ class Reconstruct(Term):
         sizes: of the graph, whose grid an energy may still want.
 
     Raises:
-        ValueError: another ``where``; ``share`` outside (0, 1].
+        ValueError: another ``where``; ``share`` outside (0, 1]; an energy that does not compare with the truth.
     """
 
     def __init__(
@@ -52,6 +52,11 @@ class Reconstruct(Term):
         if not 0 < share <= 1:
             raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
         self.energy = energy if isinstance(energy, ReconstructionEnergy) else energy(grid=sizes.grid)
+        if isinstance(self.energy, Divergence):
+            raise ValueError(
+                f"{type(self.energy).__name__} compares two decoded distributions, and the truth is none: take "
+                f"ssl_pipeline.energies.CrossEntropy, or _target_: ssl_pipeline.objective.Consistency"
+            )
         self.target, self.where, self.share = to, where, share
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from ssl_pipeline.graph import Graph
-from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, latent_node, teacher_node, view_node, view_of
+from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, latent_node, output_node, teacher_node, view_node, view_of
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c510a", "#5e3c99")
 """One a term, told apart by colour-blind readers, too (Okabe and Ito)."""
@@ -70,7 +70,8 @@ def _wires(graph: Graph, y: Mapping[str, float]) -> Iterator[str]:
 def _energies(
     graph: Graph, y: Mapping[str, float], of: Mapping[str, float], colours: Mapping[str, str]
 ) -> Iterator[str]:
-    """A coloured line for each edge; through a decoder, or as an arc between latents."""
+    """A coloured line for each edge; through a decoder, or as an arc between latents, and so from output to output."""
+    y = {**y, **{output_node(view): y[latent_node(view)] for view in graph.corruptions if latent_node(view) in y}}
     for term, edges in graph.edges.items():
         for edge in edges:
             what = f"<title>{escape(edge.name)}</title>"

@@ -97,6 +97,13 @@ def _figure(value: float) -> str:
     return f"{value:.3g}"
 
 
+def agreeing(summary: Mapping[str, Any]) -> Table:
+    """Whether the same content in two templates leads to the same output, and is found again."""
+    pairs = [name.removeprefix("divergence/") for name in summary if name.startswith("divergence/")]
+    rows = [[pair, f"{summary[f'divergence/{pair}']:.3g}", _number(summary.get(f"found/{pair}"))] for pair in pairs]
+    return Table(["same content in two templates", "divergence, nats", "found, %"], rows)
+
+
 def _cell(summary: Mapping[str, Any], key: str, suffix: str) -> str:
     std = summary.get(f"{key}_std{suffix}")
     return _number(summary.get(key + suffix)) + ("" if std is None else f" ± {std:.1f}")

@@ -19,7 +19,7 @@ from ssl_pipeline.evaluation.protocol import embedder, features
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.report import curves, depth
 from ssl_pipeline.report.dag import draw_dag
-from ssl_pipeline.report.headline import Table, backgrounds, followed, probes, related, restored
+from ssl_pipeline.report.headline import Table, agreeing, backgrounds, followed, probes, related, restored
 from ssl_pipeline.report.latents import latent_map, spectra
 from ssl_pipeline.report.sheets import Form, Sheet, forms, picture, sheets
 from ssl_pipeline.report.tidy import Curve, read_tidy
@@ -38,6 +38,7 @@ class Part(NamedTuple):
     dag: str
     probes: Table
     restored: Table
+    agreeing: Table
     curves: dict[str, str]
     sheets: list[Sheet]
     latent_map: str | None
@@ -131,6 +132,7 @@ def _part(
         draw_dag(graph),
         probes(summary),
         restored(summary),
+        agreeing(summary),
         {title: image for title, image in drawings.items() if image},
         sheets(forms(graph, data, 8), data) if data.test is not None else [],
         latent_map(clean.z, labels, names, views, method) if varied else None,

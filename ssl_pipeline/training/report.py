@@ -10,7 +10,7 @@ from torch import nn
 from ssl_pipeline.datasets import Data, Stream
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.optim import Recipe
-from ssl_pipeline.report.headline import Table, backgrounds, followed, probes, related, restored
+from ssl_pipeline.report.headline import Table, agreeing, backgrounds, followed, probes, related, restored
 from ssl_pipeline.training.hardware import Hardware
 
 
@@ -55,12 +55,20 @@ def _size(data: Data) -> str:
 
 
 def end(summary: dict[str, Any], folder: str) -> None:
-    """The table of probes with their baselines, and what the inverse models restore."""
+    """The probes with their baselines, what inverse models restore, where edges lead, how outputs agree."""
     for name, part in summary.get("sets", {"": summary}).items():
         if name:
             print(f"\n== {name}")
         _probes(part)
-        _restored(part)
+        for table, width in (
+            (restored(part), 8),
+            (related(part), 10),
+            (followed(part), 10),
+            (agreeing(part), 20),
+        ):
+            if table.rows:
+                print()
+                _print(table, 24, width)
     speed = f"{summary['steps']} steps, {summary['seconds']:.0f} s, {summary.get('samples_per_s', 0):,.0f} samples/s"
     print(f"\n{speed}; run folder {folder}")
 
@@ -83,16 +91,9 @@ def _probes(summary: dict[str, Any]) -> None:
         print(f"effective rank (RankMe) {summary['rankme']:.1f}, standard deviation {summary['std']:.3g}")
 
 
-def _restored(summary: dict[str, Any]) -> None:
-    """What the inverse models restore, what edges lead to, and how far a world model can be followed."""
-    for table, first, others in ((restored(summary), 24, 8), (related(summary), 40, 10), (followed(summary), 24, 10)):
-        if table.rows:
-            print()
-            _print(table, first, others)
-
-
 def _print(table: Table, first: int, others: int) -> None:
-    """Columns of so many characters."""
+    """Columns of so many characters, the first one of more where its labels need them."""
+    first = max(first, *(len(label) + 2 for label, *_ in (table.head, *table.rows)))
     for label, *cells in (table.head, *table.rows):
         print(f"{label:<{first}}" + "".join(f"{cell:>{others}}" for cell in cells))
 
