@@ -107,6 +107,25 @@ class Graph(nn.Module):
 
     def forward(self, damaged: Views) -> dict[str, Tensor]:
         """Energies by edge, and their weighted sum as ``loss``; with a relaxed latent see ``Consensus.added_to``."""
+        state, ball = self._state(damaged)
+        energies = self.objective(state, self.edges)
+        return energies if ball is None else ball.added_to(energies)
+
+    def per_sample(self, damaged: Views) -> Float[Tensor, "B"]:
+        """Loss of each sample, of the terms that tell one; no ranks meet in it.
+
+        Args:
+            damaged: made with ``whole=True``.
+
+        Raises:
+            ValueError: samples that pass some of the views only; no term that tells the energy of a sample.
+        """
+        if damaged.deal.rows is not None:
+            raise ValueError("expected all samples in all views, got some of them: call damage(..., whole=True)")
+        return self.objective.per_sample(self._state(damaged)[0], self.edges).float()
+
+    def _state(self, damaged: Views) -> tuple[State, Consensus | None]:
+        """What energies are computed from, and the latent in which views meet, where there is one."""
         clean, views = self._standard(damaged.clean), self.standard(damaged)
         latents = self.encode({name: views[name] for name in self.students})
         ball = None if self.latent.fuse is None else self._rest(latents, clean)
@@ -122,8 +141,7 @@ class Graph(nn.Module):
             lambda name: self.told(name, views[name]),
             self.teaching.targets(views, latents),
         )
-        energies = self.objective(state, self.edges)
-        return energies if ball is None else ball.added_to(energies)
+        return state, ball
 
     def encode(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Latents of standardised views."""

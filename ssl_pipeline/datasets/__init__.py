@@ -13,6 +13,7 @@ from ssl_pipeline.datasets.hf import hf
 from ssl_pipeline.datasets.hf_audio import hf_audio
 from ssl_pipeline.datasets.hf_text import hf_text
 from ssl_pipeline.datasets.image import Pixels
+from ssl_pipeline.datasets.junk import junk
 from ssl_pipeline.datasets.librispeech import librispeech
 from ssl_pipeline.datasets.loading import EpochOrder, sequential_batches, train_loader
 from ssl_pipeline.datasets.memory import MappedDataset, MemoryDataset
@@ -52,6 +53,7 @@ __all__ = [
     "hf_audio",
     "hf_text",
     "holdout",
+    "junk",
     "librispeech",
     "mixed",
     "pydoc",

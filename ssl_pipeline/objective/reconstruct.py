@@ -53,6 +53,8 @@ class Reconstruct(Term):
         self.energy = energy if isinstance(energy, ReconstructionEnergy) else energy(grid=sizes.grid)
         self.target, self.where, self.share = to, where, share
 
+    rates_samples = True
+
     @property
     def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """True of translators."""
@@ -80,7 +82,15 @@ class Reconstruct(Term):
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Decode every start, compare with its target where they have samples in common."""
-        return {edge.name: self._edge(state, edge) for edge in edges if self._shares(state.deal, edge)}
+        return {
+            edge.name: self.energy(*self._decoded(state, edge, self.share))
+            for edge in edges
+            if self._shares(state.deal, edge)
+        }
+
+    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+        """See ``Term``."""
+        return torch.stack([self.energy.per_sample(*self._decoded(state, edge, 1.0)) for edge in edges]).mean(0)
 
     def explains(self, clean: View, decoder: Decoder) -> Callable[[Tensor], Tensor]:
         """How badly a latent (B, K, D) explains the clean sample, weighted, (B,).
@@ -108,7 +118,8 @@ class Reconstruct(Term):
         ends = view_of(edge.source), view_of(edge.target)
         return CONSENSUS in ends or CLEAN in ends or deal.meet(*ends)
 
-    def _edge(self, state: State, edge: Edge) -> Tensor:
+    def _decoded(self, state: State, edge: Edge, share: float) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What the first ``share`` of the samples is decoded to, what it should be, and how much each place counts."""
         start, target = view_of(edge.source), view_of(edge.target)
         decoder: Decoder = state.decoders[target]  # pyright: ignore[reportAssignmentType]
         latent, told, places, weight = state.latents[start], None, None, None
@@ -123,16 +134,16 @@ class Reconstruct(Term):
                 latent = Latent(*(on_rows(v, lambda x: state.deal.shared(x, start, target)) for v in latent))
                 found = (truth, valid, told)
                 truth, valid, told = (on_rows(v, lambda x: state.deal.shared(x, target, start)) for v in found)
-        rows = max(1, round(self.share * len(latent.tokens)))
+        rows = max(1, round(share * len(latent.tokens)))
         latent = Latent(*(on_rows(v, lambda x: x[:rows]) for v in latent))
         found = (truth, valid, told, places, weight)
         truth, valid, told, places, weight = (on_rows(v, lambda x: x[:rows]) for v in found)
         if self.energy.whole:
-            return self.energy(decoder.patches.join(decoder(latent, None, told)), truth, valid)
+            return decoder.patches.join(decoder(latent, None, told)), truth, valid
         patches = decoder.patches.split(truth)
         weight = weights(decoder.patches, valid, places, weight)
         wanted = patches if places is None else pick(patches, places)
-        return self.energy(decoder(latent, places, told, patches), wanted, weight)
+        return decoder(latent, places, told, patches), wanted, weight
 
     def _damaged(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
         """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
