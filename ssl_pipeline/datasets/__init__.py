@@ -25,6 +25,7 @@ from ssl_pipeline.datasets.speech_commands import speech_commands
 from ssl_pipeline.datasets.text_codecs import BPE, Bytes
 from ssl_pipeline.datasets.text_files import text_files
 from ssl_pipeline.datasets.tones import tones
+from ssl_pipeline.datasets.weighted import WeightedOrder
 
 __all__ = [
     "BPE",
@@ -42,6 +43,7 @@ __all__ = [
     "Stream",
     "Subset",
     "Waveform",
+    "WeightedOrder",
     "arithmetic",
     "audio_folder",
     "cifar10",

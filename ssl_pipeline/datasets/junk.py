@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ssl_pipeline.datasets.data import Data, Dataset, Index, Stream
+from ssl_pipeline.datasets.data import Data, Dataset, Index, Stream, Subset
 from ssl_pipeline.datasets.memory import MemoryDataset
 from ssl_pipeline.errors import nearest
 from ssl_pipeline.records import Batch
@@ -17,7 +17,13 @@ from ssl_pipeline.seeding import generator
 KINDS = ("noise", "shuffled", "flat")
 
 
-def junk(of: Data, share: float = 0.3, kinds: Sequence[str] = ("noise", "shuffled"), seed: int = 0) -> Data:
+def junk(
+    of: Data,
+    share: float = 0.3,
+    kinds: Sequence[str] = ("noise", "shuffled"),
+    samples: int | None = None,
+    seed: int = 0,
+) -> Data:
     """A set of images with junk added to its training part; the test part stays clean.
 
     ``Data.junk`` tells which training samples are junk and ``Data.clean`` holds the others, for reports and probes;
@@ -25,13 +31,14 @@ def junk(of: Data, share: float = 0.3, kinds: Sequence[str] = ("noise", "shuffle
 
     Args:
         of: the images.
-        share: of the training samples that are junk, above 0 and below 1.
+        share: of the training samples that are junk, from 0 up to, not including, 1.
         kinds: of junk, equally many of each: ``noise`` (each number drawn alone), ``shuffled`` (an image of the set
             whose pixels are dealt anew, so that its histogram stays), ``flat`` (one grey value).
+        samples: images of the training part that are taken, the first ones; None: all.
         seed: of the junk.
 
     Raises:
-        ValueError: a share that is none, an unknown kind, a stream, or samples that are no images.
+        ValueError: a share that is none, an unknown kind, no samples, a stream, or samples that are no images.
 
     >>> from ssl_pipeline.datasets.digits import digits
     >>> data = junk(digits(), share=0.25)
@@ -39,28 +46,32 @@ def junk(of: Data, share: float = 0.3, kinds: Sequence[str] = ("noise", "shuffle
     (1916, 479, 1437)
     """
     if isinstance(of.train, Stream):
-        raise ValueError("data=junk adds samples to a set of known length, and got a stream: take another set as data.of")
+        raise ValueError(
+            "data=junk adds samples to a set of known length, and got a stream: take another set as data.of"
+        )
     if of.grid.discrete or of.grid.ndim != 2 or of.columns:
         raise ValueError(f"data=junk makes junk images, and {of.name} holds other things: take images as data.of")
-    if not 0 < share < 1:
-        raise ValueError(f"data.share={share}: expected the share of junk, above 0 and below 1; for none leave junk out")
+    if not 0 <= share < 1:
+        raise ValueError(f"data.share={share}: expected the share of junk, from 0 up to, not including, 1")
+    if samples is not None and not 1 <= samples <= len(of.train):
+        raise ValueError(f"data.samples={samples}: {of.name} has {len(of.train)} training samples; take some of them")
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ValueError(f"data.kinds has no {unknown[0]!r}; {nearest(unknown[0], KINDS)}")
     if not kinds:
         raise ValueError(f"data.kinds is empty: name some of {', '.join(KINDS)}")
-    count = max(len(kinds), round(len(of.train) * share / (1 - share)))
-    x = torch.cat([_made(of.train, kind, count, seed) for kind in kinds])
-    x = x.unflatten(0, (len(kinds), count)).transpose(0, 1).flatten(0, 1)[:count]  # the kinds by turns
+    images = of.train if samples is None else Subset(of.train, range(samples))
+    count = round(len(images) * share / (1 - share))
+    x = torch.stack([_made(images, kind, -(-count // len(kinds)), seed) for kind in kinds], dim=1)
     first = int(of.train.sources.max()) + 1
     labels = None if of.train.labels is None else torch.full((count,), -1)
-    rubbish = MemoryDataset(x, labels=labels, source=torch.arange(first, first + count))
-    train = _Joined(of.train, rubbish)
+    rubbish = MemoryDataset(x.flatten(0, 1)[:count], labels=labels, source=torch.arange(first, first + count))
+    train = _Joined(images, rubbish)
     return replace(
         of,
         train=train,
         name=f"{of.name} with junk",
-        clean=of.train if of.clean is None else of.clean,
-        junk=torch.arange(len(train)) >= len(of.train),
+        clean=images,
+        junk=torch.arange(len(train)) >= len(images),
     )
 
 

@@ -64,11 +64,15 @@ def sheets(found: Mapping[str, Form], data: Data) -> list[Sheet]:
         shown = {"clean": found["clean"], "damaged": found[view]}
         if f"{view}_restored" in found:
             shown["restored"] = found[f"{view}_restored"]
-        if data.grid.discrete:
-            made.append(Sheet(view, None, [], _texts(shown, data)))
-        else:
-            made.append(Sheet(view, _picture(shown, data), _sounds(shown, data), []))
+        made.append(sheet(view, shown, data))
     return made
+
+
+def sheet(name: str, shown: Mapping[str, Form], data: Data) -> Sheet:
+    """Some forms, or rows of samples, under each other; texts are compared with the clean one, if there is one."""
+    if data.grid.discrete:
+        return Sheet(name, None, [], _texts(shown, data))
+    return Sheet(name, _picture(shown, data), _sounds(shown, data), [])
 
 
 def _picture(shown: Mapping[str, Form], data: Data) -> str:
@@ -77,9 +81,10 @@ def _picture(shown: Mapping[str, Form], data: Data) -> str:
     with styled():
         drawing = figure(0.5 + 1.05 * count, 1.05 * len(shown))
         axes = drawing.subplots(len(shown), count, squeeze=False)
-        low, high = _bounds(shown["clean"].x) if data.grid.range is None else data.grid.range
+        first = next(iter(shown.values())).x
+        low, high = _bounds(first) if data.grid.range is None else data.grid.range
         if not isinstance(data.codec, Pixels):
-            low, high = _bounds(shown["clean"].x)
+            low, high = _bounds(first)
         for row, (name, form) in zip(axes, shown.items(), strict=True):
             for axis, x in zip(row, form.x.float(), strict=True):
                 if x.ndim == 2:
@@ -104,7 +109,7 @@ def _sounds(shown: Mapping[str, Form], data: Data, most: int = 3) -> list[list[t
         return []
     rows = []
     with TemporaryDirectory() as folder:
-        for i in range(min(most, len(shown["clean"].x))):
+        for i in range(min(most, len(next(iter(shown.values())).x))):
             row = []
             for name, form in shown.items():
                 file = data.codec.write(Path(folder) / f"{i}_{name}", form.x[i], _row(form.valid, i))
@@ -116,12 +121,13 @@ def _sounds(shown: Mapping[str, Form], data: Data, most: int = 3) -> list[list[t
 def _texts(shown: Mapping[str, Form], data: Data) -> list[list[tuple[str, str]]]:
     """The forms of each sample; of the damaged and the restored one what differs from the clean one is marked."""
     rows = []
-    for i in range(len(shown["clean"].x)):
+    for i in range(len(next(iter(shown.values())).x)):
         words = {name: _text(data, form.x[i], _row(form.valid, i)) for name, form in shown.items()}
-        clean = words["clean"]
-        row = [("clean", escape(clean))]
-        row += [(name, marked(clean, text)) for name, text in words.items() if name != "clean"]
-        rows.append(row)
+        if "clean" in words:
+            clean = words.pop("clean")
+            rows.append([("clean", escape(clean)), *((name, marked(clean, text)) for name, text in words.items())])
+        else:
+            rows.append([(name, escape(text)) for name, text in words.items()])
     return rows
 
 
