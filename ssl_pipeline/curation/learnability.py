@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import NamedTuple
 
 import torch
@@ -63,12 +64,13 @@ def bounded(weights: Float[Tensor, "N"], floor: float, most: float) -> Float[Ten
     >>> bounded(torch.tensor([1.0, 1.0, 1.0, 97.0]), floor=0.1, most=2.5)
     tensor([0.5000, 0.5000, 0.5000, 2.5000])
     """
-    low, high = (weights.double().clamp(min=1e-12).log().amax().neg() + edge for edge in (-60.0, 60.0))
-    for _ in range(60):  # bisection over the factor's logarithm; the mean grows with it
+    logs = weights.double().clamp(min=1e-300).log()
+    low, high = log(floor) - logs.amax(), log(most) - logs.amin()  # all at the floor, all at the most
+    for _ in range(60):  # bisection over the factor's logarithm, with which the mean grows
         middle = (low + high) / 2
-        small = (weights.double() * middle.exp()).clamp(floor, most).mean() < 1
+        small = (logs + middle).exp().clamp(floor, most).mean() < 1
         low, high = torch.where(small, middle, low), torch.where(small, high, middle)
-    return (weights.double() * high.exp()).clamp(floor, most).to(weights.dtype)
+    return (logs + high).exp().clamp(floor, most).to(weights.dtype)
 
 
 class Learnability:
