@@ -158,7 +158,7 @@ def test_scores_go_from_round_to_round():
     scores = curation.first(torch.full((6,), 4.0))
     assert torch.equal(scores.weights, torch.ones(6)) and scores.rounds == 1
     scores = curation.then(scores, torch.tensor([4.0, 4.0, 4.0, 1.0, 1.0, 1.0]), None, torch.arange(6))
-    assert scores.rounds == 2 and (scores.weights[:3] < 0.5).all() and (scores.weights[3:] > 1.5).all()
+    assert scores.rounds == 2 and (scores.weights[:3] < 0.6).all() and (scores.weights[3:] > 1.4).all()
     with pytest.raises(ValueError, match="finite losses"):
         curation.then(scores, torch.full((6,), torch.nan), None, torch.arange(6))
 
@@ -280,7 +280,8 @@ def test_padding_does_not_count():
 
 
 def test_junk_is_marked_and_leaves_test_and_probes_alone():
-    plain, mixed = digits(), junk(digits(), share=0.3, kinds=["noise", "shuffled", "flat"])
+    plain = digits()
+    mixed = junk(plain, share=0.3, kinds=["noise", "shuffled", "flat"])
     assert mixed.junk is not None and mixed.junk.double().mean().item() == pytest.approx(0.3, abs=0.01)
     assert mixed.test is plain.test and torch.equal(mixed.train[range(50)].x, plain.train[range(50)].x)
     rows = mixed.junk.nonzero().flatten()
@@ -295,14 +296,14 @@ def test_junk_is_marked_and_leaves_test_and_probes_alone():
     some = torch.tensor([rows[3], 5, rows[0], 7])  # both kinds in one batch, in the order that was asked for
     assert torch.equal(mixed.train[some].x[[1, 3]], plain.train[[5, 7]].x)
     assert torch.equal(mixed.train[some].x[[0, 2]], batch.x[[3, 0]])
-    protocol = P1(few=0)
-    assert protocol.raw(mixed) == protocol.raw(plain)
+    found, wanted = (P1().raw_features(data).train for data in (mixed, plain))
+    assert np.array_equal(found.z, wanted.z) and np.array_equal(found.label, wanted.label)
 
 
 def test_junk_refuses_what_it_cannot_mix():
     for words, options in (
         ("data.share=1", {"share": 1.0}),
-        ("data.kinds has no 'noize'; did you mean noise", {"kinds": ["noize"]}),
+        ("data.kinds has no 'noize'; nearest: noise", {"kinds": ["noize"]}),
         ("data.kinds is empty", {"kinds": []}),
         ("data.samples=0", {"samples": 0}),
     ):
@@ -335,10 +336,10 @@ def test_news_is_what_lies_outside_whatever_the_density():
 
 def test_novelty_prefers_what_was_not_drawn():
     z = torch.eye(16)[torch.arange(400) % 2] + 0.05 * torch.randn(400, 16, generator=torch.Generator().manual_seed(0))
-    curation = Learnability(regions=None, novelty=Novelty())
+    curation = Learnability(regions=None, novelty=Novelty(), most=4.0)
     drawn = (torch.arange(400) % 2 == 0).nonzero().flatten()
     scores = curation.then(curation.first(torch.ones(400)), torch.ones(400), z, drawn)
-    assert scores.weights[1::2].mean() > 2 * scores.weights[::2].mean()
+    assert scores.weights[1::2].mean() > 1.5 * scores.weights[::2].mean()
     assert scores.weights.mean().item() == pytest.approx(1, abs=1e-3)
     with pytest.raises(ValueError, match=r"curation\.novelty"):
         Novelty(k=0)

@@ -87,7 +87,8 @@ class Learnability:
         regions: of the embedding over which progress is averaged; None: every sample for itself.
         temperature: see ``draw_weights``.
         floor: least weight, the mean being 1.
-        most: largest weight, the mean being 1.
+        most: largest weight, the mean being 1. A low one matters: the model makes progress on what is drawn often,
+            which would then be drawn more and more.
         novelty: prefers what is far from what was drawn; None: no matter.
 
     Raises:
@@ -99,9 +100,9 @@ class Learnability:
         every: int = 1,
         memory: float = 0.98,
         regions: int | None = 32,
-        temperature: float = 0.5,
-        floor: float = 0.1,
-        most: float = 4.0,
+        temperature: float = 1.0,
+        floor: float = 0.2,
+        most: float = 1.5,
         novelty: Novelty | None = None,
     ) -> None:
         if every < 1:

@@ -29,7 +29,8 @@ def by_region(value: Float[Tensor, "N"], z: Float[Tensor, "N D"], regions: int) 
     """
     directions = F.normalize((z - z.mean(0)).float(), dim=-1).cpu()
     every = -(-len(z) // FITTED)
-    found = KMeans(min(regions, len(directions[::every])), n_init=1, random_state=0).fit(directions[::every].numpy())
+    count = min(regions, len(directions[::every]))
+    found = KMeans(count, random_state=0).fit(directions[::every].numpy())  # one start, by k-means++
     which = torch.as_tensor(found.predict(directions.numpy())).long().to(value.device)
     total = value.new_zeros(regions).index_add(0, which, value)
     return (total / which.bincount(minlength=regions).clamp(min=1))[which]
