@@ -327,7 +327,7 @@ def test_news_is_what_lies_outside_whatever_the_density():
     seen = torch.cat([kind(0, 0.02, 300), kind(1, 0.2, 300)])  # a dense kind, and one as wide as noise
     dense, wide, new = (novelty(kind(*of, 200), seen) for of in ((0, 0.02), (1, 0.2), (2, 0.02)))
     assert dense.mean().abs() < 0.2 and wide.mean().abs() < 0.2
-    assert new.min() > max(dense.mean(), wide.mean()) + 0.3
+    assert new.min() > max(dense.mean(), wide.mean()) + 0.15
     again = kind(2, 0.02, 200)
     assert novelty(again, torch.cat([seen, again])).mean() < 0.2
     with pytest.raises(ValueError, match="k=5"):
@@ -335,11 +335,11 @@ def test_news_is_what_lies_outside_whatever_the_density():
 
 
 def test_novelty_prefers_what_was_not_drawn():
-    z = torch.eye(16)[torch.arange(400) % 2] + 0.05 * torch.randn(400, 16, generator=torch.Generator().manual_seed(0))
+    kind = torch.arange(600) % 3
+    z = torch.eye(16)[kind] + 0.05 * torch.randn(600, 16, generator=torch.Generator().manual_seed(0))
     curation = Learnability(regions=None, novelty=Novelty(), most=4.0)
-    drawn = (torch.arange(400) % 2 == 0).nonzero().flatten()
-    scores = curation.then(curation.first(torch.ones(400)), torch.ones(400), z, drawn)
-    assert scores.weights[1::2].mean() > 1.5 * scores.weights[::2].mean()
+    scores = curation.then(curation.first(torch.ones(600)), torch.ones(600), z, (kind != 0).nonzero().flatten())
+    assert scores.weights[kind == 0].mean() > 2 * scores.weights[kind != 0].mean()
     assert scores.weights.mean().item() == pytest.approx(1, abs=1e-3)
     with pytest.raises(ValueError, match=r"curation\.novelty"):
         Novelty(k=0)
@@ -376,8 +376,15 @@ def test_a_run_says_what_it_chose(uninterrupted):
         assert "curation/junk_share" in {row["name"] for row in csv.DictReader(file)}
 
 
-@pytest.mark.parametrize("steps", [12, 14], ids=["between epochs", "within one"])
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    ("steps", "workers"),
+    [
+        pytest.param(14, 0, id="within an epoch"),
+        pytest.param(14, 1, marks=pytest.mark.slow, id="within an epoch, a worker"),
+        pytest.param(12, 0, marks=pytest.mark.slow, id="between epochs"),
+        pytest.param(12, 1, marks=pytest.mark.slow, id="between epochs, a worker"),
+    ],
+)
 def test_a_curated_run_goes_on_exactly(steps, workers, uninterrupted, tmp_path):
     """Also where the loader is asked for its first batches before Lightning says that an epoch begins."""
     options = [*SMALL, *JUNK, *STILL, f"hardware.workers={workers}"]
@@ -416,7 +423,7 @@ def test_options_of_an_experiment_are_not_used_without_curation(capsys):
 
 def _rate_as_rank(rank, queue):
     _, loss, z = _rating()
-    queue.put((rank, loss.tolist(), z.tolist()))
+    queue.put((rank, loss.tolist(), z.sum(1).tolist()))  # little enough for a pipe that is read in the end
 
 
 def _rating() -> tuple[Data, torch.Tensor, torch.Tensor]:
@@ -427,6 +434,7 @@ def _rating() -> tuple[Data, torch.Tensor, torch.Tensor]:
     return data, loss, z
 
 
+@pytest.mark.slow
 def test_two_processes_score_as_one_does():
     """Seven chunks, of which the last rank gets one more than there are; contrast sees its own chunk alone."""
     first, second = in_two_processes(_rate_as_rank)
@@ -434,7 +442,7 @@ def test_two_processes_score_as_one_does():
     data, loss, z = _rating()
     assert len(loss) == len(data.train) == 214 and loss.std() > 0
     torch.testing.assert_close(torch.tensor(first[1]), loss)
-    torch.testing.assert_close(torch.tensor(first[2]), z)
+    torch.testing.assert_close(torch.tensor(first[2]), z.sum(1), rtol=1e-4, atol=1e-4)
 
 
 def _train_as_rank(rank, queue, config, folder):
