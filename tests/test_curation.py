@@ -436,7 +436,7 @@ def _rating() -> tuple[Data, torch.Tensor, torch.Tensor]:
 
 @pytest.mark.slow
 def test_two_processes_score_as_one_does():
-    """Seven chunks, of which the last rank gets one more than there are; contrast sees its own chunk alone."""
+    """Seven chunks, so that the second rank gets one more than there are; contrast sees its own chunk alone."""
     first, second = in_two_processes(_rate_as_rank)
     assert first[1:] == second[1:]
     data, loss, z = _rating()

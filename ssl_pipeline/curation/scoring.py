@@ -19,7 +19,7 @@ def rate(
     """Losses and embeddings of all samples, on the CPU and alike on all ranks, which share the work.
 
     Samples come in chunks that are the same each time, damaged in the same way, whatever the number of ranks; the
-    last chunk is filled with the first samples. A loss that contrasts samples sees those of its chunk.
+    last is filled with the first samples, which count once. A loss that contrasts samples sees those of its chunk.
 
     Args:
         graph: in evaluation mode.
@@ -33,13 +33,13 @@ def rate(
     line = torch.randperm(n, generator=generator("cpu", seed, "rating"))
     loss, z = torch.empty(n), None
     for first in range(0, -(-n // size), world):  # as many turns on each rank
-        chunks = [line[(torch.arange(size) + size * (first + turn)) % n] for turn in range(world)]
-        batch = dataset[chunks[rank]].on(device)
+        place = torch.arange(size * first, size * (first + world))
+        rows, fresh = line[place % n], place < n
+        batch = dataset[rows.chunk(world)[rank]].on(device)
         views = graph.damage(batch, seed_of(seed, "rating"), first + rank, whole=True)
-        rows = torch.cat(chunks)
-        loss[rows] = distributed.gather_plain(graph.per_sample(views)).cpu()
+        loss[rows[fresh]] = distributed.gather_plain(graph.per_sample(views)).cpu()[fresh]
         if embeds:
             found = distributed.gather_plain(graph.embed(batch.x, batch.valid).float()).cpu()
             z = found.new_empty(n, found.shape[1]) if z is None else z
-            z[rows] = found
+            z[rows[fresh]] = found[fresh]
     return loss, z
