@@ -171,6 +171,9 @@ def finish(
     if is_ghost(config["teacher"], "teacher", overrides):
         _note("options of teacher are not used, since there is none")
         config["teacher"] = None
+    if is_ghost(config["curation"], "curation", overrides):
+        _note("options of curation are not used, since there is none")
+        config["curation"] = None
     check(config)
     if config["resume"] == AUTO:
         begun = folder is not None and any((Path(folder) / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))

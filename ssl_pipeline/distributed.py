@@ -43,6 +43,20 @@ def mean(x: Tensor) -> Tensor:
     return x / world_size()
 
 
+def broadcast(x: Tensor, device: torch.device) -> Tensor:
+    """Rank 0's tensor, of one shape on all ranks, back where each rank's lies.
+
+    Args:
+        x: anywhere.
+        device: over which ranks speak.
+    """
+    if world_size() == 1:
+        return x
+    box = x.to(device, copy=True).contiguous()
+    dist.broadcast(box, src=0)
+    return box.to(x.device)
+
+
 def broadcast_float(value: float, device: torch.device) -> float:
     """Rank 0's value."""
     if world_size() == 1:

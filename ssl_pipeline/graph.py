@@ -116,6 +116,19 @@ class Graph(nn.Module):
         energies = self.objective(state, self.edges)
         return energies if ball is None else ball.added_to(energies)
 
+    def per_sample(self, damaged: Views) -> Float[Tensor, "B"]:
+        """Loss of each sample, of the terms that tell one; no ranks meet in it.
+
+        Args:
+            damaged: made with ``whole=True``.
+
+        Raises:
+            ValueError: samples that pass some of the views only; no term that tells the energy of a sample.
+        """
+        if damaged.deal.rows is not None:
+            raise ValueError("expected all samples in all views, got some of them: call damage(..., whole=True)")
+        return self.objective.per_sample(self.state(damaged), self.edges).float()
+
     def state(self, damaged: Views) -> State:
         """What energies are computed from."""
         return self._state(damaged)[0]

@@ -47,6 +47,7 @@ class Train:
     edge: Any = None
     columns: Any = None
     dynamics: dict[str, Any] = field(default_factory=dict)
+    curation: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     probe: Probe = field(default_factory=Probe)

@@ -33,6 +33,7 @@ LEAVES = {
     "decoder": {"conv": {}, "query": {}},
     "teacher": {"none": {}},
     "dynamics": {"none": {}},
+    "curation": {"none": {}},
     "optimizer": {"adamw": {"lr": 0.1}},
     "hardware": {"auto": {}},
     "logger": {"none": {}},

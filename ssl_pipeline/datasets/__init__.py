@@ -16,6 +16,7 @@ from ssl_pipeline.datasets.hf import hf
 from ssl_pipeline.datasets.hf_audio import hf_audio
 from ssl_pipeline.datasets.hf_text import hf_text
 from ssl_pipeline.datasets.image import Pixels
+from ssl_pipeline.datasets.junk import junk
 from ssl_pipeline.datasets.librispeech import librispeech
 from ssl_pipeline.datasets.loading import EpochOrder, sequential_batches, train_loader
 from ssl_pipeline.datasets.memory import MappedDataset, MemoryDataset
@@ -33,6 +34,7 @@ from ssl_pipeline.datasets.text_files import text_files
 from ssl_pipeline.datasets.tones import tones
 from ssl_pipeline.datasets.video import Clips
 from ssl_pipeline.datasets.video_folder import video_folder
+from ssl_pipeline.datasets.weighted import WeightedOrder
 
 __all__ = [
     "BPE",
@@ -52,6 +54,7 @@ __all__ = [
     "Stream",
     "Subset",
     "Waveform",
+    "WeightedOrder",
     "arithmetic",
     "audio_folder",
     "backgrounds",
@@ -66,6 +69,7 @@ __all__ = [
     "hf_audio",
     "hf_text",
     "holdout",
+    "junk",
     "librispeech",
     "mixed",
     "moving_digits",

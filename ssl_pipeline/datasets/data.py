@@ -78,6 +78,8 @@ class Data:
         codec: from raw things (texts, waveforms) to the grid and back; None where samples are raw things.
         baseline: fixed features ``(B, F)`` of a batch that stand for the raw input in tables; None: the input itself.
         columns: what else ``Batch.columns`` holds, by name.
+        clean: training samples without junk, from which probes learn; None: there is no junk.
+        junk: which training samples are junk, (N,) bool, for reports alone; None: nobody knows.
     """
 
     grid: GridSpec
@@ -88,6 +90,8 @@ class Data:
     codec: Codec | None = None
     baseline: Callable[[Batch], Tensor] | None = None
     columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
+    clean: Dataset | None = None
+    junk: Tensor | None = None
 
 
 class Subset:

@@ -196,6 +196,7 @@ def train_loader(
     start: Callable[[], int] = lambda: 0,
     workers: int = 0,
     members: int = 1,
+    order: EpochOrder | None = None,
 ) -> DataLoader:
     """Shuffled batches of one rank; over a data set up to the end of the epoch, over a stream without end.
 
@@ -204,19 +205,23 @@ def train_loader(
         start: tells the global step, counted in batches, at which an iteration begins; asked each time.
         workers: processes that read ahead; a stream has one reader at most, since it has one order.
         members: samples of a source that stand together in a batch; not of a stream.
+        order: of each epoch, in place of that which ``seed`` and ``members`` give; not of a stream.
 
     Raises:
-        ValueError: a ``batch_size`` that does not fit the data or the ranks; members of the sources of a stream.
+        ValueError: a ``batch_size`` that does not fit the data or the ranks; members of the sources of a stream, or an
+            order for one.
     """
     if isinstance(dataset, Stream):
         _check_batch_size(batch_size, world)
         if members > 1:
             raise ValueError(f"members_per_source={members}: a stream comes in its own order; set it to 1")
+        if order is not None:
+            raise ValueError("an order was given, and a stream comes in its own: take another set, or order=None")
         workers = min(workers, 1)
         sampler = _Steps(start)
         dataset = _StreamByStep(dataset, batch_size=batch_size, seed=seed, rank=rank, world=world)  # pyright: ignore
     else:
-        sampler = StepSampler(EpochOrder(dataset.sources, seed, members), batch_size, rank, world, start)
+        sampler = StepSampler(order or EpochOrder(dataset.sources, seed, members), batch_size, rank, world, start)
     return DataLoader(
         dataset,  # pyright: ignore[reportArgumentType]
         batch_size=None,

@@ -33,10 +33,15 @@ class Align(PairEnergy):
 
     prevents_collapse = False
     knows_sources = True
+    rates_samples = True
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from two (B, D) embeddings."""
         return align(a, b)
+
+    def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
+        """Squared distance (B,) of each pair."""
+        return (F.normalize(a.float(), dim=-1) - F.normalize(b.float(), dim=-1)).square().sum(-1)
 
     def by_source(self, z: Tensor, source: Tensor) -> Tensor:
         """Scalar from (M, D) embeddings and their sources."""

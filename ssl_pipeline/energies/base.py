@@ -25,9 +25,10 @@ class ReconstructionEnergy(nn.Module, ABC):
     def per_place(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, Q) energies from (B, Q, P) predictions (logits on a discrete grid) and (B, Q, P) targets."""
 
-    def per_sample(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(B,) energies: the mean over places."""
-        return self.per_place(prediction, target).mean(1)
+    def per_sample(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(B,) energies: the mean over places, each counted by its weight (B, Q)."""
+        error = self.per_place(prediction, target)
+        return error.mean(1) if weight is None else (error * weight).sum(1) / weight.sum(1).clamp(min=1e-6)
 
     def forward(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Scalar: the mean over places of all ranks, each counted by its weight (B, Q)."""
@@ -50,6 +51,9 @@ class PairEnergy(nn.Module, ABC):
     directed: ClassVar[bool] = False
     """Whether ``b`` is a target: it comes without a gradient, and the two must not be exchanged."""
 
+    rates_samples: ClassVar[bool] = False
+    """Whether it is a mean over samples, of which ``per_sample`` tells each."""
+
     contrasts: ClassVar[bool] = False
     """Whether ``forward`` takes as ``others`` the embeddings (M, D) of further samples of the step."""
 
@@ -68,6 +72,10 @@ class PairEnergy(nn.Module, ABC):
     @abstractmethod
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from two (B, D) embeddings, row i of both from sample i; of a directed one ``b`` is a ``target``."""
+
+    def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
+        """(B,) energies of the samples, arguments as in ``forward``; compares with no other rank."""
+        raise NotImplementedError
 
     def by_source(self, z: Tensor, source: Tensor) -> Tensor:
         """Scalar from (M, D) embeddings of any samples, those of the same ``source`` (M,) belonging together."""

@@ -34,6 +34,7 @@ class Distil(PairEnergy):
     """
 
     directed = True
+    rates_samples = True
 
     def __init__(self, balance: Balance, temperature: float = 0.1) -> None:
         super().__init__()
@@ -59,6 +60,10 @@ class Distil(PairEnergy):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from the student's scores and the teacher's probabilities, (B, K) each."""
         return distil(a, b, self.temperature)
+
+    def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
+        """Cross-entropy (B,) of each sample."""
+        return F.cross_entropy(a.float() / self.temperature, b, reduction="none")
 
     def remember(self, said: Tensor) -> None:
         """Show the balance the teacher's scores."""

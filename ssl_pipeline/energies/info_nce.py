@@ -74,6 +74,7 @@ class InfoNCE(PairEnergy):
     prevents_collapse = True
     knows_sources = True
     contrasts = True
+    rates_samples = True
 
     def __init__(self, temperature: float = 0.2) -> None:
         super().__init__()
@@ -84,6 +85,14 @@ class InfoNCE(PairEnergy):
     def forward(self, a: Tensor, b: Tensor, others: Tensor | None = None) -> Tensor:
         """Scalar from two (B, D) embeddings, and (M, D) of other samples."""
         return info_nce(a, b, self.temperature, others)
+
+    def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
+        """Cross-entropy (B,) of each sample, the mean of its two embeddings', among this rank's samples."""
+        every = F.normalize(torch.cat([a, b]).float(), dim=-1)
+        own = torch.arange(len(every), device=a.device)
+        cosines = _cosines(every, every, own, self.temperature)
+        partner = (own + len(a)) % len(every)
+        return F.cross_entropy(cosines, partner, reduction="none").view(2, -1).mean(0)
 
     def by_source(self, z: Tensor, source: Tensor) -> Tensor:
         """Scalar from (M, D) embeddings and their sources."""

@@ -45,6 +45,8 @@ class NearestNeighbour(QueueEnergy):
         ValueError: a number that is not positive; embeddings of another width.
     """
 
+    rates_samples = True
+
     def __init__(self, width: int, size: int = 4096, temperature: float = 0.1) -> None:
         super().__init__(width, size, temperature)
 
@@ -56,3 +58,9 @@ class NearestNeighbour(QueueEnergy):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from (B, D) predictions and neighbours of the targets."""
         return neighbour_nce(a, b, self.temperature)
+
+    def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
+        """Cross-entropy (B,) of each neighbour among this rank's predictions."""
+        with torch.autocast(a.device.type, enabled=False):
+            cosines = b @ F.normalize(a.float(), dim=-1).T
+        return -(cosines / self.temperature).log_softmax(1).diagonal()

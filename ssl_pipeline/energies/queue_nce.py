@@ -21,10 +21,15 @@ def queue_nce(
         negatives: unit vectors, the same for all queries.
         temperature: divides the cosines.
     """
+    scores = _scores(a, b, negatives, temperature)
+    return F.cross_entropy(scores, torch.zeros(len(a), dtype=torch.int64, device=a.device))
+
+
+def _scores(a: Tensor, b: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+    """Scaled cosines of each query with its key, which comes first, and with the negatives."""
     a, b = F.normalize(a.float(), dim=-1), F.normalize(b.float(), dim=-1)
     with torch.autocast(a.device.type, enabled=False):
-        cosines = torch.cat([(a * b).sum(-1, keepdim=True), a @ negatives.T], dim=1)
-    return F.cross_entropy(cosines / temperature, torch.zeros(len(a), dtype=torch.int64, device=a.device))
+        return torch.cat([(a * b).sum(-1, keepdim=True), a @ negatives.T], dim=1) / temperature
 
 
 class QueueNCE(QueueEnergy):
@@ -39,9 +44,15 @@ class QueueNCE(QueueEnergy):
         ValueError: a number that is not positive; embeddings of another width.
     """
 
+    rates_samples = True
+
     def __init__(self, width: int, size: int = 4096, temperature: float = 0.2) -> None:
         super().__init__(width, size, temperature)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from (B, D) queries and keys."""
         return queue_nce(a, b, self.queue(b), self.temperature)
+
+    def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
+        """Cross-entropy (B,) of each query."""
+        return -_scores(a, b, self.queue(b), self.temperature).log_softmax(1)[:, 0]

@@ -108,9 +108,13 @@ class _Spectral(ReconstructionEnergy):
         self, prediction: Tensor, target: Tensor, weight: Float[Tensor, "B T"] | Bool[Tensor, "B T"] | None = None
     ) -> Tensor:
         """Scalar: the mean over samples and channels of signals multiplied by their weight."""
+        return self.per_sample(prediction, target, weight).mean()
+
+    def per_sample(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(B,) energies of signals multiplied by their weight (B, T): the mean over channels."""
         if weight is not None:
             prediction, target = prediction * weight.unsqueeze(1), target * weight.unsqueeze(1)
-        return self.per_sample(prediction, target).mean()
+        return self.per_place(prediction, target).mean(1)
 
 
 class MultiResolutionSTFT(_Spectral):

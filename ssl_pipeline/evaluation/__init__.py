@@ -1,5 +1,6 @@
 """Evaluation: frozen embeddings, probes, and the protocol that all tables share."""
 
+from ssl_pipeline.curation import novelty
 from ssl_pipeline.evaluation.agreement import Agreement, agreement, prompted
 from ssl_pipeline.evaluation.metrics import rankme, spread
 from ssl_pipeline.evaluation.probes import few_label, knn, linear
@@ -22,6 +23,7 @@ __all__ = [
     "few_label",
     "knn",
     "linear",
+    "novelty",
     "prompted",
     "purity",
     "rankme",

@@ -98,6 +98,18 @@ class Agree(Term):
             return {edges[0].name: self.energy.by_source(torch.cat([*heads.values()]), source)}
         return {name: self._pair(state.deal, heads, a, b) for name, a, b in pairs if state.deal.meet(a, b)}
 
+    @property
+    def rates_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Where the energy does, but for sources."""
+        return self.energy.rates_samples and not self.by_source
+
+    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+        """See ``Term``."""
+        pairs = [(view_of(edge.source), view_of(edge.target)) for edge in edges]
+        names = dict.fromkeys(view for pair in pairs for view in pair)
+        heads = {view: self.projector(state.latents[view].pooled) for view in names}
+        return torch.stack([self.energy.per_sample(heads[a], heads[b]) for a, b in pairs]).mean(0)
+
     def _pair(self, deal: Deal, heads: Mapping[str, Tensor], a: str, b: str) -> Tensor:
         both = deal.shared(heads[a], a, b), deal.shared(heads[b], b, a)
         if not self.energy.contrasts or deal.rows is None:

@@ -64,6 +64,9 @@ class Term(nn.Module, ABC):
     compares_views = False
     """Whether it compares several views of a sample."""
 
+    rates_samples = False
+    """Whether its energy is a mean over samples, of which ``per_sample`` tells each."""
+
     def __init__(self, weight: float = 1.0, views: Sequence[str] | None = None) -> None:
         super().__init__()
         if weight <= 0:
@@ -90,6 +93,14 @@ class Term(nn.Module, ABC):
     @abstractmethod
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Scalar energy of each of its edges."""
+
+    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+        """Energy (B,) of each sample, the mean over edges, where all samples pass all views.
+
+        Random choices that only save time in training (such as ``Reconstruct.share``) are left out, and no sample of
+        another rank is compared with.
+        """
+        raise NotImplementedError
 
 
 def on_rows(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -38,6 +38,25 @@ class Objective(nn.Module):
             energies |= parts
         return {"loss": total, **energies}
 
+    def per_sample(self, state: State, edges: Mapping[str, Sequence[Edge]]) -> Tensor:
+        """Weighted sum (B,) of those terms that tell an energy of each sample.
+
+        Args:
+            state: of a step in which all samples pass all views.
+            edges: of each term.
+
+        Raises:
+            ValueError: no term does.
+        """
+        rating = [(name, term) for name, term in self._terms() if term.rates_samples]
+        if not rating:
+            raise ValueError(
+                f"expected a term that tells an energy of each sample, got {', '.join(self.terms)}, which only know "
+                f"batches: add one that reconstructs (reconstruct), predicts a teacher (byol, jepa, dino) or contrasts "
+                f"views of a sample (info_nce, align)"
+            )
+        return torch.stack([term.weight * term.per_sample(state, edges[name]) for name, term in rating]).sum(0)
+
     def explains(self, clean: View, decoders: nn.ModuleDict) -> Callable[[Tensor], Tensor] | None:
         """How badly a latent (B, K, D) explains the clean sample, (B,), by the first term that reconstructs it."""
         for _, term in self._terms():

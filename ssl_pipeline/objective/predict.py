@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -86,12 +86,7 @@ class Predict(Term):
         """Each head once, each target once from all rows of its view, then pairs on the samples that they share."""
         pairs = {edge.name: (view_of(edge.source), view_of(edge.target)) for edge in edges}
         met = {name: (a, b) for name, (a, b) in pairs.items() if a == b or state.deal.meet(a, b)}
-        students, teachers = dict.fromkeys(a for a, _ in met.values()), dict.fromkeys(b for _, b in met.values())
-        said = {a: self.predictor(self.projector(state.latents[a].pooled)) for a in students}
-        head = state.targets.head(self.projector)
-        with torch.no_grad():
-            taught = {b: head(state.targets.latents[b].pooled) for b in teachers}
-            wanted = {b: self.energy.target(rows) for b, rows in taught.items()}
+        said, taught, wanted = self._said(state, met.values())
         energies = {
             name: self.energy(state.deal.shared(said[a], a, b), state.deal.shared(wanted[b], b, a))
             for name, (a, b) in met.items()
@@ -99,3 +94,26 @@ class Predict(Term):
         if taught:
             self.energy.remember(torch.cat([*taught.values()]))
         return energies
+
+    @property
+    def rates_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Where the energy does."""
+        return self.energy.rates_samples
+
+    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+        """See ``Term``."""
+        pairs = [(view_of(edge.source), view_of(edge.target)) for edge in edges]
+        said, _, wanted = self._said(state, pairs)
+        return torch.stack([self.energy.per_sample(said[a], wanted[b]) for a, b in pairs]).mean(0)
+
+    def _said(
+        self, state: State, pairs: Collection[tuple[str, str]]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+        """What the student says of each view, what the teacher says, and what follows from that to be predicted."""
+        students, teachers = dict.fromkeys(a for a, _ in pairs), dict.fromkeys(b for _, b in pairs)
+        said = {a: self.predictor(self.projector(state.latents[a].pooled)) for a in students}
+        head = state.targets.head(self.projector)
+        with torch.no_grad():
+            taught = {b: head(state.targets.latents[b].pooled) for b in teachers}
+            wanted = {b: self.energy.target(rows) for b, rows in taught.items()}
+        return said, taught, wanted

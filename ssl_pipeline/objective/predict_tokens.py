@@ -97,14 +97,24 @@ class PredictTokens(Term):
         """Predict the places of every view."""
         energies, seen = {}, []
         for edge in edges:
-            energies[edge.name], wanted = self._edge(state, view_of(edge.source))
+            said, wanted, weight = self._places(state, view_of(edge.source))
+            energies[edge.name] = self._compared(said, wanted, weight)
             seen.append(wanted.flatten(0, 1))
         if isinstance(self.energy, PairEnergy):
             self.energy.remember(torch.cat(seen))
         return energies
 
-    def _edge(self, state: State, name: str) -> tuple[Tensor, Tensor]:
-        """The energy of a view, and what was to be predicted (B, Q, E)."""
+    @property
+    def rates_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Where the energy does."""
+        return isinstance(self.energy, ReconstructionEnergy) or self.energy.rates_samples
+
+    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+        """See ``Term``."""
+        return torch.stack([self._rated(*self._places(state, view_of(edge.source))) for edge in edges]).mean(0)
+
+    def _places(self, state: State, name: str) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What is said of the places of a view, what was to be said (B, Q, E), and how much each counts (B, Q)."""
         view, latent = state.views[name], state.latents[name]
         places, share = (None, None) if self.where == "everywhere" else in_the_hole(view, self.patches)
         if self.predictor is None:
@@ -119,17 +129,27 @@ class PredictTokens(Term):
             wanted = F.layer_norm(wanted.float(), wanted.shape[-1:]) if self.normalise else wanted
             wanted = wanted if places is None else pick(wanted, places)
             wanted = _headed(state.targets.head(self.projector), wanted, counts)
-        return self._compared(said, wanted, weight), wanted
+        return said, wanted, weight
 
     def _compared(self, said: Tensor, wanted: Tensor, weight: Tensor | None) -> Tensor:
         if isinstance(self.energy, ReconstructionEnergy):
             return self.energy(said, wanted, weight)
+        self._counts_alike(weight)
+        return self.energy(said.flatten(0, 1), self.energy.target(wanted.flatten(0, 1)))
+
+    def _rated(self, said: Tensor, wanted: Tensor, weight: Tensor | None) -> Tensor:
+        if isinstance(self.energy, ReconstructionEnergy):
+            return self.energy.per_sample(said, wanted, weight)
+        self._counts_alike(weight)
+        target = self.energy.target(wanted.flatten(0, 1))
+        return self.energy.per_sample(said.flatten(0, 1), target).unflatten(0, said.shape[:2]).mean(1)
+
+    def _counts_alike(self, weight: Tensor | None) -> None:
         if weight is not None:
             raise ValueError(
                 f"{type(self.energy).__name__} counts all places alike, and some are padding or lie in a hole in part: "
                 f"take an energy that weighs places (objective=jepa), or data without padding"
             )
-        return self.energy(said.flatten(0, 1), self.energy.target(wanted.flatten(0, 1)))
 
 
 def _headed(head: nn.Module, tokens: Tensor, counts: Tensor | None) -> Tensor:

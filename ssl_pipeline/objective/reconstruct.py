@@ -59,6 +59,8 @@ class Reconstruct(Term):
             )
         self.target, self.where, self.share = to, where, share
 
+    rates_samples = True
+
     @property
     def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """True of translators."""
@@ -86,7 +88,15 @@ class Reconstruct(Term):
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Decode every start, compare with its target where they have samples in common."""
-        return {edge.name: self._edge(state, edge) for edge in edges if self._shares(state.deal, edge)}
+        return {
+            edge.name: self.energy(*self._decoded(state, edge, self.share))
+            for edge in edges
+            if self._shares(state.deal, edge)
+        }
+
+    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+        """See ``Term``."""
+        return torch.stack([self.energy.per_sample(*self._decoded(state, edge, 1.0)) for edge in edges]).mean(0)
 
     def explains(self, clean: View, decoder: Decoder) -> Callable[[Tensor], Tensor]:
         """How badly a latent (B, K, D) explains the clean sample, weighted, (B,).
@@ -114,7 +124,8 @@ class Reconstruct(Term):
         ends = view_of(edge.source), view_of(edge.target)
         return CONSENSUS in ends or CLEAN in ends or deal.meet(*ends)
 
-    def _edge(self, state: State, edge: Edge) -> Tensor:
+    def _decoded(self, state: State, edge: Edge, share: float) -> Compared:
+        """What the first ``share`` of the samples is decoded to, what it should be, and how much each place counts."""
         start, target = view_of(edge.source), view_of(edge.target)
         decoder: Decoder = state.decoders[target]  # pyright: ignore[reportAssignmentType]
         latent, told, places, weight = state.latents[start], None, None, None
@@ -129,7 +140,8 @@ class Reconstruct(Term):
                 latent = Latent(*(on_rows(v, lambda x: state.deal.shared(x, start, target)) for v in latent))
                 found = (truth, valid, told)
                 truth, valid, told = (on_rows(v, lambda x: state.deal.shared(x, target, start)) for v in found)
-        return decoded(self.energy, decoder, Wanted(latent, truth, valid, told, places, weight).first(self.share))
+        wanted = Wanted(latent, truth, valid, told, places, weight).first(share)
+        return decoded(decoder, wanted, self.energy.whole)
 
     def _damaged(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
         """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
@@ -158,15 +170,19 @@ class Wanted(NamedTuple):
         return Wanted(latent, *(on_rows(part, change) for part in self[1:]))
 
 
-def decoded(energy: ReconstructionEnergy, decoder: Decoder, wanted: Wanted) -> Tensor:
-    """Scalar energy between what a decoder makes of a latent and the truth."""
+Compared = tuple[Tensor, Tensor, Tensor | None]
+"""What a decoder gives, what it should have given, and how much each place counts: as energies take them."""
+
+
+def decoded(decoder: Decoder, wanted: Wanted, whole: bool = False) -> Compared:
+    """What a decoder makes of a latent beside the truth: patches, or ``whole`` signals."""
     latent, truth, valid, told, places, weight = wanted
-    if energy.whole:
-        return energy(decoder.patches.join(decoder(latent, None, told)), truth, valid)
+    if whole:
+        return decoder.patches.join(decoder(latent, None, told)), truth, valid
     patches = decoder.patches.split(truth)
     weight = weights(decoder.patches, valid, places, weight)
     target = patches if places is None else pick(patches, places)
-    return energy(decoder(latent, places, told, patches), target, weight)
+    return decoder(latent, places, told, patches), target, weight
 
 
 def _slots(z: Tensor) -> Latent:

@@ -12,7 +12,7 @@ from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import MSE, CrossEntropy, ReconstructionEnergy
 from ssl_pipeline.errors import nearest
 from ssl_pipeline.objective.base import Sizes, State, Term, on_rows
-from ssl_pipeline.objective.reconstruct import Wanted, decoded
+from ssl_pipeline.objective.reconstruct import Compared, Wanted, decoded
 from ssl_pipeline.records import Latent
 from ssl_pipeline.topology import CLEAN, Edge, latent_node, view_node
 
@@ -34,6 +34,8 @@ class Relate(Term):
     Raises:
         ValueError: no start, one that is named twice, or is the target; ``share`` outside (0, 1].
     """
+
+    rates_samples = True
 
     def __init__(
         self,
@@ -82,10 +84,16 @@ class Relate(Term):
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Read the starts together, decode, compare."""
+        return {edges[0].name: self.energy(*self._decoded(state, self.share))}
+
+    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+        """See ``Term``."""
+        return self.energy.per_sample(*self._decoded(state, 1.0))
+
+    def _decoded(self, state: State, share: float) -> Compared:
         decoder: Decoder = state.decoders[self.target]  # pyright: ignore[reportAssignmentType]
-        truth, valid = self.truth(state)
-        wanted = Wanted(self.start(state), truth, valid, state.told(self.target))
-        return {edges[0].name: decoded(self.energy, decoder, wanted.first(self.share))}
+        wanted = Wanted(self.start(state), *self.truth(state), state.told(self.target))
+        return decoded(decoder, wanted.first(share), self.energy.whole)
 
     def start(self, state: State) -> Latent:
         """What the edge starts from: the latents of its starts, as one."""

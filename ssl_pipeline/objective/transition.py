@@ -94,7 +94,8 @@ class Transition(Term):
                 latent, next = self._latent(reached, state.latents[view]), state.views[self.next]
                 valid = None if next.valid is None else mine(next.valid).flatten(0, 1)
                 assert self.seen is not None
-                energies[edge.name] = decoded(self.seen, decoder, Wanted(latent, mine(next.x).flatten(0, 1), valid))
+                wanted = Wanted(latent, mine(next.x).flatten(0, 1), valid)
+                energies[edge.name] = self.seen(*decoded(decoder, wanted))
         return energies
 
     def step(self, latent: Latent, action: Tensor) -> Latent:

@@ -18,6 +18,7 @@ from ssl_pipeline.evaluation.backgrounds import VARIANTS, variants
 from ssl_pipeline.evaluation.protocol import embedder, features
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.report import curves, depth
+from ssl_pipeline.report.chosen import Chosen, chosen
 from ssl_pipeline.report.dag import draw_dag
 from ssl_pipeline.report.headline import Table, agreeing, backgrounds, followed, probes, related, restored
 from ssl_pipeline.report.latents import latent_map, spectra
@@ -91,11 +92,17 @@ def write_report(
         facts={key: summary[key] for key in FACTS if key in summary},
         alarms=summary.get("alarms", []),
         parts=parts,
+        chosen=_chosen(folder, sets),
         config=yaml.safe_dump(config, sort_keys=False),
     )
     file = folder / "report.html"
     file.write_text(page, encoding="utf-8")
     return file
+
+
+def _chosen(folder: Path, sets: Mapping[str, Data]) -> Chosen | None:
+    """Of a run on one set; several come by turns, and nothing chooses among them."""
+    return chosen(folder, next(iter(sets.values()))) if len(sets) == 1 else None
 
 
 def _part(

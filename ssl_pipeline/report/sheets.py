@@ -70,11 +70,15 @@ def sheets(found: Mapping[str, Form], data: Data) -> list[Sheet]:
         shown = {"clean": found["clean"], "damaged": found[view]}
         if f"{view}_restored" in found:
             shown["restored"] = found[f"{view}_restored"]
-        if data.grid.discrete:
-            made.append(Sheet(view, None, [], _texts(shown, data)))
-        else:
-            made.append(Sheet(view, picture(shown, data), _sounds(shown, data), []))
+        made.append(sheet(view, shown, data))
     return made
+
+
+def sheet(name: str, shown: Mapping[str, Form], data: Data) -> Sheet:
+    """Some forms, or rows of samples, under each other; texts are compared with the clean one, if there is one."""
+    if data.grid.discrete:
+        return Sheet(name, None, [], _texts(shown, data))
+    return Sheet(name, picture(shown, data), _sounds(shown, data), [])
 
 
 def picture(shown: Mapping[str, Form], data: Data) -> str:
@@ -111,7 +115,7 @@ def _sounds(shown: Mapping[str, Form], data: Data, most: int = 3) -> list[list[t
         return []
     rows = []
     with TemporaryDirectory() as folder:
-        for i in range(min(most, len(shown["clean"].x))):
+        for i in range(min(most, len(next(iter(shown.values())).x))):
             row = []
             for name, form in shown.items():
                 file = data.codec.write(Path(folder) / f"{i}_{name}", form.x[i], _row(form.valid, i))
@@ -123,12 +127,13 @@ def _sounds(shown: Mapping[str, Form], data: Data, most: int = 3) -> list[list[t
 def _texts(shown: Mapping[str, Form], data: Data) -> list[list[tuple[str, str]]]:
     """The forms of each sample; of the damaged and the restored one what differs from the clean one is marked."""
     rows = []
-    for i in range(len(shown["clean"].x)):
+    for i in range(len(next(iter(shown.values())).x)):
         words = {name: _text(data, form.x[i], _row(form.valid, i)) for name, form in shown.items()}
-        clean = words["clean"]
-        row = [("clean", escape(clean))]
-        row += [(name, marked(clean, text)) for name, text in words.items() if name != "clean"]
-        rows.append(row)
+        if "clean" in words:
+            clean = words.pop("clean")
+            rows.append([("clean", escape(clean)), *((name, marked(clean, text)) for name, text in words.items())])
+        else:
+            rows.append([(name, escape(text)) for name, text in words.items()])
     return rows
 
 

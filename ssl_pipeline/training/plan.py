@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import lightning as L
 
 from ssl_pipeline.build import parts
+from ssl_pipeline.curation import Learnability
 from ssl_pipeline.datasets import Data, EpochOrder, Mixed, Stream
 from ssl_pipeline.dynamics import Dynamics
 from ssl_pipeline.evaluation import P1
@@ -25,6 +26,7 @@ class Plan(NamedTuple):
 
     recipe: Recipe
     dynamics: tuple[Dynamics, ...]
+    curation: Learnability | None
     hardware: Hardware
     protocol: P1 | None
     tracker: Tracker | None
@@ -60,15 +62,25 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     dynamics: dict[str, Dynamics] = instantiate(
         config.get("dynamics", {}), at="dynamics", trust=trust, allowed=("ssl_pipeline.dynamics",)
     )
+    curation: Learnability | None = (
+        instantiate(config.get("curation", {}), at="curation", trust=trust, allowed=("ssl_pipeline.curation",)) or None
+    )
+    if curation is not None and config["members_per_source"] > 1:
+        raise ValueError(
+            f"curation draws samples one by one, and members_per_source={config['members_per_source']} keeps some "
+            f"together: set it to 1, or curation=none"
+        )
     tracker = instantiate(config.get("logger", {}), at="logger", trust=trust) or None
     if config.get("report", {}).get("map") == "umap" and find_spec("umap") is None:
         raise ModuleNotFoundError("report.map=umap needs umap-learn: pip install umap-learn, or take report.map=pca")
     hardware: Hardware = instantiate(config["hardware"], at="hardware")
     if hardware.shards and bounds.get("sync_batchnorm"):
         raise ValueError("trainer.sync_batchnorm=true has no effect on weights in shards: take hardware=ddp, or false")
+    if hardware.shards and curation is not None:
+        raise ValueError("curation needs whole weights, and hardware.strategy=fsdp has shards: take hardware=ddp")
     for name, one in dynamics.items():
         _can_be_treated(name, one, hardware)
-    return Plan(recipe, tuple(dynamics.values()), hardware, protocol, tracker, bounds, clock)
+    return Plan(recipe, tuple(dynamics.values()), curation, hardware, protocol, tracker, bounds, clock)
 
 
 def _can_be_treated(name: str, dynamics: Dynamics, hardware: Hardware) -> None:
@@ -98,6 +110,11 @@ def bounded(plan: Plan, data: Data | Mixed, config: Mapping[str, Any], done: int
     epochs, steps = plan.bounds["max_epochs"], plan.bounds["max_steps"]
     others = steps > 0 or plan.clock.max_time is not None
     stream = isinstance(data.train, Stream)
+    if stream and plan.curation is not None:
+        raise ValueError(
+            "curation scores all samples of one set of known length, and got a stream or several sets: set "
+            "curation=none, or take one set (data.streaming=false where it is streamed)"
+        )
     if stream and not others:
         raise ValueError("a stream has no epochs to count: bound the run by trainer.max_steps or trainer.max_time")
     if epochs in (None, -1) and not others:

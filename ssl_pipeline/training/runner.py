@@ -12,7 +12,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.utilities import rank_zero_only
 
-from ssl_pipeline.datasets import Data, Mixed, train_loader
+from ssl_pipeline.datasets import Data, Mixed, Stream, WeightedOrder, train_loader
 from ssl_pipeline.errors import Interrupted
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.instantiate import DATA, instantiate
@@ -20,6 +20,7 @@ from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.report import write_report
 from ssl_pipeline.training import report
 from ssl_pipeline.training.callbacks import Metrics, OnlineProbe, Saver, StopOnSignal
+from ssl_pipeline.training.curator import Curator
 from ssl_pipeline.training.faults import explained
 from ssl_pipeline.training.finite import Finite
 from ssl_pipeline.training.folder import Folder
@@ -96,13 +97,15 @@ def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
         config["checkpoint"]["every_n_steps"],
         damaged=start.checkpoint not in (None, folder.checkpoint),
     )
+    curator = _curator(config, plan, data, folder, start.step)
     probes = _online_probes(config, plan, sets, whole, make)
     folder.path.mkdir(parents=True, exist_ok=True)
     with quiet():
         options = plan.bounds | plan.hardware.options(partial_steps=len(sets) > 1)
         loggers = [] if plan.tracker is None else [plan.tracker.logger(folder.path, config["name"])]
         finite = Finite(folder.checkpoint.parent, saver.due, config["seed"])
-        callbacks = [plan.clock, stop, finite, watch, metrics, saver, *probes]
+        curators = [] if curator is None else [curator]  # before the saver: what it saves holds the next epoch's order
+        callbacks = [plan.clock, stop, finite, watch, metrics, *curators, saver, *probes]
         trainer = make_trainer(options, callbacks, folder.path, start.step, loggers, waiting)
         loader = train_loader(
             data.train,
@@ -113,6 +116,7 @@ def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
             start=lambda: trainer.global_step,
             workers=plan.hardware.workers,
             members=config["members_per_source"],
+            order=None if curator is None else curator.order,
         )
         if trainer.is_global_zero:
             folder.write_config(config, sets)
@@ -140,6 +144,7 @@ def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
     }
     measured = {"loss": metrics.loss, **metrics.machine(trainer.strategy.root_device)}
     summary |= {name: round(value, 6) for name, value in measured.items() if isfinite(value)}
+    summary |= {} if curator is None else curator.summary()
     summary |= {"alarms": [*watch.alarms.values()]} if watch.alarms else {}
     folder.write_summary(summary)
     whole.graph.to(trainer.strategy.root_device)
@@ -173,6 +178,15 @@ def _report(config: Mapping[str, Any], folder: Folder, graphs: Mapping[str, Grap
     except Exception as error:
         again = f"make it again with: ssl-pipeline report run={folder.relative} debug=true"
         print(f"warning: there is no report.html ({type(error).__name__}: {error}); {again}", file=sys.stderr)
+
+
+def _curator(config: Mapping[str, Any], plan: Plan, data: Data | Mixed, folder: Folder, done: int) -> Curator | None:
+    """What chooses the samples, where something does; ``bounded`` has refused streams."""
+    if plan.curation is None:
+        return None
+    assert isinstance(data, Data) and not isinstance(data.train, Stream)
+    order = WeightedOrder(data.train.sources, config["seed"])
+    return Curator(plan.curation, data, order, config["batch_size"], config["seed"], folder.path, done)
 
 
 def _online_probes(

@@ -147,7 +147,7 @@ class Watch(L.Callback):
 
     def _look(self, trainer: L.Trainer, name: str, graph: Graph, step: int) -> None:
         layers = self._sees_layers(graph)
-        with trainer.precision_plugin.forward_context(), evaluating(graph), _uncompiled():
+        with trainer.precision_plugin.forward_context(), evaluating(graph), uncompiled():
             embedded, numbers = look(graph, self._eyes[name], self.seed, layers)
         if self._moving is not None:
             numbers, self._moving = numbers._replace(moved=self._moving.after()), None
@@ -262,7 +262,7 @@ def _at(graph: Graph | MixedGraph, step: int) -> tuple[str, Graph]:
     return graph.at(step) if isinstance(graph, MixedGraph) else ("", graph)
 
 
-def _uncompiled() -> AbstractContextManager[Any]:
+def uncompiled() -> AbstractContextManager[Any]:
     """What is compiled for training runs as it stands: to compile it anew would take longer than all looks."""
     stance = getattr(torch.compiler, "set_stance", None)  # since torch 2.6
     return nullcontext() if stance is None else stance("force_eager")

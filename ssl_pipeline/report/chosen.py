@@ -1,0 +1,67 @@
+"""What a model that chooses its data has chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ssl_pipeline.datasets import Data, Stream
+from ssl_pipeline.records import as_float
+from ssl_pipeline.report.pictures import drawn, figure, styled
+from ssl_pipeline.report.sheets import Form, Sheet, sheet
+from ssl_pipeline.report.tidy import Curve, read_tidy, under
+
+SHOWN = 8
+
+
+class Chosen(NamedTuple):
+    """What is shown of it."""
+
+    rounds: str  # a drawing of what each round's draws are made of, as a data URI
+    most: Sheet | None  # samples that were drawn most often, and least often; None before the first round's end
+    times: tuple[float, float] | None  # draws of one of those, mean
+
+
+def chosen(folder: Path, data: Data) -> Chosen | None:
+    """From ``curation.csv`` and ``curation.npz`` in a run's folder; None where nothing was chosen."""
+    found = read_tidy(folder / "curation.csv")
+    if not found or isinstance(data.train, Stream):
+        return None
+    sheet_of, times, file = None, None, folder / "curation.npz"
+    if file.is_file():
+        counts = np.load(file, allow_pickle=False)["drawn"]
+        if len(counts) == len(data.train) and counts.any():
+            order = torch.as_tensor(counts).argsort(stable=True)
+            least, most = order[:SHOWN], order.flip(0)[:SHOWN]
+            sheet_of = sheet("", {"most": _form(data, most), "least": _form(data, least)}, data)
+            times = float(counts[most.numpy()].mean()), float(counts[least.numpy()].mean())
+    return Chosen(_drawing(found), sheet_of, times)
+
+
+def _form(data: Data, rows: torch.Tensor) -> Form:
+    assert not isinstance(data.train, Stream)
+    batch = data.train[rows]
+    return Form(as_float(batch.x, data.grid), batch.valid)
+
+
+def _drawing(found: Mapping[str, Curve]) -> str:
+    """Shares of junk and classes, and how many samples the draws amount to."""
+    found = dict(found)
+    sizes = {name: found[name] for name in ("effective", "distinct") if name in found}
+    junk = {"junk": found["junk_share"]} if "junk_share" in found else {}
+    panels = {"samples drawn, of all": sizes, "share of the draws": junk | under(found, "share/")}
+    panels = {title: some for title, some in panels.items() if some}
+    with styled():
+        drawing = figure(4.0 * len(panels), 2.6)
+        for axis, (title, some) in zip(drawing.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+            for name, curve in some.items():
+                axis.plot(*curve, "k" if name == "junk" else "-", linewidth=2 if name == "junk" else 1, label=name)
+            axis.set_ylim(bottom=0)
+            axis.set_title(title)
+            axis.set_xlabel("step")
+            axis.legend(ncols=2)
+    return drawn(drawing)
