@@ -2,6 +2,7 @@
 
 from ssl_pipeline.curation import novelty
 from ssl_pipeline.evaluation.agreement import Agreement, agreement, prompted
+from ssl_pipeline.evaluation.meetings import meetings
 from ssl_pipeline.evaluation.metrics import rankme, spread
 from ssl_pipeline.evaluation.probes import few_label, knn, linear
 from ssl_pipeline.evaluation.protocol import P1, Features, features
@@ -23,6 +24,7 @@ __all__ = [
     "few_label",
     "knn",
     "linear",
+    "meetings",
     "novelty",
     "prompted",
     "purity",

@@ -73,16 +73,18 @@ def restored(summary: Mapping[str, Any]) -> Table:
 
 
 def related(summary: Mapping[str, Any]) -> Table:
-    """What edges cost on held-out samples, and with a start of another sample; no rows where there is no edge."""
+    """What edges cost and find on held-out samples, also with a start of another; no rows where there is no edge."""
     rows = []
     for key in summary:
         kind, _, name = key.partition("/")
         if kind == "edge":
-            rows.append([name, _figure(summary[key]), _number(summary.get(f"edge_exact/{name}"))])
+            rows.append([name, _figure(summary[key]), _number(summary.get(f"edge_exact/{name}")), ""])
         if kind == "edge_without":
             edge, _, start = name.partition("<")
-            rows.append([f"{edge}, {start} of another", _figure(summary[key]), ""])
-    return Table(["edge", "energy", "exact, %"], rows)
+            rows.append([f"{edge}, {start} of another", _figure(summary[key]), "", ""])
+        if kind == "found" and f"found_chance/{name}" in summary:
+            rows.append([name, "", _number(summary[key]), _number(summary[f"found_chance/{name}"])])
+    return Table(["edge", "energy", "right, %", "by chance, %"], rows)
 
 
 def followed(summary: Mapping[str, Any]) -> Table:

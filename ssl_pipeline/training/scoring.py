@@ -10,7 +10,17 @@ from typing import Any
 import torch
 
 from ssl_pipeline.datasets import Data, Stream
-from ssl_pipeline.evaluation import P1, agreement, prompted, rankme, relations, restoration, rollout_scores, spread
+from ssl_pipeline.evaluation import (
+    P1,
+    agreement,
+    meetings,
+    prompted,
+    rankme,
+    relations,
+    restoration,
+    rollout_scores,
+    spread,
+)
 from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph import Graph
@@ -43,7 +53,8 @@ def evaluate(
     if supervised(graph, data):
         result["supervised"] = True
     held_out = data.train if data.test is None else data.test
-    result |= restoration(graph, held_out) | relations(graph, held_out) | rollout_scores(graph, held_out)
+    result |= restoration(graph, held_out) | relations(graph, held_out) | meetings(graph, held_out)
+    result |= rollout_scores(graph, held_out)
     if views := prompted(graph):
         result |= agreement(graph, held_out, views).summary()
     return result | {"protocol": protocol.name, "probe_seconds": round(time.perf_counter() - began, 1)}
