@@ -1,6 +1,6 @@
 """Does a text model say the same of a text in whatever template? Before and after it has learnt to, without targets.
 
-python scripts/probe_prompts.py                             # three trainings a seed, some eight minutes on two cores
+python scripts/probe_prompts.py                        # three trainings a seed, some twelve minutes on two busy cores
 python scripts/probe_prompts.py --seeds 0,1,2 [OVERRIDES of all trainings]
 python scripts/probe_prompts.py --run outputs/prompts_agree/<time>        # one that is there already
 
