@@ -23,6 +23,7 @@ from ssl_pipeline.layers import (
     masked_mean,
     sincos,
 )
+from ssl_pipeline.layers.conv import conv_nd
 from ssl_pipeline.layers.ngrams import ngram_buckets
 
 
@@ -217,3 +218,17 @@ def test_a_batch_in_pieces_trains_as_a_whole_one(masked, monkeypatch):
     assert sizes == [5, 2, 2, 1]
     for one, pieced in zip(*found, strict=True):
         torch.testing.assert_close(pieced, one)
+
+
+def test_convolutions_over_three_axes_have_the_gradient_of_32_bits():
+    """In bfloat16 on a processor torch's own was wrong for this size."""
+    conv = conv_nd(3)(64, 64, 3, padding=1)
+    for seed in range(3):
+        x = torch.randn(32, 64, 2, 8, 8, generator=torch.Generator().manual_seed(seed))
+        gradients = []
+        for enabled in (False, True):
+            conv.zero_grad()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+                conv(x).float().square().sum().backward()
+            gradients.append(conv.weight.grad.clone())
+        torch.testing.assert_close(*gradients, rtol=0.02, atol=0.02 * float(gradients[0].abs().max()))

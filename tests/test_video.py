@@ -158,13 +158,13 @@ def test_crops_of_frames_are_the_same_in_all_of_them():
 
 QUICK = ["probe.online=0", "probe.baselines=false", "probe.protocol.few=0"]
 SMALL = ["data.clips=64", "data.frames=4", "data.size=16", "batch_size=8", "trainer.max_steps=3", *QUICK]
-NARROW = ["encoder.width=24", "encoder.depth=1", "encoder.heads=2", "decoder.width=24", "decoder.depth=1"]
+NARROW = ["encoder.widths=[8,8]", "decoder.widths=[8,8,8]"]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    summary = run(compose(["experiment=video_dag", *SMALL, *NARROW, "decoder.heads=2"]), str(folder))
+    summary = run(compose(["experiment=video_dag", *SMALL, *NARROW]), str(folder))
     return folder, summary
 
 
@@ -197,7 +197,7 @@ def test_files_are_embedded_and_restored(trained, films, tmp_path):
 @pytest.mark.page
 @pytest.mark.slow
 def test_the_report_shows_strips_of_frames(tmp_path):
-    run(compose(["experiment=video_dag", *SMALL, *NARROW, "decoder.heads=2"]), str(tmp_path))
+    run(compose(["experiment=video_dag", *SMALL, *NARROW]), str(tmp_path))
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png") >= 4
 

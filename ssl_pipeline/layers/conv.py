@@ -13,7 +13,21 @@ from torch.nn import functional as F
 
 def conv_nd(ndim: int) -> Callable[..., nn.Module]:
     """The convolution over ``ndim`` axes."""
-    return (nn.Conv1d, nn.Conv2d, nn.Conv3d)[ndim - 1]
+    return (nn.Conv1d, nn.Conv2d, WholeConv3d)[ndim - 1]
+
+
+class WholeConv3d(nn.Conv3d):
+    """A convolution over three axes that a processor computes in 32 bits, whatever the precision around it.
+
+    In bfloat16 the gradient of its weight was wrong there, up to NaN (torch 2.14; 64 channels to 64 on 2x8x8 cells).
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C, T, H, W) to (B, C', T', H', W')."""
+        if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float())
 
 
 def norm_nd(norm: str, ndim: int, channels: int) -> nn.Module:
