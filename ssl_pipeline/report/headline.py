@@ -95,6 +95,40 @@ def followed(summary: Mapping[str, Any]) -> Table:
     return Table(["squared error after", *(f"{step} step{'s' * (step != '1')}" for step in steps)], rows)
 
 
+class Section(NamedTuple):
+    """A table with what it tells."""
+
+    title: str
+    table: Table
+    note: str
+
+
+def sections(summary: Mapping[str, Any]) -> list[Section]:
+    """What else was measured than probes and restoration, as far as there is anything of it."""
+    swapped = f"{summary.get('swapped', 0):,} held-out"
+    swaps = (
+        f"Probes that learned from images as they are, asked about {swapped} ones: as they are; with a plain background; "
+        f"on the background of another image of the same class; on that of any other image; without their foreground. "
+        f"A swap gap says how much they read off the background: original less mixed-rand. BG-gap is mixed-same less "
+        f"mixed-rand."
+    )
+    found = [
+        Section(
+            "Edges between parts of a sample",
+            related(summary),
+            "Held-out samples: the energy of each edge, and what it is with a start of another sample.",
+        ),
+        Section(
+            "How far the world model can be followed",
+            followed(summary),
+            "Held-out episodes: what is decoded from latents that are reached blindly, beside what was seen.",
+        ),
+        Section("Agreement", agreeing(summary), "Outputs of the same held-out samples, and their embeddings."),
+        Section(f"{swapped} images on other backgrounds, in %", backgrounds(summary), swaps),
+    ]
+    return [section for section in found if section.table.rows]
+
+
 def _figure(value: float) -> str:
     return f"{value:.3g}"
 

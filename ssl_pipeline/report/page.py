@@ -20,7 +20,7 @@ from ssl_pipeline.graph import Graph
 from ssl_pipeline.report import curves, depth
 from ssl_pipeline.report.chosen import Chosen, chosen
 from ssl_pipeline.report.dag import draw_dag
-from ssl_pipeline.report.headline import Table, agreeing, backgrounds, followed, probes, related, restored
+from ssl_pipeline.report.headline import Section, Table, probes, restored, sections
 from ssl_pipeline.report.latents import latent_map, spectra
 from ssl_pipeline.report.sheets import Form, Sheet, forms, picture, sheets
 from ssl_pipeline.report.tidy import Curve, read_tidy
@@ -39,18 +39,14 @@ class Part(NamedTuple):
     dag: str
     probes: Table
     restored: Table
-    agreeing: Table
+    sections: list[Section]
     curves: dict[str, str]
     sheets: list[Sheet]
     latent_map: str | None
     spectra: str | None
     gap: float | None
     depth: dict[str, str]
-    backgrounds: Table
-    swapped: int  # images that it is about
-    on_backgrounds: str | None  # a picture of their forms
-    related: Table
-    followed: Table
+    on_backgrounds: str | None  # a picture of images in all their forms
 
 
 def write_report(
@@ -139,18 +135,14 @@ def _part(
         draw_dag(graph),
         probes(summary),
         restored(summary),
-        agreeing(summary),
+        sections(summary),
         {title: image for title, image in drawings.items() if image},
         sheets(forms(graph, data, 8), data) if data.test is not None else [],
         latent_map(clean.z, labels, names, views, method) if varied else None,
         spectra(clean.z, views) if varied else None,
         gap([*views.values()]) if len(views) > 1 else None,
         maps,
-        backgrounds(summary),
-        summary.get("swapped", 0),
         _on_backgrounds(data, samples),
-        related(summary),
-        followed(summary),
     )
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from ssl_pipeline.datasets import Data, Stream
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.optim import Recipe
-from ssl_pipeline.report.headline import Table, agreeing, backgrounds, followed, probes, related, restored
+from ssl_pipeline.report.headline import Table, probes, restored, sections
 from ssl_pipeline.training.hardware import Hardware
 
 
@@ -60,15 +60,12 @@ def end(summary: dict[str, Any], folder: str) -> None:
         if name:
             print(f"\n== {name}")
         _probes(part)
-        for table, width in (
-            (restored(part), 8),
-            (related(part), 10),
-            (followed(part), 10),
-            (agreeing(part), 20),
-        ):
-            if table.rows:
-                print()
-                _print(table, 24, width)
+        if (found := restored(part)).rows:
+            print()
+            _print(found, 24, 8)
+        for section in sections(part):
+            print(f"\n{section.title}")
+            _print(section.table, 24, max(10, *(len(cell) + 2 for cell in section.table.head[1:])))
     speed = f"{summary['steps']} steps, {summary['seconds']:.0f} s, {summary.get('samples_per_s', 0):,.0f} samples/s"
     print(f"\n{speed}; run folder {folder}")
 
@@ -79,9 +76,6 @@ def _probes(summary: dict[str, Any]) -> None:
         supervised = ", SUPERVISED: sources or columns determine the labels" if summary.get("supervised") else ""
         print(f"\nprobes of frozen features in %, protocol {summary['protocol']}{supervised}")
         _print(found, 20, 14)
-    if (swapped := backgrounds(summary)).rows:
-        print(f"\n{summary['swapped']:,} held-out images on other backgrounds, in %")
-        _print(swapped, 28, 12)
     if "rankme" in summary and "knn" not in summary:
         print("\nno labels in a test set: their probes are left out")
     if "retrieval_chance" in summary:
