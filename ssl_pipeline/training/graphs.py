@@ -59,6 +59,9 @@ def compile_encoders(graphs: Mapping[str, Graph]) -> None:
     """Have the encoders and their teachers compiled at their first call."""
     for graph in graphs.values():
         graph.encoder.compile()
+        for column in graph.columns.values():
+            if column.encoder is not None:
+                column.encoder.compile()  # pyright: ignore
         if graph.teacher is not None:
             graph.teacher.copies["encoder"].compile()
 
