@@ -107,10 +107,9 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
     """What else was measured than probes and restoration, as far as there is anything of it."""
     swapped = f"{summary.get('swapped', 0):,} held-out"
     swaps = (
-        f"Probes that learned from images as they are, asked about {swapped} ones: as they are; with a plain "
-        f"background; on the background of another image of the same class; on that of any other image; without their foreground. "
-        f"A swap gap says how much they read off the background: original less mixed-rand. BG-gap is mixed-same less "
-        f"mixed-rand."
+        f"Probes that learned from images as they are, asked about {swapped} ones: as they are; with a plain ground; "
+        f"on that of another image of the same class; on that of any other image; without their foreground. A swap gap "
+        f"says how much they read off the background: original less mixed-rand. BG-gap is mixed-same less mixed-rand."
     )
     found = [
         Section(
