@@ -11,7 +11,6 @@ from jaxtyping import Float, Int64, Integer, UInt8
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import roi_align
 
 from ssl_pipeline.datasets.data import Data, Dataset, Stream
 from ssl_pipeline.datasets.image import Pixels
@@ -113,6 +112,8 @@ def objects_of(
     >>> objects_of(torch.ones(3, 1, 8, 8), ids, size=4, times=2, margin=1.0).x.shape
     torch.Size([2, 1, 4, 4])
     """
+    from torchvision.ops import roi_align
+
     boxes, numbers = [], []
     for number, seen in boxes_of(ids).items():
         side = margin * float(np.median([max(high - top, wide - left) for _, top, high, left, wide in seen]))
