@@ -90,7 +90,7 @@ def trained(name: str, data: Data, steps: int, seed: int, more: Sequence[str] = 
     return graph.eval()
 
 
-def novel(graph: Graph, data: Data, held: Sequence[int], k: int = 5) -> Novel:
+def novel(graph: Graph, data: Data, held: Sequence[int], k: int = 10) -> Novel:
     """What is new to a model that was trained on ``known_and_junk``; ``data.test`` has all classes."""
     assert data.test is not None
     embed = embedder(graph)

@@ -329,8 +329,8 @@ def test_news_is_what_lies_outside_whatever_the_density():
     assert new.min() > max(dense.mean(), wide.mean()) + 0.15
     again = kind(2, 0.02, 200)
     assert novelty(again, torch.cat([seen, again])).mean() < 0.2
-    with pytest.raises(ValueError, match="k=5"):
-        novelty(seen, seen[:5])
+    with pytest.raises(ValueError, match="k=10"):
+        novelty(seen, seen[:10])
 
 
 def test_novelty_prefers_what_was_not_drawn():

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 
-def novelty(z: Float[Tensor, "N D"], seen: Float[Tensor, "M D"], k: int = 5, chunk: int = 1024) -> Float[Tensor, "N"]:
+def novelty(z: Float[Tensor, "N D"], seen: Float[Tensor, "M D"], k: int = 10, chunk: int = 1024) -> Float[Tensor, "N"]:
     """Log of the distance to the k nearest of what was seen, over the distance that those have to their own nearest.
 
-    Distances are those of centred directions. The ratio is a local outlier factor (Breunig et al., *LOF: identifying
-    density-based local outliers*, 2000): around 0 inside any kind of thing that was seen, dense or thin, and above it
-    outside. So noise that was seen is no news, wide as it is spread, where a distance alone would call it new for ever;
-    and what is seen again finds itself among the nearest.
+    The ratio is a local outlier factor (Breunig et al., *LOF: identifying density-based local outliers*, 2000): around
+    0 inside any kind of thing that was seen, dense or thin, and above it outside. So noise that was seen is no news,
+    wide as it is spread, where a distance alone would call it new for ever; and what is seen again finds itself among
+    the nearest.
 
     Args:
         z: embeddings that are asked about, without a gradient.
@@ -26,14 +25,13 @@ def novelty(z: Float[Tensor, "N D"], seen: Float[Tensor, "M D"], k: int = 5, chu
         ValueError: no more than ``k`` embeddings that were seen.
 
     >>> angles = torch.linspace(0, 6, 60)
-    >>> circle = torch.stack([angles.cos(), angles.sin(), 0 * angles], dim=1)
-    >>> novelty(torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 2.0]]), circle).gt(1)
+    >>> circle = torch.stack([angles.cos(), angles.sin()], dim=1)
+    >>> novelty(torch.tensor([[1.0, 0.0], [3.0, 0.0]]), circle).gt(1)
     tensor([False,  True])
     """
     if len(seen) <= k:
         raise ValueError(f"expected more than k={k} embeddings that were seen, got {len(seen)}: show more, or lower k")
-    mean = seen.float().mean(0)
-    z, seen = F.normalize(z.float() - mean, dim=-1), F.normalize(seen.float() - mean, dim=-1)
+    z, seen = z.float(), seen.float()
     spacing = torch.cat([_nearest(rows, seen, k + 1)[0][:, 1:].mean(1) for rows in seen.split(chunk)])  # 1: itself
     found = []
     for rows in z.split(chunk):
@@ -59,7 +57,7 @@ class Novelty:
         ValueError: a number below its least.
     """
 
-    def __init__(self, weight: float = 1.0, k: int = 5, memory: int = 4096) -> None:
+    def __init__(self, weight: float = 1.0, k: int = 10, memory: int = 4096) -> None:
         if weight <= 0 or k < 1 or memory <= k:
             raise ValueError(
                 f"curation.novelty: expected weight above 0, k of at least 1 and memory above k, "
