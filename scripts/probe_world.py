@@ -1,7 +1,7 @@
 """A world model of a pendulum: how far it can be followed, and whether it is enough to act by.
 
 python scripts/probe_world.py [OVERRIDES of experiment=world_model]     # from three numbers
-python scripts/probe_world.py data.observation=pixels encoder.patch=6 decoder.patch=6 latent=slots latent.slots=4
+python scripts/probe_world.py data.observation=pixels encoder.patch=6 decoder.patch=null latent=slots latent.slots=4
 python scripts/probe_world.py --run outputs/world_model/<time>           # a run that is there already
 """
 
@@ -28,7 +28,7 @@ from ssl_pipeline.report.markdown import head, row
 from ssl_pipeline.training import run
 
 STEPS = (1, 2, 5, 10, 20, 40)
-SECONDS, LAST = 100, 50  # steps of an episode; those of its end in which it should stand
+LENGTH, LAST = 100, 50  # steps of an episode; those of its end in which it should stand
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def followed(model: sslp.Model, data: Data) -> None:
     """Errors by horizon."""
     found = rollouts(model.graph, data.test, max(STEPS))  # pyright: ignore[reportArgumentType]
     assert found is not None
-    print(head("mean squared error after", *(f"{step} steps" for step in STEPS)))
+    print(head("mean squared error after", *(f"{step} step{'s' * (step > 1)}" for step in STEPS)))
     names = {
         "the first observation, copied": found.copied,
         "actions of another episode": found.shuffled,
@@ -88,7 +88,7 @@ def acted(model: sslp.Model, data: Data, episodes: int) -> None:
         policies[f"planned, by what is {by}" if by == "seen" else "planned, by the distance of latents"] = (
             lambda body, planner=planner: planner.act(body.observed(kind)).flatten()
         )
-    print(head("a pendulum that hangs", "mean reward", f"upright within 30 degrees, last {LAST} of {SECONDS} steps"))
+    print(head("a pendulum that hangs", "mean reward", f"upright within 30 degrees, last {LAST} of {LENGTH} steps"))
     for name, policy in policies.items():
         reward, standing = episode(policy, episodes)
         print(row(name, f"{reward:.2f}", f"{100 * standing:.0f} %"), flush=True)
@@ -98,7 +98,7 @@ def episode(policy: Callable[[Pendulum], Tensor], count: int) -> tuple[float, fl
     """Mean reward, and the share of the last steps in which it stands."""
     start = 0.3 * torch.randn(count, generator=torch.Generator().manual_seed(5))
     body, rewards, upright = Pendulum(pi + start, torch.zeros(count)), [], []
-    for _ in range(SECONDS):
+    for _ in range(LENGTH):
         torque = policy(body)
         rewards.append(body.reward(torque))
         body = body.moved(torque)

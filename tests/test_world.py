@@ -199,3 +199,14 @@ def test_a_world_model_is_followed_and_acted_by(tmp_path):
         body = body.moved(planner.act(body.observed("state")).flatten())
         upright.append(body.upright.abs() < pi / 6)
     assert torch.stack(upright[-30:]).float().mean() > 0.6
+
+
+def test_a_world_of_pixels():
+    slots = ["latent=slots", "latent.slots=2", "latent.heads=2"]
+    graph, data = made("data.observation=pixels", "encoder.patch=6", "decoder.patch=null", *slots)
+    graph(graph.damage(data.train[torch.arange(8)]))["loss"].backward()
+    found = rollouts(graph.eval(), data.test, horizon=4)
+    assert found.error.shape == (4,) and found.copied[0] > 0
+    goal = Pendulum(torch.zeros(1), torch.zeros(1)).observed("pixels")
+    planner = Planner(graph, goal, horizon=3, samples=8, elites=2, rounds=2)
+    assert planner.act(goal).shape == (1, 1, 1)
