@@ -21,9 +21,10 @@ from torch import Tensor
 import ssl_pipeline as sslp
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import Data, MotionSegments, Subset, moving_digits, objects
-from ssl_pipeline.datasets.motion import components, foreground
+from ssl_pipeline.datasets.motion import foreground
 from ssl_pipeline.datasets.moving_digits import compose as composed
 from ssl_pipeline.datasets.objects import KINDS
+from ssl_pipeline.datasets.regions import components
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.restoration import decibels, restoration

@@ -12,7 +12,8 @@ from ssl_pipeline.datasets import MotionSegments
 from ssl_pipeline.datasets.motion import foreground, moving, static
 from ssl_pipeline.datasets.moving_digits import compose
 from ssl_pipeline.datasets.objects import objects_of
-from ssl_pipeline.datasets.tracking import lasting, tracked
+from ssl_pipeline.datasets.regions import lasting
+from ssl_pipeline.datasets.tracking import tracked
 from ssl_pipeline.evaluation.segmentation import agreement
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float
 from scipy import ndimage
+
+from ssl_pipeline.datasets.regions import components
 
 Video = Float[np.ndarray, "T H W"]
 
@@ -109,16 +111,3 @@ def diamond(reach: int) -> Bool[np.ndarray, "n n"]:
     """
     line = np.abs(np.arange(-reach, reach + 1))
     return line[:, None] + line <= reach
-
-
-def components(found: Bool[np.ndarray, "T H W"]) -> Integer[np.ndarray, "T H W"]:
-    """Connected cells of each frame, diagonals included, numbered from 1 through all frames; 0 elsewhere.
-
-    >>> components(np.array([[[True, False, True]], [[True, True, False]]])).tolist()
-    [[[1, 0, 2]], [[3, 3, 0]]]
-    """
-    within = np.zeros((3, 3, 3), dtype=bool)
-    within[1] = True
-    parts = np.zeros(found.shape, dtype=np.int32)
-    ndimage.label(found, within, output=parts)
-    return parts

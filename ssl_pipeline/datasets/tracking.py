@@ -9,14 +9,10 @@ from itertools import product
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import KDTree
 
-from ssl_pipeline.datasets.motion import components
-
-Cells = Integer[np.ndarray, "_ 2"]
-"""Rows and columns."""
+from ssl_pipeline.datasets.regions import Cells, clearest, components, lasting, pieces
 
 WIDEST = 2**20
 """Cells, above the width of any frame."""
@@ -109,40 +105,6 @@ def common(some: Sequence[Cells]) -> Cells:
     numbers, count = np.unique(np.concatenate(some) @ (WIDEST, 1), return_counts=True)
     rows, columns = np.divmod(numbers[2 * count >= len(some)] + WIDEST // 2, WIDEST)
     return np.stack([rows, columns - WIDEST // 2], axis=1)
-
-
-def clearest(parts: Integer[np.ndarray, "T H W"]) -> int:
-    """The first frame that has most objects, where a piece of an object counts for what it is of the usual size."""
-    sizes = np.bincount(parts.ravel())[1:]
-    if not len(sizes):
-        return 0
-    usual = float(np.median(sizes))
-    worth = np.concatenate([[0.0], np.minimum(sizes, usual) / usual])
-    return int(np.argmax([worth[np.unique(frame)].sum() for frame in parts]))
-
-
-def pieces(frame: Integer[np.ndarray, "H W"]) -> dict[int, Cells]:
-    """Cells of each component of a frame, by its number."""
-    boxes = enumerate(ndimage.find_objects(frame), 1)
-    return {
-        label: np.argwhere(frame[box] == label) + [edge.start for edge in box]
-        for label, box in boxes
-        if box is not None
-    }
-
-
-def lasting(ids: Integer[np.ndarray, "T H W"], life: int) -> Integer[np.ndarray, "T H W"]:
-    """Without the objects that are in fewer frames, and numbered from 1 on without gaps.
-
-    >>> lasting(np.array([[[1, 3, 0]], [[0, 3, 0]]]), life=2).tolist()
-    [[[0, 1, 0]], [[0, 1, 0]]]
-    """
-    present = np.zeros((len(ids), int(ids.max()) + 1), dtype=bool)
-    for t, frame in enumerate(ids):
-        present[t, np.unique(frame)] = True
-    keeps = present.sum(axis=0) >= life
-    keeps[0] = False
-    return np.where(keeps, np.cumsum(keeps), 0)[ids]
 
 
 def _new(number: int, cells: Cells) -> Track:
