@@ -502,3 +502,28 @@ def test_unseen_classes_are_new_and_noise_is_not():
     assert found.auroc > 0.9
     assert found.revisited < found.unseen / 2
     assert found.noise < found.unseen / 2
+
+
+def test_junk_is_made_of_images_alone():
+    with pytest.raises(ValueError, match="junk images"):
+        junk(tones(samples=24))
+
+
+def test_no_junk_at_all():
+    data = junk(digits(), share=0)
+    assert not data.junk.any() and len(data.train) == len(data.clean)
+
+
+def test_sources_of_junk_are_those_of_no_sample():
+    data = junk(digits(), share=0.25)
+    assert not set(data.train.sources[data.junk].tolist()) & {*data.test.sources.tolist(), *data.clean.sources.tolist()}
+
+
+def test_losses_that_are_no_numbers_are_refused_in_every_round():
+    with pytest.raises(ValueError, match="finite losses"):
+        Learnability().first(torch.tensor([1.0, float("inf")]))
+
+
+def test_weights_stay_within_bounds_whatever_the_factors():
+    found = bounded(torch.tensor([float("inf"), 1.0, 1.0, 1.0]), floor=0.2, most=1.5)
+    assert found.isfinite().all() and found.mean().item() == pytest.approx(1.0, abs=1e-4)

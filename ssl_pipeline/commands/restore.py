@@ -76,6 +76,9 @@ def restore(
     names = Counter([*targets.values(), Path(SHEET)])
     if twice := [str(name) for name, count in names.items() if count > 1]:
         raise ValueError(f"{twice[0]} would be written twice: rename one of the files that come out under this name")
+    same = [file for file, target in targets.items() if (out / target).resolve() == (files.root / file).resolve()]
+    if same:
+        raise ValueError(f"out={out} would put the restored {same[0]} in its own place: take another folder")
     made = {"run": str(run.resolve()), "weights": weights_of(run), "view": view, "source": str(files.root.resolve())}
     made |= {"holes": holes and str(holes.resolve()), "set": set}
     begin(out, "restore.json", made, f"*{ending}")

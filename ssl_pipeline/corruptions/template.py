@@ -129,7 +129,11 @@ def chosen(
     first, step = (1, 1) if fold is None else fold if len(fold) == 2 else (0, 0)
     if not 1 <= first <= step:
         raise ValueError(f"fold={fold}: expected [i, k], the i-th of k folds, such as [1, 3]")
-    found = [*dict.fromkeys(template for name in names for template in families[name][first - 1 :: step])]
+    fresh: dict[str, str] = {}  # each template by the first family that has it, so that no other fold has it, too
+    for name in names:
+        fresh |= {template: name for template in families[name] if template not in fresh}
+    parted = ([template for template, of in fresh.items() if of == name] for name in dict.fromkeys(names))
+    found = [template for family in parted for template in family[first - 1 :: step]]
     if not found:
         raise ValueError(
             f"families={dict(families)}, only={only}, fold={fold} leave no template: "

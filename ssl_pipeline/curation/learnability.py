@@ -64,7 +64,7 @@ def bounded(weights: Float[Tensor, "N"], floor: float, most: float) -> Float[Ten
     >>> bounded(torch.tensor([1.0, 1.0, 1.0, 97.0]), floor=0.1, most=2.5)
     tensor([0.5000, 0.5000, 0.5000, 2.5000])
     """
-    logs = weights.double().clamp(min=1e-300).log()
+    logs = weights.double().clamp(1e-300, 1e300).log()
     low, high = log(floor) - logs.amax(), log(most) - logs.amin()  # all at the floor, all at the most
     for _ in range(60):  # bisection over the factor's logarithm, with which the mean grows
         middle = (low + high) / 2
@@ -125,6 +125,7 @@ class Learnability:
 
     def first(self, loss: Float[Tensor, "N"]) -> Scores:
         """Scores of the first round, which tells samples apart by nothing yet."""
+        _check(loss)
         return Scores(loss, torch.zeros_like(loss), torch.ones_like(loss), 1)
 
     def then(self, scores: Scores, loss: Float[Tensor, "N"], z: Tensor | None, drawn: Tensor) -> Scores:
@@ -139,13 +140,16 @@ class Learnability:
         Raises:
             ValueError: losses that are no numbers.
         """
-        if not torch.isfinite(loss).all():
-            raise ValueError(
-                "expected finite losses of all samples, got others: lower optimizer.lr, or take curation=none"
-            )
+        _check(loss)
         made = progress(scores.loss, loss, scores.progress, self.memory)
         score = made if self.regions is None or z is None else by_region(made, z, self.regions)
         weights = draw_weights(score, self.temperature, self.floor, self.most)
         if self.novelty is not None and z is not None:
             weights = bounded(weights * self.novelty.factors(z, drawn), self.floor, self.most)
         return Scores(loss, made, weights, scores.rounds + 1)
+
+
+def _check(loss: Tensor) -> None:
+    """Refuse losses of which one is no number: it would spread to the weights of all samples."""
+    if not torch.isfinite(loss).all():
+        raise ValueError("expected finite losses of all samples, got others: lower optimizer.lr, or take curation=none")

@@ -93,6 +93,11 @@ class Data:
     clean: Dataset | None = None
     junk: Tensor | None = None
 
+    @property
+    def known(self) -> Dataset | Stream:
+        """Training samples whose labels probes learn from: those that are no junk."""
+        return self.train if self.clean is None else self.clean
+
 
 class Subset:
     """Samples of ``dataset`` at ``indices``; their sources stay those of ``dataset``."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.datasets.data import Data, Dataset, Index, Stream, Subset
+from ssl_pipeline.datasets.image import Pixels
 from ssl_pipeline.datasets.memory import MemoryDataset
 from ssl_pipeline.errors import nearest
 from ssl_pipeline.records import Batch
@@ -49,7 +50,7 @@ def junk(
         raise ValueError(
             "data=junk adds samples to a set of known length, and got a stream: take another set as data.of"
         )
-    if of.grid.discrete or of.grid.ndim != 2 or of.columns:
+    if not isinstance(of.codec, Pixels) or of.columns:
         raise ValueError(f"data=junk makes junk images, and {of.name} holds other things: take images as data.of")
     if not 0 <= share < 1:
         raise ValueError(f"data.share={share}: expected the share of junk, from 0 up to, not including, 1")
@@ -62,7 +63,7 @@ def junk(
     images = of.train if samples is None else Subset(of.train, range(samples))
     count = round(len(images) * share / (1 - share))
     x = torch.stack([_made(images, kind, -(-count // len(kinds)), seed) for kind in kinds], dim=1)
-    first = int(of.train.sources.max()) + 1
+    first = 1 + max(int(part.sources.max()) for part in (of.train, of.test) if part is not None)
     labels = None if of.train.labels is None else torch.full((count,), -1)
     rubbish = MemoryDataset(x.flatten(0, 1)[:count], labels=labels, source=torch.arange(first, first + count))
     train = _Joined(images, rubbish)
@@ -113,6 +114,6 @@ def _made(dataset: Dataset, kind: str, count: int, seed: int) -> Tensor:
     if models.dtype == torch.uint8:
         value = torch.randint(256, shape, generator=drawn).to(torch.uint8)
     else:
-        low, high = float(models.min()), float(models.max())
+        low, high = (float(models.min()), float(models.max())) if count else (0.0, 1.0)
         value = low + (high - low) * torch.rand(shape, generator=drawn).to(models.dtype)
     return value.expand_as(flat).reshape(models.shape).contiguous()

@@ -55,7 +55,8 @@ class Track:
     def remember(self, cells: Cells) -> None:
         """What is seen of it, alone."""
         self.seen = [*self.seen[1 - MEMORY :], cells - np.round(self.place).astype(int)]
-        self.shape = common(self.seen)
+        shape = common(self.seen)
+        self.shape = shape if len(shape) else self.seen[-1]
 
 
 def tracked(

@@ -17,6 +17,9 @@ ENDINGS = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm"),
     *(".mpg", ".mpeg", ".m4v", ".wmv", ".flv", ".ogv", ".3gp", ".mts", ".m2ts"),
 )
+GAP = 10.0
+"""Seconds without a picture, or back in time, behind which a file is another one."""
+
 ROUNDING = 1e-4
 """Seconds that times in files are off."""
 FORMATS = {1: "gray", 3: "rgb24"}
@@ -62,6 +65,8 @@ def frames_of(
             if frame.time is None:
                 raise ValueError("its pictures have no times")
             begin = frame.time if begin is None else begin
+            if shown is not None and not -GAP < frame.time - begin - end < GAP:
+                break  # files that were joined jump in time: what is behind a jump is cut off
             while shown is not None and count / fps < frame.time - begin - ROUNDING:
                 yield _array(shown, channels)
                 count += 1

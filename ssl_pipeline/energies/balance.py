@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,9 @@ class Balance(nn.Module, ABC):
 
     count: int | None = None
     """Number of prototypes, where it must be known beforehand."""
+
+    over_batch: ClassVar[bool] = False
+    """Whether what it says of a row depends on the other rows."""
 
     @abstractmethod
     def forward(self, scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
@@ -101,6 +105,8 @@ class Sinkhorn(Balance):
     Raises:
         ValueError: no iteration; ``temperature`` not positive.
     """
+
+    over_batch = True
 
     def __init__(self, iterations: int = 3, temperature: float = 0.05) -> None:
         super().__init__()

@@ -34,7 +34,6 @@ class Distil(PairEnergy):
     """
 
     directed = True
-    rates_samples = True
 
     def __init__(self, balance: Balance, temperature: float = 0.1) -> None:
         super().__init__()
@@ -51,6 +50,11 @@ class Distil(PairEnergy):
     def presumes(self) -> tuple[str, int] | None:
         """The balance's number of prototypes, where it has one."""
         return None if self.balance.count is None else ("balance.count", self.balance.count)
+
+    @property
+    def rates_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Unless the balance depends on the rest of the batch, of all ranks."""
+        return not self.balance.over_batch
 
     @torch.no_grad()
     def target(self, said: Tensor) -> Tensor:

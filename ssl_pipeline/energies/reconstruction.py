@@ -16,7 +16,7 @@ def normalised_patch_error(
 
     The prediction stays in the data's units and can be shown; MAE (arXiv 2111.06377) predicts the normalised patch.
     """
-    variance = target.var(-1, unbiased=False)
+    variance = target.detach().float().var(-1, unbiased=False)
     return (prediction - target).square().mean(-1) / (variance + eps)
 
 

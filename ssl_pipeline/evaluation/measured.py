@@ -77,12 +77,12 @@ def measure(
     """
     features = protocol.features(lambda batch: subject(batch.on(subject.device)), data)
     found = probed(features, protocol, few, seeds)
-    if "linear" in found and isinstance(data.train, Dataset):
+    if "linear" in found and isinstance(data.known, Dataset):
         for name, probe, how in (("attentive", attentive, attention), ("finetuned", finetuned, tuning)):
             if how is not None:
                 values = [probe(subject, data, how, seed) for seed in range(seeds)]
                 epochs = f"{how.epochs} epoch{'s' * (how.epochs > 1)}"
-                found[name] = _over(values, f"{epochs} of {min(how.limit, len(data.train)):,} labels, lr {how.lr:g}")
+                found[name] = _over(values, f"{epochs} of {min(how.limit, len(data.known)):,} labels, lr {how.lr:g}")
     held_out = features.train if features.test is None else features.test
     where = "training" if features.test is None else "test"
     count = len(held_out.z)

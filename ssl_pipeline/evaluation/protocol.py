@@ -124,7 +124,7 @@ class P1:
         return scores | (found if chance < TELLING else {"retrieval_chance": chance})
 
     def _features(self, embed: Embed, data: Data, reduce: bool = False) -> Features:
-        train = features(embed, data.train if data.clean is None else data.clean, self.train_limit)
+        train = features(embed, data.known, self.train_limit)
         test = None if data.test is None else features(embed, data.test, self.test_limit)
         forms = variants(data, self.test_limit) if self.backgrounds else {}
         varied = {name: features(embed, images) for name, images in forms.items()}

@@ -96,7 +96,7 @@ def _trained(
     logits: Callable[[Batch], Tensor], trained: nn.Module, device: torch.device, data: Data, tuning: Tuning, seed: int
 ) -> float:
     """Train on the labels of the training part, score on the test part."""
-    train, test = first_samples(data.train, tuning.limit), data.test
+    train, test = first_samples(data.known, tuning.limit), data.test
     assert isinstance(train, Dataset) and test is not None
     count = len(train)
     size = min(tuning.batch_size, count)
