@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import sys
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from ssl_pipeline.datasets import (
     WeightedOrder,
     digits,
     junk,
+    tones,
     train_loader,
 )
 from ssl_pipeline.datasets.weighted import weighted_order
@@ -309,7 +309,7 @@ def test_junk_refuses_what_it_cannot_mix():
         with pytest.raises(ValueError, match=words):
             junk(digits(), **options)
     with pytest.raises(ValueError, match="holds other things"):
-        junk(replace(digits(), grid=GRIDS["text"]))
+        junk(tones(samples=24))
     assert not junk(digits(), share=0.0).junk.any()
 
 
@@ -502,16 +502,6 @@ def test_unseen_classes_are_new_and_noise_is_not():
     assert found.auroc > 0.9
     assert found.revisited < found.unseen / 2
     assert found.noise < found.unseen / 2
-
-
-def test_junk_is_made_of_images_alone():
-    with pytest.raises(ValueError, match="junk images"):
-        junk(tones(samples=24))
-
-
-def test_no_junk_at_all():
-    data = junk(digits(), share=0)
-    assert not data.junk.any() and len(data.train) == len(data.clean)
 
 
 def test_sources_of_junk_are_those_of_no_sample():
