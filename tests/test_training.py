@@ -539,7 +539,7 @@ def test_what_two_processes_remember_is_alike_and_goes_on_in_one(experiment, kep
 README = (ROOT / "README.md").read_text()
 SHELL = dict(re.findall(r'^([A-Z]+)="?(.+?)"?$', README, flags=re.M))  # variables that stand before some commands
 COMMANDS = [
-    Template(c).substitute(SHELL) for c in re.findall(r"^python train\.py (.+?)(?: +#.*)?$", README, flags=re.M)
+    Template(c).safe_substitute(SHELL) for c in re.findall(r"^python train\.py (.+?)(?: +#.*)?$", README, flags=re.M)
 ]
 
 

@@ -188,7 +188,7 @@ def test_a_world_model_is_followed_and_acted_by(tmp_path):
     model = ssl_pipeline.load(tmp_path)
     test = pendulum().test
     found = rollouts(model.graph, test, horizon=10)
-    assert (found.error * 10 < found.copied).all() and (found.error[4:] * 2 < found.shuffled[4:]).all()
+    assert (found.error * 10 < found.copied).all() and (found.error[4:] * 1.5 < found.shuffled[4:]).all()
     between = relations(model.graph, test)
     assert between["edge/inverse"] < 0.5 < between["edge_without/inverse<next"]
     goal = Pendulum(torch.zeros(1), torch.zeros(1)).observed("state")
