@@ -22,6 +22,9 @@ from ssl_pipeline.training.watch import evaluating, uncompiled
 LOGGED = ("junk_share", "effective", "seconds")
 """What every logger gets of a round; shares of classes stand in the file alone."""
 
+CHUNK = 256
+"""Samples that are scored at once, each in all views: on any number of devices as many, so that scores are alike."""
+
 
 class Curator(L.Callback):
     """Scores all samples before the first step and behind the last step of each round.
@@ -34,7 +37,7 @@ class Curator(L.Callback):
         curation: what samples are worth.
         data: whose training part is scored.
         order: takes the weights.
-        batch_size: global batch; of a chunk that is scored, too.
+        batch_size: global batch.
         seed: of the run.
         folder: takes ``curation.csv`` and ``curation.npz``.
         keep: steps of earlier sittings whose rows are kept.
@@ -103,7 +106,7 @@ class Curator(L.Callback):
         began, device = time.perf_counter(), trainer.strategy.root_device
         graph: Graph = pl_module.graph  # pyright: ignore[reportAssignmentType]
         with trainer.precision_plugin.forward_context(), evaluating(graph), uncompiled():
-            loss, z = rate(graph, self.data.train, self.batch_size, self.seed, self.curation.embeds)  # pyright: ignore
+            loss, z = rate(graph, self.data.train, min(self.batch_size, CHUNK), self.seed, self.curation.embeds)  # pyright: ignore
         epoch = trainer.global_step // self.steps
         if self.scores is None:
             self.scores = self.curation.first(loss)
