@@ -87,7 +87,7 @@ def build(
         for edges in objective.edges(tuple(corruptions), latent.fuse is not None).values()
         for edge in edges
         for end in (edge.source, edge.target)
-    }
+    } | {view_node(column) for term in objective.terms.values() for column in term.needs}  # pyright: ignore
     return Graph(
         grid=grid,
         corruptions=corruptions,

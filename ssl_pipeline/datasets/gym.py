@@ -74,7 +74,7 @@ def gym(
         with whole_or_nothing(place) as folder:
             if folder is not None:
                 _write(folder, _steps(world, observation, pixels, episodes, length, hold, seed))
-    told = _read(place, grid, action)
+    told = _read(place, grid, action, pixels is not None)
     if pixels is None and not grid.discrete:
         grid = replace(grid, range=bounds(told.observation))  # that of speeds and their like is often without end
     return experience(env, told, grid, action, steps, test, seed, codec=pixels)
@@ -171,7 +171,7 @@ def _write(folder: Path, steps: Iterator[dict[str, Any]]) -> None:
     Dataset.from_dict(columns).save_to_disk(str(folder))
 
 
-def _read(folder: Path, grid: GridSpec, action: GridSpec) -> Episodes:
+def _read(folder: Path, grid: GridSpec, action: GridSpec, pictures: bool) -> Episodes:
     from datasets import load_from_disk
 
     table = load_from_disk(str(folder)).with_format("numpy")
@@ -182,7 +182,7 @@ def _read(folder: Path, grid: GridSpec, action: GridSpec) -> Episodes:
     observation = column("observation").view(-1, *(() if grid.discrete else (grid.width,)), *grid.shape)
     done = column("action").view(-1, *(() if action.discrete else (action.width,)), *action.shape)
     return Episodes(
-        observation.long() if grid.discrete else observation,
+        observation.long() if grid.discrete else observation.to(torch.uint8 if pictures else torch.float32),
         done.long() if action.discrete else done.float(),
         column("reward").float(),
         column("episode").long(),

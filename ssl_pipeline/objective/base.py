@@ -64,6 +64,9 @@ class Term(nn.Module, ABC):
     compares_views = False
     """Whether it compares several views of a sample."""
 
+    needs: tuple[str, ...] = ()
+    """Columns of the data that it takes besides those at the ends of its edges."""
+
     rates_samples = False
     """Whether its energy is a mean over samples, of which ``per_sample`` tells each."""
 

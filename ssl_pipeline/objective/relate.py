@@ -120,7 +120,7 @@ class Relate(Term):
 
     def _mine(self, state: State, name: str, x: Tensor) -> Tensor:
         """Rows of a part that belong to the samples which pass the edge's view, where it has one."""
-        if len(self.apart) > 1 or name in self.apart:  # of several views a sample passes all
+        if name in self.apart:
             return x
         samples = len(state.clean.x)
         rows = first_steps(x, samples) if len(x) > samples else x

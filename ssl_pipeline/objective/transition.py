@@ -61,7 +61,7 @@ class Transition(Term):
         self.model = model(sizes.latent, grid=sizes.columns[action])
         self.energy = energy or MSE()
         self.seen = (CrossEntropy() if sizes.grid.discrete else MSE()) if seen else None
-        self.action, self.next = action, next
+        self.action, self.next, self.needs = action, next, (action,)
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
         """From each view to what the teacher says of the next observations and, decoded, to them."""

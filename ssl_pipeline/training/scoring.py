@@ -86,7 +86,7 @@ def supervised(graph: Graph, data: Data) -> bool:
 
 
 def _tells_labels(data: Data, column: str, samples: int = 2000) -> bool:
-    """Whether a column has one value for all samples of a label, and another one for those of another label."""
+    """Whether samples share values of a column, and samples of one value always share their label."""
     assert not isinstance(data.train, Stream)
     some = torch.linspace(0, len(data.train) - 1, min(samples, len(data.train))).long()
     batch = data.train[some]
@@ -94,7 +94,7 @@ def _tells_labels(data: Data, column: str, samples: int = 2000) -> bool:
         return False
     value = batch.columns[column].x.flatten(1).unique(dim=0, return_inverse=True)[1]
     pairs = torch.stack([value, batch.label], dim=1).unique(dim=0)
-    return len(pairs) == len(value.unique()) == len(batch.label.unique()) > 1
+    return 1 < len(pairs) == len(value.unique()) < len(value)
 
 
 def _suffixed(scores: Mapping[str, float], name: str) -> dict[str, float]:
