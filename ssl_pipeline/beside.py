@@ -13,14 +13,16 @@ from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.layers import Standardise
 from ssl_pipeline.records import Column, View, as_float, clean_view
 
+Statistics = tuple[Sequence[float] | None, Sequence[float] | None]
+"""Mean and standard deviation of each channel, in the data's units; None of symbols, and where weights tell them."""
+
 
 class Known(NamedTuple):
     """What is known of a column before the graph is built."""
 
     grid: GridSpec
     steps: int | None = None
-    mean: Sequence[float] | None = None  # per channel, in its units
-    std: Sequence[float] | None = None
+    statistics: Callable[[], Statistics] = lambda: (None, None)  # asked for where energies reach the column
 
 
 class Beside(nn.Module):

@@ -178,7 +178,7 @@ def _beside(
             setattr(apart, shared, getattr(encoder, shared))
     if decoder is not None:
         decoder = partial(made, f"columns.{name}.decoder", decoder, latent_width=latent.width, dense_shape=None)
-    standardise = None if known.grid == grid else Standardise(known.grid, known.mean, known.std)
+    standardise = None if known.grid == grid else Standardise(known.grid, *known.statistics())
     return Beside(known.grid, known.steps, apart, decoder, standardise)
 
 

@@ -102,7 +102,8 @@ def column_of(dataset: Dataset, name: str) -> list[str]:
         )
     if name not in table.column_names:
         raise ValueError(f"there is no column {name!r}; {nearest(name, table.column_names)}")
-    return ["" if value is None else str(value) for value in table.with_format("arrow")[:][name].to_pylist()]
+    texts = table.select_columns([name]).with_format("arrow")[:]  # images beside it stay on disk
+    return ["" if value is None else str(value) for value in texts[name].to_pylist()]
 
 
 def read_list(file: Path) -> dict[str, str]:

@@ -174,10 +174,10 @@ def _write(folder: Path, steps: Iterator[dict[str, Any]]) -> None:
 def _read(folder: Path, grid: GridSpec, action: GridSpec, pictures: bool) -> Episodes:
     from datasets import load_from_disk
 
-    table = load_from_disk(str(folder)).with_format("numpy")
+    table = load_from_disk(str(folder)).with_format("numpy")[:]
 
     def column(name: str) -> Tensor:
-        return torch.from_numpy(np.array(table[:][name]))
+        return torch.from_numpy(np.array(table[name]))
 
     observation = column("observation").view(-1, *(() if grid.discrete else (grid.width,)), *grid.shape)
     done = column("action").view(-1, *(() if action.discrete else (action.width,)), *action.shape)

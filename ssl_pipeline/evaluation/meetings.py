@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssl_pipeline.datasets import Dataset, Stream, sequential_batches
+from ssl_pipeline.datasets import Dataset, Stream
+from ssl_pipeline.evaluation.relations import states
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.objective import Agree
 from ssl_pipeline.topology import view_of
@@ -33,9 +34,7 @@ def meetings(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batch
         if len({view_of(edge.source), view_of(edge.target)} & {*graph.columns}) == 1
     }
     rows: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {name: [] for name in pairs}
-    device = next(graph.parameters()).device
-    for step, batch in enumerate(sequential_batches(dataset, batch_size, samples) if pairs else ()):
-        state = graph.state(graph.damage(batch.on(device), step=step, whole=True))
+    for state in states(graph, dataset, samples, batch_size) if pairs else ():
         for name, (term, view, column) in pairs.items():
             own, theirs = (term.projector(state.latents[part].pooled).float() for part in (view, column))
             rows[name].append((own, theirs, state.views[column].x.flatten(1)))

@@ -12,7 +12,7 @@ from torch import Tensor
 from ssl_pipeline.beside import Beside
 from ssl_pipeline.evaluation.rollouts import decoded, standard_actions, transition_of
 from ssl_pipeline.graph import Graph
-from ssl_pipeline.objective.base import on_rows
+from ssl_pipeline.objective.transition import placed
 from ssl_pipeline.records import Latent, View, as_float, clean_view
 
 Cost = Callable[[Float[Tensor, "B S H A"]], Float[Tensor, "B S"]]
@@ -111,9 +111,7 @@ class Planner:
         mean = torch.cat([before[:, 1:], torch.zeros_like(before[:, :1])], dim=1)
 
         def cost(tried: Tensor) -> Tensor:
-            many = Latent(*(on_rows(part, lambda x: x.repeat_interleave(tried.shape[1], 0)) for part in start))
-            if len(start.tokens) == 1:
-                many = many._replace(tokens=start.tokens.expand(tried.shape[1], -1, -1))
+            many = placed(start.tokens.repeat_interleave(tried.shape[1], 0), start)
             actions = standard_actions(self.graph, tried.flatten(0, 1).unflatten(2, shape).to(self.device))
             along = [self._far(z) for z in self.term.rollout(many, actions)]
             return torch.stack(along).mean(0).unflatten(0, tried.shape[:2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -32,11 +33,9 @@ def relations(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batc
     """
     terms = {name: term for name, term in graph.objective.terms.items() if isinstance(term, Relate)}
     totals: dict[str, list[float]] = defaultdict(list)
-    device = next(graph.parameters()).device
-    for step, batch in enumerate(sequential_batches(dataset, batch_size, samples) if terms else ()):
-        if len(batch.x) < 2:
+    for state in states(graph, dataset, samples, batch_size) if terms else ():
+        if len(state.clean.x) < 2:
             continue
-        state = graph.state(graph.damage(batch.on(device), step=step, whole=True))
         for name, term in terms.items():
             edges = graph.edges[name]
             totals[f"edge/{name}"].append(term(state, edges)[name].item())
@@ -46,6 +45,13 @@ def relations(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batc
             if term.energy.discrete:
                 totals[f"edge_exact/{name}"].append(100 * exact(term, state).float().mean().item())
     return {key: sum(values) / len(values) for key, values in totals.items()}
+
+
+def states(graph: Graph, dataset: Dataset | Stream, samples: int, batch_size: int) -> Iterator[State]:
+    """What energies are computed from, of samples that pass all views."""
+    device = next(graph.parameters()).device
+    for step, batch in enumerate(sequential_batches(dataset, batch_size, samples)):
+        yield graph.state(graph.damage(batch.on(device), step=step, whole=True))
 
 
 def exchanged(state: State, name: str) -> Latent:

@@ -74,33 +74,35 @@ class Transition(Term):
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Roll out from each view; compare at every step."""
-        energies, paths = {}, {}
+        energies = {}
+        starts = dict.fromkeys(view_of(edge.source) for edge in edges)
+        reached = {view: self._reached(state, view) for view in starts}
         for edge in edges:
-            view, deal = view_of(edge.source), state.deal
-
-            def mine(rows: Tensor, view: str = view) -> Tensor:
-                """(B, steps, ...) of the samples that pass the view."""
-                return deal.of(rows.unflatten(0, (len(state.clean.x), -1)), view)  # noqa: B023
-
-            if view not in paths:
-                actions = mine(state.views[self.action].x)
-                paths[view] = torch.stack([z.tokens for z in self.rollout(state.latents[view], actions)], dim=1)
-            reached = paths[view].flatten(0, 1)
+            view = view_of(edge.source)
             if edge.target == teacher_node(self.next):
-                wanted = mine(state.targets.latents[self.next].tokens).flatten(0, 1)
-                energies[edge.name] = self.energy(reached, wanted.detach())
+                wanted = _steps(state, view, state.targets.latents[self.next].tokens).flatten(0, 1)
+                energies[edge.name] = self.energy(reached[view], wanted.detach())
             else:
-                decoder: Decoder = state.decoders[self.next]  # pyright: ignore[reportAssignmentType]
-                latent, next = self._latent(reached, state.latents[view]), state.views[self.next]
-                valid = None if next.valid is None else mine(next.valid).flatten(0, 1)
-                assert self.seen is not None
-                wanted = Wanted(latent, mine(next.x).flatten(0, 1), valid)
-                energies[edge.name] = self.seen(*decoded(decoder, wanted))
+                energies[edge.name] = self._seen(state, view, reached[view])
         return energies
+
+    def _reached(self, state: State, view: str) -> Tensor:
+        """Tokens after each step, (B * steps, N, D)."""
+        path = self.rollout(state.latents[view], _steps(state, view, state.views[self.action].x))
+        return torch.stack([latent.tokens for latent in path], dim=1).flatten(0, 1)
+
+    def _seen(self, state: State, view: str, reached: Tensor) -> Tensor:
+        """Energy between what is decoded after each step and what was seen then."""
+        assert self.seen is not None
+        decoder: Decoder = state.decoders[self.next]  # pyright: ignore[reportAssignmentType]
+        next = state.views[self.next]
+        valid = None if next.valid is None else _steps(state, view, next.valid).flatten(0, 1)
+        latent = placed(reached, state.latents[view])
+        return self.seen(*decoded(decoder, Wanted(latent, _steps(state, view, next.x).flatten(0, 1), valid)))
 
     def step(self, latent: Latent, action: Tensor) -> Latent:
         """The latent after a standardised action (B, ...)."""
-        return self._latent(self.model(latent.tokens, action), latent)
+        return placed(self.model(latent.tokens, action), latent)
 
     def rollout(self, latent: Latent, actions: Tensor) -> list[Latent]:
         """The latents after each of the standardised actions (B, steps, ...)."""
@@ -110,12 +112,22 @@ class Transition(Term):
             found.append(latent)
         return found
 
-    def _latent(self, tokens: Tensor, like: Latent) -> Latent:
-        """Tokens with the places of another latent; those of holes and padding are as they were."""
-        position = like.position
-        if position is not None and len(position) not in (1, len(tokens)):
-            position = position.repeat_interleave(len(tokens) // len(position), 0)
-        valid = like.valid
-        if valid is not None and len(valid) != len(tokens):
-            valid = valid.repeat_interleave(len(tokens) // len(valid), 0)
-        return Latent(tokens, tokens.mean(1), position, valid, like.dense_shape)
+
+def placed(tokens: Tensor, like: Latent) -> Latent:
+    """Tokens at the places of another latent, of which each row stands for as many that follow each other.
+
+    Args:
+        tokens: (B * k, N, D).
+        like: of B rows; places may be shared by all.
+    """
+    position, valid = like.position, like.valid
+    if position is not None and len(position) > 1:
+        position = position.repeat_interleave(len(tokens) // len(position), 0)
+    if valid is not None:
+        valid = valid.repeat_interleave(len(tokens) // len(valid), 0)
+    return Latent(tokens, tokens.mean(1), position, valid, like.dense_shape)
+
+
+def _steps(state: State, view: str, rows: Tensor) -> Tensor:
+    """Of a column's rows (S * steps, ...) those of the samples that pass a view, (B, steps, ...)."""
+    return state.deal.of(rows.unflatten(0, (len(state.clean.x), -1)), view)

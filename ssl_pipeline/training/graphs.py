@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def compile_encoders(graphs: Mapping[str, Graph]) -> None:
 
 def _known(data: Data, column: str) -> Known:
     spec = data.columns[column]
-    return Known(spec.grid, spec.steps, *_statistics(data, column))
+    return Known(spec.grid, spec.steps, cache(partial(_statistics, data, column)))
 
 
 def _statistics(data: Data, column: str | None = None) -> tuple[list[float] | None, list[float] | None]:
