@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
+from ssl_pipeline.deal import Deal
 from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.grid import GridSpec
@@ -33,7 +34,8 @@ class Beside(nn.Module):
         steps: how many of them a sample has, one after another; None: one. As a view they are rows of their own, those
             of a sample standing together.
         encoder: makes latents of it; None: it is only led to, or it is encoded as the samples are, whose grid it has.
-        decoder: makes what leads to it, see ``Graph``; None: what makes the decoder to the samples makes its own.
+        decoder: makes what leads to it, see ``Graph``; None: what makes the decoder to the samples makes its own, and
+            on the grid of the samples it is the same decoder.
         standardise: from its units to those of the networks; None: as the samples are standardised.
     """
 
@@ -50,22 +52,31 @@ class Beside(nn.Module):
         self.encoder, self.decoder, self.standardise = encoder, decoder, standardise
 
     def view(self, column: Column) -> View:
-        """The column of a batch as a view, in its own units."""
+        """A column as a view, in its own units."""
         if self.steps is not None:
             column = column.of(lambda x: x.flatten(0, 1))
         return clean_view(self.grid, as_float(column.x, self.grid), column.valid)
 
 
-def views_beside(beside: Mapping[str, Beside], columns: Mapping[str, Column]) -> dict[str, View]:
-    """Columns of a batch as views, those that it has."""
-    return {name: column.view(columns[name]) for name, column in beside.items() if name in columns}
+class Columns(nn.ModuleDict):
+    """What belongs to each sample besides itself, by name, as far as energies reach it."""
 
+    def named(self) -> dict[str, Beside]:
+        """Columns by name."""
+        return dict(self.items())  # pyright: ignore[reportReturnType]
 
-def first_steps(x: Tensor, samples: int) -> Tensor:
-    """Of the rows of a column those that are the first of their sample.
+    def views(self, columns: Mapping[str, Column], dealt: Deal) -> dict[str, View]:
+        """Columns of a batch as views, those that it has, of the samples that are dealt."""
+        return {
+            name: column.view(columns[name].of(lambda rows, name=name: dealt.of(rows, name)))
+            for name, column in self.named().items()
+            if name in columns
+        }
 
-    >>> import torch
-    >>> first_steps(torch.arange(6), samples=2)
-    tensor([0, 3])
-    """
-    return x[:: len(x) // samples]
+    def encoders(self) -> dict[str, Encoder]:
+        """Encoders of those columns that are not encoded as the samples are."""
+        return {name: column.encoder for name, column in self.named().items() if column.encoder is not None}
+
+    def decoded_as(self, grid: GridSpec) -> list[str]:
+        """Columns on the grid of the samples, to which the samples' decoder leads: those without one of their own."""
+        return [name for name, column in self.named().items() if column.grid == grid and column.decoder is None]

@@ -18,7 +18,7 @@ from ssl_pipeline.layers import Standardise
 from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.objective import Consistency, Objective, Reconstruct, Sizes
 from ssl_pipeline.parts import edges
-from ssl_pipeline.topology import latent_node, teacher_node, view_node
+from ssl_pipeline.topology import latent_node, view_node, view_of
 
 GROUPS = ("corruption", "encoder", "latent", "decoder", "teacher", "objective")
 PARTS = (
@@ -76,6 +76,8 @@ def build(
     latent = made("latent", leaves["latent"], width=encoder.width, embedding_width=encoder.embedding_width)
     tokens = _tokens(grid, encoder) if latent.keeps_grid else None
     columns = columns or {}
+    if lost := leaves["columns"].keys() - columns.keys():
+        raise ValueError(f"columns.{min(lost)}: the data has no column {min(lost)!r}; {nearest(min(lost), columns)}")
     grids = {name: known.grid for name, known in columns.items()}
     sizes = Sizes(grid, latent.embedding_width, latent.width, encoder.sees_holes, tokens, grids)
     objective = Objective(
@@ -87,7 +89,10 @@ def build(
         for edges in objective.edges(tuple(corruptions), latent.fuse is not None).values()
         for edge in edges
         for end in (edge.source, edge.target)
-    } | {view_node(column) for term in objective.terms.values() for column in term.needs}  # pyright: ignore
+    } | {view_node(column) for _, term in objective.named() for column in term.needs}
+    wanted = {view_of(end) for end in reached}
+    if idle := leaves["columns"].keys() - wanted:
+        raise ValueError(f"columns.{min(idle)} has options, and no energy reaches that column: add one, or drop them")
     return Graph(
         grid=grid,
         corruptions=corruptions,
@@ -103,7 +108,7 @@ def build(
         columns={
             name: _beside(name, known, latent_node(name) in reached, grid, encoder, latent, leaves)
             for name, known in columns.items()
-            if {latent_node(name), teacher_node(name), view_node(name)} & reached
+            if name in wanted
         },
         teacher=leaves["teacher"] or None,
         objective=objective,
@@ -165,6 +170,9 @@ def _beside(
     if wrong := own.keys() - {"encoder", "decoder"}:
         raise ValueError(f"columns.{name} has no option {min(wrong)!r}; {nearest(min(wrong), ('encoder', 'decoder'))}")
     apart, decoder = None, own.get("decoder")
+    if "encoder" in own and not (seen and known.grid != grid):
+        why = "it is encoded as the samples are, whose grid it has" if seen else "no energy starts from it"
+        raise ValueError(f"columns.{name}.encoder would not be used: {why}")
     if seen and known.grid != grid:
         at = f"columns.{name}.encoder" if "encoder" in own else "encoder"
         apart = made(at, own.get("encoder", leaves["encoder"]), grid=known.grid, views=(name,))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 from ssl_pipeline.beside import Beside
 from ssl_pipeline.corruptions import Corruption
@@ -11,7 +12,7 @@ from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.latent import Slots, Tokens
 from ssl_pipeline.objective import Consistency, Objective, PredictTokens, Reconstruct, Relate
-from ssl_pipeline.topology import Edge, view_of
+from ssl_pipeline.topology import CLEAN, Edge, leading, view_of
 
 
 def terms_fit_the_grid(
@@ -27,7 +28,7 @@ def terms_fit_the_grid(
         ValueError: symbols compared as numbers or the reverse; tokens predicted on another grid than the clean one; a
             teacher of what another encoder sees.
     """
-    for name, term in objective.terms.items():
+    for name, term in objective.named():
         for edge in edges[name]:
             beside = columns.get(view_of(edge.target))
             made_of = grid if beside is None else beside.grid
@@ -54,27 +55,30 @@ def terms_fit_the_grid(
                 )
 
 
-def views_meet(objective: Objective, views: int, per_step: int, consensus: bool) -> None:
+def views_meet(
+    objective: Objective, edges: Mapping[str, Sequence[Edge]], views: Sequence[str], per_step: int, consensus: bool
+) -> None:
     """A sample passes the views that are to be compared or made one in a step.
 
     Args:
         objective: whose terms may compare views.
-        views: how many there are.
+        edges: of each term.
+        views: their names.
         per_step: how many of them a sample passes.
         consensus: whether all of them become one latent.
 
     Raises:
         ValueError: too few of them.
     """
-    if consensus and per_step < views:
+    if consensus and per_step < len(views):
         raise ValueError("latent.fuse needs every view of a sample: set views_per_step=all")
-    pairs = {name: term for name, term in objective.terms.items() if term.compares_views}
+    pairs = {name: term for name, term in objective.named() if term.pairs_views(edges[name], views)}
     some = [name for name, term in pairs.items() if term.views is not None]
-    if some and per_step < views:
+    if some and per_step < len(views):
         raise ValueError(
             f"objective.{some[0]}.views names some views, of which a sample may pass none: set views_per_step=all"
         )
-    if pairs and views > 1 and per_step == 1:
+    if pairs and per_step == 1:
         raise ValueError(
             f"objective.{next(iter(pairs))} compares views and needs two of a sample: set views_per_step=2 or more"
         )
@@ -94,31 +98,77 @@ def teacher_sees(taught: Sequence[str], corruptions: Mapping[str, Corruption]) -
             )
 
 
+def targets_are_told_apart(objective: Objective, edges: Mapping[str, Sequence[Edge]], columns: Sequence[str]) -> None:
+    """From one latent the decoder of the samples leads to one thing.
+
+    Args:
+        objective: whose terms lead to samples and columns.
+        edges: of each term.
+        columns: those to which the decoder of the samples leads.
+
+    Raises:
+        ValueError: it is to lead to several, and nothing says to it which of them is meant.
+    """
+    led: dict[str, dict[str, None]] = {}
+    for name, term in objective.named():
+        if isinstance(term, Reconstruct) or (isinstance(term, Relate) and len(term.starts) == 1):
+            for edge in edges[name]:
+                if view_of(edge.target) in (CLEAN, *columns):
+                    led.setdefault(view_of(edge.source), {})[view_of(edge.target)] = None
+    for source, targets in led.items():
+        if len(targets) > 1:
+            column = next(target for target in targets if target != CLEAN)
+            raise ValueError(
+                f"the latent of {source} leads to {' and to '.join(targets)} through one decoder, which cannot know "
+                f"what is asked for: give the column a decoder of its own (+decoder@columns.{column}.decoder=query)"
+            )
+
+
 def latent_feeds(
     decoder: Decoder,
     target: str,
+    edges: Sequence[Edge],
     latent: Tokens | Slots,
     encoder: Encoder,
     corruptions: Mapping[str, Corruption],
+    apart: Collection[str],
 ) -> None:
     """A decoder to a target's node finds the latent that it needs.
 
     Args:
         decoder: which may need one that covers the grid.
         target: name of the node.
+        edges: of all terms.
         latent: format of the latent.
         encoder: of all views.
-        corruptions: of the views that lead to the target.
+        corruptions: of all views.
+        apart: columns that have an encoder of their own.
 
     Raises:
-        ValueError: it needs one that covers the grid, and the encoder or the latent leaves some of it out.
+        ValueError: it needs one that covers the grid, and the encoder or the latent leaves some of it out, or it is
+            that of something else.
     """
     if not decoder.needs_grid:
         return
-    holes = [name for name, corruption in corruptions.items() if corruption.removes and not encoder.sees_holes]
-    if holes or not latent.keeps_grid:
-        why = f"the encoder leaves out the holes of {', '.join(holes)}" if holes else "slots do not"
-        raise ValueError(
-            f"the decoder to {target} needs a latent that covers the grid, and {why}: "
-            f"set decoder=query, or encoder=conv with latent=tokens"
-        )
+    led = [edge for edge in edges if edge.target == target]
+    together = Counter(edge.name for edge in led)
+    elsewhere = [view_of(edge.source) for edge in led if view_of(edge.source) in apart or together[edge.name] > 1]
+    holes = [
+        name
+        for name in leading(edges, target, tuple(corruptions))
+        if corruptions[name].removes and not encoder.sees_holes
+    ]
+    if holes:
+        why = f"the encoder leaves out the holes of {', '.join(holes)}"
+    elif not latent.keeps_grid:
+        why = "slots do not"
+    elif elsewhere:
+        why = f"what leads there is made of {' and '.join(elsewhere)}"
+    elif decoder.patches.grid.ndim != len(encoder.dense_shape):
+        why = "the encoder's lies on another one"
+    else:
+        return
+    other = ", or encoder=conv with latent=tokens" if holes or not latent.keeps_grid else ""
+    raise ValueError(
+        f"the decoder to {view_of(target)} needs a latent that covers the grid, and {why}: set decoder=query{other}"
+    )

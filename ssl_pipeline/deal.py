@@ -14,7 +14,8 @@ from ssl_pipeline.seeding import generator
 class Deal(NamedTuple):
     """A batch dealt into as many equal groups as there are views (what is over is left out).
 
-    Group g passes views g, g + 1, ..., g + m - 1: all views have as many rows, every sample passes m of n views.
+    Group g passes views g, g + 1, ..., g + m - 1: all views have as many rows, every sample passes m of n views. What
+    is no view, such as a column of the data, belongs to the samples of all groups.
     """
 
     order: tuple[str, ...]  # views, in this step's order
@@ -23,7 +24,11 @@ class Deal(NamedTuple):
 
     def of(self, x: Tensor, view: str) -> Tensor:
         """Rows of the batch ``x`` that pass a view."""
-        return x if self.rows is None else x[self.rows[view]]
+        if self.rows is None:
+            return x
+        # A view's first group is that of its own place in the order.
+        every = [self.rows[some].chunk(self.m)[0] for some in self.order] if view not in self.rows else None
+        return x[self.rows[view] if every is None else torch.cat(every)]
 
     def meet(self, a: str, b: str) -> bool:
         """Whether some samples pass both views."""
@@ -31,20 +36,25 @@ class Deal(NamedTuple):
 
     def shared(self, x: Tensor, view: str, other: str) -> Tensor:
         """Those rows of ``x``, the rows of ``view``, whose samples pass ``other`` too; in one order for both."""
-        if self.rows is None:
+        if self.rows is None or other not in self.rows:
             return x
-        mine, both, chunks = self._groups(view), set(self._groups(other)), x.chunk(self.m)
-        return torch.cat([chunks[mine.index(group)] for group in sorted(both & set(mine))])
+        mine, theirs = self._groups(view), self._groups(other)
+        both = sorted({*mine} & {*theirs}) if view in self.rows else theirs
+        chunks = x.chunk(len(mine))
+        return torch.cat([chunks[mine.index(group)] for group in both])
 
     def apart(self, x: Tensor, view: str, pair: tuple[str, str]) -> Tensor:
         """Those rows of ``x``, the rows of ``view``, whose samples do not pass both views of the pair."""
         if self.rows is None:
             return x[:0]
         both = set(self._groups(pair[0])) & set(self._groups(pair[1]))
-        chunks = zip(self._groups(view), x.chunk(self.m), strict=True)
+        mine = self._groups(view)
+        chunks = zip(mine, x.chunk(len(mine)), strict=True)
         return torch.cat([x[:0], *(chunk for group, chunk in chunks if group not in both)])
 
     def _groups(self, view: str) -> list[int]:
+        if view not in self.order:
+            return [*range(len(self.order))]
         return [(self.order.index(view) - j) % len(self.order) for j in range(self.m)]
 
 

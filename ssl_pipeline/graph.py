@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from ssl_pipeline.beside import Beside, views_beside
-from ssl_pipeline.compatible import latent_feeds, teacher_sees, terms_fit_the_grid, views_meet
+from ssl_pipeline.beside import Beside, Columns
+from ssl_pipeline.compatible import latent_feeds, targets_are_told_apart, teacher_sees, terms_fit_the_grid, views_meet
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.deal import Deal, deal
 from ssl_pipeline.decoders import Decoder
@@ -23,7 +23,7 @@ from ssl_pipeline.records import Batch, Latent, View, as_float, clean_view
 from ssl_pipeline.seeding import generator
 from ssl_pipeline.teacher import Teacher
 from ssl_pipeline.teaching import Teaching, learners
-from ssl_pipeline.topology import CLEAN, CONSENSUS, check, decoded, leading, plan, springs, view_of
+from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, check, decoded, leading, plan, springs, view_of
 
 
 class Views(NamedTuple):
@@ -78,7 +78,7 @@ class Graph(nn.Module):
         self.encoder, self.objective = encoder, objective
         self.latent: Tokens | Slots = latent
         self.standardise = standardise
-        self.columns = nn.ModuleDict(columns or {})
+        self.columns = Columns(columns or {})
         for corruption in self.corruptions.values():
             encoder.shape_of(corruption.output_grid.shape)  # refuses now what it would refuse in the first step
         names, fuse = tuple(self.corruptions), latent.fuse
@@ -87,11 +87,12 @@ class Graph(nn.Module):
         edges = [edge for group in self.edges.values() for edge in group]
         self.nodes, self.students, self.taught, self.known = plan(names, edges, fuse is not None, tuple(self.columns))
         check(self.nodes, [*edges, *(springs(names) if fuse is not None and fuse.relaxes else ())], allow_collapse)
-        terms_fit_the_grid(objective, self.edges, grid, self.corruptions, self._beside)
-        views_meet(objective, len(names), self.views_per_step, fuse is not None)
+        terms_fit_the_grid(objective, self.edges, grid, self.corruptions, self.columns.named())
+        views_meet(objective, self.edges, names, self.views_per_step, fuse is not None)
         teacher_sees(self.taught, self.corruptions)
-        targets = dict.fromkeys(CLEAN if view_of(t) in self._own_grid else t for t in decoded(edges))
-        self.decoders = nn.ModuleDict({view_of(target): self._decoder(decoder, target) for target in targets})
+        targets_are_told_apart(objective, self.edges, self._like_samples)
+        targets = dict.fromkeys(CLEAN if view_of(t) in self._like_samples else t for t in decoded(edges))
+        self.decoders = nn.ModuleDict({view_of(target): self._decoder(decoder, target, edges) for target in targets})
         if teacher is not None and not self.taught:
             raise ValueError("objective= predicts no teacher: set teacher=none, or add a term that does (...+byol)")
         self.teacher = None if teacher is None else teacher(learners(encoder, latent, objective))
@@ -108,7 +109,7 @@ class Graph(nn.Module):
                 x=dealt.of(clean.x, name), valid=None if clean.valid is None else dealt.of(clean.valid, name)
             )
             views[name] = corruption(start, generator(device, seed, step, rank, name))
-        return Views(clean, views, dealt, batch.source, views_beside(self._beside, batch.columns))
+        return Views(clean, views, dealt, batch.source, self.columns.views(batch.columns, dealt))
 
     def forward(self, damaged: Views) -> dict[str, Tensor]:
         """Energies by edge, and their weighted sum as ``loss``; with a relaxed latent see ``Consensus.added_to``."""
@@ -134,7 +135,7 @@ class Graph(nn.Module):
         return self._state(damaged)[0]
 
     def _state(self, damaged: Views) -> tuple[State, Consensus | None]:
-        if lost := self._beside.keys() - damaged.columns.keys():
+        if lost := self.columns.keys() - damaged.columns.keys():
             raise ValueError(f"energies reach the column {min(lost)} of the data, and this batch has none: add it")
         clean, views = self._standard(damaged.clean), self.standard(damaged)
         known = views | {name: self._standard(view, name) for name, view in damaged.columns.items()}
@@ -150,7 +151,7 @@ class Graph(nn.Module):
 
     def encode(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Latents of standardised views and columns."""
-        apart = {name: column.encoder for name, column in self._beside.items() if column.encoder is not None}
+        apart = self.columns.encoders()
         seen = {name: view for name, view in views.items() if name not in apart}
         found = self.encoder(seen) if seen else {}
         for name in [name for name in views if name in apart]:
@@ -194,8 +195,8 @@ class Graph(nn.Module):
 
     def grid_of(self, name: str) -> GridSpec:
         """What a view, a column of the data or, by any other name, the samples lie on."""
-        if name in self._beside:
-            return self._beside[name].grid
+        if name in self.columns:
+            return self.columns.named()[name].grid
         return self.corruptions[name].output_grid if name in self.corruptions else self.grid
 
     def given(self, name: str, x: Tensor, valid: Tensor | None = None) -> View:
@@ -251,6 +252,10 @@ class Graph(nn.Module):
             what = "the clean form" if to == CLEAN else f"view {to}"
             raise ValueError(f"this graph has no decoder to {what}: train with objective=...+reconstruct")
         return known[to]  # pyright: ignore[reportReturnType]
+
+    def leads_to(self, to: str) -> bool:
+        """Whether a decoder does: to the clean form, to a view or to a column of the data."""
+        return to in self._decoders
 
     def fills_only(self, name: str) -> bool:
         """Whether of a view with holes the decoder has learned only what is in them, or all else is clean already."""
@@ -319,23 +324,18 @@ class Graph(nn.Module):
         return self.latent.fuse([latent.tokens for latent in latents.values()], energy)
 
     @property
-    def _beside(self) -> dict[str, Beside]:
-        return dict(self.columns.items())  # pyright: ignore[reportReturnType]
-
-    @property
-    def _own_grid(self) -> list[str]:
-        """Columns on the grid of the samples, which are encoded and decoded as these are."""
-        return [name for name, column in self._beside.items() if column.grid == self.grid]
+    def _like_samples(self) -> list[str]:
+        return self.columns.decoded_as(self.grid)
 
     @property
     def _decoders(self) -> dict[str, nn.Module]:
         """By target."""
         known = dict(self.decoders.items())
-        return known | {name: known[CLEAN] for name in self._own_grid if CLEAN in known}
+        return known | {name: known[CLEAN] for name in self._like_samples if CLEAN in known}
 
     def standardiser(self, name: str) -> Standardise:
         """To the networks' units from those of a column of the data; from those of the samples for all other names."""
-        own = self._beside[name].standardise if name in self._beside else None
+        own = self.columns.named()[name].standardise if name in self.columns else None
         return self.standardise if own is None else own
 
     def _standard(self, view: View, name: str = CLEAN) -> View:
@@ -343,12 +343,11 @@ class Graph(nn.Module):
         unmasked = None if view.unmasked is None else standardise(view.unmasked)
         return view._replace(x=standardise(view.x), unmasked=unmasked)
 
-    def _decoder(self, decoder: Callable[..., Decoder], target: str) -> Decoder:
-        corruption, column = self.corruptions.get(view_of(target)), self._beside.get(view_of(target))
+    def _decoder(self, decoder: Callable[..., Decoder], target: str, edges: Sequence[Edge]) -> Decoder:
+        corruption, column = self.corruptions.get(view_of(target)), self.columns.named().get(view_of(target))
         grid, told = (self.grid, 0) if corruption is None else (corruption.output_grid, len(corruption.told))
         if column is not None:
             grid, decoder = column.grid, column.decoder or decoder
         made = decoder(grid=grid, told=told)
-        views = {name: self.corruptions[name] for name in self.leading(target)}
-        latent_feeds(made, target, self.latent, self.encoder, views)
+        latent_feeds(made, target, edges, self.latent, self.encoder, self.corruptions, self.columns.encoders())
         return made

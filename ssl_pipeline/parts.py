@@ -83,6 +83,8 @@ def edges(asked: Mapping[str, Any], terms: Iterable[str] = ()) -> dict[str, Any]
     >>> edges({"from": "crop", "to": "text", "weight": 0.1})["edge"]["start"]
     'crop'
     """
+    if not isinstance(asked, Mapping):
+        raise ValueError(f"edge={asked}: expected {{from: ..., to: ...}}, or several such by name")
     found = {}
     for name, edge in ({"edge": asked} if {"from", "to"} & asked.keys() else asked).items():
         if not isinstance(edge, Mapping) or not {"from", "to"} <= edge.keys():

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from ssl_pipeline.encoders import Encoder
-from ssl_pipeline.objective import Objective, Targets, Term
+from ssl_pipeline.objective import Objective, Targets
 from ssl_pipeline.records import Latent, View, intact
 from ssl_pipeline.teacher import Teacher
 
 
 def learners(encoder: Encoder, latent: nn.Module, objective: Objective) -> dict[str, nn.Module]:
     """The modules of which a teacher has copies."""
-    terms: dict[str, Term] = dict(objective.terms.items())  # pyright: ignore[reportAssignmentType]
+    terms = dict(objective.named())
     heads = {f"head_{name}": term.taught for name, term in terms.items() if term.taught is not None}
     return {"encoder": encoder, "latent": latent, **heads}
 

@@ -66,3 +66,18 @@ def test_what_is_over_is_left_out():
 def test_every_view_needs_a_sample():
     with pytest.raises(ValueError, match="at least 5 samples on each device, got 4"):
         deal(VIEWS, 2, 4, "cpu", 0, 0, 0)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_what_is_no_view_belongs_to_the_samples_of_all_groups(m):
+    x = torch.arange(23)
+    dealt = deal(VIEWS, m, 23, "cpu", seed=0, step=1, rank=0)
+    text = dealt.of(x, "text")
+    assert sorted(text.tolist()) == sorted(torch.cat([*dealt.rows.values()]).unique().tolist())
+    for view in VIEWS:
+        rows = dealt.of(x, view)
+        assert dealt.meet("text", view) and dealt.meet(view, "text")
+        assert dealt.shared(text, "text", view).tolist() == dealt.shared(rows, view, "text").tolist() == rows.tolist()
+        assert set(dealt.apart(text, "text", ("text", view)).tolist()) == {*text.tolist()} - {*rows.tolist()}
+        assert len(dealt.apart(rows, view, ("text", view))) == 0
+    assert dealt.shared(text, "text", "action").tolist() == text.tolist()

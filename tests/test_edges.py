@@ -67,9 +67,38 @@ def test_an_edge_from_a_view_that_only_some_samples_pass():
     rows = damaged.deal.rows["noise"]
     seen = graph.eval()(damaged)["edge"]
     texts = {"text": batch.columns["text"].of(lambda x: x[rows])}
-    some = graph.damage(batch._replace(x=batch.x[rows], columns=texts), whole=True)
+    some = graph.damage(batch._replace(x=batch.x[rows], source=batch.source[rows], columns=texts), whole=True)
     some = some._replace(views={**some.views, "noise": damaged.views["noise"]})
     torch.testing.assert_close(seen, graph(some)["edge"])
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["objective=cross_entropy", "objective.cross_entropy.to=text"],
+        ["objective=reconstruct+info_nce", "objective.info_nce.views=[noise_1, text]"],
+        ["objective=reconstruct+byol", "objective.byol.views=[noise_1, text]", "objective.byol.targets=[noise_1]"],
+        ["edge={from: text, to: clean}"],
+        ["edge={from: text, to: noise_1}"],
+        ["edge={from: [noise_1, text], to: clean}"],
+    ],
+)
+def test_a_column_belongs_to_the_samples_of_every_view(overrides, monkeypatch):
+    """Where samples pass some views only, what is compared belongs to one sample, as where they pass all."""
+    still = [f"corruption.{view}.sigma=[0.0001,0.0001]" for view in ("noise_1", "noise_2")]
+    graph, data = made("corruption=noise+noise", "views_per_step=1", *still, *overrides)
+    batch = data.train[torch.stack([(data.train.labels == digit).nonzero()[0, 0] for digit in range(10)])]
+    (name, term), seen = graph.eval().objective.named()[-1], []
+    monkeypatch.setattr(term.energy, "forward", lambda *pair: seen.append(pair[:2]) or torch.zeros(()))
+    for whole in (False, True):
+        graph(graph.damage(batch, whole=whole))
+    count = len(seen) // 2
+    assert len(graph.edges[name]) in (count, 2 * count)
+    for some, every in zip(seen[:count], seen[count:], strict=True):
+        samples = [
+            torch.cdist(a.flatten(1).float(), b.flatten(1).float()).argmin(1) for a, b in zip(some, every, strict=True)
+        ]
+        assert torch.equal(*samples) and len(samples[0].unique()) == len(samples[0]) in (5, 10)
 
 
 def test_columns_meet_views_in_any_energy():
@@ -93,6 +122,13 @@ def test_models_of_a_column_of_its_own():
     assert len(graph.columns["text"].encoder.trunk.blocks) == 2 and len(graph.encoder.trunk.blocks) == 1
     with pytest.raises(ValueError, match="make them alike"):
         made("corruption=echo", "edge={from: text, to: echo}", "+encoder@columns.text.encoder=vit")
+    alone = ["+encoder@columns.text.encoder=vit", "columns.text.encoder.width=24"]
+    with pytest.raises(ValueError, match=r"columns.text.encoder would not be used: no energy starts from it"):
+        made("corruption=echo", "edge={from: echo, to: text}", *alone)
+    with pytest.raises(ValueError, match=r"no energy reaches that column"):
+        made("corruption=echo", *alone)
+    with pytest.raises(ValueError, match=r"the data has no column 'txet'; nearest: text"):
+        made("corruption=echo", "edge={from: echo, to: text}", "+encoder@columns.txet.encoder=vit")
     with pytest.raises(ValueError, match=r"columns.text has no option 'encodr'"):
         made("corruption=echo", "edge={from: text, to: echo}", "columns={text: {encodr: 1}}")
 
@@ -100,6 +136,7 @@ def test_models_of_a_column_of_its_own():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
+        (["edge=nonsense"], r"edge=nonsense: expected \{from: ..., to: ...\}, or several"),
         (["edge={from: echo}"], r"expected \{from: ..., to: ...\}"),
         (["edge={from: ecko, to: text}"], "no column 'ecko'; nearest: echo"),
         (["edge={from: echo, to: txet}"], "no column 'txet'; nearest: text"),
@@ -113,6 +150,42 @@ def test_models_of_a_column_of_its_own():
 def test_what_cannot_be_is_said(wrong, said):
     with pytest.raises(ValueError, match=said):
         made("corruption=echo", *wrong)
+
+
+def test_one_decoder_leads_from_a_latent_to_one_thing():
+    world = ["data=pendulum", "data.episodes=12", "data.length=20", "data.steps=1", "corruption=echo", *TEXTS[2:]]
+
+    def made(*overrides):
+        config = compose([*world, "edge={from: echo, to: next}", *overrides])
+        return maker(config, instantiate(config["data"], at="data", allowed=DATA))()
+
+    with pytest.raises(ValueError, match=r"echo leads to clean and to next .*\+decoder@columns.next.decoder=query"):
+        made()
+    own = made("+decoder@columns.next.decoder=query", "columns.next.decoder.width=24", "columns.next.decoder.heads=2")
+    assert own.decoder("next") is not own.decoder()
+    shared = made("objective=none")
+    assert shared.decoder("next") is shared.decoder()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "why"),
+    [
+        (["edge={from: text, to: clean}"], "made of text"),
+        (["edge={from: [echo, text], to: clean}"], "made of echo and text"),
+    ],
+)
+def test_a_convolutional_decoder_needs_the_grid_of_the_samples(overrides, why):
+    conv = ["encoder=conv", "decoder=conv", "+encoder@columns.text.encoder=vit", "columns.text.encoder.width=32"]
+    conv = [
+        *conv,
+        "encoder.pool=1",
+        "encoder.widths=[16,32]",
+        "columns.text.encoder.heads=2",
+        "columns.text.encoder.depth=1",
+    ]
+    config = compose(["data=captioned", "data.length=8", "corruption=echo", *conv, *overrides])
+    with pytest.raises(ValueError, match=f"covers the grid, and .* {why}: set decoder=query"):
+        maker(config, instantiate(config["data"], at="data", allowed=DATA))()
 
 
 def test_several_data_sets_have_no_edges():

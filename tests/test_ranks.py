@@ -25,17 +25,18 @@ from torch.nn.parallel import DistributedDataParallel
 
 import ssl_pipeline
 from ssl_pipeline import distributed
+from ssl_pipeline.beside import Known
 from ssl_pipeline.build import build
 from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import MemoryDataset, train_loader
 from ssl_pipeline.graph import Graph, Views
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.records import Column, View
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.plan import prepare
 from ssl_pipeline.training.sharding import blocks_of, is_sharded, shard
 
-OBJECTIVES = sorted(path.stem for path in (Path(__file__).parents[1] / "conf/objective").glob("*.yaml"))
+OBJECTIVES = sorted({path.stem for path in (Path(__file__).parents[1] / "conf/objective").glob("*.yaml")} - {"none"})
 GRIDS = GRIDS | {
     "photo": GridSpec.of(("y", 32), ("x", 32), channels=1),
     "wave": GridSpec.of(("time", 64, 0.01), channels=1, range=(-1.0, 1.0), signal=True),
@@ -55,6 +56,14 @@ SPECIAL = {
     ),
     "align": ("grey", [CROPS, "objective=align+sigreg"]),
     "translate": ("grey", ["corruption=noise+reversal", "objective=reconstruct+translate"]),
+    "consistency": (
+        "grey",
+        [
+            *("corruption=mask+noise", CELL, "objective=reconstruct+consistency"),
+            "objective.consistency.energy={_target_: ssl_pipeline.energies.MSE}",
+        ],
+    ),
+    "transition": ("grey", ["corruption=noise", "objective=reconstruct+transition"]),
     "jepa": ("grey", [*MASKED, "teacher=ema"]),
     "ibot": ("grey", [*MASKED, "teacher=ema", "encoder.holes=token", "objective=dino+ibot"]),
     **{name: ("grey", [CROPS, "teacher=ema"]) for name in ("byol", "dino", "moco", "swav")},
@@ -64,7 +73,23 @@ BALL = ["latent=slots", "latent.slots=2", "latent.heads=2", "latent.fuse=mean", 
 CASES: dict[str, tuple[str, list[str]]] = {
     **{name: SPECIAL.get(name, ("grey", ["corruption=mask+noise", CELL])) for name in OBJECTIVES},
     "ball": ("grey", ["corruption=mask+noise", CELL, *BALL]),
+    "edge": (
+        "grey",
+        [
+            "corruption=mask+noise",
+            CELL,
+            "objective=reconstruct",
+            "edge={a: {from: noise, to: text}, b: {from: [text, mask], to: clean}}",
+        ],
+    ),
     "autoregressive": ("text", ["corruption=noise", "decoder=autoregressive", "objective=cross_entropy"]),
+}
+COLUMNS = {  # grids of what belongs to the samples besides themselves, and how many of it a sample has
+    "transition": {
+        "action": Known(GridSpec.of(("component", 2), channels=1, range=(-1.0, 1.0)), steps=2),
+        "next": Known(GRIDS["grey"], steps=2),
+    },
+    "edge": {"text": Known(GRIDS["text"])},
 }
 BACKBONES = {
     "conv": ["encoder=conv", "encoder.widths=[8,16]", "encoder.blocks=2"],
@@ -88,7 +113,8 @@ def graph_of(name: str) -> Graph:
     grid, options = CASES[name]
     objective = [] if any(o.startswith("objective=") for o in options) else [f"objective={name}"]
     decoder = [o.replace("query", "autoregressive") for o in QUERY] if "decoder=autoregressive" in options else QUERY
-    graph = build(compose([*SMALL, *decoder, *objective, *options]), GRIDS[grid])
+    config = compose([*SMALL, *decoder, *objective, *options])
+    graph = build(config, GRIDS[grid], columns=COLUMNS.get(name))
     for module in graph.modules():
         for child, part in module.named_children():
             if isinstance(part, _BatchNorm):
@@ -98,7 +124,14 @@ def graph_of(name: str) -> Graph:
 
 def batches(name: str, rank: int = 0, world: int = 1) -> list:
     """As a run's sampler gives them to a rank."""
-    data = MemoryDataset(sample(GRIDS[CASES.get(name, ("photo",))[0]], batch=16 * 7).x)
+    columns = {
+        column: Column(sample(known.grid, batch=16 * 7 * (known.steps or 1), seed=1).x)
+        for column, known in COLUMNS.get(name, {}).items()
+    }
+    for column, known in COLUMNS.get(name, {}).items():
+        if known.steps is not None:
+            columns[column] = columns[column].of(lambda x: x.unflatten(0, (16 * 7, -1)))
+    data = MemoryDataset(sample(GRIDS[CASES.get(name, ("photo",))[0]], batch=16 * 7).x, columns=columns)
     loader = train_loader(data, batch_size=16, seed=3, rank=rank, world=world, start=lambda: len(found))
     found: list = []
     while len(found) < STEPS[name]:
@@ -108,15 +141,20 @@ def batches(name: str, rank: int = 0, world: int = 1) -> list:
 
 def part(views: Views, rank: int, world: int) -> Views:
     """A rank's rows of what was damaged as a whole."""
-    size = len(views.clean.x)
-    rows = slice(rank * size // world, (rank + 1) * size // world)
+
+    def mine(x: Tensor) -> Tensor:
+        return x.chunk(world)[rank]
 
     def cut(view: View) -> View:
-        fields = {k: v[rows] for k, v in view._asdict().items() if isinstance(v, Tensor) and len(v) == size}
-        return view._replace(**fields, params={k: v[rows] for k, v in view.params.items()})
+        size = len(view.x)
+        fields = {k: mine(v) for k, v in view._asdict().items() if isinstance(v, Tensor) and len(v) == size}
+        return view._replace(**fields, params={k: mine(v) for k, v in view.params.items()})
 
     return views._replace(
-        clean=cut(views.clean), views={k: cut(v) for k, v in views.views.items()}, source=views.source[rows]
+        clean=cut(views.clean),
+        views={k: cut(v) for k, v in views.views.items()},
+        source=mine(views.source),
+        columns={k: cut(v) for k, v in views.columns.items()},
     )
 
 
@@ -264,6 +302,21 @@ def test_a_run_in_shards_goes_on_anywhere(optimizer, atol, tmp_path):
             torch.testing.assert_close(after[key], value, rtol=1e-3, atol=atol, msg=lambda m, k=key: f"{k}: {m}")
     done = command(f"resume={tmp_path}/moved", "hardware=cpu", "trainer.max_steps=7")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_trunk_that_columns_share_goes_on_in_shards(tmp_path):
+    words = ["experiment=captions", "probe=none", "report.page=false", "trainer.max_epochs=-1", "optimizer.warmup=0"]
+    words += ["optimizer.final=1", "+optimizer.make.eps=1e-2", "hardware.precision=32-true", "encoder.depth=1"]
+    for folder, hardware, steps in (("whole", ["hardware=ddp_cpu"], [6]), ("shards", SHARDS, [3, 6])):
+        for step in steps:
+            to = f"hydra.run.dir={tmp_path}/{folder}"
+            done = command(*words, *hardware, f"trainer.max_steps={step}", "resume=auto", to)
+            assert done.returncode == 0, done.stderr
+    whole, shards = state_of(tmp_path / "whole"), state_of(tmp_path / "shards")
+    assert whole.keys() == shards.keys()
+    for key, value in whole.items():
+        torch.testing.assert_close(shards[key], value, rtol=1e-3, atol=2e-4, msg=lambda m, k=key: f"{k}: {m}")
 
 
 @pytest.mark.slow

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from math import pi
 
+import numpy as np
 import pytest
 import torch
 
 import ssl_pipeline
 from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import MemoryDataset, pendulum
+from ssl_pipeline.datasets import MemoryDataset, gym, pendulum
 from ssl_pipeline.datasets.experience import Episodes, Experience
 from ssl_pipeline.datasets.pendulum import Pendulum, pushes
 from ssl_pipeline.evaluation.planning import Planner, cem
@@ -24,6 +25,7 @@ from ssl_pipeline.training.graphs import maker
 
 SMALL = ["encoder.width=16", "encoder.depth=1", "encoder.heads=2", "decoder.width=16", "decoder.heads=2"]
 SMALL += ["objective.transition.model.depth=1", "objective.transition.model.heads=2"]
+SYMBOLS = ["objective=cross_entropy+transition", "edge=null"]
 FEW = ["data.episodes=12", "data.length=20", "data.steps=3"]
 
 
@@ -74,6 +76,24 @@ def test_pushes_last():
     assert 0.7 < same.float().mean() < 0.9
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["objective=reconstruct", "objective.reconstruct.to=next"],
+        ["objective=reconstruct+byol", "objective.byol.views=[echo]", "objective.byol.targets=[next]"],
+        ["objective=reconstruct+info_nce", "objective.info_nce.views=[echo, next]"],
+        ["objective=reconstruct", "edge={from: [echo, action], to: reward}"],
+    ],
+)
+def test_of_a_column_of_several_steps_the_first_counts_elsewhere(overrides):
+    config = compose(["data=pendulum", "encoder=vit", "decoder=query", "corruption=echo", *SMALL[:5], *FEW, *overrides])
+    data = instantiate(config["data"], at="data", allowed=DATA)
+    graph, batch = maker(config, data)().eval(), data.train[torch.arange(8)]
+    first = batch._replace(columns={name: column.of(lambda x: x[:, :1]) for name, column in batch.columns.items()})
+    assert batch.columns["next"].x.shape[1] == 3
+    torch.testing.assert_close(graph(graph.damage(batch)), graph(graph.damage(first)))
+
+
 def test_a_transition_is_trained_over_all_its_steps():
     graph, data = made()
     energies = graph(graph.damage(data.train[torch.arange(8)]))
@@ -88,6 +108,7 @@ def test_an_untrained_transition_stands_still():
     graph.eval()
     found = rollouts(graph, data.test, horizon=6)
     torch.testing.assert_close(found.shuffled, found.error)
+    torch.testing.assert_close(rollouts(graph, data.test, horizon=6, batch_size=12), found)
     assert rollout_scores(graph, data.test).keys() >= {"rollout/1", "rollout_copied/5", "rollout_shuffled/10"}
 
 
@@ -154,8 +175,6 @@ def test_columns_stay_with_their_samples():
 
 def test_gymnasium(tmp_path):
     pytest.importorskip("gymnasium")
-    from ssl_pipeline.datasets import gym
-
     data = gym("CartPole-v1", episodes=8, length=20, steps=2, cache=tmp_path)
     again = gym("CartPole-v1", episodes=8, length=20, steps=2, cache=tmp_path)
     assert torch.equal(data.train[[0, 3]].x, again.train[[0, 3]].x)
@@ -168,6 +187,67 @@ def test_gymnasium(tmp_path):
         gym("Nowhere-v0", cache=tmp_path)
     with pytest.raises(ValueError, match="state or pixels"):
         gym("CartPole-v1", observation="sound")
+
+
+@pytest.fixture
+def line():
+    """A walk on the places 3 to 7 by the actions 1 (down) and 2 (up), which it is shown as ``space`` says."""
+    gymnasium = pytest.importorskip("gymnasium")
+
+    class Line(gymnasium.Env):
+        action_space = gymnasium.spaces.Discrete(2, start=1)
+        shown = staticmethod(lambda place: place)
+
+        def __init__(self, space="choices"):
+            kinds = {
+                "choices": (gymnasium.spaces.Discrete(5, start=3), lambda place: place),
+                "matrix": (gymnasium.spaces.Box(0, 9, (2, 3)), lambda place: np.full((2, 3), place, dtype=np.float32)),
+                "frames": (gymnasium.spaces.Box(0, 255, (4, 8, 8), np.uint8), None),
+            }
+            self.observation_space, self.shown = kinds[space]
+
+        def reset(self, *, seed=None, options=None):
+            self.place = 5
+            return self.shown(self.place), {}
+
+        def step(self, action):
+            self.place = min(max(self.place + (1 if action == 2 else -1), 3), 7)
+            return self.shown(self.place), 0.0, False, False, {}
+
+    gymnasium.register("Line-v0", Line)
+    yield
+    gymnasium.registry.pop("Line-v0")
+
+
+def test_choices_are_counted_from_0_and_matrices_are_numbers(line, tmp_path):
+    data = gym("Line-v0", episodes=10, length=20, steps=2, cache=tmp_path)
+    batch = data.train[torch.arange(100)]
+    assert data.grid.vocab == 5 and batch.x.unique().tolist() == [0, 1, 2, 3, 4]
+    action, follows = batch.columns["action"].x[:, 0, 0], batch.columns["next"].x[:, 0]
+    assert torch.equal(follows, (batch.x + action.view(-1, 1) * 2 - 1).clamp(0, 4))
+    matrix = gym("Line-v0", options={"space": "matrix"}, episodes=10, length=20, steps=2, cache=tmp_path)
+    assert matrix.grid.shape == (6,) and matrix.grid.channels == 1
+    with pytest.raises(ValueError, match="does not take these options"):
+        gym("Line-v0", options={"spaec": "matrix"}, cache=tmp_path)
+    with pytest.raises(ValueError, match=r"shape \(4, 8, 8\), and pictures have .*pixels"):
+        gym("Line-v0", options={"space": "frames"}, cache=tmp_path)
+
+
+def test_symbols_are_followed_as_well(line, tmp_path):
+    data = gym("Line-v0", episodes=10, length=20, steps=2, cache=tmp_path)
+    config = compose(["experiment=world_model", *SMALL, *SYMBOLS])
+    graph = maker(config, data)().eval()
+    found = rollouts(graph, data.test, horizon=4)
+    first = data.test[windows(data.test.sources, 4)]
+    assert found.copied[0] == (first.x != first.columns["next"].x[:, 0]).float().mean()
+    assert found.error.min() >= 0 and found.error.max() <= 1
+
+
+def test_what_is_not_decoded_is_not_followed():
+    graph, data = made(
+        "objective=transition+vicreg", "objective.transition.seen=false", "edge=null", "corruption=noise+noise"
+    )
+    assert rollout_scores(graph, data.test) == {}
 
 
 def test_a_run_on_choices(tmp_path):

@@ -21,7 +21,7 @@ from ssl_pipeline.datasets.experience import Episodes, bounds, experience
 from ssl_pipeline.datasets.image import Pixels
 from ssl_pipeline.grid import GridSpec
 
-VERSION = 1  # of the files: raise it when the same options come out differently
+VERSION = 2  # of the files: raise it when the same options come out differently
 
 
 def gym(
@@ -42,7 +42,8 @@ def gym(
 
     Args:
         env: its name, such as ``CartPole-v1``; one of a package that registers its own as ``PACKAGE:NAME``.
-        observation: "state" for the numbers, or the pixels, that the environment gives; "pixels" for what it renders.
+        observation: "state" for the numbers, choices or pictures that the environment gives; "pixels" for what it
+            renders.
         size: height and width of pictures.
         channels: of pictures, 1 (grey) or 3.
         episodes: number of them.
@@ -63,7 +64,7 @@ def gym(
     if min(episodes, length, hold) < 1:
         raise ValueError(f"expected at least 1 episode, step and hold, got {episodes}, {length} and {hold}")
     with _world(env, observation, options or {}) as world:
-        pictures = observation == "pixels" or len(world.observation_space.shape or ()) > 1
+        pictures = observation == "pixels" or _is_pictures(world.observation_space, env)
         pixels = Pixels(size, channels) if pictures else None
         seen, done = world.observation_space, world.action_space
         action = _grid(done, f"actions of {env}")
@@ -87,7 +88,11 @@ def _world(env: str, observation: str, options: dict[str, Any]) -> Iterator[Any]
     except ModuleNotFoundError:
         raise ModuleNotFoundError("data=gym needs Gymnasium: pip install 'ssl_pipeline[world]'") from None
     try:
-        world = gymnasium.make(env, render_mode="rgb_array" if observation == "pixels" else None, **options)
+        shown = {"render_mode": "rgb_array"} if observation == "pixels" else {}
+        try:
+            world = gymnasium.make(env, **{**shown, **options})
+        except TypeError as error:
+            raise ValueError(f"data.env={env!r} does not take these options: {error}") from None
         try:
             yield world
         finally:
@@ -98,8 +103,24 @@ def _world(env: str, observation: str, options: dict[str, Any]) -> Iterator[Any]
         raise ValueError(f"data.env={env!r} cannot be made: {' '.join(str(error).split())}") from None
 
 
+def _is_pictures(space: Any, env: str) -> bool:
+    """Whether observations are pictures of 8 bits, (H, W), (H, W, 1) or (H, W, 3).
+
+    Raises:
+        ValueError: they are such ones of other channels, or several.
+    """
+    if type(space).__name__ != "Box" or space.dtype != np.uint8 or len(space.shape) < 2:
+        return False
+    if len(space.shape) > 3 or (len(space.shape) == 3 and space.shape[2] not in (1, 3)):
+        raise ValueError(
+            f"observations of {env} are of shape {space.shape}, and pictures have (H, W), (H, W, 1) or (H, W, 3): "
+            f"take data.observation=pixels, or wrap the environment"
+        )
+    return True
+
+
 def _grid(space: Any, what: str) -> GridSpec:
-    """Of a space of numbers, or of some choices.
+    """Of a space of numbers, whatever their shape, or of some choices.
 
     Raises:
         ValueError: another kind of space.
@@ -120,12 +141,13 @@ def _grid(space: Any, what: str) -> GridSpec:
 def _steps(
     world: Any, observation: str, pixels: Pixels | None, episodes: int, length: int, hold: int, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Each step: what is seen, what is done, what it gives."""
+    """Each step: what is seen, what is done, what it gives; choices are counted from 0."""
     world.action_space.seed(seed)
+    first, least = (getattr(space, "start", 0) for space in (world.observation_space, world.action_space))
 
     def seen(state: Any) -> np.ndarray:
         if observation == "state" and pixels is None:
-            return np.asarray(state, dtype=np.float32).reshape(-1)
+            return (np.asarray(state, dtype=np.float32) - first).reshape(-1)
         picture = np.asarray(world.render() if observation == "pixels" else state)
         return picture_of(picture, pixels).reshape(-1)  # pyright: ignore[reportArgumentType]
 
@@ -144,7 +166,7 @@ def _steps(
             yield {
                 "episode": episode,
                 "observation": now,
-                "action": np.asarray(action).reshape(-1),
+                "action": (np.asarray(action) - least).reshape(-1),
                 "reward": float(reward),
             }
             if last:

@@ -12,14 +12,14 @@ from ssl_pipeline.beside import Beside
 from ssl_pipeline.datasets import Dataset, Stream
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.objective import Transition
-from ssl_pipeline.records import Column, Latent, as_float, clean_view
+from ssl_pipeline.records import Batch, Latent, as_float, clean_view
 
 STEPS = (1, 5, 10, 20, 50)
 """Of which summaries tell."""
 
 
 class Rollout(NamedTuple):
-    """Mean squared errors (H,) after 1, 2, ... steps, in the data's units."""
+    """Mean squared errors (H,) after 1, 2, ... steps, in the data's units; of symbols the share that is wrong."""
 
     error: Float[Tensor, "H"]  # of what is decoded from the latent that is reached
     copied: Float[Tensor, "H"]  # of the first observation, as it was
@@ -60,7 +60,9 @@ def windows(sources: Int64[Tensor, "N"], horizon: int) -> Int64[Tensor, "W"]:
 
 
 @torch.inference_mode()
-def rollouts(graph: Graph, dataset: Dataset, horizon: int = 20, samples: int = 500) -> Rollout | None:
+def rollouts(
+    graph: Graph, dataset: Dataset, horizon: int = 20, samples: int = 500, batch_size: int = 2500
+) -> Rollout | None:
     """Predictions of unseen episodes, whose rows follow each other in time.
 
     Args:
@@ -68,6 +70,7 @@ def rollouts(graph: Graph, dataset: Dataset, horizon: int = 20, samples: int = 5
         dataset: samples not trained on, with the columns of the world model.
         horizon: steps to predict.
         samples: starts, spread over all that there are.
+        batch_size: observations that are predicted at a time.
 
     Returns:
         The errors; None where no episode is so long.
@@ -75,34 +78,45 @@ def rollouts(graph: Graph, dataset: Dataset, horizon: int = 20, samples: int = 5
     Raises:
         ValueError: the graph has no world model, or no decoder.
     """
-    term, device = transition_of(graph), next(graph.parameters()).device
+    transition_of(graph)
     starts = windows(dataset.sources, horizon)
     if not len(starts):
         return None
     starts = starts[torch.linspace(0, len(starts) - 1, min(samples, len(starts))).long()]
-    batch = dataset[(starts.unsqueeze(1) + torch.arange(horizon)).flatten()].on(device)
-    count = len(starts)
+    some = max(1, batch_size // horizon)
+    pairs = zip(starts.split(some), starts.roll(1).split(some), strict=True)
+    errors = torch.cat([_errors(graph, dataset, here, others, horizon) for here, others in pairs], dim=1)
+    return Rollout(*errors.mean(1).cpu())
 
-    def first(column: Column) -> Tensor:
-        return column.x[:, 0].unflatten(0, (count, horizon))
 
-    actions = standard_actions(graph, first(batch.columns[term.action]))
-    truth = as_float(first(batch.columns[term.next]).flatten(0, 1), graph.grid).unflatten(0, (count, horizon))
+def _errors(
+    graph: Graph, dataset: Dataset, starts: Int64[Tensor, "S"], others: Int64[Tensor, "S"], horizon: int
+) -> Float[Tensor, "4 S H"]:
+    """The errors of a rollout from each start; ``others``: the starts whose actions are taken instead."""
+    term, device, count = transition_of(graph), next(graph.parameters()).device, len(starts)
+
+    def told(starts: Tensor) -> Batch:
+        return dataset[(starts.unsqueeze(1) + torch.arange(horizon)).flatten()].on(device)
+
+    def first(batch: Batch, name: str) -> Tensor:
+        return batch.columns[name].x[:, 0].unflatten(0, (count, horizon))
+
+    batch = told(starts)
+    truth = as_float(first(batch, term.next).flatten(0, 1), graph.grid)
     x = as_float(batch.x, graph.grid).unflatten(0, (count, horizon))[:, 0]
     start = graph.encoded("unknown", clean_view(graph.grid, x))
 
     def error(said: Tensor) -> Tensor:
-        return (said - truth).square().flatten(2).mean((0, 2)).cpu()
+        wrong = (said != truth).float() if graph.grid.discrete else (said - truth).square()
+        return wrong.flatten(1).mean(1).unflatten(0, (count, horizon))
 
-    def after(told: Tensor) -> Tensor:
-        return torch.stack([decoded(graph, z) for z in term.rollout(start, told)], dim=1)
+    def after(batch: Batch) -> Tensor:
+        path = term.rollout(start, standard_actions(graph, first(batch, term.action)))
+        return torch.stack([decoded(graph, latent) for latent in path], dim=1).flatten(0, 1)
 
-    known = graph.encoded("unknown", clean_view(graph.grid, truth.flatten(0, 1)))
-    return Rollout(
-        error=error(after(actions)),
-        copied=error(x.unsqueeze(1).expand_as(truth)),
-        shuffled=error(after(actions.roll(1, 0))),
-        seen=error(decoded(graph, known).unflatten(0, (count, horizon))),
+    seen = decoded(graph, graph.encoded("unknown", clean_view(graph.grid, truth)))
+    return torch.stack(
+        [error(said) for said in (after(batch), x.repeat_interleave(horizon, 0), after(told(others)), seen)]
     )
 
 
@@ -112,8 +126,12 @@ def decoded(graph: Graph, latent: Latent) -> Tensor:
 
 
 def rollout_scores(graph: Graph, dataset: Dataset | Stream) -> dict[str, float]:
-    """Errors after 1, 5, 10, ... steps by name, as summaries hold them; empty where there is no world model."""
-    if not any(isinstance(term, Transition) for term in graph.objective.terms.values()) or isinstance(dataset, Stream):
+    """Errors after 1, 5, 10, ... steps by name, as summaries hold them.
+
+    Empty where there is no world model, or one whose observations are not decoded.
+    """
+    models = [term for _, term in graph.objective.named() if isinstance(term, Transition)]
+    if not models or not graph.leads_to(models[0].next) or isinstance(dataset, Stream):
         return {}
     found = next((found for horizon in STEPS[::-1] if (found := rollouts(graph, dataset, horizon))), None)
     if found is None:

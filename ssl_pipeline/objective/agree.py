@@ -67,10 +67,9 @@ class Agree(Term):
         self.hubs = None if hubs is None else tuple(hubs)
         self.projector = nn.Identity() if projector is None else projector(sizes.embedding)
 
-    @property
-    def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """True but for sources, which meet in one view too."""
-        return not self.by_source
+    def pairs_views(self, edges: Sequence[Edge], views: Sequence[str]) -> bool:
+        """Sources meet in one view too."""
+        return not self.by_source and super().pairs_views(edges, views)
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
         """One edge a pair of views; of sources one energy that reaches every view, for all meet in it at once."""
@@ -92,7 +91,7 @@ class Agree(Term):
         """Project every view once; compare pairs on the samples they share, sources on all samples of all views."""
         pairs = [(edge.name, view_of(edge.source), view_of(edge.target)) for edge in edges]
         names = dict.fromkeys(view for _, *pair in pairs for view in pair)
-        heads = {view: self.projector(state.latents[view].pooled) for view in names}
+        heads = {view: self.projector(state.latent(view).pooled) for view in names}
         if self.by_source:
             source = torch.cat([state.deal.of(state.source, view) for view in heads])
             return {edges[0].name: self.energy.by_source(torch.cat([*heads.values()]), source)}
@@ -107,7 +106,7 @@ class Agree(Term):
         """See ``Term``."""
         pairs = [(view_of(edge.source), view_of(edge.target)) for edge in edges]
         names = dict.fromkeys(view for pair in pairs for view in pair)
-        heads = {view: self.projector(state.latents[view].pooled) for view in names}
+        heads = {view: self.projector(state.latent(view).pooled) for view in names}
         return torch.stack([self.energy.per_sample(heads[a], heads[b]) for a, b in pairs]).mean(0)
 
     def _pair(self, deal: Deal, heads: Mapping[str, Tensor], a: str, b: str) -> Tensor:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
 from ssl_pipeline.deal import Deal
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import Latent, View
-from ssl_pipeline.topology import Edge
+from ssl_pipeline.topology import Edge, view_of
+
+Record = TypeVar("Record", View, Latent)
 
 
 class Sizes(NamedTuple):
@@ -38,13 +40,31 @@ class State:
     """What a step has computed when the energies are asked for."""
 
     clean: View  # standardised
-    views: Mapping[str, View]  # standardised; with the columns that energies reach
+    views: Mapping[str, View]  # standardised; with the columns that energies reach, all their steps
     source: Tensor  # (B,) what each sample was taken from
-    latents: Mapping[str, Latent]  # by view, and the consensus where there is one
+    latents: Mapping[str, Latent]  # by view or column, and the consensus where there is one
     deal: Deal
     decoders: Mapping[str, nn.Module]  # by target
     told: Callable[[str], Tensor | None]  # parameters of a view's corruption, (B, k)
     targets: Targets
+
+    def view(self, name: str) -> View:
+        """A view, or a column; of one of several steps the first."""
+        return self._first(self.views[name], name)
+
+    def latent(self, name: str) -> Latent:
+        """The latent of a view or of a column; of one of several steps that of the first."""
+        return self._first(self.latents[name], name)
+
+    def target(self, name: str) -> Latent:
+        """What the teacher says of a view or of a column; of one of several steps what it says of the first."""
+        return self._first(self.targets.latents[name], name)
+
+    def _first(self, record: Record, name: str) -> Record:
+        if name in self.deal.order:
+            return record
+        steps = len(record[0]) // len(self.deal.of(self.source, name))
+        return on_rows(record, lambda rows: rows[::steps])
 
 
 class Term(nn.Module, ABC):
@@ -60,9 +80,6 @@ class Term(nn.Module, ABC):
 
     by_source = False
     """Whether it compares samples of the same source."""
-
-    compares_views = False
-    """Whether it compares several views of a sample."""
 
     needs: tuple[str, ...] = ()
     """Columns of the data that it takes besides those at the ends of its edges."""
@@ -89,6 +106,11 @@ class Term(nn.Module, ABC):
         """The views that the term covers."""
         return tuple(views) if self.views is None else self.views
 
+    def pairs_views(self, edges: Sequence[Edge], views: Sequence[str]) -> bool:
+        """Whether samples must pass several of the views for it, as its edges say."""
+        ends = [{view_of(edge.source), view_of(edge.target)} for edge in edges]
+        return any(len(pair) == 2 and pair <= {*views} for pair in ends)
+
     @abstractmethod
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
         """The edges that the term draws between the nodes of these views."""
@@ -107,5 +129,7 @@ class Term(nn.Module, ABC):
 
 
 def on_rows(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A record's field with its rows changed; fields without rows pass."""
+    """A record with the rows of its parts changed; parts without rows, or with one that all samples share, pass."""
+    if hasattr(value, "_fields"):
+        return type(value)(*(on_rows(part, change) for part in value))
     return change(value) if isinstance(value, Tensor) and len(value) > 1 else value

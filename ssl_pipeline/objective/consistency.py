@@ -33,8 +33,6 @@ class Consistency(Term):
         ValueError: an energy that compares with the truth, or whole signals.
     """
 
-    compares_views = True
-
     def __init__(
         self,
         *,

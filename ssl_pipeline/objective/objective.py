@@ -26,12 +26,12 @@ class Objective(nn.Module):
 
     def edges(self, views: Sequence[str], consensus: bool) -> dict[str, list[Edge]]:
         """Edges of each term."""
-        return {name: term.edges(name, views, consensus) for name, term in self._terms()}
+        return {name: term.edges(name, views, consensus) for name, term in self.named()}
 
     def forward(self, state: State, edges: Mapping[str, Sequence[Edge]]) -> dict[str, Tensor]:
         """Energies by edge, and their weighted sum as ``loss``."""
         energies, total = {}, torch.zeros((), device=state.clean.x.device)
-        for name, term in self._terms():
+        for name, term in self.named():
             parts = term(state, edges[name])
             if parts:  # a term over few views may find none of its pairs among this step's samples
                 total = total + term.weight * torch.stack([*parts.values()]).mean()
@@ -48,7 +48,7 @@ class Objective(nn.Module):
         Raises:
             ValueError: no term does.
         """
-        rating = [(name, term) for name, term in self._terms() if term.rates_samples]
+        rating = [(name, term) for name, term in self.named() if term.rates_samples]
         if not rating:
             raise ValueError(
                 f"expected a term that tells an energy of each sample, got {', '.join(self.terms)}, which only know "
@@ -59,10 +59,11 @@ class Objective(nn.Module):
 
     def explains(self, clean: View, decoders: nn.ModuleDict) -> Callable[[Tensor], Tensor] | None:
         """How badly a latent (B, K, D) explains the clean sample, (B,), by the first term that reconstructs it."""
-        for _, term in self._terms():
+        for _, term in self.named():
             if isinstance(term, Reconstruct) and term.target == CLEAN:
                 return term.explains(clean, decoders[CLEAN])  # pyright: ignore[reportArgumentType]
         return None
 
-    def _terms(self) -> list[tuple[str, Term]]:
+    def named(self) -> list[tuple[str, Term]]:
+        """Terms with their names."""
         return [*self.terms.items()]  # pyright: ignore[reportReturnType]

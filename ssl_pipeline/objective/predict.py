@@ -59,11 +59,6 @@ class Predict(Term):
         """The projector."""
         return self.projector
 
-    @property
-    def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Two views of a sample must meet, where there are two."""
-        return True
-
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
         """One edge from every view to every other that the teacher sees; a single view predicts itself made whole.
 
@@ -111,9 +106,9 @@ class Predict(Term):
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         """What the student says of each view, what the teacher says, and what follows from that to be predicted."""
         students, teachers = dict.fromkeys(a for a, _ in pairs), dict.fromkeys(b for _, b in pairs)
-        said = {a: self.predictor(self.projector(state.latents[a].pooled)) for a in students}
+        said = {a: self.predictor(self.projector(state.latent(a).pooled)) for a in students}
         head = state.targets.head(self.projector)
         with torch.no_grad():
-            taught = {b: head(state.targets.latents[b].pooled) for b in teachers}
+            taught = {b: head(state.target(b).pooled) for b in teachers}
             wanted = {b: self.energy.target(rows) for b, rows in taught.items()}
         return said, taught, wanted

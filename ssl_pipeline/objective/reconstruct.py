@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ssl_pipeline.deal import Deal
 from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import Divergence, ReconstructionEnergy
 from ssl_pipeline.layers import Patches, pick
@@ -61,11 +60,6 @@ class Reconstruct(Term):
 
     rates_samples = True
 
-    @property
-    def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """True of translators."""
-        return self.target != CLEAN
-
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
         """One edge a start and target.
 
@@ -91,7 +85,7 @@ class Reconstruct(Term):
         return {
             edge.name: self.energy(*self._decoded(state, edge, self.share))
             for edge in edges
-            if self._shares(state.deal, edge)
+            if state.deal.meet(view_of(edge.source), view_of(edge.target))
         }
 
     def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
@@ -119,27 +113,21 @@ class Reconstruct(Term):
 
         return explains
 
-    @staticmethod
-    def _shares(deal: Deal, edge: Edge) -> bool:
-        ends = view_of(edge.source), view_of(edge.target)
-        return CONSENSUS in ends or CLEAN in ends or deal.meet(*ends)
-
     def _decoded(self, state: State, edge: Edge, share: float) -> Compared:
         """What the first ``share`` of the samples is decoded to, what it should be, and how much each place counts."""
         start, target = view_of(edge.source), view_of(edge.target)
         decoder: Decoder = state.decoders[target]  # pyright: ignore[reportAssignmentType]
-        latent, told, places, weight = state.latents[start], None, None, None
+        latent, told, places, weight = state.latent(start), None, None, None
         if target == CLEAN:
-            truth, valid = state.clean.x, state.clean.valid
+            found = (state.clean.x, state.clean.valid)
+            truth, valid = (on_rows(part, lambda x: state.deal.of(x, start)) for part in found)
             if start != CONSENSUS:
-                truth, valid = state.deal.of(truth, start), None if valid is None else state.deal.of(valid, start)
-                places, weight = self._damaged(state.views[start], decoder.patches)
+                places, weight = self._damaged(state.view(start), decoder.patches)
         else:
-            truth, valid, told = state.views[target].x, state.views[target].valid, state.told(target)
-            if start != CONSENSUS:
-                latent = Latent(*(on_rows(v, lambda x: state.deal.shared(x, start, target)) for v in latent))
-                found = (truth, valid, told)
-                truth, valid, told = (on_rows(v, lambda x: state.deal.shared(x, target, start)) for v in found)
+            latent = on_rows(latent, lambda x: state.deal.shared(x, start, target))
+            view = state.view(target)
+            found = (view.x, view.valid, state.told(target))
+            truth, valid, told = (on_rows(part, lambda x: state.deal.shared(x, target, start)) for part in found)
         wanted = Wanted(latent, truth, valid, told, places, weight).first(share)
         return decoded(decoder, wanted, self.energy.whole)
 
@@ -162,12 +150,7 @@ class Wanted(NamedTuple):
     def first(self, share: float) -> Wanted:
         """Of a share of the samples, one at least."""
         rows = max(1, round(share * len(self.latent.tokens)))
-        return self.rows(lambda x: x[:rows])
-
-    def rows(self, change: Callable[[Tensor], Tensor]) -> Wanted:
-        """With its rows changed."""
-        latent = Latent(*(on_rows(part, change) for part in self.latent))
-        return Wanted(latent, *(on_rows(part, change) for part in self[1:]))
+        return on_rows(self, lambda x: x[:rows])
 
 
 Compared = tuple[Tensor, Tensor, Tensor | None]

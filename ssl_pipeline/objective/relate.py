@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ssl_pipeline.beside import first_steps
 from ssl_pipeline.decoders import Decoder
 from ssl_pipeline.energies import MSE, CrossEntropy, ReconstructionEnergy
 from ssl_pipeline.errors import nearest
-from ssl_pipeline.objective.base import Sizes, State, Term, on_rows
+from ssl_pipeline.objective.base import Record, Sizes, State, Term, on_rows
 from ssl_pipeline.objective.reconstruct import Compared, Wanted, decoded
 from ssl_pipeline.records import Latent
 from ssl_pipeline.topology import CLEAN, Edge, latent_node, view_node
@@ -64,9 +63,8 @@ class Relate(Term):
         marks = len(starts) if len(starts) > 1 else 0
         self.marks = nn.Parameter(torch.randn(marks, sizes.latent) * 0.02) if marks else None
 
-    @property
-    def compares_views(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether a sample must pass more than one view for it."""
+    def pairs_views(self, edges: Sequence[Edge], views: Sequence[str]) -> bool:
+        """Views may meet at the start as well."""
         return len(self.apart) > 1
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
@@ -97,13 +95,22 @@ class Relate(Term):
 
     def start(self, state: State) -> Latent:
         """What the edge starts from: the latents of its starts, as one."""
-        return self.joined([self._latent(state, name) for name in self.starts])
+        return self.joined([self._mine(state, name, state.latent(name)) for name in self.starts])
 
     def truth(self, state: State) -> tuple[Tensor, Tensor | None]:
         """What it is to lead to, standardised, and which of it is no padding."""
-        target = state.clean if self.target == CLEAN else state.views[self.target]
-        truth, valid = (on_rows(part, lambda x: self._mine(state, self.target, x)) for part in (target.x, target.valid))
-        return truth, valid
+        if self.target == CLEAN:
+            by = (*self.apart, *self.starts)[0]
+            target = on_rows(state.clean, lambda x: state.deal.of(x, by))
+        else:
+            target = self._mine(state, self.target, state.view(self.target))
+        return target.x, target.valid
+
+    def _mine(self, state: State, name: str, record: Record) -> Record:
+        """Of a column the rows of those samples which pass the edge's view, where it has one."""
+        if not self.apart or name in self.apart:
+            return record
+        return on_rows(record, lambda x: state.deal.shared(x, name, self.apart[0]))
 
     def joined(self, latents: Sequence[Latent]) -> Latent:
         """The latents of all starts as one, in their order."""
@@ -114,17 +121,6 @@ class Relate(Term):
         if any(latent.valid is not None for latent in latents):
             valid = torch.cat([_valid(latent) for latent in latents], dim=1)
         return Latent(torch.cat(marked, dim=1), torch.stack([latent.pooled for latent in latents]).mean(0), None, valid)
-
-    def _latent(self, state: State, name: str) -> Latent:
-        return Latent(*(on_rows(part, lambda x: self._mine(state, name, x)) for part in state.latents[name]))
-
-    def _mine(self, state: State, name: str, x: Tensor) -> Tensor:
-        """Rows of a part that belong to the samples which pass the edge's view, where it has one."""
-        if name in self.apart:
-            return x
-        samples = len(state.clean.x)
-        rows = first_steps(x, samples) if len(x) > samples else x
-        return state.deal.of(rows, self.apart[0]) if len(self.apart) == 1 else rows
 
 
 def _valid(latent: Latent) -> Tensor:

@@ -80,15 +80,15 @@ class Transition(Term):
         for edge in edges:
             view = view_of(edge.source)
             if edge.target == teacher_node(self.next):
-                wanted = _steps(state, view, state.targets.latents[self.next].tokens).flatten(0, 1)
-                energies[edge.name] = self.energy(reached[view], wanted.detach())
+                wanted = self._steps(state, view, state.targets.latents[self.next].tokens, self.next)
+                energies[edge.name] = self.energy(reached[view], wanted.flatten(0, 1).detach())
             else:
                 energies[edge.name] = self._seen(state, view, reached[view])
         return energies
 
     def _reached(self, state: State, view: str) -> Tensor:
         """Tokens after each step, (B * steps, N, D)."""
-        path = self.rollout(state.latents[view], _steps(state, view, state.views[self.action].x))
+        path = self.rollout(state.latents[view], self._steps(state, view, state.views[self.action].x, self.action))
         return torch.stack([latent.tokens for latent in path], dim=1).flatten(0, 1)
 
     def _seen(self, state: State, view: str, reached: Tensor) -> Tensor:
@@ -96,9 +96,13 @@ class Transition(Term):
         assert self.seen is not None
         decoder: Decoder = state.decoders[self.next]  # pyright: ignore[reportAssignmentType]
         next = state.views[self.next]
-        valid = None if next.valid is None else _steps(state, view, next.valid).flatten(0, 1)
-        latent = placed(reached, state.latents[view])
-        return self.seen(*decoded(decoder, Wanted(latent, _steps(state, view, next.x).flatten(0, 1), valid)))
+        found = [state.deal.shared(rows, self.next, view) for rows in (next.x, next.valid) if rows is not None]
+        return self.seen(*decoded(decoder, Wanted(placed(reached, state.latents[view]), *found)))
+
+    @staticmethod
+    def _steps(state: State, view: str, rows: Tensor, column: str) -> Tensor:
+        """Of a column's rows those of the samples that pass a view, (B, steps, ...)."""
+        return state.deal.shared(rows, column, view).unflatten(0, (len(state.latents[view].tokens), -1))
 
     def step(self, latent: Latent, action: Tensor) -> Latent:
         """The latent after a standardised action (B, ...)."""
@@ -126,8 +130,3 @@ def placed(tokens: Tensor, like: Latent) -> Latent:
     if valid is not None:
         valid = valid.repeat_interleave(len(tokens) // len(valid), 0)
     return Latent(tokens, tokens.mean(1), position, valid, like.dense_shape)
-
-
-def _steps(state: State, view: str, rows: Tensor) -> Tensor:
-    """Of a column's rows (S * steps, ...) those of the samples that pass a view, (B, steps, ...)."""
-    return state.deal.of(rows.unflatten(0, (len(state.clean.x), -1)), view)

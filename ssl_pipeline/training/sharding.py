@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_optimizer_state_dict,
@@ -72,19 +72,22 @@ def blocks_of(model: nn.Module, smallest: int = SMALLEST) -> list[nn.Module]:
     [[Linear(in_features=400, out_features=400, bias=True), ReLU()]]
     """
     found: list[nn.Module] = []
-    _collect(model, smallest, found)
+    _collect(model, smallest, found, set())
     return found
 
 
-def _collect(module: nn.Module, smallest: int, found: list[nn.Module]) -> int:
-    """Append a module's blocks; returns how many of its weights are in none of them."""
+def _collect(module: nn.Module, smallest: int, found: list[nn.Module], seen: set[nn.Module]) -> int:
+    """Append a module's blocks; returns how many of its weights, that were not seen before, are in none of them."""
+    if module in seen:  # such as the trunk that the encoders of columns share
+        return 0
+    seen.add(module)
     left = sum(p.numel() for p in module.parameters(recurse=False))
     listed = isinstance(module, nn.ModuleList | nn.Sequential)
     for child in module.children():
         if isinstance(child, GraphModule):  # traced: it calls the layers and not what holds them
             left += sum(p.numel() for p in child.parameters())
             continue
-        own = _collect(child, smallest, found)
+        own = _collect(child, smallest, found, seen)
         if listed and own >= smallest and [*child.children()] and not isinstance(child, nn.ModuleList):
             found.append(child)
             own = 0
@@ -117,8 +120,8 @@ class Sharded(ModelParallelStrategy):
         """Each rank takes its shards of the whole."""
         assert self.model is not None
         found = torch.load(checkpoint_path, map_location="cpu", weights_only=True, mmap=True)
+        _set_weights(self.model, found.pop("state_dict"))
         options = StateDictOptions(full_state_dict=True)
-        set_model_state_dict(self.model, found.pop("state_dict"), options=options)
         for optimizer, state in zip(self.optimizers, found.pop("optimizer_states"), strict=True):
             names = [*self._names(optimizer)]
             groups = [group | {"params": [names[i] for i in group["params"]]} for group in state["param_groups"]]
@@ -130,6 +133,19 @@ class Sharded(ModelParallelStrategy):
         assert self.model is not None
         names = {parameter: name for name, parameter in self.model.named_parameters()}
         return (names[parameter] for group in optimizer.param_groups for parameter in group["params"])
+
+
+def _set_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Set the shards of whole weights; those of a part that stands in several places go to one of them.
+
+    Raises:
+        ValueError: weights too few or too many.
+    """
+    again = dict(model.named_parameters(remove_duplicate=False)).keys() - dict(model.named_parameters()).keys()
+    options = StateDictOptions(full_state_dict=True, strict=False)
+    found = set_model_state_dict(model, {k: v for k, v in weights.items() if k not in again}, options=options)
+    if wrong := sorted({*found.missing_keys, *found.unexpected_keys} - again):
+        raise ValueError(f"the checkpoint has other weights than this graph, such as {wrong[0]}: resume its own run")
 
 
 class Whole:
