@@ -17,7 +17,7 @@ from ssl_pipeline.latent import Slots, Tokens
 from ssl_pipeline.layers import Standardise
 from ssl_pipeline.mixed import MixedGraph
 from ssl_pipeline.objective import Consistency, Objective, Reconstruct, Sizes
-from ssl_pipeline.parts import edges
+from ssl_pipeline.parts import columns, edges
 from ssl_pipeline.topology import latent_node, view_node, view_of
 
 GROUPS = ("corruption", "encoder", "latent", "decoder", "teacher", "objective")
@@ -39,7 +39,8 @@ def parts(config: Mapping[str, Any], *, trust: tuple[str, ...] = ()) -> dict[str
         ValueError: see ``instantiate``.
     """
     # Runs that are older than a group go without it.
-    asked = {group: config.get(group) or {} for group in (*GROUPS, "columns")}
+    asked = {group: config.get(group) or {} for group in GROUPS}
+    asked["columns"] = columns(config.get("columns") or {})
     asked["edge"] = edges(config.get("edge") or {}, asked["objective"])
     return {group: instantiate(node, at=group, trust=trust, allowed=PARTS) for group, node in asked.items()}
 
@@ -164,11 +165,9 @@ def _beside(
     """A column that energies reach; ``seen``: its latent, too. On the grid of the samples it is encoded as they are.
 
     Raises:
-        ValueError: an option that a column has not; an encoder of other widths than that of the samples.
+        ValueError: an encoder that nothing uses, or of other widths than that of the samples.
     """
     own: Mapping[str, Any] = leaves["columns"].get(name, {})
-    if wrong := own.keys() - {"encoder", "decoder"}:
-        raise ValueError(f"columns.{name} has no option {min(wrong)!r}; {nearest(min(wrong), ('encoder', 'decoder'))}")
     apart, decoder = None, own.get("decoder")
     if "encoder" in own and not (seen and known.grid != grid):
         why = "it is encoded as the samples are, whose grid it has" if seen else "no energy starts from it"

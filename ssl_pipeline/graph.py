@@ -199,17 +199,6 @@ class Graph(nn.Module):
             return self.columns.named()[name].grid
         return self.corruptions[name].output_grid if name in self.corruptions else self.grid
 
-    def given(self, name: str, x: Tensor, valid: Tensor | None = None) -> View:
-        """What is given of a view, or of a column of the data, in its units.
-
-        Raises:
-            ValueError: it does not lie on the grid of that column.
-        """
-        grid = self.grid_of(name)
-        if x.shape[1:] != (wanted := (*(() if grid.discrete else (grid.width,)), *grid.shape)):
-            raise ValueError(f"expected {name} of shape (B, {', '.join(map(str, wanted))}), got {tuple(x.shape)}")
-        return clean_view(grid, as_float(x, grid), valid)
-
     def enter(self, name: str, view: View) -> Latent:
         """What of a view in the data's units goes into the encoder's first block."""
         return self.encoder.enter(name, self._standard(view))

@@ -17,16 +17,15 @@ from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.models import (
     UNKNOWN,
     Part,
+    Relation,
     Source,
     Translator,
     make,
     names,
-    number,
-    plausible,
-    related,
-    samples,
+    parameters,
 )
 
+Known = Tensor | np.ndarray | None
 Samples = Tensor | np.ndarray | Sequence[Any] | Path | Image
 
 
@@ -110,8 +109,8 @@ class Model:
         """One of the models in it as a module, which shares its weights.
 
         Args:
-            name: ``encoder``, ``teacher``, ``decoder``, ``restorer:VIEW``, ``translator:VIEW-VIEW``, ``front@CUT`` or
-                ``back@CUT``; None for the one that an exported folder holds.
+            name: ``encoder``, ``teacher``, ``decoder``, ``restorer:VIEW``, ``translator:VIEW-VIEW``, ``edge:NAME``,
+                ``front@CUT`` or ``back@CUT``; None for the one that an exported folder holds.
             view: the damage that the samples of an encoder or of halves have suffered; None for ``unknown``.
 
         Raises:
@@ -133,11 +132,11 @@ class Model:
     def embed(
         self,
         x: Samples,
-        valid: Tensor | np.ndarray | None = None,
+        valid: Known = None,
         batch_size: int = 500,
         teacher: bool = False,
         view: str = UNKNOWN,
-        removed: Tensor | np.ndarray | None = None,
+        removed: Known = None,
     ) -> Tensor:
         """Embeddings (B, D) of raw samples.
 
@@ -154,14 +153,15 @@ class Model:
             ValueError: the samples do not lie on the model's grid or clearly beside its range, they are not finite, the
                 run's data has no codec that reads them, or there is no teacher.
         """
-        return self._run(self.part("teacher" if teacher else "encoder", view), batch_size, x, removed, valid)
+        part = self.part("teacher" if teacher else "encoder", view)
+        return self._run(part, self._known(part, x, removed, valid), batch_size)
 
     def restore(
         self,
         x: Samples,
         view: str,
-        removed: Tensor | np.ndarray | None = None,
-        valid: Tensor | np.ndarray | None = None,
+        removed: Known = None,
+        valid: Known = None,
         batch_size: int = 500,
     ) -> Tensor:
         """The clean form of damaged samples: the inverse of a corruption, given what is known of it.
@@ -181,15 +181,16 @@ class Model:
         Raises:
             ValueError: see ``embed``; no decoder has learned it; it is not known where the holes are.
         """
-        return self._run(self.part(f"restorer:{view}"), batch_size, x, removed, valid)
+        part = self.part(f"restorer:{view}")
+        return self._run(part, self._known(part, x, removed, valid), batch_size)
 
     def translate(
         self,
         x: Samples,
         view: str,
         to: str,
-        removed: Tensor | np.ndarray | None = None,
-        valid: Tensor | np.ndarray | None = None,
+        removed: Known = None,
+        valid: Known = None,
         batch_size: int = 500,
         **told: float | Tensor,
     ) -> Tensor:
@@ -212,21 +213,27 @@ class Model:
             ValueError: see ``restore``; a parameter too few or too many, or one that is no finite number.
         """
         part = Translator(self.graph, view, to) if self.held is None else self.part(f"translator:{view}-{to}")
-        wanted = self.graph.corruptions[to].told
-        if set(told) != set(wanted):
-            raise ValueError(
-                f"a translation to {to} is told {', '.join(f'{name}=...' for name in wanted) or 'nothing'}, "
-                f"got {', '.join(told) or 'nothing'}"
-            )
-        return self._run(part, batch_size, x, removed, valid, {name: told[name] for name in wanted})
+        rows = self._known(part, x, removed, valid)
+        rows |= parameters(to, self.graph.corruptions[to].told, told, len(rows["x"]))
+        return self._run(part, rows, batch_size)
 
-    @torch.no_grad()
-    def relate(self, edge: str, batch_size: int = 500, **starts: Samples) -> Tensor:
+    def relate(
+        self,
+        edge: str,
+        removed: Known | Mapping[str, Known] = None,
+        valid: Known | Mapping[str, Known] = None,
+        batch_size: int = 500,
+        told: Mapping[str, float | Tensor] | None = None,
+        **starts: Samples,
+    ) -> Tensor:
         """What an edge leads to from given parts of samples: ``relate("edge", crop=images)``.
 
         Args:
             edge: its name, ``edge`` for the only one.
+            removed: holes of the view that the edge starts from, see ``restore``; of several views by name.
+            valid: see ``embed``; of several starts by name.
             batch_size: samples in a pass.
+            told: of an edge to a view, what that damage is told of itself, see ``translate``.
             starts: samples, see ``embed``, as the view that the edge starts from, and columns of the data by name.
 
         Returns:
@@ -236,28 +243,21 @@ class Model:
         Raises:
             ValueError: no such edge; other starts than its own, or starts of different numbers of samples.
         """
-        term = related(self.graph, edge, starts)
-        rows: dict[str, tuple[Tensor, Tensor | None]] = {}
-        for name, some in starts.items():
+        part, rows = self.part(f"edge:{edge}"), {}
+        assert isinstance(part, Relation)
+        if starts.keys() != part.sources.keys():
+            raise ValueError(f"edge {edge} starts from {', '.join(part.sources)}, got {', '.join(starts) or 'nothing'}")
+        for name, source in part.sources.items():
             codec = self.columns.get(name) if name in self.graph.columns else self.codec
-            rows[name] = samples(some, codec, self.graph.grid_of(name))
-        if len({len(x) for x, _ in rows.values()}) > 1:
-            sizes = ", ".join(f"{name} {len(x)}" for name, (x, _) in rows.items())
+            holes, real = (some.get(name) if isinstance(some, Mapping) else some for some in (removed, valid))
+            known = source.known(starts[name], codec, holes if source.holes else None, real)
+            rows |= {part.key(name, key): value for key, value in known.items()}
+        counts = {name: len(rows[part.key(name, "x")]) for name in part.sources}
+        if len({*counts.values()}) > 1:
+            sizes = ", ".join(f"{name} {count}" for name, count in counts.items())
             raise ValueError(f"expected as many samples of each start, got {sizes}")
-        found = []
-        for start in range(0, len(next(iter(rows.values()))[0]), batch_size):
-            views = {
-                name: self.graph.given(
-                    name,
-                    x[start : start + batch_size].to(self.device),
-                    valid if valid is None else valid[start : start + batch_size].to(self.device),
-                )
-                for name, (x, valid) in rows.items()
-            }
-            latents = self.graph.latents(views)
-            latent = term.joined([latents[name] for name in term.starts])
-            found.append(self.graph.decode(latent, term.target))
-        return torch.cat(found)
+        rows |= parameters(part.target, part.told, told or {}, min(counts.values()))
+        return self._run(part, rows, batch_size)
 
     def split(self, at: str = "latent", view: str = UNKNOWN) -> tuple[Part, Part]:
         """Two halves, each the other's inverse: from samples to what passes a cut, and from there to the clean form.
@@ -271,32 +271,17 @@ class Model:
         """
         return self.part(f"front@{at}", view), self.part(f"back@{at}", view)
 
-    @torch.no_grad()
-    def _run(
-        self,
-        part: Part,
-        batch_size: int,
-        x: Samples,
-        removed: Tensor | np.ndarray | None,
-        valid: Tensor | np.ndarray | None,
-        told: Mapping[str, float | Tensor] | None = None,
-    ) -> Tensor:
-        """What a part gives of raw samples, batch by batch, on the model's device.
+    def _known(self, part: Part, x: Samples, removed: Known, valid: Known) -> dict[str, Tensor]:
+        source: Source = part.source  # pyright: ignore[reportAssignmentType]
+        return source.known(x, self.codec, removed, valid)
 
-        Raises:
-            ValueError: they are not what the part's view takes, or what is known of them is not one a sample.
-        """
+    @torch.no_grad()
+    def _run(self, part: Part, rows: Mapping[str, Tensor], batch_size: int) -> Tensor:
+        """What a part gives of what is known of samples, batch by batch, on the model's device."""
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
-        source: Source = part.source  # pyright: ignore
-        x, found = samples(x, self.codec, source.grid)
-        x, removed, valid = source.taken(x, removed, valid if found is None else found)
-        plausible(x, source.grid, source.places(x, removed), source.far)
-        rows: dict[str, Tensor | None] = {"x": x, "removed": removed, "valid": valid}
-        if told:
-            rows["told"] = torch.stack([number(name, some, len(x)) for name, some in told.items()], dim=1)
-        device, parts = self.device, []
-        for start in range(0, max(1, len(x)), batch_size):
+        device, count, parts = self.device, len(next(iter(rows.values()))), []
+        for start in range(0, max(1, count), batch_size):
             some = slice(start, start + batch_size)
-            parts.append(part(**{name: row[some].to(device) for name, row in rows.items() if row is not None}))
+            parts.append(part(**{name: row[some].to(device) for name, row in rows.items()}))
         return torch.cat(parts)

@@ -70,7 +70,7 @@ def is_ghost(part: Mapping[str, Any] | None, group: str, overrides: list[str]) -
     return True
 
 
-def edges(asked: Mapping[str, Any], terms: Iterable[str] = ()) -> dict[str, Any]:
+def edges(asked: Any, terms: Iterable[str] = ()) -> dict[str, Any]:
     """The terms that ``edge={from: ..., to: ...}`` asks for, or several such by name.
 
     Args:
@@ -93,6 +93,24 @@ def edges(asked: Mapping[str, Any], terms: Iterable[str] = ()) -> dict[str, Any]
             raise ValueError(f"edge.{name} has the name of a term of the objective: give it another one")
         found[name] = {**EDGE, "start": edge["from"], **{key: value for key, value in edge.items() if key != "from"}}
     return found
+
+
+def columns(asked: Any) -> dict[str, Any]:
+    """The models of columns that ``columns={NAME: {encoder: ..., decoder: ...}}`` asks for.
+
+    Raises:
+        ValueError: something else, or an option that a column has not.
+    """
+    kinds = ("encoder", "decoder")
+    if not isinstance(asked, Mapping) or not all(isinstance(own, Mapping) for own in asked.values()):
+        raise ValueError(f"columns={asked}: expected {{NAME: {{encoder: ..., decoder: ...}}}} of columns of the data")
+    for name, own in asked.items():
+        if wrong := own.keys() - {*kinds}:
+            raise ValueError(f"columns.{name} has no option {min(wrong)!r}; {nearest(min(wrong), kinds)}")
+        for kind, node in own.items():
+            if not (isinstance(node, Mapping) and "_target_" in node):
+                raise ValueError(f"columns.{name}.{kind} is no model: choose one with +{kind}@columns.{name}.{kind}=")
+    return dict(asked)
 
 
 def check(config: dict[str, Any]) -> None:

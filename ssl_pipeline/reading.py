@@ -60,16 +60,16 @@ def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = 
         for name, column in about.get("beside", {}).items()
     }
     graph = build(settled, grid, columns=columns, trust=trust, fitting=data is not None)
+    found = {name: _codec(folder, f"columns.{name}", trust) for name in columns}
+    codecs = {name: codec for name, codec in found.items() if codec is not None}
     if exported is None:
         prefix = "" if data is None else f"graphs.{data}."
         weights = {k.removeprefix(prefix): v for k, v in read_weights(folder).items() if k.startswith(prefix)}
         _fill(graph, weights, folder, strict=True)
-        found = {name: _codec(folder, f"columns.{name}", trust) for name in columns}
-        codecs = {name: codec for name, codec in found.items() if codec is not None}
         return Model(graph, config, _codec(folder, data or "", trust), data=data, trust=trust, columns=codecs)
     weights = read_safetensors(folder / WEIGHTS)
     _fill(graph, weights, folder, strict=False)
-    model = Model(graph, config, _codec(folder, "", trust), (exported["part"], exported["view"]), data, trust)
+    model = Model(graph, config, _codec(folder, "", trust), (exported["part"], exported["view"]), data, trust, codecs)
     part = model.part()
     if lost := sorted(used(part, examples(part, 1)) - weights.keys()):
         raise ValueError(f"{folder / WEIGHTS} lacks {lost[0]}, which {exported['part']} needs: export it again")

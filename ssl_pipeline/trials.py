@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.models import Back, Front, NextSymbol, Part, Source
+from ssl_pipeline.models import Back, Front, NextSymbol, Part, Relation, Source
 from ssl_pipeline.records import clean_view
 
 
@@ -24,28 +24,35 @@ def examples(part: Part, batch: int, grid: GridSpec | None = None, seed: int = 0
         grid: of the samples, where they are of another length than those of the graph.
         seed: of the random numbers.
     """
-    graph, device = part.trained, part.device
-    source: Source | None = getattr(part, "source", None)
-    grid = grid or (graph.grid if source is None else source.grid)
-    generator = torch.Generator().manual_seed(seed)
-    shape = (batch, *grid.shape)
-    known = _passing(part, batch, grid, seed) if isinstance(part, (Back, NextSymbol)) else {}
+    told = {"told": torch.ones(batch, len(getattr(part, "told", ())))}
+    if isinstance(part, Relation):
+        starts = {name: _sample(source, source.grid, batch, seed) for name, source in part.sources.items()}
+        known = {part.key(name, key): value for name, some in starts.items() for key, value in some.items()}
+    else:
+        source: Source | None = getattr(part, "source", None)
+        grid = grid or (part.trained.grid if source is None else source.grid)
+        known = _sample(source, grid, batch, seed)
+        known |= {"symbols": known["x"]}
+        known |= _passing(part, batch, grid, seed) if isinstance(part, (Back, NextSymbol)) else {}
+    known |= told
+    return {name: known[name].to(part.device) for name in part.inputs}
+
+
+def _sample(source: Source | None, grid: GridSpec, batch: int, seed: int) -> dict[str, Tensor]:
+    """A random batch, and what may be known of it."""
+    generator, shape = torch.Generator().manual_seed(seed), (batch, *grid.shape)
     if grid.vocab is not None:
         x = torch.randint(grid.vocab, shape, generator=generator)
     else:
         low, high = grid.range
         x = torch.rand((batch, grid.width, *grid.shape), generator=generator) * (high - low) + low
     lengths = torch.randint(1, shape[-1] + 1, (batch, *(1,) * grid.ndim), generator=generator)
-    known = {
+    return {
         "x": x,
-        "symbols": x,
         "place": torch.randint(shape[1], (batch,), generator=generator),
         "removed": _holes(source, x, seed),
         "valid": (torch.arange(shape[-1]) < lengths).expand(shape),
-        "told": torch.ones(batch, len(getattr(part, "told", ()))),
-        **known,
     }
-    return {name: known[name].to(device) for name in part.inputs}
 
 
 def _holes(source: Source | None, x: Tensor, seed: int) -> Tensor:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from test_export import EXPORT_ALL
 
 import ssl_pipeline
 from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Bytes, audio_folder, captioned, digits, hf, mixed, tones
+from ssl_pipeline.datasets import Bytes, MemoryDataset, audio_folder, captioned, digits, hf, mixed, tones
 from ssl_pipeline.datasets.captioned import files_of, read_list
 from ssl_pipeline.evaluation.relations import relations
+from ssl_pipeline.export import export
 from ssl_pipeline.instantiate import DATA, instantiate
+from ssl_pipeline.models import names
 from ssl_pipeline.parts import edges
 from ssl_pipeline.report.dag import draw_dag
 from ssl_pipeline.training import run
@@ -136,6 +142,8 @@ def test_models_of_a_column_of_its_own():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
+        (["columns=nonsense"], r"columns=nonsense: expected \{NAME: \{encoder: ..., decoder"),
+        (["columns={text: {encoder: 3}}"], r"columns.text.encoder is no model: choose one with \+encoder@columns.text"),
         (["edge=nonsense"], r"edge=nonsense: expected \{from: ..., to: ...\}, or several"),
         (["edge={from: echo}"], r"expected \{from: ..., to: ...\}"),
         (["edge={from: ecko, to: text}"], "no column 'ecko'; nearest: echo"),
@@ -225,6 +233,78 @@ def test_a_run_is_loaded_and_asked(tmp_path):
     assert "caption" in svg and ">z text<" in svg
 
 
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """A run with edges from a view with holes, from a text, and from both; to a text, the samples and a view."""
+    folder = tmp_path_factory.mktemp("several")
+    edges = "edge={caption: {from: mask, to: text}, whole: {from: [mask, text], to: clean}, "
+    edges += "blurred: {from: text, to: lowres}}"
+    views = ["corruption=mask+lowres", "corruption.mask.ratio=0.5", "report.page=false"]
+    run(compose([*TEXTS, *views, edges, *SHORT]), str(folder))
+    return folder
+
+
+def test_what_is_known_of_starts_is_told(several):
+    """Holes of a view, padding of a text, the parameters of a damage to come."""
+    model, images = ssl_pipeline.load(several), digits().test[torch.arange(4)].x
+    holes = torch.zeros(4, 8, 8, dtype=torch.bool)
+    holes[:, :4] = True
+    filled = images.float() / 255
+    filled[:, :, :4] = torch.nan  # what stands in a hole does not count
+    assert torch.equal(
+        model.relate("whole", mask=images.float() / 255, text=list("1234"), removed=holes),
+        model.relate("whole", mask=filled, text=list("1234"), removed={"mask": holes}),
+    )
+    with pytest.raises(ValueError, match="view mask has holes: pass removed"):
+        model.relate("caption", mask=images)
+    with pytest.raises(ValueError, match="as many samples of each start, got mask 4, text 1"):
+        model.relate("whole", mask=images, text="1", removed=holes)
+    with pytest.raises(ValueError, match="starts from mask, text, got text"):
+        model.relate("whole", text="1")
+    one, other = (model.relate("blurred", text=["7"], told={"factor": factor}) for factor in (2, 4))
+    assert one.shape == (1, 1, 8, 8) and not torch.equal(one, other)
+    with pytest.raises(ValueError, match=r"is told factor=\.\.\., got nothing"):
+        model.relate("blurred", text=["7"])
+    codes = model.columns["text"].encode(["7", "12345678"])
+    assert torch.equal(
+        model.relate("blurred", text=["7", "12345678"], told={"factor": 2}),
+        model.relate("blurred", text=codes[0], valid=codes[1], told={"factor": 2}),
+    )
+
+
+@pytest.mark.parametrize("edge", ["caption", "whole", "blurred"])
+def test_an_edge_is_exported(edge, several, tmp_path):
+    model = ssl_pipeline.load(several)
+    assert f"edge:{edge}" in names(model.graph)
+    differences = export(model, f"edge:{edge}", tmp_path / "out", summary={f"edge/{edge}": 0.25})
+    assert [*differences.values()] == [0.0, 0.0]
+    card = (tmp_path / "out/README.md").read_text()
+    assert "energy 0.250" in card and ("text: samples" in card) == (edge == "whole")
+    held = ssl_pipeline.load(tmp_path / "out")
+    holes = {"removed": torch.zeros(8, 8, dtype=torch.bool)} if edge != "blurred" else {"told": {"factor": 3}}
+    starts = {"mask": torch.rand(2, 1, 8, 8), "text": ["1", "2"]}
+    known = holes | {name: starts[name] for name in model.part(f"edge:{edge}").sources}
+    assert torch.equal(held.relate(edge, **known), model.relate(edge, **known))
+    with pytest.raises(ValueError, match=f"holds the part edge:{edge} alone"):
+        held.embed(torch.rand(2, 1, 8, 8))
+
+
+def test_torch_exports_edges_from_one_part(several, tmp_path):
+    with pytest.raises(ValueError, match=r"mask and text, .* take onnx"):
+        export(ssl_pipeline.load(several), "edge:whole", tmp_path / "out", format="torch_export")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["torch_export", "onnx"])
+def test_edges_run_elsewhere(format, several, tmp_path):
+    if format == "onnx":
+        pytest.importorskip("onnxruntime")
+    edges = [f"edge:{name}" for name in ("caption", "blurred", *(["whole"] if format == "onnx" else []))]
+    words = [sys.executable, "-c", EXPORT_ALL, str(several), str(tmp_path), format, "", *edges]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def test_texts_of_classes_files_and_lists(tmp_path):
     texts = captioned(tones(samples=48), template="the note {}", length=16)
     batch = texts.train[[0, 5]]
@@ -256,6 +336,10 @@ def test_texts_of_classes_files_and_lists(tmp_path):
 
 
 def test_what_has_no_texts_says_so(tmp_path):
+    some = digits()
+    unlabelled = replace(some, train=MemoryDataset(torch.zeros(3, 1, 8, 8), labels=torch.tensor([0, -1, -1])))
+    with pytest.raises(ValueError, match="2 samples of digits have no class"):
+        captioned(unlabelled)
     with pytest.raises(FileNotFoundError, match="there is no list"):
         read_list(tmp_path / "nowhere.txt")
     (tmp_path / "empty.txt").write_text("nothing here\n")

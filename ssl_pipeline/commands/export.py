@@ -25,7 +25,7 @@ def export(
 
     Args:
         run: the run's folder.
-        part: encoder, teacher, decoder, restorer:VIEW, translator:VIEW-VIEW, front@CUT or back@CUT.
+        part: encoder, teacher, decoder, restorer:VIEW, translator:VIEW-VIEW, edge:NAME, front@CUT or back@CUT.
         view: the damage that samples of an encoder or of halves have suffered; none by default.
         format: safetensors, torch_export or onnx.
         out: folder; by default in the run's own.

@@ -128,6 +128,10 @@ def _texts(of: Data, dataset: Dataset, text: str) -> list[str]:
     if text == "class":
         if of.classes is None or dataset.labels is None:
             raise ValueError(f"{of.name} has no classes to take texts from: set data.text=file, or to a list of texts")
+        if unknown := int((dataset.labels < 0).sum()):
+            raise ValueError(
+                f"{unknown} samples of {of.name} have no class to take texts from: set data.text=file, or to a list"
+            )
         return [of.classes[label] for label in dataset.labels.tolist()]
     if text.startswith("column:"):
         return column_of(dataset, text.removeprefix("column:"))

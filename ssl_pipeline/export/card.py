@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ssl_pipeline.encoders import TimmBackbone
 from ssl_pipeline.inference import Model
-from ssl_pipeline.models import Embedder, Part, Translator
+from ssl_pipeline.models import Embedder, Part, Relation, Translator
 from ssl_pipeline.report import markdown
 
 SCORES = {"knn": "kNN-20", "linear": "linear probe", "few": "few labels", "retrieval": "source found"}
@@ -69,7 +69,7 @@ def card(
     floats = f"floats in {list(grid.range)}{' or uint8' * (export['format'] == 'safetensors')}"
     kind = f"symbols below {grid.vocab}" if grid.discrete else floats
     shape = " x ".join(f"{axis.size} ({axis.name})" for axis in grid.axes)
-    told = f"; `told` holds {', '.join(part.told)}" if isinstance(part, Translator) and part.told else ""
+    told = f"; `told` holds {', '.join(part.told)}" if isinstance(part, Relation | Translator) and part.told else ""
     seen = f", for samples of view `{export['view']}`" if export["view"] else ""
     use = USE[export["format"]].format(
         given="\n".join(_given(name, some, export["format"]) for name, some in inputs.items()),
@@ -96,7 +96,7 @@ def card(
         "```",
     ]
     lines += _timm(model, part) if export["format"] == "safetensors" else []
-    lines += _probes(summary) if isinstance(part, Embedder) else _restored(summary)
+    lines += _measured(part, export["part"], summary)
     return "\n".join(lines) + "\n"
 
 
@@ -114,8 +114,10 @@ def _given(name: str, some: Tensor, format: str) -> str:
     """A line of Python that makes such an input."""
     library, kind = "np" if format == "onnx" else "torch", str(some.dtype).removeprefix("torch.")
     kind = "bool_" if (library, kind) == ("np", "bool") else kind  # the name that every numpy knows
-    fill = "ones" if name in ("valid", "told") else "zeros"
-    return f"{name} = {library}.{fill}({tuple(some.shape)}, dtype={library}.{kind})  # {WHAT[name]}"
+    fill = "ones" if name.endswith(("valid", "told")) else "zeros"
+    start, _, last = name.rpartition("_")  # of an edge from several parts of a sample
+    what = f"{start}: {WHAT[last]}" if start else WHAT[name]
+    return f"{name} = {library}.{fill}({tuple(some.shape)}, dtype={library}.{kind})  # {what}"
 
 
 def _timm(model: Model, part: Part) -> list[str]:
@@ -144,6 +146,21 @@ def _timm(model: Model, part: Part) -> list[str]:
 
 def _numbers(values: Any) -> str:
     return "[" + ", ".join(f"{value:.4f}" for value in values.tolist()) + "]"
+
+
+def _measured(part: Part, name: str, summary: Mapping[str, Any]) -> list[str]:
+    """What the run has measured of such a part."""
+    if isinstance(part, Embedder):
+        return _probes(summary)
+    return _related(summary, name.partition(":")[2]) if isinstance(part, Relation) else _restored(summary)
+
+
+def _related(summary: Mapping[str, Any], edge: str) -> list[str]:
+    """How well an edge leads to its target."""
+    if f"edge/{edge}" not in summary:
+        return []
+    right = f", {summary[f'edge_exact/{edge}']:.1f} % all right" if f"edge_exact/{edge}" in summary else ""
+    return ["", f"On test samples: energy {summary[f'edge/{edge}']:.3f}{right}."]
 
 
 def _probes(summary: Mapping[str, Any]) -> list[str]:

@@ -21,8 +21,9 @@ from ssl_pipeline.errors import nearest
 from ssl_pipeline.export.card import card
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.inference import Model
-from ssl_pipeline.models import Back, Embedder, Part, Restorer, Translator
+from ssl_pipeline.models import Back, Embedder, Part, Relation, Restorer, Translator
 from ssl_pipeline.reading import load
+from ssl_pipeline.topology import CLEAN
 from ssl_pipeline.trials import examples, strip, used
 from ssl_pipeline.weights import WEIGHTS, write_safetensors
 
@@ -70,10 +71,12 @@ def export(
     live = model.part(part, view)
     if length is not None and (not isinstance(live, Embedder) or format == "safetensors"):
         raise ValueError(f"length={length} is of encoders and teachers in torch_export and onnx: leave it out")
-    if isinstance(live, (Back, Restorer, Translator)) and model.graph.decoder().causal and format != "safetensors":
+    if _writes(live) and format != "safetensors":
         raise ValueError(
             f"{part} writes symbol after symbol: export part=front@latent and, for a step, part=decoder as {format}"
         )
+    if isinstance(live, Relation) and len(live.sources) > 1 and format == "torch_export":
+        raise ValueError(f"{part} starts from {' and '.join(live.sources)}, of which torch knows no names: take onnx")
     longer, unit = (None, None) if length is None else _longer(model, length)
     trials = [examples(live, batch, grid, seed=batch) for batch, grid in ((2, None), (5, longer))]
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,8 +86,10 @@ def export(
         (folder / "config.yaml").write_text(
             yaml.safe_dump(portable(model.config) | {"export": config}, sort_keys=False)
         )
-        if model.codec is not None:
-            (folder / "codecs.json").write_text(json.dumps({"": model.codec.plain()}, ensure_ascii=False) + "\n")
+        codecs = {} if model.codec is None else {"": model.codec.plain()}
+        codecs |= {f"columns.{name}": codec.plain() for name, codec in model.columns.items()}
+        if codecs:
+            (folder / "codecs.json").write_text(json.dumps(codecs, ensure_ascii=False) + "\n")
         again = FORMATS[format](model, live, folder, None if length is None or unit is None else (length, unit))
         differences = {}
         for inputs in trials:
@@ -104,6 +109,13 @@ def export(
         shutil.rmtree(folder)
         raise
     return differences
+
+
+def _writes(part: Part) -> bool:
+    """Whether a part writes symbol after symbol."""
+    if not isinstance(part, (Back, Relation, Restorer, Translator)):
+        return False
+    return part.trained.decoder(getattr(part, "target", CLEAN)).causal
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:

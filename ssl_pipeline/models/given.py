@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -129,6 +129,20 @@ def number(name: str, given: Any, count: int) -> Tensor:
     if not some.isfinite().all():
         raise ValueError(f"{wanted}, got {float(some[~some.isfinite()][0])}: pass finite ones")
     return some.expand(count)
+
+
+def parameters(to: str, names: Sequence[str], told: Mapping[str, Any], count: int) -> dict[str, Tensor]:
+    """Parameters (B, k) of the damage that samples are to suffer, as a part is ``told``; nothing where it has none.
+
+    Raises:
+        ValueError: one too few or too many, or one that is no finite number.
+    """
+    if set(told) != set(names):
+        raise ValueError(
+            f"a translation to {to} is told {', '.join(f'{name}=...' for name in names) or 'nothing'}, "
+            f"got {', '.join(told) or 'nothing'}"
+        )
+    return {"told": torch.stack([number(name, told[name], count) for name in names], dim=1)} if names else {}
 
 
 def plausible(x: Tensor, grid: GridSpec, holes: Tensor | None = None, far: Sequence[float] = (0.0, 0.0)) -> None:

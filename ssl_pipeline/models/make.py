@@ -9,7 +9,9 @@ from ssl_pipeline.graph import Graph
 from ssl_pipeline.models.halves import Back, Front, NextSymbol
 from ssl_pipeline.models.inverse import Embedder, Restorer, Translator
 from ssl_pipeline.models.part import Part
+from ssl_pipeline.models.related import Relation
 from ssl_pipeline.models.source import UNKNOWN
+from ssl_pipeline.objective import Relate
 from ssl_pipeline.topology import CLEAN, view_node
 
 
@@ -18,8 +20,8 @@ def make(graph: Graph, part: str, view: str | None = None) -> Part:
 
     Args:
         graph: trained.
-        part: ``encoder``, ``teacher``, ``decoder``, ``restorer:VIEW``, ``translator:VIEW-VIEW``, ``front@CUT`` or
-            ``back@CUT``.
+        part: ``encoder``, ``teacher``, ``decoder``, ``restorer:VIEW``, ``translator:VIEW-VIEW``, ``edge:NAME``,
+            ``front@CUT`` or ``back@CUT``.
         view: the damage that the samples have suffered, of an encoder or of halves; ``unknown`` where not given.
 
     Raises:
@@ -27,7 +29,7 @@ def make(graph: Graph, part: str, view: str | None = None) -> Part:
     """
     kind, mark, what = re.match(r"(\w*)([:@]?)(.*)", part).groups()  # pyright: ignore[reportOptionalMemberAccess]
     seen = view or UNKNOWN
-    if mark and kind in ("restorer", "translator") and view not in (None, UNKNOWN):
+    if mark and kind in ("restorer", "translator", "edge") and view not in (None, UNKNOWN):
         raise ValueError(f"{part} says itself which view it takes: leave out view={view}")
     makers: dict[tuple[str, str], Callable[[], Part]] = {
         ("encoder", ""): lambda: Embedder(graph, seen),
@@ -35,13 +37,14 @@ def make(graph: Graph, part: str, view: str | None = None) -> Part:
         ("decoder", ""): lambda: NextSymbol(graph, seen) if graph.decoder().causal else Back(graph, "latent", seen),
         ("restorer", ":"): lambda: Restorer(graph, what),
         ("translator", ":"): lambda: Translator(graph, *_two(graph, what)),
+        ("edge", ":"): lambda: Relation(graph, what),
         ("front", "@"): lambda: Front(graph, what, seen),
         ("back", "@"): lambda: Back(graph, what, seen),
     }
     if (kind, mark) not in makers:
         raise ValueError(
             f"there is no part {part!r}: expected encoder, teacher, decoder, restorer:VIEW, translator:VIEW-VIEW, "
-            f"front@CUT or back@CUT"
+            f"edge:NAME, front@CUT or back@CUT"
         )
     return makers[kind, mark]().eval()
 
@@ -52,6 +55,7 @@ def names(graph: Graph) -> list[str]:
     found = ["encoder", *(["teacher"] if graph.teacher else []), *(["decoder"] if restores else [])]
     found += [f"restorer:{view}" for view in (graph.leading() if restores else ())]
     found += [f"translator:{view}-{to}" for to in graph.corruptions for view in graph.leading(view_node(to))]
+    found += [f"edge:{name}" for name, term in graph.objective.named() if isinstance(term, Relate)]
     return [*found, "front@CUT", *(["back@CUT"] if restores else [])]
 
 

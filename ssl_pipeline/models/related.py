@@ -1,25 +1,67 @@
-"""Edges of a trained graph by their names."""
+"""What an edge leads to from the parts of a sample that it starts from."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+
+from torch import Tensor
 
 from ssl_pipeline.errors import nearest
 from ssl_pipeline.graph import Graph
+from ssl_pipeline.models.part import Part
+from ssl_pipeline.models.source import Source
 from ssl_pipeline.objective import Relate
 
 
-def related(graph: Graph, name: str, starts: Collection[str]) -> Relate:
-    """The edge that leads from these parts of a sample.
+class Relation(Part):
+    """The target of an edge, from all of its starts.
+
+    Args:
+        graph: trained.
+        edge: name of the edge.
+
+    Attributes:
+        target: name of what it leads to.
+        sources: its starts, views or columns of the data, by name. Of a single one it takes what every other part does
+            (``x``, ``removed``, ``valid``), of several the same with their names before it (``text_x``).
+        told: names of the parameters of the target's damage, which it takes as ``told``.
 
     Raises:
-        ValueError: there is no such edge, or it starts elsewhere.
+        ValueError: there is no such edge.
     """
-    edges = {edge: term for edge, term in graph.objective.terms.items() if isinstance(term, Relate)}
-    if name not in edges:
-        raise ValueError(f"there is no edge {name!r}; {nearest(name, edges)}")
-    if set(starts) != set(edges[name].starts):
-        raise ValueError(
-            f"edge {name} starts from {', '.join(edges[name].starts)}, got {', '.join(starts) or 'nothing'}"
-        )
-    return edges[name]
+
+    outputs = ("related",)
+
+    def __init__(self, graph: Graph, edge: str) -> None:
+        super().__init__(graph)
+        edges = {name: term for name, term in graph.objective.named() if isinstance(term, Relate)}
+        if edge not in edges:
+            raise ValueError(f"there is no edge {edge!r}; {nearest(edge, edges)}")
+        self.term = edges[edge]
+        self.sources = {name: Source(graph, name) for name in self.term.starts}
+        self.target = self.term.target
+        damage = graph.corruptions.get(self.target)
+        self.told = () if damage is None else damage.told
+        known = [self.key(name, part) for name, source in self.sources.items() for part in source.inputs]
+        self.inputs = (*known, *(("told",) if self.told else ()))
+
+    def key(self, start: str, part: str) -> str:
+        """Name of an input: what is known of a start."""
+        return part if len(self.sources) == 1 else re.sub(r"\W", "_", f"{start}_{part}")
+
+    def forward(
+        self,
+        x: Tensor | None = None,
+        removed: Tensor | None = None,
+        valid: Tensor | None = None,
+        told: Tensor | None = None,
+        **known: Tensor,
+    ) -> Tensor:
+        """Of samples (B, C, *grid) or (B, *grid) of each start; see ``Embedder``, ``Translator``."""
+        known |= {key: some for key, some in (("x", x), ("removed", removed), ("valid", valid)) if some is not None}
+        views = {
+            name: source(**{part: known[key] for part in source.inputs if (key := self.key(name, part)) in known})
+            for name, source in self.sources.items()
+        }
+        latents = self.trained.latents(views)
+        return self.trained.decode(self.term.joined([latents[name] for name in views]), self.target, told)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.corruptions import Corruption
+from ssl_pipeline.datasets import Codec
 from ssl_pipeline.errors import nearest
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.models.given import beside, fits, hidden, tensor, truths
+from ssl_pipeline.models.given import beside, fits, hidden, plausible, samples, tensor, truths
 from ssl_pipeline.records import View, as_float, clean_view
 from ssl_pipeline.seeding import generator
 
@@ -23,18 +24,18 @@ class Source:
 
     Args:
         graph: trained.
-        name: the view, or ``unknown`` for samples that have suffered none or another.
+        name: the view, or ``unknown`` for samples that have suffered none or another; or a column of the data.
 
     Raises:
         ValueError: no such view.
     """
 
     def __init__(self, graph: Graph, name: str) -> None:
-        if name != UNKNOWN:
+        if name != UNKNOWN and name not in graph.columns:
             known(graph, name)
         self.corruption: Corruption | None = graph.corruptions.get(name)
         self.name = name
-        self.grid = graph.grid if self.corruption is None else self.corruption.output_grid
+        self.grid = graph.grid_of(name)
         self.holes = self.corruption is not None and self.corruption.removes
         self.padded = self.grid.discrete or self.grid.signal or self.grid.log  # texts and sounds may be too short
         self.inputs = ("x", *(("removed",) if self.holes else ()), *(("valid",) if self.padded else ()))
@@ -74,6 +75,18 @@ class Source:
         fits(x, self.grid)
         holes = None if removed is None else truths("removed", removed, x, self.grid).to(device)
         return x, holes, None if valid is None else truths("valid", valid, x, self.grid).to(device)
+
+    def known(self, x: object, codec: Codec | None, removed: object = None, valid: object = None) -> dict[str, Tensor]:
+        """What a user knows of raw samples, as a part takes it.
+
+        Raises:
+            ValueError: what ``samples``, ``taken`` and ``plausible`` refuse.
+        """
+        some, found = samples(x, codec, self.grid)
+        some, removed, valid = self.taken(some, removed, valid if found is None else found)
+        plausible(some, self.grid, self.places(some, removed), self.far)
+        known = {"x": some, "removed": removed, "valid": valid}
+        return {name: value for name, value in known.items() if value is not None}
 
     def __call__(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> View:
         """The view, in the data's units.
