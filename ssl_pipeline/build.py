@@ -107,7 +107,7 @@ def build(
             dense_shape=encoder.dense_shape if latent.keeps_grid else None,
         ),
         columns={
-            name: _beside(name, known, latent_node(name) in reached, grid, encoder, latent, leaves)
+            name: _beside(name, known, reached, grid, encoder, latent, leaves)
             for name, known in columns.items()
             if name in wanted
         },
@@ -160,21 +160,30 @@ def build_mixed(
 
 
 def _beside(
-    name: str, known: Known, seen: bool, grid: GridSpec, encoder: Encoder, latent: Tokens | Slots, leaves: Mapping
+    name: str,
+    known: Known,
+    reached: set[str],
+    grid: GridSpec,
+    encoder: Encoder,
+    latent: Tokens | Slots,
+    leaves: Mapping,
 ) -> Beside:
-    """A column that energies reach; ``seen``: its latent, too. On the grid of the samples it is encoded as they are.
+    """A column of which energies have reached a node. On the grid of the samples it is encoded as they are.
 
     Raises:
-        ValueError: an encoder that nothing uses, or of other widths than that of the samples.
+        ValueError: a model that nothing uses, or an encoder of other widths than that of the samples.
     """
     own: Mapping[str, Any] = leaves["columns"].get(name, {})
-    apart, decoder = None, own.get("decoder")
-    if "encoder" in own and not (seen and known.grid != grid):
+    seen, same = latent_node(name) in reached, known.grid == grid
+    if "encoder" in own and (same or not seen):
         why = "it is encoded as the samples are, whose grid it has" if seen else "no energy starts from it"
         raise ValueError(f"columns.{name}.encoder would not be used: {why}")
-    if seen and known.grid != grid:
+    if "decoder" in own and view_node(name) not in reached:
+        raise ValueError(f"columns.{name}.decoder would not be used: no energy leads to it")
+    apart, decoder = None, own.get("decoder")
+    if seen and not same:
         at = f"columns.{name}.encoder" if "encoder" in own else "encoder"
-        apart = made(at, own.get("encoder", leaves["encoder"]), grid=known.grid, views=(name,))
+        apart = made(at, own.get("encoder") or _elsewhere(leaves["encoder"]), grid=known.grid, views=(name,))
         if (apart.width, apart.embedding_width) != (encoder.width, encoder.embedding_width):
             raise ValueError(
                 f"columns.{name}.encoder gives tokens of {apart.width} numbers and embeddings of "
@@ -183,10 +192,18 @@ def _beside(
             )
         for shared in apart.shared if "encoder" not in own else ():
             setattr(apart, shared, getattr(encoder, shared))
-    if decoder is not None:
-        decoder = partial(made, f"columns.{name}.decoder", decoder, latent_width=latent.width, dense_shape=None)
-    standardise = None if known.grid == grid else Standardise(known.grid, *known.statistics())
+    if decoder is not None or not same:
+        at = "decoder" if decoder is None else f"columns.{name}.decoder"
+        decoder = decoder or _elsewhere(leaves["decoder"])
+        dense_shape = encoder.dense_shape if latent.keeps_grid else None
+        decoder = partial(made, at, decoder, latent_width=latent.width, dense_shape=dense_shape)
+    standardise = None if same else Standardise(known.grid, *known.statistics())
     return Beside(known.grid, known.steps, apart, decoder, standardise)
+
+
+def _elsewhere(make: partial) -> partial:
+    """A model of the samples for another grid: ``patch`` counts cells, and there it is the usual one."""
+    return partial(make.func, **{option: value for option, value in make.keywords.items() if option != "patch"})
 
 
 def _tokens(grid: GridSpec, encoder: Encoder) -> GridSpec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 
 import numpy as np
@@ -324,21 +323,3 @@ def test_a_data_set_of_the_runs_own_kind_takes_the_runs_options(images, tmp_path
 def test_help_says_how_to_see_a_traceback(name, capsys):
     assert cli.main([name, "--help"]) == 0
     assert "debug=False  (true shows the traceback of an error)" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("size", "said"),
-    [
-        ("abc", "data.size='abc': expected int"),
-        ("-4", "expected data.size as a whole number of pixels, at least 1, got"),
-        ("1.5", "data.size=1.5: expected int"),
-    ],
-)
-def test_a_size_of_images_that_is_none_is_named(size, said, images, tmp_path):
-    """In a process of its own: the tests check annotations, which would refuse a word first."""
-    words = ["train", "data=folder", f"data.root={images}", f"data.size={size}", f"hydra.run.dir={tmp_path}/run"]
-    done = subprocess.run(
-        [sys.executable, "-m", "ssl_pipeline.cli", *words], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert said in done.stderr

@@ -131,6 +131,8 @@ def test_models_of_a_column_of_its_own():
     alone = ["+encoder@columns.text.encoder=vit", "columns.text.encoder.width=24"]
     with pytest.raises(ValueError, match=r"columns.text.encoder would not be used: no energy starts from it"):
         made("corruption=echo", "edge={from: echo, to: text}", *alone)
+    with pytest.raises(ValueError, match=r"columns.text.decoder would not be used: no energy leads to it"):
+        made("corruption=echo", "edge={from: text, to: clean}", "+decoder@columns.text.decoder=query")
     with pytest.raises(ValueError, match=r"no energy reaches that column"):
         made("corruption=echo", *alone)
     with pytest.raises(ValueError, match=r"the data has no column 'txet'; nearest: text"):
@@ -158,6 +160,13 @@ def test_models_of_a_column_of_its_own():
 def test_what_cannot_be_is_said(wrong, said):
     with pytest.raises(ValueError, match=said):
         made("corruption=echo", *wrong)
+
+
+def test_patches_are_of_the_grid_of_the_samples():
+    there_and_back = "edge={caption: {from: echo, to: text}, picture: {from: text, to: echo}}"
+    graph, _ = made("corruption=echo", there_and_back, "encoder.patch=4", "decoder.patch=4")
+    assert graph.decoder().patches.shape == (2, 2) and graph.decoder("text").patches.shape == (8,)
+    assert graph.columns["text"].encoder.dense_shape == (8,)
 
 
 def test_one_decoder_leads_from_a_latent_to_one_thing():
