@@ -16,6 +16,8 @@ from ssl_pipeline.report.sheets import Form, Sheet, sheet
 from ssl_pipeline.report.tidy import Curve, read_tidy, under
 
 SHOWN = 8
+CLASSES = 10
+"""Classes whose shares are drawn; of more than these the largest and the smallest in the end."""
 
 
 class Chosen(NamedTuple):
@@ -48,12 +50,23 @@ def _form(data: Data, rows: torch.Tensor) -> Form:
     return Form(as_float(batch.x, data.grid), batch.valid)
 
 
+def _outermost(shares: Mapping[str, Curve], count: int = CLASSES) -> dict[str, Curve]:
+    """Of many curves those that end lowest and highest.
+
+    >>> [*_outermost({name: ([0], [share]) for name, share in zip("abcd", (3, 1, 4, 2))}, count=2)]
+    ['b', 'c']
+    """
+    order = sorted(shares, key=lambda name: shares[name][1][-1])
+    kept = order if len(order) <= count else [*order[: count // 2], *order[-count // 2 :]]
+    return {name: shares[name] for name in shares if name in kept}
+
+
 def _drawing(found: Mapping[str, Curve]) -> str:
     """Shares of junk and classes, and how many samples the draws amount to."""
     found = dict(found)
     sizes = {name: found[name] for name in ("effective", "distinct") if name in found}
     junk = {"junk": found["junk_share"]} if "junk_share" in found else {}
-    panels = {"samples drawn, of all": sizes, "share of the draws": junk | under(found, "share/")}
+    panels = {"samples drawn, of all": sizes, "share of the draws": junk | _outermost(under(found, "share/"))}
     panels = {title: some for title, some in panels.items() if some}
     with styled():
         drawing = figure(4.0 * len(panels), 2.6)
