@@ -183,7 +183,10 @@ def _beside(
     apart, decoder = None, own.get("decoder")
     if seen and not same:
         at = f"columns.{name}.encoder" if "encoder" in own else "encoder"
-        apart = made(at, own.get("encoder") or _elsewhere(leaves["encoder"]), grid=known.grid, views=(name,))
+        try:
+            apart = made(at, own.get("encoder") or _elsewhere(leaves["encoder"]), grid=known.grid, views=(name,))
+        except ValueError as error:
+            raise ValueError(f"no encoder for column {name} (+encoder@columns.{name}.encoder=...): {error}") from error
         if (apart.width, apart.embedding_width) != (encoder.width, encoder.embedding_width):
             raise ValueError(
                 f"columns.{name}.encoder gives tokens of {apart.width} numbers and embeddings of "
@@ -192,7 +195,7 @@ def _beside(
             )
         for shared in apart.shared if "encoder" not in own else ():
             setattr(apart, shared, getattr(encoder, shared))
-    if decoder is not None or not same:
+    if decoder is not None or (view_node(name) in reached and not same):
         at = "decoder" if decoder is None else f"columns.{name}.decoder"
         decoder = decoder or _elsewhere(leaves["decoder"])
         dense_shape = encoder.dense_shape if latent.keeps_grid else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ssl_pipeline.beside import Beside
 from ssl_pipeline.corruptions import Corruption
@@ -36,10 +36,10 @@ def terms_fit_the_grid(
                 kind, other = ("symbols", "cross_entropy") if made_of.discrete else ("numbers", "reconstruct")
                 what = "this data" if beside is None else f"column {view_of(edge.target)}"
                 raise ValueError(f"objective={name} does not compare {kind}, which {what} is made of: take {other}")
-            if edge.target.startswith("teacher/") and beside is not None and beside.encoder is not None:
+            if edge.target.startswith("teacher/") and beside is not None and beside.grid != grid:
                 raise ValueError(
-                    f"objective.{name} predicts what a teacher says of {view_of(edge.target)}, which has an encoder of "
-                    f"its own and no teacher: take an energy between the two latents, such as info_nce"
+                    f"objective.{name} predicts what a teacher says of {view_of(edge.target)}, which lies on a grid of "
+                    f"its own and has no teacher: take an energy between the two latents, such as info_nce"
                 )
         if isinstance(term, Consistency) and term.energy.discrete != grid.discrete:
             kind, other = ("symbols", "SymmetricKL") if grid.discrete else ("numbers", "MSE")
@@ -48,6 +48,10 @@ def terms_fit_the_grid(
                 f"made of: take {{_target_: ssl_pipeline.energies.{other}}}"
             )
         for view in term.covered(tuple(corruptions)) if isinstance(term, PredictTokens) else ():
+            if view not in corruptions:
+                raise ValueError(
+                    f"objective.{name} predicts the tokens of views, and {view} is none: take some of them"
+                )
             if (shape := corruptions[view].output_grid.shape) != grid.shape:
                 raise ValueError(
                     f"objective.{name} predicts the tokens of views of the clean grid's shape {grid.shape}, "
@@ -75,9 +79,8 @@ def views_meet(
     pairs = {name: term for name, term in objective.named() if term.pairs_views(edges[name], views)}
     some = [name for name, term in pairs.items() if term.views is not None]
     if some and per_step < len(views):
-        raise ValueError(
-            f"objective.{some[0]}.views names some views, of which a sample may pass none: set views_per_step=all"
-        )
+        what = f"edge {some[0]} joins" if isinstance(pairs[some[0]], Relate) else f"objective.{some[0]}.views names"
+        raise ValueError(f"{what} some views, of which a sample may pass none: set views_per_step=all")
     if pairs and per_step == 1:
         raise ValueError(
             f"objective.{next(iter(pairs))} compares views and needs two of a sample: set views_per_step=2 or more"
@@ -131,7 +134,7 @@ def latent_feeds(
     latent: Tokens | Slots,
     encoder: Encoder,
     corruptions: Mapping[str, Corruption],
-    apart: Collection[str],
+    columns: Mapping[str, Beside],
 ) -> None:
     """A decoder to a target's node finds the latent that it needs.
 
@@ -142,7 +145,7 @@ def latent_feeds(
         latent: format of the latent.
         encoder: of all views.
         corruptions: of all views.
-        apart: columns that have an encoder of their own.
+        columns: by name.
 
     Raises:
         ValueError: it needs one that covers the grid, and the encoder or the latent leaves some of it out, or it is
@@ -152,12 +155,10 @@ def latent_feeds(
         return
     led = [edge for edge in edges if edge.target == target]
     together = Counter(edge.name for edge in led)
+    apart, column = [name for name, beside in columns.items() if beside.encoder is not None], view_of(target) in columns
     elsewhere = [view_of(edge.source) for edge in led if view_of(edge.source) in apart or together[edge.name] > 1]
-    holes = [
-        name
-        for name in leading(edges, target, tuple(corruptions))
-        if corruptions[name].removes and not encoder.sees_holes
-    ]
+    starts = {*leading(edges, target, tuple(corruptions)), *(view_of(edge.source) for edge in led)}
+    holes = [name for name in corruptions if name in starts and corruptions[name].removes and not encoder.sees_holes]
     if holes:
         why = f"the encoder leaves out the holes of {', '.join(holes)}"
     elif not latent.keeps_grid:
@@ -169,6 +170,5 @@ def latent_feeds(
     else:
         return
     other = ", or encoder=conv with latent=tokens" if holes or not latent.keeps_grid else ""
-    raise ValueError(
-        f"the decoder to {view_of(target)} needs a latent that covers the grid, and {why}: set decoder=query{other}"
-    )
+    take = f"set columns.{view_of(target)}.decoder to a query decoder" if column else f"set decoder=query{other}"
+    raise ValueError(f"the decoder to {view_of(target)} needs a latent that covers the grid, and {why}: {take}")

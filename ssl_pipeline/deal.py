@@ -21,14 +21,11 @@ class Deal(NamedTuple):
     order: tuple[str, ...]  # views, in this step's order
     m: int  # views a sample passes
     rows: Mapping[str, Tensor] | None  # rows of the batch that pass each view, group by group; None = all pass all
+    every: Tensor | None = None  # rows of all groups, one after another
 
     def of(self, x: Tensor, view: str) -> Tensor:
         """Rows of the batch ``x`` that pass a view."""
-        if self.rows is None:
-            return x
-        # A view's first group is that of its own place in the order.
-        every = [self.rows[some].chunk(self.m)[0] for some in self.order] if view not in self.rows else None
-        return x[self.rows[view] if every is None else torch.cat(every)]
+        return x if self.rows is None else x[self.rows.get(view, self.every)]
 
     def meet(self, a: str, b: str) -> bool:
         """Whether some samples pass both views."""
@@ -84,4 +81,5 @@ def deal(views: Sequence[str], m: int, batch: int, device: torch.device | str, s
     rows = rows[: batch - batch % n]
     empty = Deal(tuple(str(views[i]) for i in order), m, None)
     groups = rows.chunk(n)
-    return empty._replace(rows={v: torch.cat([groups[g] for g in empty._groups(v)]) for v in empty.order})
+    passing = {v: torch.cat([groups[g] for g in empty._groups(v)]) for v in empty.order}
+    return empty._replace(rows=passing, every=rows)

@@ -18,12 +18,12 @@ from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.latent import Consensus, Slots, Tokens
 from ssl_pipeline.layers import Standardise
-from ssl_pipeline.objective import Objective, Reconstruct, State
+from ssl_pipeline.objective import Objective, Reconstruct, Relate, State
 from ssl_pipeline.records import Batch, Latent, View, as_float, clean_view
 from ssl_pipeline.seeding import generator
 from ssl_pipeline.teacher import Teacher
 from ssl_pipeline.teaching import Teaching, learners
-from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, check, decoded, leading, plan, springs, view_of
+from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, check, decoded, leading, plan, springs, view_node, view_of
 
 
 class Views(NamedTuple):
@@ -91,8 +91,9 @@ class Graph(nn.Module):
         views_meet(objective, self.edges, names, self.views_per_step, fuse is not None)
         teacher_sees(self.taught, self.corruptions)
         targets_are_told_apart(objective, self.edges, self._like_samples)
-        targets = dict.fromkeys(CLEAN if view_of(t) in self._like_samples else t for t in decoded(edges))
-        self.decoders = nn.ModuleDict({view_of(target): self._decoder(decoder, target, edges) for target in targets})
+        like = [view_node(name) for name in self._like_samples]
+        led = [edge._replace(target=CLEAN) if edge.target in like else edge for edge in edges]
+        self.decoders = nn.ModuleDict({view_of(to): self._decoder(decoder, to, led) for to in decoded(led)})
         if teacher is not None and not self.taught:
             raise ValueError("objective= predicts no teacher: set teacher=none, or add a term that does (...+byol)")
         self.teacher = None if teacher is None else teacher(learners(encoder, latent, objective))
@@ -250,9 +251,9 @@ class Graph(nn.Module):
         """Whether of a view with holes the decoder has learned only what is in them, or all else is clean already."""
         if self.corruptions[name].only_removes:
             return True
-        terms = [term for term in self.objective.terms.values() if isinstance(term, Reconstruct)]
-        terms = [term for term in terms if term.target == CLEAN and (term.views is None or name in term.views)]
-        return self.latent.fuse is None and all(t.where == "damaged" and not t.energy.whole for t in terms)
+        terms = [term for _, term in self.objective.named() if isinstance(term, Reconstruct | Relate)]
+        terms = [term for term in terms if term.target == CLEAN and term.leads_from(name)]
+        return self.latent.fuse is None and bool(terms) and all(term.fills_only for term in terms)
 
     def leading(self, target: str = CLEAN) -> list[str]:
         """The views from whose latents a decoder learns to lead to a node; by default, those that it restores."""
@@ -338,5 +339,5 @@ class Graph(nn.Module):
         if column is not None:
             grid, decoder = column.grid, column.decoder or decoder
         made = decoder(grid=grid, told=told)
-        latent_feeds(made, target, edges, self.latent, self.encoder, self.corruptions, self.columns.encoders())
+        latent_feeds(made, target, edges, self.latent, self.encoder, self.corruptions, self.columns.named())
         return made

@@ -12,6 +12,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from ssl_pipeline.datasets import Codec
+from ssl_pipeline.errors import nearest
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.models import (
@@ -25,7 +26,7 @@ from ssl_pipeline.models import (
     parameters,
 )
 
-Known = Tensor | np.ndarray | None
+Marks = Tensor | np.ndarray | None
 Samples = Tensor | np.ndarray | Sequence[Any] | Path | Image
 
 
@@ -132,11 +133,11 @@ class Model:
     def embed(
         self,
         x: Samples,
-        valid: Known = None,
+        valid: Marks = None,
         batch_size: int = 500,
         teacher: bool = False,
         view: str = UNKNOWN,
-        removed: Known = None,
+        removed: Marks = None,
     ) -> Tensor:
         """Embeddings (B, D) of raw samples.
 
@@ -160,8 +161,8 @@ class Model:
         self,
         x: Samples,
         view: str,
-        removed: Known = None,
-        valid: Known = None,
+        removed: Marks = None,
+        valid: Marks = None,
         batch_size: int = 500,
     ) -> Tensor:
         """The clean form of damaged samples: the inverse of a corruption, given what is known of it.
@@ -189,8 +190,8 @@ class Model:
         x: Samples,
         view: str,
         to: str,
-        removed: Known = None,
-        valid: Known = None,
+        removed: Marks = None,
+        valid: Marks = None,
         batch_size: int = 500,
         **told: float | Tensor,
     ) -> Tensor:
@@ -220,8 +221,8 @@ class Model:
     def relate(
         self,
         edge: str,
-        removed: Known | Mapping[str, Known] = None,
-        valid: Known | Mapping[str, Known] = None,
+        removed: Marks | Mapping[str, Marks] = None,
+        valid: Marks | Mapping[str, Marks] = None,
         batch_size: int = 500,
         told: Mapping[str, float | Tensor] | None = None,
         **starts: Samples,
@@ -231,7 +232,7 @@ class Model:
         Args:
             edge: its name, ``edge`` for the only one.
             removed: holes of the view that the edge starts from, see ``restore``; of several views by name.
-            valid: see ``embed``; of several starts by name.
+            valid: see ``embed``; where there are several starts, by name.
             batch_size: samples in a pass.
             told: of an edge to a view, what that damage is told of itself, see ``translate``.
             starts: samples, see ``embed``, as the view that the edge starts from, and columns of the data by name.
@@ -247,10 +248,13 @@ class Model:
         assert isinstance(part, Relation)
         if starts.keys() != part.sources.keys():
             raise ValueError(f"edge {edge} starts from {', '.join(part.sources)}, got {', '.join(starts) or 'nothing'}")
+        holes = _by_start(
+            "removed", removed, [*part.sources], [n for n, source in part.sources.items() if source.holes]
+        )
+        real = _by_start("valid", valid, [*part.sources])
         for name, source in part.sources.items():
             codec = self.columns.get(name) if name in self.graph.columns else self.codec
-            holes, real = (some.get(name) if isinstance(some, Mapping) else some for some in (removed, valid))
-            known = source.known(starts[name], codec, holes if source.holes else None, real)
+            known = source.known(starts[name], codec, holes.get(name), real.get(name))
             rows |= {part.key(name, key): value for key, value in known.items()}
         counts = {name: len(rows[part.key(name, "x")]) for name in part.sources}
         if len({*counts.values()}) > 1:
@@ -271,7 +275,7 @@ class Model:
         """
         return self.part(f"front@{at}", view), self.part(f"back@{at}", view)
 
-    def _known(self, part: Part, x: Samples, removed: Known, valid: Known) -> dict[str, Tensor]:
+    def _known(self, part: Part, x: Samples, removed: Marks, valid: Marks) -> dict[str, Tensor]:
         source: Source = part.source  # pyright: ignore[reportAssignmentType]
         return source.known(x, self.codec, removed, valid)
 
@@ -285,3 +289,27 @@ class Model:
             some = slice(start, start + batch_size)
             parts.append(part(**{name: row[some].to(device) for name, row in rows.items()}))
         return torch.cat(parts)
+
+
+def _by_start(
+    what: str, given: Marks | Mapping[str, Marks], starts: Sequence[str], meant: Sequence[str] = ()
+) -> Mapping[str, Marks]:
+    """What is known of each start of an edge.
+
+    Args:
+        what: name of the argument.
+        given: by start, or of the only one.
+        starts: all.
+        meant: those of which such a thing is usually known; none: all.
+
+    Raises:
+        ValueError: another start, or it does not say of which of several.
+    """
+    if isinstance(given, Mapping):
+        if wrong := given.keys() - {*starts}:
+            raise ValueError(f"{what} names {min(wrong)!r}, which is no start; {nearest(min(wrong), starts)}")
+        return given
+    meant = meant or starts
+    if given is not None and len(meant) > 1:
+        raise ValueError(f"expected {what} by the name of a start, {{{meant[0]!r}: ...}}, got one: say of which it is")
+    return {} if given is None else {meant[0]: given}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
@@ -85,11 +86,13 @@ def plan(views: Sequence[str], edges: Sequence[Edge], consensus: bool, columns: 
 
 
 def leading(edges: Sequence[Edge], target: str, views: Sequence[str]) -> list[str]:
-    """The views whose latents an energy leads to a node; all of them where their consensus does.
+    """The views whose latents, each by itself, an energy leads to a node; all of them where their consensus does.
 
     To the clean form lead outputs, too, that are only compared with each other.
     """
-    starts = {view_of(edge.source) for edge in edges if edge.target == target}
+    led = [edge for edge in edges if edge.target == target]
+    count = Counter(edge.name for edge in led)
+    starts = {view_of(edge.source) for edge in led if count[edge.name] == 1}
     if target == CLEAN:
         starts |= {view_of(end) for edge in edges for end in edge[1:3] if _is_output(end)}
     return [view for view in views if view in starts or CONSENSUS in starts]

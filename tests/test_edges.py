@@ -154,7 +154,14 @@ def test_models_of_a_column_of_its_own():
         (["edge={from: echo, to: text, wieght: 2}"], "no option 'wieght'; nearest: weight"),
         (["edge={reconstruct: {from: echo, to: text}}"], "name of a term"),
         (["edge={from: echo, to: text, energy: {_target_: ssl_pipeline.energies.MSE}}"], "does not compare symbols"),
-        (["edge={from: [echo, noise], to: text}", "corruption=echo+noise", "views_per_step=1"], "views_per_step=all"),
+        (
+            ["objective=reconstruct+byol", "objective.byol.views=[echo]", "objective.byol.targets=[text]"],
+            "a grid of its own and has no teacher",
+        ),
+        (
+            ["edge={from: [echo, noise], to: text}", "corruption=echo+noise", "views_per_step=1"],
+            "edge edge joins .*views_per_step=all",
+        ),
     ],
 )
 def test_what_cannot_be_is_said(wrong, said):
@@ -182,6 +189,41 @@ def test_one_decoder_leads_from_a_latent_to_one_thing():
     assert own.decoder("next") is not own.decoder()
     shared = made("objective=none")
     assert shared.decoder("next") is shared.decoder()
+
+
+def test_an_edge_from_several_parts_restores_none_of_them(several):
+    model = ssl_pipeline.load(several)
+    graph, _ = made("corruption=mask", "edge={from: [mask, text], to: clean}", "objective=none")
+    assert graph.leading() == [] and "restorer:mask" not in names(graph)
+    assert model.graph.leading() == ["mask", "lowres"]  # by reconstruct
+
+
+def test_what_an_edge_makes_is_taken_everywhere():
+    only = ["corruption=noise-mask", "objective=none", "edge={from: noise-mask, to: clean}"]
+    assert not made(*only)[0].fills_only("noise-mask")
+    assert made("corruption=noise-mask")[0].fills_only("noise-mask")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["corruption=echo", "edge={from: [echo, action], to: next}", "objective=none"],
+        ["corruption=mask", "edge={from: mask, to: next}", "objective=none"],
+        ["corruption=mask", "objective=transition+vicreg", "objective.vicreg.views=[mask,next]"],
+    ],
+)
+def test_a_convolutional_decoder_to_a_column_like_the_samples(overrides):
+    config = compose(["data=pendulum", "data.episodes=12", "data.length=20", "encoder=vit", "decoder=conv", *overrides])
+    with pytest.raises(ValueError, match="the decoder to clean needs a latent that covers the grid"):
+        maker(config, instantiate(config["data"], at="data", allowed=DATA))()
+
+
+def test_columns_meet_without_a_decoder():
+    contrast = ["corruption=crop", "objective=info_nce", "objective.info_nce.views=[crop, text]"]
+    config = compose(["data=captioned", "encoder=vit", "~decoder", *SMALL[:3], *contrast])
+    data = instantiate(config["data"], at="data", allowed=DATA)
+    graph = maker(config, data)()
+    graph(graph.damage(data.train[torch.arange(8)]))["loss"].backward()
 
 
 @pytest.mark.parametrize(
@@ -266,6 +308,21 @@ def test_what_is_known_of_starts_is_told(several):
     )
     with pytest.raises(ValueError, match="view mask has holes: pass removed"):
         model.relate("caption", mask=images)
+    with pytest.raises(ValueError, match="has no holes: leave out removed"):
+        model.relate("blurred", text=["7"], removed=holes[:1, 0], told={"factor": 2})
+    with pytest.raises(ValueError, match="removed names 'msak', which is no start; nearest: mask"):
+        model.relate("caption", mask=images, removed={"msak": holes})
+    with pytest.raises(ValueError, match="expected valid by the name of a start"):
+        model.relate("whole", mask=images, text=list("1234"), removed=holes, valid=holes)
+    part = model.part("edge:whole")
+    with pytest.raises(ValueError, match="expected text_x, samples of text, got nothing"):
+        part(mask_x=images.float(), mask_removed=holes)
+    with pytest.raises(ValueError, match="no input 'nonsense'"):
+        model.part("edge:caption")(x=images.float(), removed=holes, nonsense=images)
+    with pytest.raises(ValueError, match="is told factor: pass told"):
+        model.part("edge:blurred")(x=torch.zeros(1, 8, dtype=torch.int64))
+    with pytest.raises(ValueError, match="view mask has holes: pass removed"):
+        model.relate("caption", mask=images)
     with pytest.raises(ValueError, match="as many samples of each start, got mask 4, text 1"):
         model.relate("whole", mask=images, text="1", removed=holes)
     with pytest.raises(ValueError, match="starts from mask, text, got text"):
@@ -288,6 +345,7 @@ def test_an_edge_is_exported(edge, several, tmp_path):
     differences = export(model, f"edge:{edge}", tmp_path / "out", summary={f"edge/{edge}": 0.25})
     assert [*differences.values()] == [0.0, 0.0]
     card = (tmp_path / "out/README.md").read_text()
+    assert ("Samples of text: symbols on a grid of 8" in card) == (edge != "caption")
     assert "energy 0.250" in card and ("text: samples" in card) == (edge == "whole")
     held = ssl_pipeline.load(tmp_path / "out")
     holes = {"removed": torch.zeros(8, 8, dtype=torch.bool)} if edge != "blurred" else {"told": {"factor": 3}}

@@ -34,7 +34,7 @@ from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.records import Column, View
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.plan import prepare
-from ssl_pipeline.training.sharding import blocks_of, is_sharded, shard
+from ssl_pipeline.training.sharding import blocks_of, is_sharded, set_weights, shard
 
 OBJECTIVES = sorted({path.stem for path in (Path(__file__).parents[1] / "conf/objective").glob("*.yaml")} - {"none"})
 GRIDS = GRIDS | {
@@ -302,6 +302,14 @@ def test_a_run_in_shards_goes_on_anywhere(optimizer, atol, tmp_path):
             torch.testing.assert_close(after[key], value, rtol=1e-3, atol=atol, msg=lambda m, k=key: f"{k}: {m}")
     done = command(f"resume={tmp_path}/moved", "hardware=cpu", "trainer.max_steps=7")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("change", [lambda w: w.pop("bias"), lambda w: w.update(more=torch.zeros(2))])
+def test_weights_of_another_graph_are_no_checkpoint(change):
+    weights = nn.Linear(2, 2).state_dict()
+    change(weights)
+    with pytest.raises(ValueError, match=r"such as (bias|more): resume its own run"):
+        set_weights(nn.Linear(2, 2), weights)
 
 
 @pytest.mark.slow

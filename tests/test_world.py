@@ -13,6 +13,7 @@ from ssl_pipeline.config import compose
 from ssl_pipeline.datasets import MemoryDataset, gym, pendulum
 from ssl_pipeline.datasets.experience import Episodes, Experience
 from ssl_pipeline.datasets.pendulum import Pendulum, pushes
+from ssl_pipeline.evaluation.meetings import meetings
 from ssl_pipeline.evaluation.planning import Planner, cem
 from ssl_pipeline.evaluation.relations import relations
 from ssl_pipeline.evaluation.rollouts import rollout_scores, rollouts, windows
@@ -92,6 +93,7 @@ def test_of_a_column_of_several_steps_the_first_counts_elsewhere(overrides):
     first = batch._replace(columns={name: column.of(lambda x: x[:, :1]) for name, column in batch.columns.items()})
     assert batch.columns["next"].x.shape[1] == 3
     torch.testing.assert_close(graph(graph.damage(batch)), graph(graph.damage(first)))
+    assert len(meetings(graph, data.test, samples=32)) == 2 * ("info_nce" in overrides[0])
 
 
 def test_a_transition_is_trained_over_all_its_steps():
@@ -108,6 +110,10 @@ def test_an_untrained_transition_stands_still():
     graph.eval()
     found = rollouts(graph, data.test, horizon=6)
     torch.testing.assert_close(found.shuffled, found.error)
+    for parameter in graph.objective.terms["transition"].parameters():
+        torch.nn.init.normal_(parameter)
+    found = rollouts(graph, data.test, horizon=6)
+    assert not torch.allclose(found.shuffled, found.error)
     torch.testing.assert_close(rollouts(graph, data.test, horizon=6, batch_size=12), found)
     assert rollout_scores(graph, data.test).keys() >= {"rollout/1", "rollout_copied/5", "rollout_shuffled/10"}
 
@@ -130,6 +136,15 @@ def test_actions_may_be_choices():
 def test_data_without_actions_are_refused():
     with pytest.raises(ValueError, match="needs the columns action and next"):
         maker(config := compose(["objective=reconstruct+transition"]), instantiate(config["data"], allowed=DATA))()
+
+
+def test_tokens_are_predicted_of_views():
+    config = compose(
+        ["data=pendulum", *FEW, "corruption=echo", "encoder=vit", "objective=reconstruct+ibot", "encoder.holes=token"]
+    )
+    config["objective"]["ibot"]["views"] = ["echo", "next"]
+    with pytest.raises(ValueError, match=r"objective.ibot predicts the tokens of views, and next is none"):
+        maker(config, instantiate(config["data"], at="data", allowed=DATA))()
 
 
 def test_a_latent_that_is_only_predicted_collapses():

@@ -92,6 +92,8 @@ def _world(env: str, observation: str, options: dict[str, Any]) -> Iterator[Any]
         try:
             world = gymnasium.make(env, **{**shown, **options})
         except TypeError as error:
+            if "unexpected keyword argument" not in str(error):
+                raise
             raise ValueError(f"data.env={env!r} does not take these options: {error}") from None
         try:
             yield world

@@ -36,8 +36,8 @@ def meetings(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batch
     rows: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {name: [] for name in pairs}
     for state in states(graph, dataset, samples, batch_size) if pairs else ():
         for name, (term, view, column) in pairs.items():
-            own, theirs = (term.projector(state.latents[part].pooled).float() for part in (view, column))
-            rows[name].append((own, theirs, state.views[column].x.flatten(1)))
+            own, theirs = (term.projector(state.latent(part).pooled).float() for part in (view, column))
+            rows[name].append((own, theirs, state.view(column).x.flatten(1)))
     found = {}
     for name, parts in rows.items():
         own, theirs, values = (torch.cat(part) for part in zip(*parts, strict=True))

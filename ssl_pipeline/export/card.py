@@ -66,9 +66,8 @@ def card(
         differences: to the live model, by what was tried.
     """
     config, grid = model.config, model.grid
-    floats = f"floats in {list(grid.range)}{' or uint8' * (export['format'] == 'safetensors')}"
-    kind = f"symbols below {grid.vocab}" if grid.discrete else floats
-    shape = " x ".join(f"{axis.size} ({axis.name})" for axis in grid.axes)
+    sources = part.sources if isinstance(part, Relation) else {}
+    grids = {f"Samples of {name}": source.grid for name, source in sources.items()} or {"Samples": grid}
     told = f"; `told` holds {', '.join(part.told)}" if isinstance(part, Relation | Translator) and part.told else ""
     seen = f", for samples of view `{export['view']}`" if export["view"] else ""
     use = USE[export["format"]].format(
@@ -83,8 +82,8 @@ def card(
         f"One model of a graph that was trained without labels on {config['data'].get('_target_', 'several data sets')}"
         f" with `corruption={'+'.join(config['corruption'])}`, `objective={'+'.join(config['objective'])}`{seen}.",
         "",
-        f"- Samples: {'symbols' if grid.discrete else _channels(grid.width)} on a grid of {shape}; {kind}. "
-        f"The run's own normalisation is inside.",
+        *(f"- {whose}: {_lies(where, export['format'])}." for whose, where in grids.items()),
+        "- The run's own normalisation is inside.",
         f"- In: {', '.join(f'`{name}` {_shape(some)}' for name, some in inputs.items())}{told}. "
         f"Out: {', '.join(f'`{name}`' for name in export['outputs'])}. The number of samples in a batch is free"
         f"{', and so is their length along ' + export['length'] if export['length'] else ''}.",
@@ -98,6 +97,14 @@ def card(
     lines += _timm(model, part) if export["format"] == "safetensors" else []
     lines += _measured(part, export["part"], summary)
     return "\n".join(lines) + "\n"
+
+
+def _lies(grid: GridSpec, format: str) -> str:
+    """What samples on a grid are."""
+    shape = " x ".join(f"{axis.size} ({axis.name})" for axis in grid.axes)
+    floats = f"floats in {list(grid.range)}{' or uint8' * (format == 'safetensors')}"
+    kind = f"symbols below {grid.vocab}" if grid.discrete else floats
+    return f"{'symbols' if grid.discrete else _channels(grid.width)} on a grid of {shape}; {kind}"
 
 
 def _channels(count: int) -> str:

@@ -72,9 +72,9 @@ def export(
     if length is not None and (not isinstance(live, Embedder) or format == "safetensors"):
         raise ValueError(f"length={length} is of encoders and teachers in torch_export and onnx: leave it out")
     if _writes(live) and format != "safetensors":
-        raise ValueError(
-            f"{part} writes symbol after symbol: export part=front@latent and, for a step, part=decoder as {format}"
-        )
+        steps = f"export part=front@latent and, for a step, part=decoder as {format}"
+        instead = "take format=safetensors" if isinstance(live, Relation | Translator) else steps
+        raise ValueError(f"{part} writes symbol after symbol: {instead}")
     if isinstance(live, Relation) and len(live.sources) > 1 and format == "torch_export":
         raise ValueError(f"{part} starts from {' and '.join(live.sources)}, of which torch knows no names: take onnx")
     longer, unit = (None, None) if length is None else _longer(model, length)

@@ -140,7 +140,7 @@ def parameters(to: str, names: Sequence[str], told: Mapping[str, Any], count: in
     if set(told) != set(names):
         raise ValueError(
             f"a translation to {to} is told {', '.join(f'{name}=...' for name in names) or 'nothing'}, "
-            f"got {', '.join(told) or 'nothing'}"
+            f"got {', '.join(told) or 'nothing'}: give all of them, and no others"
         )
     return {"told": torch.stack([number(name, told[name], count) for name in names], dim=1)} if names else {}
 

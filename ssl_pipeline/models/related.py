@@ -12,6 +12,8 @@ from ssl_pipeline.models.part import Part
 from ssl_pipeline.models.source import Source
 from ssl_pipeline.objective import Relate
 
+PARTS = ("x", "removed", "valid")
+
 
 class Relation(Part):
     """The target of an edge, from all of its starts.
@@ -58,10 +60,18 @@ class Relation(Part):
         **known: Tensor,
     ) -> Tensor:
         """Of samples (B, C, *grid) or (B, *grid) of each start; see ``Embedder``, ``Translator``."""
-        known |= {key: some for key, some in (("x", x), ("removed", removed), ("valid", valid)) if some is not None}
-        views = {
-            name: source(**{part: known[key] for part in source.inputs if (key := self.key(name, part)) in known})
-            for name, source in self.sources.items()
-        }
+        if self.told and told is None:
+            raise ValueError(f"a sample of view {self.target} is told {', '.join(self.told)}: pass told, (B, k)")
+        known |= {part: some for part, some in zip(PARTS, (x, removed, valid), strict=True) if some is not None}
+        views = {}
+        for name, source in self.sources.items():
+            keys = {part: self.key(name, part) for part in PARTS}
+            if keys["x"] not in known:
+                raise ValueError(
+                    f"expected {keys['x']}, samples of {name}, got {', '.join(known) or 'nothing'}: pass it"
+                )
+            views[name] = source(**{part: known.pop(key) for part, key in keys.items() if key in known})
+        if known:
+            raise ValueError(f"there is no input {min(known)!r}; {nearest(min(known), self.inputs)}")
         latents = self.trained.latents(views)
         return self.trained.decode(self.term.joined([latents[name] for name in views]), self.target, told)

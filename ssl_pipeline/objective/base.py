@@ -63,7 +63,7 @@ class State:
     def _first(self, record: Record, name: str) -> Record:
         if name in self.deal.order:
             return record
-        steps = len(record[0]) // len(self.deal.of(self.source, name))
+        steps = len(record[0]) // len(self.source if self.deal.every is None else self.deal.every)
         return on_rows(record, lambda rows: rows[::steps])
 
 

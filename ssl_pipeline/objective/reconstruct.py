@@ -92,6 +92,15 @@ class Reconstruct(Term):
         """See ``Term``."""
         return torch.stack([self.energy.per_sample(*self._decoded(state, edge, 1.0)) for edge in edges]).mean(0)
 
+    @property
+    def fills_only(self) -> bool:
+        """Whether of a view with holes only what is in them is compared."""
+        return self.where == "damaged" and not self.energy.whole
+
+    def leads_from(self, view: str) -> bool:
+        """Whether the latent of a view, by itself, is decoded."""
+        return self.views is None or view in self.views
+
     def explains(self, clean: View, decoder: Decoder) -> Callable[[Tensor], Tensor]:
         """How badly a latent (B, K, D) explains the clean sample, weighted, (B,).
 

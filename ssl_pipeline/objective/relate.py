@@ -63,6 +63,12 @@ class Relate(Term):
         marks = len(starts) if len(starts) > 1 else 0
         self.marks = nn.Parameter(torch.randn(marks, sizes.latent) * 0.02) if marks else None
 
+    fills_only = False
+
+    def leads_from(self, view: str) -> bool:
+        """Whether the latent of a view, by itself, is decoded."""
+        return self.starts == (view,)
+
     def pairs_views(self, edges: Sequence[Edge], views: Sequence[str]) -> bool:
         """Views may meet at the start as well."""
         return len(self.apart) > 1

@@ -120,7 +120,7 @@ class Sharded(ModelParallelStrategy):
         """Each rank takes its shards of the whole."""
         assert self.model is not None
         found = torch.load(checkpoint_path, map_location="cpu", weights_only=True, mmap=True)
-        _set_weights(self.model, found.pop("state_dict"))
+        set_weights(self.model, found.pop("state_dict"))
         options = StateDictOptions(full_state_dict=True)
         for optimizer, state in zip(self.optimizers, found.pop("optimizer_states"), strict=True):
             names = [*self._names(optimizer)]
@@ -135,17 +135,17 @@ class Sharded(ModelParallelStrategy):
         return (names[parameter] for group in optimizer.param_groups for parameter in group["params"])
 
 
-def _set_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
+def set_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
     """Set the shards of whole weights; those of a part that stands in several places go to one of them.
 
     Raises:
         ValueError: weights too few or too many.
     """
+    if wrong := sorted(model.state_dict().keys() ^ weights.keys()):  # torch would keep what is there
+        raise ValueError(f"the checkpoint has other weights than this graph, such as {wrong[0]}: resume its own run")
     again = dict(model.named_parameters(remove_duplicate=False)).keys() - dict(model.named_parameters()).keys()
     options = StateDictOptions(full_state_dict=True, strict=False)
-    found = set_model_state_dict(model, {k: v for k, v in weights.items() if k not in again}, options=options)
-    if wrong := sorted({*found.missing_keys, *found.unexpected_keys} - again):
-        raise ValueError(f"the checkpoint has other weights than this graph, such as {wrong[0]}: resume its own run")
+    set_model_state_dict(model, {k: v for k, v in weights.items() if k not in again}, options=options)
 
 
 class Whole:
