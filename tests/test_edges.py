@@ -342,10 +342,11 @@ def test_what_is_known_of_starts_is_told(several):
 def test_an_edge_is_exported(edge, several, tmp_path):
     model = ssl_pipeline.load(several)
     assert f"edge:{edge}" in names(model.graph)
-    differences = export(model, f"edge:{edge}", tmp_path / "out", summary={f"edge/{edge}": 0.25})
+    differences = export(model, f"edge:{edge}", tmp_path / "out", summary={f"edge/{edge}": 0.25, "supervised": True})
     assert [*differences.values()] == [0.0, 0.0]
     card = (tmp_path / "out/README.md").read_text()
     assert ("Samples of text: symbols on a grid of 8" in card) == (edge != "caption")
+    assert "trained with what tells labels" in card and "It leads to " in card
     assert "energy 0.250" in card and ("text: samples" in card) == (edge == "whole")
     held = ssl_pipeline.load(tmp_path / "out")
     holes = {"removed": torch.zeros(8, 8, dtype=torch.bool)} if edge != "blurred" else {"told": {"factor": 3}}

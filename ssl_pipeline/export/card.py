@@ -68,6 +68,7 @@ def card(
     config, grid = model.config, model.grid
     sources = part.sources if isinstance(part, Relation) else {}
     grids = {f"Samples of {name}": source.grid for name, source in sources.items()} or {"Samples": grid}
+    without = "with what tells labels (sources or columns)" if summary.get("supervised") else "without labels"
     told = f"; `told` holds {', '.join(part.told)}" if isinstance(part, Relation | Translator) and part.told else ""
     seen = f", for samples of view `{export['view']}`" if export["view"] else ""
     use = USE[export["format"]].format(
@@ -79,10 +80,11 @@ def card(
     lines = [
         f"# {export['part']} of {config['name']}",
         "",
-        f"One model of a graph that was trained without labels on {config['data'].get('_target_', 'several data sets')}"
+        f"One model of a graph that was trained {without} on {config['data'].get('_target_', 'several data sets')}"
         f" with `corruption={'+'.join(config['corruption'])}`, `objective={'+'.join(config['objective'])}`{seen}.",
         "",
         *(f"- {whose}: {_lies(where, export['format'])}." for whose, where in grids.items()),
+        *_leads(model, part, export["format"]),
         "- The run's own normalisation is inside.",
         f"- In: {', '.join(f'`{name}` {_shape(some)}' for name, some in inputs.items())}{told}. "
         f"Out: {', '.join(f'`{name}`' for name in export['outputs'])}. The number of samples in a batch is free"
@@ -97,6 +99,13 @@ def card(
     lines += _timm(model, part) if export["format"] == "safetensors" else []
     lines += _measured(part, export["part"], summary)
     return "\n".join(lines) + "\n"
+
+
+def _leads(model: Model, part: Part, format: str) -> list[str]:
+    """What an edge leads to."""
+    if not isinstance(part, Relation):
+        return []
+    return [f"- It leads to {part.target}: {_lies(model.graph.grid_of(part.target), format)}."]
 
 
 def _lies(grid: GridSpec, format: str) -> str:
