@@ -53,10 +53,10 @@ def _form(data: Data, rows: torch.Tensor) -> Form:
 def _outermost(shares: Mapping[str, Curve], count: int = CLASSES) -> dict[str, Curve]:
     """Of many curves those that end lowest and highest.
 
-    >>> [*_outermost({name: ([0], [share]) for name, share in zip("abcd", (3, 1, 4, 2))}, count=2)]
+    >>> [*_outermost({name: Curve([0], [share]) for name, share in zip("abcd", (3.0, 1.0, 4.0, 2.0))}, count=2)]
     ['b', 'c']
     """
-    order = sorted(shares, key=lambda name: shares[name][1][-1])
+    order = sorted(shares, key=lambda name: shares[name].values[-1])
     kept = order if len(order) <= count else [*order[: count // 2], *order[-count // 2 :]]
     return {name: shares[name] for name in shares if name in kept}
 
