@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ssl_pipeline.beside import Beside
@@ -12,7 +11,7 @@ from ssl_pipeline.encoders import Encoder
 from ssl_pipeline.grid import GridSpec
 from ssl_pipeline.latent import Slots, Tokens
 from ssl_pipeline.objective import Consistency, Objective, PredictTokens, Reconstruct, Relate
-from ssl_pipeline.topology import CLEAN, Edge, leading, view_of
+from ssl_pipeline.topology import CLEAN, Edge, alone, leading, view_of
 
 
 def terms_fit_the_grid(
@@ -114,8 +113,8 @@ def targets_are_told_apart(objective: Objective, edges: Mapping[str, Sequence[Ed
     """
     led: dict[str, dict[str, None]] = {}
     for name, term in objective.named():
-        if isinstance(term, Reconstruct) or (isinstance(term, Relate) and len(term.starts) == 1):
-            for edge in edges[name]:
+        if isinstance(term, Reconstruct | Relate):
+            for edge in alone(edges[name]):
                 if view_of(edge.target) in (CLEAN, *columns):
                     led.setdefault(view_of(edge.source), {})[view_of(edge.target)] = None
     for source, targets in led.items():
@@ -154,9 +153,8 @@ def latent_feeds(
     if not decoder.needs_grid:
         return
     led = [edge for edge in edges if edge.target == target]
-    together = Counter(edge.name for edge in led)
     apart, column = [name for name, beside in columns.items() if beside.encoder is not None], view_of(target) in columns
-    elsewhere = [view_of(edge.source) for edge in led if view_of(edge.source) in apart or together[edge.name] > 1]
+    elsewhere = [view_of(edge.source) for edge in led if view_of(edge.source) in apart or edge not in alone(led)]
     starts = {*leading(edges, target, tuple(corruptions)), *(view_of(edge.source) for edge in led)}
     holes = [name for name in corruptions if name in starts and corruptions[name].removes and not encoder.sees_holes]
     if holes:

@@ -85,14 +85,18 @@ def plan(views: Sequence[str], edges: Sequence[Edge], consensus: bool, columns: 
     return Plan(nodes, students, taught, known)
 
 
+def alone(edges: Sequence[Edge]) -> list[Edge]:
+    """Those edges whose energy starts from one node only: of several, each has an edge of the same name."""
+    count = Counter(edge.name for edge in edges)
+    return [edge for edge in edges if count[edge.name] == 1]
+
+
 def leading(edges: Sequence[Edge], target: str, views: Sequence[str]) -> list[str]:
     """The views whose latents, each by itself, an energy leads to a node; all of them where their consensus does.
 
     To the clean form lead outputs, too, that are only compared with each other.
     """
-    led = [edge for edge in edges if edge.target == target]
-    count = Counter(edge.name for edge in led)
-    starts = {view_of(edge.source) for edge in led if count[edge.name] == 1}
+    starts = {view_of(edge.source) for edge in alone([edge for edge in edges if edge.target == target])}
     if target == CLEAN:
         starts |= {view_of(end) for edge in edges for end in edge[1:3] if _is_output(end)}
     return [view for view in views if view in starts or CONSENSUS in starts]

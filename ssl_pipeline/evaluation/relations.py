@@ -57,7 +57,7 @@ def states(graph: Graph, dataset: Dataset | Stream, samples: int, batch_size: in
 def exchanged(state: State, name: str) -> Latent:
     """Latents of which each is that of the next sample."""
     by = len(state.latents[name].tokens) // len(state.clean.x)
-    return Latent(*(on_rows(part, lambda x: x.roll(by, 0)) for part in state.latents[name]))
+    return on_rows(state.latents[name], lambda x: x.roll(by, 0))
 
 
 def exact(term: Relate, state: State) -> Tensor:

@@ -12,7 +12,7 @@ from ssl_pipeline.beside import Beside
 from ssl_pipeline.datasets import Dataset, Stream
 from ssl_pipeline.graph import Graph
 from ssl_pipeline.objective import Transition
-from ssl_pipeline.records import Batch, Latent, as_float, clean_view
+from ssl_pipeline.records import Latent, as_float, clean_view
 
 STEPS = (1, 5, 10, 20, 50)
 """Of which summaries tell."""
@@ -33,10 +33,13 @@ def transition_of(graph: Graph) -> Transition:
     Raises:
         ValueError: it has none.
     """
-    found = [term for term in graph.objective.terms.values() if isinstance(term, Transition)]
-    if not found:
+    if not (found := _transitions(graph)):
         raise ValueError("this graph has no world model: train with objective=...+transition")
     return found[0]
+
+
+def _transitions(graph: Graph) -> list[Transition]:
+    return [term for _, term in graph.objective.named() if isinstance(term, Transition)]
 
 
 def standard_actions(graph: Graph, actions: Shaped[Tensor, "B H ..."]) -> Shaped[Tensor, "B H ..."]:
@@ -78,46 +81,50 @@ def rollouts(
     Raises:
         ValueError: the graph has no world model, or no decoder.
     """
-    transition_of(graph)
+    term, device = transition_of(graph), next(graph.parameters()).device
     starts = windows(dataset.sources, horizon)
     if not len(starts):
         return None
     starts = starts[torch.linspace(0, len(starts) - 1, min(samples, len(starts))).long()]
-    some = max(1, batch_size // horizon)
-    pairs = zip(starts.split(some), starts.roll(1).split(some), strict=True)
-    errors = torch.cat([_errors(graph, dataset, here, others, horizon) for here, others in pairs], dim=1)
-    return Rollout(*errors.mean(1).cpu())
+
+    def read(starts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What is seen first (B, ...), what is done (B, H, ...) and what is seen then (B * H, ...)."""
+        batch = dataset[(starts.unsqueeze(1) + torch.arange(horizon)).flatten()].on(device)
+        done, seen = (batch.columns[name].x[:, 0] for name in (term.action, term.next))
+        first, done = (rows.unflatten(0, (len(starts), horizon)) for rows in (as_float(batch.x, graph.grid), done))
+        return first[:, 0], done, as_float(seen, graph.grid)
+
+    _, before, _ = read(starts[-1:])
+    errors = []
+    for some in starts.split(max(1, batch_size // horizon)):
+        x, actions, truth = read(some)
+        others = torch.cat([before, actions[:-1]])  # the actions of the start before each
+        before = actions[-1:]
+        errors.append(_errors(graph, x, actions, others, truth))
+    return Rollout(*torch.cat(errors, dim=1).mean(1).cpu())
 
 
 def _errors(
-    graph: Graph, dataset: Dataset, starts: Int64[Tensor, "S"], others: Int64[Tensor, "S"], horizon: int
+    graph: Graph,
+    x: Shaped[Tensor, "S ..."],
+    actions: Shaped[Tensor, "S H ..."],
+    others: Shaped[Tensor, "S H ..."],
+    truth: Shaped[Tensor, "T ..."],
 ) -> Float[Tensor, "4 S H"]:
-    """The errors of a rollout from each start; ``others``: the starts whose actions are taken instead."""
-    term, device, count = transition_of(graph), next(graph.parameters()).device, len(starts)
-
-    def told(starts: Tensor) -> Batch:
-        return dataset[(starts.unsqueeze(1) + torch.arange(horizon)).flatten()].on(device)
-
-    def first(batch: Batch, name: str) -> Tensor:
-        return batch.columns[name].x[:, 0].unflatten(0, (count, horizon))
-
-    batch = told(starts)
-    truth = as_float(first(batch, term.next).flatten(0, 1), graph.grid)
-    x = as_float(batch.x, graph.grid).unflatten(0, (count, horizon))[:, 0]
+    """The errors of a rollout from each start, in the order of ``Rollout``; ``others``: actions taken instead."""
+    term, horizon = transition_of(graph), actions.shape[1]
     start = graph.encoded("unknown", clean_view(graph.grid, x))
 
     def error(said: Tensor) -> Tensor:
         wrong = (said != truth).float() if graph.grid.discrete else (said - truth).square()
-        return wrong.flatten(1).mean(1).unflatten(0, (count, horizon))
+        return wrong.flatten(1).mean(1).unflatten(0, (len(x), horizon))
 
-    def after(batch: Batch) -> Tensor:
-        path = term.rollout(start, standard_actions(graph, first(batch, term.action)))
+    def after(actions: Tensor) -> Tensor:
+        path = term.rollout(start, standard_actions(graph, actions))
         return torch.stack([decoded(graph, latent) for latent in path], dim=1).flatten(0, 1)
 
     seen = decoded(graph, graph.encoded("unknown", clean_view(graph.grid, truth)))
-    return torch.stack(
-        [error(said) for said in (after(batch), x.repeat_interleave(horizon, 0), after(told(others)), seen)]
-    )
+    return torch.stack([error(said) for said in (after(actions), x.repeat_interleave(horizon, 0), after(others), seen)])
 
 
 def decoded(graph: Graph, latent: Latent) -> Tensor:
@@ -130,7 +137,7 @@ def rollout_scores(graph: Graph, dataset: Dataset | Stream) -> dict[str, float]:
 
     Empty where there is no world model, or one whose observations are not decoded.
     """
-    models = [term for _, term in graph.objective.named() if isinstance(term, Transition)]
+    models = _transitions(graph)
     if not models or not graph.leads_to(models[0].next) or isinstance(dataset, Stream):
         return {}
     found = next((found for horizon in STEPS[::-1] if (found := rollouts(graph, dataset, horizon))), None)

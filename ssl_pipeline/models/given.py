@@ -145,6 +145,16 @@ def parameters(to: str, names: Sequence[str], told: Mapping[str, Any], count: in
     return {"told": torch.stack([number(name, told[name], count) for name in names], dim=1)} if names else {}
 
 
+def is_told(to: str, names: Sequence[str], told: Tensor | None) -> None:
+    """Refuse to make samples of a damage without its parameters.
+
+    Raises:
+        ValueError: it has some, and they are not given.
+    """
+    if names and told is None:
+        raise ValueError(f"a sample of view {to} is told {', '.join(names)}: pass told, (B, k)")
+
+
 def plausible(x: Tensor, grid: GridSpec, holes: Tensor | None = None, far: Sequence[float] = (0.0, 0.0)) -> None:
     """Refuse values that are not finite, or clearly of another range; what stands in holes does not count.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.graph import Graph
+from ssl_pipeline.models.given import is_told
 from ssl_pipeline.models.part import Part
 from ssl_pipeline.models.source import UNKNOWN, Source, known
 from ssl_pipeline.records import Latent, as_float
@@ -100,8 +101,7 @@ class Translator(Part):
         self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None, told: Tensor | None = None
     ) -> Tensor:
         """Of damaged samples, see ``Embedder``, and the parameters (B, k) of the damage to come."""
-        if self.told and told is None:
-            raise ValueError(f"a sample of view {self.target} is told {', '.join(self.told)}: pass told, (B, k)")
+        is_told(self.target, self.told, told)
         view = self.source(x, removed, valid)
         return self.trained.decode(self.trained.latents({self.source.name: view})[self.source.name], self.target, told)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ssl_pipeline.errors import nearest
 from ssl_pipeline.graph import Graph
+from ssl_pipeline.models.given import is_told
 from ssl_pipeline.models.part import Part
 from ssl_pipeline.models.source import Source
 from ssl_pipeline.objective import Relate
@@ -60,8 +61,7 @@ class Relation(Part):
         **known: Tensor,
     ) -> Tensor:
         """Of samples (B, C, *grid) or (B, *grid) of each start; see ``Embedder``, ``Translator``."""
-        if self.told and told is None:
-            raise ValueError(f"a sample of view {self.target} is told {', '.join(self.told)}: pass told, (B, k)")
+        is_told(self.target, self.told, told)
         known |= {part: some for part, some in zip(PARTS, (x, removed, valid), strict=True) if some is not None}
         views = {}
         for name, source in self.sources.items():
