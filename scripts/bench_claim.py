@@ -21,8 +21,8 @@ from typing import Any
 from bench_methods import run, table
 from scipy.stats import t
 
-from ssl_pipeline.config import compose
-from ssl_pipeline.records import family
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.structures.batch import family
 
 CONTRAST = "info_nce"
 

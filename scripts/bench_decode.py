@@ -27,9 +27,9 @@ from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 from torchvision.io import ImageReadMode, decode_image
 
-from ssl_pipeline.datasets import Data, audio_folder, folder, train_loader
-from ssl_pipeline.records import Batch
+from ssl_pipeline.data import Data, audio_folder, folder, train_loader
 from ssl_pipeline.report import markdown
+from ssl_pipeline.structures.batch import Batch
 
 
 class Row(NamedTuple):

@@ -28,10 +28,10 @@ from peers_job import WARM, Bound, Job, Outcome, rate
 from peers_lightly import lightly
 from peers_stable import stable
 
-from ssl_pipeline.config import compose
+from ssl_pipeline.config.compose import compose
 from ssl_pipeline.evaluation import P1
-from ssl_pipeline.records import as_float
 from ssl_pipeline.report import markdown
+from ssl_pipeline.structures.batch import as_float
 from ssl_pipeline.training import run
 
 MODELS = {

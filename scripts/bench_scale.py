@@ -49,13 +49,13 @@ def work(setting: Mapping[str, Any], steps: int) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.nn.parallel import DistributedDataParallel
 
-    from ssl_pipeline.build import build
-    from ssl_pipeline.config import compose
-    from ssl_pipeline.grid import GridSpec
-    from ssl_pipeline.records import Batch
+    from ssl_pipeline.config.compose import compose
+    from ssl_pipeline.graph.builder import build
+    from ssl_pipeline.structures.batch import Batch
+    from ssl_pipeline.structures.grid import GridSpec
     from ssl_pipeline.training.callbacks import memory_gb
+    from ssl_pipeline.training.fsdp import shard
     from ssl_pipeline.training.hardware import Hardware
-    from ssl_pipeline.training.sharding import shard
 
     warnings.filterwarnings("ignore", ".*returned a view tensor.*")
     empty = memory_gb(torch.device("cpu"))  # what libraries take

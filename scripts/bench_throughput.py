@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data, train_loader
-from ssl_pipeline.graph import Views
-from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.data import Data, train_loader
+from ssl_pipeline.graph.graph import Views
 from ssl_pipeline.report import markdown
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import memory_gb

@@ -2,7 +2,7 @@
 
 import sys
 
-from ssl_pipeline.cli import compare
+from ssl_pipeline.cli.main import compare
 
 if __name__ == "__main__":
     sys.exit(compare())

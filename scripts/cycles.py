@@ -2,7 +2,7 @@
 
 import sys
 
-from ssl_pipeline.cli import cycles
+from ssl_pipeline.cli.main import cycles
 
 if __name__ == "__main__":
     sys.exit(cycles())

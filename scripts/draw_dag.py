@@ -2,7 +2,7 @@
 
 import sys
 
-from ssl_pipeline.cli import draw_dag
+from ssl_pipeline.cli.main import draw_dag
 
 if __name__ == "__main__":
     sys.exit(draw_dag())

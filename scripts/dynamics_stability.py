@@ -14,7 +14,7 @@ from dynamics_stacks import Digits, batches
 from torch import Tensor, nn
 
 from ssl_pipeline.diagnostics import changes, listen
-from ssl_pipeline.teacher import Teacher
+from ssl_pipeline.models.ema_teacher import Teacher
 
 ROWS = {"none": "plain", "LayerNorm": "LayerNorm", "BatchNorm": "BatchNorm", "dropout": "dropout"}
 AVERAGED = "EMA of none"

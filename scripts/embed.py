@@ -2,7 +2,7 @@
 
 import sys
 
-from ssl_pipeline.cli import embed
+from ssl_pipeline.cli.main import embed
 
 if __name__ == "__main__":
     sys.exit(embed())

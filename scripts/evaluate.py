@@ -2,7 +2,7 @@
 
 import sys
 
-from ssl_pipeline.cli import evaluate
+from ssl_pipeline.cli.main import evaluate
 
 if __name__ == "__main__":
     sys.exit(evaluate())

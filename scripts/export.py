@@ -2,7 +2,7 @@
 
 import sys
 
-from ssl_pipeline.cli import export
+from ssl_pipeline.cli.main import export
 
 if __name__ == "__main__":
     sys.exit(export())

@@ -13,11 +13,11 @@ from bench_throughput import now
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data, sequential_batches
-from ssl_pipeline.instantiate import instantiate
-from ssl_pipeline.optim import Recipe
-from ssl_pipeline.records import as_float, clean_view
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.data import Data, sequential_batches
+from ssl_pipeline.optim.recipe import Recipe
+from ssl_pipeline.structures.batch import as_float, clean_view
 from ssl_pipeline.training.hardware import Hardware
 
 WARM = 8

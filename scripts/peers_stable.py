@@ -9,7 +9,7 @@ import torch
 from peers_job import Bound, Job, Outcome, Stopwatch, rate
 from torch.utils.data import DataLoader, TensorDataset
 
-from ssl_pipeline.layers import Projector
+from ssl_pipeline.models.layers import Projector
 
 
 def stable(job: Job, bound: Bound) -> Outcome:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ssl_pipeline.diagnostics.capacity import Errors, Family, Target, capacity
 from ssl_pipeline.diagnostics.coverage import Coverage, judged
-from ssl_pipeline.layers import LowRankBilinear, ProductGate
+from ssl_pipeline.models.layers import LowRankBilinear, ProductGate
 from ssl_pipeline.report import markdown
 from ssl_pipeline.report.pictures import figure
 

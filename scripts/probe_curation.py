@@ -22,14 +22,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
-from ssl_pipeline.curation import novelty
-from ssl_pipeline.datasets import Data, EpochOrder, Subset, junk, statistics
-from ssl_pipeline.datasets.loading import batch_indices
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import DATA, instantiate
+from ssl_pipeline.data import Data, EpochOrder, Subset, junk, statistics
+from ssl_pipeline.data.sampling import batch_indices
 from ssl_pipeline.evaluation.protocol import embedder, features
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.instantiate import DATA, instantiate
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.lab.curation import novelty
 from ssl_pipeline.report.markdown import head, row
 from ssl_pipeline.training import run
 

@@ -19,17 +19,17 @@ import torch
 from torch import Tensor
 
 import ssl_pipeline as sslp
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data, MotionSegments, Subset, moving_digits, objects
-from ssl_pipeline.datasets.motion import foreground
-from ssl_pipeline.datasets.moving_digits import compose as composed
-from ssl_pipeline.datasets.objects import KINDS
-from ssl_pipeline.datasets.regions import components
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.data import Data, MotionSegments, Subset, moving_digits, objects
+from ssl_pipeline.data.motion.detection import foreground
+from ssl_pipeline.data.motion.regions import components
+from ssl_pipeline.data.synthetic.moving_digits import compose as composed
+from ssl_pipeline.data.wrappers.objects import KINDS
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.restoration import decibels, restoration
 from ssl_pipeline.evaluation.segmentation import agreement
-from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.report import markdown
 from ssl_pipeline.training import run
 

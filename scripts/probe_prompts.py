@@ -24,16 +24,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import ssl_pipeline as sslp
-from ssl_pipeline.config import compose
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.corruptions import Corruption, Template
 from ssl_pipeline.corruptions.template import chosen
-from ssl_pipeline.datasets import Data, sequential_batches
+from ssl_pipeline.data import Data, sequential_batches
 from ssl_pipeline.evaluation import agreement
 from ssl_pipeline.evaluation.agreement import found_across
-from ssl_pipeline.instantiate import instantiate
-from ssl_pipeline.records import clean_view
 from ssl_pipeline.report import markdown
-from ssl_pipeline.seeding import generator
+from ssl_pipeline.structures.batch import clean_view
+from ssl_pipeline.structures.random import generator
 from ssl_pipeline.training import run
 
 BEFORE, WITHOUT, WITH = "before", "without consistency", "with consistency"

@@ -28,14 +28,14 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 import ssl_pipeline as sslp
 from ssl_pipeline import Graph
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets.arithmetic import RULES, Sums, as_bits, distant_sums, every_sum
-from ssl_pipeline.datasets.scenes import RANGES, Scenes
-from ssl_pipeline.datasets.scenes import compose as compose_scenes
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.data.synthetic.arithmetic import RULES, Sums, as_bits, distant_sums, every_sum
+from ssl_pipeline.data.synthetic.scenes import RANGES, Scenes
+from ssl_pipeline.data.synthetic.scenes import compose as compose_scenes
 from ssl_pipeline.evaluation.probes import OneScale
 from ssl_pipeline.evaluation.purity import Factor, Purity, Seen, purity
 from ssl_pipeline.evaluation.untrained import untrained
-from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.report import markdown
 from ssl_pipeline.report.pictures import figure
 from ssl_pipeline.training import run

@@ -18,7 +18,7 @@ from os import devnull
 from pathlib import Path
 from statistics import mean, stdev
 
-from ssl_pipeline.config import compose
+from ssl_pipeline.config.compose import compose
 from ssl_pipeline.evaluation.backgrounds import TITLES
 from ssl_pipeline.report import markdown
 from ssl_pipeline.training import run

@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 
 import ssl_pipeline as sslp
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.data import Data
 from ssl_pipeline.evaluation.strings import exact_match
-from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.training import run
 
 

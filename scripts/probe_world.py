@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 import ssl_pipeline as sslp
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data
-from ssl_pipeline.datasets.pendulum import TORQUE, Pendulum
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.data import Data
+from ssl_pipeline.data.rl.pendulum import TORQUE, Pendulum
+from ssl_pipeline.evaluation.cross_modal import relations
 from ssl_pipeline.evaluation.planning import Planner
-from ssl_pipeline.evaluation.relations import relations
 from ssl_pipeline.evaluation.rollouts import rollouts
-from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.report.markdown import head, row
 from ssl_pipeline.training import run
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from ssl_pipeline.cli import report
+from ssl_pipeline.cli.main import report
 
 if __name__ == "__main__":
     sys.exit(report())

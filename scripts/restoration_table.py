@@ -18,16 +18,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ssl_pipeline import Model, View, load
-from ssl_pipeline.config import compose
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.corruptions import Corruption, LowRes, Reversal
-from ssl_pipeline.datasets import sequential_batches
+from ssl_pipeline.data import sequential_batches
 from ssl_pipeline.evaluation.restoration import decibels, span
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.instantiate import instantiate
-from ssl_pipeline.models import UNKNOWN
-from ssl_pipeline.records import as_float, clean_view
+from ssl_pipeline.inference.modules import UNKNOWN
 from ssl_pipeline.report import markdown
-from ssl_pipeline.seeding import generator
+from ssl_pipeline.structures.batch import as_float, clean_view
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.random import generator
 
 NEARLY_SYMMETRIC = 0.1
 """Squared distance to the mirror image as a share of the variance, below which reversal cannot be told."""

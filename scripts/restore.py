@@ -2,7 +2,7 @@
 
 import sys
 
-from ssl_pipeline.cli import restore
+from ssl_pipeline.cli.main import restore
 
 if __name__ == "__main__":
     sys.exit(restore())

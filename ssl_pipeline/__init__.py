@@ -5,23 +5,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ssl_pipeline.api import pretrain
-    from ssl_pipeline.graph import Graph
-    from ssl_pipeline.grid import GridSpec
-    from ssl_pipeline.inference import Model
-    from ssl_pipeline.reading import load
-    from ssl_pipeline.records import Batch, Latent, View
+    from ssl_pipeline.graph.graph import Graph
+    from ssl_pipeline.inference.load import load
+    from ssl_pipeline.inference.model import Model
+    from ssl_pipeline.structures.batch import Batch, Latent, View
+    from ssl_pipeline.structures.grid import GridSpec
 
 __version__ = "0.1.0"
 __all__ = ["Batch", "Graph", "GridSpec", "Latent", "Model", "View", "load", "pretrain"]
 
 _HOME = {
-    "Batch": "records",
-    "Graph": "graph",
-    "GridSpec": "grid",
-    "Latent": "records",
-    "Model": "inference",
-    "View": "records",
-    "load": "reading",
+    "Batch": "structures.batch",
+    "Graph": "graph.graph",
+    "GridSpec": "structures.grid",
+    "Latent": "structures.batch",
+    "Model": "inference.model",
+    "View": "structures.batch",
+    "load": "inference.load",
     "pretrain": "api",
 }
 

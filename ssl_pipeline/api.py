@@ -43,7 +43,7 @@ def pretrain(
     Example:
         ``run = pretrain("path/to/images", corruption="mask+noise", epochs=50)``
     """
-    from ssl_pipeline.config import compose, conf_dir
+    from ssl_pipeline.config.compose import compose, conf_dir
     from ssl_pipeline.training import run
 
     is_folder = Path(data).is_dir() and not (conf_dir() / "data" / f"{data}.yaml").is_file()
@@ -70,10 +70,10 @@ def pretrain(
 
 def _kind(root: Path) -> str:
     """The data set for what a folder holds: images, recordings or videos, whichever are most, else texts."""
-    from ssl_pipeline.datasets.folder import ENDINGS as IMAGES
-    from ssl_pipeline.datasets.sound import ENDINGS as SOUNDS
-    from ssl_pipeline.datasets.text_files import ENDINGS as TEXTS
-    from ssl_pipeline.datasets.video_frames import ENDINGS as VIDEOS
+    from ssl_pipeline.data.folders.image_folder import ENDINGS as IMAGES
+    from ssl_pipeline.data.folders.text_files import ENDINGS as TEXTS
+    from ssl_pipeline.data.io.sound import ENDINGS as SOUNDS
+    from ssl_pipeline.data.io.video_frames import ENDINGS as VIDEOS
 
     found = Counter(path.suffix.lower() for path in root.rglob("*") if path.name[0] != ".")
     kinds = {"folder": IMAGES, "audio_folder": SOUNDS, "video_folder": VIDEOS}
@@ -87,7 +87,7 @@ def _kind(root: Path) -> str:
 
 def _plain(value: Any) -> str:
     """A value as Hydra's command line writes it."""
-    from ssl_pipeline.config import quoted
+    from ssl_pipeline.config.compose import quoted
 
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]

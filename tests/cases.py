@@ -22,10 +22,8 @@ from ssl_pipeline.corruptions import (
     Shuffle,
     Template,
 )
-from ssl_pipeline.decoders import AutoregressiveDecoder, ConvDecoder, Decoder, QueryDecoder
-from ssl_pipeline.dynamics import Dynamics, InverseDeltas, ProtectGradients, ProtectWeights
-from ssl_pipeline.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, TransformerEncoder
-from ssl_pipeline.energies import (
+from ssl_pipeline.lab.dynamics import Dynamics, InverseDeltas, ProtectGradients, ProtectWeights
+from ssl_pipeline.losses import (
     L1,
     MSE,
     Align,
@@ -48,9 +46,11 @@ from ssl_pipeline.energies import (
     SymmetricKL,
     VICReg,
 )
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.latent import Slots, Tokens
-from ssl_pipeline.records import View, clean_view
+from ssl_pipeline.models.decoders import AutoregressiveDecoder, ConvDecoder, Decoder, QueryDecoder
+from ssl_pipeline.models.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, TransformerEncoder
+from ssl_pipeline.models.latents import Slots, Tokens
+from ssl_pipeline.structures.batch import View, clean_view
+from ssl_pipeline.structures.grid import GridSpec
 
 GRIDS = {
     "wave": GridSpec.of(("time", 32, 0.5), channels=1, range=(-1.0, 1.0), signal=True),

@@ -25,6 +25,6 @@ def _no_pages(request, monkeypatch):
 @pytest.fixture(autouse=True)
 def _no_caches(monkeypatch):
     """However slow the machine, tests leave no file in the user's cache unless they mean to, or start a process."""
-    from ssl_pipeline.datasets import once
+    from ssl_pipeline.data.cache import decode_cache as once
 
     monkeypatch.setattr(once, "PATIENCE", inf)

@@ -18,7 +18,7 @@ import torch
 import yaml
 from test_datasets import entries
 
-from ssl_pipeline.datasets import (
+from ssl_pipeline.data import (
     Codec,
     Dataset,
     LogMel,
@@ -34,15 +34,15 @@ from ssl_pipeline.datasets import (
     statistics,
     tones,
 )
-from ssl_pipeline.datasets.log_mel import Spectrum, log_mel
-from ssl_pipeline.datasets.mel_statistics import MelStatistics
-from ssl_pipeline.datasets.sound import read_sound, resampled, windows
-from ssl_pipeline.records import Batch
+from ssl_pipeline.data.codecs.log_mel import Spectrum, log_mel
+from ssl_pipeline.data.io.mel_statistics import MelStatistics
+from ssl_pipeline.data.io.sound import read_sound, resampled, windows
+from ssl_pipeline.structures.batch import Batch
 
-once_module = importlib.import_module("ssl_pipeline.datasets.once")
-windows_module = importlib.import_module("ssl_pipeline.datasets.sound_windows")
-# `ssl_pipeline.datasets.hf_audio` is the function; its module goes by this way.
-hf_module = importlib.import_module("ssl_pipeline.datasets.hf_audio")
+once_module = importlib.import_module("ssl_pipeline.data.cache.decode_cache")
+windows_module = importlib.import_module("ssl_pipeline.data.cache.sound_windows")
+# `ssl_pipeline.data.hf_audio` is the function; its module goes by this way.
+hf_module = importlib.import_module("ssl_pipeline.data.huggingface.hf_audio")
 DEBIAN = Path("/usr/share/asterisk/sounds")
 
 
@@ -502,7 +502,7 @@ def test_mapped_windows_equal_those_in_memory(tree, tmp_path, monkeypatch, featu
         raise AssertionError("read again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ssl_pipeline.datasets.recordings.read_sound", refuse)
+        patch.setattr("ssl_pipeline.data.io.recordings.read_sound", refuse)
         with pytest.warns(UserWarning, match=r"broken.wav"):
             again = audio_folder(str(tree), **options, in_memory=False, cache=str(cache))
     assert equal(memory.train, again.train)
@@ -522,7 +522,7 @@ def test_what_takes_its_time_is_read_once(tree, tmp_path, monkeypatch):
     assert isinstance(data.train.stored, MappedDataset) and len(data.train) == 36
     assert torch.equal(data.train[range(36)].x, quick.train[range(36)].x)
     assert type(audio_folder(str(tree), holdout=0, in_memory=True, **OPTIONS).train.stored) is MemoryDataset
-    monkeypatch.setattr("ssl_pipeline.datasets.recordings.read_sound", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr("ssl_pipeline.data.io.recordings.read_sound", lambda *_: pytest.fail("read again"))
     assert torch.equal(audio_folder(str(tree), holdout=0, **OPTIONS).train[range(36)].x, data.train[range(36)].x)
 
 
@@ -765,7 +765,7 @@ def test_yaml_spells_every_option_with_its_default(function):
     text = (Path(__file__).parents[1] / "conf" / "data" / f"{function.__name__}.yaml").read_text()
     options = yaml.safe_load(text)
     assert text.startswith("# @package data\n")
-    assert options.pop("_target_") == f"ssl_pipeline.datasets.{function.__name__}"
+    assert options.pop("_target_") == f"ssl_pipeline.data.{function.__name__}"
     parameters = inspect.signature(function).parameters.values()
     assert options == {p.name: "???" if p.default is p.empty else p.default for p in parameters}
     lines = [line for line in text.splitlines() if not line.startswith("#") and "_target_" not in line]

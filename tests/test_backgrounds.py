@@ -13,15 +13,15 @@ import torch
 import yaml
 from PIL import Image
 
-from ssl_pipeline import cli
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data, MemoryDataset, backgrounds, digits, folder
-from ssl_pipeline.datasets.foreground import FOREGROUND, foreground_spec, threshold
+from ssl_pipeline.cli import main as cli
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import DATA, instantiate
+from ssl_pipeline.data import Data, MemoryDataset, backgrounds, digits, folder
+from ssl_pipeline.data.wrappers.foreground import FOREGROUND, foreground_spec, threshold
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.evaluation.backgrounds import Cut, filled, partners, swapped, variants
-from ssl_pipeline.instantiate import DATA, instantiate
-from ssl_pipeline.records import Column, as_float
 from ssl_pipeline.report.headline import backgrounds as backgrounds_of
+from ssl_pipeline.structures.batch import Column, as_float
 from ssl_pipeline.training import run
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -109,7 +109,7 @@ def test_what_is_alone_in_its_class_is_its_own_partner():
 
 def test_yaml_spells_every_option_with_its_default():
     options = yaml.safe_load((CONF / "data" / "backgrounds.yaml").read_text())
-    assert options.pop("_target_") == "ssl_pipeline.datasets.backgrounds"
+    assert options.pop("_target_") == "ssl_pipeline.data.backgrounds"
     assert options.pop("defaults") == [{"/data@of": "digits"}]
     parameters = {p.name: p.default for p in inspect.signature(backgrounds).parameters.values()}
     assert options == {name: default for name, default in parameters.items() if name != "of"}

@@ -9,7 +9,7 @@ from torch import nn
 
 from ssl_pipeline.diagnostics import Target, capacity, coverage
 from ssl_pipeline.diagnostics.coverage import digits, judged
-from ssl_pipeline.layers import LowRankBilinear
+from ssl_pipeline.models.layers import LowRankBilinear
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
 

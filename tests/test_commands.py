@@ -14,10 +14,10 @@ from PIL import Image
 from test_export import CONV, folder_of_a_run
 
 import ssl_pipeline
-from ssl_pipeline import cli
-from ssl_pipeline.commands.arguments import parse
-from ssl_pipeline.commands.windows import restored, starts
-from ssl_pipeline.datasets import LogMel, Waveform
+from ssl_pipeline.cli import main as cli
+from ssl_pipeline.cli.commands.arguments import parse
+from ssl_pipeline.cli.commands.windows import restored, starts
+from ssl_pipeline.data import LogMel, Waveform
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +298,7 @@ def test_cycles_leave_a_table_and_a_plot(run, tmp_path, capsys):
 )
 def test_what_cannot_work_is_said_before_the_work(words, said, run, images, tmp_path, capsys, monkeypatch):
     for name, work in (("cycles", "measured"), ("evaluate", "measure")):
-        monkeypatch.setattr(sys.modules[f"ssl_pipeline.commands.{name}"], work, pytest.fail)
+        monkeypatch.setattr(sys.modules[f"ssl_pipeline.cli.commands.{name}"], work, pytest.fail)
     (tmp_path / "file").touch()
     names = {"RUN": run, "OUT": tmp_path / "out", "IMAGES": images, "FILE": tmp_path / "file"}
     for key, value in names.items():

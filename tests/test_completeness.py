@@ -10,24 +10,24 @@ import pytest
 import yaml
 
 import ssl_pipeline.corruptions
-import ssl_pipeline.decoders
-import ssl_pipeline.dynamics
-import ssl_pipeline.encoders
-import ssl_pipeline.energies
-import ssl_pipeline.latent
+import ssl_pipeline.lab.dynamics
+import ssl_pipeline.losses
+import ssl_pipeline.models.decoders
+import ssl_pipeline.models.encoders
+import ssl_pipeline.models.latents
 
 CONF = Path(__file__).parents[1] / "conf"
 TABLES = {
     "corruption": (cases.CORRUPTIONS, ssl_pipeline.corruptions, ssl_pipeline.corruptions.Corruption, {"Chain"}),
-    "encoder": (cases.ENCODERS, ssl_pipeline.encoders, ssl_pipeline.encoders.Encoder, set()),
-    "decoder": (cases.DECODERS, ssl_pipeline.decoders, ssl_pipeline.decoders.Decoder, set()),
+    "encoder": (cases.ENCODERS, ssl_pipeline.models.encoders, ssl_pipeline.models.encoders.Encoder, set()),
+    "decoder": (cases.DECODERS, ssl_pipeline.models.decoders, ssl_pipeline.models.decoders.Decoder, set()),
     "objective": (
         cases.ENERGIES,
-        ssl_pipeline.energies,
-        (ssl_pipeline.energies.PairEnergy, ssl_pipeline.energies.ReconstructionEnergy),
+        ssl_pipeline.losses,
+        (ssl_pipeline.losses.PairEnergy, ssl_pipeline.losses.ReconstructionEnergy),
         set(),
     ),
-    "dynamics": (cases.DYNAMICS, ssl_pipeline.dynamics, ssl_pipeline.dynamics.Dynamics, {"Dynamics"}),
+    "dynamics": (cases.DYNAMICS, ssl_pipeline.lab.dynamics, ssl_pipeline.lab.dynamics.Dynamics, {"Dynamics"}),
 }
 
 

@@ -13,9 +13,10 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.version import getbase
 
-from ssl_pipeline import cli, config
-from ssl_pipeline.config import compose, is_further_rank, run_dir
-from ssl_pipeline.resume import resumed
+from ssl_pipeline.cli import main as cli
+from ssl_pipeline.config import compose as config
+from ssl_pipeline.config.compose import compose, is_further_rank, run_dir
+from ssl_pipeline.config.resume import resumed
 
 ROOT = Path(__file__).parent.parent
 LEAVES = {
@@ -475,7 +476,8 @@ def test_commands(capsys):
 
 SCRIPT = """
 import pathlib, sys
-from ssl_pipeline import cli, config
+from ssl_pipeline.cli import main as cli
+from ssl_pipeline.config import compose as config
 config.conf_dir = cli.conf_dir = lambda: pathlib.Path("conf").resolve()
 code = cli.train(run=lambda config, folder: print(*config["corruption"], config["seed"]))
 print("torch" in sys.modules)

@@ -7,13 +7,14 @@ import math
 import pytest
 import torch
 
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
-from ssl_pipeline.energies import L1, CrossEntropy, JensenShannon, MultiResolutionSTFT, SymmetricKL
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.objective import Consistency, Reconstruct, Sizes
-from ssl_pipeline.records import Batch
-from ssl_pipeline.topology import CLEAN, Edge, check, decoded, leading, plan
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.graph.topology import check, decoded, leading, plan
+from ssl_pipeline.losses import L1, CrossEntropy, JensenShannon, MultiResolutionSTFT, SymmetricKL
+from ssl_pipeline.objectives import Consistency, Reconstruct, Sizes
+from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.nodes import CLEAN, Edge
 
 TEXT = GridSpec.of(("position", 12), vocab=258, mask_token=257, end_token=256)
 SMALL = ["encoder=vit", "encoder.width=16", "encoder.depth=1", "encoder.heads=2", "decoder.width=16", "decoder.depth=1"]
@@ -116,13 +117,13 @@ def test_an_untargeted_view_is_restored_all_the_same():
 
 def test_numbers_are_compared_as_numbers():
     grid = GridSpec.of(("x", 8), channels=1)
-    energy = "objective.consistency.energy={_target_: ssl_pipeline.energies.MSE}"
+    energy = "objective.consistency.energy={_target_: ssl_pipeline.losses.MSE}"
     parts = ["corruption=noise+mask", "objective=reconstruct+consistency", energy, *SMALL, "decoder=query"]
     one = build(compose([*parts, "corruption.mask.cell=2"]), grid).eval()
     damaged = one.damage(Batch(torch.rand(4, 1, 8), torch.arange(4)))
     a, b = (one.decoders[CLEAN](z) for z in one.latents(damaged.views).values())
     torch.testing.assert_close(one(damaged)["consistency/noise~mask"], (a - b).square().mean())
-    with pytest.raises(ValueError, match=r"SymmetricKL does not compare numbers.*energies\.MSE"):
+    with pytest.raises(ValueError, match=r"SymmetricKL does not compare numbers.*losses\.MSE"):
         build(compose([part for part in parts if part != energy]), grid)
     with pytest.raises(ValueError, match=r"MSE does not compare symbols.*energies\.SymmetricKL"):
         graph(energy)

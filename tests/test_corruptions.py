@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import ssl_pipeline.corruptions as package
-from ssl_pipeline.config import register
+from ssl_pipeline.config.compose import register
 from ssl_pipeline.corruptions import (
     Chain,
     Corruption,
@@ -31,8 +31,8 @@ from ssl_pipeline.corruptions import (
 )
 from ssl_pipeline.corruptions._mask_shapes import Rectangles
 from ssl_pipeline.corruptions._photometric import Photometric, hue_rotation
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View, clean_view, intact
+from ssl_pipeline.structures.batch import View, clean_view, intact
+from ssl_pipeline.structures.grid import GridSpec
 
 CONF = Path(__file__).parents[1] / "conf" / "corruption"
 STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0}

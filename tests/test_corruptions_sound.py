@@ -9,9 +9,9 @@ import torch
 from cases import CONTINUOUS, GRIDS, sample
 
 from ssl_pipeline.corruptions import LowRes, Mix, Noise
-from ssl_pipeline.corruptions._power import coloured
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View, clean_view
+from ssl_pipeline.corruptions._snr import coloured
+from ssl_pipeline.structures.batch import View, clean_view
+from ssl_pipeline.structures.grid import GridSpec
 
 WAVE = GridSpec.of(("time", 4000, 1 / 8000), channels=1, range=(-1.0, 1.0), signal=True)
 LOGMEL = GridSpec.of(("mel", 40), ("time", 100, 0.01), channels=1, range=(-18.0, 6.0), log=True)

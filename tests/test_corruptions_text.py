@@ -9,11 +9,11 @@ import pytest
 import torch
 from cases import CORRUPTIONS, GRIDS, sample
 
+from ssl_pipeline.config.families import read_families
 from ssl_pipeline.corruptions import Chain, Drop, Infill, Mask, Noise, Reversal, Shuffle, Template
 from ssl_pipeline.corruptions.template import chosen
-from ssl_pipeline.families import read_families
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View, clean_view
+from ssl_pipeline.structures.batch import View, clean_view
+from ssl_pipeline.structures.grid import GridSpec
 
 END, MASK = 256, 257
 BYTES = GridSpec.of(("position", 32), vocab=258, mask_token=MASK, end_token=256)

@@ -15,10 +15,8 @@ import torch
 from cases import ENERGIES, GRIDS, sample
 from processes import in_two_processes
 
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
-from ssl_pipeline.curation import Learnability, Novelty, bounded, by_region, draw_weights, novelty, progress, rate
-from ssl_pipeline.datasets import (
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import (
     Data,
     EpochOrder,
     MemoryDataset,
@@ -29,15 +27,17 @@ from ssl_pipeline.datasets import (
     tones,
     train_loader,
 )
-from ssl_pipeline.datasets.weighted import weighted_order
-from ssl_pipeline.energies import PairEnergy
+from ssl_pipeline.data.weighted_sampling import weighted_order
 from ssl_pipeline.evaluation import P1
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.records import Batch
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.weights import read_weights
+from ssl_pipeline.lab.curation import Learnability, Novelty, bounded, by_region, draw_weights, novelty, progress, rate
+from ssl_pipeline.losses import PairEnergy
+from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.training import run
-from ssl_pipeline.training.curator import Curator
+from ssl_pipeline.training.callbacks.curator import Curator
 from ssl_pipeline.training.module import PretrainModule
-from ssl_pipeline.weights import read_weights
 
 sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 import probe_curation

@@ -25,7 +25,7 @@ import yaml
 from PIL import Image
 from processes import in_two_processes
 
-from ssl_pipeline.datasets import (
+from ssl_pipeline.data import (
     Dataset,
     MappedDataset,
     MemoryDataset,
@@ -40,15 +40,15 @@ from ssl_pipeline.datasets import (
     statistics,
     train_loader,
 )
-from ssl_pipeline.datasets.fashion_mnist import read_idx
-from ssl_pipeline.datasets.image import to_pixels
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import as_float
+from ssl_pipeline.data.codecs.image import to_pixels
+from ssl_pipeline.data.named.fashion_mnist import read_idx
+from ssl_pipeline.structures.batch import as_float
+from ssl_pipeline.structures.grid import GridSpec
 
-# `ssl_pipeline.datasets.cifar10` is the function; its module goes by this way.
-cifar10_module = importlib.import_module("ssl_pipeline.datasets.cifar10")
-decoded_module = importlib.import_module("ssl_pipeline.datasets.decoded")
-once_module = importlib.import_module("ssl_pipeline.datasets.once")
+# `ssl_pipeline.data.cifar10` is the function; its module goes by this way.
+cifar10_module = importlib.import_module("ssl_pipeline.data.named.cifar10")
+decoded_module = importlib.import_module("ssl_pipeline.data.cache.images")
+once_module = importlib.import_module("ssl_pipeline.data.cache.decode_cache")
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
@@ -874,14 +874,14 @@ def test_yaml_spells_every_option_with_its_default(function):
     text = (Path(__file__).parents[1] / "conf" / "data" / f"{function.__name__}.yaml").read_text()
     options = yaml.safe_load(text)
     assert text.startswith("# @package data\n")
-    assert options.pop("_target_") == f"ssl_pipeline.datasets.{function.__name__}"
+    assert options.pop("_target_") == f"ssl_pipeline.data.{function.__name__}"
     parameters = inspect.signature(function).parameters.values()
     assert options == {p.name: "???" if p.default is p.empty else p.default for p in parameters}
 
 
 def test_the_package_stays_light():
     code = (
-        "import sys, ssl_pipeline.datasets\n"
+        "import sys, ssl_pipeline.data\n"
         "print([name for name in ('datasets', 'lightning', 'hydra', 'sklearn', 'torchvision') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

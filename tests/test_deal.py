@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ssl_pipeline.deal import deal
+from ssl_pipeline.structures.view_assignment import deal
 
 VIEWS = ("a", "b", "c", "d", "e")
 

@@ -13,9 +13,8 @@ import torch
 from test_watch import CONV, VIT
 from torch import nn
 
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import MemoryDataset, digits
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import MemoryDataset, digits
 from ssl_pipeline.diagnostics import (
     Numbers,
     Passed,
@@ -31,8 +30,9 @@ from ssl_pipeline.diagnostics import (
 from ssl_pipeline.diagnostics.layers import input_share
 from ssl_pipeline.diagnostics.rank import effective_ranks
 from ssl_pipeline.diagnostics.step import Moved
-from ssl_pipeline.encoders import Encoder
-from ssl_pipeline.records import Latent
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.models.encoders import Encoder
+from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.training import run
 
 

@@ -19,13 +19,13 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.tensor import DTensor
 
 import ssl_pipeline
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
-from ssl_pipeline.dynamics import InverseDeltas, ProtectGradients, ProtectWeights
-from ssl_pipeline.dynamics.base import blocks
-from ssl_pipeline.layers import InverseDeltaLinear
-from ssl_pipeline.records import Batch
-from ssl_pipeline.resume import again
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.resume import again
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.lab.dynamics import InverseDeltas, ProtectGradients, ProtectWeights
+from ssl_pipeline.lab.dynamics.base import blocks
+from ssl_pipeline.models.layers import InverseDeltaLinear
+from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import graphs_of
 from ssl_pipeline.training.plan import prepare

@@ -14,14 +14,14 @@ import torch
 from test_export import EXPORT_ALL
 
 import ssl_pipeline
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Bytes, MemoryDataset, audio_folder, captioned, digits, hf, mixed, tones
-from ssl_pipeline.datasets.captioned import files_of, read_list
-from ssl_pipeline.evaluation.relations import relations
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import DATA, instantiate
+from ssl_pipeline.config.parts import edges
+from ssl_pipeline.data import Bytes, MemoryDataset, audio_folder, captioned, digits, hf, mixed, tones
+from ssl_pipeline.data.wrappers.captioned import files_of, read_list
+from ssl_pipeline.evaluation.cross_modal import relations
 from ssl_pipeline.export import export
-from ssl_pipeline.instantiate import DATA, instantiate
-from ssl_pipeline.models import names
-from ssl_pipeline.parts import edges
+from ssl_pipeline.inference.modules import names
 from ssl_pipeline.report.dag import draw_dag
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import maker
@@ -153,7 +153,7 @@ def test_models_of_a_column_of_its_own():
         (["edge={from: echo, to: echo}"], "to another one"),
         (["edge={from: echo, to: text, wieght: 2}"], "no option 'wieght'; nearest: weight"),
         (["edge={reconstruct: {from: echo, to: text}}"], "name of a term"),
-        (["edge={from: echo, to: text, energy: {_target_: ssl_pipeline.energies.MSE}}"], "does not compare symbols"),
+        (["edge={from: echo, to: text, energy: {_target_: ssl_pipeline.losses.MSE}}"], "does not compare symbols"),
         (
             ["objective=reconstruct+byol", "objective.byol.views=[echo]", "objective.byol.targets=[text]"],
             "a grid of its own and has no teacher",

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from cases import ENERGIES, GRIDS
 from processes import in_two_processes
 
-from ssl_pipeline.energies import (
+from ssl_pipeline.losses import (
     L1,
     MSE,
     Align,
@@ -29,9 +29,9 @@ from ssl_pipeline.energies import (
     VICReg,
     epps_pulley,
 )
-from ssl_pipeline.energies.directions import directions
-from ssl_pipeline.energies.spectral import mel_filters, power
-from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.losses.random_directions import directions
+from ssl_pipeline.losses.stft import mel_filters, power
+from ssl_pipeline.structures.grid import GridSpec
 
 
 def pair(batch: int = 8, width: int = 6, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,9 +11,9 @@ from cases import ENERGIES
 from test_completeness import CONF
 from test_energies import pair
 
-from ssl_pipeline.config import compose
-from ssl_pipeline.energies import Centring, Distil, NearestNeighbour, PairEnergy, QueueNCE, Sinkhorn
-from ssl_pipeline.energies.queue import Queue
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.losses import Centring, Distil, NearestNeighbour, PairEnergy, QueueNCE, Sinkhorn
+from ssl_pipeline.losses.memory_bank import Queue
 
 DIRECTED = [case for case in ENERGIES if issubclass(case.build, PairEnergy) and case.build.directed]
 

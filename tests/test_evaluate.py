@@ -13,14 +13,15 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import ssl_pipeline
-from ssl_pipeline.cli import main
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import digits
+from ssl_pipeline.cli.main import main
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import digits
 from ssl_pipeline.evaluation import P1, Features, few_label
 from ssl_pipeline.evaluation.metrics import alpha_req
 from ssl_pipeline.evaluation.protocol import Sampled
 from ssl_pipeline.export import export
-from ssl_pipeline.training import report, run
+from ssl_pipeline.training import console as report
+from ssl_pipeline.training import run
 
 SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=128", "probe=none", "trainer.max_steps=10"]
 QUICK = ["limit=300", "seeds=2"]

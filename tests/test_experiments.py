@@ -13,9 +13,9 @@ import yaml
 
 import ssl_pipeline
 from ssl_pipeline.api import _kind
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
-from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
 
 EXPERIMENTS = Path(__file__).parents[1] / "conf" / "experiment"
@@ -77,9 +77,9 @@ def test_a_list_needs_a_codec(tmp_path):
 
 
 HOSTILE = [
-    {"_target_": "ssl_pipeline.datasets.text_codecs.Bytes.write", "self": None, "path": "x", "x": None},
-    {"_target_": "ssl_pipeline.datasets.sound_codecs.write_wav", "path": "x", "wave": None, "rate": 1},
-    {"_target_": "ssl_pipeline.datasets.fashion_mnist", "root": "x"},
+    {"_target_": "ssl_pipeline.data.codecs.text.Bytes.write", "self": None, "path": "x", "x": None},
+    {"_target_": "ssl_pipeline.data.codecs.sound.write_wav", "path": "x", "wave": None, "rate": 1},
+    {"_target_": "ssl_pipeline.data.fashion_mnist", "root": "x"},
     {"_target_": "os.system", "command": "true"},
     {},
 ]
@@ -95,10 +95,8 @@ def test_a_run_folder_cannot_name_what_writes_or_fetches(codec, tmp_path):
 
 def test_options_of_a_codec_stay_plain(tmp_path):
     run(compose(["encoder.widths=[8]", "decoder.widths=[8]", *SHORT]), str(tmp_path))
-    inner = {"_target_": "ssl_pipeline.datasets.cache.cache_folder", "cache": str(tmp_path / "made")}
-    (tmp_path / "codecs.json").write_text(
-        json.dumps({"": {"_target_": "ssl_pipeline.datasets.Bytes", "length": inner}})
-    )
+    inner = {"_target_": "ssl_pipeline.data.cache.folder.cache_folder", "cache": str(tmp_path / "made")}
+    (tmp_path / "codecs.json").write_text(json.dumps({"": {"_target_": "ssl_pipeline.data.Bytes", "length": inner}}))
     with pytest.raises(Exception):  # noqa: B017  (a number was wanted: which complaint it is does not matter)
         ssl_pipeline.load(tmp_path)
     assert not (tmp_path / "made").exists()

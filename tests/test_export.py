@@ -13,12 +13,12 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 import ssl_pipeline
-from ssl_pipeline.build import build, grid_to_plain
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Bytes, Pixels, Waveform
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import Bytes, Pixels, Waveform
 from ssl_pipeline.export import export
-from ssl_pipeline.export.write import lean
-from ssl_pipeline.trials import examples, used
+from ssl_pipeline.export.exporter import lean
+from ssl_pipeline.graph.builder import build, grid_to_plain
+from ssl_pipeline.inference.example_inputs import examples, used
 
 IMAGE = Pixels(size=8, channels=1)
 VIT = ["encoder=vit", "decoder=query", "encoder.width=24", "encoder.depth=2", "encoder.heads=2", "decoder.width=16"]
@@ -204,7 +204,10 @@ def test_a_damaged_export_ends_in_a_sentence(run, tmp_path):
         (lambda: config.write_text(text.replace("axes:", "axis:")), r"config\.yaml is damaged"),
         (lambda: config.write_text("[]"), r"config\.yaml is damaged"),
         (lambda: config.write_text(text.replace("ConvEncoder", "ConvEncodr")), "ConvEncoder"),
-        (lambda: config.write_text(text.replace("ssl_pipeline.encoders.ConvEncoder", "os.system")), "allow-list"),
+        (
+            lambda: config.write_text(text.replace("ssl_pipeline.models.encoders.ConvEncoder", "os.system")),
+            "allow-list",
+        ),
         (
             lambda: config.write_text(text.replace("part: encoder", "part: restorer:noise")),
             "which restorer:noise needs",
@@ -237,7 +240,7 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing_behind(run, tmp_path
     # A model that comes out otherwise than it went in is not kept.
     with monkeypatch.context() as patch:
         patch.setattr(
-            "ssl_pipeline.export.write.write_safetensors",
+            "ssl_pipeline.export.exporter.write_safetensors",
             lambda state, file: save_file({k: v + 1 for k, v in state.items()}, file),
         )
         with pytest.raises(ValueError, match="gives other numbers than the live model"):
@@ -251,7 +254,7 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing_behind(run, tmp_path
 def ssl(*words: str) -> str:
     """In a process of its own: the tests check shapes in annotations, which tracers cannot follow."""
     done = subprocess.run(
-        [sys.executable, "-m", "ssl_pipeline.cli", *words], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "ssl_pipeline.cli.main", *words], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -18,17 +18,17 @@ import torch
 from processes import in_two_processes
 from test_training import CORES, ROOT, SMALL, command, configured
 
-from ssl_pipeline.build import build
-from ssl_pipeline.checkpoints import DAMAGED, LAST, PREVIOUS, intact, newest, replace
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data, MemoryDataset, digits
-from ssl_pipeline.grid import GridSpec
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import Data, MemoryDataset, digits
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.inference.weights import read_weights
+from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import Metrics
-from ssl_pipeline.training.faults import explained
-from ssl_pipeline.training.finite import first_not_finite
+from ssl_pipeline.training.callbacks.finite import first_not_finite
 from ssl_pipeline.training.module import PretrainModule
-from ssl_pipeline.weights import read_weights
+from ssl_pipeline.training.torch_errors import explained
+from ssl_pipeline.utils.checkpoints import DAMAGED, LAST, PREVIOUS, intact, newest, replace
 
 TINY = [*SMALL, "probe=none", "watch.every=0", "report.page=false", "optimizer.warmup=0", "optimizer.final=1"]
 
@@ -51,7 +51,7 @@ def test_a_process_killed_while_it_saves_leaves_a_checkpoint(call, tmp_path):
 import os, shutil, sys
 from pathlib import Path
 import torch
-from ssl_pipeline import checkpoints
+from ssl_pipeline.utils import checkpoints
 calls = 0
 def dying(original):
     def call(*args):

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from ssl_pipeline.config import compose
-from ssl_pipeline.errors import HINT
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.utils.errors import HINT
 
 pytest.importorskip("hypothesis")
 from hypothesis import HealthCheck, Phase, given, settings
@@ -146,7 +146,7 @@ def leaves(node: Any, above: str = "") -> list[str]:
 CHILD = """
 import io, json, shutil, sys
 from contextlib import redirect_stderr, redirect_stdout
-from ssl_pipeline import cli
+from ssl_pipeline.cli import main as cli
 for line in sys.stdin:
     words, folder = json.loads(line)
     said = io.StringIO()

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from test_inverse import CONV, GRAPHS, IMAGE, TEXT, X, holes, model
 
-from ssl_pipeline.datasets import Bytes, LogMel, Pixels, Waveform
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import Batch
+from ssl_pipeline.data import Bytes, LogMel, Pixels, Waveform
+from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.structures.grid import GridSpec
 
 PIXELS = Pixels(size=8, channels=1)
 U = (X * 255).round().to(torch.uint8)

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from ssl_pipeline.layers import (
+from ssl_pipeline.models.layers import (
     GradientProtection,
     InverseDeltaLinear,
     bounded_spectrum,
     damped_inverse,
     protect_weight_gradients,
 )
-from ssl_pipeline.layers.gradient_protection import RULES
+from ssl_pipeline.models.layers.gradient_protection import RULES
 
 
 def behind(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
@@ -260,7 +260,7 @@ def test_the_inverse_follows_the_optimiser(make, monkeypatch):
     _, made = pair()
     calls = []
     monkeypatch.setattr(
-        "ssl_pipeline.layers.inverse_delta.damped_inverse", lambda *a: calls.append(1) or damped_inverse(*a)
+        "ssl_pipeline.models.layers.inverse_delta.damped_inverse", lambda *a: calls.append(1) or damped_inverse(*a)
     )
     optimiser = make([made.weight])
     for step in range(3):
@@ -275,7 +275,7 @@ def test_the_inverse_follows_the_optimiser(make, monkeypatch):
 
 
 def test_without_a_gradient_there_is_no_inverse(monkeypatch):
-    monkeypatch.setattr("ssl_pipeline.layers.inverse_delta.damped_inverse", None)
+    monkeypatch.setattr("ssl_pipeline.models.layers.inverse_delta.damped_inverse", None)
     _, made = pair()
     with torch.no_grad():
         made(torch.randn(2, 6, requires_grad=True))

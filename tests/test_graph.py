@@ -6,10 +6,10 @@ import pytest
 import torch
 from cases import DECODERS, GRIDS, sample
 
-from ssl_pipeline.build import build, grid_from_plain, grid_to_plain
-from ssl_pipeline.config import compose
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import Batch, View
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.graph.builder import build, grid_from_plain, grid_to_plain
+from ssl_pipeline.structures.batch import Batch, View
+from ssl_pipeline.structures.grid import GridSpec
 
 IMAGE = GridSpec.of(("y", 8), ("x", 8), channels=1)
 VIT = ["encoder=vit", "encoder.width=24", "encoder.depth=2", "encoder.heads=2"]

@@ -12,9 +12,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import train_loader
-from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.data import train_loader
 from ssl_pipeline.training.graphs import graphs_of, maker, sets_of
 
 EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[1] / "conf/experiment").glob("*.yaml"))
@@ -33,7 +33,9 @@ class Asks(TorchFunctionMode):
         self.seen = seen
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        drawn_here = sys._getframe(1).f_globals["__name__"] == "ssl_pipeline.deal"  # on the processor: whose turn it is
+        drawn_here = (
+            sys._getframe(1).f_globals["__name__"] == "ssl_pipeline.structures.view_assignment"
+        )  # on the processor: whose turn it is
         if getattr(func, "__name__", "") in ASKS and isinstance(args[0], torch.Tensor) and not drawn_here:
             self.seen.append(func.__name__)
         return func(*args, **(kwargs or {}))

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from ssl_pipeline.annotations import fits
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose, explained
-from ssl_pipeline.grid import Axis, GridSpec
-from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.config.compose import compose, explained
+from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.structures.grid import Axis, GridSpec
 from ssl_pipeline.training.plan import prepare
+from ssl_pipeline.utils.annotations import fits
 
 GRID = GridSpec.of(("y", 8), ("x", 8), channels=1)
 
@@ -50,8 +50,8 @@ def test_partial_waits_for_the_rest():
 
 
 def test_partials_inside_a_partial():
-    axis = {"_target_": "ssl_pipeline.grid.Axis", "_partial_": True, "name": "x"}
-    build = instantiate({"_target_": "ssl_pipeline.grid.GridSpec", "_partial_": True, "axes": [axis]})
+    axis = {"_target_": "ssl_pipeline.structures.grid.Axis", "_partial_": True, "name": "x"}
+    build = instantiate({"_target_": "ssl_pipeline.structures.grid.GridSpec", "_partial_": True, "axes": [axis]})
     assert build.keywords["axes"][0](size=3) == Axis("x", 3)
 
 
@@ -69,7 +69,7 @@ def test_unknown_option_names_the_nearest(is_partial):
 
 
 def test_unknown_option_of_an_inner_part():
-    inner = {"_target_": "ssl_pipeline.grid.Axis", "_partial_": True, "nme": "x"}
+    inner = {"_target_": "ssl_pipeline.structures.grid.Axis", "_partial_": True, "nme": "x"}
     with pytest.raises(ValueError, match=r"grid\.Axis has no option 'nme'; nearest: name"):
         instantiate({"corruption": {"a-b": {"parts": [inner]}}})
 
@@ -99,11 +99,11 @@ def test_errors_of_the_constructor_keep_their_sentence():
         "ssl_pipeline_evil.Thing",
         "timm.models.load_state_dict",  # unpickles
         "torch.nn.modules.module.torch.load",  # by way of an allowed module
-        "ssl_pipeline.records.re.compile",
-        "ssl_pipeline.instantiate.importlib.import_module",
-        "ssl_pipeline.instantiate.instantiate",  # would bring a `trust` of its own
-        "ssl_pipeline.cli.main",
-        "ssl_pipeline.commands.draw_dag",  # builds what it is told to
+        "ssl_pipeline.structures.batch.re.compile",
+        "ssl_pipeline.config.instantiate.importlib.import_module",
+        "ssl_pipeline.config.instantiate.instantiate",  # would bring a `trust` of its own
+        "ssl_pipeline.cli.main.main",
+        "ssl_pipeline.cli.commands.draw_dag",  # builds what it is told to
         "ssl_pipeline.report.write_report",
         "torch.nn.Linear.__init__.__globals__",
         "torch.nn.Module.__subclasses__",
@@ -140,10 +140,10 @@ def test_a_target_that_takes_trust_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
-        ("ssl_pipeline.grid.GridSpecs", "there is no 'GridSpecs'; nearest: GridSpec"),
+        ("ssl_pipeline.structures.grid.GridSpecs", "there is no 'GridSpecs'; nearest: GridSpec"),
         ("ssl_pipeline.grids.GridSpec", "there is no 'grids'"),
         ("torch.nn.Linaer", "nearest: .*Linear"),
-        ("ssl_pipeline.grid", "is no class or function"),
+        ("ssl_pipeline.structures.grid", "is no class or function"),
     ],
 )
 def test_targets_that_do_not_exist(target, sentence):
@@ -167,7 +167,7 @@ def test_timm_is_allowed_where_it_cannot_unpickle():
 
 
 def test_needs_no_hydra():
-    code = "import sys, ssl_pipeline.instantiate; sys.exit(any(name in sys.modules for name in ('hydra', 'omegaconf')))"
+    code = "import sys, ssl_pipeline.config.instantiate; sys.exit(bool({'hydra', 'omegaconf'} & {*sys.modules}))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

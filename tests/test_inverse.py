@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ssl_pipeline.build import build, grid_to_plain
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Bytes
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import Bytes
 from ssl_pipeline.evaluation.cycles import cycles, translations
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.inference import Model
-from ssl_pipeline.models import cuts
-from ssl_pipeline.records import Batch, clean_view
-from ssl_pipeline.seeding import generator
+from ssl_pipeline.graph.builder import build, grid_to_plain
+from ssl_pipeline.inference.model import Model
+from ssl_pipeline.inference.modules import cuts
+from ssl_pipeline.structures.batch import Batch, clean_view
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.random import generator
 
 IMAGE = GridSpec.of(("y", 8), ("x", 8), channels=1)
 COLOUR = GridSpec.of(("y", 8), ("x", 8), channels=3)

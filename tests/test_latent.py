@@ -9,8 +9,8 @@ import torch
 from test_graph import SLOTS, batch, make
 from torch import nn
 
-from ssl_pipeline.latent import Fuse, Relaxed, Slots, springs_energy
-from ssl_pipeline.records import Latent
+from ssl_pipeline.models.latents import Fuse, Relaxed, Slots, springs_energy
+from ssl_pipeline.structures.batch import Latent
 
 
 def test_slots_have_one_format_for_any_number_of_tokens():
@@ -155,7 +155,7 @@ def test_force_on_the_weights_of_a_bent_decoder():
 
 def test_a_graph_at_rest_feels_the_partial_derivative():
     """The loss of a relaxed graph has the gradient of min_z E over all of its weights, encoder and decoder."""
-    relaxed = "latent.fuse={_target_: ssl_pipeline.latent.Relaxed, steps: 60, rate: 0.5, stiffness: 0.2}"
+    relaxed = "latent.fuse={_target_: ssl_pipeline.models.latents.Relaxed, steps: 60, rate: 0.5, stiffness: 0.2}"
     graph = make("corruption=mask+noise", *SLOTS, relaxed, "allow_collapse=true").eval()
     damaged, weights = graph.damage(batch()), [*graph.parameters()]
     graph(damaged)["loss"].backward()

@@ -9,8 +9,7 @@ import pytest
 import torch
 from cases import GRIDS
 
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.layers import (
+from ssl_pipeline.models.layers import (
     CausalBlock,
     CrossBlock,
     NGrams,
@@ -23,8 +22,9 @@ from ssl_pipeline.layers import (
     masked_mean,
     sincos,
 )
-from ssl_pipeline.layers.conv import conv_nd
-from ssl_pipeline.layers.ngrams import ngram_buckets
+from ssl_pipeline.models.layers.conv import conv_nd
+from ssl_pipeline.models.layers.ngrams import ngram_buckets
+from ssl_pipeline.structures.grid import GridSpec
 
 
 @pytest.mark.parametrize("name", sorted(GRIDS))
@@ -190,7 +190,7 @@ def test_narrow_blocks_write_nothing_beside_their_memory():
     """In a process of its own, which dies of it."""
     code = """
 import torch
-from ssl_pipeline.layers.conv import ResidualBlock
+from ssl_pipeline.models.layers.conv import ResidualBlock
 x = torch.randn(8, 8, 112, 112).to(memory_format=torch.channels_last).requires_grad_()
 for _ in range(3):
     ResidualBlock(2, 8, 8, "batch", stride=2)(x).sum().backward()
@@ -209,7 +209,7 @@ def test_a_batch_in_pieces_trains_as_a_whole_one(masked, monkeypatch):
     sizes, whole = [], trunk._whole
     monkeypatch.setattr(trunk, "_whole", lambda x, *rest: sizes.append(len(x)) or whole(x, *rest))
     for piece in (10**9, 2 * 3 * 16):
-        monkeypatch.setattr("ssl_pipeline.layers.trunk.PIECE", piece)
+        monkeypatch.setattr("ssl_pipeline.models.layers.trunk.PIECE", piece)
         x = tokens.clone().requires_grad_()
         out = trunk(x, valid, last=2)
         out.square().sum().backward()

@@ -3,8 +3,9 @@ import pickle
 import pytest
 import torch
 
-from ssl_pipeline.datasets.data import Subset
-from ssl_pipeline.datasets.loading import (
+from ssl_pipeline.data.base import Subset
+from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.sampling import (
     EpochOrder,
     StepSampler,
     batch_indices,
@@ -13,8 +14,7 @@ from ssl_pipeline.datasets.loading import (
     sequential_batches,
     train_loader,
 )
-from ssl_pipeline.datasets.memory import MemoryDataset
-from ssl_pipeline.records import Batch
+from ssl_pipeline.structures.batch import Batch
 
 N = 53
 

@@ -6,13 +6,13 @@ import pytest
 import soundfile
 
 import ssl_pipeline
-from ssl_pipeline.config import compose
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.diagnostics import gap, signs
 from ssl_pipeline.evaluation import agreement, prompted
 from ssl_pipeline.evaluation.strings import exact_match
-from ssl_pipeline.instantiate import instantiate
 from ssl_pipeline.training import run
-from ssl_pipeline.training.watch import Eye, look
+from ssl_pipeline.training.callbacks.diagnostics import Eye, look
 
 pytestmark = pytest.mark.slow
 

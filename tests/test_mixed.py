@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 import ssl_pipeline
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data, MemoryDataset, mixed
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.data import Data, MemoryDataset, mixed
 from ssl_pipeline.export import export
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.instantiate import instantiate
+from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.hardware import Hardware

@@ -7,11 +7,11 @@ import torch
 from cases import DECODERS, ENCODERS, GRIDS, LATENTS, sample
 
 from ssl_pipeline.corruptions import Chain, Crop, Mask
-from ssl_pipeline.decoders import AutoregressiveDecoder, ConvDecoder, QueryDecoder
-from ssl_pipeline.encoders import ConvEncoder, TimmBackbone, TorchvisionBackbone, TransformerEncoder
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.layers import Patches, sincos
-from ssl_pipeline.records import Latent
+from ssl_pipeline.models.decoders import AutoregressiveDecoder, ConvDecoder, QueryDecoder
+from ssl_pipeline.models.encoders import ConvEncoder, TimmBackbone, TorchvisionBackbone, TransformerEncoder
+from ssl_pipeline.models.layers import Patches, sincos
+from ssl_pipeline.structures.batch import Latent
+from ssl_pipeline.structures.grid import GridSpec
 
 ENCODER_GRIDS = [(case, grid) for case in ENCODERS for grid in case.grids]
 DECODER_GRIDS = [(case, grid) for case in DECODERS for grid in case.grids]

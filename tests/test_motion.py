@@ -8,12 +8,12 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 from test_scripts import script  # noqa: F401
 
-from ssl_pipeline.datasets import MotionSegments
-from ssl_pipeline.datasets.motion import foreground, moving, static
-from ssl_pipeline.datasets.moving_digits import compose
-from ssl_pipeline.datasets.objects import objects_of
-from ssl_pipeline.datasets.regions import lasting
-from ssl_pipeline.datasets.tracking import tracked
+from ssl_pipeline.data import MotionSegments
+from ssl_pipeline.data.motion.detection import foreground, moving, static
+from ssl_pipeline.data.motion.regions import lasting
+from ssl_pipeline.data.motion.tracking import tracked
+from ssl_pipeline.data.synthetic.moving_digits import compose
+from ssl_pipeline.data.wrappers.objects import objects_of
 from ssl_pipeline.evaluation.segmentation import agreement
 
 

@@ -10,15 +10,15 @@ import torch.nn.functional as F
 from processes import in_two_processes
 from torch import nn
 
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
-from ssl_pipeline.deal import deal
-from ssl_pipeline.encoders import ConvEncoder
-from ssl_pipeline.energies import Centring, Distil, InfoNCE, NearestNeighbour, QueueNCE, Sinkhorn, SmoothL1, sinkhorn
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.layers import Projector, Prototypes
-from ssl_pipeline.objective import Agree, Predict, PredictTokens, Sizes, State, Targets
-from ssl_pipeline.records import Batch, Latent, clean_view
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.losses import Centring, Distil, InfoNCE, NearestNeighbour, QueueNCE, Sinkhorn, SmoothL1, sinkhorn
+from ssl_pipeline.models.encoders import ConvEncoder
+from ssl_pipeline.models.layers import Projector, Prototypes
+from ssl_pipeline.objectives import Agree, Predict, PredictTokens, Sizes, State, Targets
+from ssl_pipeline.structures.batch import Batch, Latent, clean_view
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.view_assignment import deal
 
 LINE = GridSpec.of(("x", 6), channels=1)
 VIEWS = ("a", "b", "c", "d")

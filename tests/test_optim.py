@@ -16,16 +16,16 @@ import torch
 from cases import ENCODERS, GRIDS, sample
 from torch import nn
 
-from ssl_pipeline.build import PARTS, build, build_mixed
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data, MemoryDataset
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.instantiate import instantiate
-from ssl_pipeline.optim import Recipe, parameter_groups
-from ssl_pipeline.records import Batch
-from ssl_pipeline.training import report
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.data import Data, MemoryDataset
+from ssl_pipeline.graph.builder import PARTS, build, build_mixed
+from ssl_pipeline.optim.recipe import Recipe, parameter_groups
+from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.training import console as report
 from ssl_pipeline.training.callbacks import Metrics
-from ssl_pipeline.training.clock import Clock
+from ssl_pipeline.training.callbacks.clock import Clock
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import prepare

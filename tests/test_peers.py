@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ssl_pipeline.energies import Barlow, InfoNCE, VICReg
+from ssl_pipeline.losses import Barlow, InfoNCE, VICReg
 
 loss = pytest.importorskip("lightly.loss")
 

@@ -9,19 +9,19 @@ import pytest
 import torch
 
 import ssl_pipeline
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.families import read_families
 from ssl_pipeline.corruptions import Template
-from ssl_pipeline.datasets import Bytes
-from ssl_pipeline.datasets.memory import MemoryDataset
-from ssl_pipeline.energies import jensen_shannon
+from ssl_pipeline.data import Bytes
+from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.evaluation import agreement, prompted
 from ssl_pipeline.evaluation.agreement import found_across
-from ssl_pipeline.families import read_families
-from ssl_pipeline.records import clean_view
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.inference.weights import load_weights
+from ssl_pipeline.losses import jensen_shannon
 from ssl_pipeline.report.headline import agreeing
+from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.training import run
-from ssl_pipeline.weights import load_weights
 
 SMALL = ["encoder.width=16", "encoder.depth=1", "encoder.heads=2", "decoder.width=16", "decoder.depth=1"]
 TEXTS = ["a tree", "the house", "a tree", "one", "we read it"]
@@ -46,14 +46,14 @@ def test_templates_are_read_when_the_configuration_is(tmp_path):
     """So that a run's folder holds them, and can be read where the file is not."""
     (tmp_path / "mine.yaml").write_text("say: ['Nochmal: {}', 'Und {}']\nask: ['{}?']", encoding="utf-8")
     parts = ["data=pydoc", "corruption=template+template", "encoder=vit", "decoder=query", "objective=cross_entropy"]
-    mine = f"corruption.template_1.families=${{ssl_pipeline.families:{tmp_path}/mine.yaml}}"
+    mine = f"corruption.template_1.families=${{ssl_pipeline.config.families:{tmp_path}/mine.yaml}}"
     written = "corruption.template_2.families={own: ['{} again']}"
     found = compose([*parts, mine, written])["corruption"]
     assert found["template_1"]["families"] == {"say": ["Nochmal: {}", "Und {}"], "ask": ["{}?"]}
     assert found["template_2"]["families"] == {"own": ["{} again"]}
     assert compose(parts)["corruption"]["template_1"]["families"] == read_families("paraphrases")
     with pytest.raises(ValueError, match=r"'paraphrase' comes with the package \(nearest: paraphrases\)"):
-        compose([*parts, "corruption.template_1.families=${ssl_pipeline.families:paraphrase}"])
+        compose([*parts, "corruption.template_1.families=${ssl_pipeline.config.families:paraphrase}"])
 
 
 def test_the_second_experiment_starts_from_the_weights_of_the_first(tmp_path):

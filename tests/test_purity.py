@@ -10,9 +10,9 @@ import pytest
 import torch
 import yaml
 
-from ssl_pipeline.datasets import arithmetic, scenes
-from ssl_pipeline.datasets.arithmetic import RULES, as_bits, distant_sums, every_sum
-from ssl_pipeline.datasets.scenes import compose
+from ssl_pipeline.data import arithmetic, scenes
+from ssl_pipeline.data.synthetic.arithmetic import RULES, as_bits, distant_sums, every_sum
+from ssl_pipeline.data.synthetic.scenes import compose
 from ssl_pipeline.evaluation.purity import Factor, Seen, purity
 
 CONF = Path(__file__).parents[1] / "conf" / "data"
@@ -21,7 +21,7 @@ CONF = Path(__file__).parents[1] / "conf" / "data"
 @pytest.mark.parametrize("function", [arithmetic, scenes])
 def test_yaml_spells_every_option_with_its_default(function):
     options = yaml.safe_load((CONF / f"{function.__name__}.yaml").read_text())
-    assert options.pop("_target_") == f"ssl_pipeline.datasets.{function.__name__}"
+    assert options.pop("_target_") == f"ssl_pipeline.data.{function.__name__}"
     assert options == {p.name: p.default for p in inspect.signature(function).parameters.values()}
 
 

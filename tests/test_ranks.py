@@ -24,17 +24,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 import ssl_pipeline
-from ssl_pipeline import distributed
-from ssl_pipeline.beside import Known
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import MemoryDataset, train_loader
-from ssl_pipeline.graph import Graph, Views
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import Column, View
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import MemoryDataset, train_loader
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.graph.columns import Known
+from ssl_pipeline.graph.graph import Graph, Views
+from ssl_pipeline.structures.batch import Column, View
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.training.fsdp import blocks_of, is_sharded, set_weights, shard
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.plan import prepare
-from ssl_pipeline.training.sharding import blocks_of, is_sharded, set_weights, shard
+from ssl_pipeline.utils import distributed
 
 OBJECTIVES = sorted({path.stem for path in (Path(__file__).parents[1] / "conf/objective").glob("*.yaml")} - {"none"})
 GRIDS = GRIDS | {
@@ -60,7 +60,7 @@ SPECIAL = {
         "grey",
         [
             *("corruption=mask+noise", CELL, "objective=reconstruct+consistency"),
-            "objective.consistency.energy={_target_: ssl_pipeline.energies.MSE}",
+            "objective.consistency.energy={_target_: ssl_pipeline.losses.MSE}",
         ],
     ),
     "transition": ("grey", ["corruption=noise", "objective=reconstruct+transition"]),
@@ -348,7 +348,7 @@ def test_a_run_in_shards_is_probed_and_shown(tmp_path):
 LEAVES_LATE = """
 import atexit, os, sys, time
 import torch, torch.distributed as dist
-from ssl_pipeline import cli
+from ssl_pipeline.cli import main as cli
 
 file = sys.argv[1]
 

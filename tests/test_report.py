@@ -13,11 +13,12 @@ import pytest
 import torch
 from test_watch import CONV, VIT
 
-from ssl_pipeline import cli, load
-from ssl_pipeline.build import build
-from ssl_pipeline.commands.arguments import parse
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import digits
+from ssl_pipeline import load
+from ssl_pipeline.cli import main as cli
+from ssl_pipeline.cli.commands.arguments import parse
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import digits
+from ssl_pipeline.graph.builder import build
 from ssl_pipeline.report import draw_dag, write_report
 from ssl_pipeline.report.compare import compare_page
 from ssl_pipeline.report.latents import latent_map
@@ -25,7 +26,7 @@ from ssl_pipeline.report.sheets import marked
 from ssl_pipeline.report.tidy import read_tidy
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import StopOnSignal
-from ssl_pipeline.training.waiting import Waiting
+from ssl_pipeline.training.profiler import Waiting
 
 pytestmark = pytest.mark.page
 TINY = ["batch_size=32", "trainer.max_steps=6", "watch.every=2", "trainer.log_every_n_steps=2", "report.samples=40"]
@@ -297,7 +298,7 @@ def test_a_killed_sitting_is_told_from_a_finished_run(images, tmp_path, monkeypa
 
 
 def test_a_data_set_of_ones_own_is_drawn(tmp_path, monkeypatch, capsys):
-    (tmp_path / "mydata.py").write_text("from ssl_pipeline.datasets import digits as mine")
+    (tmp_path / "mydata.py").write_text("from ssl_pipeline.data import digits as mine")
     monkeypatch.syspath_prepend(tmp_path)
     words = ["draw_dag", "trust=[mydata]", "data={_target_:mydata.mine}", f"out={tmp_path}/dag.svg"]
     assert cli.main(words) == 0, capsys.readouterr().err

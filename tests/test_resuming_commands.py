@@ -12,10 +12,10 @@ from PIL import Image
 from test_commands import call, images, run  # noqa: F401
 from test_export import CONV, folder_of_a_run
 
-from ssl_pipeline.commands.files import files_of
-from ssl_pipeline.commands.restore import _sound
-from ssl_pipeline.datasets import LogMel
-from ssl_pipeline.reading import load
+from ssl_pipeline.cli.commands.files import files_of
+from ssl_pipeline.cli.commands.restore import _sound
+from ssl_pipeline.data import LogMel
+from ssl_pipeline.inference.load import load
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ssl_pipeline.config import compose
-from ssl_pipeline.records import family
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.structures.batch import family
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from processes import in_two_processes
 
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import Data, MemoryDataset, holdout
-from ssl_pipeline.energies import Align, InfoNCE, PairEnergy
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.data import Data, MemoryDataset, holdout
 from ssl_pipeline.evaluation import P1, Features, retrieval
 from ssl_pipeline.evaluation.protocol import Sampled
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.instantiate import instantiate
-from ssl_pipeline.records import Batch
+from ssl_pipeline.losses import Align, InfoNCE, PairEnergy
+from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.scoring import supervised
@@ -100,7 +100,7 @@ def in_yaml(monkeypatch):
     """``blobs`` in place of the digits."""
 
     def instead(node, **kwargs):
-        is_data = isinstance(node, dict) and node.get("_target_") == "ssl_pipeline.datasets.digits"
+        is_data = isinstance(node, dict) and node.get("_target_") == "ssl_pipeline.data.digits"
         return blobs() if is_data else instantiate(node, **kwargs)
 
     monkeypatch.setattr("ssl_pipeline.training.runner.instantiate", instead)

@@ -11,22 +11,22 @@ from cases import GRIDS, sample
 from torch import nn
 
 import ssl_pipeline
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import Batch
-from ssl_pipeline.teacher import Teacher
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.inference.weights import read_weights
+from ssl_pipeline.models.ema_teacher import Teacher
+from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
-from ssl_pipeline.weights import read_weights
 
 IMAGE = GridSpec.of(("y", 16), ("x", 16), channels=1)
 TOKENS = ["encoder.patch=4", "encoder.width=32", "encoder.depth=3", "encoder.heads=2"]
 DIRECTED = [
     "corruption=crop+crop",
     "objective=info_nce",
-    "objective.info_nce.energy._target_=ssl_pipeline.energies.Distil",
+    "objective.info_nce.energy._target_=ssl_pipeline.losses.Distil",
     "~objective.info_nce.energy.temperature",
-    "+objective.info_nce.energy.balance={_target_: ssl_pipeline.energies.Sinkhorn}",
+    "+objective.info_nce.energy.balance={_target_: ssl_pipeline.losses.Sinkhorn}",
 ]
 METHODS = ["moco", "nnclr", "byol", "simsiam", "swav", "dino", "ibot", "ijepa", "data2vec"]
 

@@ -14,11 +14,11 @@ import pytest
 import torch
 import yaml
 
-from ssl_pipeline.datasets import BPE, Bytes, Codec, Dataset, Stream, fortunes, hf_text, pydoc, text_files
-from ssl_pipeline.datasets.documents import Documents
-from ssl_pipeline.datasets.ngrams import ByteGrams
-from ssl_pipeline.datasets.passages import Passages
-from ssl_pipeline.records import Batch
+from ssl_pipeline.data import BPE, Bytes, Codec, Dataset, Stream, fortunes, hf_text, pydoc, text_files
+from ssl_pipeline.data.io.documents import Documents
+from ssl_pipeline.data.io.ngrams import ByteGrams
+from ssl_pipeline.data.io.passages import Passages
+from ssl_pipeline.structures.batch import Batch
 
 TEXTS = [
     "A tree has branches; the branches have leaves.\n\tThe leaves have a tree.",
@@ -78,9 +78,7 @@ def test_round_trip(kind, bpe):
     codec = Bytes(400) if kind == "bytes" else bpe
     again = codec.plain()
     target = again.pop("_target_")
-    again = {"ssl_pipeline.datasets.Bytes": Bytes, "ssl_pipeline.datasets.BPE": BPE}[target](
-        **json.loads(json.dumps(again))
-    )
+    again = {"ssl_pipeline.data.Bytes": Bytes, "ssl_pipeline.data.BPE": BPE}[target](**json.loads(json.dumps(again)))
     x, valid = codec.encode(TEXTS)
     assert codec.decode(x, valid) == again.decode(x) == TEXTS
     assert torch.equal(again.encode(TEXTS)[0], x) and again.grid == codec.grid
@@ -314,7 +312,7 @@ def test_codec_learns_from_the_training_part_only(monkeypatch):
 
     monkeypatch.setattr(BPE, "train", classmethod(spy))
     documents = Documents([f"text number {i}" for i in range(10)], torch.arange(10))
-    from ssl_pipeline.datasets.documents import text_data
+    from ssl_pipeline.data.io.documents import text_data
 
     parts = documents.set_aside(0.3, seed=0)
     text_data("x", *parts, length=32, stride=None, tokens="bpe", vocab_size=300, min_length=1)
@@ -643,7 +641,7 @@ def test_yaml_spells_every_option_with_its_default(function):
     text = (Path(__file__).parents[1] / "conf" / "data" / f"{function.__name__}.yaml").read_text()
     options = yaml.safe_load(text)
     assert text.startswith("# @package data\n")
-    assert options.pop("_target_") == f"ssl_pipeline.datasets.{function.__name__}"
+    assert options.pop("_target_") == f"ssl_pipeline.data.{function.__name__}"
     parameters = inspect.signature(function).parameters.values()
     assert options == {p.name: "???" if p.default is p.empty else p.default for p in parameters}
 

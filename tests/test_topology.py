@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ssl_pipeline.topology import Edge, check, plan, springs
+from ssl_pipeline.graph.topology import check, plan, springs
+from ssl_pipeline.structures.nodes import Edge
 
 NODES = {
     "clean": (),

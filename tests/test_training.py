@@ -25,17 +25,17 @@ from PIL import Image
 from processes import in_two_processes
 
 import ssl_pipeline
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import MemoryDataset, digits
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import MemoryDataset, digits
 from ssl_pipeline.evaluation import P1, features
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.inference.weights import load_weights, read_weights
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import Metrics
-from ssl_pipeline.training.clock import Clock
+from ssl_pipeline.training.callbacks.clock import Clock
 from ssl_pipeline.training.graphs import maker, start_from
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.samples import write_samples
-from ssl_pipeline.weights import load_weights, read_weights
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=128", "trainer.log_every_n_steps=5"]
@@ -296,7 +296,7 @@ def test_a_stream_trains(tmp_path):
     assert summary["steps"] == 5 and "knn" not in summary and "rankme" in summary
 
 
-@pytest.mark.parametrize("target", ["ssl_pipeline.api.pretrain", "ssl_pipeline.datasets.digits", "os.system"])
+@pytest.mark.parametrize("target", ["ssl_pipeline.api.pretrain", "ssl_pipeline.data.digits", "os.system"])
 def test_load_builds_nothing_but_graphs(target, finished, tmp_path):
     config = yaml.safe_load((finished[0] / "config.yaml").read_text())
     config["encoder"] = {"_target_": target}
@@ -467,7 +467,7 @@ MISTAKES = [
 ]
 ALL_OF_THEM = """
 import contextlib, io, json, sys
-from ssl_pipeline import cli
+from ssl_pipeline.cli import main as cli
 
 for arguments in json.loads(sys.argv[1]):
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:

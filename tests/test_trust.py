@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import ssl_pipeline
-from ssl_pipeline import cli
+from ssl_pipeline.cli import main as cli
 
 CODE = """
 from ssl_pipeline.corruptions import Corruption

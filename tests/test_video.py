@@ -10,15 +10,15 @@ import pytest
 import torch
 
 import ssl_pipeline
-from ssl_pipeline.commands.embed import embed
-from ssl_pipeline.commands.restore import restore
-from ssl_pipeline.config import compose
+from ssl_pipeline.cli.commands.embed import embed
+from ssl_pipeline.cli.commands.restore import restore
+from ssl_pipeline.config.compose import compose
 from ssl_pipeline.corruptions import Crop, LowRes, Mask, Reversal
-from ssl_pipeline.datasets import Clips, MotionSegments, moving_digits, objects, video_folder
-from ssl_pipeline.datasets.video_folder import split
-from ssl_pipeline.datasets.video_frames import frames_of
-from ssl_pipeline.encoders import TransformerEncoder
-from ssl_pipeline.records import clean_view
+from ssl_pipeline.data import Clips, MotionSegments, moving_digits, objects, video_folder
+from ssl_pipeline.data.folders.video_folder import split
+from ssl_pipeline.data.io.video_frames import frames_of
+from ssl_pipeline.models.encoders import TransformerEncoder
+from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.training import run
 
 CLIPS = Clips(size=8, channels=1, frames=4, fps=8)
@@ -31,7 +31,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 def film(file: Path, count: int = 24, rate: int = 8, shape: tuple[int, int] = (16, 24), shade: int = 0) -> None:
     """Frame k is of grey 8 k + shade."""
     pytest.importorskip("av")
-    from ssl_pipeline.datasets.video_frames import write_frames
+    from ssl_pipeline.data.io.video_frames import write_frames
 
     file.parent.mkdir(parents=True, exist_ok=True)
     write_frames(file, np.stack([np.full((*shape, 1), 8 * k + shade, np.uint8) for k in range(count)]), rate)
@@ -99,7 +99,7 @@ def test_unreadable_and_short_videos_are_left_out(films, tmp_path):
 
 def test_without_the_library_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr("ssl_pipeline.datasets.video_frames.find_spec", lambda _: None)
+    monkeypatch.setattr("ssl_pipeline.data.io.video_frames.find_spec", lambda _: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'ssl_pipeline\[video\]'"):
         video_folder(str(tmp_path))
 

@@ -19,17 +19,17 @@ from test_mixed import images, words
 from test_training import command
 from torch import nn
 
-from ssl_pipeline.build import build
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import digits, mixed
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import digits, mixed
 from ssl_pipeline.diagnostics import Numbers, findings
 from ssl_pipeline.diagnostics.collapse import Signs, centred_rank, collapsed, gap, normalised_spread, signs
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run
+from ssl_pipeline.training.callbacks.diagnostics import Eye, Watch, evaluating, look
 from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import prepare
-from ssl_pipeline.training.watch import Eye, Watch, evaluating, look
-from ssl_pipeline.weights import read_weights
 
 VIT = ["encoder=vit", "encoder.width=16", "encoder.depth=1", "encoder.heads=2"]
 VIT += ["decoder=query", "decoder.width=16", "decoder.heads=2"]
@@ -264,9 +264,9 @@ def test_two_processes_look_together(experiment, tmp_path):
 
 TIMED = """
 import statistics, sys, time
-from ssl_pipeline.config import compose
+from ssl_pipeline.config.compose import compose
 from ssl_pipeline.training import run
-from ssl_pipeline.training.watch import Watch
+from ssl_pipeline.training.callbacks.diagnostics import Watch
 
 looks, steps, ended, before = [], [], [], [0.0]
 original, remember = Watch.on_train_batch_end, Watch.on_before_optimizer_step

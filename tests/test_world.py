@@ -9,18 +9,18 @@ import pytest
 import torch
 
 import ssl_pipeline
-from ssl_pipeline.config import compose
-from ssl_pipeline.datasets import MemoryDataset, gym, pendulum
-from ssl_pipeline.datasets.experience import Episodes, Experience
-from ssl_pipeline.datasets.pendulum import Pendulum, pushes
-from ssl_pipeline.evaluation.meetings import meetings
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import DATA, instantiate
+from ssl_pipeline.data import MemoryDataset, gym, pendulum
+from ssl_pipeline.data.rl.experience import Episodes, Experience
+from ssl_pipeline.data.rl.pendulum import Pendulum, pushes
+from ssl_pipeline.evaluation.cross_modal import relations
+from ssl_pipeline.evaluation.cross_modal_retrieval import meetings
 from ssl_pipeline.evaluation.planning import Planner, cem
-from ssl_pipeline.evaluation.relations import relations
 from ssl_pipeline.evaluation.rollouts import rollout_scores, rollouts, windows
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.instantiate import DATA, instantiate
-from ssl_pipeline.layers import ActionTrunk
-from ssl_pipeline.records import Column
+from ssl_pipeline.models.layers import ActionTrunk
+from ssl_pipeline.structures.batch import Column
+from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import maker
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ssl_pipeline.corruptions._options import interval
 from ssl_pipeline.corruptions._resample import along
+from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions._window import fractions, used
 from ssl_pipeline.corruptions.base import Range, draw
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ssl_pipeline.corruptions._options import interval
+from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Range, draw
 
 

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ssl_pipeline.corruptions._resample import place
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 Unit = Literal["token", "word"]
 BYTES = 256
@@ -85,7 +85,7 @@ class Content(NamedTuple):
 def content(view: View, grid: GridSpec) -> Content:
     """Find the content of texts.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("position", 4), vocab=258, mask_token=257, end_token=256)
     >>> valid = torch.tensor([[True, True, True, False]])
     >>> content(clean_view(grid, torch.tensor([[72, 105, 256, 256]]), valid), grid).length

@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from ssl_pipeline.corruptions._options import axis_dims, interval
 from ssl_pipeline.corruptions._photometric import Photometric
 from ssl_pipeline.corruptions._resample import Lines, along, interpolate, place, pooled, take
+from ssl_pipeline.corruptions._validation import axis_dims, interval
 from ssl_pipeline.corruptions._window import Span, clamped, fractions, kept, mirrored, stretched, used
 from ssl_pipeline.corruptions.base import Corruption, Range, draw
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 
 class Crop(Corruption):
@@ -57,7 +57,7 @@ class Crop(Corruption):
         ValueError: an option outside its bounds; ``resample`` on a discrete grid or on more than three axes; an axis
             that the grid does not have; without ``resample``, another ``size`` of an axis that is not cropped.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("y", 28), ("x", 28), channels=1)
     >>> crop = Crop(grid=grid, size=14)
     >>> crop(clean_view(grid, torch.rand(4, 1, 28, 28)), torch.Generator()).x.shape, crop.output_grid.axes[0].spacing

@@ -22,8 +22,8 @@ from ssl_pipeline.corruptions._tokens import (
     starts,
 )
 from ssl_pipeline.corruptions.base import Corruption
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 
 def word_numbers(text: Content, separators: Sequence[int]) -> Int64[Tensor, "B N"]:
@@ -47,7 +47,7 @@ class Drop(Corruption):
     Raises:
         ValueError: ``every`` below 2; an unknown unit; no separator; no text.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("position", 6), vocab=10)
     >>> view = Drop(grid=grid, every=2)(clean_view(grid, torch.tensor([[1, 2, 3, 4, 5, 6]])), torch.Generator())
     >>> view.valid.sum().item(), view.x[view.valid].diff().tolist()

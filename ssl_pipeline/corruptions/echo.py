@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from ssl_pipeline.corruptions.base import Corruption
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 
 class Echo(Corruption):
@@ -15,7 +15,7 @@ class Echo(Corruption):
     Args:
         grid: grid of the views.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("y", 2), ("x", 2), channels=1)
     >>> view = clean_view(grid, torch.rand(3, 1, 2, 2))
     >>> Echo(grid=grid)(view, torch.Generator()) is view

@@ -6,8 +6,8 @@ import torch
 
 from ssl_pipeline.corruptions._tokens import check_text, content, moved, padding_symbol
 from ssl_pipeline.corruptions.base import Corruption
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 
 class Infill(Corruption):
@@ -25,7 +25,7 @@ class Infill(Corruption):
     Raises:
         ValueError: an option outside its bounds; no text; a grid without a mask token.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("position", 6), vocab=10, mask_token=9)
     >>> view = clean_view(grid, torch.tensor([[1, 2, 3, 4, 5, 6]]))
     >>> view = Infill(grid=grid, ratio=0.5)(view, torch.Generator())

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from ssl_pipeline.corruptions._options import axis_dims, divisor
 from ssl_pipeline.corruptions._resample import band_limited, pooled
+from ssl_pipeline.corruptions._validation import axis_dims, divisor
 from ssl_pipeline.corruptions.base import Corruption
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 Upsample = Literal["sinc", "linear", "nearest", "hold"]
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -59,7 +59,7 @@ class LowRes(Corruption):
     Raises:
         ValueError: a factor that does not divide its axis; an unknown axis; more than three axes.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("time", 4), channels=1)
     >>> view = clean_view(grid, torch.tensor([[[0.0, 1.0, 0.5, 0.5]]]))
     >>> LowRes(grid=grid, factor=2, upsample="nearest")(view, torch.Generator()).x

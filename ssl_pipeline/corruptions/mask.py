@@ -11,12 +11,12 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from ssl_pipeline.corruptions._mask_shapes import Blobs, MaskShape, Rectangles, highest, shared_out
-from ssl_pipeline.corruptions._options import divisor, interval
-from ssl_pipeline.corruptions._power import visible_mean
+from ssl_pipeline.corruptions._snr import visible_mean
 from ssl_pipeline.corruptions._tokens import replace_tokens
+from ssl_pipeline.corruptions._validation import divisor, interval
 from ssl_pipeline.corruptions.base import Corruption, Range
-from ssl_pipeline.grid import GridSpec, default_patch
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec, default_patch
 
 
 def enlarge(cells: Bool[Tensor, "B *cells"], side: tuple[int, ...]) -> Bool[Tensor, "B *grid"]:
@@ -55,7 +55,7 @@ class Mask(Corruption):
     Raises:
         ValueError: an option outside its bounds; a discrete grid without a mask token.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("y", 8), ("x", 8), channels=1)
     >>> view = Mask(grid=grid, ratio=0.75, cell=2)(clean_view(grid, torch.rand(3, 1, 8, 8)), torch.Generator())
     >>> view.visible, view.removed.sum((1, 2))

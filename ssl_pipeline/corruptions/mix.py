@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from ssl_pipeline.corruptions._options import interval
-from ssl_pipeline.corruptions._power import added
+from ssl_pipeline.corruptions._snr import added
+from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Corruption, Range, draw
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 
 class Mix(Corruption):
@@ -25,7 +25,7 @@ class Mix(Corruption):
     Raises:
         ValueError: a discrete grid; ``snr_db`` outside its bounds.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("time", 2), channels=1, range=(-1.0, 1.0), signal=True)
     >>> x = torch.tensor([[[0.5, 0.5]], [[-0.1, 0.1]]])
     >>> Mix(grid=grid, snr_db=0)(clean_view(grid, x), torch.Generator()).x

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ssl_pipeline.corruptions._options import interval
-from ssl_pipeline.corruptions._power import added, coloured, log_noise
+from ssl_pipeline.corruptions._snr import added, coloured, log_noise
 from ssl_pipeline.corruptions._tokens import replace_tokens
+from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Corruption, Range, draw
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 
 def gaussian(x: Float[Tensor, "B C *grid"], generator: torch.Generator) -> Float[Tensor, "B C *grid"]:
@@ -41,7 +41,7 @@ class Noise(Corruption):
     Raises:
         ValueError: an option outside its bounds; both ``sigma`` and ``snr_db``.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("y", 4), ("x", 4), channels=1)
     >>> view = Noise(grid=grid, sigma=0.2)(clean_view(grid, torch.rand(2, 1, 4, 4)), torch.Generator())
     >>> view.params["sigma"]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 
-from ssl_pipeline.corruptions._options import axis_dims
 from ssl_pipeline.corruptions._tokens import (
     SEPARATORS,
     Unit,
@@ -17,9 +16,10 @@ from ssl_pipeline.corruptions._tokens import (
     separates,
     starts,
 )
+from ssl_pipeline.corruptions._validation import axis_dims
 from ssl_pipeline.corruptions.base import Corruption
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 
 class Reversal(Corruption):
@@ -37,7 +37,7 @@ class Reversal(Corruption):
     Raises:
         ValueError: no axis, or one that the grid does not have; an unknown unit; no separator; words without a text.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("position", 3), vocab=10)
     >>> view = Reversal(grid=grid)(clean_view(grid, torch.tensor([[1, 2, 3]])), torch.Generator())
     >>> view.x, view.origin.flatten()

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
-from ssl_pipeline.corruptions._options import axis_dims
 from ssl_pipeline.corruptions._resample import along, place
+from ssl_pipeline.corruptions._validation import axis_dims
 from ssl_pipeline.corruptions.base import Corruption
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 
 def permutation(movable: Bool[Tensor, "B W"], generator: torch.Generator) -> Int64[Tensor, "B W"]:
@@ -38,7 +38,7 @@ class Shuffle(Corruption):
     Raises:
         ValueError: fewer than two windows along the axis; an axis that the grid does not have.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("position", 6), vocab=10)
     >>> view = clean_view(grid, torch.tensor([[1, 2, 3, 4, 5, 6]]))
     >>> Shuffle(grid=grid, window=3)(view, torch.Generator().manual_seed(2)).x

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ssl_pipeline.corruptions._tokens import BYTES, check_text, content, moved, padding_symbol
 from ssl_pipeline.corruptions.base import Corruption
-from ssl_pipeline.errors import nearest
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.utils.errors import nearest
 
 
 class Template(Corruption):
@@ -36,7 +36,7 @@ class Template(Corruption):
         ValueError: an unknown family or fold; no template, or one without ``{}`` or too long for the grid; symbols
             that are not bytes.
 
-    >>> from ssl_pipeline.records import clean_view
+    >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("position", 3), vocab=258, mask_token=257, end_token=256)
     >>> template = Template(grid=grid, families={"say": ["Say {}!"]}, room=5)
     >>> view = template(clean_view(grid, torch.tensor([[72, 105, 256]])), torch.Generator())

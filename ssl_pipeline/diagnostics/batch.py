@@ -9,8 +9,8 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ssl_pipeline.diagnostics.layers import Taps, changes, layers_of
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.records import View
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.structures.batch import View
 
 SAMPLES = 32
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ssl_pipeline.layers import damped_inverse
+from ssl_pipeline.models.layers import damped_inverse
 
 
 class Agreement(NamedTuple):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.diagnostics.layers import layers_of
-from ssl_pipeline.graph import Graph, Views
-from ssl_pipeline.topology import CONSENSUS
+from ssl_pipeline.graph.graph import Graph, Views
+from ssl_pipeline.structures.nodes import CONSENSUS
 
 MOST = 8
 """Edges whose gradients are taken one by one; of more, those of a term together."""

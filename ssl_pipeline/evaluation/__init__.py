@@ -1,16 +1,16 @@
 """Evaluation: frozen embeddings, probes, and the protocol that all tables share."""
 
-from ssl_pipeline.curation import novelty
 from ssl_pipeline.evaluation.agreement import Agreement, agreement, prompted
-from ssl_pipeline.evaluation.meetings import meetings
+from ssl_pipeline.evaluation.cross_modal import relations
+from ssl_pipeline.evaluation.cross_modal_retrieval import meetings
 from ssl_pipeline.evaluation.metrics import rankme, spread
 from ssl_pipeline.evaluation.probes import few_label, knn, linear
 from ssl_pipeline.evaluation.protocol import P1, Features, features
 from ssl_pipeline.evaluation.purity import Factor, Purity, Seen, purity
-from ssl_pipeline.evaluation.relations import relations
 from ssl_pipeline.evaluation.restoration import restoration
 from ssl_pipeline.evaluation.retrieval import retrieval
 from ssl_pipeline.evaluation.rollouts import rollout_scores
+from ssl_pipeline.lab.curation import novelty
 
 __all__ = [
     "P1",

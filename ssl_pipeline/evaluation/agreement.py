@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.corruptions import Corruption, Template
-from ssl_pipeline.datasets import Dataset, Stream, sequential_batches
-from ssl_pipeline.energies import jensen_shannon
+from ssl_pipeline.data import Dataset, Stream, sequential_batches
 from ssl_pipeline.evaluation.retrieval import retrieval
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.records import Batch, View, as_float, clean_view
-from ssl_pipeline.seeding import generator
-from ssl_pipeline.topology import CLEAN
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.losses import jensen_shannon
+from ssl_pipeline.structures.batch import Batch, View, as_float, clean_view
+from ssl_pipeline.structures.nodes import CLEAN
+from ssl_pipeline.structures.random import generator
 
 Two = tuple[str, str]
 

@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssl_pipeline.datasets import Data, Dataset, Subset, statistics
-from ssl_pipeline.datasets.data import Index
-from ssl_pipeline.datasets.foreground import FOREGROUND, threshold
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import Batch, as_float
-from ssl_pipeline.seeding import generator
+from ssl_pipeline.data import Data, Dataset, Subset, statistics
+from ssl_pipeline.data.base import Index
+from ssl_pipeline.data.wrappers.foreground import FOREGROUND, threshold
+from ssl_pipeline.structures.batch import Batch, as_float
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.random import generator
 
 VARIANTS = {
     "original": "original",

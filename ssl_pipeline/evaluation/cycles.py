@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.models import UNKNOWN, Back, Front, Translator, cuts
-from ssl_pipeline.records import Batch, as_float
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.modules import UNKNOWN, Back, Front, Translator, cuts
+from ssl_pipeline.structures.batch import Batch, as_float
 
 
 class Cycle(NamedTuple):

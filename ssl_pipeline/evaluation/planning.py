@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ssl_pipeline.beside import Beside
 from ssl_pipeline.evaluation.rollouts import decoded, standard_actions, transition_of
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.objective.transition import placed
-from ssl_pipeline.records import Latent, View, as_float, clean_view
+from ssl_pipeline.graph.columns import Beside
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.objectives.world_model import placed
+from ssl_pipeline.structures.batch import Latent, View, as_float, clean_view
 
 Cost = Callable[[Float[Tensor, "B S H A"]], Float[Tensor, "B S"]]
 """What sequences of actions, S for each of B situations, cost."""

@@ -12,13 +12,13 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import Tensor
 
-from ssl_pipeline.datasets import Data, Dataset, Stream, Subset, sequential_batches
+from ssl_pipeline.data import Data, Dataset, Stream, Subset, sequential_batches
 from ssl_pipeline.evaluation.backgrounds import gaps, variants
 from ssl_pipeline.evaluation.probes import Labelled, OneScale, Scaler, accuracy, few_label, logistic, nearest
 from ssl_pipeline.evaluation.retrieval import retrieval
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.records import Batch, as_float
-from ssl_pipeline.seeding import generator
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.structures.batch import Batch, as_float
+from ssl_pipeline.structures.random import generator
 
 Embed = Callable[[Batch], Tensor]
 """A batch of raw samples to (B, D)."""

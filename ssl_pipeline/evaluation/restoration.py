@@ -8,10 +8,10 @@ from math import isfinite, log10, nan
 import torch
 from torch import Tensor
 
-from ssl_pipeline.datasets import Dataset, Stream, sequential_batches
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.grid import GridSpec
-from ssl_pipeline.records import View
+from ssl_pipeline.data import Dataset, Stream, sequential_batches
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 
 @torch.inference_mode()

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
-from ssl_pipeline.beside import Beside
-from ssl_pipeline.datasets import Dataset, Stream
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.objective import Transition
-from ssl_pipeline.records import Latent, as_float, clean_view
+from ssl_pipeline.data import Dataset, Stream
+from ssl_pipeline.graph.columns import Beside
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.objectives import Transition
+from ssl_pipeline.structures.batch import Latent, as_float, clean_view
 
 STEPS = (1, 5, 10, 20, 50)
 """Of which summaries tell."""

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import torch
 
-from ssl_pipeline.datasets import Data, Dataset, sequential_batches
-from ssl_pipeline.decoders import Decoder
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.records import Batch, clean_view
-from ssl_pipeline.topology import CLEAN
+from ssl_pipeline.data import Data, Dataset, sequential_batches
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.models.decoders import Decoder
+from ssl_pipeline.structures.batch import Batch, clean_view
+from ssl_pipeline.structures.nodes import CLEAN
 
 
 class ExactMatch(NamedTuple):

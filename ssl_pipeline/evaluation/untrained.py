@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from ssl_pipeline.datasets import Data, sequential_batches
-from ssl_pipeline.graph import Graph
+from ssl_pipeline.data import Data, sequential_batches
+from ssl_pipeline.graph.graph import Graph
 
 
 @torch.no_grad()

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ssl_pipeline.datasets import Data, Stream
-from ssl_pipeline.records import as_float
+from ssl_pipeline.data import Data, Stream
 from ssl_pipeline.report.pictures import drawn, figure, styled
 from ssl_pipeline.report.sheets import Form, Sheet, sheet
 from ssl_pipeline.report.tidy import Curve, read_tidy, under
+from ssl_pipeline.structures.batch import as_float
 
 SHOWN = 8
 CLASSES = 10

@@ -8,8 +8,17 @@ from typing import Any
 
 from torch import nn
 
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.topology import CLEAN, CONSENSUS, Edge, latent_node, output_node, teacher_node, view_node, view_of
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.structures.nodes import (
+    CLEAN,
+    CONSENSUS,
+    Edge,
+    latent_node,
+    output_node,
+    teacher_node,
+    view_node,
+    view_of,
+)
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c510a", "#5e3c99")
 """One a term, told apart by colour-blind readers, too (Okabe and Ito)."""

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 import yaml
 
-from ssl_pipeline.datasets import Data
+from ssl_pipeline.data import Data
 from ssl_pipeline.diagnostics import gap
 from ssl_pipeline.evaluation.backgrounds import VARIANTS, variants
 from ssl_pipeline.evaluation.protocol import embedder, features
-from ssl_pipeline.graph import Graph
+from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.report import curves, depth
 from ssl_pipeline.report.chosen import Chosen, chosen
 from ssl_pipeline.report.dag import draw_dag

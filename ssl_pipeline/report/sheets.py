@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ssl_pipeline.datasets import Clips, Data, Pixels
-from ssl_pipeline.datasets.video import strip
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.models import Restorer
+from ssl_pipeline.data import Clips, Data, Pixels
+from ssl_pipeline.data.codecs.video import strip
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.modules import Restorer
 from ssl_pipeline.report.pictures import drawn, figure, inside, styled
 
 FRAMES = 4

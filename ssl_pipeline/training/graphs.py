@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from ssl_pipeline.beside import Known
-from ssl_pipeline.build import build, build_mixed
-from ssl_pipeline.datasets import Data, Mixed, statistics
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.mixed import MixedGraph
-from ssl_pipeline.weights import load_weights
+from ssl_pipeline.data import Data, Mixed, statistics
+from ssl_pipeline.graph.builder import build, build_mixed
+from ssl_pipeline.graph.columns import Known
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.inference.weights import load_weights
 
 
 def sets_of(data: Data | Mixed) -> dict[str, Data]:

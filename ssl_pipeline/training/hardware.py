@@ -9,7 +9,7 @@ import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-from ssl_pipeline.training.sharding import Sharded
+from ssl_pipeline.training.fsdp import Sharded
 
 
 @dataclass(frozen=True)

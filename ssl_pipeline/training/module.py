@@ -9,15 +9,15 @@ import lightning as L
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ssl_pipeline import distributed
-from ssl_pipeline.dynamics import Dynamics
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.mixed import MixedGraph
-from ssl_pipeline.optim import Recipe
-from ssl_pipeline.records import Batch
-from ssl_pipeline.seeding import seed_models
-from ssl_pipeline.training.clock import Clock
-from ssl_pipeline.training.sharding import is_sharded, shard
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.lab.dynamics import Dynamics
+from ssl_pipeline.optim.recipe import Recipe
+from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.structures.random import seed_models
+from ssl_pipeline.training.callbacks.clock import Clock
+from ssl_pipeline.training.fsdp import is_sharded, shard
+from ssl_pipeline.utils import distributed
 
 
 class PretrainModule(L.LightningModule):

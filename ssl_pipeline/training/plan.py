@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import lightning as L
 
-from ssl_pipeline.build import parts
-from ssl_pipeline.curation import Learnability
-from ssl_pipeline.datasets import Data, EpochOrder, Mixed, Stream
-from ssl_pipeline.dynamics import Dynamics
+from ssl_pipeline.config.instantiate import check, check_kinds, instantiate
+from ssl_pipeline.data import Data, EpochOrder, Mixed, Stream
 from ssl_pipeline.evaluation import P1
-from ssl_pipeline.instantiate import check, check_kinds, instantiate
-from ssl_pipeline.optim import Recipe
-from ssl_pipeline.training.clock import Clock, seconds_of
+from ssl_pipeline.graph.builder import parts
+from ssl_pipeline.lab.curation import Learnability
+from ssl_pipeline.lab.dynamics import Dynamics
+from ssl_pipeline.optim.recipe import Recipe
+from ssl_pipeline.training.callbacks.clock import Clock, seconds_of
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.loggers import Tracker
 
@@ -60,10 +60,11 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     recipe = instantiate(config["optimizer"], at="optimizer", trust=trust)
     recipe.check(leaves["encoder"])
     dynamics: dict[str, Dynamics] = instantiate(
-        config.get("dynamics", {}), at="dynamics", trust=trust, allowed=("ssl_pipeline.dynamics",)
+        config.get("dynamics", {}), at="dynamics", trust=trust, allowed=("ssl_pipeline.lab.dynamics",)
     )
     curation: Learnability | None = (
-        instantiate(config.get("curation", {}), at="curation", trust=trust, allowed=("ssl_pipeline.curation",)) or None
+        instantiate(config.get("curation", {}), at="curation", trust=trust, allowed=("ssl_pipeline.lab.curation",))
+        or None
     )
     if curation is not None and config["members_per_source"] > 1:
         raise ValueError(

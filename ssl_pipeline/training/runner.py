@@ -12,28 +12,28 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.utilities import rank_zero_only
 
-from ssl_pipeline.datasets import Data, Mixed, Stream, WeightedOrder, train_loader
-from ssl_pipeline.errors import Interrupted
-from ssl_pipeline.graph import Graph
-from ssl_pipeline.instantiate import DATA, instantiate
-from ssl_pipeline.mixed import MixedGraph
+from ssl_pipeline.config.instantiate import DATA, instantiate
+from ssl_pipeline.data import Data, Mixed, Stream, WeightedOrder, train_loader
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.graph.multi_dataset import MixedGraph
 from ssl_pipeline.report import write_report
-from ssl_pipeline.training import report
+from ssl_pipeline.training import console as report
 from ssl_pipeline.training.callbacks import Metrics, OnlineProbe, Saver, StopOnSignal
-from ssl_pipeline.training.curator import Curator
-from ssl_pipeline.training.faults import explained
-from ssl_pipeline.training.finite import Finite
-from ssl_pipeline.training.folder import Folder
+from ssl_pipeline.training.callbacks.curator import Curator
+from ssl_pipeline.training.callbacks.diagnostics import Watch
+from ssl_pipeline.training.callbacks.finite import Finite
+from ssl_pipeline.training.fsdp import Whole
 from ssl_pipeline.training.graphs import compile_encoders, graphs_of, maker, sets_of, start_from
 from ssl_pipeline.training.loggers import close, log_samples
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import Plan, bounded, prepare
+from ssl_pipeline.training.profiler import Waiting
+from ssl_pipeline.training.run_dir import Folder
 from ssl_pipeline.training.samples import write_samples
 from ssl_pipeline.training.scoring import evaluate, online
-from ssl_pipeline.training.sharding import Whole
+from ssl_pipeline.training.torch_errors import explained
 from ssl_pipeline.training.trainer import make_trainer, quiet, shows_bar
-from ssl_pipeline.training.waiting import Waiting
-from ssl_pipeline.training.watch import Watch
+from ssl_pipeline.utils.errors import Interrupted
 
 
 def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:

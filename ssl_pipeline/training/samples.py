@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssl_pipeline.datasets import Data
-from ssl_pipeline.graph import Graph
+from ssl_pipeline.data import Data
+from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.report import forms
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ssl_pipeline.datasets import Data, Stream
+from ssl_pipeline.data import Data, Stream
 from ssl_pipeline.evaluation import (
     P1,
     agreement,
@@ -23,7 +23,7 @@ from ssl_pipeline.evaluation import (
 )
 from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.untrained import untrained
-from ssl_pipeline.graph import Graph
+from ssl_pipeline.graph.graph import Graph
 
 ONLINE = {"train_limit": 4000, "test_limit": 2000, "few": 0, "backgrounds": False}
 """What differs from the protocol on the way."""

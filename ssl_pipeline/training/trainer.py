@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from ssl_pipeline.training.csv_logger import TidyCSV
-from ssl_pipeline.training.waiting import Waiting
+from ssl_pipeline.training.profiler import Waiting
 
 HINTS = (
     "does not have many workers",

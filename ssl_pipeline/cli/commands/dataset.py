@@ -1,0 +1,80 @@
+"""The data set that a command works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import DATA, instantiate
+from ssl_pipeline.data import Codec, Data, Mixed
+from ssl_pipeline.inference.model import Model
+from ssl_pipeline.structures.grid import GridSpec
+
+KINDS = ("features", "tokens")
+"""Options that choose the codec; all others that matter to a model are the codec's own."""
+
+
+def data_of(model: Model, overrides: list[str]) -> Data:
+    """The one that is asked for, or else that of the run.
+
+    Args:
+        model: whose samples these are to be.
+        overrides: data=NAME, data.KEY=VALUE; none for the run's own.
+
+    Raises:
+        ValueError: its samples are not those that the model takes.
+    """
+    own = model.config["data"]
+    options = asked(overrides, own) if overrides else own
+    try:
+        data: Data | Mixed = instantiate(options, trust=model.trust, allowed=DATA)
+    except ValueError as error:
+        if model.held is None or overrides:
+            raise
+        raise ValueError(f"{error}: an exported part does not say where its data lie, name them, data=...") from None
+    if isinstance(data, Mixed):
+        if model.data is None or model.data not in data.sets:
+            raise ValueError(f"the model takes one kind of data, and these are {', '.join(data.sets)}: name one set")
+        options, data = options["sets"][model.data], data.sets[model.data]
+    theirs, mine = ({} if codec is None else codec.plain() for codec in (data.codec, model.codec))
+    if data.grid != model.grid or (theirs and mine and theirs != mine):
+        wanted = {key: value for key, value in mine.items() if theirs.get(key) != value and key != "_target_"}
+        wanted |= {key: own[key] for key in KINDS if key in own and own[key] != options.get(key)}
+        advice = " ".join(f"data.{key}={value}" for key, value in wanted.items() if key in options)
+        raise ValueError(
+            f"the model takes samples of {described(model.grid, model.codec)}, and {data.name} gives "
+            f"{described(data.grid, data.codec)}: {f'set {advice}' if advice else 'name another data set'}"
+        )
+    return data
+
+
+def asked(overrides: list[str], own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Options of the data set that is asked for; where it is of the run's own kind, the run's are its defaults.
+
+    Args:
+        overrides: data=NAME, data.KEY=VALUE.
+        own: options of the run's data set, if there is a run.
+
+    Raises:
+        ValueError: options of a data set that is not named.
+    """
+    keys = [word.partition("=")[0] for word in overrides]
+    if "data" not in keys:
+        raise ValueError(f"{overrides[0]} is an option of a data set: name that, too, such as data=folder")
+    found = compose(overrides)["data"]
+    if own is None or found.get("_target_") != own.get("_target_"):
+        return found
+    told = {key.split(".")[1] for key in keys if "." in key}
+    return found | {key: value for key, value in own.items() if key not in told}
+
+
+def described(grid: GridSpec, codec: Codec | None = None) -> str:
+    """Samples in words.
+
+    >>> described(GridSpec.of(("y", 8), ("x", 8), channels=1))
+    '(8, 8) with 1 channel'
+    """
+    made = "" if codec is None else f" made by {type(codec).__name__}"
+    cell = f"{grid.vocab} symbols" if grid.discrete else f"{grid.width} channel{'s' * (grid.width > 1)}"
+    return f"({', '.join(map(str, grid.shape))}) with {cell}{made}"

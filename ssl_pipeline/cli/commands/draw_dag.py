@@ -1,0 +1,35 @@
+"""A picture of the graph that a configuration describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.instantiate import DATA, instantiate
+from ssl_pipeline.data import Data, Mixed
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.report import draw_dag as drawn
+
+
+def draw_dag(overrides: list[str], out: Path = Path("dag.svg"), set: str | None = None) -> None:
+    """Draw nodes, edges, energies and weights as SVG, without training: draw_dag corruption=mask+noise objective=...
+
+    Args:
+        overrides: as in training.
+        out: the picture.
+        set: name of the data set whose graph is wanted, where there are several.
+    """
+    config = compose(overrides)
+    trust = tuple(config["trust"])
+    data: Data | Mixed = instantiate(config["data"], trust=trust, allowed=DATA)
+    if isinstance(data, Mixed):
+        name = set or next(iter(data.sets))
+        if name not in data.sets:
+            raise ValueError(f"set={name}: expected one of {', '.join(data.sets)}")
+        data, fitting = data.sets[name], True
+    else:
+        fitting = False
+    graph = build(config | {"allow_collapse": True}, data.grid, trust=trust, fitting=fitting)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(drawn(graph) + "\n", encoding="utf-8")
+    print(out)

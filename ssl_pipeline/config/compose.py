@@ -1,0 +1,246 @@
+"""The configuration language: Hydra, where ``a+b`` and ``a-b`` are names too. Only this file and the CLI know Hydra.
+
+``corruption=a+b`` is two views, ``corruption=a-b`` one view made by a chain, ``objective=a+b`` a sum and
+``dynamics=a+b`` both. The parts are the files of the group's folder, whose names therefore have neither sign in them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.version import VersionBase
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ssl_pipeline.config.families import read_families
+from ssl_pipeline.config.parts import CHAIN, check, is_ghost, numbered, prune
+from ssl_pipeline.config.resume import AUTO, again, resumed
+from ssl_pipeline.config.schema import Train
+from ssl_pipeline.utils.checkpoints import LAST, PREVIOUS
+from ssl_pipeline.utils.errors import explain, sentence
+
+VERSION_BASE = "1.3"
+SIGNS = {"corruption": "+-", "objective": "+", "dynamics": "+"}
+UNREADABLE = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+EXPECTED = (ValueError, OSError, ModuleNotFoundError, yaml.YAMLError)
+
+Names = list[str]
+
+
+class Combination(ConfigSource):
+    """Reads ``corruption/a+b`` as a file whose defaults are its parts."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "combination"
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        return config_path in SIGNS
+
+    def is_config(self, config_path: str) -> bool:
+        group, _, name = config_path.rpartition("/")
+        return any(sign in name for sign in SIGNS.get(group, ""))
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> Names:
+        return []
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        group, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        sign = "+" if "+" in name else "-"
+        parts = name.split(sign)
+        if "" in parts:
+            raise ValueError(f"{group}={name}: expected a name on either side of each {sign!r}")
+        items = [f"{part}@{key}" for part, key in zip(parts, numbered(parts), strict=True)]
+        content: dict[str, Any] = {"defaults": ["_self_", *items]}
+        if sign == "-":
+            content |= CHAIN
+        return ConfigResult(
+            config=OmegaConf.create(content),
+            path=self.full_path(),
+            provider=self.provider,
+            header={"package": f"{group}.{name}" if sign == "-" else None},
+        )
+
+
+class CombinationPath(SearchPathPlugin):
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        search_path.append("ssl_pipeline", "combination://")
+
+
+def run_dir(resume: str | None, experiment: str | None, name: str, time: str) -> str:
+    """Folder of a run; a resumed one goes on in its own.
+
+    In a job of SLURM it is the job's where tasks must agree on it, or where a job that starts anew is to find it.
+
+    Raises:
+        FileNotFoundError: there is no run to resume.
+    """
+    if resume in (None, AUTO):
+        return f"outputs/{experiment or name}/{_job(resume) or time}"
+    if not Path(resume).is_dir():
+        raise FileNotFoundError(f"resume={resume}: there is no such folder")
+    return resume
+
+
+def _job(resume: str | None) -> str | None:
+    """What tells a job of SLURM, or a step of it, from others; None where the time does, or in a shell."""
+    number, step = os.environ.get("SLURM_JOB_ID"), int(os.environ.get("SLURM_STEP_ID", 2**32))
+    if number is None or os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):
+        return None
+    by_srun = step < 2**16  # higher ones stand for the batch script itself
+    if resume != AUTO and not (by_srun and int(os.environ.get("SLURM_NTASKS", 1)) > 1):
+        return None
+    return f"job-{number}.{step}" if by_srun and step else f"job-{number}"
+
+
+def conf_dir() -> Path:
+    """The folder of YAML files: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
+
+
+def register() -> None:
+    """Make the schema, the combinations and the resolvers known to Hydra; to do so again changes nothing."""
+    ConfigStore.instance().store("schema", Train)
+    Plugins.instance().register(Combination)
+    Plugins.instance().register(CombinationPath)
+    OmegaConf.register_new_resolver("ssl_pipeline.run_dir", run_dir, replace=True)
+    OmegaConf.register_new_resolver("ssl_pipeline.config.families", read_families, replace=True)
+
+
+def quoted(text: str) -> str:
+    """``text`` as a value on Hydra's command line."""
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def compose(overrides: list[str], config_dir: str | None = None) -> dict[str, Any]:
+    """The configuration of a run as plain dictionaries, without any Hydra around.
+
+    Args:
+        overrides: as on the command line: ``corruption=mask+noise``, ``corruption.noise.sigma=0.3``.
+        config_dir: folder of the user's own YAML files.
+
+    Raises:
+        ValueError: a name, key or value that is not valid, with the nearest that is.
+        FileNotFoundError: no such ``config_dir``.
+    """
+    with _loader(config_dir) as search:
+        try:
+            return finish(hydra.compose("train", [*search, *overrides]), overrides, config_dir)
+        except (*UNREADABLE, ValueError) as error:
+            raise ValueError(explained(error, overrides, config_dir)) from error
+
+
+def finish(
+    cfg: DictConfig, overrides: list[str], config_dir: str | None = None, folder: str | None = None
+) -> dict[str, Any]:
+    """What Hydra composed, resolved, pruned and checked; notices go to stderr.
+
+    Args:
+        cfg: from Hydra.
+        overrides: of the command line.
+        config_dir: folder of the user's own YAML files.
+        folder: of the run, which ``resume=auto`` may find begun.
+
+    Raises:
+        ValueError: an override of a view that is not there; a value that cannot be right.
+    """
+    config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    for group in SIGNS:
+        for name in prune(config[group], group, _options(group, overrides, config_dir), overrides):
+            _note(f"options of {group}.{name} are not used, since {group} has no {name}")
+    if is_ghost(config["teacher"], "teacher", overrides):
+        _note("options of teacher are not used, since there is none")
+        config["teacher"] = None
+    if is_ghost(config["curation"], "curation", overrides):
+        _note("options of curation are not used, since there is none")
+        config["curation"] = None
+    check(config)
+    if config["resume"] == AUTO:
+        begun = folder is not None and any((Path(folder) / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
+        config["resume"] = folder if begun else None
+        return again(config) if config["resume"] else config
+    return resumed(config, overrides) if config["resume"] else config
+
+
+def is_further_rank() -> bool:
+    """Whether this process was started to be a further rank of a run, by torchrun, Lightning or SLURM."""
+    numbers = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next((number for number in numbers if number is not None), "0") != "0"
+
+
+def _note(text: str) -> None:
+    """Said once, by the first process of a run."""
+    if not is_further_rank():
+        print(f"note: {text}", file=sys.stderr)
+
+
+def explained(error: BaseException, overrides: list[str], config_dir: str | None = None) -> str:
+    """The sentence for any error of a run."""
+
+    def tree() -> dict[str, Any]:
+        with _loader(config_dir) as search:
+            groups = [g for g in GlobalHydra.instance().config_loader().list_groups("") if g != "hydra"]
+            # Of a sweep the first job.
+            chosen = [o.partition(",")[0] for o in overrides if o.lstrip("+~").partition("=")[0] in groups]
+            for choice in (chosen, []):  # without any where a chosen file is itself what is wrong
+                with suppress(*UNREADABLE, ValueError):
+                    found: Any = OmegaConf.to_container(hydra.compose("train", [*search, *choice]))
+                    return dict.fromkeys(groups) | found
+            return dict.fromkeys(groups)
+
+    def options(group: str) -> Names:
+        return _options(group, overrides, config_dir)
+
+    for override in overrides if isinstance(error, TypeError) else []:
+        key, _, value = override.lstrip("+").partition("=")
+        if value[:1] in ("[", "{") and (conf_dir() / key).is_dir():
+            return f"{override}: a group takes the name of one of its files, as in {key}={options(key)[0]}"
+    from_hydra = isinstance(error, (HydraException, OmegaConfBaseException))
+    if from_hydra or str(error).startswith("Config group override"):
+        return " ".join(explain(error, options, tree).split())
+    return sentence(error, EXPECTED)
+
+
+def _options(group: str, overrides: Names, config_dir: str | None) -> Names:
+    """Names of the files in a group, wherever they are looked for."""
+    with _loader(config_dir) as search:
+        search += [o for o in overrides if o.lstrip("+").startswith("hydra.searchpath=")]
+        loader = GlobalHydra.instance().config_loader()
+        return loader.get_group_options(group, ObjectType.CONFIG, "train", search)
+
+
+@contextmanager
+def _loader(config_dir: str | None) -> Iterator[Names]:
+    """Hydra set up for our files, and left as it was; yields the overrides that add the user's folder."""
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise FileNotFoundError(f"--config-dir {config_dir}: there is no such folder")
+    register()
+    before, base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(conf_dir().resolve()), job_name="train", version_base=VERSION_BASE):
+            folder = [] if config_dir is None else [quoted(f"file://{Path(config_dir).resolve()}")]
+            yield [f"hydra.searchpath=[{path}]" for path in folder]
+    finally:
+        GlobalHydra.instance().hydra = before
+        VersionBase.instance().version_base = base

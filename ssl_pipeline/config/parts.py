@@ -1,0 +1,156 @@
+"""The parts of a combination such as ``corruption=crop+crop+lowres-noise``, in plain dictionaries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ssl_pipeline.utils.errors import nearest
+
+CHAIN = {"_target_": "ssl_pipeline.corruptions.Chain", "_partial_": True}
+
+
+EDGE = {"_target_": "ssl_pipeline.objectives.Relate", "_partial_": True}
+
+
+def numbered(names: list[str]) -> list[str]:
+    """Names made unique: those that come more than once are counted.
+
+    >>> numbered(["crop", "mask", "crop"])
+    ['crop_1', 'mask', 'crop_2']
+    """
+    total, seen = Counter(names), Counter()
+    keys = []
+    for name in names:
+        seen[name] += 1
+        keys.append(name if total[name] == 1 else f"{name}_{seen[name]}")
+    return keys
+
+
+def prune(parts: dict[str, Any], group: str, known: list[str], overrides: list[str]) -> list[str]:
+    """Delete what is left of parts that were replaced: options without a ``_target_``. Returns their names.
+
+    An experiment that says ``corruption: {noise: {sigma: 0.2}}`` leaves such a ghost when the user chooses other views.
+
+    Args:
+        known: the group's files; what is not made of them is a misspelt name.
+        overrides: the user's, none of which may address a ghost.
+
+    Raises:
+        ValueError: a misspelt name, an override of a ghost, a file without its header.
+    """
+    if "_target_" in parts:
+        raise ValueError(f"the file chosen for {group} lacks its first line: '# @package {group}.NAME', NAME its own")
+    ghosts = [name for name, part in parts.items() if not (isinstance(part, dict) and "_target_" in part)]
+    real = [name for name in parts if name not in ghosts]
+    for name in ghosts:
+        for override in overrides:
+            key = override.lstrip("+~").partition("=")[0]
+            if f"{key}.".startswith(f"{group}.{name}."):
+                raise ValueError(f"{override}: {group} has no {name!r}; {nearest(name, real)}")
+        for part in name.split("-"):
+            stem, _, number = part.rpartition("_")
+            if part not in known and not (number.isdigit() and stem in known):
+                raise ValueError(f"{group}.{name} stands for no part: there is no {part!r}; {nearest(part, known)}")
+        del parts[name]
+    return ghosts
+
+
+def is_ghost(part: Mapping[str, Any] | None, group: str, overrides: list[str]) -> bool:
+    """Whether all that there is of a group is options that an experiment gave to what the user has taken out.
+
+    Raises:
+        ValueError: an override of such an option.
+    """
+    if not part or "_target_" in part:
+        return False
+    if asked := [o for o in overrides if o.lstrip("+").startswith(f"{group}.")]:
+        raise ValueError(f"{asked[0]} is an option of a {group}, and there is none: choose one with {group}=")
+    return True
+
+
+def edges(asked: Any, terms: Iterable[str] = ()) -> dict[str, Any]:
+    """The terms that ``edge={from: ..., to: ...}`` asks for, or several such by name.
+
+    Args:
+        asked: from a configuration.
+        terms: names of the objective's terms, which an edge must not take.
+
+    Raises:
+        ValueError: an edge without its ends, or with the name of a term.
+
+    >>> edges({"from": "crop", "to": "text", "weight": 0.1})["edge"]["start"]
+    'crop'
+    """
+    if not isinstance(asked, Mapping):
+        raise ValueError(f"edge={asked}: expected {{from: ..., to: ...}}, or several such by name")
+    found = {}
+    for name, edge in ({"edge": asked} if {"from", "to"} & asked.keys() else asked).items():
+        if not isinstance(edge, Mapping) or not {"from", "to"} <= edge.keys():
+            raise ValueError(f"edge.{name}={edge}: expected {{from: ..., to: ...}}, of views and columns of the data")
+        if name in terms:
+            raise ValueError(f"edge.{name} has the name of a term of the objective: give it another one")
+        found[name] = {**EDGE, "start": edge["from"], **{key: value for key, value in edge.items() if key != "from"}}
+    return found
+
+
+def columns(asked: Any) -> dict[str, Any]:
+    """The models of columns that ``columns={NAME: {encoder: ..., decoder: ...}}`` asks for.
+
+    Raises:
+        ValueError: something else, or an option that a column has not.
+    """
+    kinds = ("encoder", "decoder")
+    if not isinstance(asked, Mapping) or not all(isinstance(own, Mapping) for own in asked.values()):
+        raise ValueError(f"columns={asked}: expected {{NAME: {{encoder: ..., decoder: ...}}}} of columns of the data")
+    for name, own in asked.items():
+        if wrong := own.keys() - {*kinds}:
+            raise ValueError(f"columns.{name} has no option {min(wrong)!r}; {nearest(min(wrong), kinds)}")
+        for kind, node in own.items():
+            if not (isinstance(node, Mapping) and "_target_" in node):
+                raise ValueError(f"columns.{name}.{kind} is no model: choose one with +{kind}@columns.{name}.{kind}=")
+    return dict(asked)
+
+
+def check(config: dict[str, Any]) -> None:
+    """Refuse early what needs no class to see.
+
+    Raises:
+        ValueError: a batch or a number of views that cannot be; an option of a part that a chain lacks.
+    """
+    if (size := config["batch_size"]) < 1:
+        raise ValueError(f"batch_size counts the samples of a step over all devices: expected at least 1, got {size}")
+    views, per_step = config["corruption"], config["views_per_step"]
+    if per_step != "all" and not (type(per_step) is int and 1 <= per_step <= len(views)):
+        raise ValueError(
+            f"views_per_step: expected all, or a whole number up to that of the views "
+            f"({len(views)}: {', '.join(views)}), got {per_step}"
+        )
+    for name, every in (
+        ("checkpoint.every_n_steps", config["checkpoint"]["every_n_steps"]),
+        ("trainer.log_every_n_steps", config["trainer"]["log_every_n_steps"]),
+    ):
+        if not isinstance(every, int) or every < 1:
+            raise ValueError(f"{name} counts steps: expected at least 1, got {every}")
+    watch = config["watch"]
+    if watch["every"] < 0 or watch["samples"] < 2:
+        raise ValueError(
+            f"watch: expected every (steps) of at least 0 and samples of at least 2, "
+            f"got {watch['every']} and {watch['samples']}"
+        )
+    if watch["on_alarm"] not in ("warn", "stop"):
+        raise ValueError(
+            f"watch.on_alarm={watch['on_alarm']!r} is not known; {nearest(watch['on_alarm'], ('warn', 'stop'))}"
+        )
+    report = config["report"]
+    if report["map"] not in ("pca", "umap"):
+        raise ValueError(f"report.map={report['map']!r} is not known; {nearest(report['map'], ('pca', 'umap'))}")
+    if report["samples"] < 3:
+        raise ValueError(f"report.samples={report['samples']}: expected at least 3, or report.page=false")
+    for name, view in views.items():
+        parts = {key: part for key, part in view.items() if isinstance(part, dict)}
+        real = [key for key, part in parts.items() if "_target_" in part]
+        for key in parts if view["_target_"] == CHAIN["_target_"] else ():
+            if key not in real:
+                raise ValueError(f"corruption.{name} is a chain without {key!r}; {nearest(key, real)}")

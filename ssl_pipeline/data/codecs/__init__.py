@@ -1,0 +1,1 @@
+"""From raw things (images, sounds, texts, videos) to samples on a grid, and back."""

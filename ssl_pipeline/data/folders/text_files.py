@@ -1,0 +1,187 @@
+"""Any tree of text files, or a single one."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ssl_pipeline.data.base import Data
+from ssl_pipeline.data.cache.images import Unreadable
+from ssl_pipeline.data.folders.image_folder import (
+    check_unreadable,
+    choose_classes,
+    find_parts,
+    list_files,
+    unreadable_limit,
+)
+from ssl_pipeline.data.io.documents import Documents, text_data
+
+ENDINGS = (
+    *(".txt", ".text", ".md", ".markdown", ".rst", ".org", ".adoc", ".tex", ".srt", ".csv", ".tsv", ".log"),
+    *(".html", ".htm", ".xml", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".css", ".sql", ".sh"),
+    *(".py", ".pyi", ".c", ".h", ".cc", ".cpp", ".hpp", ".cu", ".rs", ".go", ".java", ".kt", ".scala", ".js", ".ts"),
+    *(".rb", ".pl", ".lua", ".r", ".jl", ".hs", ".ml", ".swift"),
+)
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def text_files(
+    root: str,
+    length: int = 256,
+    stride: int | None = None,
+    tokens: str = "bytes",
+    vocab_size: int = 4096,
+    min_length: int = 16,
+    first: bool = False,
+    closed: bool = False,
+    endings: Sequence[str] | None = None,
+    labels: bool | str = "auto",
+    invalid: str = "keep",
+    holdout: float | int = 0.1,
+    seed: int = 0,
+    unreadable: str = "skip",
+    max_unreadable: float | int = 0.05,
+) -> Data:
+    """A tree of texts, a source each; its top-level folders are classes, or ``train`` and ``test``, or mean nothing.
+
+    Args:
+        root: the folder; or one file, whose last part is then what is set aside.
+        length: symbols in a window.
+        stride: symbols from one start to the next in the training part; None: no overlap, as in the test part.
+        tokens: "bytes", or "bpe" for pairs of bytes merged as often as they occur in the training part.
+        vocab_size: symbols in all, where pairs are merged.
+        min_length: shorter windows are left out, except where a file has no other.
+        first: only the first window of each document.
+        closed: every window closes with the end symbol, as a text of its own.
+        endings: of the files to read, such as [.txt, .md]; those of common texts and programs by default.
+        labels: take the top-level folders as classes; "auto": where every file lies in one and there are at least two.
+        invalid: files that are not UTF-8: "keep" their bytes (replacement characters where pairs are merged),
+            "skip" them, or "error".
+        holdout: fraction of the files set aside for testing where there is no test folder.
+        seed: of the choice of these.
+        unreadable: "skip" files that cannot be read or hold zero bytes, as texts never do, or "error".
+        max_unreadable: largest fraction to leave out before stopping all the same.
+
+    Raises:
+        FileNotFoundError: no such folder, or no file with such an ending in it.
+        ValueError: too many unreadable files, files that are not UTF-8 where ``invalid="error"``, no classes where
+            ``labels=true``, or another option outside its bounds.
+    """
+    limit = unreadable_limit(unreadable, max_unreadable)
+    if invalid not in ("keep", "skip", "error"):
+        raise ValueError(f"expected invalid to be keep, skip or error, got {invalid!r}")
+    wanted = ENDINGS if endings is None else tuple(ending.lower() for ending in endings)
+    path = Path(root).expanduser()
+    if path.is_file():
+        places, files = {"train": path.parent}, {"train": [Path(path.name)]}
+    else:
+        places = find_parts(path, "text")
+        advice = "set root to another folder, or endings to those of its files, such as [.txt,.md]"
+        files = {part: list_files(place, wanted, "text", advice) for part, place in places.items()}
+    classes = choose_classes(files, labels, root, "text")
+
+    def load(part: str, first: int = 0) -> Documents:
+        texts, kept = read_texts([places[part] / file for file in files[part]], limit, invalid)
+        numbers = [classes.index(files[part][i].parts[0]) for i in kept] if classes else None
+        source = torch.arange(first, first + len(texts))
+        return Documents(texts, source, None if numbers is None else torch.tensor(numbers))
+
+    train = load("train")
+    if "test" in places:
+        test = load("test", first=len(train.texts))
+    elif path.is_file():
+        train, test = split_text(train.texts[0], holdout)
+    else:
+        train, test = train.set_aside(holdout, seed)
+    return text_data(
+        path.resolve().stem if path.is_file() else path.resolve().name,
+        train,
+        test,
+        length=length,
+        stride=stride,
+        tokens=tokens,
+        vocab_size=vocab_size,
+        min_length=min_length,
+        first=first,
+        closed=closed,
+        classes=classes,
+    )
+
+
+def read_texts(paths: Sequence[Path], limit: float | int, invalid: str) -> tuple[list[bytes], list[int]]:
+    """Contents of the files, and which of them they are; blank ones are left out.
+
+    Raises:
+        ValueError: a larger fraction than ``limit`` is unreadable, all are blank, or one is not UTF-8 where
+            ``invalid="error"``.
+    """
+    found: dict[int, bytes] = {}
+    damaged: Unreadable = {}
+    blank, odd = [], []
+    for i, path in enumerate(paths):
+        try:
+            text = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
+        except OSError as error:
+            damaged[i] = error.strerror or str(error)
+            continue
+        if b"\0" in text:
+            damaged[i] = "zero bytes, so it is no text in UTF-8"
+        elif not text.strip():
+            blank.append(i)
+        else:
+            if not _is_utf8(text):
+                odd.append(i)
+            found[i] = text
+    check_unreadable(paths, damaged, limit, "text")
+    if odd:
+        count = f"{len(odd)} of {len(paths)} texts are not UTF-8: {_some(paths, odd)}"
+        if invalid == "error":
+            raise ValueError(f"{count}: convert them, or set invalid to keep or skip")
+        warnings.warn(f"{count}; {'they are left out' if invalid == 'skip' else 'kept as they are'}", stacklevel=4)
+    if blank:
+        warnings.warn(f"{len(blank)} of {len(paths)} texts are empty: {_some(paths, blank)}; left out", stacklevel=4)
+    kept = [i for i in found if invalid != "skip" or i not in odd]
+    if not kept:
+        raise ValueError(f"none of the {len(paths)} texts in {str(paths[0].parent)!r} can be used: set root to others")
+    return [found[i] for i in kept], kept
+
+
+def split_text(text: str | bytes, fraction: float | int) -> tuple[Documents, Documents | None]:
+    """The beginning of a text, and its last part, as two sources.
+
+    Raises:
+        ValueError: ``fraction`` outside [0, 1), or a part without text.
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"expected a held-out fraction from 0 up to, not including, 1, got {fraction}")
+    if fraction == 0:
+        return Documents([text], torch.tensor([0])), None
+    text = text.encode() if isinstance(text, str) else text
+    place = round(len(text) * (1 - fraction))
+    nearby = max(place - 1000, 0)
+    line, word = text.rfind(b"\n", nearby, place) + 1, text.rfind(b" ", nearby, place) + 1
+    place = line or word or _character(text, place)
+    parts = text[:place], text[place:]
+    if not all(part.strip() for part in parts):
+        raise ValueError(f"a text of {len(text)} bytes cannot be split with holdout={fraction}: set holdout=0")
+    return Documents([parts[0]], torch.tensor([0])), Documents([parts[1]], torch.tensor([1]))
+
+
+def _character(text: bytes, place: int) -> int:
+    """The last start of a character of UTF-8 up to ``place``."""
+    return next((p for p in range(place, max(place - 4, 0), -1) if not b"\x80" <= text[p : p + 1] < b"\xc0"), place)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _some(paths: Sequence[Path], which: list[int]) -> str:
+    return ", ".join(str(paths[i]) for i in which[:3]) + (", …" if len(which) > 3 else "")

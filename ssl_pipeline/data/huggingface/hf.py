@@ -1,0 +1,248 @@
+"""Image sets of the Hugging Face hub, or in any format that its library reads."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from PIL import Image
+from torch import Tensor
+
+from ssl_pipeline.data.base import Data, Index
+from ssl_pipeline.data.base import holdout as set_aside
+from ssl_pipeline.data.codecs.image import Pixels, read_image, to_pixels
+from ssl_pipeline.structures.batch import Batch
+
+# `datasets` is imported inside the functions: it is slow to import, and no other set needs it.
+
+DEFAULT_LABEL = "label"
+
+
+def hf(
+    path: str,
+    name: str | None = None,
+    split: str = "train",
+    test_split: str | None = None,
+    image: str = "image",
+    label: str | None = DEFAULT_LABEL,
+    size: int = 64,
+    channels: int = 3,
+    holdout: float | int = 0.1,
+    seed: int = 0,
+    streaming: bool = False,
+    buffer: int = 1000,
+    data_files: str | Sequence[str] | Mapping[str, Any] | None = None,
+    revision: str | None = None,
+) -> Data:
+    """Whatever ``datasets.load_dataset`` loads, or a folder (or address) that ``save_to_disk`` wrote.
+
+    Code that comes with a data set is never run.
+
+    Args:
+        path: name on the hub, folder, address, or format ("parquet", "imagefolder", …) of ``data_files``.
+        name: configuration of the set.
+        split: part to learn from, such as "train" or "train[:10%]".
+        test_split: held-out part; without one a fraction of ``split`` is set aside, though not of a stream.
+        image: column of the images.
+        label: column of the labels (classes, texts or whole numbers); None, or no column "label": unlabelled.
+            A part in which some are missing is unlabelled, and so is a stream unless they are classes.
+        size: height and width in pixels: the shorter side is resized to it, the centre cropped.
+        channels: 3, or 1 for grey.
+        holdout: fraction set aside.
+        seed: of the choice of these.
+        streaming: read while training instead of fetching everything first; the test part is then held in memory.
+        buffer: samples among which a stream is shuffled.
+        data_files: files of a format.
+        revision: version on the hub.
+
+    Raises:
+        OSError: it cannot be loaded.
+        ValueError: no such split or column, or labels of another kind.
+    """
+    from ssl_pipeline.data.huggingface.hf_stream import HfStream, in_memory
+
+    codec = Pixels(size, channels)
+    called = Path(path).name
+
+    def load(part: str) -> tuple[Any, str | None]:
+        rows = load_rows(path, name, part, data_files, revision, streaming)
+        return rows, check_columns(rows, image, label)
+
+    rows, column = load(split)
+    if streaming:
+        decode = partial(pixels_of, size=size, channels=channels)
+        train = HfStream(rows, image, column, decode, buffer)
+        test = None
+        if test_split is not None:
+            rows, column = load(test_split)
+            test = in_memory(HfStream(rows, image, column, decode, buffer))
+        return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=train.classes, name=called)
+
+    labels, classes = read_labels(rows, column)
+    train = HfImages(rows, image, labels, size, channels)
+    if test_split is None:
+        train, test = set_aside(train, holdout, seed)
+    else:
+        rows, column = load(test_split)
+        test = HfImages(rows, image, read_labels(rows, column, classes)[0], size, channels)
+    return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=called)
+
+
+class HfImages:
+    """Rows that stay in their mapped Arrow files; images are decoded and resized when they are asked for."""
+
+    def __init__(self, rows: Any, image: str, labels: Int64[Tensor, "N"] | None, size: int, channels: int) -> None:
+        self.table, self.rows = rows, undecoded(rows.select_columns([image]), image)
+        self.image, self.labels, self.size, self.channels = image, labels, size, channels
+        self.sources = torch.arange(len(rows))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Index) -> Batch:
+        where = torch.as_tensor(index, dtype=torch.int64)
+        numbers: list[int] = where.tolist()
+        values = self.rows[numbers][self.image]
+        pixels = [pixels_of(value, i, self.size, self.channels) for i, value in zip(numbers, values, strict=True)]
+        label = None if self.labels is None else self.labels[where]
+        return Batch(x=torch.from_numpy(np.stack(pixels)), source=where, label=label)
+
+
+def load_rows(
+    path: str,
+    name: str | None,
+    split: str,
+    data_files: str | Sequence[str] | Mapping[str, Any] | None,
+    revision: str | None,
+    streaming: bool,
+) -> Any:
+    """One split as a ``datasets.Dataset``, or a ``datasets.IterableDataset`` if streaming.
+
+    Raises:
+        OSError: it cannot be loaded.
+        ValueError: no such split, or a format that is made of code.
+    """
+    import datasets
+    from datasets.exceptions import DatasetsError
+
+    if path == "pandas":
+        raise ValueError("the format 'pandas' is pickle, which can run code: store the set as parquet")
+    saved = "://" in path or any(Path(path, mark).is_file() for mark in ("state.json", "dataset_dict.json"))
+    try:
+        if not saved:
+            files = _plain(data_files)
+            return datasets.load_dataset(
+                path, name, split=split, data_files=files, revision=revision, streaming=streaming
+            )
+        rows = datasets.load_from_disk(path)
+    except (OSError, DatasetsError) as error:
+        raise OSError(
+            f"the data set {path!r} cannot be loaded ({' '.join(str(error).split())}): "
+            f"check its name and the network, or set path to a folder"
+        ) from error
+    if isinstance(rows, datasets.DatasetDict):
+        if split not in rows:
+            raise ValueError(f"{path!r} has no split {split!r}: its splits are {', '.join(map(str, rows))}")
+        rows = rows[split]
+    elif split not in ("train", str(rows.split)):
+        raise ValueError(f"{path!r} was saved as one part without splits, but split {split!r} was asked for")
+    return rows.to_iterable_dataset(num_shards=min(16, len(rows)) or 1) if streaming else rows
+
+
+def check_columns(rows: Any, column: str, label: str | None, option: str = "image") -> str | None:
+    """Column of the labels, if there is one.
+
+    Args:
+        option: name of the option that chose ``column``.
+
+    Raises:
+        ValueError: a column that was asked for does not exist.
+    """
+    names = rows.column_names or list(next(iter(rows), {}))
+    for name, chosen in ((option, column), ("label", label)):
+        if chosen is not None and chosen not in names:
+            if name == "label" and chosen == DEFAULT_LABEL:
+                return None
+            raise ValueError(f"there is no column {chosen!r}: set {name} to one of {', '.join(names)}")
+    return label
+
+
+def read_labels(
+    rows: Any, column: str | None, classes: tuple[str, ...] | None = None
+) -> tuple[Int64[Tensor, "N"] | None, tuple[str, ...] | None]:
+    """Labels as numbers and the names of their classes, in sorted order where the set gives none.
+
+    Args:
+        classes: those of the part that was read before.
+
+    Raises:
+        ValueError: labels that are neither classes, texts nor whole numbers, or that ``classes`` lacks.
+    """
+    import datasets
+
+    if column is None:
+        return None, None
+    values = rows.select_columns([column]).with_format("arrow")[:][column].to_pylist()
+    feature = rows.features[column]
+    if isinstance(feature, datasets.ClassLabel):
+        if any(value is None or value < 0 for value in values):  # -1 is the hub's word for "kept secret"
+            return None, None
+        return torch.tensor(values), tuple(feature.names)
+    if any(value is None for value in values):
+        return None, None
+    if not all(isinstance(value, (str, int)) for value in values):
+        raise ValueError(
+            f"expected labels that are classes, texts or whole numbers, got {feature} in column {column!r}: "
+            f"set label to another column or to null"
+        )
+    found = tuple(str(value) for value in sorted(set(values)))
+    if classes is not None and (unknown := sorted(set(found) - set(classes))):
+        raise ValueError(f"the test part has labels that the training part lacks: {', '.join(unknown[:5])}")
+    numbers = {value: number for number, value in enumerate(classes or found)}
+    return torch.tensor([numbers[str(value)] for value in values]), classes or found
+
+
+def undecoded(rows: Any, image: str) -> Any:
+    """The rows with images as bytes or paths, so that they are decoded here, small and only when used."""
+    import datasets
+
+    if rows.features is not None and isinstance(rows.features[image], datasets.Image):
+        return rows.cast_column(image, datasets.Image(decode=False))
+    return rows
+
+
+def pixels_of(value: Any, number: int, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:
+    """Pixels of an image given as bytes, path or address.
+
+    Raises:
+        ValueError: no image, or a damaged one.
+    """
+    import datasets
+
+    try:
+        if isinstance(value, dict):
+            value = value["path"] if value.get("bytes") is None else value["bytes"]
+        if isinstance(value, Image.Image):
+            return to_pixels(value, size, channels)
+        if isinstance(value, bytes):
+            return read_image(io.BytesIO(value), size, channels)
+        if isinstance(value, str) and "://" not in value:
+            return read_image(value, size, channels)
+        if isinstance(value, str):
+            return to_pixels(datasets.Image().decode_example({"path": value, "bytes": None}), size, channels)
+        raise TypeError(f"expected the bytes or the path of an image, got {type(value).__name__}")
+    except Exception as error:  # decoders raise whatever they like
+        raise ValueError(f"sample {number} is no readable image ({error}): mend it or choose another column") from error
+
+
+def _plain(value: Any) -> Any:
+    # Hydra hands over its own kinds of list and dict, which `datasets` does not take.
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    return value if value is None or isinstance(value, str) else [_plain(part) for part in value]

@@ -1,0 +1,1 @@
+"""Reading files, windows and streams."""

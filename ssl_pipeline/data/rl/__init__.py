@@ -1,0 +1,1 @@
+"""Experience of agents: observations, actions, and what came next."""

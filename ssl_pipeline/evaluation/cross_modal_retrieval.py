@@ -1,0 +1,66 @@
+"""Where latents of a view and of a column of the data were drawn together: does one find the other?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssl_pipeline.data import Dataset, Stream
+from ssl_pipeline.evaluation.cross_modal import states
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.objectives import Agree
+from ssl_pipeline.structures.nodes import view_of
+
+
+@torch.inference_mode()
+def meetings(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batch_size: int = 250) -> dict[str, float]:
+    """Held-out samples whose own text (or other column) is the nearest one by cosine, among all that differ.
+
+    Args:
+        graph: in evaluation mode; without an energy between a view and a column the result is empty.
+        dataset: samples not trained on.
+        samples: how many of them.
+        batch_size: samples in a call.
+
+    Returns:
+        ``found/TERM/A~B`` and ``found_chance/TERM/A~B``, in percent.
+    """
+    terms = {name: t for name, t in graph.objective.terms.items() if isinstance(t, Agree) and not t.by_source}
+    pairs = {
+        edge.name: (term, *sorted((view_of(edge.source), view_of(edge.target)), key=lambda view: view in graph.columns))
+        for name, term in terms.items()
+        for edge in graph.edges[name]
+        if len({view_of(edge.source), view_of(edge.target)} & {*graph.columns}) == 1
+    }
+    rows: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {name: [] for name in pairs}
+    for state in states(graph, dataset, samples, batch_size) if pairs else ():
+        for name, (term, view, column) in pairs.items():
+            own, theirs = (term.projector(state.latent(part).pooled).float() for part in (view, column))
+            rows[name].append((own, theirs, state.view(column).x.flatten(1)))
+    found = {}
+    for name, parts in rows.items():
+        own, theirs, values = (torch.cat(part) for part in zip(*parts, strict=True))
+        right, chance = found_among(own, theirs, values.unique(dim=0, return_inverse=True)[1])
+        found |= {f"found/{name}": right, f"found_chance/{name}": chance}
+    return found
+
+
+def found_among(own: Tensor, theirs: Tensor, which: Tensor) -> tuple[float, float]:
+    """How often what belongs to a sample is the nearest one, and how often that would be by chance, in percent.
+
+    Args:
+        own: embeddings (N, D) of samples.
+        theirs: (N, D) of what belongs to them.
+        which: (N,) number of that, the same where it is the same.
+
+    >>> z = torch.eye(3)
+    >>> found_among(z, z, torch.arange(3))[0], found_among(z, z.roll(1, 0), torch.arange(3))[0]
+    (100.0, 0.0)
+    """
+    count = int(which.max()) + 1
+    first = torch.full((count,), len(which), device=which.device).scatter_reduce(
+        0, which, torch.arange(len(which), device=which.device), "amin"
+    )
+    nearest = (F.normalize(own, dim=1) @ F.normalize(theirs[first], dim=1).T).argmax(1)
+    return 100 * (nearest == which).float().mean().item(), 100 / count

@@ -1,0 +1,173 @@
+"""Which parts of a graph go together; each function refuses what does not, and says what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ssl_pipeline.corruptions import Corruption
+from ssl_pipeline.graph.columns import Beside
+from ssl_pipeline.graph.topology import alone, leading
+from ssl_pipeline.models.decoders import Decoder
+from ssl_pipeline.models.encoders import Encoder
+from ssl_pipeline.models.latents import Slots, Tokens
+from ssl_pipeline.objectives import Consistency, Objective, PredictTokens, Reconstruct, Relate
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.nodes import CLEAN, Edge, view_of
+
+
+def terms_fit_the_grid(
+    objective: Objective,
+    edges: Mapping[str, Sequence[Edge]],
+    grid: GridSpec,
+    corruptions: Mapping[str, Corruption],
+    columns: Mapping[str, Beside],
+) -> None:
+    """Each term compares what its targets are made of, where they lie.
+
+    Raises:
+        ValueError: symbols compared as numbers or the reverse; tokens predicted on another grid than the clean one; a
+            teacher of what another encoder sees.
+    """
+    for name, term in objective.named():
+        for edge in edges[name]:
+            beside = columns.get(view_of(edge.target))
+            made_of = grid if beside is None else beside.grid
+            if isinstance(term, Reconstruct | Relate) and term.energy.discrete != made_of.discrete:
+                kind, other = ("symbols", "cross_entropy") if made_of.discrete else ("numbers", "reconstruct")
+                what = "this data" if beside is None else f"column {view_of(edge.target)}"
+                raise ValueError(f"objective={name} does not compare {kind}, which {what} is made of: take {other}")
+            if edge.target.startswith("teacher/") and beside is not None and beside.grid != grid:
+                raise ValueError(
+                    f"objective.{name} predicts what a teacher says of {view_of(edge.target)}, which lies on a grid of "
+                    f"its own and has no teacher: take an energy between the two latents, such as info_nce"
+                )
+        if isinstance(term, Consistency) and term.energy.discrete != grid.discrete:
+            kind, other = ("symbols", "SymmetricKL") if grid.discrete else ("numbers", "MSE")
+            raise ValueError(
+                f"objective.{name}.energy={type(term.energy).__name__} does not compare {kind}, which this data is "
+                f"made of: take {{_target_: ssl_pipeline.losses.{other}}}"
+            )
+        for view in term.covered(tuple(corruptions)) if isinstance(term, PredictTokens) else ():
+            if view not in corruptions:
+                raise ValueError(
+                    f"objective.{name} predicts the tokens of views, and {view} is none: take some of them"
+                )
+            if (shape := corruptions[view].output_grid.shape) != grid.shape:
+                raise ValueError(
+                    f"objective.{name} predicts the tokens of views of the clean grid's shape {grid.shape}, "
+                    f"and {view} is {shape}: set objective.{name}.views to the others"
+                )
+
+
+def views_meet(
+    objective: Objective, edges: Mapping[str, Sequence[Edge]], views: Sequence[str], per_step: int, consensus: bool
+) -> None:
+    """A sample passes the views that are to be compared or made one in a step.
+
+    Args:
+        objective: whose terms may compare views.
+        edges: of each term.
+        views: their names.
+        per_step: how many of them a sample passes.
+        consensus: whether all of them become one latent.
+
+    Raises:
+        ValueError: too few of them.
+    """
+    if consensus and per_step < len(views):
+        raise ValueError("latent.fuse needs every view of a sample: set views_per_step=all")
+    pairs = {name: term for name, term in objective.named() if term.pairs_views(edges[name], views)}
+    some = [name for name, term in pairs.items() if term.views is not None]
+    if some and per_step < len(views):
+        what = f"edge {some[0]} joins" if isinstance(pairs[some[0]], Relate) else f"objective.{some[0]}.views names"
+        raise ValueError(f"{what} some views, of which a sample may pass none: set views_per_step=all")
+    if pairs and per_step == 1:
+        raise ValueError(
+            f"objective.{next(iter(pairs))} compares views and needs two of a sample: set views_per_step=2 or more"
+        )
+
+
+def teacher_sees(taught: Sequence[str], corruptions: Mapping[str, Corruption]) -> None:
+    """What stood in the holes of the views that a teacher sees is known.
+
+    Raises:
+        ValueError: it is not.
+    """
+    for view in taught:
+        if view in corruptions and not corruptions[view].knows_holes:
+            raise ValueError(
+                f"the teacher sees {view} without its holes, and what stood in them is not known after a later "
+                f"damage: name the mask last, such as corruption=noise-mask"
+            )
+
+
+def targets_are_told_apart(objective: Objective, edges: Mapping[str, Sequence[Edge]], columns: Sequence[str]) -> None:
+    """From one latent the decoder of the samples leads to one thing.
+
+    Args:
+        objective: whose terms lead to samples and columns.
+        edges: of each term.
+        columns: those to which the decoder of the samples leads.
+
+    Raises:
+        ValueError: it is to lead to several, and nothing says to it which of them is meant.
+    """
+    led: dict[str, dict[str, None]] = {}
+    for name, term in objective.named():
+        if isinstance(term, Reconstruct | Relate):
+            for edge in alone(edges[name]):
+                if view_of(edge.target) in (CLEAN, *columns):
+                    led.setdefault(view_of(edge.source), {})[view_of(edge.target)] = None
+    for source, targets in led.items():
+        if len(targets) > 1:
+            column = next(target for target in targets if target != CLEAN)
+            raise ValueError(
+                f"the latent of {source} leads to {' and to '.join(targets)} through one decoder, which cannot know "
+                f"what is asked for: give the column a decoder of its own (+decoder@columns.{column}.decoder=query)"
+            )
+
+
+def latent_feeds(
+    decoder: Decoder,
+    target: str,
+    edges: Sequence[Edge],
+    latent: Tokens | Slots,
+    encoder: Encoder,
+    corruptions: Mapping[str, Corruption],
+    columns: Mapping[str, Beside],
+) -> None:
+    """A decoder to a target's node finds the latent that it needs.
+
+    Args:
+        decoder: which may need one that covers the grid.
+        target: name of the node.
+        edges: of all terms.
+        latent: format of the latent.
+        encoder: of all views.
+        corruptions: of all views.
+        columns: by name.
+
+    Raises:
+        ValueError: it needs one that covers the grid, and the encoder or the latent leaves some of it out, or it is
+            that of something else.
+    """
+    if not decoder.needs_grid:
+        return
+    led = [edge for edge in edges if edge.target == target]
+    apart, column = [name for name, beside in columns.items() if beside.encoder is not None], view_of(target) in columns
+    elsewhere = [view_of(edge.source) for edge in led if view_of(edge.source) in apart or edge not in alone(led)]
+    starts = {*leading(edges, target, tuple(corruptions)), *(view_of(edge.source) for edge in led)}
+    holes = [name for name in corruptions if name in starts and corruptions[name].removes and not encoder.sees_holes]
+    if holes:
+        why = f"the encoder leaves out the holes of {', '.join(holes)}"
+    elif not latent.keeps_grid:
+        why = "slots do not"
+    elif elsewhere:
+        why = f"what leads there is made of {' and '.join(elsewhere)}"
+    elif decoder.patches.grid.ndim != len(encoder.dense_shape):
+        why = "the encoder's lies on another one"
+    else:
+        return
+    other = ", or encoder=conv with latent=tokens" if holes or not latent.keeps_grid else ""
+    take = f"set columns.{view_of(target)}.decoder to a query decoder" if column else f"set decoder=query{other}"
+    raise ValueError(f"the decoder to {view_of(target)} needs a latent that covers the grid, and {why}: {take}")

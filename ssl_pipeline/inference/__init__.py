@@ -1,0 +1,1 @@
+"""Trained graphs at work: embed, restore, translate, split."""

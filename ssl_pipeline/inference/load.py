@@ -1,0 +1,129 @@
+"""From a folder to the model in it: plain values and tensors are read, nothing is executed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import Tensor
+
+from ssl_pipeline.config.instantiate import check, resolve
+from ssl_pipeline.data import BPE, Bytes, Clips, Codec, LogMel, Pixels, Waveform
+from ssl_pipeline.graph.builder import GROUPS, build, grid_from_plain
+from ssl_pipeline.graph.columns import Known
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.example_inputs import examples, strip, used
+from ssl_pipeline.inference.model import Model
+from ssl_pipeline.inference.weights import WEIGHTS, read_safetensors, read_weights
+
+CODECS = tuple(f"ssl_pipeline.data.{kind.__name__}" for kind in (BPE, Bytes, Clips, LogMel, Pixels, Waveform))
+"""What a folder may name as its codec: these and nothing within them, for they can write files."""
+EXPORT = {"part", "view", "data", "format"}
+LATER = {"teacher"}
+"""A group that older runs have not."""
+
+
+def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = ()) -> Model:
+    """The model of a run's folder, or of one that was exported as safetensors. Never runs code from a file.
+
+    Args:
+        path: the folder.
+        data: name of the data set whose stem and heads are wanted, of a run on several.
+        trust: packages besides this one whose classes its configuration may name.
+
+    Raises:
+        FileNotFoundError: no such folder, or something is missing in it.
+        ValueError: a damaged file, a class that is not trusted, or no such data set.
+    """
+    folder = Path(path)
+    config = _config(folder)
+    exported = config.get("export")
+    if exported is not None:
+        if exported["format"] != "safetensors":
+            what = f"{exported['part']} as {exported['format']}"
+            raise ValueError(f"{folder} holds {what}, which runs without this package: its README.md says how")
+        if data not in (None, exported["data"]):
+            raise ValueError(
+                f"data={data}: {folder} holds a part of {exported['data'] or 'a run on one data set'} alone"
+            )
+        data = exported["data"]
+    sets = config.get("sets", {})
+    if data not in (sets or {None}):
+        raise ValueError(f"this run was trained on {', '.join(sets) or 'one data set'}, got {data}: name one of them")
+    grid = grid_from_plain((config if data is None else sets[data])["grid"])
+    settled = config | {"allow_collapse": True}  # what is trained is not judged by what training would now refuse
+    about = config if data is None else sets[data]
+    columns = {
+        name: Known(grid_from_plain(column["grid"]), column["steps"])
+        for name, column in about.get("beside", {}).items()
+    }
+    graph = build(settled, grid, columns=columns, trust=trust, fitting=data is not None)
+    found = {name: _codec(folder, f"columns.{name}", trust) for name in columns}
+    codecs = {name: codec for name, codec in found.items() if codec is not None}
+    if exported is None:
+        prefix = "" if data is None else f"graphs.{data}."
+        weights = {k.removeprefix(prefix): v for k, v in read_weights(folder).items() if k.startswith(prefix)}
+        _fill(graph, weights, folder, strict=True)
+        return Model(graph, config, _codec(folder, data or "", trust), data=data, trust=trust, columns=codecs)
+    weights = read_safetensors(folder / WEIGHTS)
+    _fill(graph, weights, folder, strict=False)
+    model = Model(graph, config, _codec(folder, "", trust), (exported["part"], exported["view"]), data, trust, codecs)
+    part = model.part()
+    if lost := sorted(used(part, examples(part, 1)) - weights.keys()):
+        raise ValueError(f"{folder / WEIGHTS} lacks {lost[0]}, which {exported['part']} needs: export it again")
+    strip(graph, weights.keys())
+    return model
+
+
+def _fill(graph: Graph, weights: dict[str, Tensor], folder: Path, strict: bool) -> None:
+    """Give a graph its weights.
+
+    Raises:
+        ValueError: they are not those of the configuration.
+    """
+    try:
+        lost = graph.load_state_dict(weights, strict=False)
+        wrong = [*lost.unexpected_keys, *(lost.missing_keys if strict else ())]
+    except RuntimeError as error:
+        wrong = [" ".join(str(error).split())]
+    if wrong:
+        raise ValueError(f"the weights in {folder} do not fit its config.yaml ({wrong[0]}): restore the files")
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """The configuration of a run, with all that a graph is built from."""
+    file = folder / "config.yaml"
+    if not file.is_file():
+        raise FileNotFoundError(f"{folder} is no run's folder and no exported one: it has no config.yaml")
+    try:
+        config = yaml.safe_load(file.read_text())
+        for about in config.get("sets", {"": config}).values():
+            grid_from_plain(about["grid"])
+        exported = config.get("export") or dict.fromkeys(EXPORT)
+        lost = {*GROUPS, "views_per_step"} - config.keys() - LATER | EXPORT - exported.keys()
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{file} is damaged ({type(error).__name__}: {' '.join(str(error).split())})") from None
+    if lost:
+        raise ValueError(f"{file} is damaged: it lacks {', '.join(sorted(lost))}")
+    return config
+
+
+def _codec(folder: Path, part: str, trust: tuple[str, ...]) -> Codec | None:
+    file = folder / "codecs.json"
+    if not file.is_file():
+        return None
+    try:
+        found = json.loads(file.read_text())
+        if part not in found:
+            return None
+        options = dict(found[part])  # plain values: what stands in them is never made into things
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} is damaged ({error}): restore the file") from None
+    name = options.pop("_target_", None)
+    if name not in CODECS and not str(name).startswith(tuple(f"{prefix}." for prefix in trust)):
+        raise ValueError(f"{file} names {name} as its codec, expected one of {', '.join(CODECS)}: restore the file")
+    target = resolve(name, trust=trust)
+    check(name, target, list(options), is_partial=False)
+    return target(**options)

@@ -1,0 +1,315 @@
+"""A trained graph at work: raw samples in, embeddings or restored samples out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from ssl_pipeline.data import Codec
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.modules import (
+    UNKNOWN,
+    Part,
+    Relation,
+    Source,
+    Translator,
+    make,
+    names,
+    parameters,
+)
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.utils.errors import nearest
+
+Marks = Tensor | np.ndarray | None
+Samples = Tensor | np.ndarray | Sequence[Any] | Path | Image
+
+
+class Model:
+    """A trained graph in evaluation mode, with the run's own normalisation inside: raw samples in, raw samples out.
+
+    Args:
+        graph: the trained graph.
+        config: the run's configuration.
+        codec: of the run's data, where it has one.
+        held: the one part that an exported folder holds, as ``part`` takes it, with its view; None: everything.
+        data: name of the data set that the graph is of, in a run on several.
+        trust: packages whose classes its configuration was allowed to name.
+        columns: codecs of what the data set tells of each sample besides itself.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        config: dict[str, Any],
+        codec: Codec | None = None,
+        held: tuple[str, str | None] | None = None,
+        data: str | None = None,
+        trust: tuple[str, ...] = (),
+        columns: Mapping[str, Codec] | None = None,
+    ) -> None:
+        self.columns = columns or {}
+        self.graph = graph.eval()
+        self.config = config
+        self.codec = codec
+        self.held = held
+        self.data = data
+        self.trust = trust
+        self._parts: dict[tuple[str, str], Part] = {}
+
+    def __repr__(self) -> str:
+        part, view = self.held or (", ".join(names(self.graph)), None)
+        axes = ", ".join(f"{axis.name} {axis.size}" for axis in self.grid.axes)
+        low, high = self.grid.range
+        cell = f"{self.grid.vocab} symbols" if self.grid.discrete else f"{self.grid.channels} x {low:g} to {high:g}"
+        lines = (
+            f"{type(self).__name__} on {self.device}",
+            f"  views: {', '.join(self.views)}",
+            f"  grid: {axes}; {cell}",
+            f"  parts: {part}{f' of view {view}' if view else ''}",
+        )
+        return "\n".join(lines)
+
+    @property
+    def grid(self) -> GridSpec:
+        """Grid of the samples it takes."""
+        return self.graph.grid
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the damages that it knows."""
+        return tuple(self.graph.corruptions)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.graph.parameters()).device
+
+    def to(self, device: str | torch.device) -> Model:
+        """The same model on another device.
+
+        Raises:
+            ValueError: there is none of that name here.
+        """
+        try:
+            torch.zeros(1, device=device)
+        except (RuntimeError, AssertionError) as error:
+            why = str(error).partition("\n")[0].partition(". ")[0]
+            raise ValueError(f"device={device}: {why[:100]}: take another, such as cpu") from None
+        self.graph.to(device)
+        for part in self._parts.values():
+            part.to(device)
+        return self
+
+    def part(self, name: str | None = None, view: str | None = None) -> Part:
+        """One of the models in it as a module, which shares its weights.
+
+        Args:
+            name: ``encoder``, ``teacher``, ``decoder``, ``restorer:VIEW``, ``translator:VIEW-VIEW``, ``edge:NAME``,
+                ``front@CUT`` or ``back@CUT``; None for the one that an exported folder holds.
+            view: the damage that the samples of an encoder or of halves have suffered; None for ``unknown``.
+
+        Raises:
+            ValueError: no such part, or it is not held here.
+        """
+        if self.held is not None and name is None:
+            name, view = self.held
+        if name is None:
+            raise ValueError("this run holds many models: name a part, such as encoder or front@latent")
+        if self.held is not None and (name, view or UNKNOWN) != (self.held[0], self.held[1] or UNKNOWN):
+            held, asked = (
+                f"{part} (view {of})" if of and of != UNKNOWN else part for part, of in (self.held, (name, view))
+            )
+            raise ValueError(f"this folder holds the part {held} alone, not {asked}: export that part from the run")
+        if (name, view or UNKNOWN) not in self._parts:
+            self._parts[name, view or UNKNOWN] = make(self.graph, name, view)
+        return self._parts[name, view or UNKNOWN]
+
+    def embed(
+        self,
+        x: Samples,
+        valid: Marks = None,
+        batch_size: int = 500,
+        teacher: bool = False,
+        view: str = UNKNOWN,
+        removed: Marks = None,
+    ) -> Tensor:
+        """Embeddings (B, D) of raw samples.
+
+        Args:
+            x: (B, C, *grid) uint8 or floats in the grid's range, or (B, *grid) int64 on a discrete grid, as array or
+                tensor; or what the run's data is made of, one or a list: texts, waveforms, images, paths of files.
+            valid: (B, *grid) bool, False = padding; None: there is none, or, with a list, it is found.
+            batch_size: samples in a pass.
+            teacher: embed with the slow copy of the encoder, of a run with ``teacher=ema``.
+            view: the damage that the samples have suffered, ``unknown`` for none or another than those of the run.
+            removed: see ``restore``.
+
+        Raises:
+            ValueError: the samples do not lie on the model's grid or clearly beside its range, they are not finite, the
+                run's data has no codec that reads them, or there is no teacher.
+        """
+        part = self.part("teacher" if teacher else "encoder", view)
+        return self._run(part, self._known(part, x, removed, valid), batch_size)
+
+    def restore(
+        self,
+        x: Samples,
+        view: str,
+        removed: Marks = None,
+        valid: Marks = None,
+        batch_size: int = 500,
+    ) -> Tensor:
+        """The clean form of damaged samples: the inverse of a corruption, given what is known of it.
+
+        Args:
+            x: see ``embed``.
+            view: the damage that they have suffered.
+            removed: (B, *grid) or (B, 1, *grid) bool, or 0 and 1 as uint8, true in a hole, of a view with holes,
+                whatever stands in them; (*grid) where all samples have the same. Of symbols None for where the symbol
+                of a hole stands.
+            valid: see ``embed``.
+            batch_size: samples in a pass.
+
+        Returns:
+            (B, C, *grid) floats in the data's units, which may lie a little beside its range, or (B, *grid) symbols.
+
+        Raises:
+            ValueError: see ``embed``; no decoder has learned it; it is not known where the holes are.
+        """
+        part = self.part(f"restorer:{view}")
+        return self._run(part, self._known(part, x, removed, valid), batch_size)
+
+    def translate(
+        self,
+        x: Samples,
+        view: str,
+        to: str,
+        removed: Marks = None,
+        valid: Marks = None,
+        batch_size: int = 500,
+        **told: float | Tensor,
+    ) -> Tensor:
+        """Samples of one damage as they would be of another.
+
+        Args:
+            x: see ``embed``.
+            view: the damage that they have suffered.
+            to: the damage that they are to suffer.
+            removed: see ``restore``.
+            valid: see ``embed``.
+            batch_size: samples in a pass.
+            told: what that damage is told of itself, one number or (B,): ``factor=2``, ``sigma=0.1``; of a chain
+                ``**{"lowres.factor": 2}``.
+
+        Returns:
+            See ``restore``.
+
+        Raises:
+            ValueError: see ``restore``; a parameter too few or too many, or one that is no finite number.
+        """
+        part = Translator(self.graph, view, to) if self.held is None else self.part(f"translator:{view}-{to}")
+        rows = self._known(part, x, removed, valid)
+        rows |= parameters(to, self.graph.corruptions[to].told, told, len(rows["x"]))
+        return self._run(part, rows, batch_size)
+
+    def relate(
+        self,
+        edge: str,
+        removed: Marks | Mapping[str, Marks] = None,
+        valid: Marks | Mapping[str, Marks] = None,
+        batch_size: int = 500,
+        told: Mapping[str, float | Tensor] | None = None,
+        **starts: Samples,
+    ) -> Tensor:
+        """What an edge leads to from given parts of samples: ``relate("edge", crop=images)``.
+
+        Args:
+            edge: its name, ``edge`` for the only one.
+            removed: holes of the view that the edge starts from, see ``restore``; of several views by name.
+            valid: see ``embed``; where there are several starts, by name.
+            batch_size: samples in a pass.
+            told: of an edge to a view, what that damage is told of itself, see ``translate``.
+            starts: samples, see ``embed``, as the view that the edge starts from, and columns of the data by name.
+
+        Returns:
+            (B, C, *grid) floats in the units of what it leads to, or (B, *grid) symbols, of which
+            ``columns[NAME].decode`` makes texts.
+
+        Raises:
+            ValueError: no such edge; other starts than its own, or starts of different numbers of samples.
+        """
+        part, rows = self.part(f"edge:{edge}"), {}
+        assert isinstance(part, Relation)
+        if starts.keys() != part.sources.keys():
+            raise ValueError(f"edge {edge} starts from {', '.join(part.sources)}, got {', '.join(starts) or 'nothing'}")
+        holes = _by_start(
+            "removed", removed, [*part.sources], [n for n, source in part.sources.items() if source.holes]
+        )
+        real = _by_start("valid", valid, [*part.sources])
+        for name, source in part.sources.items():
+            codec = self.columns.get(name) if name in self.graph.columns else self.codec
+            known = source.known(starts[name], codec, holes.get(name), real.get(name))
+            rows |= {part.key(name, key): value for key, value in known.items()}
+        counts = {name: len(rows[part.key(name, "x")]) for name in part.sources}
+        if len({*counts.values()}) > 1:
+            sizes = ", ".join(f"{name} {count}" for name, count in counts.items())
+            raise ValueError(f"expected as many samples of each start, got {sizes}")
+        rows |= parameters(part.target, part.told, told or {}, min(counts.values()))
+        return self._run(part, rows, batch_size)
+
+    def split(self, at: str = "latent", view: str = UNKNOWN) -> tuple[Part, Part]:
+        """Two halves, each the other's inverse: from samples to what passes a cut, and from there to the clean form.
+
+        Args:
+            at: ``latent``, ``encoder.NUMBER`` or ``decoder.NUMBER``, the block after which it is cut.
+            view: the damage that the samples have suffered.
+
+        Raises:
+            ValueError: no such cut or view; no decoder leads to the clean form.
+        """
+        return self.part(f"front@{at}", view), self.part(f"back@{at}", view)
+
+    def _known(self, part: Part, x: Samples, removed: Marks, valid: Marks) -> dict[str, Tensor]:
+        source: Source = part.source  # pyright: ignore[reportAssignmentType]
+        return source.known(x, self.codec, removed, valid)
+
+    @torch.no_grad()
+    def _run(self, part: Part, rows: Mapping[str, Tensor], batch_size: int) -> Tensor:
+        """What a part gives of what is known of samples, batch by batch, on the model's device."""
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
+        device, count, parts = self.device, len(next(iter(rows.values()))), []
+        for start in range(0, max(1, count), batch_size):
+            some = slice(start, start + batch_size)
+            parts.append(part(**{name: row[some].to(device) for name, row in rows.items()}))
+        return torch.cat(parts)
+
+
+def _by_start(
+    what: str, given: Marks | Mapping[str, Marks], starts: Sequence[str], meant: Sequence[str] = ()
+) -> Mapping[str, Marks]:
+    """What is known of each start of an edge.
+
+    Args:
+        what: name of the argument.
+        given: by start, or of the only one.
+        starts: all.
+        meant: those of which such a thing is usually known; none: all.
+
+    Raises:
+        ValueError: another start, or it does not say of which of several.
+    """
+    if isinstance(given, Mapping):
+        if wrong := given.keys() - {*starts}:
+            raise ValueError(f"{what} names {min(wrong)!r}, which is no start; {nearest(min(wrong), starts)}")
+        return given
+    meant = meant or starts
+    if given is not None and len(meant) > 1:
+        raise ValueError(f"expected {what} by the name of a start, {{{meant[0]!r}: ...}}, got one: say of which it is")
+    return {} if given is None else {meant[0]: given}

@@ -1,0 +1,119 @@
+"""From samples to embeddings, and from damaged samples to clean ones or to others."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.modules.base import Part
+from ssl_pipeline.inference.modules.source import UNKNOWN, Source, known
+from ssl_pipeline.inference.validate_inputs import is_told
+from ssl_pipeline.structures.batch import Latent, as_float
+from ssl_pipeline.structures.nodes import CLEAN, view_node
+
+
+class Embedder(Part):
+    """Embeddings (B, D) of samples.
+
+    Args:
+        graph: trained.
+        view: the damage that the samples have suffered.
+        teacher: the slow copy of the encoder.
+
+    Raises:
+        ValueError: the graph has no teacher of its own.
+    """
+
+    outputs = ("embeddings",)
+
+    def __init__(self, graph: Graph, view: str = UNKNOWN, teacher: bool = False) -> None:
+        super().__init__(graph)
+        if teacher and graph.teacher is None:
+            raise ValueError("this graph has no teacher of its own: train with teacher=ema, or leave teacher out")
+        self.source, self.teacher = Source(graph, view), teacher
+        self.inputs = self.source.inputs
+
+    def forward(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        """Of samples (B, C, *grid) or (B, *grid); where a view with holes has them, and what is no padding."""
+        return self.latent(x, removed, valid).pooled
+
+    def latent(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> Latent:
+        """Its tokens, too."""
+        return self.trained.encoded(self.source.name, self.source(x, removed, valid), self.teacher)
+
+
+class Restorer(Part):
+    """The clean form of samples that have suffered a damage.
+
+    Of holes that the decoder has learned to fill, only the holes are filled, and the rest stays as it is.
+
+    Args:
+        graph: trained.
+        view: the damage.
+
+    Raises:
+        ValueError: no decoder leads from this view to the clean form.
+    """
+
+    outputs = ("restored",)
+
+    def __init__(self, graph: Graph, view: str) -> None:
+        super().__init__(graph)
+        _leads(graph, view, CLEAN)
+        self.source = Source(graph, view)
+        self.inputs = self.source.inputs
+        self.fills_only = self.source.holes and graph.fills_only(view) and not self.source.moves
+
+    def forward(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        """Of damaged samples, see ``Embedder``."""
+        view, removed = self.source(x, removed, valid), self.source.places(x, removed)
+        restored = self.trained.restore(self.source.name, view)
+        if removed is None or not self.fills_only:
+            return restored
+        x = as_float(x, self.trained.grid)
+        return torch.where(removed if self.trained.grid.discrete else removed.unsqueeze(1), restored, x)
+
+
+class Translator(Part):
+    """A view as another one would be: from the latent of one to the form of the other.
+
+    Args:
+        graph: trained.
+        view: the damage that the samples have suffered.
+        to: the damage that they are to suffer.
+
+    Raises:
+        ValueError: no decoder leads from one to the other.
+    """
+
+    outputs = ("translated",)
+
+    def __init__(self, graph: Graph, view: str, to: str) -> None:
+        super().__init__(graph)
+        known(graph, to)
+        _leads(graph, view, to)
+        self.source, self.target = Source(graph, view), to
+        self.told = graph.corruptions[to].told
+        self.inputs = (*self.source.inputs, *(("told",) if self.told else ()))
+
+    def forward(
+        self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None, told: Tensor | None = None
+    ) -> Tensor:
+        """Of damaged samples, see ``Embedder``, and the parameters (B, k) of the damage to come."""
+        is_told(self.target, self.told, told)
+        view = self.source(x, removed, valid)
+        return self.trained.decode(self.trained.latents({self.source.name: view})[self.source.name], self.target, told)
+
+
+def _leads(graph: Graph, view: str, target: str) -> None:
+    """Refuse what no decoder has learned."""
+    if view != UNKNOWN:
+        known(graph, view)
+    node = CLEAN if target == CLEAN else view_node(target)
+    starts = graph.leading(node)
+    if not starts:
+        to, term = (target, f"objective.reconstruct.to={target}") if target != CLEAN else ("the clean form", "...")
+        raise ValueError(f"no decoder leads to {to}: train with objective=...+reconstruct ({term})")
+    if view != UNKNOWN and view not in starts:
+        raise ValueError(f"no decoder has learned to lead from {view} to {target}; it has from {', '.join(starts)}")

@@ -1,0 +1,138 @@
+"""What a user knows of damaged samples, made into the graph's view of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ssl_pipeline.corruptions import Corruption
+from ssl_pipeline.data import Codec
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.validate_inputs import beside, fits, hidden, plausible, samples, tensor, truths
+from ssl_pipeline.structures.batch import View, as_float, clean_view
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.random import generator
+from ssl_pipeline.utils.errors import nearest
+
+UNKNOWN = "unknown"
+
+
+class Source:
+    """Samples of a damage as the graph's view of them: what a user knows of it made into a record.
+
+    Args:
+        graph: trained.
+        name: the view, or ``unknown`` for samples that have suffered none or another; or a column of the data.
+
+    Raises:
+        ValueError: no such view.
+    """
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        if name != UNKNOWN and name not in graph.columns:
+            known(graph, name)
+        self.corruption: Corruption | None = graph.corruptions.get(name)
+        self.name = name
+        self.grid = graph.grid_of(name)
+        self.holes = self.corruption is not None and self.corruption.removes
+        self.padded = self.grid.discrete or self.grid.signal or self.grid.log  # texts and sounds may be too short
+        self.inputs = ("x", *(("removed",) if self.holes else ()), *(("valid",) if self.padded else ()))
+
+    @property
+    def moves(self) -> bool:
+        """Whether cells lie elsewhere in the damaged sample than in the clean one."""
+        if self.corruption is None:
+            return False
+        grid = self.corruption.grid
+        view = self.corruption(clean_view(grid, _empty(grid, 1)), generator("cpu", 0))
+        return view.origin is not view.position
+
+    @cached_property
+    def far(self) -> tuple[float, float]:
+        """How far this damage takes values beside the range, on average and at most, with some room: as much is let
+        through. Tried on black, white and random samples."""
+        if self.corruption is None or self.grid.discrete:
+            return 0.0, 0.0
+        grid, seed = self.corruption.grid, generator("cpu", 0)
+        low, high = grid.range
+        share = torch.rand((24, grid.width, *grid.shape), generator=seed)
+        share[:8], share[8:16] = 0, 1
+        view = self.corruption(clean_view(grid, low + (high - low) * share), seed)
+        mean, most = beside(view.x, self.grid)
+        return 1.1 * float(mean.max()), 1.5 * float(most.max())
+
+    def taken(
+        self, x: object, removed: object = None, valid: object = None, device: torch.device | None = None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """What a user gives, as tensors on the grid, and on a device.
+
+        Raises:
+            ValueError: it does not lie on it.
+        """
+        x = tensor(x).to(device)
+        fits(x, self.grid)
+        holes = None if removed is None else truths("removed", removed, x, self.grid).to(device)
+        return x, holes, None if valid is None else truths("valid", valid, x, self.grid).to(device)
+
+    def known(self, x: object, codec: Codec | None, removed: object = None, valid: object = None) -> dict[str, Tensor]:
+        """What a user knows of raw samples, as a part takes it.
+
+        Raises:
+            ValueError: what ``samples``, ``taken`` and ``plausible`` refuse.
+        """
+        some, found = samples(x, codec, self.grid)
+        some, removed, valid = self.taken(some, removed, valid if found is None else found)
+        plausible(some, self.grid, self.places(some, removed), self.far)
+        known = {"x": some, "removed": removed, "valid": valid}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def __call__(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> View:
+        """The view, in the data's units.
+
+        Raises:
+            ValueError: a view with holes whose places are not known, or holes in a view that has none.
+        """
+        if valid is None and self.padded:  # so that as much passes a cut whether or not it is said
+            valid = torch.ones_like(x if self.grid.discrete else x[:, 0], dtype=torch.bool)
+        places, x = self.places(x, removed), as_float(x, self.grid)
+        if places is None or self.corruption is None:
+            return clean_view(self.grid, x, valid)
+        x = hidden(x, places, self.grid)  # what stands in a hole, NaN included, does not reach a mean of what is around
+        return self.corruption.with_holes(clean_view(self.grid, x, valid), places)
+
+    def places(self, x: Tensor, removed: Tensor | None) -> Tensor | None:
+        """Where the holes are, (B, *grid): as it is said, or, of symbols, where the one for holes stands."""
+        if not self.holes:
+            if removed is not None:
+                raise ValueError(f"view {self.name} has no holes: leave out removed, or take a view that is masked")
+            return None
+        if removed is not None:
+            return removed
+        if self.grid.mask_token is None:
+            raise ValueError(f"view {self.name} has holes: pass removed, (B, *grid) bool, true in a hole")
+        return x == self.grid.mask_token
+
+    def zeros(self, batch: int, device: torch.device) -> dict[str, Tensor]:
+        """Empty samples, without holes or padding, as ``inputs`` names what is known of them."""
+        shape = (batch, *self.grid.shape)
+        x = _empty(self.grid, batch)
+        known = {"x": x, "removed": torch.zeros(shape, dtype=torch.bool), "valid": torch.ones(shape, dtype=torch.bool)}
+        return {name: known[name].to(device) for name in self.inputs}
+
+
+def known(graph: Graph, view: str) -> None:
+    """Refuse a view that there is not.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if view not in graph.corruptions:
+        raise ValueError(f"there is no view {view!r}; {nearest(view, graph.corruptions)}")
+
+
+def _empty(grid: GridSpec, batch: int) -> Tensor:
+    """Samples of nothing."""
+    shape = (batch, *grid.shape)
+    return torch.zeros(shape, dtype=torch.long) if grid.discrete else torch.zeros((batch, grid.width, *grid.shape))

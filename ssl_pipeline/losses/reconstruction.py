@@ -1,0 +1,88 @@
+"""Energies between decoded and true patches."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from ssl_pipeline.losses.base import ReconstructionEnergy
+
+
+def normalised_patch_error(
+    prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"], eps: float
+) -> Float[Tensor, "B Q"]:
+    """Squared error in units of each target patch's own variance, so that flat patches weigh as much as busy ones.
+
+    The prediction stays in the data's units and can be shown; MAE (arXiv 2111.06377) predicts the normalised patch.
+    """
+    variance = target.detach().float().var(-1, unbiased=False)
+    return (prediction - target).square().mean(-1) / (variance + eps)
+
+
+class MSE(ReconstructionEnergy):
+    """Mean squared error."""
+
+    def per_place(self, prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"]) -> Float[Tensor, "B Q"]:
+        """Squared error of each patch."""
+        return (prediction.float() - target).square().mean(-1)
+
+
+class L1(ReconstructionEnergy):
+    """Mean absolute error."""
+
+    def per_place(self, prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"]) -> Float[Tensor, "B Q"]:
+        """Absolute error of each patch."""
+        return (prediction.float() - target).abs().mean(-1)
+
+
+class SmoothL1(ReconstructionEnergy):
+    """Squared error where it is small, absolute error where it is large (Fast R-CNN, arXiv 1504.08083).
+
+    Args:
+        beta: error up to which it is squared, in units of the standardised data; the slope beyond it is 1.
+
+    Raises:
+        ValueError: ``beta`` not positive.
+    """
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__()
+        if beta <= 0:
+            raise ValueError(f"beta={beta}: expected a positive number; for 0 take objective=l1")
+        self.beta = beta
+
+    def per_place(self, prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"]) -> Float[Tensor, "B Q"]:
+        """Mean over the numbers of each patch."""
+        return F.smooth_l1_loss(prediction.float(), target.float(), beta=self.beta, reduction="none").mean(-1)
+
+
+class NormalisedPatches(ReconstructionEnergy):
+    """Squared error relative to the variance of each target patch.
+
+    Args:
+        eps: added to the variance, in units of the standardised data's variance; bounds the weight of flat patches.
+
+    Raises:
+        ValueError: ``eps`` not positive.
+    """
+
+    def __init__(self, eps: float = 0.05) -> None:
+        super().__init__()
+        if eps <= 0:
+            raise ValueError(f"eps={eps}: expected a positive number, flat patches have no variance of their own")
+        self.eps = eps
+
+    def per_place(self, prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"]) -> Float[Tensor, "B Q"]:
+        """Relative squared error of each patch."""
+        return normalised_patch_error(prediction.float(), target, self.eps)
+
+
+class CrossEntropy(ReconstructionEnergy):
+    """Cross-entropy of symbols, in nats."""
+
+    discrete = True
+
+    def per_place(self, prediction: Float[Tensor, "B Q V"], target: Int64[Tensor, "B Q 1"]) -> Float[Tensor, "B Q"]:
+        """Cross-entropy of each symbol."""
+        return F.cross_entropy(prediction.float().transpose(1, 2), target.squeeze(-1), reduction="none")

@@ -1,0 +1,97 @@
+"""Attraction with the embeddings kept normally distributed."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from ssl_pipeline.losses.base import PairEnergy
+from ssl_pipeline.losses.random_directions import directions
+from ssl_pipeline.utils import distributed
+
+
+def epps_pulley(x: Float[Tensor, "B K"], knots: int, t_max: float) -> Float[Tensor, " K"]:
+    """How far each column is from a standard normal sample: a weighted distance of characteristic functions.
+
+    N times the integral of ``|mean(exp(itx)) - exp(-t^2/2)|^2 exp(-t^2/2)`` over t from -t_max to t_max (Epps and
+    Pulley 1983, as in arXiv 2511.08544), N being the number of samples of all ranks.
+
+    Args:
+        x: numbers; the ranks hold equally many.
+        knots: points of the trapezoidal rule from 0 to t_max; the integrand is symmetric.
+        t_max: bound of the integral.
+    """
+    t = torch.linspace(0, t_max, knots, device=x.device)
+    normal = (-t.square() / 2).exp()
+    waves = x.unsqueeze(-1) * t
+    local = torch.stack([waves.cos().mean(0), waves.sin().mean(0)])
+    real, imaginary = distributed.gather(local.unsqueeze(0)).mean(0)
+    error = (real - normal).square() + imaginary.square()
+    return 2 * torch.trapezoid(error * normal, t, dim=-1) * len(x) * distributed.world_size()
+
+
+def sigreg(
+    a: Float[Tensor, "B D"],
+    b: Float[Tensor, "B D"],
+    along: Float[Tensor, "D K"],
+    weight: float,
+    knots: int,
+    t_max: float,
+) -> Float[Tensor, ""]:
+    """LeJEPA (arXiv 2511.08544): views drawn to their middle, projections of each drawn to the standard normal.
+
+    Args:
+        a: embeddings of one view.
+        b: embeddings of the other, row by row of the same samples.
+        along: directions of the projections, unit columns, the same on all ranks.
+        weight: share of the regulariser; the invariance has the rest.
+        knots: see ``epps_pulley``.
+        t_max: see ``epps_pulley``.
+    """
+    a, b = a.float(), b.float()
+    with torch.autocast(a.device.type, enabled=False):
+        projections = torch.cat([a @ along, b @ along], dim=1)
+    # Each view lies half the distance from the middle: a quarter of the squared one.
+    invariance = F.mse_loss(a, b) / 4
+    return (1 - weight) * invariance + weight * epps_pulley(projections, knots, t_max).mean()
+
+
+class SIGReg(PairEnergy):
+    """Sketched isotropic Gaussian regularisation; the directions are new in every call while it trains.
+
+    Args:
+        weight: share of the regulariser; the invariance has the rest.
+        directions: number of projections.
+        knots: points of the integral.
+        t_max: bound of the integral, in standard deviations of the normal weight.
+
+    Raises:
+        ValueError: ``weight`` outside [0, 1]; no direction; fewer than two knots; ``t_max`` not positive.
+    """
+
+    draws: Tensor
+
+    def __init__(self, weight: float = 0.05, directions: int = 256, knots: int = 17, t_max: float = 5.0) -> None:
+        super().__init__()
+        if not 0 <= weight <= 1:
+            raise ValueError(f"weight={weight}: expected a share from 0 to 1")
+        if directions < 1 or knots < 2 or t_max <= 0:
+            raise ValueError(
+                f"expected at least 1 direction, 2 knots and a positive t_max, got {directions}, {knots}, {t_max}"
+            )
+        self.weight, self.directions, self.knots, self.t_max = weight, directions, knots, t_max
+        self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def prevents_collapse(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """True while the regulariser has a weight."""
+        return self.weight > 0
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Scalar from two (B, D) embeddings."""
+        along = directions(self.draws, a.shape[1], self.directions)
+        if self.training:
+            self.draws += 1
+        return sigreg(a, b, along, self.weight, self.knots, self.t_max)

@@ -1,0 +1,8 @@
+"""Decoders: from the latent back to data, or to a teacher's latent."""
+
+from ssl_pipeline.models.decoders.autoregressive import AutoregressiveDecoder
+from ssl_pipeline.models.decoders.base import Decoder
+from ssl_pipeline.models.decoders.conv import ConvDecoder
+from ssl_pipeline.models.decoders.cross_attention import QueryDecoder
+
+__all__ = ["AutoregressiveDecoder", "ConvDecoder", "Decoder", "QueryDecoder"]

@@ -1,0 +1,72 @@
+"""What the graph asks of a decoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from ssl_pipeline.models.layers import Patches
+from ssl_pipeline.structures.batch import Latent
+
+
+class Decoder(nn.Module, ABC):
+    """Maps a latent to patches of its target's grid.
+
+    Attributes:
+        patches: how the target is cut.
+        needs_grid: whether it needs a latent whose tokens cover the grid.
+        causal: whether ``forward`` continues from the true patches, and so needs the target.
+        depth: blocks after each of which it can be cut: ``forward`` is then ``enter``, each ``step`` and ``leave``.
+        rereads: whether its blocks read the latent, too, and not only what the block before them gave.
+    """
+
+    patches: Patches
+    needs_grid: bool
+    causal: bool = False
+    depth: int = 0
+    rereads: bool = True
+
+    @abstractmethod
+    def forward(
+        self,
+        latent: Latent,
+        places: Tensor | None = None,
+        told: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> Tensor:
+        """Patches of the target.
+
+        Args:
+            latent: tokens (B, N, D).
+            places: (B, Q) indices of the wanted patches; None for all of them.
+            told: (B, k) parameters of the corruption, where the target is a view.
+            target: (B, N, P) all true patches, (B, L, 1) symbols on a discrete grid: for decoders that continue from
+                them. No patch depends on itself or on later ones.
+
+        Returns:
+            (B, Q, P) values of the patches, or (B, Q, vocab) logits on a discrete grid.
+        """
+
+    def enter(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
+        """What goes into the first block."""
+        raise NotImplementedError
+
+    def step(self, block: int, x: Tensor, latent: Latent) -> Tensor:
+        """What comes out of a block."""
+        raise NotImplementedError
+
+    def leave(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """From what comes out of the last block to patches, or logits."""
+        raise NotImplementedError
+
+    def _steps(self, latent: Latent, places: Tensor | None, told: Tensor | None) -> Tensor:
+        """All of it."""
+        x = self.enter(latent, places, told)
+        for block in range(self.depth):
+            x = self.step(block, x, latent)
+        return self.leave(x, places)
+
+    def generate(self, latent: Latent, told: Tensor | None = None) -> Tensor:
+        """All patches (B, N, P), or (B, N, vocab) logits, without a target."""
+        return self(latent, None, told)

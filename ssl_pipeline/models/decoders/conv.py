@@ -1,0 +1,89 @@
+"""A small convolutional decoder from a latent that covers the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssl_pipeline.models.decoders.base import Decoder
+from ssl_pipeline.models.layers import Patches, pick
+from ssl_pipeline.models.layers.conv import ResidualBlock, conv_nd
+from ssl_pipeline.structures.batch import Latent
+from ssl_pipeline.structures.grid import GridSpec
+
+
+class ConvDecoder(Decoder):
+    """Residual blocks, each followed by nearest-neighbour up-sampling, which leaves no checkerboards.
+
+    Args:
+        grid: grid of the target.
+        latent_width: width D of the latent's tokens.
+        dense_shape: grid of the latent's tokens.
+        told: number of corruption parameters it is told (translators).
+        patch: side of the patches in which the result is given, in cells.
+        widths: channels of the stages, coarse to fine; each doubles the grid up to its full size.
+        norm: ``batch`` or ``group``.
+
+    Raises:
+        ValueError: a discrete grid, or a latent that does not cover the grid.
+    """
+
+    needs_grid = True
+    rereads = False
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        latent_width: int,
+        dense_shape: tuple[int, ...] | None,
+        told: int = 0,
+        patch: int | Sequence[int] | None = None,
+        widths: Sequence[int] = (32, 16, 16),
+        norm: str = "group",
+    ) -> None:
+        super().__init__()
+        if grid.discrete or dense_shape is None:
+            raise ValueError(
+                "the convolutional decoder needs a continuous grid and a latent that covers it; take decoder=query"
+            )
+        self.patches = Patches(grid, patch)
+        self.shape = grid.shape
+        self.told = nn.Linear(told, latent_width) if told else None
+        conv, channels = conv_nd(grid.ndim), [latent_width, *widths]
+        self.blocks = nn.ModuleList(
+            ResidualBlock(grid.ndim, before, after, norm) for before, after in pairwise(channels)
+        )
+        self.depth = len(self.blocks)
+        steps = range(self.depth - 1, -1, -1)
+        self.sizes = [tuple(-(-n // 2**k) for n in grid.shape) for k in steps]
+        self.head = conv(channels[-1], grid.channels, 3, padding=1)
+
+    def forward(
+        self,
+        latent: Latent,
+        places: Tensor | None = None,
+        told: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> Tensor:
+        """Patches (B, Q, P) at ``places``; the target is not looked at."""
+        return self._steps(latent, places, told)
+
+    def enter(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
+        """The latent as a map (B, D, *shape)."""
+        x = latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
+        if self.told is not None and told is not None:
+            x = x + self.told(told)[(..., *(None,) * (x.ndim - 2))]
+        return x
+
+    def step(self, block: int, x: Tensor, latent: Latent) -> Tensor:
+        """A map of twice the size."""
+        return F.interpolate(self.blocks[block](x), size=self.sizes[block], mode="nearest")
+
+    def leave(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """Patches (B, Q, P) of the last map."""
+        patches = self.patches.split(self.head(x))
+        return patches if places is None else pick(patches, places)

@@ -1,0 +1,90 @@
+"""Queries at coordinates read the latent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.models.decoders.base import Decoder
+from ssl_pipeline.models.layers import CrossBlock, Patches, pick, sincos
+from ssl_pipeline.structures.batch import Latent
+from ssl_pipeline.structures.grid import GridSpec
+
+
+class QueryDecoder(Decoder):
+    """Cross-attention decoder: only the wanted places are computed (CrossMAE, arXiv 2401.14391).
+
+    Args:
+        grid: grid of the target.
+        latent_width: width D of the latent's tokens.
+        dense_shape: not used; any latent will do.
+        told: number of corruption parameters it is told (translators).
+        patch: side of a target patch in cells; None for ``default_patch``.
+        width: width of the queries.
+        depth: number of cross-attention blocks.
+        heads: attention heads; must divide ``width``.
+        mlp: called with ``width`` and the MLPs' hidden width, makes what stands in their place; see ``Trunk``.
+
+    Raises:
+        ValueError: ``patch`` does not divide the grid, or is not 1 on a discrete grid.
+    """
+
+    needs_grid = False
+    code: Tensor
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        latent_width: int,
+        dense_shape: tuple[int, ...] | None = None,
+        told: int = 0,
+        patch: int | Sequence[int] | None = None,
+        width: int = 128,
+        depth: int = 2,
+        heads: int = 4,
+        mlp: Callable[[int, int], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        self.patches = Patches(grid, patch)
+        if grid.discrete and self.patches.cells > 1:
+            raise ValueError(f"decoder.patch={patch}: a discrete grid is decoded cell by cell, set decoder.patch=1")
+        unit = torch.tensor([a.spacing * s for a, s in zip(grid.axes, self.patches.size, strict=True)])
+        code = sincos(self.patches.centres(grid.coordinates()) / unit, width)
+        self.register_buffer("code", code, persistent=False)
+        self.query = nn.Parameter(torch.randn(width) * 0.02)
+        self.told = nn.Linear(told, width) if told else None
+        self.depth = depth
+        self.blocks = nn.ModuleList(CrossBlock(width, latent_width, heads, mlp=mlp) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, grid.vocab or self.patches.width)
+
+    def forward(
+        self,
+        latent: Latent,
+        places: Tensor | None = None,
+        told: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> Tensor:
+        """Patches (B, Q, P) at ``places``; the target is not looked at."""
+        return self._steps(latent, places, told)
+
+    def enter(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
+        """Queries (B, Q, D)."""
+        code = self.code.expand(latent.tokens.shape[0], -1, -1)
+        if places is not None:
+            code = pick(code, places)
+        query = code + self.query
+        if self.told is not None and told is not None:
+            query = query + self.told(told).unsqueeze(1)
+        return query
+
+    def step(self, block: int, x: Tensor, latent: Latent) -> Tensor:
+        """Queries (B, Q, D) that have read the latent once more."""
+        return self.blocks[block](x, latent.tokens, latent.valid)
+
+    def leave(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """Patches (B, Q, P) of queries."""
+        return self.head(self.norm(x))

@@ -1,0 +1,81 @@
+"""What the graph asks of an encoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from torch import nn
+
+from ssl_pipeline.structures.batch import Latent, View
+
+
+class Encoder(nn.Module, ABC):
+    """Maps every view into the one latent space.
+
+    Attributes:
+        width: width D of the tokens.
+        embedding_width: width of ``Latent.pooled``.
+        dense_shape: grid of the tokens of the clean sample.
+        sees_holes: the tokens of a view with holes still cover the whole grid.
+        blocks: number of blocks whose tokens can be averaged.
+        depth: blocks after each of which it can be cut: a view then passes ``enter``, each ``step`` and ``leave``.
+        any_length: whether a tracer can follow it with samples of any length.
+        shared: names of its modules that know no grid, so that encoders of several kinds of data may share them.
+    """
+
+    width: int
+    embedding_width: int
+    dense_shape: tuple[int, ...]
+    sees_holes: bool
+    blocks: int = 1
+    depth: int = 0
+    any_length: ClassVar[bool] = False
+    shared: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
+        """Grid of the tokens of a view of so many cells along each axis.
+
+        Raises:
+            ValueError: it takes no such view.
+        """
+
+    @abstractmethod
+    def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
+        """Encode views by name. A name that was not trained counts as ``unknown``.
+
+        Args:
+            views: standardised.
+            last: up to ``blocks``: tokens are the mean over so many of the last blocks, each standardised, for others
+                to predict; 1 for those of the last one as they are.
+        """
+
+    def enter(self, name: str, view: View) -> Latent:
+        """What of a view goes into the first block; holes leave no tokens out."""
+        raise NotImplementedError
+
+    def step(self, block: int, latent: Latent) -> Latent:
+        """What comes out of a block."""
+        raise NotImplementedError
+
+    def leave(self, latent: Latent) -> Latent:
+        """From what comes out of the last block to the latent."""
+        raise NotImplementedError
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Its parameters from the stem to the last block, each once, for learning rates that fall with depth.
+
+        Raises:
+            ValueError: it cannot tell.
+        """
+        raise self.no_layers()
+
+    @classmethod
+    def no_layers(cls) -> ValueError:
+        """What is to be raised where it cannot tell its layers."""
+        return ValueError(
+            f"{cls.__name__} does not tell its layers, which optimizer.layer_decay needs: set "
+            f"optimizer.layer_decay=null, or take encoder=vit, conv or timm"
+        )

@@ -1,0 +1,166 @@
+"""A small residual convolutional encoder for small grids and small machines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.models.encoders.base import Encoder
+from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
+from ssl_pipeline.models.layers import cell_means, pool_cells
+from ssl_pipeline.models.layers.conv import ResidualBlock, added, conv_nd, norm_nd
+from ssl_pipeline.structures.batch import Latent, View
+from ssl_pipeline.structures.grid import GridSpec
+
+
+class ConvEncoder(Encoder):
+    """Strided stages of residual blocks (arXiv 1512.03385); holes and padding are told by an extra input channel.
+
+    The embedding is the last map averaged into a few cells, each dimension standardised by running statistics. Views
+    of one size pass together, so that batch statistics are those of their mixture; those of the embedding are over
+    views of all sizes (as of multi-crop, arXiv 2006.09882), and so are the running ones at inference.
+
+    Args:
+        grid: clean grid; the first convolution divides it by ``stride``, every further stage by 2, rounding up.
+        views: names of the training views.
+        widths: channels of the stages; the last is the width D of the tokens.
+        blocks: residual blocks in a stage.
+        norm: ``batch`` (statistics over all views of a size together) or ``group``.
+        stride: step of the first convolution; None for 2, or 1 on grids of up to 16 cells an axis.
+        pool: cells of the embedding along each axis, one number or one an axis; 1 is the plain mean.
+        keep: every stage but the first hands on what it was given, halved by means, beside what it makes of it
+            (DenseNet, arXiv 1608.06993), so that tokens and embedding hold what all stages have found.
+        view_drop: share of samples whose view is not told to the encoder in training.
+
+    Raises:
+        ValueError: a discrete grid; no stage; ``pool`` for another number of axes.
+    """
+
+    sees_holes = True
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        views: Sequence[str],
+        widths: Sequence[int] = (32, 64, 128),
+        blocks: int = 1,
+        norm: str = "batch",
+        stride: int | None = None,
+        pool: int | Sequence[int] = 2,
+        keep: bool = False,
+        view_drop: float = 0.25,
+    ) -> None:
+        super().__init__()
+        if grid.discrete:
+            raise ValueError(
+                "the convolutional encoder needs numbers, got symbols: take encoder=vit, and with it decoder=query "
+                "and objective=cross_entropy"
+            )
+        if not widths or blocks < 1:
+            raise ValueError(
+                f"expected at least one of encoder.widths and encoder.blocks, got {list(widths)}, {blocks}"
+            )
+        stride = (1 if max(grid.shape) <= 16 else 2) if stride is None else stride
+        self.view = ViewEmbedding(views, widths[0], view_drop)
+        self.stem = conv_nd(grid.ndim)(grid.width + 1, widths[0], 3, stride, padding=1, bias=False)
+        self.keep, stages, before = keep, [], widths[0]
+        for width in widths:
+            first = ResidualBlock(grid.ndim, before, width, norm, 2 if stages else 1)
+            rest = (ResidualBlock(grid.ndim, width, width, norm) for _ in range(blocks - 1))
+            kept = before if keep and stages else 0
+            stages.append(nn.Sequential(first, *rest))
+            before = width + kept
+        self.stages = nn.ModuleList(stages)
+        self.depth = len(stages)
+        self.norm = norm_nd(norm, grid.ndim, before)
+        self.cells = pool_cells(pool, grid)
+        self.halve = getattr(nn, f"AvgPool{grid.ndim}d")(2, ceil_mode=True)
+        self.width, self.embedding_width = before, before * prod(self.cells)
+        self.standard = nn.BatchNorm1d(self.embedding_width, affine=False)
+        self.reduction = stride * 2 ** (len(widths) - 1)
+        self.dense_shape = self.shape_of(grid.shape)
+
+    def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
+        """Grid of the tokens of a view of so many cells."""
+        return tuple(-(-n // self.reduction) for n in cells)
+
+    def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
+        """Encode views by name, all of one size in one pass; there is one block to take tokens from."""
+        alike = defaultdict(list)
+        for name, view in views.items():
+            alike[view.x.shape[2:]].append(name)
+        features, cells = {}, {}
+        for names in alike.values():
+            x = self._features({name: views[name] for name in names})
+            rows = [views[name].x.shape[0] for name in names]
+            features |= zip(names, x.split(rows), strict=True)
+            cells |= zip(names, cell_means(x, self.cells).flatten(1).split(rows), strict=True)
+        pooled = self.standard(torch.cat([cells[name] for name in views]))
+        parts = zip(views, pooled.split([view.x.shape[0] for view in views.values()]), strict=True)
+        return {name: dense_latent(features[name], embedding) for name, embedding in parts}
+
+    def enter(self, name: str, view: View) -> Latent:
+        """The first map."""
+        return _mapped(self._first({name: view}))
+
+    def step(self, block: int, latent: Latent) -> Latent:
+        """The map out of a stage."""
+        return _mapped(self._stage(block, _map(latent)))
+
+    def leave(self, latent: Latent) -> Latent:
+        """The last map through its norm."""
+        x = nn.functional.relu(self.norm(_map(latent)))
+        return dense_latent(x, self.standard(cell_means(x, self.cells).flatten(1)))
+
+    def _features(self, views: Mapping[str, View]) -> Tensor:
+        """Last maps (B, D, *shape) of views of one size, one after the other."""
+        x = self._first(views)
+        for block in range(self.depth):
+            x = self._stage(block, x)
+        return nn.functional.relu(self.norm(x), inplace=self.training)
+
+    def _stage(self, block: int, x: Tensor) -> Tensor:
+        """The map out of a stage."""
+        made = self.stages[block](x)
+        return torch.cat([self.halve(x), made], dim=1) if self.keep and block else made
+
+    def _first(self, views: Mapping[str, View]) -> Tensor:
+        """First maps, likewise."""
+        x = self.stem(torch.cat([_with_hole(view) for view in views.values()]))
+        told = torch.cat([self.view(name, n := view.x.shape[0]).expand(n, -1) for name, view in views.items()])
+        return added(x, told[(..., *(None,) * (x.ndim - 2))].to(x.dtype), self.training)
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Stem and view embedding, then the residual blocks; the last norm belongs to the last of them."""
+        layers = [[*self.stem.parameters(), *self.view.parameters()]]
+        layers += ([*block.parameters()] for stage in self.stages for block in stage.children())
+        layers[-1] += self.norm.parameters()
+        return layers
+
+
+def _with_hole(view: View) -> Tensor:
+    """The view with a further channel that tells holes and padding, (B, C + 1, *grid)."""
+    hole = torch.zeros_like(view.x[:, 0], dtype=torch.bool) if view.removed is None else view.removed
+    hole = hole if view.valid is None else hole | ~view.valid
+    x = torch.cat([view.x, hole.unsqueeze(1).to(view.x.dtype)], dim=1)
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+def _map(latent: Latent) -> Tensor:
+    """The tokens as a map (B, D, *shape)."""
+    return latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
+
+
+def _mapped(x: Tensor) -> Latent:
+    """A map before the last one, which is no embedding yet."""
+    return dense_latent(x, x.flatten(2).mean(2))
+
+
+def dense_latent(features: Tensor, pooled: Tensor) -> Latent:
+    """Latent of a feature map (B, D, *shape)."""
+    return Latent(features.flatten(2).transpose(1, 2), pooled, dense_shape=tuple(features.shape[2:]))

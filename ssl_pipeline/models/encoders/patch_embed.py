@@ -1,0 +1,144 @@
+"""From the cells of a view to tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.models.layers import NGrams, Patches, first_true, pick, sincos
+from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
+
+SYMBOL = 32
+"""Least width of a symbol's embedding, where several make up a token."""
+
+
+class Tokens(NamedTuple):
+    """Embedded patches of a view."""
+
+    values: Tensor  # (B, K, D)
+    position: Tensor  # (#B, K, n) on the view's own grid
+    valid: Tensor | None  # (B, K) bool, None = all
+    dense_shape: tuple[int, ...] | None  # grid of the tokens, where none is left out
+
+
+class PatchStem(nn.Module):
+    """Embeds patches and their coordinates; leaves out those in a hole before anything is computed.
+
+    A view of another size has more or fewer tokens, whose codes are those of its own coordinates: one that is
+    stretched over the same extent lies between the places of the clean grid, as the interpolated codes of DINO
+    (arXiv 2104.14294) do, and one that is cut off counts from the first place on.
+
+    Args:
+        grid: clean grid; patches must divide the views' too.
+        patch: side of a patch in cells; None for ``default_patch``.
+        width: width D of the tokens.
+        ngrams: length of the longest n-gram that adds to a symbol's embedding; up to 1 for none.
+        buckets: rows of the n-grams' table for each length.
+        mask_token: have a learned token that stands in the place of a patch that is kept though it lies in a hole.
+
+    Raises:
+        ValueError: ``patch`` does not divide the grid; n-grams on a grid that is no line of symbols.
+    """
+
+    unit: Tensor
+
+    def __init__(
+        self,
+        grid: GridSpec,
+        patch: int | Sequence[int] | None,
+        width: int,
+        ngrams: int = 0,
+        buckets: int = 32768,
+        mask_token: bool = False,
+    ) -> None:
+        super().__init__()
+        self.patches = Patches(grid, patch)
+        self.width = width
+        symbol = max(min(width, SYMBOL), width // self.patches.cells)  # the symbols of a patch share its width
+        self.lookup = nn.Embedding(grid.vocab, symbol) if grid.vocab else None
+        self.embed = nn.Linear(self.patches.cells * symbol if grid.vocab else self.patches.width, width)
+        if ngrams > 1 and not (grid.discrete and grid.ndim == 1):
+            raise ValueError(
+                f"encoder.ngrams={ngrams} are strings of symbols along one axis, and this grid of axes "
+                f"{', '.join(grid.names)} has none: set encoder.ngrams=0"
+            )
+        self.ngrams = NGrams(ngrams, buckets, width) if ngrams > 1 else None
+        self.mask_token = nn.Parameter(torch.randn(width) * 0.02) if mask_token else None
+        unit = [axis.spacing * side for axis, side in zip(grid.axes, self.patches.size, strict=True)]
+        self.register_buffer("unit", torch.tensor(unit), persistent=False)
+
+    def forward(
+        self, views: Sequence[View], dense: bool = False, kept: Sequence[Tensor | None] | None = None
+    ) -> list[Tokens]:
+        """Tokens of views, all of them embedded in one pass: a table of many rows then has one gradient.
+
+        Args:
+            views: where the hole of one has the same size in every sample, only the visible tokens are embedded.
+            dense: keep all tokens and mark the hole as not valid (same result, static shapes: for export).
+            kept: of each view (B, *grid) bool, True = in a hole of which it is not told: with a mask token it takes the
+                place of patches that lie wholly in it.
+
+        Raises:
+            ValueError: a hole, or a view, is not made of whole patches.
+        """
+        cut = [self._cut(view, dense) for view in views]
+        patches = torch.cat([tokens.values.flatten(0, 1) for tokens in cut])
+        parts = self._embedded(patches).split([tokens.values.shape[0] * tokens.values.shape[1] for tokens in cut])
+        holes = [None] * len(cut) if kept is None else kept
+        return [
+            tokens._replace(values=self._placed(part.unflatten(0, tokens.values.shape[:2]), tokens.position, hole))
+            for tokens, part, hole in zip(cut, parts, holes, strict=True)
+        ]
+
+    def _placed(self, tokens: Tensor, position: Tensor, kept: Tensor | None) -> Tensor:
+        """Embedded patches with the code of their places, the mask token where there is one to be seen."""
+        if self.mask_token is not None:
+            nowhere = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+            hidden = nowhere if kept is None else self.patches.wholly(kept)
+            tokens = torch.where(hidden.unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
+        return tokens + sincos(position / self.unit, self.width).to(tokens.dtype)
+
+    def _cut(self, view: View, dense: bool) -> Tokens:
+        """The patches (B, K, P) of a view that are to be embedded."""
+        if view.cell is not None and not self.patches.fits(view.cell):
+            raise ValueError(
+                f"the mask's cell {list(view.cell)} is not a multiple of the encoder's patch "
+                f"{list(self.patches.size)}; set corruption.mask.cell or encoder.patch so that it is"
+            )
+        patches, position, valid = self.patches.split(self._codes(view.x)), self.patches.centres(view.position), None
+        if view.valid is not None:
+            valid = self.patches.split(view.valid).any(-1)
+        if view.removed is not None:
+            present = self.patches.wholly(view.removed).logical_not()
+            if view.visible is None or view.cell is None or dense:
+                valid = present if valid is None else _or_else(valid & present, present)
+            else:
+                count = self.patches.count_in(view.visible, view.cell)
+                index = first_true(present, count)
+                patches = pick(patches, index)
+                position = pick(position.expand(index.shape[0], -1, -1), index)
+                valid = None if valid is None else valid.gather(1, index)
+        valid = None if valid is None else _or_else(valid, torch.ones_like(valid))
+        shape = self.patches.shape_of(view.position.shape[1:-1]) if view.removed is None else None
+        return Tokens(patches, position, valid, shape)
+
+    def _codes(self, x: Tensor) -> Tensor:
+        """What is known of each cell: its values, or its symbol and the rows of the n-grams that end there."""
+        return x if self.ngrams is None else torch.cat([x.unsqueeze(1), self.ngrams.rows(x)], dim=1)
+
+    def _embedded(self, patches: Tensor) -> Tensor:
+        """Tokens (N, D) of patches (N, P); those of symbols from their tables."""
+        if self.lookup is None:
+            return self.embed(patches)
+        symbols, rows = patches[..., : self.patches.cells], patches[..., self.patches.cells :]
+        tokens = self.embed(self.lookup(symbols).flatten(1))
+        return tokens if self.ngrams is None else tokens + self.ngrams(rows)
+
+
+def _or_else(valid: Tensor, others: Tensor) -> Tensor:
+    """Valid tokens, or others where a sample has none (a short text, all hidden): a mean and a softmax need one."""
+    return valid | (others & ~valid.any(1, keepdim=True))

@@ -1,0 +1,141 @@
+"""A transformer trunk over the visible patches of all views."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.models.encoders.base import Encoder
+from ssl_pipeline.models.encoders.patch_embed import PatchStem, Tokens
+from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
+from ssl_pipeline.models.layers import CellMean, Trunk, pool_cells
+from ssl_pipeline.structures.batch import Latent, View
+from ssl_pipeline.structures.grid import GridSpec
+
+
+class TransformerEncoder(Encoder):
+    """ViT over any grid (arXiv 2010.11929) that computes visible tokens only (MAE, arXiv 2111.06377).
+
+    Views of equal token count pass the trunk in one call; they may be of other sizes than the clean grid (multi-crop,
+    arXiv 2006.09882).
+
+    Args:
+        grid: clean grid.
+        views: names of the training views.
+        patch: side of a patch in cells; None for ``default_patch``.
+        width: width D of the tokens.
+        depth: number of blocks.
+        heads: attention heads; must divide ``width``.
+        mlp_ratio: hidden width of the MLPs in multiples of ``width``.
+        drop_path: stochastic depth rate of the last block; grows linearly from 0.
+        pool: cells of the embedding along each axis, one number or one an axis: the tokens' means in each of them;
+            1 is the plain mean.
+        view_drop: share of samples whose view is not told to the encoder in training.
+        dense: compute all tokens and mask attention instead of leaving tokens out.
+        holes: ``drop`` leaves out the tokens in a hole. The others cost more and cover the whole grid: ``keep`` takes
+            what fills the hole as it stands (BERT, arXiv 1810.04805, whose mask symbol is learned as every symbol
+            is); ``token`` puts one learned token in the place of each patch that lies wholly in a hole, whatever
+            fills it (SimMIM, arXiv 2111.09886; iBOT, arXiv 2111.07832).
+        ngrams: on a discrete grid of one axis: length of the longest n-gram whose hashed embedding is added to that
+            of the symbol it ends at; up to 1 for none.
+        buckets: rows of the n-grams' table for each length.
+        mlp: called with ``width`` and the MLPs' hidden width, makes what stands in their place; see ``Trunk``.
+
+    Raises:
+        ValueError: ``heads`` does not divide ``width``; ``patch`` does not divide the grid; another ``holes``; n-grams
+            on another grid.
+    """
+
+    shared = ("trunk",)
+    any_length = True
+
+    def __init__(
+        self,
+        *,
+        grid: GridSpec,
+        views: Sequence[str],
+        patch: int | Sequence[int] | None = None,
+        width: int = 192,
+        depth: int = 6,
+        heads: int = 3,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.0,
+        pool: int | Sequence[int] = 1,
+        view_drop: float = 0.25,
+        dense: bool = False,
+        holes: str = "drop",
+        ngrams: int = 0,
+        buckets: int = 32768,
+        mlp: Callable[[int, int], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        if min(width, heads) < 1 or width % heads:
+            raise ValueError(f"encoder.heads={heads} must divide encoder.width={width}")
+        if holes not in ("drop", "keep", "token"):
+            raise ValueError(f"encoder.holes={holes!r} is not known; take drop, keep or token")
+        self.pool = CellMean(grid, pool_cells(pool, grid))
+        self.width, self.embedding_width = width, width * self.pool.count
+        self.dense, self.sees_holes = dense, holes != "drop"
+        self.stem = PatchStem(grid, patch, width, ngrams, buckets, mask_token=holes == "token")
+        self.dense_shape = self.stem.patches.shape
+        self.view = ViewEmbedding(views, width, view_drop)
+        self.blocks = self.depth = depth
+        self.trunk = Trunk(width, depth, heads, mlp_ratio, drop_path, mlp)
+
+    def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
+        """Grid of the tokens of a view of so many cells."""
+        return self.stem.patches.shape_of(cells)
+
+    def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
+        """Encode views by name, those of as many tokens in one pass; ``last``: see ``Encoder``."""
+        tokens = self._tokens(views)
+        packs = defaultdict(list)
+        for name, t in tokens.items():
+            # One view needs no key; of a tracer's lengths there can be none.
+            packs[(t.values.shape[1], t.valid is None) if len(tokens) > 1 else None].append(name)
+        latents = {}
+        for names in packs.values():
+            values = torch.cat([tokens[name].values for name in names])
+            masks = [mask for name in names if (mask := tokens[name].valid) is not None]
+            valid = torch.cat(masks) if masks else None
+            parts = self.trunk(values, valid, last).split([tokens[name].values.shape[0] for name in names])
+            latents |= {name: self._latent(part, tokens[name]) for name, part in zip(names, parts, strict=True)}
+        return {name: latents[name] for name in views}
+
+    def enter(self, name: str, view: View) -> Latent:
+        """Tokens of all patches; those in a hole are not valid where the encoder does not see holes."""
+        tokens = self._tokens({name: view}, dense=True)[name]
+        return Latent(tokens.values, tokens.values.mean(1), tokens.position, tokens.valid, tokens.dense_shape)
+
+    def step(self, block: int, latent: Latent) -> Latent:
+        """Tokens out of a block."""
+        return latent._replace(tokens=self.trunk.step(block, latent.tokens, latent.valid))
+
+    def leave(self, latent: Latent) -> Latent:
+        """Tokens through the last norm."""
+        assert latent.position is not None
+        values = self.trunk.norm(latent.tokens)
+        return latent._replace(tokens=values, pooled=self.pool(values, latent.position, latent.valid))
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Stem and view embedding, then the blocks; the last norm belongs to the last of them."""
+        layers = [[*self.stem.parameters(), *self.view.parameters()]]
+        layers += ([*block.parameters()] for block in self.trunk.blocks)
+        layers[-1] += self.trunk.norm.parameters()
+        return layers
+
+    def _tokens(self, views: Mapping[str, View], dense: bool = False) -> dict[str, Tokens]:
+        kept, seen = None, [*views.values()]
+        if self.sees_holes:
+            kept = [view.removed for view in seen]
+            seen = [view._replace(removed=None, cell=None, visible=None) for view in seen]
+        tokens = dict(zip(views, self.stem(seen, dense or self.dense, kept), strict=True))
+        told = {name: self.view(name, view.x.shape[0]).unsqueeze(1) for name, view in views.items()}
+        return {name: t._replace(values=t.values + told[name].to(t.values.dtype)) for name, t in tokens.items()}
+
+    def _latent(self, values: Tensor, tokens: Tokens) -> Latent:
+        pooled = self.pool(values, tokens.position, tokens.valid)
+        return Latent(values, pooled, tokens.position, tokens.valid, tokens.dense_shape)

@@ -1,0 +1,135 @@
+"""What a term of the objective is, and what it is given."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+from torch import Tensor, nn
+
+from ssl_pipeline.structures.batch import Latent, View
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.nodes import Edge, view_of
+from ssl_pipeline.structures.view_assignment import Deal
+
+Record = TypeVar("Record", View, Latent)
+
+
+class Sizes(NamedTuple):
+    """What a term must know of the graph that it joins."""
+
+    grid: GridSpec  # of the clean samples
+    embedding: int  # width of ``Latent.pooled``
+    latent: int  # width D of the latent's tokens
+    sees_holes: bool  # whether the encoder gives tokens of places in a hole
+    tokens: GridSpec | None  # where the encoder's tokens lie, D numbers each; None where the latent has no such places
+    columns: Mapping[str, GridSpec] = {}  # grids of what belongs to each sample besides itself
+
+
+class Targets(NamedTuple):
+    """What the teacher says."""
+
+    latents: Mapping[str, Latent]  # by view, without its holes
+    head: Callable[[nn.Module], nn.Module]  # the teacher's copy of a term's head
+
+
+@dataclass(frozen=True)
+class State:
+    """What a step has computed when the energies are asked for."""
+
+    clean: View  # standardised
+    views: Mapping[str, View]  # standardised; with the columns that energies reach, all their steps
+    source: Tensor  # (B,) what each sample was taken from
+    latents: Mapping[str, Latent]  # by view or column, and the consensus where there is one
+    deal: Deal
+    decoders: Mapping[str, nn.Module]  # by target
+    told: Callable[[str], Tensor | None]  # parameters of a view's corruption, (B, k)
+    targets: Targets
+
+    def view(self, name: str) -> View:
+        """A view, or a column; of one of several steps the first."""
+        return self._first(self.views[name], name)
+
+    def latent(self, name: str) -> Latent:
+        """The latent of a view or of a column; of one of several steps that of the first."""
+        return self._first(self.latents[name], name)
+
+    def target(self, name: str) -> Latent:
+        """What the teacher says of a view or of a column; of one of several steps what it says of the first."""
+        return self._first(self.targets.latents[name], name)
+
+    def _first(self, record: Record, name: str) -> Record:
+        if name in self.deal.order:
+            return record
+        steps = len(record[0]) // len(self.source if self.deal.every is None else self.deal.every)
+        return on_rows(record, lambda rows: rows[::steps])
+
+
+class Term(nn.Module, ABC):
+    """One term.
+
+    Args:
+        weight: factor of the term's energy, the mean over its edges.
+        views: views that it covers; None for all.
+
+    Raises:
+        ValueError: a weight that is not positive.
+    """
+
+    by_source = False
+    """Whether it compares samples of the same source."""
+
+    needs: tuple[str, ...] = ()
+    """Columns of the data that it takes besides those at the ends of its edges."""
+
+    rates_samples = False
+    """Whether its energy is a mean over samples, of which ``per_sample`` tells each."""
+
+    def __init__(self, weight: float = 1.0, views: Sequence[str] | None = None) -> None:
+        super().__init__()
+        if weight <= 0:
+            raise ValueError(f"weight={weight}: expected a positive number; leave the term out instead")
+        self.weight = weight
+        self.views = None if views is None else tuple(views)
+
+    heads: ClassVar[tuple[str, ...]] = ()
+    """Names of its modules that know no grid, so that graphs of several kinds of data may share them."""
+
+    @property
+    def taught(self) -> nn.Module | None:
+        """The head of which a teacher needs a copy."""
+        return None
+
+    def covered(self, views: Sequence[str]) -> tuple[str, ...]:
+        """The views that the term covers."""
+        return tuple(views) if self.views is None else self.views
+
+    def pairs_views(self, edges: Sequence[Edge], views: Sequence[str]) -> bool:
+        """Whether samples must pass several of the views for it, as its edges say."""
+        ends = [{view_of(edge.source), view_of(edge.target)} for edge in edges]
+        return any(len(pair) == 2 and pair <= {*views} for pair in ends)
+
+    @abstractmethod
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """The edges that the term draws between the nodes of these views."""
+
+    @abstractmethod
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Scalar energy of each of its edges."""
+
+    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+        """Energy (B,) of each sample, the mean over edges, where all samples pass all views.
+
+        Random choices that only save time in training (such as ``Reconstruct.share``) are left out, and no sample of
+        another rank is compared with.
+        """
+        raise NotImplementedError
+
+
+def on_rows(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A record with the rows of its parts changed; parts without rows, or with one that all samples share, pass."""
+    if hasattr(value, "_fields"):
+        return type(value)(*(on_rows(part, change) for part in value))
+    return change(value) if isinstance(value, Tensor) and len(value) > 1 else value

@@ -1,0 +1,135 @@
+"""One edge between any parts of a sample: views of it, what else the data set tells of it, and itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.losses import MSE, CrossEntropy, ReconstructionEnergy
+from ssl_pipeline.models.decoders import Decoder
+from ssl_pipeline.objectives.base import Record, Sizes, State, Term, on_rows
+from ssl_pipeline.objectives.reconstruction import Compared, Wanted, decoded
+from ssl_pipeline.structures.batch import Latent
+from ssl_pipeline.structures.nodes import CLEAN, Edge, latent_node, view_node
+from ssl_pipeline.utils.errors import nearest
+
+
+class Relate(Term):
+    """The latents of some parts of a sample lead, together, to another part.
+
+    From an image to its caption, from a caption to its image, from what is seen and what is done to what comes next,
+    from two observations to what was done between them. Of a column of several steps the first one counts.
+
+    Args:
+        start: views and columns of the data set, one or several; their tokens are read together.
+        to: a column, a view, or ``clean``.
+        energy: between decoded and true patches; None: cross-entropy of symbols, or the squared error of numbers.
+        share: of the samples that are decoded in a step, see ``Reconstruct``.
+        weight: factor of the term.
+        sizes: of the graph.
+
+    Raises:
+        ValueError: no start, one that is named twice, or is the target; ``share`` outside (0, 1].
+    """
+
+    rates_samples = True
+
+    def __init__(
+        self,
+        *,
+        start: str | Sequence[str],
+        to: str,
+        energy: ReconstructionEnergy | None = None,
+        share: float = 1.0,
+        weight: float = 1.0,
+        sizes: Sizes,
+    ) -> None:
+        starts = (start,) if isinstance(start, str) else tuple(start)
+        super().__init__(weight, starts)
+        if not starts or len(set(starts)) < len(starts) or to in starts:
+            raise ValueError(
+                f"an edge leads from parts of a sample, each named once, to another one, "
+                f"got from {', '.join(starts) or 'none'} to {to}: change one of them"
+            )
+        if not 0 < share <= 1:
+            raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
+        self.starts, self.target, self.share = starts, to, share
+        self.columns = tuple(sizes.columns)
+        discrete = sizes.columns.get(to, sizes.grid).discrete
+        self.energy = energy or (CrossEntropy() if discrete else MSE())
+        self.apart = [name for name in (*starts, to) if name != CLEAN and name not in sizes.columns]
+        marks = len(starts) if len(starts) > 1 else 0
+        self.marks = nn.Parameter(torch.randn(marks, sizes.latent) * 0.02) if marks else None
+
+    fills_only = False
+
+    def leads_from(self, view: str) -> bool:
+        """Whether the latent of a view, by itself, is decoded."""
+        return self.starts == (view,)
+
+    def pairs_views(self, edges: Sequence[Edge], views: Sequence[str]) -> bool:
+        """Views may meet at the start as well."""
+        return len(self.apart) > 1
+
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """One edge a start, all of them with the one energy.
+
+        Raises:
+            ValueError: a part of the sample that does not exist.
+        """
+        parts = (*views, *self.columns)
+        for part, known in [*((start, parts) for start in self.starts), (self.target, (*parts, CLEAN))]:
+            if part not in known:
+                raise ValueError(f"edge {name}: there is no view and no column {part!r}; {nearest(part, known)}")
+        target = CLEAN if self.target == CLEAN else view_node(self.target)
+        return [Edge(name, latent_node(start), target, False, True) for start in self.starts]
+
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Read the starts together, decode, compare."""
+        return {edges[0].name: self.energy(*self._decoded(state, self.share))}
+
+    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+        """See ``Term``."""
+        return self.energy.per_sample(*self._decoded(state, 1.0))
+
+    def _decoded(self, state: State, share: float) -> Compared:
+        decoder: Decoder = state.decoders[self.target]  # pyright: ignore[reportAssignmentType]
+        wanted = Wanted(self.start(state), *self.truth(state), state.told(self.target))
+        return decoded(decoder, wanted.first(share), self.energy.whole)
+
+    def start(self, state: State) -> Latent:
+        """What the edge starts from: the latents of its starts, as one."""
+        return self.joined([self._mine(state, name, state.latent(name)) for name in self.starts])
+
+    def truth(self, state: State) -> tuple[Tensor, Tensor | None]:
+        """What it is to lead to, standardised, and which of it is no padding."""
+        if self.target == CLEAN:
+            by = (*self.apart, *self.starts)[0]
+            target = on_rows(state.clean, lambda x: state.deal.of(x, by))
+        else:
+            target = self._mine(state, self.target, state.view(self.target))
+        return target.x, target.valid
+
+    def _mine(self, state: State, name: str, record: Record) -> Record:
+        """Of a column the rows of those samples which pass the edge's view, where it has one."""
+        if not self.apart or name in self.apart:
+            return record
+        return on_rows(record, lambda x: state.deal.shared(x, name, self.apart[0]))
+
+    def joined(self, latents: Sequence[Latent]) -> Latent:
+        """The latents of all starts as one, in their order."""
+        if self.marks is None:
+            return latents[0]
+        marked = [latent.tokens + mark for latent, mark in zip(latents, self.marks, strict=True)]
+        valid = None
+        if any(latent.valid is not None for latent in latents):
+            valid = torch.cat([_valid(latent) for latent in latents], dim=1)
+        return Latent(torch.cat(marked, dim=1), torch.stack([latent.pooled for latent in latents]).mean(0), None, valid)
+
+
+def _valid(latent: Latent) -> Tensor:
+    if latent.valid is not None:
+        return latent.valid
+    return torch.ones(latent.tokens.shape[:2], dtype=torch.bool, device=latent.tokens.device)

@@ -1,0 +1,45 @@
+"""How many numbers a head gives, and whether the energy after it presumes as many."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ssl_pipeline.losses import PairEnergy
+
+
+def width_after(head: nn.Module, before: int) -> int:
+    """Numbers that a head gives for an embedding of ``before`` numbers.
+
+    Raises:
+        ValueError: the head does not say.
+    """
+    if isinstance(head, nn.Identity):
+        return before
+    if not isinstance(width := getattr(head, "out_features", None), int):
+        raise ValueError(
+            f"expected a head that says how many numbers it gives, got {type(head).__name__}: "
+            f"give it an attribute out_features, or take ssl_pipeline.models.layers.Projector"
+        )
+    return width
+
+
+def check_width(name: str, energy: PairEnergy, head: nn.Module, before: int) -> None:
+    """Refuse a term whose energy presumes another width than its head gives.
+
+    Args:
+        name: of the term.
+        energy: of the term.
+        head: what embeddings pass before the energy.
+        before: width of the embeddings.
+
+    Raises:
+        ValueError: the widths differ.
+    """
+    if energy.presumes is None:
+        return
+    setting, width = energy.presumes
+    if width != (given := width_after(head, before)):
+        raise ValueError(
+            f"objective.{name}.energy.{setting} is {width}, and objective.{name}.projector gives {given} numbers: "
+            f"set objective.{name}.energy.{setting}={given}"
+        )

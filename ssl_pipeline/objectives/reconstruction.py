@@ -1,0 +1,189 @@
+"""Terms whose energies lie between decoded and true data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ssl_pipeline.losses import Divergence, ReconstructionEnergy
+from ssl_pipeline.models.decoders import Decoder
+from ssl_pipeline.models.layers import Patches, pick
+from ssl_pipeline.objectives.base import Sizes, State, Term, on_rows
+from ssl_pipeline.objectives.masked_patches import check_where, in_the_hole, weights
+from ssl_pipeline.structures.batch import Latent, View
+from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, latent_node, view_node, view_of
+
+
+class Reconstruct(Term):
+    """Decoders lead from the latents to the clean sample or to other views.
+
+    Args:
+        energy: between decoded and true patches.
+        to: ``clean``, the name of a view (a translator), or ``views`` (every view from every other).
+        where: ``damaged`` counts only the holes of a view that has some (all places where a later corruption has
+            moved them, as in ``mask-reversal``), ``everywhere`` all places.
+        share: of each view's samples that are decoded in a step, at least one: the first of the batch, whose order is
+            random. It saves the time of the others, whose latents learn from other terms.
+        weight: factor of the term.
+        views: views to start from; None for all.
+        sizes: of the graph, whose grid an energy may still want.
+
+    Raises:
+        ValueError: another ``where``; ``share`` outside (0, 1]; an energy that does not compare with the truth.
+    """
+
+    def __init__(
+        self,
+        *,
+        energy: ReconstructionEnergy | Callable[..., ReconstructionEnergy],
+        to: str = CLEAN,
+        where: str = "damaged",
+        share: float = 1.0,
+        weight: float = 1.0,
+        views: Sequence[str] | None = None,
+        sizes: Sizes,
+    ) -> None:
+        super().__init__(weight, views)
+        check_where(where)
+        if not 0 < share <= 1:
+            raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
+        self.energy = energy if isinstance(energy, ReconstructionEnergy) else energy(grid=sizes.grid)
+        if isinstance(self.energy, Divergence):
+            raise ValueError(
+                f"{type(self.energy).__name__} compares two decoded distributions, and the truth is none: take "
+                f"ssl_pipeline.losses.CrossEntropy, or _target_: ssl_pipeline.objectives.Consistency"
+            )
+        self.target, self.where, self.share = to, where, share
+
+    rates_samples = True
+
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """One edge a start and target.
+
+        Raises:
+            ValueError: some of the views, where all of them become one latent.
+        """
+        if consensus and self.views is not None:
+            raise ValueError(
+                f"objective.{name}.views={list(self.views)} names views to start from, and latent.fuse makes one "
+                f"latent of all: set objective.{name}.views=null"
+            )
+        targets = {CLEAN: [CLEAN], "views": list(views)}.get(self.target, [self.target])
+        starts = {CONSENSUS: CONSENSUS} if consensus else {v: latent_node(v) for v in self.covered(views)}
+        return [
+            Edge(_label(name, start, target), node, _target_node(target), attracts=False, prevents_collapse=True)
+            for start, node in starts.items()
+            for target in targets
+            if start != target
+        ]
+
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Decode every start, compare with its target where they have samples in common."""
+        return {
+            edge.name: self.energy(*self._decoded(state, edge, self.share))
+            for edge in edges
+            if state.deal.meet(view_of(edge.source), view_of(edge.target))
+        }
+
+    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+        """See ``Term``."""
+        return torch.stack([self.energy.per_sample(*self._decoded(state, edge, 1.0)) for edge in edges]).mean(0)
+
+    @property
+    def fills_only(self) -> bool:
+        """Whether of a view with holes only what is in them is compared."""
+        return self.where == "damaged" and not self.energy.whole
+
+    def leads_from(self, view: str) -> bool:
+        """Whether the latent of a view, by itself, is decoded."""
+        return self.views is None or view in self.views
+
+    def explains(self, clean: View, decoder: Decoder) -> Callable[[Tensor], Tensor]:
+        """How badly a latent (B, K, D) explains the clean sample, weighted, (B,).
+
+        Args:
+            clean: standardised.
+            decoder: to it.
+        """
+        energy, target = self.energy, decoder.patches.split(clean.x)
+        real = torch.ones_like(clean.x if energy.discrete else clean.x[:, :1], dtype=torch.bool)
+        real = real if clean.valid is None else clean.valid.view_as(real)
+        if energy.whole:
+            x = clean.x * real
+            return lambda z: self.weight * energy.per_sample(decoder.patches.join(decoder(_slots(z))) * real, x)
+        share = decoder.patches.split(real).float().mean(-1)
+
+        def explains(z: Tensor) -> Tensor:
+            error = energy.per_place(decoder(_slots(z), target=target), target)
+            return self.weight * (error * share).sum(1) / share.sum(1).clamp(min=1e-6)
+
+        return explains
+
+    def _decoded(self, state: State, edge: Edge, share: float) -> Compared:
+        """What the first ``share`` of the samples is decoded to, what it should be, and how much each place counts."""
+        start, target = view_of(edge.source), view_of(edge.target)
+        decoder: Decoder = state.decoders[target]  # pyright: ignore[reportAssignmentType]
+        latent, told, places, weight = state.latent(start), None, None, None
+        if target == CLEAN:
+            found = (state.clean.x, state.clean.valid)
+            truth, valid = (on_rows(part, lambda x: state.deal.of(x, start)) for part in found)
+            if start != CONSENSUS:
+                places, weight = self._damaged(state.view(start), decoder.patches)
+        else:
+            latent = on_rows(latent, lambda x: state.deal.shared(x, start, target))
+            view = state.view(target)
+            found = (view.x, view.valid, state.told(target))
+            truth, valid, told = (on_rows(part, lambda x: state.deal.shared(x, target, start)) for part in found)
+        wanted = Wanted(latent, truth, valid, told, places, weight).first(share)
+        return decoded(decoder, wanted, self.energy.whole)
+
+    def _damaged(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
+        """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
+        moved = view.origin is not view.position
+        return (None, None) if self.where == "everywhere" or moved else in_the_hole(view, patches)
+
+
+class Wanted(NamedTuple):
+    """What a decoder starts from and what it is to give."""
+
+    latent: Latent
+    truth: Tensor  # standardised
+    valid: Tensor | None = None  # (B, *grid), False = padding
+    told: Tensor | None = None  # (B, k) parameters of the target's corruption
+    places: Tensor | None = None  # (B, Q) patches that count; None: all
+    weight: Tensor | None = None  # (B, N) how much each patch counts
+
+    def first(self, share: float) -> Wanted:
+        """Of a share of the samples, one at least."""
+        rows = max(1, round(share * len(self.latent.tokens)))
+        return on_rows(self, lambda x: x[:rows])
+
+
+Compared = tuple[Tensor, Tensor, Tensor | None]
+"""What a decoder gives, what it should have given, and how much each place counts: as energies take them."""
+
+
+def decoded(decoder: Decoder, wanted: Wanted, whole: bool = False) -> Compared:
+    """What a decoder makes of a latent beside the truth: patches, or ``whole`` signals."""
+    latent, truth, valid, told, places, weight = wanted
+    if whole:
+        return decoder.patches.join(decoder(latent, None, told)), truth, valid
+    patches = decoder.patches.split(truth)
+    weight = weights(decoder.patches, valid, places, weight)
+    target = patches if places is None else pick(patches, places)
+    return decoder(latent, places, told, patches), target, weight
+
+
+def _slots(z: Tensor) -> Latent:
+    return Latent(z, z.mean(1))
+
+
+def _label(term: str, start: str, target: str) -> str:
+    return f"{term}/{start}" if target == CLEAN else f"{term}/{start}>{target}"
+
+
+def _target_node(target: str) -> str:
+    return CLEAN if target == CLEAN else view_node(target)

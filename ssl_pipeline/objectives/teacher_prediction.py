@@ -1,0 +1,114 @@
+"""Terms that predict what a teacher says of another view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.losses import PairEnergy
+from ssl_pipeline.objectives.base import Sizes, State, Term
+from ssl_pipeline.objectives.heads import check_width, width_after
+from ssl_pipeline.structures.nodes import Edge, latent_node, teacher_node, view_of
+
+
+class Predict(Term):
+    """The embedding of a view leads to the teacher's embedding of another one, into which no gradient flows.
+
+    With ``teacher=ema`` the teacher is a slow copy of the encoder (MoCo, BYOL, DINO), without it the encoder itself
+    (SimSiam, arXiv 2011.10566; SwAV).
+
+    Args:
+        energy: between heads and targets.
+        projector: called with the embedding's width, makes the head of both sides; None for none.
+        predictor: called with the width of what the projector gives, makes the further head that only the student has
+            (BYOL, arXiv 2006.07733); None for none.
+        targets: views that the teacher sees; None for those that the term covers.
+        weight: factor of the term.
+        views: views that predict; None for all.
+        sizes: of the graph.
+
+    Raises:
+        ValueError: a predictor after a projector that does not say its width.
+    """
+
+    heads = ("projector", "predictor")
+
+    def __init__(
+        self,
+        *,
+        energy: PairEnergy,
+        projector: Callable[[int], nn.Module] | None = None,
+        predictor: Callable[[int], nn.Module] | None = None,
+        targets: Sequence[str] | None = None,
+        weight: float = 1.0,
+        views: Sequence[str] | None = None,
+        sizes: Sizes,
+    ) -> None:
+        super().__init__(weight, views)
+        self.energy = energy
+        self.targets = None if targets is None else tuple(targets)
+        self.projector = nn.Identity() if projector is None else projector(sizes.embedding)
+        self.before = sizes.embedding
+        self.predictor = nn.Identity() if predictor is None else predictor(width_after(self.projector, self.before))
+        self.balanced = predictor is not None or bool(energy.prevents_collapse)
+
+    @property
+    def taught(self) -> nn.Module:
+        """The projector."""
+        return self.projector
+
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """One edge from every view to every other that the teacher sees; a single view predicts itself made whole.
+
+        Raises:
+            ValueError: the energy, or the predictor, presumes another width than the projector gives.
+        """
+        check_width(name, self.energy, self.projector, self.before)
+        said = getattr(self.predictor, "out_features", None)
+        if said is not None and said != (wanted := width_after(self.projector, self.before)):
+            raise ValueError(
+                f"objective.{name}.predictor gives {said} numbers, and what it predicts has {wanted}: "
+                f"set objective.{name}.predictor.out={wanted}"
+            )
+        covered = self.covered(views)
+        seen = covered if self.targets is None else self.targets
+        pairs = [(a, b) for a in covered for b in seen if a != b] or [(a, a) for a in covered if a in seen]
+        return [Edge(f"{name}/{a}>{b}", latent_node(a), teacher_node(b), True, self.balanced) for a, b in pairs]
+
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Each head once, each target once from all rows of its view, then pairs on the samples that they share."""
+        pairs = {edge.name: (view_of(edge.source), view_of(edge.target)) for edge in edges}
+        met = {name: (a, b) for name, (a, b) in pairs.items() if a == b or state.deal.meet(a, b)}
+        said, taught, wanted = self._said(state, met.values())
+        energies = {
+            name: self.energy(state.deal.shared(said[a], a, b), state.deal.shared(wanted[b], b, a))
+            for name, (a, b) in met.items()
+        }
+        if taught:
+            self.energy.remember(torch.cat([*taught.values()]))
+        return energies
+
+    @property
+    def rates_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Where the energy does."""
+        return self.energy.rates_samples
+
+    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+        """See ``Term``."""
+        pairs = [(view_of(edge.source), view_of(edge.target)) for edge in edges]
+        said, _, wanted = self._said(state, pairs)
+        return torch.stack([self.energy.per_sample(said[a], wanted[b]) for a, b in pairs]).mean(0)
+
+    def _said(
+        self, state: State, pairs: Collection[tuple[str, str]]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+        """What the student says of each view, what the teacher says, and what follows from that to be predicted."""
+        students, teachers = dict.fromkeys(a for a, _ in pairs), dict.fromkeys(b for _, b in pairs)
+        said = {a: self.predictor(self.projector(state.latent(a).pooled)) for a in students}
+        head = state.targets.head(self.projector)
+        with torch.no_grad():
+            taught = {b: head(state.target(b).pooled) for b in teachers}
+            wanted = {b: self.energy.target(rows) for b, rows in taught.items()}
+        return said, taught, wanted

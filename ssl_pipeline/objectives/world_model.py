@@ -1,0 +1,132 @@
+"""A world model: what is seen and what is done lead to what comes next, in the latent and, from there, to be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.losses import MSE, CrossEntropy, ReconstructionEnergy
+from ssl_pipeline.models.decoders import Decoder
+from ssl_pipeline.objectives.base import Sizes, State, Term
+from ssl_pipeline.objectives.reconstruction import Wanted, decoded
+from ssl_pipeline.structures.batch import Latent
+from ssl_pipeline.structures.nodes import Edge, latent_node, teacher_node, view_node, view_of
+from ssl_pipeline.utils.errors import nearest
+
+
+class Transition(Term):
+    """From the latent of an observation, action by action, to the latents of the next ones and to themselves.
+
+    The model goes on from its own latents over all steps that the data hold (Dreamer, arXiv 1912.01603; TD-MPC2,
+    arXiv 2310.16828). What it is to reach is what the teacher, or the encoder without a gradient, says of each next
+    observation; that the latent holds what can be seen is what decoding does for it.
+
+    Args:
+        model: called with the latent's width and the action's grid, makes the map from tokens and an action to tokens.
+        energy: between the tokens that are reached and those that were to be; None: their squared error.
+        seen: whether observations are decoded from the latents that are reached, and compared.
+        action: column of the actions.
+        next: column of what follows each of them, on the grid of the samples.
+        weight: factor of the term.
+        views: views to start from; None for all.
+        sizes: of the graph.
+
+    Raises:
+        ValueError: the data have no such columns, or what comes next is another kind of thing.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Callable[..., nn.Module],
+        energy: ReconstructionEnergy | None = None,
+        seen: bool = True,
+        action: str = "action",
+        next: str = "next",
+        weight: float = 1.0,
+        views: Sequence[str] | None = None,
+        sizes: Sizes,
+    ) -> None:
+        super().__init__(weight, views)
+        for column in (action, next):
+            if column not in sizes.columns:
+                raise ValueError(
+                    f"a transition needs the columns {action} and {next}, and this data has no {column!r}; "
+                    f"{nearest(column, sizes.columns)}"
+                )
+        if sizes.columns[next] != sizes.grid:
+            raise ValueError(f"a transition leads from observations to such ones, and {next} lies on another grid")
+        self.model = model(sizes.latent, grid=sizes.columns[action])
+        self.energy = energy or MSE()
+        self.seen = (CrossEntropy() if sizes.grid.discrete else MSE()) if seen else None
+        self.action, self.next, self.needs = action, next, (action,)
+
+    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+        """From each view to what the teacher says of the next observations and, decoded, to them."""
+        found = []
+        for view in self.covered(views):
+            found.append(Edge(f"{name}/{view}", latent_node(view), teacher_node(self.next), True, False))
+            if self.seen is not None:
+                found.append(Edge(f"{name}/{view}>{self.next}", latent_node(view), view_node(self.next), False, True))
+        return found
+
+    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+        """Roll out from each view; compare at every step."""
+        energies = {}
+        starts = dict.fromkeys(view_of(edge.source) for edge in edges)
+        reached = {view: self._reached(state, view) for view in starts}
+        for edge in edges:
+            view = view_of(edge.source)
+            if edge.target == teacher_node(self.next):
+                wanted = self._steps(state, view, state.targets.latents[self.next].tokens, self.next)
+                energies[edge.name] = self.energy(reached[view], wanted.flatten(0, 1).detach())
+            else:
+                energies[edge.name] = self._seen(state, view, reached[view])
+        return energies
+
+    def _reached(self, state: State, view: str) -> Tensor:
+        """Tokens after each step, (B * steps, N, D)."""
+        path = self.rollout(state.latents[view], self._steps(state, view, state.views[self.action].x, self.action))
+        return torch.stack([latent.tokens for latent in path], dim=1).flatten(0, 1)
+
+    def _seen(self, state: State, view: str, reached: Tensor) -> Tensor:
+        """Energy between what is decoded after each step and what was seen then."""
+        assert self.seen is not None
+        decoder: Decoder = state.decoders[self.next]  # pyright: ignore[reportAssignmentType]
+        next = state.views[self.next]
+        found = [state.deal.shared(rows, self.next, view) for rows in (next.x, next.valid) if rows is not None]
+        return self.seen(*decoded(decoder, Wanted(placed(reached, state.latents[view]), *found)))
+
+    @staticmethod
+    def _steps(state: State, view: str, rows: Tensor, column: str) -> Tensor:
+        """Of a column's rows those of the samples that pass a view, (B, steps, ...)."""
+        return state.deal.shared(rows, column, view).unflatten(0, (len(state.latents[view].tokens), -1))
+
+    def step(self, latent: Latent, action: Tensor) -> Latent:
+        """The latent after a standardised action (B, ...)."""
+        return placed(self.model(latent.tokens, action), latent)
+
+    def rollout(self, latent: Latent, actions: Tensor) -> list[Latent]:
+        """The latents after each of the standardised actions (B, steps, ...)."""
+        found = []
+        for action in actions.unbind(1):
+            latent = self.step(latent, action)
+            found.append(latent)
+        return found
+
+
+def placed(tokens: Tensor, like: Latent) -> Latent:
+    """Tokens at the places of another latent, of which each row stands for as many that follow each other.
+
+    Args:
+        tokens: (B * k, N, D).
+        like: of B rows; places may be shared by all.
+    """
+    position, valid = like.position, like.valid
+    if position is not None and len(position) > 1:
+        position = position.repeat_interleave(len(tokens) // len(position), 0)
+    if valid is not None:
+        valid = valid.repeat_interleave(len(tokens) // len(valid), 0)
+    return Latent(tokens, tokens.mean(1), position, valid, like.dense_shape)

@@ -1,0 +1,1 @@
+"""Optimisers: parameter groups, learning-rate rules and schedules."""

@@ -1,0 +1,1 @@
+"""What flows through the pipeline: grids, batches, views, latents, and random numbers."""

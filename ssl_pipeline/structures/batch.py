@@ -1,0 +1,132 @@
+"""Batched records that flow through the pipeline.
+
+Letters in shapes: B batch, C channels, N tokens, K visible ones or slots, D width, n axes, ``*grid`` the grid's shape.
+``#B`` is B, or 1 where all samples share the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from ssl_pipeline.structures.grid import GridSpec
+
+
+class Column(NamedTuple):
+    """Something else that belongs to each sample of a batch: a text, an action, what came next."""
+
+    x: Tensor  # like Batch.x on the column's own grid; (B, steps, ...) where a sample has several in a row
+    valid: Tensor | None = None  # False = padding
+
+    def of(self, rows: Callable[[Tensor], Tensor]) -> Column:
+        """Each part changed."""
+        return Column(rows(self.x), None if self.valid is None else rows(self.valid))
+
+
+class Batch(NamedTuple):
+    """Clean samples as the loader delivers them. Labels are for probes only; no loss sees them."""
+
+    x: Tensor  # (B, C, *grid) float in the grid's range or uint8; (B, *grid) int64 on a discrete grid
+    source: Tensor  # (B,) int64: the image, recording, author or document that the sample comes from
+    label: Tensor | None = None  # (B,) int64
+    valid: Tensor | None = None  # (B, *grid) bool, False = padding
+    columns: Mapping[str, Column] = {}  # what else the data set tells of each sample
+
+    def on(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return self._each(lambda part: part.to(device))
+
+    def first(self, count: int) -> Batch:
+        """Its first samples."""
+        return self._each(lambda part: part[:count])
+
+    def clone(self) -> Batch:
+        """The same samples in memory of their own."""
+        return self._each(Tensor.clone)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        parts = {name: change(part) for name, part in self._asdict().items() if isinstance(part, Tensor)}
+        return self._replace(**parts, columns={name: column.of(change) for name, column in self.columns.items()})
+
+
+class View(NamedTuple):
+    """One corrupted form of a batch."""
+
+    x: Tensor  # like Batch.x, float where continuous; holes are filled
+    position: Tensor  # (#B, *grid, n): cells on the view's own grid, all that an encoder may see
+    origin: Tensor  # (#B, *grid, n): where the cells lie in the clean sample, for decoder queries only
+    removed: Tensor | None = None  # (B, *grid) bool, True = in a hole
+    cell: tuple[int, ...] | None = None  # the hole is made of whole cells of this size
+    visible: int | None = None  # number of cells of that size outside the hole, where all samples have the same
+    unmasked: Tensor | None = None  # x before its holes were cut; None: it has none, or x has changed since
+    valid: Tensor | None = None  # (B, *grid) bool, False = padding
+    params: Mapping[str, Tensor] = {}  # (B,) float each: what a map from the latent back to this view must be told
+
+    def first(self, count: int) -> View:
+        """Its first samples."""
+        rows = {name: part[:count] for name, part in self._asdict().items() if isinstance(part, Tensor)}
+        return self._replace(**rows, params={name: some[:count] for name, some in self.params.items()})
+
+
+class Latent(NamedTuple):
+    """Samples in the common latent space."""
+
+    tokens: Tensor  # (B, N, D)
+    pooled: Tensor  # (B, D)
+    position: Tensor | None = None  # (#B, N, n) on the view's own grid; None for slots
+    valid: Tensor | None = None  # (B, N) bool, False = padding or hole
+    dense_shape: tuple[int, ...] | None = None  # grid of the tokens, where all of them are present
+
+
+def as_float(x: Shaped[Tensor, "B ..."], grid: GridSpec) -> Shaped[Tensor, "B ..."]:
+    """Samples as the engine takes them: uint8 0..255 spread over the grid's range, floats and symbols as they are.
+
+    >>> grid = GridSpec.of(("y", 1), ("x", 2), channels=1, range=(-1.0, 1.0))
+    >>> as_float(torch.tensor([[[[0, 255]]]], dtype=torch.uint8), grid).tolist()
+    [[[[-1.0, 1.0]]]]
+    """
+    if grid.discrete:
+        return x
+    if x.dtype != torch.uint8:
+        return x.float()
+    low, high = grid.range
+    return x.float().mul_((high - low) / 255).add_(low)
+
+
+def clean_view(grid: GridSpec, x: Tensor, valid: Tensor | None = None) -> View:
+    """The undamaged view of ``x``: where every corruption starts. It may be larger or smaller than the grid."""
+    where = grid.coordinates(x.device, tuple(x.shape[-grid.ndim :]))
+    return View(x=x, position=where, origin=where, valid=valid)
+
+
+def intact(view: View) -> View:
+    """The view without its holes: what stood in them is back. A view without holes is returned as it is.
+
+    Raises:
+        ValueError: what stood in the holes is not known any more.
+
+    >>> grid = GridSpec.of(("x", 2), channels=1)
+    >>> hole = torch.tensor([[True, False]])
+    >>> view = clean_view(grid, torch.zeros(1, 1, 2))._replace(removed=hole, unmasked=torch.ones(1, 1, 2))
+    >>> intact(view).x, intact(view).removed
+    (tensor([[[1., 1.]]]), None)
+    """
+    if view.removed is None:
+        return view
+    if view.unmasked is None:
+        raise ValueError("expected a view whose holes were cut last, got one that was changed after them: mask it last")
+    return view._replace(x=view.unmasked, removed=None, cell=None, visible=None, unmasked=None)
+
+
+def family(view: str) -> str:
+    """Name of the corruption behind a numbered view.
+
+    >>> family("crop_2"), family("lowres-noise")
+    ('crop', 'lowres-noise')
+    """
+    return re.sub(r"_\d+$", "", view)

@@ -1,0 +1,97 @@
+"""What a run says on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import nn
+
+from ssl_pipeline.data import Data, Stream
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.optim.recipe import Recipe
+from ssl_pipeline.report.headline import Table, probes, restored, sections
+from ssl_pipeline.training.hardware import Hardware
+
+
+def start(
+    config: dict[str, Any],
+    sets: Mapping[str, Data],
+    graphs: Mapping[str, Graph],
+    recipe: Recipe,
+    hardware: Hardware,
+    world: int,
+) -> None:
+    """The resolved numbers of a run."""
+    batch = config["batch_size"]
+    graph = next(iter(graphs.values()))
+    lines = [f"{'data':<11}{_size(data)}" for data in sets.values()]
+    lines += [
+        f"views      {', '.join(graph.corruptions)} ({graph.views_per_step} of {len(graph.corruptions)} a sample)",
+        *(
+            f"energies   {', '.join(dict.fromkeys(edge.name for some in g.edges.values() for edge in some))}"
+            for g in graphs.values()
+        ),
+        f"parameters {_count(g.encoder for g in graphs.values()):,} encoder, "
+        f"{_count(g.latent for g in graphs.values()):,} latent, "
+        f"{_count(g.decoders for g in graphs.values()):,} decoders",
+        f"batch      {batch} = {world} device(s) x {batch // world}, precision {hardware.resolved_precision}",
+        f"optimiser  {_optimiser(recipe, batch)}",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _optimiser(recipe: Recipe, batch: int) -> str:
+    rate = f"{recipe.name}, rate {recipe.peak(batch):.3g} (lr {recipe.lr:g} for batch {recipe.base_batch}"
+    decay = "" if recipe.layer_decay is None else f", x {recipe.layer_decay:g} a layer down the encoder"
+    return f"{rate}, rule {recipe.scale}){decay}"
+
+
+def _size(data: Data) -> str:
+    held_out = "no test set" if data.test is None else f"{len(data.test):,} test"
+    size = "a stream" if isinstance(data.train, Stream) else f"{len(data.train):,} train"
+    classes = f"{len(data.classes or ()) or 'no'} classes"
+    return f"{data.name}: {size}, {held_out}, {classes}, grid {'x'.join(map(str, data.grid.shape))}"
+
+
+def end(summary: dict[str, Any], folder: str) -> None:
+    """The probes with their baselines, what inverse models restore, where edges lead, how outputs agree."""
+    for name, part in summary.get("sets", {"": summary}).items():
+        if name:
+            print(f"\n== {name}")
+        _probes(part)
+        if (found := restored(part)).rows:
+            print()
+            _print(found, 24, 8)
+        for section in sections(part):
+            print(f"\n{section.title}")
+            _print(section.table, 24, max(10, *(len(cell) + 2 for cell in section.table.head[1:])))
+    speed = f"{summary['steps']} steps, {summary['seconds']:.0f} s, {summary.get('samples_per_s', 0):,.0f} samples/s"
+    print(f"\n{speed}; run folder {folder}")
+
+
+def _probes(summary: dict[str, Any]) -> None:
+    found = probes(summary)
+    if found.rows:
+        supervised = ", SUPERVISED: sources or columns determine the labels" if summary.get("supervised") else ""
+        print(f"\nprobes of frozen features in %, protocol {summary['protocol']}{supervised}")
+        _print(found, 20, 14)
+    if "rankme" in summary and "knn" not in summary:
+        print("\nno labels in a test set: their probes are left out")
+    if "retrieval_chance" in summary:
+        left_out = "" if "retrieval" in summary else ", so it is left out"
+        print(f"a source is found by chance: {summary['retrieval_chance']:.3g} %{left_out}")
+    if "rankme" in summary:
+        print(f"effective rank (RankMe) {summary['rankme']:.1f}, standard deviation {summary['std']:.3g}")
+
+
+def _print(table: Table, first: int, others: int) -> None:
+    """Columns of so many characters, the first one of more where its labels need them."""
+    first = max(first, *(len(label) + 2 for label, *_ in (table.head, *table.rows)))
+    for label, *cells in (table.head, *table.rows):
+        print(f"{label:<{first}}" + "".join(f"{cell:>{others}}" for cell in cells))
+
+
+def _count(modules: Iterable[nn.Module]) -> int:
+    """Parameters of some modules; those that they share count once."""
+    return sum(p.numel() for p in {p for module in modules for p in module.parameters()})

@@ -1,0 +1,116 @@
+"""A run's folder: what lies where in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import yaml
+
+from ssl_pipeline.data import Data, Stream
+from ssl_pipeline.graph.builder import grid_to_plain
+from ssl_pipeline.utils.checkpoints import LAST, newest
+
+
+class Start(NamedTuple):
+    """Where a sitting begins."""
+
+    step: int = 0
+    checkpoint: Path | None = None
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where a run writes.
+
+    Args:
+        path: absolute.
+    """
+
+    path: Path
+
+    @property
+    def relative(self) -> str:
+        """As it is typed here."""
+        return os.path.relpath(self.path)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The last one."""
+        return self.path / "checkpoints" / LAST
+
+    def start(self, resume: bool) -> Start:
+        """Where a sitting begins: after the newest checkpoint that can be read; a new run at step 0.
+
+        Raises:
+            FileNotFoundError: there is no checkpoint to resume.
+            FileExistsError: a new run in the folder of an old one.
+            ValueError: all checkpoints are damaged.
+        """
+        if not resume and self.checkpoint.exists():
+            raise FileExistsError(
+                f"{self.path} holds a run already: go on with resume={self.path}, or take another folder"
+            )
+        if not resume:
+            return Start()
+        found = newest(self.checkpoint.parent)
+        if found is None and self.checkpoint.is_file():
+            raise ValueError(f"{self.checkpoint} is damaged, and there is none before it: begin a new run")
+        if found is None:
+            raise FileNotFoundError(f"there is nothing to resume: no checkpoint {self.checkpoint}")
+        step = int(torch.load(found, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+        if found != self.checkpoint:
+            wrong = f"{self.checkpoint} is damaged or missing"
+            print(f"warning: {wrong}: going on from {found.name}, step {step}", file=sys.stderr)
+        return Start(step, found)
+
+    def write_config(self, config: Mapping[str, Any], sets: Mapping[str, Data]) -> None:
+        """Everything that ``load`` needs besides the weights."""
+
+        def plain(data: Data) -> dict[str, Any]:
+            return {
+                "grid": grid_to_plain(data.grid),
+                "beside": {
+                    name: {"grid": grid_to_plain(spec.grid), "steps": spec.steps} for name, spec in data.columns.items()
+                },
+                "classes": data.classes and list(data.classes),
+                "samples": None if isinstance(data.train, Stream) else len(data.train),
+            }
+
+        about = plain(sets[""]) if "" in sets else {"sets": {name: plain(data) for name, data in sets.items()}}
+        written = self.path / ".config.yaml.tmp"  # other ranks may be reading it, and a job may end here
+        written.write_text(yaml.safe_dump({**config, **about}, sort_keys=False))
+        written.replace(self.path / "config.yaml")
+        codecs = {name: data.codec.plain() for name, data in sets.items() if data.codec is not None}
+        columns = {name: spec for data in sets.values() for name, spec in data.columns.items()}
+        codecs |= {f"columns.{name}": spec.codec.plain() for name, spec in columns.items() if spec.codec is not None}
+        if codecs:
+            (self.path / "codecs.json").write_text(json.dumps(codecs, ensure_ascii=False) + "\n")
+
+    def check_data(self, sets: Mapping[str, Data]) -> None:
+        """Refuse to go on with other data than the run began with: the order of the samples would be another.
+
+        Raises:
+            ValueError: another number of samples, or another grid.
+        """
+        saved: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text())
+        for name, data in sets.items():
+            had = saved.get("sets", {}).get(name, saved)
+            before, now = had.get("samples"), None if isinstance(data.train, Stream) else len(data.train)
+            if before is not None and before != now:
+                raise ValueError(
+                    f"{data.name} has {now:,} training samples, and had {before:,} when this run began: restore the "
+                    f"data, or start a new run from its weights with init_from={self.relative}"
+                )
+            if "grid" in had and had["grid"] != grid_to_plain(data.grid):
+                raise ValueError(f"{data.name} lies on another grid than when this run began: restore the data")
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """The numbers of the run."""
+        (self.path / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")

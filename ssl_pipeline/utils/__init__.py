@@ -1,0 +1,1 @@
+"""What every room needs: errors, ranks, checkpoints on disk."""
