@@ -102,8 +102,8 @@ def rows(config: Mapping[str, Any], more: bool) -> dict[str, list[str]]:
     (decoder,) = terms.keys() - {CONTRAST}
     views = {family(view): views[view] for view in reversed(views)}
     first = next(name for name in config["objective"] if family(name) == CONTRAST)
-    energy = [] if first == CONTRAST else [*flat(f"objective.{CONTRAST}.energy", config["objective"][first]["energy"])]
-    pairs = {f"{view}_pair": [*pair(view, options, CONTRAST), *energy] for view, options in views.items()}
+    loss = [] if first == CONTRAST else [*flat(f"objective.{CONTRAST}.energy", config["objective"][first]["loss"])]
+    pairs = {f"{view}_pair": [*pair(view, options, CONTRAST), *loss] for view, options in views.items()}
     plain = {view: options for view, options in views.items() if "-" not in view}
     plain |= {name: part for view, options in views.items() if "-" in view for name, part in parts(options)}
     alone = {name: single(name, options, decoder) for name, options in plain.items()}
@@ -111,7 +111,7 @@ def rows(config: Mapping[str, Any], more: bool) -> dict[str, list[str]]:
         return {**pairs, **alone}
     chains = {view: single(view, options, decoder) for view, options in views.items() if "-" in view}
     both = {
-        f"{view}_pair_decoded": [*pair(view, options, f"{CONTRAST}+{decoder}"), *energy]
+        f"{view}_pair_decoded": [*pair(view, options, f"{CONTRAST}+{decoder}"), *loss]
         for view, options in views.items()
     }
     return {**pairs, **alone, **chains, **both}
@@ -129,7 +129,7 @@ def pair(view: str, options: Any, objective: str) -> list[str]:
     return [
         f"corruption={view}+{view}",
         f"objective={objective}",
-        f"objective.{CONTRAST}.hubs=null",
+        f"objective.{CONTRAST}.anchors=null",
         f"objective.{CONTRAST}.views=null",
         *twice,
     ]

@@ -43,7 +43,7 @@ MODELS = {
 
 def ours(job: Job, bound: Bound) -> Outcome:
     """The whole pipeline with its default callbacks; probes only after a training by the clock."""
-    probed = ["probe.online=0", "probe.protocol.few=0"] if bound.seconds else ["probe=none"]
+    probed = ["probe.online=0", "probe.protocol.few_shot=0"] if bound.seconds else ["probe=none"]
     limit = "null" if bound.seconds is None else time.strftime("00:%H:%M:%S", time.gmtime(bound.seconds))
     words = [f"trainer.max_steps={bound.steps}", "trainer.max_epochs=-1", f"trainer.max_time={limit}"]
     config = compose([*job.words, *probed, *words, "trainer.enable_progress_bar=false", "report.page=false"])
@@ -59,7 +59,7 @@ def scores(job: Job, outcome: Outcome) -> Mapping[str, float]:
     """kNN and linear of the frozen encoder."""
     if outcome.embed is None:
         return outcome.scores
-    embed, protocol = outcome.embed, P1(few=0)
+    embed, protocol = outcome.embed, P1(few_shot=0)
     mean, std = job.mean[0], job.std[0]
     return protocol.score(protocol.features(lambda b: embed((as_float(b.x, job.data.grid) - mean) / std), job.data))
 

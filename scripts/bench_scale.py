@@ -36,7 +36,12 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 
 def overrides(setting: Mapping[str, Any]) -> list[str]:
     """A denoising transformer on square images of patches of 4."""
-    words = [f"corruption={'+'.join(['noise'] * setting['views'])}", "encoder=vit", "encoder.patch=4", "decoder=query"]
+    words = [
+        f"corruption={'+'.join(['noise'] * setting['views'])}",
+        "encoder=vit",
+        "encoder.patch=4",
+        "decoder=cross_attention",
+    ]
     words += [f"encoder.width={setting['width']}", "encoder.depth=6", f"encoder.heads={setting['width'] // 32}"]
     words += ["decoder.width=96", "decoder.depth=1", "probe=none", f"batch_size={setting['batch']}"]
     return [*words, f"views_per_step={setting.get('a_step', 'all')}"]
@@ -82,7 +87,7 @@ def work(setting: Mapping[str, Any], steps: int) -> None:
 
     def step(number: int) -> float:
         began = time.perf_counter()
-        views = graph.damage(batch, 0, number, rank)
+        views = graph.corrupt(batch, 0, number, rank)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
             loss = model(views)["loss"]
         optimizer.zero_grad()

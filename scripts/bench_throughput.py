@@ -96,7 +96,7 @@ class Row:
         for step, batch in zip(range(self.steps), loader, strict=False):
             batch = batch.on(self.device)
             began = now()
-            views.append(graph.damage(batch, 0, step))
+            views.append(graph.corrupt(batch, 0, step))
             seconds.append(now() - began)
         return views, statistics.median(seconds[WARM:])
 
@@ -106,11 +106,11 @@ class Row:
         graph = graph.to(self.device).train()
         optimizer = instantiate(self.config["optimizer"]).optimizer(graph, self.config["batch_size"])
         autocast, seconds = self.precision.resolved_precision == "bf16-mixed", []
-        for damaged in views:
+        for corrupted in views:
             times = [now()]
             optimizer.zero_grad()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=autocast):
-                loss = graph(damaged)["loss"]
+                loss = graph(corrupted)["loss"]
             times += [now()] if apart else []
             loss.backward()
             times += [now()] if apart else []

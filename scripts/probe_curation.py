@@ -59,7 +59,7 @@ def curated(
     file = folder / f"{name}-{kind.replace(', ', '_').replace(' ', '_')}-{seed}"
     if not (file / "summary.json").is_file() or json.loads((file / "summary.json").read_text())["interrupted"]:
         options = [f"experiment={name}", "data=junk", *KINDS[kind], f"seed={seed}", f"trainer.max_steps={steps}", *more]
-        options += ["probe.baselines=false", "report.page=false", "watch.every=0"]
+        options += ["probe.baselines=false", "report.page=false", "diagnostics.every=0"]
         options = [o for o in options if kind == "junk, curated" or not o.startswith("curation.")]
         run(compose(options), str(file))
     rows = [*csv.DictReader((file / "curation.csv").open())] if (file / "curation.csv").is_file() else []
@@ -84,7 +84,7 @@ def trained(name: str, data: Data, steps: int, seed: int, more: Sequence[str] = 
     for step in range(steps):
         batch = data.train[batch_indices(order, size, step)]  # pyright: ignore
         optimizer.zero_grad()
-        graph(graph.damage(batch, seed, step))["loss"].backward()
+        graph(graph.corrupt(batch, seed, step))["loss"].backward()
         optimizer.step()
         graph.follow(step / steps)
     return graph.eval()
@@ -142,7 +142,7 @@ def print_junk(folder: Path, experiments: Sequence[str], seeds: Sequence[int], s
     for experiment in experiments:
         for kind in KINDS:
             runs = [curated(experiment, kind, seed, steps, folder, more) for seed in seeds]
-            cells = [_spread([summary[key] for summary, _ in runs]) for key in ("few", "knn", "linear")]
+            cells = [_spread([summary[key] for summary, _ in runs]) for key in ("few_shot", "knn", "linear")]
             drawn = [summary.get("curation/junk_share") for summary, _ in runs]
             cells.append(_spread([100 * share for share in drawn]) if None not in drawn else "")
             cells.append(_spread([summary["seconds"] for summary, _ in runs]))

@@ -78,8 +78,8 @@ def raw(data: Data, views: Mapping[str, Corruption]) -> dict[str, Line]:
     """Contents found by counts of runs of bytes, of the templates and all."""
     (batch,) = sequential_batches(data.test or data.train, SAMPLES, SAMPLES)
     clean, z = clean_view(data.grid, batch.x, batch.valid), {}
-    for name, damage in views.items():
-        view = damage(clean, generator("cpu", "raw", name))
+    for name, corrupt in views.items():
+        view = corrupt(clean, generator("cpu", "raw", name))
         z[name] = data.baseline(batch._replace(x=view.x, valid=view.valid)).numpy()  # pyright: ignore
     content = np.unique(batch.x.numpy(), axis=0, return_inverse=True)[1].reshape(-1)
     return {name: Line(None, None, None, found_across(z[KNOWN], z[name], content)) for name in ROWS}
@@ -87,7 +87,13 @@ def raw(data: Data, views: Mapping[str, Corruption]) -> dict[str, Line]:
 
 def trainings(seed: int, overrides: Sequence[str], root: Path) -> dict[str, Path]:
     """The folders of the three runs of a seed, by what they are."""
-    quiet = [f"seed={seed}", "probe=none", "report.page=false", "watch.every=0", "trainer.enable_progress_bar=false"]
+    quiet = [
+        f"seed={seed}",
+        "probe=none",
+        "report.page=false",
+        "diagnostics.every=0",
+        "trainer.enable_progress_bar=false",
+    ]
     folders = {name: root / f"{seed}" / name.replace(" ", "_") for name in (BEFORE, WITHOUT, WITH)}
     further = ["experiment=prompts_agree", f"init_from={folders[BEFORE]}"]
     runs = {

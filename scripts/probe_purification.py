@@ -102,14 +102,14 @@ def mlp(rule: str) -> list[str]:
     """A sum in a single token, of which a transformer is an MLP with 64 numbers in the middle."""
     patch = f"[2,{RULES[rule].places(BITS + len(REACHES))}]"
     encoder = ["encoder=vit", f"encoder.patch={patch}", "encoder.width=64", "encoder.depth=3", "encoder.heads=4"]
-    decoder = ["decoder=query", f"decoder.patch={patch}", "decoder.width=64"]
+    decoder = ["decoder=cross_attention", f"decoder.patch={patch}", "decoder.width=64"]
     return ["data=arithmetic", f"data.rule={rule}", f"data.bits={BITS}", *encoder, *decoder]
 
 
 def encoders(task: Task, experiments: list[str], overrides: list[str], steps: int, folder: Path) -> dict[str, Embed]:
     """By name: the raw input, the first experiment's encoder untrained, all experiments, and one that is taught."""
     quick = [f"trainer.max_steps={steps}", "trainer.max_epochs=-1", "trainer.enable_progress_bar=false", "probe=none"]
-    quick += ["report.page=false", "watch.every=0", f"seed={SEED}", *overrides]
+    quick += ["report.page=false", "diagnostics.every=0", f"seed={SEED}", *overrides]
     configs = {name: compose([f"experiment={name}", *task.overrides, *quick]) for name in experiments}
     first = configs[experiments[0]]
     data = instantiate(first["data"])

@@ -51,12 +51,12 @@ def main() -> None:
     unseen = {name: corruption(name, model.config, model.grid) for name in asked.unseen}
     shown, notes = [], []
     unit = "SNR" if model.grid.signal else "PSNR"
-    print(markdown.head(f"{unit} in dB, {len(clean)} unseen samples", "damaged", "a simple rule", "restored"))
+    print(markdown.head(f"{unit} in dB, {len(clean)} unseen samples", "corrupted", "a simple rule", "restored"))
     for name, made in {**seen, **unseen}.items():
         view = made(clean_view(model.grid, clean, valid), generator("cpu", 0, name))
         known = name if name in seen else UNKNOWN
-        removed = view.removed if name in seen else None
-        restored = model.restore(view.x, known, removed, view.valid)
+        mask = view.mask if name in seen else None
+        restored = model.restore(view.x, known, mask, view.valid)
         where = counted(view, valid)
         rule = simple(made, view, clean, model.grid)
         cells = [
@@ -86,14 +86,14 @@ def corruption(name: str, config: Mapping[str, Any], grid: GridSpec) -> Corrupti
 def counted(view: View, valid: Tensor | None) -> Tensor:
     """Cells that count, (B, 1, *grid): those in holes where there are some, no padding."""
     where = torch.ones_like(view.x[:, :1], dtype=torch.bool)
-    if view.removed is not None and view.origin is view.position:
-        where = where & view.removed.unsqueeze(1)
+    if view.mask is not None and view.origin is view.coords:
+        where = where & view.mask.unsqueeze(1)
     return where if valid is None else where & valid.unsqueeze(1)
 
 
 def simple(made: Corruption, view: View, clean: Tensor, grid: GridSpec) -> tuple[str, Tensor] | None:
     """What a rule without learning makes of what the damage has left."""
-    if view.removed is not None:
+    if view.mask is not None:
         return "as filled (with the mean, by default)", view.x
     if isinstance(made, LowRes) and len(made.factors) == 1 and not grid.log and grid.ndim < 3:
         pool, mode = ((F.avg_pool1d, "linear"), (F.avg_pool2d, "bicubic"))[grid.ndim - 1]
@@ -123,11 +123,11 @@ def picture(clean: Tensor, shown: list[tuple[str, Tensor, Tensor]], file: Path, 
     index = torch.linspace(0, len(clean) - 1, count * len(shown)).long()
     figure = Figure(figsize=(1.1 * len(index), 3.6), layout="constrained")
     axes = figure.subplots(3, len(index))
-    for row, name in enumerate(("damaged", "restored", "clean")):
+    for row, name in enumerate(("corrupted", "restored", "clean")):
         axes[row, 0].set_ylabel(name, fontsize=9)
     for column, sample in enumerate(index.tolist()):
-        name, damaged, restored = shown[column // count]
-        for axis, x in zip(axes[:, column], (damaged, restored, clean), strict=True):
+        name, corrupted, restored = shown[column // count]
+        for axis, x in zip(axes[:, column], (corrupted, restored, clean), strict=True):
             draw(axis, x[sample], model.grid)
         if column % count == 0:
             axes[0, column].set_title(name.replace(", ", ",\n"), fontsize=9, loc="left")

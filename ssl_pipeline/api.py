@@ -25,7 +25,7 @@ def pretrain(
     Args:
         data: a folder of images, of recordings, of videos or of texts, or the name of a data set such as ``digits``.
         corruption: views, as ``mask+noise`` or ``crop+crop``.
-        objective: energies, as ``reconstruct`` or ``reconstruct+align``; None for reconstruction.
+        objective: energies, as ``reconstruct`` or ``reconstruct+alignment``; None for reconstruction.
         encoder: ``conv``, ``vit``, ``timm`` ...; None for the default.
         epochs: passes over the data; None for the default.
         batch_size: over all devices; None for the default.
@@ -57,7 +57,7 @@ def pretrain(
         "corruption": corruption,
         "objective": objective or ("cross_entropy" if is_text else None),
         "encoder": encoder or ("vit" if is_text else None),
-        "decoder": "query" if is_text else None,
+        "decoder": "cross_attention" if is_text else None,
         "trainer.max_epochs": epochs,
         "batch_size": batch_size,
         "seed": seed,

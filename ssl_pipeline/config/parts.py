@@ -11,7 +11,7 @@ from ssl_pipeline.utils.errors import nearest
 CHAIN = {"_target_": "ssl_pipeline.corruptions.Chain", "_partial_": True}
 
 
-EDGE = {"_target_": "ssl_pipeline.objectives.Relate", "_partial_": True}
+EDGE = {"_target_": "ssl_pipeline.objectives.CrossModal", "_partial_": True}
 
 
 def numbered(names: list[str]) -> list[str]:
@@ -133,15 +133,15 @@ def check(config: dict[str, Any]) -> None:
     ):
         if not isinstance(every, int) or every < 1:
             raise ValueError(f"{name} counts steps: expected at least 1, got {every}")
-    watch = config["watch"]
-    if watch["every"] < 0 or watch["samples"] < 2:
+    diagnostics = config["diagnostics"]
+    if diagnostics["every"] < 0 or diagnostics["samples"] < 2:
         raise ValueError(
-            f"watch: expected every (steps) of at least 0 and samples of at least 2, "
-            f"got {watch['every']} and {watch['samples']}"
+            f"diagnostics: expected every (steps) of at least 0 and samples of at least 2, "
+            f"got {diagnostics['every']} and {diagnostics['samples']}"
         )
-    if watch["on_alarm"] not in ("warn", "stop"):
+    if diagnostics["on_alarm"] not in ("warn", "stop"):
         raise ValueError(
-            f"watch.on_alarm={watch['on_alarm']!r} is not known; {nearest(watch['on_alarm'], ('warn', 'stop'))}"
+            f"diagnostics.on_alarm={diagnostics['on_alarm']!r} is not known; {nearest(diagnostics['on_alarm'], ('warn', 'stop'))}"
         )
     report = config["report"]
     if report["map"] not in ("pca", "umap"):

@@ -17,7 +17,7 @@ FREE = (
     "hardware",
     "checkpoint",
     "probe",
-    "watch",
+    "diagnostics",
     "report",
     "logger",
     "allow_collapse",

@@ -12,7 +12,7 @@ class Checkpoint:
 
 
 @dataclass
-class Watch:
+class Diagnostics:
     every: int = 100
     samples: int = 128
     layers: bool = True
@@ -54,7 +54,7 @@ class Train:
     logger: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
-    watch: Watch = field(default_factory=Watch)
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
     report: Report = field(default_factory=Report)
     name: str = "train"
     seed: int = 0

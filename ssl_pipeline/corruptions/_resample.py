@@ -79,11 +79,12 @@ def take(x: Shaped[Tensor, "B ..."], lines: Lines) -> Shaped[Tensor, "B ..."]:
     return x
 
 
-def place(origin: Float[Tensor, "#B *grid n"], lines: Lines) -> Float[Tensor, "B *out n"]:
+def place(source_coords: Float[Tensor, "#B *grid n"], lines: Lines) -> Float[Tensor, "B *out n"]:
     """Where the cells read at ``lines`` lie in the clean sample.
 
     A coordinate changes along its own axis only (whatever is flipped, cut or moved is so as a whole), so that one
-    line of ``origin`` per axis gives every place: between two cells in proportion, beyond the border as the last step.
+    line of ``source_coords`` per axis gives every place: between two cells in proportion, beyond the border as the last
+    step.
 
     >>> place(torch.tensor([[[0.5], [1.5], [2.5]]]), [torch.tensor([[-0.25, 0.25]])]).flatten()
     tensor([0.2500, 0.7500])
@@ -91,7 +92,7 @@ def place(origin: Float[Tensor, "#B *grid n"], lines: Lines) -> Float[Tensor, "B
     ndim, found = len(lines), []
     for dim, line in enumerate(lines):
         others = [slice(None) if axis == dim else 0 for axis in range(ndim)]
-        known = origin[(slice(None), *others, dim)]
+        known = source_coords[(slice(None), *others, dim)]
         index = line.floor().long().clamp(0, max(known.shape[1] - 2, 0))
         known = known.expand(line.shape[0], -1)
         first, second = known.gather(1, index), known.gather(1, (index + 1).clamp(max=known.shape[1] - 1))

@@ -113,8 +113,8 @@ def moved(
     """The view of symbols ``x`` that stood in ``cells`` of ``view`` before, or between them at ``where``."""
     return view._replace(
         x=x,
-        origin=place(view.origin, [cells.float() if where is None else where]),
-        removed=None if view.removed is None else view.removed.gather(1, cells),
+        source_coords=place(view.source_coords, [cells.float() if where is None else where]),
+        mask=None if view.mask is None else view.mask.gather(1, cells),
         cell=None,
         visible=None,
         valid=valid,

@@ -46,7 +46,7 @@ def divisor(option: str, value: int | Sequence[int], grid: GridSpec) -> tuple[in
 
 
 def axis_dims(axes: Sequence[str] | None, grid: GridSpec, default: Sequence[str]) -> tuple[int, ...]:
-    """Tensor dimensions of the named axes, counted from the end: they fit ``x``, ``removed`` and ``valid`` alike.
+    """Tensor dimensions of the named axes, counted from the end: they fit ``x``, ``mask`` and ``valid`` alike.
 
     Raises:
         ValueError: no axis, or one that the grid does not have.

@@ -20,19 +20,19 @@ class Corruption(ABC):
         grid: grid of the views that come in; ``output_grid`` is that of the views that go out.
     """
 
-    told: tuple[str, ...] = ()
+    corruption_params: tuple[str, ...] = ()
     """Entries of ``View.params`` that this corruption fills."""
 
-    removes: bool = False
+    masks: bool = False
     """Whether its views have holes. What cuts them keeps ``View.unmasked``: ``x`` before the first of them."""
 
-    knows_holes: bool = True
+    keeps_unmasked: bool = True
     """Whether ``intact`` can give its views without their holes."""
 
     @property
-    def only_removes(self) -> bool:
+    def only_masks(self) -> bool:
         """Whether cutting holes is all that it does."""
-        return self.removes
+        return self.masks
 
     def __init__(self, grid: GridSpec) -> None:
         self.grid = grid
@@ -42,19 +42,19 @@ class Corruption(ABC):
     def __call__(self, view: View, generator: torch.Generator) -> View:
         """Damage a view. The same generator state gives the same view; the input stays as it was."""
 
-    def with_holes(self, view: View, removed: Tensor) -> View:
+    def with_mask(self, view: View, mask: Tensor) -> View:
         """A view that has suffered this damage already and has given holes: they are filled as this one
         fills its own, where it draws what fills them with what it draws most or on average.
 
         Args:
             view: as it stands, whatever its holes hold.
-            removed: (B, *grid) bool, True = in a hole; whole cells are removed where one is touched.
+            mask: (B, *grid) bool, True = in a hole; whole cells are removed where one is touched.
 
         Raises:
             ValueError: this corruption cuts no holes.
         """
         name = type(self).__name__.lower()
-        raise ValueError(f"{name} cuts no holes: leave out removed, or take a view that is masked")
+        raise ValueError(f"{name} cuts no holes: leave out mask, or take a view that is masked")
 
 
 def draw(bounds: Range, batch: int, generator: torch.Generator) -> Tensor:

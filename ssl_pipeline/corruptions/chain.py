@@ -20,7 +20,7 @@ class Chain(Corruption):
     Args:
         grid: grid of the views that the first part takes.
         **parts: named corruptions that still want their ``grid``, such as ``functools.partial(Noise, sigma=0.1)``.
-            Their entries of ``told`` and ``View.params`` carry the name: ``noise.sigma``.
+            Their entries of ``corruption_params`` and ``View.params`` carry the name: ``noise.sigma``.
 
     Raises:
         ValueError: no part.
@@ -28,7 +28,7 @@ class Chain(Corruption):
     >>> from functools import partial
     >>> from ssl_pipeline.corruptions import LowRes, Noise
     >>> chain = Chain(grid=GridSpec.of(("time", 8), channels=1), lowres=partial(LowRes, factor=2), noise=Noise)
-    >>> chain.told
+    >>> chain.corruption_params
     ('lowres.factor', 'noise.sigma')
     """
 
@@ -42,35 +42,35 @@ class Chain(Corruption):
             self.output_grid = self.parts[name].output_grid
 
     @property
-    def told(self) -> tuple[str, ...]:
-        return tuple(f"{name}.{key}" for name, part in self.parts.items() for key in part.told)
+    def corruption_params(self) -> tuple[str, ...]:
+        return tuple(f"{name}.{key}" for name, part in self.parts.items() for key in part.corruption_params)
 
     @property
-    def removes(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return any(part.removes for part in self.parts.values())
+    def masks(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return any(part.masks for part in self.parts.values())
 
     @property
-    def knows_holes(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def keeps_unmasked(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         parts = [*self.parts.values()]
-        while parts and not parts[0].removes:
+        while parts and not parts[0].masks:
             parts.pop(0)
-        return not parts or (parts[0].knows_holes and all(part.only_removes for part in parts[1:]))
+        return not parts or (parts[0].keeps_unmasked and all(part.only_masks for part in parts[1:]))
 
     @property
-    def only_removes(self) -> bool:
-        return all(part.only_removes for part in self.parts.values())
+    def only_masks(self) -> bool:
+        return all(part.only_masks for part in self.parts.values())
 
-    def with_holes(self, view: View, removed: Tensor) -> View:
+    def with_mask(self, view: View, mask: Tensor) -> View:
         """Filled as the first part that cuts holes does."""
         for part in self.parts.values():
-            if part.removes:
-                return part.with_holes(view, removed)
-        return super().with_holes(view, removed)
+            if part.masks:
+                return part.with_mask(view, mask)
+        return super().with_mask(view, mask)
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         params = dict(view.params)
         for name, part in self.parts.items():
             # What stood in a hole is known as long as nothing but further holes changes the view.
-            view = part(view._replace(params={}, unmasked=view.unmasked if part.removes else None), generator)
+            view = part(view._replace(params={}, unmasked=view.unmasked if part.masks else None), generator)
             params.update({f"{name}.{key}": value for key, value in view.params.items()})
         return view._replace(params=params)

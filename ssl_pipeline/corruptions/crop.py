@@ -27,7 +27,7 @@ class Crop(Corruption):
     stays clear of padding. Where it is not resampled, the output cells that it leaves free are ``valid`` = False
     and hold the mask token or repeat the last cell.
 
-    ``position`` is that of the ``output_grid``, which does not tell where the window lay. With another ``size``
+    ``coords`` is that of the ``output_grid``, which does not tell where the window lay. With another ``size``
     (multi-crop, SwAV, https://arxiv.org/abs/2006.09882) a stretched view spans the same extent in other steps, as
     DINO's local crops do (https://arxiv.org/abs/2104.14294), and one that is not resampled starts from 0 in the same.
 
@@ -62,7 +62,7 @@ class Crop(Corruption):
     >>> crop = Crop(grid=grid, size=14)
     >>> crop(clean_view(grid, torch.rand(4, 1, 28, 28)), torch.Generator()).x.shape, crop.output_grid.axes[0].spacing
     (torch.Size([4, 1, 14, 14]), 2.0)
-    >>> crop.told
+    >>> crop.corruption_params
     ('y_start', 'y_size', 'x_start', 'x_size', 'flip')
     """
 
@@ -139,7 +139,7 @@ class Crop(Corruption):
         return replace(grid, axes=tuple(axis._replace(size=n) for axis, n in zip(grid.axes, shape, strict=True)))
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def corruption_params(self) -> tuple[str, ...]:
         return (*(f"{name}_{end}" for name in self.grid.names for end in ("start", "size")), "flip")
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
@@ -152,13 +152,13 @@ class Crop(Corruption):
         same = self.output_grid.shape == self.grid.shape
         return view._replace(
             x=x,
-            position=view.position if same else self.output_grid.coordinates(x.device),
-            origin=place(view.origin, lines),
-            removed=None if view.removed is None else take(view.removed, lines),
+            coords=view.coords if same else self.output_grid.coordinates(x.device),
+            source_coords=place(view.source_coords, lines),
+            mask=None if view.mask is None else take(view.mask, lines),
             cell=None,
             visible=None,
             valid=valid,
-            params={**view.params, **dict(zip(self.told, [*box, flip.float()], strict=True))},
+            params={**view.params, **dict(zip(self.corruption_params, [*box, flip.float()], strict=True))},
         )
 
     def _window(self, view: View, generator: torch.Generator) -> list[Span]:

@@ -66,7 +66,7 @@ class LowRes(Corruption):
     tensor([[[0.5000, 0.5000, 0.5000, 0.5000]]])
     """
 
-    told = ("factor",)
+    corruption_params = ("factor",)
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ class Mask(Corruption):
     """Holes made of whole cells, as in MAE, https://arxiv.org/abs/2111.06377, equally many in every sample.
 
     ``View.visible`` counts the *cells of size* ``cell`` that are left (padding included), equal for all samples.
-    Where the view had a hole already, ``removed`` is the union of both, ``visible`` None and ``cell`` None unless
+    Where the view had a hole already, ``mask`` is the union of both, ``visible`` None and ``cell`` None unless
     both holes share it. Padding takes part only to make the numbers equal: each sample loses the same share of the
     cells that are not all padding, so that a short text is neither spared nor wiped out.
 
@@ -58,11 +58,11 @@ class Mask(Corruption):
     >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("y", 8), ("x", 8), channels=1)
     >>> view = Mask(grid=grid, ratio=0.75, cell=2)(clean_view(grid, torch.rand(3, 1, 8, 8)), torch.Generator())
-    >>> view.visible, view.removed.sum((1, 2))
+    >>> view.visible, view.mask.sum((1, 2))
     (4, tensor([48, 48, 48]))
     """
 
-    removes = True
+    masks = True
 
     def __init__(
         self,
@@ -112,30 +112,30 @@ class Mask(Corruption):
         return tuple(axis.size if k is None else k for k, axis in zip(cell, self.grid.axes, strict=True))
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
-        removed = enlarge(self._chosen(view, generator), self.cell)
-        if view.removed is None:
+        mask = enlarge(self._chosen(view, generator), self.cell)
+        if view.mask is None:
             cell, visible, unmasked = self.cell, prod(self.cells) - self.hidden, view.x
         else:
-            removed, cell, visible = removed | view.removed, self.cell if view.cell == self.cell else None, None
+            mask, cell, visible = mask | view.mask, self.cell if view.cell == self.cell else None, None
             unmasked = view.unmasked
-        x = self._filled(view, removed, generator)
-        return view._replace(x=x, removed=removed, cell=cell, visible=visible, unmasked=unmasked)
+        x = self._filled(view, mask, generator)
+        return view._replace(x=x, mask=mask, cell=cell, visible=visible, unmasked=unmasked)
 
-    def with_holes(self, view: View, removed: Tensor) -> View:
+    def with_mask(self, view: View, mask: Tensor) -> View:
         """Filled with the mask's symbol, the number, or the mean of what is visible.
 
         ``cell`` and ``visible`` stay unknown, for the holes of samples may differ in size.
         """
-        touched = removed
+        touched = mask
         for dim, k in enumerate(self.cell, start=1):
             touched = touched.unflatten(dim, (-1, k)).any(dim + 1)
         whole = enlarge(touched, self.cell)
         if self.grid.mask_token is not None:
-            return view._replace(x=view.x.masked_fill(whole, self.grid.mask_token), removed=whole)
+            return view._replace(x=view.x.masked_fill(whole, self.grid.mask_token), mask=whole)
         if not isinstance(self.fill, str):
-            return view._replace(x=view.x.masked_fill(whole.unsqueeze(1), self.fill), removed=whole)
+            return view._replace(x=view.x.masked_fill(whole.unsqueeze(1), self.fill), mask=whole)
         visible = ~whole if view.valid is None else view.valid & ~whole
-        return view._replace(x=torch.where(whole.unsqueeze(1), visible_mean(view.x, visible), view.x), removed=whole)
+        return view._replace(x=torch.where(whole.unsqueeze(1), visible_mean(view.x, visible), view.x), mask=whole)
 
     def _chosen(self, view: View, generator: torch.Generator) -> Bool[Tensor, "B *cells"]:
         real = view.valid
@@ -145,24 +145,24 @@ class Mask(Corruption):
         field = self.shape(view.x.shape[0], self.cells, real, generator)
         return highest(field, self.hidden) if real is None else shared_out(field, real, self.ratio, self.hidden)
 
-    def _filled(self, view: View, removed: Bool[Tensor, "B *grid"], generator: torch.Generator) -> Tensor:
+    def _filled(self, view: View, mask: Bool[Tensor, "B *grid"], generator: torch.Generator) -> Tensor:
         x = view.x
         if self.grid.mask_token is not None:
-            return self._tokens(x, removed, generator)
+            return self._tokens(x, mask, generator)
         if not isinstance(self.fill, str):
-            return x.masked_fill(removed.unsqueeze(1), self.fill)
-        visible = ~removed if view.valid is None else view.valid & ~removed
+            return x.masked_fill(mask.unsqueeze(1), self.fill)
+        visible = ~mask if view.valid is None else view.valid & ~mask
         filling = visible_mean(x, visible)
         if self.fill == "noise":
             std = visible_mean((x - filling).square(), visible).sqrt()
             filling = filling + std * torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        return torch.where(removed.unsqueeze(1), filling, x)
+        return torch.where(mask.unsqueeze(1), filling, x)
 
-    def _tokens(self, x: Tensor, removed: Bool[Tensor, "B *grid"], generator: torch.Generator) -> Tensor:
+    def _tokens(self, x: Tensor, mask: Bool[Tensor, "B *grid"], generator: torch.Generator) -> Tensor:
         assert self.grid.mask_token is not None
         if self.random_share == self.keep_share == 0:
-            return x.masked_fill(removed, self.grid.mask_token)
+            return x.masked_fill(mask, self.grid.mask_token)
         luck = torch.rand(x.shape, generator=generator, device=x.device)
         wrong, own = luck < self.random_share, luck >= 1 - self.keep_share
-        x = replace_tokens(x, removed & wrong, self.grid, generator)
-        return x.masked_fill(removed & ~wrong & ~own, self.grid.mask_token)
+        x = replace_tokens(x, mask & wrong, self.grid, generator)
+        return x.masked_fill(mask & ~wrong & ~own, self.grid.mask_token)

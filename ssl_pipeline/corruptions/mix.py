@@ -34,7 +34,7 @@ class Mix(Corruption):
             [[0.0000, 0.2000]]])
     """
 
-    told = ("snr_db",)
+    corruption_params = ("snr_db",)
 
     def __init__(self, *, grid: GridSpec, snr_db: Range = (0.0, 15.0)) -> None:
         super().__init__(grid)

@@ -46,7 +46,7 @@ class Noise(Corruption):
     >>> view = Noise(grid=grid, sigma=0.2)(clean_view(grid, torch.rand(2, 1, 4, 4)), torch.Generator())
     >>> view.params["sigma"]
     tensor([0.2000, 0.2000])
-    >>> Noise(grid=GridSpec.of(("time", 8), channels=1, range=(-1.0, 1.0), signal=True)).told
+    >>> Noise(grid=GridSpec.of(("time", 8), channels=1, range=(-1.0, 1.0), signal=True)).corruption_params
     ('snr_db',)
     """
 
@@ -70,11 +70,11 @@ class Noise(Corruption):
         self.ratio = interval("ratio", ratio, 0.0, 1.0)
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def corruption_params(self) -> tuple[str, ...]:
         return ("ratio",) if self.grid.discrete else ("sigma",) if self.snr_db is None else ("snr_db",)
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
-        name, act = self.told[0], self._wrong if self.grid.discrete else self._noisy
+        name, act = self.corruption_params[0], self._wrong if self.grid.discrete else self._noisy
         strength = draw(getattr(self, name), view.x.shape[0], generator)
         return view._replace(x=act(view, strength, generator), params={**view.params, name: strength})
 
@@ -93,8 +93,8 @@ class Noise(Corruption):
     def _wrong(self, view: View, ratio: Tensor, generator: torch.Generator) -> Tensor:
         luck = torch.rand(view.x.shape, generator=generator, device=view.x.device)
         chosen = luck < ratio.view(-1, *[1] * self.grid.ndim)
-        if view.removed is not None:
-            chosen = chosen & ~view.removed
+        if view.mask is not None:
+            chosen = chosen & ~view.mask
         if view.valid is not None:
             chosen = chosen & view.valid
         if self.grid.end_token is not None:  # it says where the text ends, not what it says

@@ -23,7 +23,7 @@ from ssl_pipeline.structures.grid import GridSpec
 
 
 class Reversal(Corruption):
-    """Flips along named axes. ``position`` stays, or the encoder could see the flip; ``origin`` flips with ``x``.
+    """Flips along named axes. ``coords`` stays, or the encoder could see the flip; ``source_coords`` flips with ``x``.
 
     A text (one discrete axis) is reversed within itself: its padding and its end symbol stay where they are.
 
@@ -40,7 +40,7 @@ class Reversal(Corruption):
     >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("position", 3), vocab=10)
     >>> view = Reversal(grid=grid)(clean_view(grid, torch.tensor([[1, 2, 3]])), torch.Generator())
-    >>> view.x, view.origin.flatten()
+    >>> view.x, view.source_coords.flatten()
     (tensor([[3, 2, 1]]), tensor([2.5000, 1.5000, 0.5000]))
     >>> view = clean_view(grid, torch.tensor([[1, 2, 3]]))
     >>> Reversal(grid=grid, unit="word", separators=[2])(view, torch.Generator()).x
@@ -70,8 +70,8 @@ class Reversal(Corruption):
         before_coordinate = tuple(dim - 1 for dim in self.dims)
         return view._replace(
             x=view.x.flip(self.dims),
-            origin=view.origin.flip(before_coordinate),
-            removed=None if view.removed is None else view.removed.flip(self.dims),
+            source_coords=view.source_coords.flip(before_coordinate),
+            mask=None if view.mask is None else view.mask.flip(self.dims),
             valid=None if view.valid is None else view.valid.flip(self.dims),
         )
 

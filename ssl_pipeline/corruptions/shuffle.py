@@ -64,8 +64,8 @@ class Shuffle(Corruption):
         whole = view.cell is not None and self.window % view.cell[self.dim] == 0
         return view._replace(
             x=self._taken(view.x, cells),
-            origin=place(view.origin, lines),
-            removed=None if view.removed is None else self._taken(view.removed, cells),
+            source_coords=place(view.source_coords, lines),
+            mask=None if view.mask is None else self._taken(view.mask, cells),
             cell=view.cell if whole else None,
             visible=view.visible if whole else None,
             valid=None if view.valid is None else self._taken(view.valid, cells),

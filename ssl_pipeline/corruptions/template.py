@@ -19,8 +19,8 @@ class Template(Corruption):
     """Each text is put into one of several templates, which all ask for the same: to give back the text.
 
     Where all does not fit, the text loses its end, never the template; an end symbol still closes the whole. ``room``
-    makes the views longer than the texts. ``origin``: the text's symbols keep theirs, those of the template have that
-    of the nearest one of the text.
+    makes the views longer than the texts. ``source_coords``: the text's symbols keep theirs, those of the template have
+    that of the nearest one of the text.
 
     Views with different folds of the same number never show a sample in the same template.
 
@@ -96,10 +96,10 @@ class Template(Corruption):
         valid = index < close + text.closed.long()
         framed = moved(view, x.masked_fill(~valid, padding_symbol(self.grid)), cells, valid)
         if self.output_grid != self.grid:
-            framed = framed._replace(position=self.output_grid.coordinates(device))
-        if framed.removed is None:
+            framed = framed._replace(coords=self.output_grid.coordinates(device))
+        if framed.mask is None:
             return framed
-        return framed._replace(removed=framed.removed & (index >= start) & (index < stop))
+        return framed._replace(mask=framed.mask & (index >= start) & (index < stop))
 
     def _written(self, parts: Sequence[bytes]) -> tuple[Tensor, Tensor]:
         """Each template's bytes on one side of the text, (T, N), and how many they are, (T, 1)."""

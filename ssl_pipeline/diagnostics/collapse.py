@@ -31,16 +31,16 @@ def signs(z: np.ndarray) -> Signs:
     """The signs of embeddings (N, D); all are nan where some number is not finite."""
     if not np.isfinite(z).all():
         return Signs(*[float("nan")] * 3)
-    return Signs(spread(z), normalised_spread(z), centred_rank(z))
+    return Signs(spread(z), normalized_spread(z), centred_rank(z))
 
 
-def normalised_spread(z: np.ndarray) -> float:
+def normalized_spread(z: np.ndarray) -> float:
     """Spread of embeddings (N, D) on the unit sphere, whatever their length.
 
     About 1 for directions all round, s for a common vector with s as much noise on it, 0 for one constant.
 
     >>> z = np.random.default_rng(0).normal(size=(500, 32))
-    >>> round(normalised_spread(7 * z), 1), round(normalised_spread(7 * (1 + 0.02 * z)), 2)
+    >>> round(normalized_spread(7 * z), 1), round(normalized_spread(7 * (1 + 0.02 * z)), 2)
     (1.0, 0.02)
     """
     unit = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)

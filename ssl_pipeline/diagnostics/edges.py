@@ -39,33 +39,35 @@ def pulls(graph: Graph, views: Views) -> Pulls | None:
         None where the encoder has no weight that learns.
     """
     with torch.enable_grad():
-        energies = _grouped(graph, graph(views))
+        losses = _grouped(graph, graph(views))
     weights: list[Tensor] = [layer.weight for layer in layers_of(graph.encoder).values()]  # pyright: ignore
     weights = [weight for weight in weights if weight.requires_grad]
     if not weights:
         return None
     rows = []
-    for energy in energies.values():
+    for loss in losses.values():
         found = (None,) * len(weights)
-        if energy.requires_grad:
-            found = torch.autograd.grad(energy, weights, retain_graph=True, allow_unused=True)
+        if loss.requires_grad:
+            found = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
         parts = [torch.zeros_like(w) if g is None else g for g, w in zip(found, weights, strict=True)]
         rows.append(torch.cat([part.flatten()[:COMPARED].float() for part in parts]))
     gradients = torch.stack(rows)
     norms = gradients.norm(dim=1)
     with torch.autocast(gradients.device.type, enabled=False):
         cosines = (gradients @ gradients.T) / (norms[:, None] * norms[None])
-    return Pulls(tuple(energies), norms.cpu(), cosines.cpu())
+    return Pulls(tuple(losses), norms.cpu(), cosines.cpu())
 
 
 def _grouped(graph: Graph, found: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weighted energies by edge, or by term where there are many; those on a relaxed ball teach by its springs."""
-    parts: dict[str, dict[str, Tensor]] = {"springs": {"springs": found["springs"]}} if "springs" in found else {}
+    parts: dict[str, dict[str, Tensor]] = (
+        {"consensus": {"consensus": found["consensus"]}} if "consensus" in found else {}
+    )
     taught = [CONSENSUS] if parts else []
     for term, edges in graph.edges.items():
         some = {edge.name: found[edge.name] for edge in edges if edge.name in found and edge.source not in taught}
         weight: float = graph.objective.terms[term].weight  # pyright: ignore
-        parts[term] = {name: weight * energy / len(some) for name, energy in some.items()}
+        parts[term] = {name: weight * loss / len(some) for name, loss in some.items()}
     if sum(map(len, parts.values())) <= MOST:
-        return {name: energy for some in parts.values() for name, energy in some.items()}
+        return {name: loss for some in parts.values() for name, loss in some.items()}
     return {term: torch.stack([*some.values()]).sum() for term, some in parts.items() if some}

@@ -109,4 +109,4 @@ def prompted(graph: Graph) -> Mapping[str, Corruption]:
 
 def _shown(graph: Graph, batch: Batch, views: Mapping[str, Corruption], step: int) -> dict[str, View]:
     clean = clean_view(graph.grid, as_float(batch.x, graph.grid), batch.valid)
-    return {name: damage(clean, generator(clean.x.device, "agreement", step, name)) for name, damage in views.items()}
+    return {name: corrupt(clean, generator(clean.x.device, "agreement", step, name)) for name, corrupt in views.items()}

@@ -59,7 +59,7 @@ def measure(
     subject: Subject,
     data: Data,
     protocol: P1,
-    few: Sequence[float] = (0.01, 0.1),
+    few_shot: Sequence[float] = (0.01, 0.1),
     attention: Tuning | None = None,
     tuning: Tuning | None = None,
     seeds: int = 3,
@@ -70,13 +70,13 @@ def measure(
         subject: an encoder.
         data: samples to probe with.
         protocol: of the probes that need no gradient.
-        few: shares of the labels, of linear probes.
+        few_shot: shares of the labels, of linear probes.
         attention: of an attentive probe, if any.
         tuning: of a fine-tuned copy, if any.
         seeds: draws of few labels, and trained heads.
     """
     features = protocol.features(lambda batch: subject(batch.on(subject.device)), data)
-    found = probed(features, protocol, few, seeds)
+    found = probed(features, protocol, few_shot, seeds)
     if "linear" in found and isinstance(data.known, Dataset):
         for name, probe, how in (("attentive", attentive, attention), ("finetuned", finetuned, tuning)):
             if how is not None:
@@ -103,17 +103,17 @@ def measure(
     return Measured(found, left_out)
 
 
-def probed(features: Features, protocol: P1, few: Sequence[float], seeds: int) -> dict[str, Score]:
+def probed(features: Features, protocol: P1, few_shot: Sequence[float], seeds: int) -> dict[str, Score]:
     """What the protocol and shares of the labels say of features."""
     scores = protocol.score(features)
     draws = {key.removesuffix("_std"): scores.pop(key) for key in [*scores] if key.endswith("_std")}
     found = {key: Score(value, None, 1, protocol.name) for key, value in scores.items()}
-    if "few" in found:
-        note = f"{protocol.name}, {protocol.few} labels a class"
-        found["few"] = Score(scores["few"], draws["few"], protocol.draws, note)
+    if "few_shot" in found:
+        note = f"{protocol.name}, {protocol.few_shot} labels a class"
+        found["few_shot"] = Score(scores["few_shot"], draws["few_shot"], protocol.draws, note)
     if (pair := labelled(features)) is not None:
         train, test = pair
-        for share in few:
+        for share in few_shot:
             value, sd = few_label(train, test, per_class=share, draws=seeds, scaler=features.scaler)
             note = f"linear, {len(drawn(train[1], share, 0)):,} of {len(train[1]):,} labels"
             found[f"few@{100 * share:g}%"] = Score(value, sd, seeds, note)
@@ -123,13 +123,13 @@ def probed(features: Features, protocol: P1, few: Sequence[float], seeds: int) -
 @torch.no_grad()
 def augmented(subject: Subject, data: Data) -> np.ndarray:
     """Embeddings (N, q, D) of random crops of held-out samples, whatever the encoder was trained on."""
-    damage = Crop(grid=data.grid, scale=(0.4, 1.0))
+    corrupt = Crop(grid=data.grid, scale=(0.4, 1.0))
     part = first_samples(data.train if data.test is None else data.test, SAMPLES)
     rows = []
     for start, batch in enumerate(sequential_batches(part, 250, SAMPLES)):
         batch = batch.on(subject.device)
         clean = clean_view(data.grid, as_float(batch.x, data.grid), batch.valid)
-        views = [damage(clean, generator(subject.device, "lidar", start, view)) for view in range(VIEWS)]
+        views = [corrupt(clean, generator(subject.device, "lidar", start, view)) for view in range(VIEWS)]
         rows.append(torch.stack([subject(batch._replace(x=v.x, valid=v.valid)).float().cpu() for v in views], dim=1))
     return torch.cat(rows).numpy()
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ssl_pipeline.data import Dataset, Stream, sequential_batches
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.models.decoders import Decoder
-from ssl_pipeline.objectives import Relate, State
+from ssl_pipeline.objectives import CrossModal, State
 from ssl_pipeline.objectives.base import on_rows
 from ssl_pipeline.structures.batch import Latent
 
@@ -31,7 +31,7 @@ def relations(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batc
         ``edge/NAME`` and ``edge_without/NAME<START`` (the edge's energy), and where the target is made of symbols
         ``edge_exact/NAME`` (percent of the samples all of whose symbols are right).
     """
-    terms = {name: term for name, term in graph.objective.terms.items() if isinstance(term, Relate)}
+    terms = {name: term for name, term in graph.objective.terms.items() if isinstance(term, CrossModal)}
     totals: dict[str, list[float]] = defaultdict(list)
     for state in states(graph, dataset, samples, batch_size) if terms else ():
         if len(state.clean.x) < 2:
@@ -42,7 +42,7 @@ def relations(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batc
             for start in term.starts:
                 other = replace(state, latents={**state.latents, start: exchanged(state, start)})
                 totals[f"edge_without/{name}<{start}"].append(term(other, edges)[name].item())
-            if term.energy.discrete:
+            if term.loss.discrete:
                 totals[f"edge_exact/{name}"].append(100 * exact(term, state).float().mean().item())
     return {key: sum(values) / len(values) for key, values in totals.items()}
 
@@ -51,7 +51,7 @@ def states(graph: Graph, dataset: Dataset | Stream, samples: int, batch_size: in
     """What energies are computed from, of samples that pass all views."""
     device = next(graph.parameters()).device
     for step, batch in enumerate(sequential_batches(dataset, batch_size, samples)):
-        yield graph.state(graph.damage(batch.on(device), step=step, whole=True))
+        yield graph.state(graph.corrupt(batch.on(device), step=step, whole=True))
 
 
 def exchanged(state: State, name: str) -> Latent:
@@ -60,10 +60,10 @@ def exchanged(state: State, name: str) -> Latent:
     return on_rows(state.latents[name], lambda x: x.roll(by, 0))
 
 
-def exact(term: Relate, state: State) -> Tensor:
+def exact(term: CrossModal, state: State) -> Tensor:
     """Whether all symbols of the target that are no padding come out right, (B,)."""
     decoder: Decoder = state.decoders[term.target]  # pyright: ignore[reportAssignmentType]
     truth, valid = term.truth(state)
-    symbols = decoder.generate(term.start(state), state.told(term.target)).argmax(-1)
+    symbols = decoder.generate(term.start(state), state.corruption_params(term.target)).argmax(-1)
     wrong = symbols.unflatten(1, decoder.patches.grid.shape) != truth
     return ~(wrong if valid is None else wrong & valid).flatten(1).any(1)

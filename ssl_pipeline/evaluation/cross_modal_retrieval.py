@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from ssl_pipeline.data import Dataset, Stream
 from ssl_pipeline.evaluation.cross_modal import states
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.objectives import Agree
+from ssl_pipeline.objectives import JointEmbedding
 from ssl_pipeline.structures.nodes import view_of
 
 
@@ -26,7 +26,7 @@ def meetings(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batch
     Returns:
         ``found/TERM/A~B`` and ``found_chance/TERM/A~B``, in percent.
     """
-    terms = {name: t for name, t in graph.objective.terms.items() if isinstance(t, Agree) and not t.by_source}
+    terms = {name: t for name, t in graph.objective.terms.items() if isinstance(t, JointEmbedding) and not t.by_source}
     pairs = {
         edge.name: (term, *sorted((view_of(edge.source), view_of(edge.target)), key=lambda view: view in graph.columns))
         for name, term in terms.items()

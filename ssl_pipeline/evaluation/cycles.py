@@ -68,15 +68,15 @@ def translations(graph: Graph, batch: Batch) -> list[Pair]:
         graph: in evaluation mode, of a continuous grid.
         batch: clean samples, on the graph's device.
     """
-    damaged = graph.damage(batch, whole=True)
+    corrupted = graph.corrupt(batch, whole=True)
 
-    def there(a: str, b: str, x: Tensor, removed: Tensor | None) -> Tensor:
-        told = graph.told(b, damaged.views[b])
-        return Translator(graph, a, b)(x, removed=removed, valid=batch.valid, told=told)
+    def there(a: str, b: str, x: Tensor, mask: Tensor | None) -> Tensor:
+        corruption_params = graph.corruption_params(b, corrupted.views[b])
+        return Translator(graph, a, b)(x, mask=mask, valid=batch.valid, corruption_params=corruption_params)
 
     def cycle(a: str, b: str) -> float:
-        view, other = damaged.views[a], damaged.views[b]
-        return _share(there(b, a, there(a, b, view.x, view.removed), other.removed), view.x)
+        view, other = corrupted.views[a], corrupted.views[b]
+        return _share(there(b, a, there(a, b, view.x, view.mask), other.mask), view.x)
 
     return [Pair((a, b), cycle(a, b), cycle(b, a)) for a, b in _both_ways(graph)]
 

@@ -85,7 +85,7 @@ class OfTimm(Subject):
         if weights is not None:
             _load(self.model, name, weights)
         cfg: Any = self.model.pretrained_cfg
-        self.normalise = Normalize(cfg["mean"], cfg["std"])
+        self.normalize = Normalize(cfg["mean"], cfg["std"])
 
     def forward(self, batch: Batch) -> Tensor:
         """See ``Subject``."""
@@ -98,7 +98,7 @@ class OfTimm(Subject):
 
     def _features(self, batch: Batch) -> Tensor:
         x = as_float(batch.x, self.grid).expand(-1, 3, -1, -1)
-        return self.model.forward_features(self.normalise(x))  # pyright: ignore
+        return self.model.forward_features(self.normalize(x))  # pyright: ignore
 
 
 def _load(model: nn.Module, name: str, weights: Path) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ssl_pipeline.evaluation.rollouts import decoded, standard_actions, transition_of
-from ssl_pipeline.graph.columns import Beside
+from ssl_pipeline.graph.columns import ColumnNode
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.objectives.world_model import placed
 from ssl_pipeline.structures.batch import Latent, View, as_float, clean_view
@@ -90,7 +90,7 @@ class Planner:
         if by not in ("seen", "latent"):
             raise ValueError(f"expected by to be seen or latent, got {by!r}")
         self.graph, self.term, self.horizon, self.options = graph, transition_of(graph), horizon, options
-        column: Beside = graph.columns[self.term.action]  # pyright: ignore[reportAssignmentType]
+        column: ColumnNode = graph.columns[self.term.action]  # pyright: ignore[reportAssignmentType]
         if column.grid.discrete:
             raise ValueError(f"a plan is made of numbers, and actions of {column.grid.vocab} choices are none")
         self.action = column.grid
@@ -98,7 +98,7 @@ class Planner:
         self.device = next(graph.parameters()).device
         view = self._view(goal)
         with torch.inference_mode():
-            self.goal = graph.encoded("unknown", view).tokens if by == "latent" else graph.standardise(view.x)
+            self.goal = graph.encoded("unknown", view).tokens if by == "latent" else graph.normalize(view.x)
         self.by_latent = by == "latent"
         self.plan: Tensor | None = None
 
@@ -124,5 +124,5 @@ class Planner:
         return clean_view(grid, as_float(observation.to(self.device), grid))
 
     def _far(self, latent: Latent) -> Tensor:
-        there = latent.tokens if self.by_latent else self.graph.standardise(decoded(self.graph, latent))
+        there = latent.tokens if self.by_latent else self.graph.normalize(decoded(self.graph, latent))
         return (there - self.goal).square().flatten(1).mean(1)

@@ -55,7 +55,7 @@ class P1:
         test_limit: test samples that are used; None for all.
         k: neighbours.
         width: embeddings wider than this are reduced by PCA; the components keep their proportions.
-        few: labels a class of the few-label probe; 0 leaves it out.
+        few_shot: labels a class of the few-label probe; 0 leaves it out.
         draws: draws of the few-label probe.
         across_labels: a source is retrieved among samples of other labels only.
         backgrounds: ask about other backgrounds where the data know the foreground.
@@ -68,14 +68,14 @@ class P1:
     test_limit: int | None = None
     k: int = 20
     width: int = 512
-    few: int = 5
+    few_shot: int = 5
     draws: int = 20
     across_labels: bool = False
     backgrounds: bool = True
     name: str = "P1"
 
     def __post_init__(self) -> None:
-        least = {"train_limit": 1, "test_limit": 1, "k": 1, "width": 1, "few": 0, "draws": 1}
+        least = {"train_limit": 1, "test_limit": 1, "k": 1, "width": 1, "few_shot": 0, "draws": 1}
         for name, lowest in least.items():
             if (value := getattr(self, name)) is not None and value < lowest:
                 raise ValueError(f"probe.protocol.{name}={value}: expected at least {lowest}")
@@ -114,9 +114,9 @@ class P1:
                     scores |= gaps(scores, name)
             if forms:
                 scores["swapped"] = len(f.variants["original"].z)
-            if self.few:
-                mean, std = few_label(train, test, per_class=self.few, draws=self.draws, scaler=f.scaler)
-                scores |= {"few": mean, "few_std": std}
+            if self.few_shot:
+                mean, std = few_label(train, test, per_class=self.few_shot, draws=self.draws, scaler=f.scaler)
+                scores |= {"few_shot": mean, "few_shot_std": std}
         if self.across_labels and f.test.label is None:
             raise ValueError("probe.protocol.across_labels=true needs labels in the test set, and there are none")
         found = retrieval(f.test.z, f.test.source, f.test.label if self.across_labels else None)

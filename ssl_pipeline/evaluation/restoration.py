@@ -37,10 +37,10 @@ def restoration(
     device = next(graph.parameters()).device
     totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros(6))
     for step, batch in enumerate(sequential_batches(dataset, batch_size, samples)):
-        damaged = graph.damage(batch.on(device), step=step, whole=True)
+        corrupted = graph.corrupt(batch.on(device), step=step, whole=True)
         for name in views:
-            view = damaged.views[name]
-            totals[name] += _errors(damaged.clean, view, graph.restore(name, view), graph.grid.discrete)
+            view = corrupted.views[name]
+            totals[name] += _errors(corrupted.clean, view, graph.restore(name, view), graph.grid.discrete)
     scores = [_scores(name, total, graph.grid) for name, total in totals.items()]
     return {key: value for part in scores for key, value in part.items()}
 
@@ -56,8 +56,8 @@ def _errors(clean: View, view: View, restored: Tensor, discrete: bool) -> Tensor
     before = error(view.x) if view.x.shape == clean.x.shape else torch.full_like(after, nan)  # a small crop has none
     power = torch.zeros_like(after) if discrete else clean.x.square().mean(1)
     # A hole that was moved (mask-reversal) has no place in the clean frame, so everything counts.
-    moved = view.origin is not view.position
-    counted = torch.ones_like(after) if view.removed is None or moved else view.removed.float()
+    moved = view.source_coords is not view.coords
+    counted = torch.ones_like(after) if view.mask is None or moved else view.mask.float()
     if clean.valid is not None:
         counted = counted * clean.valid
     sums = [(part * counted).sum() for part in (after, before, power)]

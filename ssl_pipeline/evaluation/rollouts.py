@@ -9,9 +9,9 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from ssl_pipeline.data import Dataset, Stream
-from ssl_pipeline.graph.columns import Beside
+from ssl_pipeline.graph.columns import ColumnNode
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.objectives import Transition
+from ssl_pipeline.objectives import WorldModel
 from ssl_pipeline.structures.batch import Latent, as_float, clean_view
 
 STEPS = (1, 5, 10, 20, 50)
@@ -27,7 +27,7 @@ class Rollout(NamedTuple):
     seen: Float[Tensor, "H"]  # of what is decoded from the latent of the observation itself: none does better
 
 
-def transition_of(graph: Graph) -> Transition:
+def transition_of(graph: Graph) -> WorldModel:
     """The world model of a graph.
 
     Raises:
@@ -38,16 +38,16 @@ def transition_of(graph: Graph) -> Transition:
     return found[0]
 
 
-def _transitions(graph: Graph) -> list[Transition]:
-    return [term for _, term in graph.objective.named() if isinstance(term, Transition)]
+def _transitions(graph: Graph) -> list[WorldModel]:
+    return [term for _, term in graph.objective.named() if isinstance(term, WorldModel)]
 
 
 def standard_actions(graph: Graph, actions: Shaped[Tensor, "B H ..."]) -> Shaped[Tensor, "B H ..."]:
     """Actions as the world model takes them."""
     name = transition_of(graph).action
-    column: Beside = graph.columns[name]  # pyright: ignore[reportAssignmentType]
+    column: ColumnNode = graph.columns[name]  # pyright: ignore[reportAssignmentType]
     flat = as_float(actions.flatten(0, 1), column.grid)
-    return graph.standardiser(name)(flat).unflatten(0, actions.shape[:2])
+    return graph.normalizer(name)(flat).unflatten(0, actions.shape[:2])
 
 
 def windows(sources: Int64[Tensor, "N"], horizon: int) -> Int64[Tensor, "W"]:

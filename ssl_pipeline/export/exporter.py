@@ -209,7 +209,7 @@ def _free(model: Model, inputs: Mapping[str, Tensor], length: tuple[str, int] | 
         axis, unit = length
         size = torch.export.Dim("length", min=2)
         for name in inputs:
-            dim = grid.dim(axis) - (name in ("removed", "valid") and not grid.discrete)
+            dim = grid.dim(axis) - (name in ("mask", "valid") and not grid.discrete)
             free[name][dim] = size if unit == 1 else unit * size
     return free
 

@@ -12,7 +12,7 @@ from ssl_pipeline.inference.modules import Embedder, Part, Relation, Translator
 from ssl_pipeline.models.encoders import TimmBackbone
 from ssl_pipeline.report import markdown
 
-SCORES = {"knn": "kNN-20", "linear": "linear probe", "few": "few labels", "retrieval": "source found"}
+SCORES = {"knn": "kNN-20", "linear": "linear probe", "few_shot": "few labels", "retrieval": "source found"}
 WHOSE = {"": "this encoder", "_teacher": "its teacher", "_untrained": "untrained encoder", "_raw": "raw input"}
 USE = {
     "safetensors": """import torch
@@ -37,9 +37,9 @@ model = onnxruntime.InferenceSession("model.onnx")  # where this folder is the c
 }
 WHAT = {
     "x": "samples",
-    "removed": "True in a hole",
+    "mask": "True in a hole",
     "valid": "False where there is padding",
-    "told": "what the damage to come is told",
+    "corruption_params": "what the damage to come is told",
     "z": "what the front half gives",
     "tokens": "the latent's, as the front half gives them",
     "symbols": "what is written so far",
@@ -69,7 +69,11 @@ def card(
     sources = part.sources if isinstance(part, Relation) else {}
     grids = {f"Samples of {name}": source.grid for name, source in sources.items()} or {"Samples": grid}
     without = "with what tells labels (sources or columns)" if summary.get("supervised") else "without labels"
-    told = f"; `told` holds {', '.join(part.told)}" if isinstance(part, Relation | Translator) and part.told else ""
+    corruption_params = (
+        f"; `told` holds {', '.join(part.corruption_params)}"
+        if isinstance(part, Relation | Translator) and part.corruption_params
+        else ""
+    )
     seen = f", for samples of view `{export['view']}`" if export["view"] else ""
     use = USE[export["format"]].format(
         given="\n".join(_given(name, some, export["format"]) for name, some in inputs.items()),
@@ -86,7 +90,7 @@ def card(
         *(f"- {whose}: {_lies(where, export['format'])}." for whose, where in grids.items()),
         *_leads(model, part, export["format"]),
         "- The run's own normalisation is inside.",
-        f"- In: {', '.join(f'`{name}` {_shape(some)}' for name, some in inputs.items())}{told}. "
+        f"- In: {', '.join(f'`{name}` {_shape(some)}' for name, some in inputs.items())}{corruption_params}. "
         f"Out: {', '.join(f'`{name}`' for name in export['outputs'])}. The number of samples in a batch is free"
         f"{', and so is their length along ' + export['length'] if export['length'] else ''}.",
         f"- Checked when it was written: largest difference to the live model "
@@ -130,7 +134,7 @@ def _given(name: str, some: Tensor, format: str) -> str:
     """A line of Python that makes such an input."""
     library, kind = "np" if format == "onnx" else "torch", str(some.dtype).removeprefix("torch.")
     kind = "bool_" if (library, kind) == ("np", "bool") else kind  # the name that every numpy knows
-    fill = "ones" if name.endswith(("valid", "told")) else "zeros"
+    fill = "ones" if name.endswith(("valid", "corruption_params")) else "zeros"
     start, _, last = name.rpartition("_")  # of an edge from several parts of a sample
     what = f"{start}: {WHAT[last]}" if start else WHAT[name]
     return f"{name} = {library}.{fill}({tuple(some.shape)}, dtype={library}.{kind})  # {what}"
@@ -141,10 +145,10 @@ def _timm(model: Model, part: Part) -> list[str]:
     encoder = model.graph.encoder
     if not isinstance(encoder, TimmBackbone) or not isinstance(part, Embedder) or part.teacher:
         return []
-    standardise = model.graph.standardise
+    normalize = model.graph.normalize
     shift = encoder.view.forward(part.source.name, 1).detach().flatten()
-    std = standardise.std.flatten()
-    mean = standardise.mean.flatten() - shift * std
+    std = normalize.std.flatten()
+    mean = normalize.mean.flatten() - shift * std
     given = model.config["encoder"].get("options") or {}
     options = "".join(f", {key}={value!r}" for key, value in given.items())
     return [

@@ -9,13 +9,13 @@ from typing import Any
 
 from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.config.parts import columns, edges
-from ssl_pipeline.graph.columns import Beside, Known
+from ssl_pipeline.graph.columns import ColumnInfo, ColumnNode
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
 from ssl_pipeline.models.encoders import Encoder
 from ssl_pipeline.models.latents import Slots, Tokens
-from ssl_pipeline.models.layers import Standardise
-from ssl_pipeline.objectives import Consistency, Objective, Reconstruct, Sizes
+from ssl_pipeline.models.layers import Normalize
+from ssl_pipeline.objectives import Consistency, Objective, Reconstruction, Sizes
 from ssl_pipeline.structures.grid import Axis, GridSpec
 from ssl_pipeline.structures.nodes import latent_node, view_node, view_of
 from ssl_pipeline.utils.errors import nearest
@@ -51,7 +51,7 @@ def build(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     *,
-    columns: Mapping[str, Known] | None = None,
+    columns: Mapping[str, ColumnInfo] | None = None,
     trust: tuple[str, ...] = (),
     fitting: bool = False,
 ) -> Graph:
@@ -80,7 +80,7 @@ def build(
     if lost := leaves["columns"].keys() - columns.keys():
         raise ValueError(f"columns.{min(lost)}: the data has no column {min(lost)!r}; {nearest(min(lost), columns)}")
     grids = {name: known.grid for name, known in columns.items()}
-    sizes = Sizes(grid, latent.embedding_width, latent.width, encoder.sees_holes, tokens, grids)
+    sizes = Sizes(grid, latent.embedding_width, latent.width, encoder.sees_masked, tokens, grids)
     objective = Objective(
         {name: made(f"objective.{name}", make, sizes=sizes) for name, make in leaves["objective"].items()}
         | {name: made(f"edge.{name}", make, sizes=sizes) for name, make in leaves["edge"].items()}
@@ -113,7 +113,7 @@ def build(
         },
         teacher=leaves["teacher"] or None,
         objective=objective,
-        standardise=Standardise(grid, mean, std),
+        normalize=Normalize(grid, mean, std),
         views_per_step=config["views_per_step"],
         allow_collapse=config["allow_collapse"],
     )
@@ -161,13 +161,13 @@ def build_mixed(
 
 def _beside(
     name: str,
-    known: Known,
+    known: ColumnInfo,
     reached: set[str],
     grid: GridSpec,
     encoder: Encoder,
     latent: Tokens | Slots,
     leaves: Mapping,
-) -> Beside:
+) -> ColumnNode:
     """A column of which energies have reached a node. On the grid of the samples it is encoded as they are.
 
     Raises:
@@ -200,8 +200,8 @@ def _beside(
         decoder = decoder or _elsewhere(leaves["decoder"])
         dense_shape = encoder.dense_shape if latent.keeps_grid else None
         decoder = partial(made, at, decoder, latent_width=latent.width, dense_shape=dense_shape)
-    standardise = None if same else Standardise(known.grid, *known.statistics())
-    return Beside(known.grid, known.steps, apart, decoder, standardise)
+    normalize = None if same else Normalize(known.grid, *known.statistics())
+    return ColumnNode(known.grid, known.steps, apart, decoder, normalize)
 
 
 def _elsewhere(make: partial) -> partial:
@@ -216,10 +216,10 @@ def _tokens(grid: GridSpec, encoder: Encoder) -> GridSpec:
 
 def _fits(make: partial, grid: GridSpec) -> bool:
     """Whether a term compares what the grid is made of; one between embeddings or tokens always does."""
-    if make.func not in (Consistency, Reconstruct):
+    if make.func not in (Consistency, Reconstruction):
         return True
-    energy = make.keywords["energy"]
-    kind: Any = energy.func if isinstance(energy, partial) else type(energy)
+    loss = make.keywords["loss"]
+    kind: Any = loss.func if isinstance(loss, partial) else type(loss)
     return kind.discrete == grid.discrete and (grid.ndim == 1 or not kind.whole)
 
 

@@ -9,16 +9,16 @@ from torch import nn
 
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.encoders import Encoder
-from ssl_pipeline.models.layers import Standardise
+from ssl_pipeline.models.layers import Normalize
 from ssl_pipeline.structures.batch import Column, View, as_float, clean_view
 from ssl_pipeline.structures.grid import GridSpec
-from ssl_pipeline.structures.view_assignment import Deal
+from ssl_pipeline.structures.view_assignment import ViewAssignment
 
 Statistics = tuple[Sequence[float] | None, Sequence[float] | None]
 """Mean and standard deviation of each channel, in the data's units; None of symbols, and where weights tell them."""
 
 
-class Known(NamedTuple):
+class ColumnInfo(NamedTuple):
     """What is known of a column before the graph is built."""
 
     grid: GridSpec
@@ -26,7 +26,7 @@ class Known(NamedTuple):
     statistics: Callable[[], Statistics] = lambda: (None, None)  # asked for where energies reach the column
 
 
-class Beside(nn.Module):
+class ColumnNode(nn.Module):
     """What belongs to each sample besides itself, such as a text, an action or what came next.
 
     Args:
@@ -36,7 +36,7 @@ class Beside(nn.Module):
         encoder: makes latents of it; None: it is only led to, or it is encoded as the samples are, whose grid it has.
         decoder: makes what leads to it, see ``Graph``; None: what makes the decoder to the samples makes its own, and
             on the grid of the samples it is the same decoder.
-        standardise: from its units to those of the networks; None: as the samples are standardised.
+        normalize: from its units to those of the networks; None: as the samples are standardised.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class Beside(nn.Module):
         steps: int | None = None,
         encoder: Encoder | None = None,
         decoder: Callable[..., Decoder] | None = None,
-        standardise: Standardise | None = None,
+        normalize: Normalize | None = None,
     ) -> None:
         super().__init__()
         self.grid, self.steps = grid, steps
-        self.encoder, self.decoder, self.standardise = encoder, decoder, standardise
+        self.encoder, self.decoder, self.normalize = encoder, decoder, normalize
 
     def view(self, column: Column) -> View:
         """A column as a view, in its own units."""
@@ -61,11 +61,11 @@ class Beside(nn.Module):
 class Columns(nn.ModuleDict):
     """What belongs to each sample besides itself, by name, as far as energies reach it."""
 
-    def named(self) -> dict[str, Beside]:
+    def named(self) -> dict[str, ColumnNode]:
         """Columns by name."""
         return dict(self.items())  # pyright: ignore[reportReturnType]
 
-    def views(self, columns: Mapping[str, Column], dealt: Deal) -> dict[str, View]:
+    def views(self, columns: Mapping[str, Column], dealt: ViewAssignment) -> dict[str, View]:
         """Columns of a batch as views, those that it has, of the samples that are dealt."""
         return {
             name: column.view(columns[name].of(lambda rows, name=name: dealt.of(rows, name)))

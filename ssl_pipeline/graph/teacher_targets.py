@@ -17,7 +17,7 @@ from ssl_pipeline.structures.batch import Latent, View, intact
 def learners(encoder: Encoder, latent: nn.Module, objective: Objective) -> dict[str, nn.Module]:
     """The modules of which a teacher has copies."""
     terms = dict(objective.named())
-    heads = {f"head_{name}": term.taught for name, term in terms.items() if term.taught is not None}
+    heads = {f"head_{name}": term.teacher_head for name, term in terms.items() if term.teacher_head is not None}
     return {"encoder": encoder, "latent": latent, **heads}
 
 
@@ -51,9 +51,9 @@ class Teaching:
         """
         encoder, latent = self.parts
         same = latents if self.teacher is None else {}
-        known = {name: _fixed(same[name]) for name in self.views if name in same and views[name].removed is None}
+        known = {name: _fixed(same[name]) for name in self.views if name in same and views[name].mask is None}
         # A view without its holes is none that the encoder is told of.
-        names = {name: name if views[name].removed is None else f"unmasked {name}" for name in self.views}
+        names = {name: name if views[name].mask is None else f"unmasked {name}" for name in self.views}
         rest = {names[name]: intact(views[name]) for name in self.views if name not in known}
         found = encoder(rest, 1 if self.teacher is None else self.teacher.layers) if rest else {}
         seen = {name: latent(found[names[name]]) for name in self.views if name not in known}

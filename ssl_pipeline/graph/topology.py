@@ -25,7 +25,7 @@ class Plan(NamedTuple):
 
     nodes: dict[str, tuple[str, ...]]  # each with its parents
     students: list[str]  # views that the encoder sees: all but those that the energies want of the teacher alone
-    taught: list[str]  # views and columns that the teacher sees
+    teacher_views: list[str]  # views and columns that the teacher sees
     known: list[str]  # columns that the encoder sees
 
 
@@ -39,19 +39,19 @@ def plan(views: Sequence[str], edges: Sequence[Edge], consensus: bool, columns: 
         columns: names of what belongs to each sample besides itself. Such a one is a view that nothing made.
     """
     ends = {end for edge in edges for end in (edge.source, edge.target)}
-    taught = [view for view in (*views, *columns) if teacher_node(view) in ends]
+    teacher_views = [view for view in (*views, *columns) if teacher_node(view) in ends]
     decoded = [view for view in views if output_node(view) in ends]
-    only = [view for view in taught if latent_node(view) not in ends and view not in decoded and not consensus]
+    only = [view for view in teacher_views if latent_node(view) not in ends and view not in decoded and not consensus]
     students = [view for view in views if view not in only]
     nodes: dict[str, tuple[str, ...]] = {CLEAN: ()}
     nodes |= {view_node(v): (CLEAN,) for v in views} | {view_node(c): () for c in columns}
     known = [column for column in columns if latent_node(column) in ends]
     nodes |= {latent_node(v): (view_node(v),) for v in (*students, *known)}
-    nodes |= {teacher_node(v): (view_node(v),) for v in taught}
+    nodes |= {teacher_node(v): (view_node(v),) for v in teacher_views}
     nodes |= {output_node(v): (latent_node(v),) for v in decoded}
     if consensus:
         nodes[CONSENSUS] = tuple(latent_node(v) for v in views)
-    return Plan(nodes, students, taught, known)
+    return Plan(nodes, students, teacher_views, known)
 
 
 def alone(edges: Sequence[Edge]) -> list[Edge]:
@@ -77,7 +77,7 @@ def decoded(edges: Sequence[Edge]) -> list[str]:
     return [*dict.fromkeys(node for node in wanted if node == CLEAN or node.startswith("view/"))]
 
 
-def springs(views: Sequence[str]) -> list[Edge]:
+def consensus_loss(views: Sequence[str]) -> list[Edge]:
     """What holds a relaxed ball: it attracts the latents of all views, and teaches them nothing but where it lies."""
     return [Edge(f"springs/{v}", latent_node(v), CONSENSUS, attracts=True, prevents_collapse=False) for v in views]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ssl_pipeline.corruptions import Corruption
-from ssl_pipeline.graph.columns import Beside
+from ssl_pipeline.graph.columns import ColumnNode
 from ssl_pipeline.graph.topology import alone, leading
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.encoders import Encoder
 from ssl_pipeline.models.latents import Slots, Tokens
-from ssl_pipeline.objectives import Consistency, Objective, PredictTokens, Reconstruct, Relate
+from ssl_pipeline.objectives import Consistency, CrossModal, MaskedPrediction, Objective, Reconstruction
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.nodes import CLEAN, Edge, view_of
 
@@ -20,7 +20,7 @@ def terms_fit_the_grid(
     edges: Mapping[str, Sequence[Edge]],
     grid: GridSpec,
     corruptions: Mapping[str, Corruption],
-    columns: Mapping[str, Beside],
+    columns: Mapping[str, ColumnNode],
 ) -> None:
     """Each term compares what its targets are made of, where they lie.
 
@@ -32,7 +32,7 @@ def terms_fit_the_grid(
         for edge in edges[name]:
             beside = columns.get(view_of(edge.target))
             made_of = grid if beside is None else beside.grid
-            if isinstance(term, Reconstruct | Relate) and term.energy.discrete != made_of.discrete:
+            if isinstance(term, Reconstruction | CrossModal) and term.loss.discrete != made_of.discrete:
                 kind, other = ("symbols", "cross_entropy") if made_of.discrete else ("numbers", "reconstruct")
                 what = "this data" if beside is None else f"column {view_of(edge.target)}"
                 raise ValueError(f"objective={name} does not compare {kind}, which {what} is made of: take {other}")
@@ -41,13 +41,13 @@ def terms_fit_the_grid(
                     f"objective.{name} predicts what a teacher says of {view_of(edge.target)}, which lies on a grid of "
                     f"its own and has no teacher: take an energy between the two latents, such as info_nce"
                 )
-        if isinstance(term, Consistency) and term.energy.discrete != grid.discrete:
+        if isinstance(term, Consistency) and term.loss.discrete != grid.discrete:
             kind, other = ("symbols", "SymmetricKL") if grid.discrete else ("numbers", "MSE")
             raise ValueError(
-                f"objective.{name}.energy={type(term.energy).__name__} does not compare {kind}, which this data is "
+                f"objective.{name}.loss={type(term.loss).__name__} does not compare {kind}, which this data is "
                 f"made of: take {{_target_: ssl_pipeline.losses.{other}}}"
             )
-        for view in term.covered(tuple(corruptions)) if isinstance(term, PredictTokens) else ():
+        for view in term.covered(tuple(corruptions)) if isinstance(term, MaskedPrediction) else ():
             if view not in corruptions:
                 raise ValueError(
                     f"objective.{name} predicts the tokens of views, and {view} is none: take some of them"
@@ -59,7 +59,7 @@ def terms_fit_the_grid(
                 )
 
 
-def views_meet(
+def views_share_samples(
     objective: Objective, edges: Mapping[str, Sequence[Edge]], views: Sequence[str], per_step: int, consensus: bool
 ) -> None:
     """A sample passes the views that are to be compared or made one in a step.
@@ -79,7 +79,7 @@ def views_meet(
     pairs = {name: term for name, term in objective.named() if term.pairs_views(edges[name], views)}
     some = [name for name, term in pairs.items() if term.views is not None]
     if some and per_step < len(views):
-        what = f"edge {some[0]} joins" if isinstance(pairs[some[0]], Relate) else f"objective.{some[0]}.views names"
+        what = f"edge {some[0]} joins" if isinstance(pairs[some[0]], CrossModal) else f"objective.{some[0]}.views names"
         raise ValueError(f"{what} some views, of which a sample may pass none: set views_per_step=all")
     if pairs and per_step == 1:
         raise ValueError(
@@ -87,21 +87,21 @@ def views_meet(
         )
 
 
-def teacher_sees(taught: Sequence[str], corruptions: Mapping[str, Corruption]) -> None:
+def teacher_sees(teacher_views: Sequence[str], corruptions: Mapping[str, Corruption]) -> None:
     """What stood in the holes of the views that a teacher sees is known.
 
     Raises:
         ValueError: it is not.
     """
-    for view in taught:
-        if view in corruptions and not corruptions[view].knows_holes:
+    for view in teacher_views:
+        if view in corruptions and not corruptions[view].keeps_unmasked:
             raise ValueError(
                 f"the teacher sees {view} without its holes, and what stood in them is not known after a later "
                 f"damage: name the mask last, such as corruption=noise-mask"
             )
 
 
-def targets_are_told_apart(objective: Objective, edges: Mapping[str, Sequence[Edge]], columns: Sequence[str]) -> None:
+def targets_are_distinct(objective: Objective, edges: Mapping[str, Sequence[Edge]], columns: Sequence[str]) -> None:
     """From one latent the decoder of the samples leads to one thing.
 
     Args:
@@ -114,7 +114,7 @@ def targets_are_told_apart(objective: Objective, edges: Mapping[str, Sequence[Ed
     """
     led: dict[str, dict[str, None]] = {}
     for name, term in objective.named():
-        if isinstance(term, Reconstruct | Relate):
+        if isinstance(term, Reconstruction | CrossModal):
             for edge in alone(edges[name]):
                 if view_of(edge.target) in (CLEAN, *columns):
                     led.setdefault(view_of(edge.source), {})[view_of(edge.target)] = None
@@ -123,7 +123,8 @@ def targets_are_told_apart(objective: Objective, edges: Mapping[str, Sequence[Ed
             column = next(target for target in targets if target != CLEAN)
             raise ValueError(
                 f"the latent of {source} leads to {' and to '.join(targets)} through one decoder, which cannot know "
-                f"what is asked for: give the column a decoder of its own (+decoder@columns.{column}.decoder=query)"
+                f"what is asked for: give the column a decoder of its own "
+                f"(+decoder@columns.{column}.decoder=cross_attention)"
             )
 
 
@@ -134,7 +135,7 @@ def latent_feeds(
     latent: Tokens | Slots,
     encoder: Encoder,
     corruptions: Mapping[str, Corruption],
-    columns: Mapping[str, Beside],
+    columns: Mapping[str, ColumnNode],
 ) -> None:
     """A decoder to a target's node finds the latent that it needs.
 
@@ -157,7 +158,7 @@ def latent_feeds(
     apart, column = [name for name, beside in columns.items() if beside.encoder is not None], view_of(target) in columns
     elsewhere = [view_of(edge.source) for edge in led if view_of(edge.source) in apart or edge not in alone(led)]
     starts = {*leading(edges, target, tuple(corruptions)), *(view_of(edge.source) for edge in led)}
-    holes = [name for name in corruptions if name in starts and corruptions[name].removes and not encoder.sees_holes]
+    holes = [name for name in corruptions if name in starts and corruptions[name].masks and not encoder.sees_masked]
     if holes:
         why = f"the encoder leaves out the holes of {', '.join(holes)}"
     elif not latent.keeps_grid:
@@ -169,5 +170,9 @@ def latent_feeds(
     else:
         return
     other = ", or encoder=conv with latent=tokens" if holes or not latent.keeps_grid else ""
-    take = f"set columns.{view_of(target)}.decoder to a query decoder" if column else f"set decoder=query{other}"
+    take = (
+        f"set columns.{view_of(target)}.decoder to a cross_attention decoder"
+        if column
+        else f"set decoder=cross_attention{other}"
+    )
     raise ValueError(f"the decoder to {view_of(target)} needs a latent that covers the grid, and {why}: {take}")

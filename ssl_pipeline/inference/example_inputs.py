@@ -24,7 +24,7 @@ def examples(part: Part, batch: int, grid: GridSpec | None = None, seed: int = 0
         grid: of the samples, where they are of another length than those of the graph.
         seed: of the random numbers.
     """
-    told = {"told": torch.ones(batch, len(getattr(part, "told", ())))}
+    corruption_params = {"corruption_params": torch.ones(batch, len(getattr(part, "corruption_params", ())))}
     if isinstance(part, Relation):
         starts = {name: _sample(source, source.grid, batch, seed) for name, source in part.sources.items()}
         known = {part.key(name, key): value for name, some in starts.items() for key, value in some.items()}
@@ -34,7 +34,7 @@ def examples(part: Part, batch: int, grid: GridSpec | None = None, seed: int = 0
         known = _sample(source, grid, batch, seed)
         known |= {"symbols": known["x"]}
         known |= _passing(part, batch, grid, seed) if isinstance(part, (Back, NextSymbol)) else {}
-    known |= told
+    known |= corruption_params
     return {name: known[name].to(part.device) for name in part.inputs}
 
 
@@ -50,7 +50,7 @@ def _sample(source: Source | None, grid: GridSpec, batch: int, seed: int) -> dic
     return {
         "x": x,
         "place": torch.randint(shape[1], (batch,), generator=generator),
-        "removed": _holes(source, x, seed),
+        "mask": _holes(source, x, seed),
         "valid": (torch.arange(shape[-1]) < lengths).expand(shape),
     }
 
@@ -59,9 +59,9 @@ def _holes(source: Source | None, x: Tensor, seed: int) -> Tensor:
     """Holes as the damage itself cuts them."""
     if source is None or source.corruption is None or not source.holes:
         return torch.zeros(len(x), dtype=torch.bool)
-    removed = source.corruption(clean_view(source.corruption.grid, x), torch.Generator().manual_seed(seed)).removed
-    assert removed is not None
-    return removed
+    mask = source.corruption(clean_view(source.corruption.grid, x), torch.Generator().manual_seed(seed)).mask
+    assert mask is not None
+    return mask
 
 
 def _passing(part: Back | NextSymbol, batch: int, grid: GridSpec, seed: int) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ssl_pipeline.config.instantiate import check, resolve
 from ssl_pipeline.data import BPE, Bytes, Clips, Codec, LogMel, Pixels, Waveform
 from ssl_pipeline.graph.builder import GROUPS, build, grid_from_plain
-from ssl_pipeline.graph.columns import Known
+from ssl_pipeline.graph.columns import ColumnInfo
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.example_inputs import examples, strip, used
 from ssl_pipeline.inference.model import Model
@@ -56,7 +56,7 @@ def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = 
     settled = config | {"allow_collapse": True}  # what is trained is not judged by what training would now refuse
     about = config if data is None else sets[data]
     columns = {
-        name: Known(grid_from_plain(column["grid"]), column["steps"])
+        name: ColumnInfo(grid_from_plain(column["grid"]), column["steps"])
         for name, column in about.get("beside", {}).items()
     }
     graph = build(settled, grid, columns=columns, trust=trust, fitting=data is not None)

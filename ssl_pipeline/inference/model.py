@@ -137,7 +137,7 @@ class Model:
         batch_size: int = 500,
         teacher: bool = False,
         view: str = UNKNOWN,
-        removed: Marks = None,
+        mask: Marks = None,
     ) -> Tensor:
         """Embeddings (B, D) of raw samples.
 
@@ -148,20 +148,20 @@ class Model:
             batch_size: samples in a pass.
             teacher: embed with the slow copy of the encoder, of a run with ``teacher=ema``.
             view: the damage that the samples have suffered, ``unknown`` for none or another than those of the run.
-            removed: see ``restore``.
+            mask: see ``restore``.
 
         Raises:
             ValueError: the samples do not lie on the model's grid or clearly beside its range, they are not finite, the
                 run's data has no codec that reads them, or there is no teacher.
         """
         part = self.part("teacher" if teacher else "encoder", view)
-        return self._run(part, self._known(part, x, removed, valid), batch_size)
+        return self._run(part, self._known(part, x, mask, valid), batch_size)
 
     def restore(
         self,
         x: Samples,
         view: str,
-        removed: Marks = None,
+        mask: Marks = None,
         valid: Marks = None,
         batch_size: int = 500,
     ) -> Tensor:
@@ -170,7 +170,7 @@ class Model:
         Args:
             x: see ``embed``.
             view: the damage that they have suffered.
-            removed: (B, *grid) or (B, 1, *grid) bool, or 0 and 1 as uint8, true in a hole, of a view with holes,
+            mask: (B, *grid) or (B, 1, *grid) bool, or 0 and 1 as uint8, true in a hole, of a view with holes,
                 whatever stands in them; (*grid) where all samples have the same. Of symbols None for where the symbol
                 of a hole stands.
             valid: see ``embed``.
@@ -183,17 +183,17 @@ class Model:
             ValueError: see ``embed``; no decoder has learned it; it is not known where the holes are.
         """
         part = self.part(f"restorer:{view}")
-        return self._run(part, self._known(part, x, removed, valid), batch_size)
+        return self._run(part, self._known(part, x, mask, valid), batch_size)
 
     def translate(
         self,
         x: Samples,
         view: str,
         to: str,
-        removed: Marks = None,
+        mask: Marks = None,
         valid: Marks = None,
         batch_size: int = 500,
-        **told: float | Tensor,
+        **corruption_params: float | Tensor,
     ) -> Tensor:
         """Samples of one damage as they would be of another.
 
@@ -201,11 +201,11 @@ class Model:
             x: see ``embed``.
             view: the damage that they have suffered.
             to: the damage that they are to suffer.
-            removed: see ``restore``.
+            mask: see ``restore``.
             valid: see ``embed``.
             batch_size: samples in a pass.
-            told: what that damage is told of itself, one number or (B,): ``factor=2``, ``sigma=0.1``; of a chain
-                ``**{"lowres.factor": 2}``.
+            corruption_params: parameters of that corruption, one number or (B,): ``factor=2``, ``sigma=0.1``; of a
+                chain ``**{"lowres.factor": 2}``.
 
         Returns:
             See ``restore``.
@@ -214,28 +214,28 @@ class Model:
             ValueError: see ``restore``; a parameter too few or too many, or one that is no finite number.
         """
         part = Translator(self.graph, view, to) if self.held is None else self.part(f"translator:{view}-{to}")
-        rows = self._known(part, x, removed, valid)
-        rows |= parameters(to, self.graph.corruptions[to].told, told, len(rows["x"]))
+        rows = self._known(part, x, mask, valid)
+        rows |= parameters(to, self.graph.corruptions[to].corruption_params, corruption_params, len(rows["x"]))
         return self._run(part, rows, batch_size)
 
     def relate(
         self,
         edge: str,
-        removed: Marks | Mapping[str, Marks] = None,
+        starts: Mapping[str, Samples],
+        mask: Marks | Mapping[str, Marks] = None,
         valid: Marks | Mapping[str, Marks] = None,
         batch_size: int = 500,
-        told: Mapping[str, float | Tensor] | None = None,
-        **starts: Samples,
+        corruption_params: Mapping[str, float | Tensor] | None = None,
     ) -> Tensor:
-        """What an edge leads to from given parts of samples: ``relate("edge", crop=images)``.
+        """What an edge leads to from given parts of samples: ``relate("edge", {"crop": images})``.
 
         Args:
             edge: its name, ``edge`` for the only one.
-            removed: holes of the view that the edge starts from, see ``restore``; of several views by name.
+            starts: samples, see ``embed``, by the views and columns of the data that the edge starts from.
+            mask: holes of the view that the edge starts from, see ``restore``; of several views by name.
             valid: see ``embed``; where there are several starts, by name.
             batch_size: samples in a pass.
-            told: of an edge to a view, what that damage is told of itself, see ``translate``.
-            starts: samples, see ``embed``, as the view that the edge starts from, and columns of the data by name.
+            corruption_params: of an edge to a view, what that damage is told of itself, see ``translate``.
 
         Returns:
             (B, C, *grid) floats in the units of what it leads to, or (B, *grid) symbols, of which
@@ -248,9 +248,7 @@ class Model:
         assert isinstance(part, Relation)
         if starts.keys() != part.sources.keys():
             raise ValueError(f"edge {edge} starts from {', '.join(part.sources)}, got {', '.join(starts) or 'nothing'}")
-        holes = _by_start(
-            "removed", removed, [*part.sources], [n for n, source in part.sources.items() if source.holes]
-        )
+        holes = _by_start("mask", mask, [*part.sources], [n for n, source in part.sources.items() if source.holes])
         real = _by_start("valid", valid, [*part.sources])
         for name, source in part.sources.items():
             codec = self.columns.get(name) if name in self.graph.columns else self.codec
@@ -260,7 +258,7 @@ class Model:
         if len({*counts.values()}) > 1:
             sizes = ", ".join(f"{name} {count}" for name, count in counts.items())
             raise ValueError(f"expected as many samples of each start, got {sizes}")
-        rows |= parameters(part.target, part.told, told or {}, min(counts.values()))
+        rows |= parameters(part.target, part.corruption_params, corruption_params or {}, min(counts.values()))
         return self._run(part, rows, batch_size)
 
     def split(self, at: str = "latent", view: str = UNKNOWN) -> tuple[Part, Part]:
@@ -275,9 +273,9 @@ class Model:
         """
         return self.part(f"front@{at}", view), self.part(f"back@{at}", view)
 
-    def _known(self, part: Part, x: Samples, removed: Marks, valid: Marks) -> dict[str, Tensor]:
+    def _known(self, part: Part, x: Samples, mask: Marks, valid: Marks) -> dict[str, Tensor]:
         source: Source = part.source  # pyright: ignore[reportAssignmentType]
-        return source.known(x, self.codec, removed, valid)
+        return source.known(x, self.codec, mask, valid)
 
     @torch.no_grad()
     def _run(self, part: Part, rows: Mapping[str, Tensor], batch_size: int) -> Tensor:

@@ -76,8 +76,8 @@ def fits(x: Tensor, grid: GridSpec) -> None:
     if x.ndim != len(wanted) + 1 or tuple(x.shape[1:]) != wanted:
         advice = "resize or reshape them"
         if x.ndim == len(wanted) + 1 and not grid.discrete and tuple(x.shape[2:]) == grid.shape:
-            few = x.shape[1] == 1
-            advice = f"repeat the channel {grid.width} times" if few else f"mix them down to {grid.width}"
+            few_shot = x.shape[1] == 1
+            advice = f"repeat the channel {grid.width} times" if few_shot else f"mix them down to {grid.width}"
         raise ValueError(f"expected samples of shape {('B', *wanted)}, got {tuple(x.shape)}: {advice}")
     if not grid.discrete and not x.is_floating_point() and x.dtype != torch.uint8:
         raise ValueError(f"expected uint8 or floats in {grid.range}, got {x.dtype}: convert them")
@@ -131,27 +131,31 @@ def number(name: str, given: Any, count: int) -> Tensor:
     return some.expand(count)
 
 
-def parameters(to: str, names: Sequence[str], told: Mapping[str, Any], count: int) -> dict[str, Tensor]:
-    """Parameters (B, k) of the damage that samples are to suffer, as a part is ``told``; nothing where it has none.
+def parameters(to: str, names: Sequence[str], corruption_params: Mapping[str, Any], count: int) -> dict[str, Tensor]:
+    """Parameters (B, k) of the corruption that samples are to suffer; nothing where it has none.
 
     Raises:
         ValueError: one too few or too many, or one that is no finite number.
     """
-    if set(told) != set(names):
+    if set(corruption_params) != set(names):
         raise ValueError(
             f"a translation to {to} is told {', '.join(f'{name}=...' for name in names) or 'nothing'}, "
-            f"got {', '.join(told) or 'nothing'}: give all of them, and no others"
+            f"got {', '.join(corruption_params) or 'nothing'}: give all of them, and no others"
         )
-    return {"told": torch.stack([number(name, told[name], count) for name in names], dim=1)} if names else {}
+    return (
+        {"corruption_params": torch.stack([number(name, corruption_params[name], count) for name in names], dim=1)}
+        if names
+        else {}
+    )
 
 
-def is_told(to: str, names: Sequence[str], told: Tensor | None) -> None:
+def check_corruption_params(to: str, names: Sequence[str], corruption_params: Tensor | None) -> None:
     """Refuse to make samples of a damage without its parameters.
 
     Raises:
         ValueError: it has some, and they are not given.
     """
-    if names and told is None:
+    if names and corruption_params is None:
         raise ValueError(f"a sample of view {to} is told {', '.join(names)}: pass told, (B, k)")
 
 

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from ssl_pipeline.losses.base import PairEnergy
+from ssl_pipeline.losses.base import PairLoss
 from ssl_pipeline.utils import distributed
 
 
-def align(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
+def alignment(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
     """Mean squared distance on the unit sphere (arXiv 2005.10242); normalised, so shrinking does not pay."""
     return (F.normalize(a.float(), dim=-1) - F.normalize(b.float(), dim=-1)).square().sum(-1).mean()
 
@@ -28,7 +28,7 @@ def source_align(z: Float[Tensor, "M D"], source: Int64[Tensor, " M"]) -> Float[
     return distance.where(same, 0.0).sum() * distributed.world_size() / pairs.clamp(min=1)
 
 
-class Align(PairEnergy):
+class Alignment(PairLoss):
     """Squared distance of normalised embeddings. Alone it collapses."""
 
     prevents_collapse = False
@@ -37,7 +37,7 @@ class Align(PairEnergy):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from two (B, D) embeddings."""
-        return align(a, b)
+        return alignment(a, b)
 
     def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
         """Squared distance (B,) of each pair."""

@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ssl_pipeline.losses.base import PairEnergy
+from ssl_pipeline.losses.base import PairLoss
 from ssl_pipeline.utils import distributed
 
 EPS = 1e-5
 """Added to variances, so that a dimension that is constant has correlation 0 and a finite gradient."""
 
 
-def barlow(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"], off_diagonal: float) -> Float[Tensor, ""]:
+def barlow_twins(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"], off_diagonal: float) -> Float[Tensor, ""]:
     """Barlow Twins (arXiv 2103.03230): squared distance of the views' cross-correlation matrix from the identity.
 
     Statistics are those of the batch of all ranks, divided by its size (not by one less).
@@ -40,7 +40,7 @@ def _standard(z: Tensor) -> Tensor:
     return (z - z.mean(0)) * (z.var(0, unbiased=False) + EPS).rsqrt()
 
 
-class Barlow(PairEnergy):
+class BarlowTwins(PairLoss):
     """Cross-correlation of the views drawn to the identity.
 
     Args:
@@ -60,4 +60,4 @@ class Barlow(PairEnergy):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from two (B, D) embeddings."""
-        return barlow(a, b, self.off_diagonal)
+        return barlow_twins(a, b, self.off_diagonal)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ssl_pipeline.utils import distributed
 
 
-class ReconstructionEnergy(nn.Module, ABC):
+class ReconstructionLoss(nn.Module, ABC):
     """Between decoded and true patches.
 
     Attributes:
@@ -39,7 +39,7 @@ class ReconstructionEnergy(nn.Module, ABC):
         return (error * weight).sum() * distributed.world_size() / total.clamp(min=1e-6)
 
 
-class PairEnergy(nn.Module, ABC):
+class PairLoss(nn.Module, ABC):
     """Between the embeddings of two views of the same samples, over the batch of all ranks."""
 
     prevents_collapse: ClassVar[bool]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ssl_pipeline.utils import distributed
 
 
-class Balance(nn.Module, ABC):
+class Balancing(nn.Module, ABC):
     """Scores of prototypes to probabilities."""
 
     count: int | None = None
@@ -50,7 +50,7 @@ def sinkhorn(scores: Float[Tensor, "B K"], iterations: int, temperature: float) 
     return log_p.exp()
 
 
-class Centring(Balance):
+class Centering(Balancing):
     """Softmax of scores from which a running mean over all ranks is taken (DINO, arXiv 2104.14294).
 
     Args:
@@ -95,7 +95,7 @@ class Centring(Balance):
             self.centre.lerp_(mean, 1 - self.momentum)
 
 
-class Sinkhorn(Balance):
+class Sinkhorn(Balancing):
     """Codes that give every prototype equal weight in the batch.
 
     Args:

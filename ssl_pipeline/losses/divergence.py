@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ssl_pipeline.losses.base import ReconstructionEnergy
+from ssl_pipeline.losses.base import ReconstructionLoss
 
 
 def jensen_shannon(p: Float[Tensor, "*N V"], q: Float[Tensor, "*N V"]) -> Float[Tensor, "*N"]:
@@ -35,7 +35,7 @@ def symmetric_kl(p: Float[Tensor, "*N V"], q: Float[Tensor, "*N V"]) -> Float[Te
     return ((p.exp() - q.exp()) * (p - q)).sum(-1) / 2
 
 
-class Divergence(ReconstructionEnergy):
+class Divergence(ReconstructionLoss):
     """Between two decoded distributions of symbols; the target is logits, too, and either may be exchanged."""
 
     discrete = True

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ssl_pipeline.losses.base import PairEnergy
+from ssl_pipeline.losses.base import PairLoss
 from ssl_pipeline.utils import distributed
 
 
@@ -61,7 +61,7 @@ class Queue(nn.Module):
         self.place.copy_((self.place + len(newest)) % size)
 
 
-class QueueEnergy(PairEnergy):
+class QueueEnergy(PairLoss):
     """Contrast with a queue of past targets.
 
     Args:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ssl_pipeline.losses.memory_bank import QueueEnergy
 
 
-def queue_nce(
+def moco(
     a: Float[Tensor, "B D"], b: Float[Tensor, "B D"], negatives: Float[Tensor, "Q D"], temperature: float
 ) -> Float[Tensor, ""]:
     """InfoNCE as in MoCo (arXiv 1911.05722): each query finds its key among the negatives.
@@ -32,7 +32,7 @@ def _scores(a: Tensor, b: Tensor, negatives: Tensor, temperature: float) -> Tens
         return torch.cat([(a * b).sum(-1, keepdim=True), a @ negatives.T], dim=1) / temperature
 
 
-class QueueNCE(QueueEnergy):
+class MoCo(QueueEnergy):
     """Contrast of queries with a queue of past keys.
 
     Args:
@@ -51,7 +51,7 @@ class QueueNCE(QueueEnergy):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from (B, D) queries and keys."""
-        return queue_nce(a, b, self.queue(b), self.temperature)
+        return moco(a, b, self.queue(b), self.temperature)
 
     def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
         """Cross-entropy (B,) of each query."""

@@ -17,7 +17,7 @@ def nearest(z: Float[Tensor, "B D"], support: Float[Tensor, "Q D"]) -> Float[Ten
         return support[(z.float() @ support.T).argmax(1)]
 
 
-def neighbour_nce(a: Float[Tensor, "B D"], neighbours: Float[Tensor, "B D"], temperature: float) -> Float[Tensor, ""]:
+def nnclr(a: Float[Tensor, "B D"], neighbours: Float[Tensor, "B D"], temperature: float) -> Float[Tensor, ""]:
     """NNCLR (arXiv 2104.14548): the neighbour of each target finds the prediction made for it among all ranks'.
 
     Args:
@@ -33,7 +33,7 @@ def neighbour_nce(a: Float[Tensor, "B D"], neighbours: Float[Tensor, "B D"], tem
     return F.cross_entropy(cosines / temperature, own)
 
 
-class NearestNeighbour(QueueEnergy):
+class NNCLR(QueueEnergy):
     """Contrast in the batch, each target replaced by its nearest neighbour among past targets.
 
     Args:
@@ -57,7 +57,7 @@ class NearestNeighbour(QueueEnergy):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from (B, D) predictions and neighbours of the targets."""
-        return neighbour_nce(a, b, self.temperature)
+        return nnclr(a, b, self.temperature)
 
     def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
         """Cross-entropy (B,) of each neighbour among this rank's predictions."""

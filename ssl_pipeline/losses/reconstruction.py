@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from ssl_pipeline.losses.base import ReconstructionEnergy
+from ssl_pipeline.losses.base import ReconstructionLoss
 
 
-def normalised_patch_error(
+def normalized_patch_error(
     prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"], eps: float
 ) -> Float[Tensor, "B Q"]:
     """Squared error in units of each target patch's own variance, so that flat patches weigh as much as busy ones.
@@ -20,7 +20,7 @@ def normalised_patch_error(
     return (prediction - target).square().mean(-1) / (variance + eps)
 
 
-class MSE(ReconstructionEnergy):
+class MSE(ReconstructionLoss):
     """Mean squared error."""
 
     def per_place(self, prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"]) -> Float[Tensor, "B Q"]:
@@ -28,7 +28,7 @@ class MSE(ReconstructionEnergy):
         return (prediction.float() - target).square().mean(-1)
 
 
-class L1(ReconstructionEnergy):
+class L1(ReconstructionLoss):
     """Mean absolute error."""
 
     def per_place(self, prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"]) -> Float[Tensor, "B Q"]:
@@ -36,7 +36,7 @@ class L1(ReconstructionEnergy):
         return (prediction.float() - target).abs().mean(-1)
 
 
-class SmoothL1(ReconstructionEnergy):
+class SmoothL1(ReconstructionLoss):
     """Squared error where it is small, absolute error where it is large (Fast R-CNN, arXiv 1504.08083).
 
     Args:
@@ -57,7 +57,7 @@ class SmoothL1(ReconstructionEnergy):
         return F.smooth_l1_loss(prediction.float(), target.float(), beta=self.beta, reduction="none").mean(-1)
 
 
-class NormalisedPatches(ReconstructionEnergy):
+class NormalizedPatches(ReconstructionLoss):
     """Squared error relative to the variance of each target patch.
 
     Args:
@@ -75,10 +75,10 @@ class NormalisedPatches(ReconstructionEnergy):
 
     def per_place(self, prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"]) -> Float[Tensor, "B Q"]:
         """Relative squared error of each patch."""
-        return normalised_patch_error(prediction.float(), target, self.eps)
+        return normalized_patch_error(prediction.float(), target, self.eps)
 
 
-class CrossEntropy(ReconstructionEnergy):
+class CrossEntropy(ReconstructionLoss):
     """Cross-entropy of symbols, in nats."""
 
     discrete = True

@@ -7,11 +7,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ssl_pipeline.losses.base import PairEnergy
-from ssl_pipeline.losses.centering_sinkhorn import Balance
+from ssl_pipeline.losses.base import PairLoss
+from ssl_pipeline.losses.centering_sinkhorn import Balancing
 
 
-def distil(scores: Float[Tensor, "B K"], target: Float[Tensor, "B K"], temperature: float) -> Float[Tensor, ""]:
+def self_distillation(
+    scores: Float[Tensor, "B K"], target: Float[Tensor, "B K"], temperature: float
+) -> Float[Tensor, ""]:
     """Cross-entropy between a teacher's probabilities and a student's scores (DINO, arXiv 2104.14294), in nats.
 
     Args:
@@ -22,11 +24,11 @@ def distil(scores: Float[Tensor, "B K"], target: Float[Tensor, "B K"], temperatu
     return F.cross_entropy(scores.float() / temperature, target)
 
 
-class Distil(PairEnergy):
+class SelfDistillation(PairLoss):
     """Cross-entropy of scores of prototypes with the balanced ones of a teacher.
 
     Args:
-        balance: makes the teacher's probabilities: ``Centring`` (DINO) or ``Sinkhorn`` (SwAV, arXiv 2006.09882).
+        balance: makes the teacher's probabilities: ``Centering`` (DINO) or ``Sinkhorn`` (SwAV, arXiv 2006.09882).
         temperature: divides the student's scores.
 
     Raises:
@@ -35,7 +37,7 @@ class Distil(PairEnergy):
 
     directed = True
 
-    def __init__(self, balance: Balance, temperature: float = 0.1) -> None:
+    def __init__(self, balance: Balancing, temperature: float = 0.1) -> None:
         super().__init__()
         if temperature <= 0:
             raise ValueError(f"temperature={temperature}: expected a positive number")
@@ -63,7 +65,7 @@ class Distil(PairEnergy):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from the student's scores and the teacher's probabilities, (B, K) each."""
-        return distil(a, b, self.temperature)
+        return self_distillation(a, b, self.temperature)
 
     def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
         """Cross-entropy (B,) of each sample."""

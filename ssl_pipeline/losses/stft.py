@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from ssl_pipeline.losses.base import ReconstructionEnergy
+from ssl_pipeline.losses.base import ReconstructionLoss
 from ssl_pipeline.structures.grid import GridSpec
 
 
@@ -83,7 +83,7 @@ def log_mel(x: Float[Tensor, "B C T"], filters: Float[Tensor, "M F"], hop: int, 
         return (filters @ bands + eps).log()
 
 
-class _Spectral(ReconstructionEnergy):
+class _Spectral(ReconstructionLoss):
     """Of whole signals on one axis; what has no weight is silent in both."""
 
     whole = True

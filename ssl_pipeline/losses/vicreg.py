@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ssl_pipeline.losses.base import PairEnergy
+from ssl_pipeline.losses.base import PairLoss
 from ssl_pipeline.utils import distributed
 
 
@@ -35,7 +35,7 @@ def _off_diagonal(z: Tensor) -> Tensor:
     return (cov.square().sum() - cov.diagonal().square().sum()) / z.shape[1]
 
 
-class VICReg(PairEnergy):
+class VICReg(PairLoss):
     """Variance-invariance-covariance regularisation.
 
     Args:

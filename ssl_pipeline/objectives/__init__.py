@@ -2,25 +2,25 @@
 
 from ssl_pipeline.objectives.base import Sizes, State, Targets, Term
 from ssl_pipeline.objectives.consistency import Consistency
-from ssl_pipeline.objectives.cross_modal import Relate
-from ssl_pipeline.objectives.joint_embedding import Agree
-from ssl_pipeline.objectives.masked_prediction import PredictTokens
+from ssl_pipeline.objectives.cross_modal import CrossModal
+from ssl_pipeline.objectives.joint_embedding import JointEmbedding
+from ssl_pipeline.objectives.masked_prediction import MaskedPrediction
 from ssl_pipeline.objectives.objective import Objective
-from ssl_pipeline.objectives.reconstruction import Reconstruct
-from ssl_pipeline.objectives.teacher_prediction import Predict
-from ssl_pipeline.objectives.world_model import Transition
+from ssl_pipeline.objectives.reconstruction import Reconstruction
+from ssl_pipeline.objectives.teacher_prediction import TeacherPrediction
+from ssl_pipeline.objectives.world_model import WorldModel
 
 __all__ = [
-    "Agree",
     "Consistency",
+    "CrossModal",
+    "JointEmbedding",
+    "MaskedPrediction",
     "Objective",
-    "Predict",
-    "PredictTokens",
-    "Reconstruct",
-    "Relate",
+    "Reconstruction",
     "Sizes",
     "State",
     "Targets",
+    "TeacherPrediction",
     "Term",
-    "Transition",
+    "WorldModel",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.nodes import Edge, view_of
-from ssl_pipeline.structures.view_assignment import Deal
+from ssl_pipeline.structures.view_assignment import ViewAssignment
 
 Record = TypeVar("Record", View, Latent)
 
@@ -23,7 +23,7 @@ class Sizes(NamedTuple):
     grid: GridSpec  # of the clean samples
     embedding: int  # width of ``Latent.pooled``
     latent: int  # width D of the latent's tokens
-    sees_holes: bool  # whether the encoder gives tokens of places in a hole
+    sees_masked: bool  # whether the encoder gives tokens of places in a hole
     tokens: GridSpec | None  # where the encoder's tokens lie, D numbers each; None where the latent has no such places
     columns: Mapping[str, GridSpec] = {}  # grids of what belongs to each sample besides itself
 
@@ -43,9 +43,9 @@ class State:
     views: Mapping[str, View]  # standardised; with the columns that energies reach, all their steps
     source: Tensor  # (B,) what each sample was taken from
     latents: Mapping[str, Latent]  # by view or column, and the consensus where there is one
-    deal: Deal
+    assignment: ViewAssignment
     decoders: Mapping[str, nn.Module]  # by target
-    told: Callable[[str], Tensor | None]  # parameters of a view's corruption, (B, k)
+    corruption_params: Callable[[str], Tensor | None]  # parameters of a view's corruption, (B, k)
     targets: Targets
 
     def view(self, name: str) -> View:
@@ -61,9 +61,9 @@ class State:
         return self._first(self.targets.latents[name], name)
 
     def _first(self, record: Record, name: str) -> Record:
-        if name in self.deal.order:
+        if name in self.assignment.order:
             return record
-        steps = len(record[0]) // len(self.source if self.deal.every is None else self.deal.every)
+        steps = len(record[0]) // len(self.source if self.assignment.every is None else self.assignment.every)
         return on_rows(record, lambda rows: rows[::steps])
 
 
@@ -98,7 +98,7 @@ class Term(nn.Module, ABC):
     """Names of its modules that know no grid, so that graphs of several kinds of data may share them."""
 
     @property
-    def taught(self) -> nn.Module | None:
+    def teacher_head(self) -> nn.Module | None:
         """The head of which a teacher needs a copy."""
         return None
 
@@ -122,7 +122,7 @@ class Term(nn.Module, ABC):
     def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
         """Energy (B,) of each sample, the mean over edges, where all samples pass all views.
 
-        Random choices that only save time in training (such as ``Reconstruct.share``) are left out, and no sample of
+        Random choices that only save time in training (such as ``Reconstruction.share``) are left out, and no sample of
         another rank is compared with.
         """
         raise NotImplementedError

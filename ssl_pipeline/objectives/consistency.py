@@ -8,7 +8,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from ssl_pipeline.losses import Divergence, ReconstructionEnergy
+from ssl_pipeline.losses import Divergence, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.objectives.base import Sizes, State, Term
 from ssl_pipeline.objectives.masked_patches import weights
@@ -22,7 +22,7 @@ class Consistency(Term):
     some of the views to the clean form. A decoder that continues from true symbols gets those of the clean sample.
 
     Args:
-        energy: between two outputs: a divergence of symbols' distributions, or a distance of numbers.
+        loss: between two outputs: a divergence of symbols' distributions, or a distance of numbers.
         targets: views whose outputs stand still, without a gradient, while those of all others come to them; None: all
             views meet, and both sides of every pair move.
         weight: factor of the term.
@@ -36,22 +36,22 @@ class Consistency(Term):
     def __init__(
         self,
         *,
-        energy: ReconstructionEnergy,
+        loss: ReconstructionLoss,
         targets: Sequence[str] | None = None,
         weight: float = 1.0,
         views: Sequence[str] | None = None,
         sizes: Sizes,
     ) -> None:
         super().__init__(weight, views)
-        name = type(energy).__name__
-        if energy.discrete and not isinstance(energy, Divergence):
+        name = type(loss).__name__
+        if loss.discrete and not isinstance(loss, Divergence):
             raise ValueError(
                 f"{name} compares symbols with the true ones, and here two distributions of them meet: "
                 f"take ssl_pipeline.losses.JensenShannon or SymmetricKL"
             )
-        if energy.whole:
+        if loss.whole:
             raise ValueError(f"{name} compares whole signals, and here places meet: take ssl_pipeline.losses.MSE")
-        self.energy = energy
+        self.loss = loss
         self.targets = None if targets is None else tuple(targets)
 
     def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
@@ -81,7 +81,7 @@ class Consistency(Term):
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Decode every view once; compare pairs on the samples that they share."""
         pairs = {edge.name: (view_of(edge.source), view_of(edge.target)) for edge in edges}
-        met = {name: (a, b) for name, (a, b) in pairs.items() if state.deal.meet(a, b)}
+        met = {name: (a, b) for name, (a, b) in pairs.items() if state.assignment.share_samples(a, b)}
         still = self.targets or ()
         said = {}
         for view in dict.fromkeys(view for pair in met.values() for view in pair):
@@ -93,12 +93,12 @@ class Consistency(Term):
     def _said(state: State, view: str) -> Tensor:
         """What the decoder says of a view, everywhere, (B, Q, P) or (B, Q, vocab)."""
         decoder: Decoder = state.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
-        truth = decoder.patches.split(state.deal.of(state.clean.x, view)) if decoder.causal else None
+        truth = decoder.patches.split(state.assignment.of(state.clean.x, view)) if decoder.causal else None
         return decoder(state.latents[view], None, None, truth)
 
     def _pair(self, state: State, said: Tensor, other: Tensor, a: str, b: str) -> Tensor:
         decoder: Decoder = state.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
         valid = state.clean.valid
-        valid = None if valid is None else state.deal.shared(state.deal.of(valid, a), a, b)
+        valid = None if valid is None else state.assignment.shared(state.assignment.of(valid, a), a, b)
         weight = weights(decoder.patches, valid, None, None)
-        return self.energy(state.deal.shared(said, a, b), state.deal.shared(other, b, a), weight)
+        return self.loss(state.assignment.shared(said, a, b), state.assignment.shared(other, b, a), weight)

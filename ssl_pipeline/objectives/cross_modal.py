@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ssl_pipeline.losses import MSE, CrossEntropy, ReconstructionEnergy
+from ssl_pipeline.losses import MSE, CrossEntropy, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.objectives.base import Record, Sizes, State, Term, on_rows
 from ssl_pipeline.objectives.reconstruction import Compared, Wanted, decoded
@@ -16,7 +16,7 @@ from ssl_pipeline.structures.nodes import CLEAN, Edge, latent_node, view_node
 from ssl_pipeline.utils.errors import nearest
 
 
-class Relate(Term):
+class CrossModal(Term):
     """The latents of some parts of a sample lead, together, to another part.
 
     From an image to its caption, from a caption to its image, from what is seen and what is done to what comes next,
@@ -25,8 +25,8 @@ class Relate(Term):
     Args:
         start: views and columns of the data set, one or several; their tokens are read together.
         to: a column, a view, or ``clean``.
-        energy: between decoded and true patches; None: cross-entropy of symbols, or the squared error of numbers.
-        share: of the samples that are decoded in a step, see ``Reconstruct``.
+        loss: between decoded and true patches; None: cross-entropy of symbols, or the squared error of numbers.
+        share: of the samples that are decoded in a step, see ``Reconstruction``.
         weight: factor of the term.
         sizes: of the graph.
 
@@ -41,7 +41,7 @@ class Relate(Term):
         *,
         start: str | Sequence[str],
         to: str,
-        energy: ReconstructionEnergy | None = None,
+        loss: ReconstructionLoss | None = None,
         share: float = 1.0,
         weight: float = 1.0,
         sizes: Sizes,
@@ -58,7 +58,7 @@ class Relate(Term):
         self.starts, self.target, self.share = starts, to, share
         self.columns = tuple(sizes.columns)
         discrete = sizes.columns.get(to, sizes.grid).discrete
-        self.energy = energy or (CrossEntropy() if discrete else MSE())
+        self.loss = loss or (CrossEntropy() if discrete else MSE())
         self.apart = [name for name in (*starts, to) if name != CLEAN and name not in sizes.columns]
         marks = len(starts) if len(starts) > 1 else 0
         self.marks = nn.Parameter(torch.randn(marks, sizes.latent) * 0.02) if marks else None
@@ -88,16 +88,16 @@ class Relate(Term):
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Read the starts together, decode, compare."""
-        return {edges[0].name: self.energy(*self._decoded(state, self.share))}
+        return {edges[0].name: self.loss(*self._decoded(state, self.share))}
 
     def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
         """See ``Term``."""
-        return self.energy.per_sample(*self._decoded(state, 1.0))
+        return self.loss.per_sample(*self._decoded(state, 1.0))
 
     def _decoded(self, state: State, share: float) -> Compared:
         decoder: Decoder = state.decoders[self.target]  # pyright: ignore[reportAssignmentType]
-        wanted = Wanted(self.start(state), *self.truth(state), state.told(self.target))
-        return decoded(decoder, wanted.first(share), self.energy.whole)
+        wanted = Wanted(self.start(state), *self.truth(state), state.corruption_params(self.target))
+        return decoded(decoder, wanted.first(share), self.loss.whole)
 
     def start(self, state: State) -> Latent:
         """What the edge starts from: the latents of its starts, as one."""
@@ -107,7 +107,7 @@ class Relate(Term):
         """What it is to lead to, standardised, and which of it is no padding."""
         if self.target == CLEAN:
             by = (*self.apart, *self.starts)[0]
-            target = on_rows(state.clean, lambda x: state.deal.of(x, by))
+            target = on_rows(state.clean, lambda x: state.assignment.of(x, by))
         else:
             target = self._mine(state, self.target, state.view(self.target))
         return target.x, target.valid
@@ -116,7 +116,7 @@ class Relate(Term):
         """Of a column the rows of those samples which pass the edge's view, where it has one."""
         if not self.apart or name in self.apart:
             return record
-        return on_rows(record, lambda x: state.deal.shared(x, name, self.apart[0]))
+        return on_rows(record, lambda x: state.assignment.shared(x, name, self.apart[0]))
 
     def joined(self, latents: Sequence[Latent]) -> Latent:
         """The latents of all starts as one, in their order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from ssl_pipeline.losses import PairEnergy
+from ssl_pipeline.losses import PairLoss
 
 
 def width_after(head: nn.Module, before: int) -> int:
@@ -23,23 +23,23 @@ def width_after(head: nn.Module, before: int) -> int:
     return width
 
 
-def check_width(name: str, energy: PairEnergy, head: nn.Module, before: int) -> None:
+def check_width(name: str, loss: PairLoss, head: nn.Module, before: int) -> None:
     """Refuse a term whose energy presumes another width than its head gives.
 
     Args:
         name: of the term.
-        energy: of the term.
+        loss: of the term.
         head: what embeddings pass before the energy.
         before: width of the embeddings.
 
     Raises:
         ValueError: the widths differ.
     """
-    if energy.presumes is None:
+    if loss.presumes is None:
         return
-    setting, width = energy.presumes
+    setting, width = loss.presumes
     if width != (given := width_after(head, before)):
         raise ValueError(
-            f"objective.{name}.energy.{setting} is {width}, and objective.{name}.projector gives {given} numbers: "
-            f"set objective.{name}.energy.{setting}={given}"
+            f"objective.{name}.loss.{setting} is {width}, and objective.{name}.projector gives {given} numbers: "
+            f"set objective.{name}.loss.{setting}={given}"
         )

@@ -14,7 +14,7 @@ def check_where(where: str) -> None:
     Raises:
         ValueError: neither damaged nor everywhere.
     """
-    if where not in ("damaged", "everywhere"):
+    if where not in ("masked", "everywhere"):
         raise ValueError(f"where={where!r} is not known; take damaged or everywhere")
 
 
@@ -23,12 +23,12 @@ def in_the_hole(view: View, patches: Patches) -> tuple[Tensor | None, Tensor | N
 
     Both are None without a hole; there are indices where every sample has as many patches in it.
     """
-    if view.removed is None:
+    if view.mask is None:
         return None, None
     if view.cell is None or view.visible is None or not patches.fits(view.cell):
-        return None, patches.split(view.removed).float().mean(-1)
+        return None, patches.split(view.mask).float().mean(-1)
     count = patches.count - patches.count_in(view.visible, view.cell)
-    return first_true(patches.wholly(view.removed), count), None
+    return first_true(patches.wholly(view.mask), count), None
 
 
 def weights(patches: Patches, valid: Tensor | None, places: Tensor | None, share: Tensor | None) -> Tensor | None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ssl_pipeline.losses import PairEnergy, ReconstructionEnergy
+from ssl_pipeline.losses import PairLoss, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.layers import Patches, pick
 from ssl_pipeline.objectives.base import Sizes, State, Term
@@ -17,20 +17,20 @@ from ssl_pipeline.objectives.masked_patches import check_where, in_the_hole, wei
 from ssl_pipeline.structures.nodes import Edge, latent_node, teacher_node, view_of
 
 
-class PredictTokens(Term):
+class MaskedPrediction(Term):
     """What a view shows leads to the teacher's tokens of the same view without its holes; no gradient flows there.
 
     A token stands for the patch of the grid that holds its centre: of a transformer its own patch; of a convolutional
     encoder, whose n tokens lie at every step-th cell from the first on, one of n equal parts of the axis.
 
     Args:
-        energy: between predicted and true tokens; one between pairs takes each place for a sample of its own.
+        loss: between predicted and true tokens; one between pairs takes each place for a sample of its own.
         predictor: decoder to the tokens' grid (I-JEPA, arXiv 2301.08243); None for the encoder's own tokens, of which
-            those in a hole must exist: ``encoder.holes=token`` or ``keep``, or a convolutional encoder (data2vec, arXiv
-            2202.03555; iBOT, arXiv 2111.07832).
+            those in a hole must exist: ``encoder.masked=token`` or ``keep``, or a convolutional encoder (data2vec,
+            arXiv 2202.03555; iBOT, arXiv 2111.07832).
         projector: called with a token's width, makes the head of both sides; None for none.
-        normalise: standardise each target over its D numbers, so that a teacher that shrinks does not pay.
-        where: ``damaged`` predicts the holes of a view that has some, ``everywhere`` all places.
+        normalize: standardise each target over its D numbers, so that a teacher that shrinks does not pay.
+        where: ``corrupted`` predicts the holes of a view that has some, ``everywhere`` all places.
         weight: factor of the term.
         views: views that predict; None for all.
         sizes: of the graph.
@@ -45,11 +45,11 @@ class PredictTokens(Term):
     def __init__(
         self,
         *,
-        energy: PairEnergy | ReconstructionEnergy,
+        loss: PairLoss | ReconstructionLoss,
         predictor: Callable[..., Decoder] | None = None,
         projector: Callable[[int], nn.Module] | None = None,
-        normalise: bool = True,
-        where: str = "damaged",
+        normalize: bool = True,
+        where: str = "masked",
         weight: float = 1.0,
         views: Sequence[str] | None = None,
         sizes: Sizes,
@@ -58,9 +58,9 @@ class PredictTokens(Term):
         check_where(where)
         if sizes.tokens is None:
             raise ValueError("a term that predicts tokens needs a latent whose tokens have places: set latent=tokens")
-        if predictor is None and where == "damaged" and not sizes.sees_holes:
+        if predictor is None and where == "masked" and not sizes.sees_masked:
             raise ValueError(
-                "the encoder leaves out the holes whose tokens are to be predicted: set encoder.holes=token, or give "
+                "the encoder leaves out the holes whose tokens are to be predicted: set encoder.masked=token, or give "
                 "the term a predictor"
             )
         sides = [n // m for n, m in zip(sizes.grid.shape, sizes.tokens.shape, strict=True)]
@@ -70,16 +70,16 @@ class PredictTokens(Term):
                 f"{sizes.grid.shape} cells: change data.size, encoder.patch or encoder.stride"
             )
         self.patches = Patches(sizes.grid, sides)
-        self.energy, self.normalise, self.where = energy, normalise, where
+        self.loss, self.normalize, self.where = loss, normalize, where
         self.predictor = None
         if predictor is not None:
             self.predictor = predictor(grid=sizes.tokens, latent_width=sizes.latent, dense_shape=sizes.tokens.shape)
         self.projector = nn.Identity() if projector is None else projector(sizes.latent)
         self.before = sizes.latent
-        self.balanced = predictor is not None or getattr(energy, "prevents_collapse", False)
+        self.balanced = predictor is not None or getattr(loss, "prevents_collapse", False)
 
     @property
-    def taught(self) -> nn.Module:
+    def teacher_head(self) -> nn.Module:
         """The projector."""
         return self.projector
 
@@ -89,25 +89,25 @@ class PredictTokens(Term):
         Raises:
             ValueError: the energy presumes another width than the projector gives.
         """
-        if isinstance(self.energy, PairEnergy):
-            check_width(name, self.energy, self.projector, self.before)
+        if isinstance(self.loss, PairLoss):
+            check_width(name, self.loss, self.projector, self.before)
         return [Edge(f"{name}/{v}", latent_node(v), teacher_node(v), True, self.balanced) for v in self.covered(views)]
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Predict the places of every view."""
-        energies, seen = {}, []
+        losses, seen = {}, []
         for edge in edges:
             said, wanted, weight = self._places(state, view_of(edge.source))
-            energies[edge.name] = self._compared(said, wanted, weight)
+            losses[edge.name] = self._compared(said, wanted, weight)
             seen.append(wanted.flatten(0, 1))
-        if isinstance(self.energy, PairEnergy):
-            self.energy.remember(torch.cat(seen))
-        return energies
+        if isinstance(self.loss, PairLoss):
+            self.loss.remember(torch.cat(seen))
+        return losses
 
     @property
     def rates_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Where the energy does."""
-        return isinstance(self.energy, ReconstructionEnergy) or self.energy.rates_samples
+        return isinstance(self.loss, ReconstructionLoss) or self.loss.rates_samples
 
     def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
         """See ``Term``."""
@@ -126,28 +126,28 @@ class PredictTokens(Term):
         said = _headed(self.projector, said, counts)
         with torch.no_grad():
             wanted = state.targets.latents[name].tokens
-            wanted = F.layer_norm(wanted.float(), wanted.shape[-1:]) if self.normalise else wanted
+            wanted = F.layer_norm(wanted.float(), wanted.shape[-1:]) if self.normalize else wanted
             wanted = wanted if places is None else pick(wanted, places)
             wanted = _headed(state.targets.head(self.projector), wanted, counts)
         return said, wanted, weight
 
     def _compared(self, said: Tensor, wanted: Tensor, weight: Tensor | None) -> Tensor:
-        if isinstance(self.energy, ReconstructionEnergy):
-            return self.energy(said, wanted, weight)
+        if isinstance(self.loss, ReconstructionLoss):
+            return self.loss(said, wanted, weight)
         self._counts_alike(weight)
-        return self.energy(said.flatten(0, 1), self.energy.target(wanted.flatten(0, 1)))
+        return self.loss(said.flatten(0, 1), self.loss.target(wanted.flatten(0, 1)))
 
     def _rated(self, said: Tensor, wanted: Tensor, weight: Tensor | None) -> Tensor:
-        if isinstance(self.energy, ReconstructionEnergy):
-            return self.energy.per_sample(said, wanted, weight)
+        if isinstance(self.loss, ReconstructionLoss):
+            return self.loss.per_sample(said, wanted, weight)
         self._counts_alike(weight)
-        target = self.energy.target(wanted.flatten(0, 1))
-        return self.energy.per_sample(said.flatten(0, 1), target).unflatten(0, said.shape[:2]).mean(1)
+        target = self.loss.target(wanted.flatten(0, 1))
+        return self.loss.per_sample(said.flatten(0, 1), target).unflatten(0, said.shape[:2]).mean(1)
 
     def _counts_alike(self, weight: Tensor | None) -> None:
         if weight is not None:
             raise ValueError(
-                f"{type(self.energy).__name__} counts all places alike, and some are padding or lie in a hole in part: "
+                f"{type(self.loss).__name__} counts all places alike, and some are padding or lie in a hole in part: "
                 f"take an energy that weighs places (objective=jepa), or data without padding"
             )
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_pipeline.objectives.base import State, Term
-from ssl_pipeline.objectives.reconstruction import Reconstruct
+from ssl_pipeline.objectives.reconstruction import Reconstruction
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.nodes import CLEAN, Edge
 
@@ -30,13 +30,13 @@ class Objective(nn.Module):
 
     def forward(self, state: State, edges: Mapping[str, Sequence[Edge]]) -> dict[str, Tensor]:
         """Energies by edge, and their weighted sum as ``loss``."""
-        energies, total = {}, torch.zeros((), device=state.clean.x.device)
+        losses, total = {}, torch.zeros((), device=state.clean.x.device)
         for name, term in self.named():
             parts = term(state, edges[name])
             if parts:  # a term over few views may find none of its pairs among this step's samples
                 total = total + term.weight * torch.stack([*parts.values()]).mean()
-            energies |= parts
-        return {"loss": total, **energies}
+            losses |= parts
+        return {"loss": total, **losses}
 
     def per_sample(self, state: State, edges: Mapping[str, Sequence[Edge]]) -> Tensor:
         """Weighted sum (B,) of those terms that tell an energy of each sample.
@@ -60,7 +60,7 @@ class Objective(nn.Module):
     def explains(self, clean: View, decoders: nn.ModuleDict) -> Callable[[Tensor], Tensor] | None:
         """How badly a latent (B, K, D) explains the clean sample, (B,), by the first term that reconstructs it."""
         for _, term in self.named():
-            if isinstance(term, Reconstruct) and term.target == CLEAN:
+            if isinstance(term, Reconstruction) and term.target == CLEAN:
                 return term.explains(clean, decoders[CLEAN])  # pyright: ignore[reportArgumentType]
         return None
 

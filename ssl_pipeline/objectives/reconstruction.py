@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ssl_pipeline.losses import Divergence, ReconstructionEnergy
+from ssl_pipeline.losses import Divergence, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.layers import Patches, pick
 from ssl_pipeline.objectives.base import Sizes, State, Term, on_rows
@@ -17,13 +17,13 @@ from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, latent_node, view_node, view_of
 
 
-class Reconstruct(Term):
+class Reconstruction(Term):
     """Decoders lead from the latents to the clean sample or to other views.
 
     Args:
-        energy: between decoded and true patches.
+        loss: between decoded and true patches.
         to: ``clean``, the name of a view (a translator), or ``views`` (every view from every other).
-        where: ``damaged`` counts only the holes of a view that has some (all places where a later corruption has
+        where: ``corrupted`` counts only the holes of a view that has some (all places where a later corruption has
             moved them, as in ``mask-reversal``), ``everywhere`` all places.
         share: of each view's samples that are decoded in a step, at least one: the first of the batch, whose order is
             random. It saves the time of the others, whose latents learn from other terms.
@@ -38,9 +38,9 @@ class Reconstruct(Term):
     def __init__(
         self,
         *,
-        energy: ReconstructionEnergy | Callable[..., ReconstructionEnergy],
+        loss: ReconstructionLoss | Callable[..., ReconstructionLoss],
         to: str = CLEAN,
-        where: str = "damaged",
+        where: str = "masked",
         share: float = 1.0,
         weight: float = 1.0,
         views: Sequence[str] | None = None,
@@ -50,10 +50,10 @@ class Reconstruct(Term):
         check_where(where)
         if not 0 < share <= 1:
             raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
-        self.energy = energy if isinstance(energy, ReconstructionEnergy) else energy(grid=sizes.grid)
-        if isinstance(self.energy, Divergence):
+        self.loss = loss if isinstance(loss, ReconstructionLoss) else loss(grid=sizes.grid)
+        if isinstance(self.loss, Divergence):
             raise ValueError(
-                f"{type(self.energy).__name__} compares two decoded distributions, and the truth is none: take "
+                f"{type(self.loss).__name__} compares two decoded distributions, and the truth is none: take "
                 f"ssl_pipeline.losses.CrossEntropy, or _target_: ssl_pipeline.objectives.Consistency"
             )
         self.target, self.where, self.share = to, where, share
@@ -83,19 +83,19 @@ class Reconstruct(Term):
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Decode every start, compare with its target where they have samples in common."""
         return {
-            edge.name: self.energy(*self._decoded(state, edge, self.share))
+            edge.name: self.loss(*self._decoded(state, edge, self.share))
             for edge in edges
-            if state.deal.meet(view_of(edge.source), view_of(edge.target))
+            if state.assignment.share_samples(view_of(edge.source), view_of(edge.target))
         }
 
     def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
         """See ``Term``."""
-        return torch.stack([self.energy.per_sample(*self._decoded(state, edge, 1.0)) for edge in edges]).mean(0)
+        return torch.stack([self.loss.per_sample(*self._decoded(state, edge, 1.0)) for edge in edges]).mean(0)
 
     @property
     def fills_only(self) -> bool:
         """Whether of a view with holes only what is in them is compared."""
-        return self.where == "damaged" and not self.energy.whole
+        return self.where == "masked" and not self.loss.whole
 
     def leads_from(self, view: str) -> bool:
         """Whether the latent of a view, by itself, is decoded."""
@@ -108,16 +108,16 @@ class Reconstruct(Term):
             clean: standardised.
             decoder: to it.
         """
-        energy, target = self.energy, decoder.patches.split(clean.x)
-        real = torch.ones_like(clean.x if energy.discrete else clean.x[:, :1], dtype=torch.bool)
+        loss, target = self.loss, decoder.patches.split(clean.x)
+        real = torch.ones_like(clean.x if loss.discrete else clean.x[:, :1], dtype=torch.bool)
         real = real if clean.valid is None else clean.valid.view_as(real)
-        if energy.whole:
+        if loss.whole:
             x = clean.x * real
-            return lambda z: self.weight * energy.per_sample(decoder.patches.join(decoder(_slots(z))) * real, x)
+            return lambda z: self.weight * loss.per_sample(decoder.patches.join(decoder(_slots(z))) * real, x)
         share = decoder.patches.split(real).float().mean(-1)
 
         def explains(z: Tensor) -> Tensor:
-            error = energy.per_place(decoder(_slots(z), target=target), target)
+            error = loss.per_place(decoder(_slots(z), target=target), target)
             return self.weight * (error * share).sum(1) / share.sum(1).clamp(min=1e-6)
 
         return explains
@@ -126,23 +126,25 @@ class Reconstruct(Term):
         """What the first ``share`` of the samples is decoded to, what it should be, and how much each place counts."""
         start, target = view_of(edge.source), view_of(edge.target)
         decoder: Decoder = state.decoders[target]  # pyright: ignore[reportAssignmentType]
-        latent, told, places, weight = state.latent(start), None, None, None
+        latent, corruption_params, places, weight = state.latent(start), None, None, None
         if target == CLEAN:
             found = (state.clean.x, state.clean.valid)
-            truth, valid = (on_rows(part, lambda x: state.deal.of(x, start)) for part in found)
+            truth, valid = (on_rows(part, lambda x: state.assignment.of(x, start)) for part in found)
             if start != CONSENSUS:
                 places, weight = self._damaged(state.view(start), decoder.patches)
         else:
-            latent = on_rows(latent, lambda x: state.deal.shared(x, start, target))
+            latent = on_rows(latent, lambda x: state.assignment.shared(x, start, target))
             view = state.view(target)
-            found = (view.x, view.valid, state.told(target))
-            truth, valid, told = (on_rows(part, lambda x: state.deal.shared(x, target, start)) for part in found)
-        wanted = Wanted(latent, truth, valid, told, places, weight).first(share)
-        return decoded(decoder, wanted, self.energy.whole)
+            found = (view.x, view.valid, state.corruption_params(target))
+            truth, valid, corruption_params = (
+                on_rows(part, lambda x: state.assignment.shared(x, target, start)) for part in found
+            )
+        wanted = Wanted(latent, truth, valid, corruption_params, places, weight).first(share)
+        return decoded(decoder, wanted, self.loss.whole)
 
     def _damaged(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
         """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
-        moved = view.origin is not view.position
+        moved = view.source_coords is not view.coords
         return (None, None) if self.where == "everywhere" or moved else in_the_hole(view, patches)
 
 
@@ -152,7 +154,7 @@ class Wanted(NamedTuple):
     latent: Latent
     truth: Tensor  # standardised
     valid: Tensor | None = None  # (B, *grid), False = padding
-    told: Tensor | None = None  # (B, k) parameters of the target's corruption
+    corruption_params: Tensor | None = None  # (B, k) parameters of the target's corruption
     places: Tensor | None = None  # (B, Q) patches that count; None: all
     weight: Tensor | None = None  # (B, N) how much each patch counts
 
@@ -168,13 +170,13 @@ Compared = tuple[Tensor, Tensor, Tensor | None]
 
 def decoded(decoder: Decoder, wanted: Wanted, whole: bool = False) -> Compared:
     """What a decoder makes of a latent beside the truth: patches, or ``whole`` signals."""
-    latent, truth, valid, told, places, weight = wanted
+    latent, truth, valid, corruption_params, places, weight = wanted
     if whole:
-        return decoder.patches.join(decoder(latent, None, told)), truth, valid
+        return decoder.patches.join(decoder(latent, None, corruption_params)), truth, valid
     patches = decoder.patches.split(truth)
     weight = weights(decoder.patches, valid, places, weight)
     target = patches if places is None else pick(patches, places)
-    return decoder(latent, places, told, patches), target, weight
+    return decoder(latent, places, corruption_params, patches), target, weight
 
 
 def _slots(z: Tensor) -> Latent:

@@ -7,20 +7,20 @@ from collections.abc import Callable, Collection, Sequence
 import torch
 from torch import Tensor, nn
 
-from ssl_pipeline.losses import PairEnergy
+from ssl_pipeline.losses import PairLoss
 from ssl_pipeline.objectives.base import Sizes, State, Term
 from ssl_pipeline.objectives.heads import check_width, width_after
 from ssl_pipeline.structures.nodes import Edge, latent_node, teacher_node, view_of
 
 
-class Predict(Term):
+class TeacherPrediction(Term):
     """The embedding of a view leads to the teacher's embedding of another one, into which no gradient flows.
 
     With ``teacher=ema`` the teacher is a slow copy of the encoder (MoCo, BYOL, DINO), without it the encoder itself
     (SimSiam, arXiv 2011.10566; SwAV).
 
     Args:
-        energy: between heads and targets.
+        loss: between heads and targets.
         projector: called with the embedding's width, makes the head of both sides; None for none.
         predictor: called with the width of what the projector gives, makes the further head that only the student has
             (BYOL, arXiv 2006.07733); None for none.
@@ -38,7 +38,7 @@ class Predict(Term):
     def __init__(
         self,
         *,
-        energy: PairEnergy,
+        loss: PairLoss,
         projector: Callable[[int], nn.Module] | None = None,
         predictor: Callable[[int], nn.Module] | None = None,
         targets: Sequence[str] | None = None,
@@ -47,15 +47,15 @@ class Predict(Term):
         sizes: Sizes,
     ) -> None:
         super().__init__(weight, views)
-        self.energy = energy
+        self.loss = loss
         self.targets = None if targets is None else tuple(targets)
         self.projector = nn.Identity() if projector is None else projector(sizes.embedding)
         self.before = sizes.embedding
         self.predictor = nn.Identity() if predictor is None else predictor(width_after(self.projector, self.before))
-        self.balanced = predictor is not None or bool(energy.prevents_collapse)
+        self.balanced = predictor is not None or bool(loss.prevents_collapse)
 
     @property
-    def taught(self) -> nn.Module:
+    def teacher_head(self) -> nn.Module:
         """The projector."""
         return self.projector
 
@@ -65,7 +65,7 @@ class Predict(Term):
         Raises:
             ValueError: the energy, or the predictor, presumes another width than the projector gives.
         """
-        check_width(name, self.energy, self.projector, self.before)
+        check_width(name, self.loss, self.projector, self.before)
         said = getattr(self.predictor, "out_features", None)
         if said is not None and said != (wanted := width_after(self.projector, self.before)):
             raise ValueError(
@@ -80,26 +80,26 @@ class Predict(Term):
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Each head once, each target once from all rows of its view, then pairs on the samples that they share."""
         pairs = {edge.name: (view_of(edge.source), view_of(edge.target)) for edge in edges}
-        met = {name: (a, b) for name, (a, b) in pairs.items() if a == b or state.deal.meet(a, b)}
-        said, taught, wanted = self._said(state, met.values())
-        energies = {
-            name: self.energy(state.deal.shared(said[a], a, b), state.deal.shared(wanted[b], b, a))
+        met = {name: (a, b) for name, (a, b) in pairs.items() if a == b or state.assignment.share_samples(a, b)}
+        said, encoded, wanted = self._said(state, met.values())
+        losses = {
+            name: self.loss(state.assignment.shared(said[a], a, b), state.assignment.shared(wanted[b], b, a))
             for name, (a, b) in met.items()
         }
-        if taught:
-            self.energy.remember(torch.cat([*taught.values()]))
-        return energies
+        if encoded:
+            self.loss.remember(torch.cat([*encoded.values()]))
+        return losses
 
     @property
     def rates_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Where the energy does."""
-        return self.energy.rates_samples
+        return self.loss.rates_samples
 
     def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
         """See ``Term``."""
         pairs = [(view_of(edge.source), view_of(edge.target)) for edge in edges]
         said, _, wanted = self._said(state, pairs)
-        return torch.stack([self.energy.per_sample(said[a], wanted[b]) for a, b in pairs]).mean(0)
+        return torch.stack([self.loss.per_sample(said[a], wanted[b]) for a, b in pairs]).mean(0)
 
     def _said(
         self, state: State, pairs: Collection[tuple[str, str]]
@@ -109,6 +109,6 @@ class Predict(Term):
         said = {a: self.predictor(self.projector(state.latent(a).pooled)) for a in students}
         head = state.targets.head(self.projector)
         with torch.no_grad():
-            taught = {b: head(state.target(b).pooled) for b in teachers}
-            wanted = {b: self.energy.target(rows) for b, rows in taught.items()}
-        return said, taught, wanted
+            encoded = {b: head(state.target(b).pooled) for b in teachers}
+            wanted = {b: self.loss.target(rows) for b, rows in encoded.items()}
+        return said, encoded, wanted

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ssl_pipeline.losses import MSE, CrossEntropy, ReconstructionEnergy
+from ssl_pipeline.losses import MSE, CrossEntropy, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.objectives.base import Sizes, State, Term
 from ssl_pipeline.objectives.reconstruction import Wanted, decoded
@@ -16,7 +16,7 @@ from ssl_pipeline.structures.nodes import Edge, latent_node, teacher_node, view_
 from ssl_pipeline.utils.errors import nearest
 
 
-class Transition(Term):
+class WorldModel(Term):
     """From the latent of an observation, action by action, to the latents of the next ones and to themselves.
 
     The model goes on from its own latents over all steps that the data hold (Dreamer, arXiv 1912.01603; TD-MPC2,
@@ -25,7 +25,7 @@ class Transition(Term):
 
     Args:
         model: called with the latent's width and the action's grid, makes the map from tokens and an action to tokens.
-        energy: between the tokens that are reached and those that were to be; None: their squared error.
+        loss: between the tokens that are reached and those that were to be; None: their squared error.
         seen: whether observations are decoded from the latents that are reached, and compared.
         action: column of the actions.
         next: column of what follows each of them, on the grid of the samples.
@@ -41,7 +41,7 @@ class Transition(Term):
         self,
         *,
         model: Callable[..., nn.Module],
-        energy: ReconstructionEnergy | None = None,
+        loss: ReconstructionLoss | None = None,
         seen: bool = True,
         action: str = "action",
         next: str = "next",
@@ -59,7 +59,7 @@ class Transition(Term):
         if sizes.columns[next] != sizes.grid:
             raise ValueError(f"a transition leads from observations to such ones, and {next} lies on another grid")
         self.model = model(sizes.latent, grid=sizes.columns[action])
-        self.energy = energy or MSE()
+        self.loss = loss or MSE()
         self.seen = (CrossEntropy() if sizes.grid.discrete else MSE()) if seen else None
         self.action, self.next, self.needs = action, next, (action,)
 
@@ -74,17 +74,17 @@ class Transition(Term):
 
     def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
         """Roll out from each view; compare at every step."""
-        energies = {}
+        losses = {}
         starts = dict.fromkeys(view_of(edge.source) for edge in edges)
         reached = {view: self._reached(state, view) for view in starts}
         for edge in edges:
             view = view_of(edge.source)
             if edge.target == teacher_node(self.next):
                 wanted = self._steps(state, view, state.targets.latents[self.next].tokens, self.next)
-                energies[edge.name] = self.energy(reached[view], wanted.flatten(0, 1).detach())
+                losses[edge.name] = self.loss(reached[view], wanted.flatten(0, 1).detach())
             else:
-                energies[edge.name] = self._seen(state, view, reached[view])
-        return energies
+                losses[edge.name] = self._seen(state, view, reached[view])
+        return losses
 
     def _reached(self, state: State, view: str) -> Tensor:
         """Tokens after each step, (B * steps, N, D)."""
@@ -96,13 +96,13 @@ class Transition(Term):
         assert self.seen is not None
         decoder: Decoder = state.decoders[self.next]  # pyright: ignore[reportAssignmentType]
         next = state.views[self.next]
-        found = [state.deal.shared(rows, self.next, view) for rows in (next.x, next.valid) if rows is not None]
+        found = [state.assignment.shared(rows, self.next, view) for rows in (next.x, next.valid) if rows is not None]
         return self.seen(*decoded(decoder, Wanted(placed(reached, state.latents[view]), *found)))
 
     @staticmethod
     def _steps(state: State, view: str, rows: Tensor, column: str) -> Tensor:
         """Of a column's rows those of the samples that pass a view, (B, steps, ...)."""
-        return state.deal.shared(rows, column, view).unflatten(0, (len(state.latents[view].tokens), -1))
+        return state.assignment.shared(rows, column, view).unflatten(0, (len(state.latents[view].tokens), -1))
 
     def step(self, latent: Latent, action: Tensor) -> Latent:
         """The latent after a standardised action (B, ...)."""
@@ -124,9 +124,9 @@ def placed(tokens: Tensor, like: Latent) -> Latent:
         tokens: (B * k, N, D).
         like: of B rows; places may be shared by all.
     """
-    position, valid = like.position, like.valid
-    if position is not None and len(position) > 1:
-        position = position.repeat_interleave(len(tokens) // len(position), 0)
+    coords, valid = like.coords, like.valid
+    if coords is not None and len(coords) > 1:
+        coords = coords.repeat_interleave(len(tokens) // len(coords), 0)
     if valid is not None:
         valid = valid.repeat_interleave(len(tokens) // len(valid), 0)
-    return Latent(tokens, tokens.mean(1), position, valid, like.dense_shape)
+    return Latent(tokens, tokens.mean(1), coords, valid, like.dense_shape)

@@ -18,12 +18,12 @@ SIGNS = {
     "rank": "effective rank",
     "gap": "gap of the views",
 }
-NOT_ENERGIES = ("watch/", "online/", "lr", "samples_per_s", "data_wait", "memory_gb")
+NOT_LOSSES = ("diagnostics/", "online/", "lr", "samples_per_s", "data_wait", "memory_gb")
 
 
-def energies(curves: Mapping[str, Curve]) -> str | None:
+def losses(curves: Mapping[str, Curve]) -> str | None:
     """Loss and energies, in logarithms where they span more than a decade."""
-    shown = {name: curve for name, curve in curves.items() if not name.startswith(NOT_ENERGIES)}
+    shown = {name: curve for name, curve in curves.items() if not name.startswith(NOT_LOSSES)}
     return _panels({"loss and energies": shown}) if shown else None
 
 
@@ -50,7 +50,7 @@ def probes(curves: dict[str, Curve], summary: Mapping[str, Any]) -> str | None:
 
 def latents(curves: dict[str, Curve]) -> str | None:
     """Spread, rank and gap of the views' embeddings."""
-    found = under(curves, "watch/")
+    found = under(curves, "diagnostics/")
     panels = {title: under(found, f"{sign}/") or under(found, sign) for sign, title in SIGNS.items()}
     panels = {title: some for title, some in panels.items() if some}
     return _panels(panels) if panels else None

@@ -117,8 +117,8 @@ def _boxes(graph: Graph, y: Mapping[str, float], of: Mapping[str, float], high: 
 def _legend(graph: Graph, colours: Mapping[str, str], top: float) -> Iterator[str]:
     for i, (name, colour) in enumerate(colours.items()):
         term: Any = graph.objective.terms[name]
-        energy = getattr(term, "energy", None)
-        kind = type(energy).__name__ if isinstance(energy, nn.Module) else type(term).__name__
+        loss = getattr(term, "loss", None)
+        kind = type(loss).__name__ if isinstance(loss, nn.Module) else type(term).__name__
         role = _role(graph.edges[name])
         text = f"{name}: {kind}, weight {term.weight:g}, {_count(graph.edges[name])}{role}"
         y = top + 20 * i

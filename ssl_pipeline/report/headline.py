@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ssl_pipeline.evaluation.backgrounds import TITLES
 
-COLUMNS = {"knn": "kNN-20", "linear": "linear", "few": "few labels", "retrieval": "source found"}
+COLUMNS = {"knn": "kNN-20", "linear": "linear", "few_shot": "few labels", "retrieval": "source found"}
 LABELS = (
     ("this encoder", ""),
     ("its teacher", "_teacher"),
@@ -84,7 +84,7 @@ def related(summary: Mapping[str, Any]) -> Table:
             rows.append([f"{edge}, {start} of another", _figure(summary[key]), "", ""])
         if kind == "found" and f"found_chance/{name}" in summary:
             rows.append([name, "", _number(summary[key]), _number(summary[f"found_chance/{name}"])])
-    return Table(["edge", "energy", "right, %", "by chance, %"], rows)
+    return Table(["edge", "loss", "right, %", "by chance, %"], rows)
 
 
 def followed(summary: Mapping[str, Any]) -> Table:

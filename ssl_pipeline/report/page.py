@@ -112,7 +112,7 @@ def _part(
     method: str,
 ) -> Part:
     drawings = {
-        "Energies": curves.energies(found),
+        "Energies": curves.losses(found),
         "Probes on the way": curves.probes(found, summary),
         "Embeddings": curves.latents(found),
         "Machine": curves.machine(found),
@@ -163,8 +163,8 @@ def _embedded(graph: Graph, held_out: Any, count: int) -> dict[str, np.ndarray]:
 
     def embed(batch: Any) -> torch.Tensor:
         batch = batch.on(device)
-        damaged = graph.damage(batch, whole=True)
-        latents = graph.latents({name: damaged.views[name] for name in graph.students})
+        corrupted = graph.corrupt(batch, whole=True)
+        latents = graph.latents({name: corrupted.views[name] for name in graph.students})
         for name, latent in latents.items():
             found[name].append(latent.pooled.float().cpu())
         return batch.x.new_zeros(len(batch.x), 1)

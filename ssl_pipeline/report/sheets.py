@@ -52,12 +52,12 @@ def forms(graph: Graph, data: Data, count: int = 4) -> dict[str, Form]:
     assert data.test is not None
     device = next(graph.parameters()).device
     batch = data.test[torch.linspace(0, len(data.test) - 1, min(count, len(data.test))).long()].on(device)
-    damaged = graph.damage(batch, whole=True)
-    found = {"clean": Form(damaged.clean.x.cpu(), _cpu(batch.valid))}
-    for name, view in damaged.views.items():
+    corrupted = graph.corrupt(batch, whole=True)
+    found = {"clean": Form(corrupted.clean.x.cpu(), _cpu(batch.valid))}
+    for name, view in corrupted.views.items():
         found[name] = Form(view.x.cpu(), _cpu(view.valid))
         if name in graph.leading():
-            restored = Restorer(graph, name)(view.x, view.removed, view.valid)
+            restored = Restorer(graph, name)(view.x, view.mask, view.valid)
             found[f"{name}_restored"] = Form(restored.cpu(), _cpu(batch.valid))
     return found
 
@@ -67,7 +67,7 @@ def sheets(found: Mapping[str, Form], data: Data) -> list[Sheet]:
     views = [name for name in found if name != "clean" and not name.endswith("_restored")]
     made = []
     for view in views:
-        shown = {"clean": found["clean"], "damaged": found[view]}
+        shown = {"clean": found["clean"], "corrupted": found[view]}
         if f"{view}_restored" in found:
             shown["restored"] = found[f"{view}_restored"]
         made.append(sheet(view, shown, data))

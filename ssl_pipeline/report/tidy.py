@@ -34,7 +34,7 @@ def read_tidy(file: Path) -> dict[str, Curve]:
 def under(curves: dict[str, Curve], prefix: str) -> dict[str, Curve]:
     """Those below a prefix, by the rest of their names.
 
-    >>> sorted(under({"watch/gap": Curve([1], [2.0]), "loss": Curve([1], [3.0])}, "watch/"))
+    >>> sorted(under({"diagnostics/gap": Curve([1], [2.0]), "loss": Curve([1], [3.0])}, "diagnostics/"))
     ['gap']
     """
     return {name.removeprefix(prefix): curve for name, curve in curves.items() if name.startswith(prefix)}

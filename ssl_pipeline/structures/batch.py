@@ -58,9 +58,9 @@ class View(NamedTuple):
     """One corrupted form of a batch."""
 
     x: Tensor  # like Batch.x, float where continuous; holes are filled
-    position: Tensor  # (#B, *grid, n): cells on the view's own grid, all that an encoder may see
-    origin: Tensor  # (#B, *grid, n): where the cells lie in the clean sample, for decoder queries only
-    removed: Tensor | None = None  # (B, *grid) bool, True = in a hole
+    coords: Tensor  # (#B, *grid, n): cells on the view's own grid, all that an encoder may see
+    source_coords: Tensor  # (#B, *grid, n): where the cells lie in the clean sample, for decoder queries only
+    mask: Tensor | None = None  # (B, *grid) bool, True = in a hole
     cell: tuple[int, ...] | None = None  # the hole is made of whole cells of this size
     visible: int | None = None  # number of cells of that size outside the hole, where all samples have the same
     unmasked: Tensor | None = None  # x before its holes were cut; None: it has none, or x has changed since
@@ -78,7 +78,7 @@ class Latent(NamedTuple):
 
     tokens: Tensor  # (B, N, D)
     pooled: Tensor  # (B, D)
-    position: Tensor | None = None  # (#B, N, n) on the view's own grid; None for slots
+    coords: Tensor | None = None  # (#B, N, n) on the view's own grid; None for slots
     valid: Tensor | None = None  # (B, N) bool, False = padding or hole
     dense_shape: tuple[int, ...] | None = None  # grid of the tokens, where all of them are present
 
@@ -101,7 +101,7 @@ def as_float(x: Shaped[Tensor, "B ..."], grid: GridSpec) -> Shaped[Tensor, "B ..
 def clean_view(grid: GridSpec, x: Tensor, valid: Tensor | None = None) -> View:
     """The undamaged view of ``x``: where every corruption starts. It may be larger or smaller than the grid."""
     where = grid.coordinates(x.device, tuple(x.shape[-grid.ndim :]))
-    return View(x=x, position=where, origin=where, valid=valid)
+    return View(x=x, coords=where, source_coords=where, valid=valid)
 
 
 def intact(view: View) -> View:
@@ -112,15 +112,15 @@ def intact(view: View) -> View:
 
     >>> grid = GridSpec.of(("x", 2), channels=1)
     >>> hole = torch.tensor([[True, False]])
-    >>> view = clean_view(grid, torch.zeros(1, 1, 2))._replace(removed=hole, unmasked=torch.ones(1, 1, 2))
-    >>> intact(view).x, intact(view).removed
+    >>> view = clean_view(grid, torch.zeros(1, 1, 2))._replace(mask=hole, unmasked=torch.ones(1, 1, 2))
+    >>> intact(view).x, intact(view).mask
     (tensor([[[1., 1.]]]), None)
     """
-    if view.removed is None:
+    if view.mask is None:
         return view
     if view.unmasked is None:
         raise ValueError("expected a view whose holes were cut last, got one that was changed after them: mask it last")
-    return view._replace(x=view.unmasked, removed=None, cell=None, visible=None, unmasked=None)
+    return view._replace(x=view.unmasked, mask=None, cell=None, visible=None, unmasked=None)
 
 
 def family(view: str) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ssl_pipeline.structures.random import generator
 
 
-class Deal(NamedTuple):
+class ViewAssignment(NamedTuple):
     """A batch dealt into as many equal groups as there are views (what is over is left out).
 
     Group g passes views g, g + 1, ..., g + m - 1: all views have as many rows, every sample passes m of n views. What
@@ -27,7 +27,7 @@ class Deal(NamedTuple):
         """Rows of the batch ``x`` that pass a view."""
         return x if self.rows is None else x[self.rows.get(view, self.every)]
 
-    def meet(self, a: str, b: str) -> bool:
+    def share_samples(self, a: str, b: str) -> bool:
         """Whether some samples pass both views."""
         return self.rows is None or bool(set(self._groups(a)) & set(self._groups(b)))
 
@@ -55,7 +55,9 @@ class Deal(NamedTuple):
         return [(self.order.index(view) - j) % len(self.order) for j in range(self.m)]
 
 
-def deal(views: Sequence[str], m: int, batch: int, device: torch.device | str, seed: int, step: int, rank: int) -> Deal:
+def assign_views(
+    views: Sequence[str], m: int, batch: int, device: torch.device | str, seed: int, step: int, rank: int
+) -> ViewAssignment:
     """Deal a batch. The views' order, hence which of them meet, is drawn each step, alike on all ranks.
 
     Args:
@@ -70,7 +72,7 @@ def deal(views: Sequence[str], m: int, batch: int, device: torch.device | str, s
     """
     n = len(views)
     if m == n:
-        return Deal(tuple(views), m, None)
+        return ViewAssignment(tuple(views), m, None)
     if batch < n:
         raise ValueError(
             f"views_per_step={m} deals a batch into {n} equal groups, one a view: "
@@ -79,7 +81,7 @@ def deal(views: Sequence[str], m: int, batch: int, device: torch.device | str, s
     order = torch.randperm(n, generator=generator("cpu", seed, step, "order")).tolist()
     rows = torch.randperm(batch, generator=generator(device, seed, step, rank, "deal"), device=device)
     rows = rows[: batch - batch % n]
-    empty = Deal(tuple(str(views[i]) for i in order), m, None)
+    empty = ViewAssignment(tuple(str(views[i]) for i in order), m, None)
     groups = rows.chunk(n)
     passing = {v: torch.cat([groups[g] for g in empty._groups(v)]) for v in empty.order}
     return empty._replace(rows=passing, every=rows)

@@ -148,7 +148,7 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
     set_model_state_dict(model, {k: v for k, v in weights.items() if k not in again}, options=options)
 
 
-class Whole:
+class UnshardedCopy:
     """The graph as it can be looked at between steps: itself, or a whole copy of a sharded one on the first rank.
 
     Args:

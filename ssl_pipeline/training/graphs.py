@@ -11,7 +11,7 @@ import torch
 
 from ssl_pipeline.data import Data, Mixed, statistics
 from ssl_pipeline.graph.builder import build, build_mixed
-from ssl_pipeline.graph.columns import Known
+from ssl_pipeline.graph.columns import ColumnInfo
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
 from ssl_pipeline.inference.weights import load_weights
@@ -67,9 +67,9 @@ def compile_encoders(graphs: Mapping[str, Graph]) -> None:
             graph.teacher.copies["encoder"].compile()
 
 
-def _known(data: Data, column: str) -> Known:
+def _known(data: Data, column: str) -> ColumnInfo:
     spec = data.columns[column]
-    return Known(spec.grid, spec.steps, cache(partial(_statistics, data, column)))
+    return ColumnInfo(spec.grid, spec.steps, cache(partial(_statistics, data, column)))
 
 
 def _statistics(data: Data, column: str | None = None) -> tuple[list[float] | None, list[float] | None]:

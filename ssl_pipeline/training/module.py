@@ -93,8 +93,8 @@ class PretrainModule(L.LightningModule):
         step, rank = self.trainer.global_step, distributed.rank()
         seed_models(self.device, self.seed, step, rank, "model")
         name, graph = self.graph.at(step) if isinstance(self.graph, MixedGraph) else ("", self.graph)
-        energies = graph(graph.damage(batch, self.seed, step, rank))
+        losses = graph(graph.corrupt(batch, self.seed, step, rank))
         return {
             edge if edge == "loss" else f"{name}/{edge}" if name else edge: value if edge == "loss" else value.detach()
-            for edge, value in energies.items()
+            for edge, value in losses.items()
         }

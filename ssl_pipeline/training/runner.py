@@ -20,9 +20,9 @@ from ssl_pipeline.report import write_report
 from ssl_pipeline.training import console as report
 from ssl_pipeline.training.callbacks import Metrics, OnlineProbe, Saver, StopOnSignal
 from ssl_pipeline.training.callbacks.curator import Curator
-from ssl_pipeline.training.callbacks.diagnostics import Watch
+from ssl_pipeline.training.callbacks.diagnostics import Diagnostics
 from ssl_pipeline.training.callbacks.finite import Finite
-from ssl_pipeline.training.fsdp import Whole
+from ssl_pipeline.training.fsdp import UnshardedCopy
 from ssl_pipeline.training.graphs import compile_encoders, graphs_of, maker, sets_of, start_from
 from ssl_pipeline.training.loggers import close, log_samples
 from ssl_pipeline.training.module import PretrainModule
@@ -71,7 +71,7 @@ def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
     if config["init_from"] and not config["resume"]:
         start_from(graph, Path(config["init_from"]), config["init_partial"])
     module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"], plan.dynamics)
-    whole = Whole(module, make() if plan.hardware.shards and rank_zero_only.rank == 0 else None)
+    whole = UnshardedCopy(module, make() if plan.hardware.shards and rank_zero_only.rank == 0 else None)
     graphs = graphs_of(whole.graph)  # those that are looked at
 
     stop, waiting = StopOnSignal(), Waiting()
@@ -83,8 +83,8 @@ def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
         turns=len(sets),
         waiting=waiting,
     )
-    watch = Watch(
-        **config.get("watch", {}),
+    diagnostics = Diagnostics(
+        **config.get("diagnostics", {}),
         seed=config["seed"],
         turns=len(sets),
         allow_collapse=config["allow_collapse"],
@@ -105,7 +105,7 @@ def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
         loggers = [] if plan.tracker is None else [plan.tracker.logger(folder.path, config["name"])]
         finite = Finite(folder.checkpoint.parent, saver.due, config["seed"])
         curators = [] if curator is None else [curator]  # before the saver: what it saves holds the next epoch's order
-        callbacks = [plan.clock, stop, finite, watch, metrics, *curators, saver, *probes]
+        callbacks = [plan.clock, stop, finite, diagnostics, metrics, *curators, saver, *probes]
         trainer = make_trainer(options, callbacks, folder.path, start.step, loggers, waiting)
         loader = train_loader(
             data.train,
@@ -140,12 +140,12 @@ def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
         "name": config["name"],
         "steps": trainer.global_step,
         "seconds": round(plan.clock.elapsed(), 3),
-        "interrupted": bool(stop.number) or watch.stopped is not None,
+        "interrupted": bool(stop.number) or diagnostics.stopped is not None,
     }
     measured = {"loss": metrics.loss, **metrics.machine(trainer.strategy.root_device)}
     summary |= {name: round(value, 6) for name, value in measured.items() if isfinite(value)}
     summary |= {} if curator is None else curator.summary()
-    summary |= {"alarms": [*watch.alarms.values()]} if watch.alarms else {}
+    summary |= {"alarms": [*diagnostics.alarms.values()]} if diagnostics.alarms else {}
     folder.write_summary(summary)
     whole.graph.to(trainer.strategy.root_device)
     if summary["interrupted"]:
@@ -153,10 +153,10 @@ def _run(config: dict[str, Any], folder: Folder) -> dict[str, Any]:
         if stop.number != getattr(signal, "SIGUSR1", None):  # else the job ends in seconds
             _report(config, folder, graphs, sets)
         close(loggers)
-        if watch.stopped is None:
+        if diagnostics.stopped is None:
             raise Interrupted(stop.number)
-        go_on = f"resume={folder.relative} watch.on_alarm=warn"
-        raise ValueError(f"{watch.stopped}, or set allow_collapse=true; to go on from here: {go_on}")
+        go_on = f"resume={folder.relative} diagnostics.on_alarm=warn"
+        raise ValueError(f"{diagnostics.stopped}, or set allow_collapse=true; to go on from here: {go_on}")
     summary |= _scores(config, plan, sets, graphs, make)
     folder.write_summary(summary)
     for name, part in sets.items():
@@ -193,7 +193,7 @@ def _online_probes(
     config: Mapping[str, Any],
     plan: Plan,
     sets: Mapping[str, Data],
-    whole: Whole,
+    whole: UnshardedCopy,
     make: Callable[[], Graph | MixedGraph],
 ) -> list[L.Callback]:
     """A callback for each data set with labelled test samples."""

@@ -25,7 +25,7 @@ from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph.graph import Graph
 
-ONLINE = {"train_limit": 4000, "test_limit": 2000, "few": 0, "backgrounds": False}
+ONLINE = {"train_limit": 4000, "test_limit": 2000, "few_shot": 0, "backgrounds": False}
 """What differs from the protocol on the way."""
 
 

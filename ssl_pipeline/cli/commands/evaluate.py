@@ -31,7 +31,7 @@ ENCODER, TEACHER, UNTRAINED, RAW = "this encoder", "its teacher", "untrained enc
 COLUMNS = {
     "knn": "kNN-20",
     "linear": "linear",
-    "few": "few labels",
+    "few_shot": "few labels",
     "attentive": "attentive",
     "finetuned": "fine-tuned",
     "retrieval": "source found",
@@ -48,7 +48,7 @@ def evaluate(
     out: Path | None = None,
     weights: Path | None = None,
     view: str = UNKNOWN,
-    few: str = "0.01,0.1",
+    few_shot: str = "0.01,0.1",
     attentive: int = 0,
     finetune: int = 0,
     seeds: int = 3,
@@ -71,7 +71,7 @@ def evaluate(
         out: the JSON; by default evaluation_DATA.json in the run's folder.
         weights: of timm:NAME, a file; without it, the model is untrained.
         view: the damage that the samples have suffered; none by default.
-        few: shares of the labels for further linear probes, with commas between them, below 1; none: few=
+        few_shot: shares of the labels for further linear probes, with commas between them, below 1; none: few_shot=
         attentive: epochs of an attentive probe; 0 for none.
         finetune: epochs of fine-tuning a copy of the encoder; 0 for none.
         seeds: of the draws of few labels, and of heads that are trained.
@@ -81,7 +81,7 @@ def evaluate(
         set: name of the data set whose model is wanted, of a run on several.
         trust: packages of your own whose classes the run may name, with commas between them.
     """
-    shares = _shares(few)
+    shares = _shares(few_shot)
     if min(attentive, finetune) < 0 or seeds < 1 or limit < 1:
         raise ValueError("expected attentive and finetune of at least 0, seeds and limit of at least 1")
     runs = run.split(",")
@@ -146,18 +146,18 @@ def table(rows: dict[str, dict[str, Score]]) -> str:
     return "\n".join([*lines, "", *notes])
 
 
-def _shares(few: str) -> list[float]:
+def _shares(few_shot: str) -> list[float]:
     """Shares of the labels.
 
     Raises:
         ValueError: what is none.
     """
     try:
-        shares = [float(share) for share in few.split(",") if share]
+        shares = [float(share) for share in few_shot.split(",") if share]
     except ValueError:
         shares = [0.0]
     if any(not 0 < share < 1 for share in shares):
-        raise ValueError(f"few={few}: expected shares above 0 and below 1, such as 0.01,0.1")
+        raise ValueError(f"few_shot={few_shot}: expected shares above 0 and below 1, such as 0.01,0.1")
     return shares
 
 
@@ -216,7 +216,7 @@ def _twin(model: Model) -> Graph:
     torch.manual_seed(model.config["seed"])
     config = model.config | {"allow_collapse": True}
     graph = build(config, model.grid, trust=model.trust, fitting=model.data is not None)
-    graph.standardise.load_state_dict(model.graph.standardise.state_dict())
+    graph.normalize.load_state_dict(model.graph.normalize.state_dict())
     return graph
 
 

@@ -61,11 +61,11 @@ def restore(
     model = load(run, set, trust=trust).to(device_of(device))
     part = model.part(f"restorer:{view}")
     files = files_of(model, source)
-    if "removed" in part.inputs and (files.sound or files.video):
+    if "mask" in part.inputs and (files.sound or files.video):
         raise ValueError(
             f"view {view} has holes, and of recordings and videos it cannot be said where: call Model.restore"
         )
-    if ("removed" in part.inputs) != (holes is not None):
+    if ("mask" in part.inputs) != (holes is not None):
         raise ValueError(f"view {view} has holes: set holes=..." if holes is None else f"view {view} has no holes")
     if holes is not None and not holes.exists():
         raise FileNotFoundError(f"there is no holes={holes}: name an image for all, or a folder with one for each")
@@ -111,8 +111,8 @@ def _image(model: Model, files: Files, file: Path, view: str, holes: Path | None
     pixels = np.array(image).reshape(image.height, image.width, model.grid.width)
 
     def windows(some: Tensor, places: list[tuple[slice, ...]]) -> Tensor:
-        removed = None if hole is None else torch.stack([hole[place] for place in places])
-        return model.restore(some, view, removed)
+        mask = None if hole is None else torch.stack([hole[place] for place in places])
+        return model.restore(some, view, mask)
 
     x, more = torch.from_numpy(pixels.transpose(2, 0, 1)), _lacking(image, size)
     hole = None if hole is None else pad(hole[None].float(), more).bool()[0]

@@ -71,14 +71,14 @@ def folder(
         paths = [places[part] / file for file in files[part]]
         numbers = torch.tensor([classes.index(file.parts[0]) for file in files[part]]) if classes else None
         beside = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
-        dataset, damaged = decode(paths, channels, numbers)
+        dataset, failed = decode(paths, channels, numbers)
         if beside is not None:
             known, lost = decode(beside, 1, None)
-            dataset, damaged = WithForeground(dataset, known), damaged | lost
-        return Subset(dataset, [i for i in range(len(paths)) if i not in damaged]) if damaged else dataset
+            dataset, failed = WithForeground(dataset, known), failed | lost
+        return Subset(dataset, [i for i in range(len(paths)) if i not in failed]) if failed else dataset
 
     def decode(paths: list[Path], channels: int, numbers: Tensor | None) -> tuple[MemoryDataset, Unreadable]:
-        dataset, damaged = decoded_images(
+        dataset, failed = decoded_images(
             paths,
             size,
             channels,
@@ -86,10 +86,10 @@ def folder(
             in_memory,
             cache,
             workers or os.cpu_count() or 1,
-            refuse=lambda damaged: refuse_unreadable(paths, damaged, limit),
+            refuse=lambda failed: refuse_unreadable(paths, failed, limit),
         )
-        check_unreadable(paths, damaged, limit)
-        return dataset, damaged
+        check_unreadable(paths, failed, limit)
+        return dataset, failed
 
     train = load("train")
     train, test = (train, load("test")) if "test" in places else set_aside(train, holdout, seed)

@@ -119,23 +119,23 @@ def read_texts(paths: Sequence[Path], limit: float | int, invalid: str) -> tuple
             ``invalid="error"``.
     """
     found: dict[int, bytes] = {}
-    damaged: Unreadable = {}
+    failed: Unreadable = {}
     blank, odd = [], []
     for i, path in enumerate(paths):
         try:
             text = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
         except OSError as error:
-            damaged[i] = error.strerror or str(error)
+            failed[i] = error.strerror or str(error)
             continue
         if b"\0" in text:
-            damaged[i] = "zero bytes, so it is no text in UTF-8"
+            failed[i] = "zero bytes, so it is no text in UTF-8"
         elif not text.strip():
             blank.append(i)
         else:
             if not _is_utf8(text):
                 odd.append(i)
             found[i] = text
-    check_unreadable(paths, damaged, limit, "text")
+    check_unreadable(paths, failed, limit, "text")
     if odd:
         count = f"{len(odd)} of {len(paths)} texts are not UTF-8: {_some(paths, odd)}"
         if invalid == "error":

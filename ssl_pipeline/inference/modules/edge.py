@@ -9,11 +9,11 @@ from torch import Tensor
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.modules.base import Part
 from ssl_pipeline.inference.modules.source import Source
-from ssl_pipeline.inference.validate_inputs import is_told
-from ssl_pipeline.objectives import Relate
+from ssl_pipeline.inference.validate_inputs import check_corruption_params
+from ssl_pipeline.objectives import CrossModal
 from ssl_pipeline.utils.errors import nearest
 
-PARTS = ("x", "removed", "valid")
+PARTS = ("x", "mask", "valid")
 
 
 class Relation(Part):
@@ -26,8 +26,8 @@ class Relation(Part):
     Attributes:
         target: name of what it leads to.
         sources: its starts, views or columns of the data, by name. Of a single one it takes what every other part does
-            (``x``, ``removed``, ``valid``), of several the same with their names before it (``text_x``).
-        told: names of the parameters of the target's damage, which it takes as ``told``.
+            (``x``, ``mask``, ``valid``), of several the same with their names before it (``text_x``).
+        corruption_params: names of the parameters of the target's damage, which it takes as ``corruption_params``.
 
     Raises:
         ValueError: there is no such edge.
@@ -37,16 +37,16 @@ class Relation(Part):
 
     def __init__(self, graph: Graph, edge: str) -> None:
         super().__init__(graph)
-        edges = {name: term for name, term in graph.objective.named() if isinstance(term, Relate)}
+        edges = {name: term for name, term in graph.objective.named() if isinstance(term, CrossModal)}
         if edge not in edges:
             raise ValueError(f"there is no edge {edge!r}; {nearest(edge, edges)}")
         self.term = edges[edge]
         self.sources = {name: Source(graph, name) for name in self.term.starts}
         self.target = self.term.target
-        damage = graph.corruptions.get(self.target)
-        self.told = () if damage is None else damage.told
+        corrupt = graph.corruptions.get(self.target)
+        self.corruption_params = () if corrupt is None else corrupt.corruption_params
         known = [self.key(name, part) for name, source in self.sources.items() for part in source.inputs]
-        self.inputs = (*known, *(("told",) if self.told else ()))
+        self.inputs = (*known, *(("corruption_params",) if self.corruption_params else ()))
 
     def key(self, start: str, part: str) -> str:
         """Name of an input: what is known of a start."""
@@ -55,14 +55,14 @@ class Relation(Part):
     def forward(
         self,
         x: Tensor | None = None,
-        removed: Tensor | None = None,
+        mask: Tensor | None = None,
         valid: Tensor | None = None,
-        told: Tensor | None = None,
+        corruption_params: Tensor | None = None,
         **known: Tensor,
     ) -> Tensor:
         """Of samples (B, C, *grid) or (B, *grid) of each start; see ``Embedder``, ``Translator``."""
-        is_told(self.target, self.told, told)
-        known |= {part: some for part, some in zip(PARTS, (x, removed, valid), strict=True) if some is not None}
+        check_corruption_params(self.target, self.corruption_params, corruption_params)
+        known |= {part: some for part, some in zip(PARTS, (x, mask, valid), strict=True) if some is not None}
         views = {}
         for name, source in self.sources.items():
             keys = {part: self.key(name, part) for part in PARTS}
@@ -74,4 +74,4 @@ class Relation(Part):
         if known:
             raise ValueError(f"there is no input {min(known)!r}; {nearest(min(known), self.inputs)}")
         latents = self.trained.latents(views)
-        return self.trained.decode(self.term.joined([latents[name] for name in views]), self.target, told)
+        return self.trained.decode(self.term.joined([latents[name] for name in views]), self.target, corruption_params)

@@ -8,7 +8,7 @@ from torch import Tensor
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.modules.base import Part
 from ssl_pipeline.inference.modules.source import UNKNOWN, Source, known
-from ssl_pipeline.inference.validate_inputs import is_told
+from ssl_pipeline.inference.validate_inputs import check_corruption_params
 from ssl_pipeline.structures.batch import Latent, as_float
 from ssl_pipeline.structures.nodes import CLEAN, view_node
 
@@ -34,13 +34,13 @@ class Embedder(Part):
         self.source, self.teacher = Source(graph, view), teacher
         self.inputs = self.source.inputs
 
-    def forward(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """Of samples (B, C, *grid) or (B, *grid); where a view with holes has them, and what is no padding."""
-        return self.latent(x, removed, valid).pooled
+        return self.latent(x, mask, valid).pooled
 
-    def latent(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> Latent:
+    def latent(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Latent:
         """Its tokens, too."""
-        return self.trained.encoded(self.source.name, self.source(x, removed, valid), self.teacher)
+        return self.trained.encoded(self.source.name, self.source(x, mask, valid), self.teacher)
 
 
 class Restorer(Part):
@@ -65,14 +65,14 @@ class Restorer(Part):
         self.inputs = self.source.inputs
         self.fills_only = self.source.holes and graph.fills_only(view) and not self.source.moves
 
-    def forward(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """Of damaged samples, see ``Embedder``."""
-        view, removed = self.source(x, removed, valid), self.source.places(x, removed)
+        view, mask = self.source(x, mask, valid), self.source.places(x, mask)
         restored = self.trained.restore(self.source.name, view)
-        if removed is None or not self.fills_only:
+        if mask is None or not self.fills_only:
             return restored
         x = as_float(x, self.trained.grid)
-        return torch.where(removed if self.trained.grid.discrete else removed.unsqueeze(1), restored, x)
+        return torch.where(mask if self.trained.grid.discrete else mask.unsqueeze(1), restored, x)
 
 
 class Translator(Part):
@@ -94,16 +94,22 @@ class Translator(Part):
         known(graph, to)
         _leads(graph, view, to)
         self.source, self.target = Source(graph, view), to
-        self.told = graph.corruptions[to].told
-        self.inputs = (*self.source.inputs, *(("told",) if self.told else ()))
+        self.corruption_params = graph.corruptions[to].corruption_params
+        self.inputs = (*self.source.inputs, *(("corruption_params",) if self.corruption_params else ()))
 
     def forward(
-        self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None, told: Tensor | None = None
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        valid: Tensor | None = None,
+        corruption_params: Tensor | None = None,
     ) -> Tensor:
         """Of damaged samples, see ``Embedder``, and the parameters (B, k) of the damage to come."""
-        is_told(self.target, self.told, told)
-        view = self.source(x, removed, valid)
-        return self.trained.decode(self.trained.latents({self.source.name: view})[self.source.name], self.target, told)
+        check_corruption_params(self.target, self.corruption_params, corruption_params)
+        view = self.source(x, mask, valid)
+        return self.trained.decode(
+            self.trained.latents({self.source.name: view})[self.source.name], self.target, corruption_params
+        )
 
 
 def _leads(graph: Graph, view: str, target: str) -> None:

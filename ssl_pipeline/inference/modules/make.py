@@ -11,7 +11,7 @@ from ssl_pipeline.inference.modules.edge import Relation
 from ssl_pipeline.inference.modules.inverse import Embedder, Restorer, Translator
 from ssl_pipeline.inference.modules.source import UNKNOWN
 from ssl_pipeline.inference.modules.split import Back, Front, NextSymbol
-from ssl_pipeline.objectives import Relate
+from ssl_pipeline.objectives import CrossModal
 from ssl_pipeline.structures.nodes import CLEAN, view_node
 
 
@@ -55,7 +55,7 @@ def names(graph: Graph) -> list[str]:
     found = ["encoder", *(["teacher"] if graph.teacher else []), *(["decoder"] if restores else [])]
     found += [f"restorer:{view}" for view in (graph.leading() if restores else ())]
     found += [f"translator:{view}-{to}" for to in graph.corruptions for view in graph.leading(view_node(to))]
-    found += [f"edge:{name}" for name, term in graph.objective.named() if isinstance(term, Relate)]
+    found += [f"edge:{name}" for name, term in graph.objective.named() if isinstance(term, CrossModal)]
     return [*found, "front@CUT", *(["back@CUT"] if restores else [])]
 
 

@@ -36,9 +36,9 @@ class Source:
         self.corruption: Corruption | None = graph.corruptions.get(name)
         self.name = name
         self.grid = graph.grid_of(name)
-        self.holes = self.corruption is not None and self.corruption.removes
+        self.holes = self.corruption is not None and self.corruption.masks
         self.padded = self.grid.discrete or self.grid.signal or self.grid.log  # texts and sounds may be too short
-        self.inputs = ("x", *(("removed",) if self.holes else ()), *(("valid",) if self.padded else ()))
+        self.inputs = ("x", *(("mask",) if self.holes else ()), *(("valid",) if self.padded else ()))
 
     @property
     def moves(self) -> bool:
@@ -47,7 +47,7 @@ class Source:
             return False
         grid = self.corruption.grid
         view = self.corruption(clean_view(grid, _empty(grid, 1)), generator("cpu", 0))
-        return view.origin is not view.position
+        return view.source_coords is not view.coords
 
     @cached_property
     def far(self) -> tuple[float, float]:
@@ -64,7 +64,7 @@ class Source:
         return 1.1 * float(mean.max()), 1.5 * float(most.max())
 
     def taken(
-        self, x: object, removed: object = None, valid: object = None, device: torch.device | None = None
+        self, x: object, mask: object = None, valid: object = None, device: torch.device | None = None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """What a user gives, as tensors on the grid, and on a device.
 
@@ -73,22 +73,22 @@ class Source:
         """
         x = tensor(x).to(device)
         fits(x, self.grid)
-        holes = None if removed is None else truths("removed", removed, x, self.grid).to(device)
+        holes = None if mask is None else truths("mask", mask, x, self.grid).to(device)
         return x, holes, None if valid is None else truths("valid", valid, x, self.grid).to(device)
 
-    def known(self, x: object, codec: Codec | None, removed: object = None, valid: object = None) -> dict[str, Tensor]:
+    def known(self, x: object, codec: Codec | None, mask: object = None, valid: object = None) -> dict[str, Tensor]:
         """What a user knows of raw samples, as a part takes it.
 
         Raises:
             ValueError: what ``samples``, ``taken`` and ``plausible`` refuse.
         """
         some, found = samples(x, codec, self.grid)
-        some, removed, valid = self.taken(some, removed, valid if found is None else found)
-        plausible(some, self.grid, self.places(some, removed), self.far)
-        known = {"x": some, "removed": removed, "valid": valid}
+        some, mask, valid = self.taken(some, mask, valid if found is None else found)
+        plausible(some, self.grid, self.places(some, mask), self.far)
+        known = {"x": some, "mask": mask, "valid": valid}
         return {name: value for name, value in known.items() if value is not None}
 
-    def __call__(self, x: Tensor, removed: Tensor | None = None, valid: Tensor | None = None) -> View:
+    def __call__(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> View:
         """The view, in the data's units.
 
         Raises:
@@ -96,29 +96,29 @@ class Source:
         """
         if valid is None and self.padded:  # so that as much passes a cut whether or not it is said
             valid = torch.ones_like(x if self.grid.discrete else x[:, 0], dtype=torch.bool)
-        places, x = self.places(x, removed), as_float(x, self.grid)
+        places, x = self.places(x, mask), as_float(x, self.grid)
         if places is None or self.corruption is None:
             return clean_view(self.grid, x, valid)
         x = hidden(x, places, self.grid)  # what stands in a hole, NaN included, does not reach a mean of what is around
-        return self.corruption.with_holes(clean_view(self.grid, x, valid), places)
+        return self.corruption.with_mask(clean_view(self.grid, x, valid), places)
 
-    def places(self, x: Tensor, removed: Tensor | None) -> Tensor | None:
+    def places(self, x: Tensor, mask: Tensor | None) -> Tensor | None:
         """Where the holes are, (B, *grid): as it is said, or, of symbols, where the one for holes stands."""
         if not self.holes:
-            if removed is not None:
-                raise ValueError(f"view {self.name} has no holes: leave out removed, or take a view that is masked")
+            if mask is not None:
+                raise ValueError(f"view {self.name} has no holes: leave out mask, or take a view that is masked")
             return None
-        if removed is not None:
-            return removed
+        if mask is not None:
+            return mask
         if self.grid.mask_token is None:
-            raise ValueError(f"view {self.name} has holes: pass removed, (B, *grid) bool, true in a hole")
+            raise ValueError(f"view {self.name} has holes: pass mask, (B, *grid) bool, true in a hole")
         return x == self.grid.mask_token
 
     def zeros(self, batch: int, device: torch.device) -> dict[str, Tensor]:
         """Empty samples, without holes or padding, as ``inputs`` names what is known of them."""
         shape = (batch, *self.grid.shape)
         x = _empty(self.grid, batch)
-        known = {"x": x, "removed": torch.zeros(shape, dtype=torch.bool), "valid": torch.ones(shape, dtype=torch.bool)}
+        known = {"x": x, "mask": torch.zeros(shape, dtype=torch.bool), "valid": torch.ones(shape, dtype=torch.bool)}
         return {name: known[name].to(device) for name in self.inputs}
 
 

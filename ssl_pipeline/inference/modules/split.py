@@ -47,20 +47,18 @@ class Front(Part):
         with torch.no_grad():
             self.outputs = tuple(self.wires(**self.source.zeros(1, self.device)))
 
-    def forward(
-        self, x: Given, removed: Given | None = None, valid: Given | None = None
-    ) -> Tensor | tuple[Tensor, ...]:
+    def forward(self, x: Given, mask: Given | None = None, valid: Given | None = None) -> Tensor | tuple[Tensor, ...]:
         """Of samples, see ``Embedder``; arrays will do.
 
         Raises:
             ValueError: they do not lie on the grid.
         """
-        passing = tuple(self.wires(x, removed, valid).values())
+        passing = tuple(self.wires(x, mask, valid).values())
         return passing[0] if len(passing) == 1 else passing
 
-    def wires(self, x: Given, removed: Given | None = None, valid: Given | None = None) -> dict[str, Tensor]:
+    def wires(self, x: Given, mask: Given | None = None, valid: Given | None = None) -> dict[str, Tensor]:
         """What passes the cut, by name."""
-        latent = self.reach(x, removed, valid)
+        latent = self.reach(x, mask, valid)
         known = {} if latent.valid is None else {"valid": latent.valid}
         if self.side != "decoder":
             return {"z": latent.tokens, **known}
@@ -70,10 +68,10 @@ class Front(Part):
             state = decoder.step(block, state, latent)
         return {"z": state, **known, "tokens": latent.tokens} if decoder.rereads else {"z": state}
 
-    def reach(self, x: Given, removed: Given | None = None, valid: Given | None = None) -> Latent:
+    def reach(self, x: Given, mask: Given | None = None, valid: Given | None = None) -> Latent:
         """The latent, or the encoder's tokens at a cut within it."""
-        x, removed, valid = self.source.taken(x, removed, valid, self.device)
-        name, view = self.source.name, self.source(x, removed, valid)
+        x, mask, valid = self.source.taken(x, mask, valid, self.device)
+        name, view = self.source.name, self.source(x, mask, valid)
         if self.side != "encoder":
             return self.trained.latents({name: view})[name]
         latent = self.trained.enter(name, view)
@@ -95,7 +93,7 @@ class Back(Part):
     """
 
     outputs = ("x",)
-    position: Tensor | None
+    coords: Tensor | None
 
     def __init__(self, graph: Graph, at: str, view: str = UNKNOWN) -> None:
         super().__init__(graph)
@@ -106,13 +104,13 @@ class Back(Part):
         with torch.no_grad():
             latent = front.reach(**front.source.zeros(1, self.device))
         self.dense_shape = latent.dense_shape
-        self.register_buffer("position", latent.position, persistent=False)
+        self.register_buffer("coords", latent.coords, persistent=False)
 
     def forward(self, z: Tensor, valid: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         """Of what the front half gives, in its order or by name."""
         known = dict(zip(self.inputs, (some for some in (z, valid, tokens) if some is not None), strict=True))
         tokens = known.get("tokens", z)
-        latent = Latent(tokens, tokens.flatten(2).mean(1), self.position, known.get("valid"), self.dense_shape)
+        latent = Latent(tokens, tokens.flatten(2).mean(1), self.coords, known.get("valid"), self.dense_shape)
         if self.side == "encoder":
             encoder = self.trained.encoder
             for block in range(self.block + 1, encoder.depth):

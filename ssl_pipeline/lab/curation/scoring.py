@@ -36,7 +36,7 @@ def rate(
         place = torch.arange(size * first, size * (first + world))
         rows, fresh = line[place % n], place < n
         batch = dataset[rows.chunk(world)[rank]].on(device)
-        views = graph.damage(batch, seed_of(seed, "rating"), first + rank, whole=True)
+        views = graph.corrupt(batch, seed_of(seed, "rating"), first + rank, whole=True)
         loss[rows[fresh]] = distributed.gather_plain(graph.per_sample(views)).cpu()[fresh]
         if embeds:
             found = distributed.gather_plain(graph.embed(batch.x, batch.valid).float()).cpu()

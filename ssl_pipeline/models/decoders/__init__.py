@@ -3,6 +3,6 @@
 from ssl_pipeline.models.decoders.autoregressive import AutoregressiveDecoder
 from ssl_pipeline.models.decoders.base import Decoder
 from ssl_pipeline.models.decoders.conv import ConvDecoder
-from ssl_pipeline.models.decoders.cross_attention import QueryDecoder
+from ssl_pipeline.models.decoders.cross_attention import CrossAttentionDecoder
 
-__all__ = ["AutoregressiveDecoder", "ConvDecoder", "Decoder", "QueryDecoder"]
+__all__ = ["AutoregressiveDecoder", "ConvDecoder", "CrossAttentionDecoder", "Decoder"]

@@ -24,7 +24,7 @@ class AutoregressiveDecoder(Decoder):
         grid: grid of the target. Its end token, where there is one, ends a text.
         latent_width: width D of the latent's tokens.
         dense_shape: not used; any latent will do.
-        told: number of corruption parameters it is told (translators).
+        corruption_params: number of corruption parameters it is told (translators).
         width: width of its places.
         depth: number of blocks.
         heads: attention heads; must divide ``width``.
@@ -45,7 +45,7 @@ class AutoregressiveDecoder(Decoder):
         grid: GridSpec,
         latent_width: int,
         dense_shape: tuple[int, ...] | None = None,
-        told: int = 0,
+        corruption_params: int = 0,
         width: int = 128,
         depth: int = 2,
         heads: int = 4,
@@ -57,7 +57,7 @@ class AutoregressiveDecoder(Decoder):
             kind = "symbols" if grid.discrete else "numbers"
             raise ValueError(
                 f"the autoregressive decoder needs a line of symbols, got {kind} along {', '.join(grid.names)}: "
-                f"take decoder=query"
+                f"take decoder=cross_attention"
             )
         if not 0 <= token_drop <= 1:
             raise ValueError(f"decoder.token_drop={token_drop}: expected a share between 0 and 1")
@@ -72,7 +72,7 @@ class AutoregressiveDecoder(Decoder):
         self.lookup = nn.Embedding(grid.vocab, width) if self.causal else None
         self.blank = nn.Parameter(torch.randn(width) * 0.02) if self.causal and token_drop else None
         self.token_drop = token_drop
-        self.told = nn.Linear(told, width) if told else None
+        self.corruption_params = nn.Linear(corruption_params, width) if corruption_params else None
         self.blocks = nn.ModuleList(CausalBlock(width, latent_width, heads, w) for w in windows(context, depth))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, grid.vocab)
@@ -81,7 +81,7 @@ class AutoregressiveDecoder(Decoder):
         self,
         latent: Latent,
         places: Tensor | None = None,
-        told: Tensor | None = None,
+        corruption_params: Tensor | None = None,
         target: Tensor | None = None,
     ) -> Tensor:
         """Logits (B, Q, vocab) at ``places``, each from the symbols (B, L, 1) of the target before it.
@@ -89,18 +89,18 @@ class AutoregressiveDecoder(Decoder):
         Raises:
             ValueError: no target to continue from.
         """
-        x = self._before(target, latent.tokens.shape[0]) + self._where(told)
+        x = self._before(target, latent.tokens.shape[0]) + self._where(corruption_params)
         for block in self.blocks:
             x, _ = block(x, latent.tokens, latent.valid)
         logits = self.head(self.norm(x))
         return logits if places is None else pick(logits, places)
 
     @torch.no_grad()
-    def generate(self, latent: Latent, told: Tensor | None = None) -> Tensor:
+    def generate(self, latent: Latent, corruption_params: Tensor | None = None) -> Tensor:
         """Logits (B, L, vocab) of the likeliest symbol after symbol; after its end a text has only ends."""
         if self.lookup is None:
-            return closed(self(latent, None, told), self.end)
-        where, token = self._where(told), self.start.expand(latent.tokens.shape[0], 1, -1)
+            return closed(self(latent, None, corruption_params), self.end)
+        where, token = self._where(corruption_params), self.start.expand(latent.tokens.shape[0], 1, -1)
         memories = [block.cross.remember(latent.tokens) for block in self.blocks]  # pyright: ignore
         past: list[KeyValue | None] = [None] * len(memories)
         logits = where.new_zeros(len(token), self.patches.count, self.head.out_features)
@@ -116,9 +116,13 @@ class AutoregressiveDecoder(Decoder):
             token = self.lookup(symbol)
         return closed(logits, self.end)
 
-    def _where(self, told: Tensor | None) -> Tensor:
+    def _where(self, corruption_params: Tensor | None) -> Tensor:
         """Code of the places, with what it is told, (#B, L, D)."""
-        return self.code if self.told is None or told is None else self.code + self.told(told).unsqueeze(1)
+        return (
+            self.code
+            if self.corruption_params is None or corruption_params is None
+            else self.code + self.corruption_params(corruption_params).unsqueeze(1)
+        )
 
     def _before(self, target: Tensor | None, batch: int) -> Tensor:
         """What stands before each place, (B, L, D): the start, then the true symbols."""

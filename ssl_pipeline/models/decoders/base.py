@@ -32,7 +32,7 @@ class Decoder(nn.Module, ABC):
         self,
         latent: Latent,
         places: Tensor | None = None,
-        told: Tensor | None = None,
+        corruption_params: Tensor | None = None,
         target: Tensor | None = None,
     ) -> Tensor:
         """Patches of the target.
@@ -40,7 +40,7 @@ class Decoder(nn.Module, ABC):
         Args:
             latent: tokens (B, N, D).
             places: (B, Q) indices of the wanted patches; None for all of them.
-            told: (B, k) parameters of the corruption, where the target is a view.
+            corruption_params: (B, k) parameters of the corruption, where the target is a view.
             target: (B, N, P) all true patches, (B, L, 1) symbols on a discrete grid: for decoders that continue from
                 them. No patch depends on itself or on later ones.
 
@@ -48,7 +48,7 @@ class Decoder(nn.Module, ABC):
             (B, Q, P) values of the patches, or (B, Q, vocab) logits on a discrete grid.
         """
 
-    def enter(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
+    def enter(self, latent: Latent, places: Tensor | None = None, corruption_params: Tensor | None = None) -> Tensor:
         """What goes into the first block."""
         raise NotImplementedError
 
@@ -60,13 +60,13 @@ class Decoder(nn.Module, ABC):
         """From what comes out of the last block to patches, or logits."""
         raise NotImplementedError
 
-    def _steps(self, latent: Latent, places: Tensor | None, told: Tensor | None) -> Tensor:
+    def _steps(self, latent: Latent, places: Tensor | None, corruption_params: Tensor | None) -> Tensor:
         """All of it."""
-        x = self.enter(latent, places, told)
+        x = self.enter(latent, places, corruption_params)
         for block in range(self.depth):
             x = self.step(block, x, latent)
         return self.leave(x, places)
 
-    def generate(self, latent: Latent, told: Tensor | None = None) -> Tensor:
+    def generate(self, latent: Latent, corruption_params: Tensor | None = None) -> Tensor:
         """All patches (B, N, P), or (B, N, vocab) logits, without a target."""
-        return self(latent, None, told)
+        return self(latent, None, corruption_params)

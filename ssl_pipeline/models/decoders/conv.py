@@ -22,7 +22,7 @@ class ConvDecoder(Decoder):
         grid: grid of the target.
         latent_width: width D of the latent's tokens.
         dense_shape: grid of the latent's tokens.
-        told: number of corruption parameters it is told (translators).
+        corruption_params: number of corruption parameters it is told (translators).
         patch: side of the patches in which the result is given, in cells.
         widths: channels of the stages, coarse to fine; each doubles the grid up to its full size.
         norm: ``batch`` or ``group``.
@@ -40,7 +40,7 @@ class ConvDecoder(Decoder):
         grid: GridSpec,
         latent_width: int,
         dense_shape: tuple[int, ...] | None,
-        told: int = 0,
+        corruption_params: int = 0,
         patch: int | Sequence[int] | None = None,
         widths: Sequence[int] = (32, 16, 16),
         norm: str = "group",
@@ -48,11 +48,12 @@ class ConvDecoder(Decoder):
         super().__init__()
         if grid.discrete or dense_shape is None:
             raise ValueError(
-                "the convolutional decoder needs a continuous grid and a latent that covers it; take decoder=query"
+                "the convolutional decoder needs a continuous grid and a latent that covers it: "
+                "take decoder=cross_attention"
             )
         self.patches = Patches(grid, patch)
         self.shape = grid.shape
-        self.told = nn.Linear(told, latent_width) if told else None
+        self.corruption_params = nn.Linear(corruption_params, latent_width) if corruption_params else None
         conv, channels = conv_nd(grid.ndim), [latent_width, *widths]
         self.blocks = nn.ModuleList(
             ResidualBlock(grid.ndim, before, after, norm) for before, after in pairwise(channels)
@@ -66,17 +67,17 @@ class ConvDecoder(Decoder):
         self,
         latent: Latent,
         places: Tensor | None = None,
-        told: Tensor | None = None,
+        corruption_params: Tensor | None = None,
         target: Tensor | None = None,
     ) -> Tensor:
         """Patches (B, Q, P) at ``places``; the target is not looked at."""
-        return self._steps(latent, places, told)
+        return self._steps(latent, places, corruption_params)
 
-    def enter(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
+    def enter(self, latent: Latent, places: Tensor | None = None, corruption_params: Tensor | None = None) -> Tensor:
         """The latent as a map (B, D, *shape)."""
         x = latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
-        if self.told is not None and told is not None:
-            x = x + self.told(told)[(..., *(None,) * (x.ndim - 2))]
+        if self.corruption_params is not None and corruption_params is not None:
+            x = x + self.corruption_params(corruption_params)[(..., *(None,) * (x.ndim - 2))]
         return x
 
     def step(self, block: int, x: Tensor, latent: Latent) -> Tensor:

@@ -13,14 +13,14 @@ from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.grid import GridSpec
 
 
-class QueryDecoder(Decoder):
+class CrossAttentionDecoder(Decoder):
     """Cross-attention decoder: only the wanted places are computed (CrossMAE, arXiv 2401.14391).
 
     Args:
         grid: grid of the target.
         latent_width: width D of the latent's tokens.
         dense_shape: not used; any latent will do.
-        told: number of corruption parameters it is told (translators).
+        corruption_params: number of corruption parameters it is told (translators).
         patch: side of a target patch in cells; None for ``default_patch``.
         width: width of the queries.
         depth: number of cross-attention blocks.
@@ -40,7 +40,7 @@ class QueryDecoder(Decoder):
         grid: GridSpec,
         latent_width: int,
         dense_shape: tuple[int, ...] | None = None,
-        told: int = 0,
+        corruption_params: int = 0,
         patch: int | Sequence[int] | None = None,
         width: int = 128,
         depth: int = 2,
@@ -55,7 +55,7 @@ class QueryDecoder(Decoder):
         code = sincos(self.patches.centres(grid.coordinates()) / unit, width)
         self.register_buffer("code", code, persistent=False)
         self.query = nn.Parameter(torch.randn(width) * 0.02)
-        self.told = nn.Linear(told, width) if told else None
+        self.corruption_params = nn.Linear(corruption_params, width) if corruption_params else None
         self.depth = depth
         self.blocks = nn.ModuleList(CrossBlock(width, latent_width, heads, mlp=mlp) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
@@ -65,20 +65,20 @@ class QueryDecoder(Decoder):
         self,
         latent: Latent,
         places: Tensor | None = None,
-        told: Tensor | None = None,
+        corruption_params: Tensor | None = None,
         target: Tensor | None = None,
     ) -> Tensor:
         """Patches (B, Q, P) at ``places``; the target is not looked at."""
-        return self._steps(latent, places, told)
+        return self._steps(latent, places, corruption_params)
 
-    def enter(self, latent: Latent, places: Tensor | None = None, told: Tensor | None = None) -> Tensor:
+    def enter(self, latent: Latent, places: Tensor | None = None, corruption_params: Tensor | None = None) -> Tensor:
         """Queries (B, Q, D)."""
         code = self.code.expand(latent.tokens.shape[0], -1, -1)
         if places is not None:
             code = pick(code, places)
         query = code + self.query
-        if self.told is not None and told is not None:
-            query = query + self.told(told).unsqueeze(1)
+        if self.corruption_params is not None and corruption_params is not None:
+            query = query + self.corruption_params(corruption_params).unsqueeze(1)
         return query
 
     def step(self, block: int, x: Tensor, latent: Latent) -> Tensor:

@@ -5,7 +5,7 @@ from ssl_pipeline.models.encoders.conv import ConvEncoder
 from ssl_pipeline.models.encoders.patch_embed import PatchStem
 from ssl_pipeline.models.encoders.timm_torchvision import TimmBackbone, TorchvisionBackbone
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
-from ssl_pipeline.models.encoders.vit import TransformerEncoder
+from ssl_pipeline.models.encoders.vit import ViT
 
 __all__ = [
     "ConvEncoder",
@@ -13,6 +13,6 @@ __all__ = [
     "PatchStem",
     "TimmBackbone",
     "TorchvisionBackbone",
-    "TransformerEncoder",
+    "ViT",
     "ViewEmbedding",
 ]

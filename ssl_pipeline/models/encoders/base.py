@@ -18,7 +18,7 @@ class Encoder(nn.Module, ABC):
         width: width D of the tokens.
         embedding_width: width of ``Latent.pooled``.
         dense_shape: grid of the tokens of the clean sample.
-        sees_holes: the tokens of a view with holes still cover the whole grid.
+        sees_masked: the tokens of a view with holes still cover the whole grid.
         blocks: number of blocks whose tokens can be averaged.
         depth: blocks after each of which it can be cut: a view then passes ``enter``, each ``step`` and ``leave``.
         any_length: whether a tracer can follow it with samples of any length.
@@ -28,7 +28,7 @@ class Encoder(nn.Module, ABC):
     width: int
     embedding_width: int
     dense_shape: tuple[int, ...]
-    sees_holes: bool
+    sees_masked: bool
     blocks: int = 1
     depth: int = 0
     any_length: ClassVar[bool] = False

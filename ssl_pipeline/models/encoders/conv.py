@@ -40,7 +40,7 @@ class ConvEncoder(Encoder):
         ValueError: a discrete grid; no stage; ``pool`` for another number of axes.
     """
 
-    sees_holes = True
+    sees_masked = True
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class ConvEncoder(Encoder):
         super().__init__()
         if grid.discrete:
             raise ValueError(
-                "the convolutional encoder needs numbers, got symbols: take encoder=vit, and with it decoder=query "
-                "and objective=cross_entropy"
+                "the convolutional encoder needs numbers, got symbols: take encoder=vit, and with it "
+                "decoder=cross_attention and objective=cross_entropy"
             )
         if not widths or blocks < 1:
             raise ValueError(
@@ -145,7 +145,7 @@ class ConvEncoder(Encoder):
 
 def _with_hole(view: View) -> Tensor:
     """The view with a further channel that tells holes and padding, (B, C + 1, *grid)."""
-    hole = torch.zeros_like(view.x[:, 0], dtype=torch.bool) if view.removed is None else view.removed
+    hole = torch.zeros_like(view.x[:, 0], dtype=torch.bool) if view.mask is None else view.mask
     hole = hole if view.valid is None else hole | ~view.valid
     x = torch.cat([view.x, hole.unsqueeze(1).to(view.x.dtype)], dim=1)
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x

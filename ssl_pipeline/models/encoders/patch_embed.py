@@ -20,7 +20,7 @@ class Tokens(NamedTuple):
     """Embedded patches of a view."""
 
     values: Tensor  # (B, K, D)
-    position: Tensor  # (#B, K, n) on the view's own grid
+    coords: Tensor  # (#B, K, n) on the view's own grid
     valid: Tensor | None  # (B, K) bool, None = all
     dense_shape: tuple[int, ...] | None  # grid of the tokens, where none is left out
 
@@ -90,17 +90,17 @@ class PatchStem(nn.Module):
         parts = self._embedded(patches).split([tokens.values.shape[0] * tokens.values.shape[1] for tokens in cut])
         holes = [None] * len(cut) if kept is None else kept
         return [
-            tokens._replace(values=self._placed(part.unflatten(0, tokens.values.shape[:2]), tokens.position, hole))
+            tokens._replace(values=self._placed(part.unflatten(0, tokens.values.shape[:2]), tokens.coords, hole))
             for tokens, part, hole in zip(cut, parts, holes, strict=True)
         ]
 
-    def _placed(self, tokens: Tensor, position: Tensor, kept: Tensor | None) -> Tensor:
+    def _placed(self, tokens: Tensor, coords: Tensor, kept: Tensor | None) -> Tensor:
         """Embedded patches with the code of their places, the mask token where there is one to be seen."""
         if self.mask_token is not None:
             nowhere = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
             hidden = nowhere if kept is None else self.patches.wholly(kept)
             tokens = torch.where(hidden.unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
-        return tokens + sincos(position / self.unit, self.width).to(tokens.dtype)
+        return tokens + sincos(coords / self.unit, self.width).to(tokens.dtype)
 
     def _cut(self, view: View, dense: bool) -> Tokens:
         """The patches (B, K, P) of a view that are to be embedded."""
@@ -109,22 +109,22 @@ class PatchStem(nn.Module):
                 f"the mask's cell {list(view.cell)} is not a multiple of the encoder's patch "
                 f"{list(self.patches.size)}; set corruption.mask.cell or encoder.patch so that it is"
             )
-        patches, position, valid = self.patches.split(self._codes(view.x)), self.patches.centres(view.position), None
+        patches, coords, valid = self.patches.split(self._codes(view.x)), self.patches.centres(view.coords), None
         if view.valid is not None:
             valid = self.patches.split(view.valid).any(-1)
-        if view.removed is not None:
-            present = self.patches.wholly(view.removed).logical_not()
+        if view.mask is not None:
+            present = self.patches.wholly(view.mask).logical_not()
             if view.visible is None or view.cell is None or dense:
                 valid = present if valid is None else _or_else(valid & present, present)
             else:
                 count = self.patches.count_in(view.visible, view.cell)
                 index = first_true(present, count)
                 patches = pick(patches, index)
-                position = pick(position.expand(index.shape[0], -1, -1), index)
+                coords = pick(coords.expand(index.shape[0], -1, -1), index)
                 valid = None if valid is None else valid.gather(1, index)
         valid = None if valid is None else _or_else(valid, torch.ones_like(valid))
-        shape = self.patches.shape_of(view.position.shape[1:-1]) if view.removed is None else None
-        return Tokens(patches, position, valid, shape)
+        shape = self.patches.shape_of(view.coords.shape[1:-1]) if view.mask is None else None
+        return Tokens(patches, coords, valid, shape)
 
     def _codes(self, x: Tensor) -> Tensor:
         """What is known of each cell: its values, or its symbol and the rows of the n-grams that end there."""

@@ -25,7 +25,7 @@ class _ImageBackbone(Encoder):
     Views may be of other sizes than the clean grid where the model takes them.
     """
 
-    sees_holes = True
+    sees_masked = True
 
     def __init__(self, grid: GridSpec, views: Sequence[str], view_drop: float) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
 
 
-class TransformerEncoder(Encoder):
+class ViT(Encoder):
     """ViT over any grid (arXiv 2010.11929) that computes visible tokens only (MAE, arXiv 2111.06377).
 
     Views of equal token count pass the trunk in one call; they may be of other sizes than the clean grid (multi-crop,
@@ -35,7 +35,7 @@ class TransformerEncoder(Encoder):
             1 is the plain mean.
         view_drop: share of samples whose view is not told to the encoder in training.
         dense: compute all tokens and mask attention instead of leaving tokens out.
-        holes: ``drop`` leaves out the tokens in a hole. The others cost more and cover the whole grid: ``keep`` takes
+        masked: ``drop`` leaves out the tokens in a hole. The others cost more and cover the whole grid: ``keep`` takes
             what fills the hole as it stands (BERT, arXiv 1810.04805, whose mask symbol is learned as every symbol
             is); ``token`` puts one learned token in the place of each patch that lies wholly in a hole, whatever
             fills it (SimMIM, arXiv 2111.09886; iBOT, arXiv 2111.07832).
@@ -45,7 +45,7 @@ class TransformerEncoder(Encoder):
         mlp: called with ``width`` and the MLPs' hidden width, makes what stands in their place; see ``Trunk``.
 
     Raises:
-        ValueError: ``heads`` does not divide ``width``; ``patch`` does not divide the grid; another ``holes``; n-grams
+        ValueError: ``heads`` does not divide ``width``; ``patch`` does not divide the grid; another ``masked``; n-grams
             on another grid.
     """
 
@@ -66,7 +66,7 @@ class TransformerEncoder(Encoder):
         pool: int | Sequence[int] = 1,
         view_drop: float = 0.25,
         dense: bool = False,
-        holes: str = "drop",
+        masked: str = "drop",
         ngrams: int = 0,
         buckets: int = 32768,
         mlp: Callable[[int, int], nn.Module] | None = None,
@@ -74,12 +74,12 @@ class TransformerEncoder(Encoder):
         super().__init__()
         if min(width, heads) < 1 or width % heads:
             raise ValueError(f"encoder.heads={heads} must divide encoder.width={width}")
-        if holes not in ("drop", "keep", "token"):
-            raise ValueError(f"encoder.holes={holes!r} is not known; take drop, keep or token")
+        if masked not in ("drop", "keep", "token"):
+            raise ValueError(f"encoder.masked={masked!r} is not known; take drop, keep or token")
         self.pool = CellMean(grid, pool_cells(pool, grid))
         self.width, self.embedding_width = width, width * self.pool.count
-        self.dense, self.sees_holes = dense, holes != "drop"
-        self.stem = PatchStem(grid, patch, width, ngrams, buckets, mask_token=holes == "token")
+        self.dense, self.sees_masked = dense, masked != "drop"
+        self.stem = PatchStem(grid, patch, width, ngrams, buckets, mask_token=masked == "token")
         self.dense_shape = self.stem.patches.shape
         self.view = ViewEmbedding(views, width, view_drop)
         self.blocks = self.depth = depth
@@ -108,7 +108,7 @@ class TransformerEncoder(Encoder):
     def enter(self, name: str, view: View) -> Latent:
         """Tokens of all patches; those in a hole are not valid where the encoder does not see holes."""
         tokens = self._tokens({name: view}, dense=True)[name]
-        return Latent(tokens.values, tokens.values.mean(1), tokens.position, tokens.valid, tokens.dense_shape)
+        return Latent(tokens.values, tokens.values.mean(1), tokens.coords, tokens.valid, tokens.dense_shape)
 
     def step(self, block: int, latent: Latent) -> Latent:
         """Tokens out of a block."""
@@ -116,9 +116,9 @@ class TransformerEncoder(Encoder):
 
     def leave(self, latent: Latent) -> Latent:
         """Tokens through the last norm."""
-        assert latent.position is not None
+        assert latent.coords is not None
         values = self.trunk.norm(latent.tokens)
-        return latent._replace(tokens=values, pooled=self.pool(values, latent.position, latent.valid))
+        return latent._replace(tokens=values, pooled=self.pool(values, latent.coords, latent.valid))
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Stem and view embedding, then the blocks; the last norm belongs to the last of them."""
@@ -129,13 +129,13 @@ class TransformerEncoder(Encoder):
 
     def _tokens(self, views: Mapping[str, View], dense: bool = False) -> dict[str, Tokens]:
         kept, seen = None, [*views.values()]
-        if self.sees_holes:
-            kept = [view.removed for view in seen]
-            seen = [view._replace(removed=None, cell=None, visible=None) for view in seen]
+        if self.sees_masked:
+            kept = [view.mask for view in seen]
+            seen = [view._replace(mask=None, cell=None, visible=None) for view in seen]
         tokens = dict(zip(views, self.stem(seen, dense or self.dense, kept), strict=True))
         told = {name: self.view(name, view.x.shape[0]).unsqueeze(1) for name, view in views.items()}
         return {name: t._replace(values=t.values + told[name].to(t.values.dtype)) for name, t in tokens.items()}
 
     def _latent(self, values: Tensor, tokens: Tokens) -> Latent:
-        pooled = self.pool(values, tokens.position, tokens.valid)
-        return Latent(values, pooled, tokens.position, tokens.valid, tokens.dense_shape)
+        pooled = self.pool(values, tokens.coords, tokens.valid)
+        return Latent(values, pooled, tokens.coords, tokens.valid, tokens.dense_shape)

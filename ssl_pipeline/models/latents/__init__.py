@@ -82,24 +82,24 @@ class Consensus(NamedTuple):
 
     tokens: Tensor  # (B, K, D)
     energy: Tensor  # (steps + 1, B): energy along the way down; (1, B) where there is none to go
-    springs: Tensor | None  # scalar: pull of the encoders towards a detached consensus
+    consensus_loss: Tensor | None  # scalar: pull of the encoders towards a detached consensus
 
     @property
     def latent(self) -> Latent:
         """As decoders take it."""
         return Latent(self.tokens, self.tokens.mean(1))
 
-    def added_to(self, energies: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def added_to(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Energies of an objective with those of a relaxed ball.
 
-        ``springs`` are part of ``loss``. ``ball/0`` to ``ball/K`` are the mean energy at the start and after each step
-        of the way down, to be looked at: they carry no gradient, and the loss does not hold them.
+        ``consensus`` is part of ``loss``. ``relaxation/0`` to ``relaxation/K`` are the mean energy at the start and
+        after each step of the way down: they carry no gradient, and the loss does not hold them.
         """
-        added = dict(energies)
-        if self.springs is not None:
-            added |= {"loss": added["loss"] + self.springs, "springs": self.springs}
+        added = dict(losses)
+        if self.consensus_loss is not None:
+            added |= {"loss": added["loss"] + self.consensus_loss, "consensus": self.consensus_loss}
         if len(self.energy) > 1:
-            added |= {f"ball/{k}": energy for k, energy in enumerate(self.energy.detach().mean(1))}
+            added |= {f"relaxation/{k}": mean for k, mean in enumerate(self.energy.detach().mean(1))}
         return added
 
 
@@ -109,10 +109,10 @@ class Fuse(nn.Module):
     relaxes = False
     """Whether the consensus is detached, so that its springs alone teach the encoders."""
 
-    def forward(self, views: Sequence[Tensor], energy: Callable[[Tensor], Tensor] | None) -> Consensus:
+    def forward(self, views: Sequence[Tensor], loss: Callable[[Tensor], Tensor] | None) -> Consensus:
         """Consensus of latents (B, K, D); gradients pass to every view."""
         z = torch.stack(tuple(views)).mean(0)
-        return Consensus(z, springs_energy(z, views).unsqueeze(0), None)
+        return Consensus(z, consensus_loss(z, views).unsqueeze(0), None)
 
 
 class Relaxed(Fuse):
@@ -146,19 +146,19 @@ class Relaxed(Fuse):
             )
         self.steps, self.rate, self.stiffness, self.data_weight = steps, rate, stiffness, data_weight
 
-    def forward(self, views: Sequence[Tensor], energy: Callable[[Tensor], Tensor] | None) -> Consensus:
+    def forward(self, views: Sequence[Tensor], loss: Callable[[Tensor], Tensor] | None) -> Consensus:
         """Consensus of latents (B, K, D).
 
         Args:
             views: what each encoder says.
-            energy: (B, K, D) to (B,), how badly a latent explains the clean sample; None where that is not known.
+            loss: (B, K, D) to (B,), how badly a latent explains the clean sample; None where that is not known.
         """
         fixed = [v.detach() for v in views]
-        known = energy if self.data_weight else None
+        known = loss if self.data_weight else None
 
         def total(z: Tensor) -> Tensor:
-            springs = self.stiffness * springs_energy(z, fixed)
-            return springs if known is None else springs + self.data_weight * known(z)
+            held = self.stiffness * consensus_loss(z, fixed)
+            return held if known is None else held + self.data_weight * known(z)
 
         z = torch.stack(fixed).mean(0)
         rate = torch.full((len(z), 1, 1), self.rate * z[0].numel(), device=z.device)  # energies are means
@@ -177,10 +177,10 @@ class Relaxed(Fuse):
                 rate = torch.where(better, rate, rate / 2)
         with torch.no_grad():
             trace.append(total(z))
-        return Consensus(z, torch.stack(trace), self.stiffness * springs_energy(z, views).mean())
+        return Consensus(z, torch.stack(trace), self.stiffness * consensus_loss(z, views).mean())
 
 
-def springs_energy(z: Float[Tensor, "B K D"], views: Sequence[Float[Tensor, "B K D"]]) -> Float[Tensor, " B"]:
+def consensus_loss(z: Float[Tensor, "B K D"], views: Sequence[Float[Tensor, "B K D"]]) -> Float[Tensor, " B"]:
     """Sum over views of the mean squared distance to ``z``, per sample."""
     return torch.stack([(z.float() - v.float()).square().mean((1, 2)) for v in views]).sum(0)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ssl_pipeline.structures.grid import GridSpec
 
 
-class Standardise(nn.Module):
+class Normalize(nn.Module):
     """Subtracts the channels' mean and divides by their standard deviation; symbols pass.
 
     Args:

@@ -73,13 +73,13 @@ class CellMean(nn.Module):
         self.register_buffer("extent", torch.tensor(extent), persistent=False)
 
     def forward(
-        self, tokens: Float[Tensor, "B N D"], position: Float[Tensor, "#B N n"], valid: Bool[Tensor, "B N"] | None
+        self, tokens: Float[Tensor, "B N D"], coords: Float[Tensor, "#B N n"], valid: Bool[Tensor, "B N"] | None
     ) -> Float[Tensor, "B _"]:
         """Tokens at coordinates, in the grid's units."""
         mean = masked_mean(tokens, valid)
         if self.count == 1:
             return mean
-        index, along = torch.zeros_like(position[..., 0], dtype=torch.long), (position / self.extent).long()
+        index, along = torch.zeros_like(coords[..., 0], dtype=torch.long), (coords / self.extent).long()
         for axis, n in enumerate(self.cells):
             index = index * n + along[..., axis].clamp(0, n - 1)
         weight = (index.unsqueeze(-1) == torch.arange(self.count, device=index.device)).to(tokens.dtype)

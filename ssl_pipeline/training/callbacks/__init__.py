@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from ssl_pipeline.training.callbacks.clock import Clock
-from ssl_pipeline.training.fsdp import Whole
+from ssl_pipeline.training.fsdp import UnshardedCopy
 from ssl_pipeline.training.profiler import Waiting
 from ssl_pipeline.utils import distributed
 from ssl_pipeline.utils.checkpoints import replace
@@ -83,8 +83,8 @@ class Metrics(L.Callback):
         self._latest = [*self._latest, outputs][-self.turns :]
         if step % self.every and tenth == self._printed and not trainer.should_stop:
             return
-        energies = {name: value for part in self._latest for name, value in part.items()}
-        values = {name: float(value) for name, value in energies.items() if isinstance(value, Tensor)}
+        losses = {name: value for part in self._latest for name, value in part.items()}
+        values = {name: float(value) for name, value in losses.items() if isinstance(value, Tensor)}
         self.loss = values["loss"] = sum(float(part["loss"]) for part in self._latest) / len(self._latest)
         start, since = self._began or (0, 0.0)
         seconds = max(self.clock.elapsed() - since, 1e-9)
@@ -97,7 +97,7 @@ class Metrics(L.Callback):
         if tenth > self._printed:
             self._printed = tenth
             if self.lines and trainer.is_global_zero:
-                shown = {k: v for k, v in values.items() if k not in MACHINE and "/ball/" not in f"/{k}"}
+                shown = {k: v for k, v in values.items() if k not in MACHINE and "/relaxation/" not in f"/{k}"}
                 parts = "  ".join(f"{k} {v:.4g}" for k, v in shown.items())
                 print(f"{10 * tenth:3d} %  step {step}  {parts}  {self.samples_per_s:,.0f} samples/s", flush=True)
 
@@ -120,7 +120,7 @@ class OnlineProbe(L.Callback):
         score: Callable[[], dict[str, float]],
         baselines: Callable[[], dict[str, dict[str, float]]],
         times: int,
-        whole: Whole,
+        whole: UnshardedCopy,
         name: str = "",
     ) -> None:
         self.clock, self.score, self.baselines, self.times, self.whole = clock, score, baselines, times, whole

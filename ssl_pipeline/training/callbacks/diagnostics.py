@@ -43,7 +43,7 @@ BETTER = 0.8
 
 
 @dataclass
-class Eye:
+class ProbeBatch:
     """What is kept of one graph between two looks."""
 
     probe: Batch  # the same samples at each look, damaged in the same way
@@ -51,7 +51,7 @@ class Eye:
     kept: dict[str, dict[str, Tensor]] = field(default_factory=dict)  # by path and layer
 
 
-class Watch(L.Callback):
+class Diagnostics(L.Callback):
     """Logs what passes each layer, how weights move and energies pull, and raises an alarm where something is wrong.
 
     The samples are the first of the sitting, all of them in all views; the graph is in evaluation mode, and is
@@ -92,7 +92,7 @@ class Watch(L.Callback):
         self.stops = on_alarm == "stop" and not allow_collapse
         self.alarms: dict[tuple[str, str], str] = {}  # sentences by place and kind
         self._seen: dict[str, dict[tuple[str, str, str], float]] = {}  # how bad what the last look found is, by set
-        self._eyes: dict[str, Eye] = {}  # by data set
+        self._eyes: dict[str, ProbeBatch] = {}  # by data set
         self._moving: StepSizes | None = None
         self._file = None if file is None or not layers else TidyCSV(file, keep)
 
@@ -125,7 +125,7 @@ class Watch(L.Callback):
             return
         name, graph = _at(pl_module.graph, step - 1)  # pyright: ignore[reportArgumentType]
         if name not in self._eyes:
-            self._eyes[name] = Eye(batch.first(self.samples).clone(), len(batch.x))
+            self._eyes[name] = ProbeBatch(batch.first(self.samples).clone(), len(batch.x))
         if not self._due(step):
             return
         if len(batch.x) > 1:
@@ -155,7 +155,7 @@ class Watch(L.Callback):
             return
         self._judge(name, [*findings(numbers)], step)
         prefix = f"{name}/" if name else ""
-        values = {f"{prefix}watch/{key}": value for key, value in headline(numbers, embedded).items()}
+        values = {f"{prefix}diagnostics/{key}": value for key, value in headline(numbers, embedded).items()}
         for logger in trainer.loggers:
             logger.log_metrics(values, step)
         if self._file is not None and layers:
@@ -174,7 +174,7 @@ class Watch(L.Callback):
         self._seen[name] = {finding.key: finding.badness for finding in found}
 
 
-def look(graph: Graph, eye: Eye, seed: int, layers: bool = True) -> tuple[dict[str, np.ndarray], Numbers]:
+def look(graph: Graph, eye: ProbeBatch, seed: int, layers: bool = True) -> tuple[dict[str, np.ndarray], Numbers]:
     """Embeddings (N, D) by view of the samples that are looked at, and what is to be said of the graph.
 
     Args:
@@ -183,7 +183,7 @@ def look(graph: Graph, eye: Eye, seed: int, layers: bool = True) -> tuple[dict[s
         seed: of the views' random numbers.
         layers: look at layers and energies, too.
     """
-    views = graph.standard(graph.damage(eye.probe, seed, whole=True))
+    views = graph.standard(graph.corrupt(eye.probe, seed, whole=True))
     inside = layers_of(graph, leave_out=["teacher", "decoders", "objective"]) if layers else {}
     taps, pooled = {}, {}
     for name in graph.students:
@@ -199,7 +199,7 @@ def look(graph: Graph, eye: Eye, seed: int, layers: bool = True) -> tuple[dict[s
         return embedded, numbers
     taps[""] = Taps(layers_of(graph, leave_out=["teacher", "encoder", "latent"]))
     with taps[""].listening():
-        pulled = pulls(graph, graph.damage(eye.probe.first(FEW), seed, whole=True))
+        pulled = pulls(graph, graph.corrupt(eye.probe.first(FEW), seed, whole=True))
     before, eye.kept = eye.kept, {path: tap.kept for path, tap in taps.items()}
     return embedded, numbers._replace(
         passed={path: tap.passed() for path, tap in taps.items()},

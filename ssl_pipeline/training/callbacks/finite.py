@@ -27,7 +27,7 @@ class Done(NamedTuple):
     """A step that is done."""
 
     step: int  # counted from 0
-    energies: Mapping[str, Tensor]
+    losses: Mapping[str, Tensor]
     batch: Batch
     finite: Tensor  # on its way to the processor
     arrived: torch.Event | None
@@ -72,11 +72,11 @@ class Finite(L.Callback):
         self._before = now
 
     def _said(self, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str:
-        bad = [name for name, value in done.energies.items() if name != "loss" and not torch.isfinite(value).all()]
+        bad = [name for name, value in done.losses.items() if name != "loss" and not torch.isfinite(value).all()]
         sources = done.batch.source.tolist()
         rest = f" and {len(sources) - SHOWN} more" if len(sources) > SHOWN else ""
         some = ", ".join(map(str, sources[:SHOWN])) + rest
-        what = f"the loss is {float(done.energies['loss'])} at step {done.step + 1}"
+        what = f"the loss is {float(done.losses['loss'])} at step {done.step + 1}"
         of = f" (energies {', '.join(bad)}; samples of the sources {some})"
         last = newest(self.checkpoints)
         if last is None:
@@ -97,16 +97,16 @@ class Finite(L.Callback):
         return f"{layer} is the first that gives it" if layer else "with its weights this batch gives finite numbers"
 
 
-def _done(step: int, energies: Mapping[str, Tensor], batch: Batch) -> Done:
-    finite = torch.isfinite(energies["loss"].detach())
+def _done(step: int, losses: Mapping[str, Tensor], batch: Batch) -> Done:
+    finite = torch.isfinite(losses["loss"].detach())
     if finite.device.type == "cpu":
-        return Done(step, energies, batch, finite, None)
+        return Done(step, losses, batch, finite, None)
     # Into pinned memory: a copy into any other waits for all that the device has still to do.
     there = torch.empty((), dtype=torch.bool, pin_memory=finite.device.type == "cuda")
     there.copy_(finite, non_blocking=True)
     event = torch.Event(finite.device)
     event.record()
-    return Done(step, energies, batch, there, event)
+    return Done(step, losses, batch, there, event)
 
 
 REMEDY = "lower optimizer.lr, set trainer.gradient_clip_val, or hardware.precision=32-true"
@@ -114,7 +114,7 @@ REMEDY = "lower optimizer.lr, set trainer.gradient_clip_val, or hardware.precisi
 
 def first_not_finite(graph: Graph, batch: Batch, seed: int, step: int) -> str | None:
     """Name of the first module whose output holds a number that is not finite, ``views`` for the damaged samples."""
-    views = graph.damage(batch, seed, step)
+    views = graph.corrupt(batch, seed, step)
     if not all(torch.isfinite(view.x).all() for view in views.views.values() if view.x.is_floating_point()):
         return "views"
     found: list[str] = []
