@@ -16,7 +16,8 @@ import pytest
 import soundfile
 import torch
 import yaml
-from test_datasets import entries
+from helpers.caches import entries
+from helpers.paths import CONF
 
 from ssl_pipeline.data import (
     Codec,
@@ -762,7 +763,7 @@ def test_hf_columns_and_recordings_are_checked(tmp_path):
 
 @pytest.mark.parametrize("function", [tones, audio_folder, speech_commands, librispeech, hf_audio])
 def test_yaml_spells_every_option_with_its_default(function):
-    text = (Path(__file__).parents[1] / "conf" / "data" / f"{function.__name__}.yaml").read_text()
+    text = (CONF / "data" / f"{function.__name__}.yaml").read_text()
     options = yaml.safe_load(text)
     assert text.startswith("# @package data\n")
     assert options.pop("_target_") == f"ssl_pipeline.data.{function.__name__}"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from helpers.paths import CONF
 from PIL import Image
 
 from ssl_pipeline.cli import main as cli
@@ -23,8 +24,6 @@ from ssl_pipeline.evaluation.backgrounds import Cut, filled, partners, swapped, 
 from ssl_pipeline.report.headline import backgrounds as backgrounds_of
 from ssl_pipeline.structures.batch import Column, as_float
 from ssl_pipeline.training import run
-
-CONF = Path(__file__).parents[1] / "conf"
 
 
 def random(*key: int) -> torch.Generator:

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
+from helpers.commands import call
+from helpers.exports import CONV, folder_of_a_run
 from PIL import Image
-from test_export import CONV, folder_of_a_run
 
 import ssl_pipeline
 from ssl_pipeline.cli import main as cli
@@ -40,10 +41,6 @@ def images(tmp_path):
         place = folder / "sub" if i == 2 else folder
         Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8)).save(place / f"{i}.png")
     return folder
-
-
-def call(name, *words):
-    return cli.main([name, *(str(word) for word in words)])
 
 
 def table(folder):

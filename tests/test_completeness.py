@@ -1,13 +1,13 @@
-"""Whatever can be chosen is in the tables of ``cases.py``, and whatever is in the tables can be chosen."""
+"""Whatever can be chosen is in the tables of ``helpers/cases.py``, and whatever is in the tables can be chosen."""
 
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 
-import cases
 import pytest
 import yaml
+from helpers import cases
+from helpers.paths import CONF
 
 import ssl_pipeline.corruptions
 import ssl_pipeline.lab.dynamics
@@ -16,7 +16,6 @@ import ssl_pipeline.models.decoders
 import ssl_pipeline.models.encoders
 import ssl_pipeline.models.latents
 
-CONF = Path(__file__).parents[1] / "conf"
 TABLES = {
     "corruption": (cases.CORRUPTIONS, ssl_pipeline.corruptions, ssl_pipeline.corruptions.Corruption, {"Chain"}),
     "encoder": (cases.ENCODERS, ssl_pipeline.models.encoders, ssl_pipeline.models.encoders.Encoder, set()),

@@ -10,6 +10,7 @@ import hydra
 import pytest
 import torch
 import yaml
+from helpers.paths import ROOT
 from hydra.core.global_hydra import GlobalHydra
 from hydra.version import getbase
 
@@ -18,7 +19,6 @@ from ssl_pipeline.config import compose as config
 from ssl_pipeline.config.compose import compose, is_further_rank, run_dir
 from ssl_pipeline.config.resume import resumed
 
-ROOT = Path(__file__).parent.parent
 LEAVES = {
     "corruption": {
         "echo": {},

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
-from cases import CONTINUOUS, CORRUPTIONS, GRIDS, sample
+from helpers.cases import CONTINUOUS, CORRUPTIONS, GRIDS, sample
+from helpers.paths import CONF
+from helpers.views import EVERY, STILL, assert_same, coordinate_grid, coordinates_as_x, seeded
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -31,43 +32,8 @@ from ssl_pipeline.corruptions import (
 )
 from ssl_pipeline.corruptions._mask_shapes import Rectangles
 from ssl_pipeline.corruptions._photometric import Photometric, hue_rotation
-from ssl_pipeline.structures.batch import View, clean_view, intact
+from ssl_pipeline.structures.batch import clean_view, intact
 from ssl_pipeline.structures.grid import GridSpec
-
-CONF = Path(__file__).parents[1] / "conf" / "corruption"
-STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0}
-EVERY = [
-    pytest.param(case, GRIDS[grid], id=f"{case.name}{i}-{grid}")
-    for i, case in enumerate(CORRUPTIONS)
-    for grid in case.grids
-]
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def tensors(view: View) -> dict[str, torch.Tensor]:
-    named = {**view._asdict(), **view.params}
-    return {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
-
-
-def assert_same(one: View, other: View, **tolerance) -> None:
-    assert tensors(one).keys() == tensors(other).keys()
-    assert (one.cell, one.visible) == (other.cell, other.visible)
-    for name, value in tensors(one).items():
-        torch.testing.assert_close(value, tensors(other)[name], msg=lambda m, name=name: f"{name}: {m}", **tolerance)
-
-
-def coordinates_as_x(view: View) -> View:
-    """The view with the origin of its cells as their content."""
-    return view._replace(x=view.origin.movedim(-1, 1).expand(view.x.shape).contiguous())
-
-
-def coordinate_grid(name: str) -> GridSpec:
-    grid = GRIDS[name]
-    return GridSpec(axes=grid.axes, channels=grid.ndim, range=(0.0, 100.0))
-
 
 # ---- every corruption, every grid
 
@@ -139,13 +105,13 @@ def test_autocast_changes_nothing(case, grid):
 
 def test_every_corruption_has_yaml_and_a_case():
     built = {c.__name__ for c in vars(package).values() if inspect.isclass(c) and issubclass(c, Corruption)}
-    yamls = {path.stem: OmegaConf.load(path) for path in CONF.glob("*.yaml")}
+    yamls = {path.stem: OmegaConf.load(path) for path in (CONF / "corruption").glob("*.yaml")}
     targets = {name: leaf._target_.rpartition(".")[2] for name, leaf in yamls.items()}
     assert built - {"Corruption", "Chain"} == set(targets.values())
     assert targets == {case.name: case.build.__name__ for case in CORRUPTIONS}
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((CONF / "corruption").glob("*.yaml")), ids=lambda path: path.stem)
 def test_yaml_spells_every_option_with_its_default(path):
     assert path.read_text().startswith(f"# @package corruption.{path.stem}\n")
     register()  # what a file may interpolate

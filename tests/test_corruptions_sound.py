@@ -6,7 +6,8 @@ import math
 
 import pytest
 import torch
-from cases import CONTINUOUS, GRIDS, sample
+from helpers.cases import CONTINUOUS, GRIDS, sample
+from helpers.views import seeded
 
 from ssl_pipeline.corruptions import LowRes, Mix, Noise
 from ssl_pipeline.corruptions._snr import coloured
@@ -17,10 +18,6 @@ WAVE = GridSpec.of(("time", 4000, 1 / 8000), channels=1, range=(-1.0, 1.0), sign
 LOGMEL = GridSpec.of(("mel", 40), ("time", 100, 0.01), channels=1, range=(-18.0, 6.0), log=True)
 IMAGE = GridSpec.of(("y", 48), ("x", 48), channels=3)
 LARGE = {"wave": WAVE, "logmel": LOGMEL, "image": IMAGE}
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def padded(grid: GridSpec, view: View) -> View:

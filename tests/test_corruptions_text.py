@@ -7,7 +7,8 @@ from itertools import chain
 
 import pytest
 import torch
-from cases import CORRUPTIONS, GRIDS, sample
+from helpers.cases import CORRUPTIONS, GRIDS, sample
+from helpers.views import seeded
 
 from ssl_pipeline.config.families import read_families
 from ssl_pipeline.corruptions import Chain, Drop, Infill, Mask, Noise, Reversal, Shuffle, Template
@@ -25,10 +26,6 @@ EVERY = [
     for name in ("text", "bytes", "codes")
     if name in case.grids
 ]
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def texts(*strings: str) -> View:

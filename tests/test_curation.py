@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cases import ENERGIES, GRIDS, sample
-from processes import in_two_processes
+from helpers.cases import ENERGIES, GRIDS, sample
+from helpers.paths import SCRIPTS
+from helpers.processes import in_two_processes
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import (
@@ -39,7 +40,7 @@ from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks.curator import Curator
 from ssl_pipeline.training.module import PretrainModule
 
-sys.path.append(str(Path(__file__).parents[1] / "scripts"))
+sys.path.append(str(SCRIPTS))
 import probe_curation
 
 N = 200

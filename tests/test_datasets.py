@@ -22,8 +22,10 @@ import pytest
 import torch
 import torch.distributed as dist
 import yaml
+from helpers.caches import entries
+from helpers.paths import CONF
+from helpers.processes import in_two_processes
 from PIL import Image
-from processes import in_two_processes
 
 from ssl_pipeline.data import (
     Dataset,
@@ -484,10 +486,6 @@ def test_folder_options_are_checked(tree, options, words):
         folder(str(tree), **options)
 
 
-def entries(cache):
-    return [path for path in cache.iterdir() if path.is_dir()]
-
-
 def test_mapped_folder_equals_the_one_in_memory(tree, tmp_path, monkeypatch):
     (tree / "cat" / "broken.png").write_bytes(b"not a picture")
     cache = tmp_path / "cache"
@@ -871,7 +869,7 @@ def test_stream_of_a_saved_set(tmp_path):
 
 @pytest.mark.parametrize("function", [digits, fashion_mnist, cifar10, folder, hf])
 def test_yaml_spells_every_option_with_its_default(function):
-    text = (Path(__file__).parents[1] / "conf" / "data" / f"{function.__name__}.yaml").read_text()
+    text = (CONF / "data" / f"{function.__name__}.yaml").read_text()
     options = yaml.safe_load(text)
     assert text.startswith("# @package data\n")
     assert options.pop("_target_") == f"ssl_pipeline.data.{function.__name__}"

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 import torch
-from test_watch import CONV, VIT
+from helpers.small_models import CONV, VIT
 from torch import nn
 
 from ssl_pipeline.config.compose import compose

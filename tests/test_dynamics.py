@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from cases import DYNAMICS, GRIDS, DynamicsCase, sample
-from processes import in_two_processes
-from test_export import ssl
-from test_optim import GRAPHS, QUERY, VIT, composed, graph_of
-from test_ranks import HOW, part
-from test_training import SMALL
+from helpers.cases import DYNAMICS, GRIDS, DynamicsCase, sample
+from helpers.exports import ssl
+from helpers.graph_kinds import GRAPHS, QUERY, VIT, composed, graph_of
+from helpers.processes import in_two_processes
+from helpers.ranks import HOW, part
+from helpers.runs import SMALL
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor

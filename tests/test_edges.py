@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from test_export import EXPORT_ALL
+from helpers.exports import EXPORT_ALL
 
 import ssl_pipeline
 from ssl_pipeline.config.compose import compose

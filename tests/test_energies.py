@@ -8,8 +8,9 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from cases import ENERGIES, GRIDS
-from processes import in_two_processes
+from helpers.cases import ENERGIES, GRIDS
+from helpers.embeddings import pair
+from helpers.processes import in_two_processes
 
 from ssl_pipeline.losses import (
     L1,
@@ -32,11 +33,6 @@ from ssl_pipeline.losses import (
 from ssl_pipeline.losses.random_directions import directions
 from ssl_pipeline.losses.stft import mel_filters, power
 from ssl_pipeline.structures.grid import GridSpec
-
-
-def pair(batch: int = 8, width: int = 6, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(batch, width, generator=generator), torch.randn(batch, width, generator=generator)
 
 
 def test_align_is_the_squared_chord():

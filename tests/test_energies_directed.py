@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 import yaml
-from cases import ENERGIES
-from test_completeness import CONF
-from test_energies import pair
+from helpers.cases import ENERGIES
+from helpers.embeddings import pair
+from helpers.paths import CONF
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.losses import Centring, Distil, NearestNeighbour, PairEnergy, QueueNCE, Sinkhorn

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import yaml
+from helpers.paths import CONF
 
 import ssl_pipeline
 from ssl_pipeline.api import _kind
@@ -18,7 +18,7 @@ from ssl_pipeline.graph.builder import build
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
 
-EXPERIMENTS = Path(__file__).parents[1] / "conf" / "experiment"
+EXPERIMENTS = CONF / "experiment"
 NAMES = sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
 SWEEPS = sorted(path.stem for path in (EXPERIMENTS / "sweeps").glob("*.yaml"))
 SHORT = ["batch_size=8", "trainer.max_steps=2", "probe=none"]

@@ -5,48 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-import yaml
+from helpers.exports import CONV, EXPORT_ALL, IMAGE, folder_of_a_run, ssl
 from safetensors.torch import load_file, save_file
 
 import ssl_pipeline
-from ssl_pipeline.config.compose import compose
-from ssl_pipeline.data import Bytes, Pixels, Waveform
+from ssl_pipeline.data import Bytes, Waveform
 from ssl_pipeline.export import export
 from ssl_pipeline.export.exporter import lean
-from ssl_pipeline.graph.builder import build, grid_to_plain
 from ssl_pipeline.inference.example_inputs import examples, used
 
-IMAGE = Pixels(size=8, channels=1)
 VIT = ["encoder=vit", "decoder=query", "encoder.width=24", "encoder.depth=2", "encoder.heads=2", "decoder.width=16"]
 VIT += ["decoder.heads=2"]
-CONV = ["encoder.widths=[8,16]", "decoder.widths=[8,8]"]
+
+
 TRANSLATOR = ["objective=reconstruct+reconstruct", "objective.reconstruct_2.to=lowres"]
 X = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-
-
-def folder_of_a_run(folder: Path, *words: str, codec=IMAGE) -> Path:
-    """As training leaves it, untrained."""
-    torch.manual_seed(0)
-    config, grid = compose([*words, "views_per_step=all"]), codec.grid
-    graph = build(config, grid, *(() if grid.discrete else ([0.4] * grid.width, [0.3] * grid.width)))
-    for parameter in graph.parameters():
-        parameter.data += 0.05 * torch.randn_like(parameter)
-    (folder / "checkpoints").mkdir(parents=True)
-    (folder / "config.yaml").write_text(
-        yaml.safe_dump({**config, "grid": grid_to_plain(grid), "classes": None}, sort_keys=False)
-    )
-    (folder / "codecs.json").write_text(json.dumps({"": codec.plain()}))
-    (folder / "summary.json").write_text(
-        json.dumps({"knn": 81.23, "linear": 84.5, "linear_raw": 80.0, "protocol": "P1"})
-    )
-    torch.save(
-        {"state_dict": {f"graph.{k}": v for k, v in graph.state_dict().items()}}, folder / "checkpoints/last.ckpt"
-    )
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -251,15 +227,6 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing_behind(run, tmp_path
         export(live, "encoder", tmp_path / "out")
 
 
-def ssl(*words: str) -> str:
-    """In a process of its own: the tests check shapes in annotations, which tracers cannot follow."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ssl_pipeline.cli.main", *words], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 ELSEWHERE = """
 import sys, torch
 model = torch.export.load(sys.argv[1]).module()
@@ -280,24 +247,6 @@ def test_what_torch_exports_runs_where_the_package_is_not(run, tmp_path):
     assert torch.allclose(found, ssl_pipeline.load(run).restore(X, "noise"), atol=1e-5)
     with pytest.raises(ValueError, match="as torch_export, which runs without this package"):
         ssl_pipeline.load(tmp_path / "out")
-
-
-EXPORT_ALL = """
-import os, sys
-from pathlib import Path
-import ssl_pipeline
-from ssl_pipeline.export import export
-
-run, out, format, axis, parts = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5:]
-for part in parts:
-    view = "mask" if "@" in part and "mask" in ssl_pipeline.load(run).views else None
-    export(ssl_pipeline.load(run), part, folder := out / part.replace(":", "_"), view, format)
-    os.chdir(folder)
-    exec((folder / "README.md").read_text().split("```python")[1].split("```")[0], {})
-if axis:
-    found = export(ssl_pipeline.load(run), "encoder", out / "longer", None, format, axis)
-    assert len({trial.split(" of ")[1] for trial in found}) == 2, found
-"""
 
 
 @pytest.mark.slow

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from processes import in_two_processes
-from test_training import CORES, ROOT, SMALL, command, configured
+from helpers.paths import ROOT
+from helpers.processes import in_two_processes
+from helpers.runs import CORES, SMALL, command, configured
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import Data, MemoryDataset, digits

@@ -22,10 +22,10 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.utils.errors import HINT
 
 pytest.importorskip("hypothesis")
+from helpers.paths import CONF
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-CONF = Path(__file__).parents[1] / "conf"
 TRIES = int(os.environ.get("FUZZ", "30"))
 FIXED = ["hardware=cpu", "trainer.max_steps=2", "trainer.enable_progress_bar=false", "report.page=false"]
 FIXED += ["probe.protocol.train_limit=64", "probe.protocol.test_limit=32", "probe.protocol.few=0", "batch_size=12"]

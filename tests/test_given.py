@@ -9,8 +9,8 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
+from helpers.inverse_models import CONV, GRAPHS, IMAGE, TEXT, X, holes, model
 from PIL import Image
-from test_inverse import CONV, GRAPHS, IMAGE, TEXT, X, holes, model
 
 from ssl_pipeline.data import Bytes, LogMel, Pixels, Waveform
 from ssl_pipeline.structures.batch import Batch

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from processes import in_two_processes
+from helpers.processes import in_two_processes
 from timm.optim import Lamb, Lion, Muon
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import math
-from pathlib import Path
 from statistics import mean
 
 import pytest
 import torch
+from helpers.paths import SCRIPTS
 from timm.models.vision_transformer import Block
 from torch import nn
 from torch.func import jacrev, vmap
@@ -27,8 +27,6 @@ from ssl_pipeline.diagnostics import (
     weight_ranks,
 )
 from ssl_pipeline.diagnostics.judge import VANISHED
-
-SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
 @pytest.fixture

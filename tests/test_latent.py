@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 import torch
-from test_graph import SLOTS, batch, make
+from helpers.graphs import SLOTS, batch, make
 from torch import nn
 
 from ssl_pipeline.models.latents import Fuse, Relaxed, Slots, springs_energy

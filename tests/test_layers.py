@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from cases import GRIDS
+from helpers.cases import GRIDS
 
 from ssl_pipeline.models.layers import (
     CausalBlock,

@@ -6,32 +6,18 @@ import json
 
 import pytest
 import torch
+from helpers.mixed_data import SMALL, images, words
+from helpers.paths import ROOT
 from safetensors.torch import load_file
 
 import ssl_pipeline
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.instantiate import instantiate
-from ssl_pipeline.data import Data, MemoryDataset, mixed
+from ssl_pipeline.data import mixed
 from ssl_pipeline.export import export
-from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.hardware import Hardware
-
-SMALL = ["encoder.width=32", "encoder.depth=1", "encoder.heads=2", "decoder.width=32", "decoder.heads=2"]
-SMALL += ["experiment=mixed", "batch_size=16", "probe.online=0", "probe.protocol.few=0"]
-
-
-def images(n: int) -> Data:
-    x = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 1, 8, 8)
-    return Data(GridSpec.of(("y", 8), ("x", 8), channels=1), MemoryDataset(x), None, None, "images")
-
-
-def words(n: int) -> Data:
-    x = torch.arange(n).view(n, 1).expand(n, 12) % 250
-    return Data(
-        GridSpec.of(("position", 12), vocab=258, mask_token=257, end_token=256), MemoryDataset(x), None, None, "words"
-    )
 
 
 def test_sets_take_turns_by_the_step_number():
@@ -163,16 +149,14 @@ def test_two_processes_train_the_same_mixed_weights(tmp_path):
     import os
     import subprocess
     import sys
-    from pathlib import Path
 
-    root = Path(__file__).parents[1]
     common = [*SMALL, "data.sets.tones.samples=240", "data.sets.pydoc.length=32", "probe=none", "trainer.max_steps=6"]
     common = [o for o in common if not o.startswith("probe.")]
     # Views drawn per rank would differ, so only what is not random is compared.
     common += ["corruption=echo", "hardware.precision=32-true", "optimizer.warmup=0.0"]
     for name, more in (("one", ["hardware=cpu"]), ("two", ["hardware=ddp_cpu"])):
         done = subprocess.run(
-            [sys.executable, str(root / "train.py"), *common, *more, f"hydra.run.dir={tmp_path / name}"],
+            [sys.executable, str(ROOT / "train.py"), *common, *more, f"hydra.run.dir={tmp_path / name}"],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import DECODERS, ENCODERS, GRIDS, LATENTS, sample
+from helpers.cases import DECODERS, ENCODERS, GRIDS, LATENTS, sample
 
 from ssl_pipeline.corruptions import Chain, Crop, Mask
 from ssl_pipeline.models.decoders import AutoregressiveDecoder, ConvDecoder, QueryDecoder

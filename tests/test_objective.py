@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
-from processes import in_two_processes
+from helpers.processes import in_two_processes
 from torch import nn
 
 from ssl_pipeline.config.compose import compose

@@ -5,21 +5,20 @@ from __future__ import annotations
 import io
 import re
 from copy import deepcopy
-from functools import cache
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import lightning as L
 import pytest
 import torch
-from cases import ENCODERS, GRIDS, sample
+from helpers.cases import ENCODERS, GRIDS, sample
+from helpers.graph_kinds import GRAPHS, QUERY, composed, graph_of
+from helpers.paths import CONF
 from torch import nn
 
-from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data import Data, MemoryDataset
-from ssl_pipeline.graph.builder import PARTS, build, build_mixed
+from ssl_pipeline.graph.builder import PARTS, build
 from ssl_pipeline.optim.recipe import Recipe, parameter_groups
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.grid import GridSpec
@@ -30,41 +29,11 @@ from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import prepare
 
-NAMES = sorted(path.stem for path in (Path(__file__).parents[1] / "conf/optimizer").glob("*.yaml"))
-CONV = ["encoder=conv", "encoder.widths=[8,16]", "encoder.blocks=2", "decoder=conv", "decoder.widths=[8,8]"]
-VIT = ["encoder=vit", "encoder.width=24", "encoder.depth=3", "encoder.heads=2"]
-QUERY = ["decoder=query", "decoder.width=24", "decoder.depth=1", "decoder.heads=2"]
-TEXT = [*VIT, "encoder.ngrams=3", "encoder.buckets=64", *QUERY, "objective=cross_entropy"]
-SLOTS = ["latent=slots", "latent.slots=4", "latent.heads=2"]
-TIMM = ["encoder=timm", *QUERY, "encoder.name=vit_tiny_patch16_224"]
-TIMM += [f"+encoder.options.{o}" for o in ("img_size=[8,12]", "patch_size=4", "embed_dim=24", "depth=2", "num_heads=2")]
-GRAPHS = {
-    "conv": ([*CONV, "corruption=mask+noise"], "image"),
-    "vit": ([*VIT, *QUERY, "corruption=mask+noise+lowres+echo"], "image"),
-    "text": ([*TEXT, *SLOTS, "corruption=mask+shuffle"], "text"),
-    "contrast": ([*VIT, *QUERY, "corruption=crop+crop", "objective=info_nce"], "image"),
-    "teacher": ([*VIT, *QUERY, "corruption=crop+crop", "objective=byol", "teacher=ema"], "image"),
-    "timm vit": (TIMM, "image"),
-    "timm resnet": (["encoder=timm", "encoder.name=resnet10t", *QUERY], "image"),
-    "mixed": ([*VIT, *QUERY, "objective=reconstruct+cross_entropy"], ("image", "text")),
-}
-
-
-@cache
-def composed(*overrides: str) -> dict:
-    return compose(list(overrides))
+NAMES = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
 
 
 def recipe(name: str, *overrides: str) -> Recipe:
     return instantiate(composed(f"optimizer={name}", *overrides)["optimizer"])
-
-
-def graph_of(name: str) -> Any:
-    overrides, grid = GRAPHS[name]
-    torch.manual_seed(0)
-    if isinstance(grid, tuple):
-        return build_mixed(composed(*overrides), {g: GRIDS[g] for g in grid}, dict.fromkeys(grid, (None, None)))
-    return build(composed(*overrides), GRIDS[grid])
 
 
 class Mixture(nn.Module):

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from helpers.paths import CONF
 
 from ssl_pipeline.data import arithmetic, scenes
 from ssl_pipeline.data.synthetic.arithmetic import RULES, as_bits, distant_sums, every_sum
 from ssl_pipeline.data.synthetic.scenes import compose
 from ssl_pipeline.evaluation.purity import Factor, Seen, purity
 
-CONF = Path(__file__).parents[1] / "conf" / "data"
-
 
 @pytest.mark.parametrize("function", [arithmetic, scenes])
 def test_yaml_spells_every_option_with_its_default(function):
-    options = yaml.safe_load((CONF / f"{function.__name__}.yaml").read_text())
+    options = yaml.safe_load((CONF / f"data/{function.__name__}.yaml").read_text())
     assert options.pop("_target_") == f"ssl_pipeline.data.{function.__name__}"
     assert options == {p.name: p.default for p in inspect.signature(function).parameters.values()}
 

@@ -14,29 +14,30 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from cases import GRIDS, sample
-from processes import in_two_processes
-from test_training import CORES, command
+from helpers.cases import GRIDS, sample
+from helpers.paths import CONF
+from helpers.processes import in_two_processes
+from helpers.ranks import HOW, part
+from helpers.runs import CORES, command
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.parallel import DistributedDataParallel
 
 import ssl_pipeline
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import MemoryDataset, train_loader
 from ssl_pipeline.graph.builder import build
 from ssl_pipeline.graph.columns import Known
-from ssl_pipeline.graph.graph import Graph, Views
-from ssl_pipeline.structures.batch import Column, View
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.structures.batch import Column
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training.fsdp import blocks_of, is_sharded, set_weights, shard
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.plan import prepare
 from ssl_pipeline.utils import distributed
 
-OBJECTIVES = sorted({path.stem for path in (Path(__file__).parents[1] / "conf/objective").glob("*.yaml")} - {"none"})
+OBJECTIVES = sorted({path.stem for path in (CONF / "objective").glob("*.yaml")} - {"none"})
 GRIDS = GRIDS | {
     "photo": GridSpec.of(("y", 32), ("x", 32), channels=1),
     "wave": GridSpec.of(("time", 64, 0.01), channels=1, range=(-1.0, 1.0), signal=True),
@@ -116,8 +117,8 @@ def graph_of(name: str) -> Graph:
     config = compose([*SMALL, *decoder, *objective, *options])
     graph = build(config, GRIDS[grid], columns=COLUMNS.get(name))
     for module in graph.modules():
-        for child, part in module.named_children():
-            if isinstance(part, _BatchNorm):
+        for child, layer in module.named_children():
+            if isinstance(layer, _BatchNorm):
                 setattr(module, child, nn.Identity())
     return graph
 
@@ -137,25 +138,6 @@ def batches(name: str, rank: int = 0, world: int = 1) -> list:
     while len(found) < STEPS[name]:
         found += loader
     return found[: STEPS[name]]
-
-
-def part(views: Views, rank: int, world: int) -> Views:
-    """A rank's rows of what was damaged as a whole."""
-
-    def mine(x: Tensor) -> Tensor:
-        return x.chunk(world)[rank]
-
-    def cut(view: View) -> View:
-        size = len(view.x)
-        fields = {k: mine(v) for k, v in view._asdict().items() if isinstance(v, Tensor) and len(v) == size}
-        return view._replace(**fields, params={k: mine(v) for k, v in view.params.items()})
-
-    return views._replace(
-        clean=cut(views.clean),
-        views={k: cut(v) for k, v in views.views.items()},
-        source=mine(views.source),
-        columns={k: cut(v) for k, v in views.columns.items()},
-    )
 
 
 def trained(name: str, prepared: Callable[[Graph], nn.Module]) -> tuple[list[float], dict[str, Tensor]]:
@@ -179,17 +161,6 @@ def trained(name: str, prepared: Callable[[Graph], nn.Module]) -> tuple[list[flo
         losses.append(distributed.gather_plain(loss.detach().view(1)).mean().item())
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     return losses, get_model_state_dict(graph, options=options) if is_sharded(graph) else graph.state_dict()
-
-
-def _sharded(graph: Graph) -> Graph:
-    shard(graph, init_device_mesh("cpu", (1, 2), mesh_dim_names=("data_parallel", "tensor_parallel")), smallest=1)
-    return graph
-
-
-HOW = {
-    "whole": lambda graph: DistributedDataParallel(graph, find_unused_parameters=True, broadcast_buffers=False),
-    "shards": _sharded,
-}
 
 
 def _as_rank(rank: int, queue: Any, names: list[str], path: str) -> None:

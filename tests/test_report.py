@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from test_watch import CONV, VIT
+from helpers.small_models import CONV, VIT
 
 from ssl_pipeline import load
 from ssl_pipeline.cli import main as cli

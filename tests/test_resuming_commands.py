@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from helpers.exports import CONV, folder_of_a_run
 from PIL import Image
 from test_commands import call, images, run  # noqa: F401
-from test_export import CONV, folder_of_a_run
 
 from ssl_pipeline.cli.commands.files import files_of
 from ssl_pipeline.cli.commands.restore import _sound

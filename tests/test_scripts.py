@@ -5,15 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from helpers.paths import SCRIPTS
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.structures.batch import family
-
-SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
 @pytest.fixture

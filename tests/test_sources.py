@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from processes import in_two_processes
+from helpers.processes import in_two_processes
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.instantiate import instantiate

@@ -7,7 +7,7 @@ from math import cos, pi
 import pytest
 import torch
 import torch.nn.functional as F
-from cases import GRIDS, sample
+from helpers.cases import GRIDS, sample
 from torch import nn
 
 import ssl_pipeline

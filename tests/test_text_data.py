@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from helpers.paths import CONF
 
 from ssl_pipeline.data import BPE, Bytes, Codec, Dataset, Stream, fortunes, hf_text, pydoc, text_files
 from ssl_pipeline.data.io.documents import Documents
@@ -638,7 +639,7 @@ def test_hf_text_stream(tmp_path, tokens):
 
 @pytest.mark.parametrize("function", [pydoc, text_files, fortunes, hf_text])
 def test_yaml_spells_every_option_with_its_default(function):
-    text = (Path(__file__).parents[1] / "conf" / "data" / f"{function.__name__}.yaml").read_text()
+    text = (CONF / "data" / f"{function.__name__}.yaml").read_text()
     options = yaml.safe_load(text)
     assert text.startswith("# @package data\n")
     assert options.pop("_target_") == f"ssl_pipeline.data.{function.__name__}"

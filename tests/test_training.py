@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from string import Template
 from unittest.mock import Mock
 
@@ -21,8 +20,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from helpers.paths import ROOT
+from helpers.processes import in_two_processes
+from helpers.runs import CORES, SMALL, command, configured
 from PIL import Image
-from processes import in_two_processes
 
 import ssl_pipeline
 from ssl_pipeline.config.compose import compose
@@ -36,26 +37,6 @@ from ssl_pipeline.training.callbacks.clock import Clock
 from ssl_pipeline.training.graphs import maker, start_from
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.samples import write_samples
-
-ROOT = Path(__file__).parents[1]
-SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=128", "trainer.log_every_n_steps=5"]
-QUICK = ["probe.online=0", "probe.protocol.few=0"]
-CORES = {"OMP_NUM_THREADS": "1"}
-
-
-def configured(*overrides):
-    return compose([*SMALL, *([] if "probe=none" in overrides else QUICK), *overrides])
-
-
-def command(*arguments, cwd=ROOT, **env):
-    return subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *arguments],
-        cwd=cwd,
-        env={**os.environ, **CORES, **env},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.views import seeded
 
 import ssl_pipeline
 from ssl_pipeline.cli.commands.embed import embed
@@ -22,10 +23,6 @@ from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.training import run
 
 CLIPS = Clips(size=8, channels=1, frames=4, fps=8)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def film(file: Path, count: int = 24, rate: int = 8, shape: tuple[int, int] = (16, 24), shade: int = 0) -> None:

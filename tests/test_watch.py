@@ -14,9 +14,10 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
-from test_mixed import SMALL as MIXED
-from test_mixed import images, words
-from test_training import command
+from helpers.mixed_data import SMALL as MIXED
+from helpers.mixed_data import images, words
+from helpers.runs import command
+from helpers.small_models import CONV, VIT
 from torch import nn
 
 from ssl_pipeline.config.compose import compose
@@ -31,9 +32,6 @@ from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import prepare
 
-VIT = ["encoder=vit", "encoder.width=16", "encoder.depth=1", "encoder.heads=2"]
-VIT += ["decoder=query", "decoder.width=16", "decoder.heads=2"]
-CONV = ["encoder.widths=[8,16]", "decoder.widths=[8,8]"]
 FAST = ["batch_size=64", "optimizer.lr=5e-3", "watch.every=50", "probe=none", "trainer.max_steps=300"]
 COLLAPSING = [
     "watch.layers=false",
