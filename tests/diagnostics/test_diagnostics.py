@@ -355,6 +355,8 @@ def test_an_encoder_that_does_not_learn_is_not_asked():
 @pytest.mark.parametrize("samples", [2, 3])
 def test_a_look_at_very_few_samples(samples, tmp_path):
     run(compose([*CONV, *FAST, "corruption=mask+noise", f"watch.samples={samples}"]), str(tmp_path))
+    shares = numbers_of(tmp_path, "share")
+    assert shares and all(0 <= share <= 1 for share in shares.values())
 
 
 def test_early_words_are_no_fault(tmp_path, capsys):

@@ -218,7 +218,10 @@ def test_columns_meet_without_a_decoder():
     config = compose(["data=captioned", "encoder=vit", "~decoder", *SMALL[:3], *contrast])
     data = instantiate(config["data"], at="data", allowed=DATA)
     graph = maker(config, data)()
-    graph(graph.damage(data.train[torch.arange(8)]))["loss"].backward()
+    energies = graph(graph.damage(data.train[torch.arange(8)]))
+    assert [name for name in energies if name != "loss"] == ["info_nce/crop~text"]
+    energies["loss"].backward()
+    assert all(p.grad is not None for p in graph.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize(

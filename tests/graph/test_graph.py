@@ -183,7 +183,9 @@ def test_what_cannot_work_is_refused_with_a_way_out(overrides, sentence):
 
 
 def test_collapse_may_be_studied():
-    make("corruption=mask+noise", "objective=align", "allow_collapse=true")
+    graph = make("corruption=mask+noise", "objective=align", "allow_collapse=true")
+    energies = graph(graph.damage(batch()))
+    assert {*energies} == {"loss", "align/mask~noise"} and energies["loss"].isfinite()
 
 
 def test_every_decoder_is_tried():

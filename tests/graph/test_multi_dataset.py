@@ -60,9 +60,9 @@ def test_terms_between_embeddings_share_their_heads_and_terms_of_tokens_fit_any_
 
 
 def test_a_trunk_is_needed():
+    config, both = compose(["corruption=mask+noise"]), mixed({"one": images(50), "two": images(50)})
     with pytest.raises(ValueError, match="no trunk that several kinds of data can share: take encoder=vit"):
-        config = compose(["corruption=mask+noise"])
-        maker(config, mixed({"one": images(50), "two": images(50)}))()
+        maker(config, both)()
     with pytest.raises(ValueError, match="at least two sets"):
         mixed({"images": images(5)})
 

@@ -125,10 +125,13 @@ BLACK = torch.zeros(5, 1, 8, 8)
 def test_views_of_images_are_no_other_range(noise, x):
     sigma = [f"corruption.{name}={noise}" for name in ("noise.sigma", "lowres-noise.noise.sigma")]
     whole = model(*CONV, "corruption=mask+noise+lowres-noise", *sigma)
+    seen = []
     for name, view in views_of(whole, x):
-        whole.embed(view.x, view=name, removed=view.removed)
+        seen.append(name)
+        assert whole.embed(view.x, view=name, removed=view.removed).isfinite().all()
         if noise != "2":  # as far as is let through of a damage that is not named
-            whole.embed(view.x)
+            assert whole.embed(view.x).isfinite().all()
+    assert seen == 5 * ["mask", "noise", "lowres-noise"]
 
 
 @pytest.mark.parametrize("kind", [Waveform, LogMel])
@@ -138,8 +141,11 @@ def test_views_of_sounds_are_no_other_range(kind, loud):
     whole = model("encoder.widths=[8,16]", "decoder.widths=[8,8]", "corruption=mask+noise+lowres", grid=codec.grid)
     wave = loud * torch.sin(torch.arange(640) * torch.tensor([[0.1], [0.5], [1.0]]))
     x, valid = codec.encode([*wave, wave[0, :300]])
+    seen = []
     for name, view in views_of(whole, x, valid):
-        whole.embed(view.x, view.valid, view=name, removed=view.removed)
+        seen.append(name)
+        assert whole.embed(view.x, view.valid, view=name, removed=view.removed).isfinite().all()
+    assert seen == 5 * ["mask", "noise", "lowres"]
 
 
 def test_sounds_of_another_range_are_refused():

@@ -95,11 +95,14 @@ def test_a_run_folder_cannot_name_what_writes_or_fetches(codec, tmp_path):
 
 def test_options_of_a_codec_stay_plain(tmp_path):
     run(compose(["encoder.widths=[8]", "decoder.widths=[8]", *SHORT]), str(tmp_path))
+    codecs, saved = tmp_path / "codecs.json", (tmp_path / "codecs.json").read_text()
     inner = {"_target_": "ssl_pipeline.data.cache.folder.cache_folder", "cache": str(tmp_path / "made")}
-    (tmp_path / "codecs.json").write_text(json.dumps({"": {"_target_": "ssl_pipeline.data.Bytes", "length": inner}}))
-    with pytest.raises(Exception):  # noqa: B017  (a number was wanted: which complaint it is does not matter)
+    codecs.write_text(json.dumps({"": {"_target_": "ssl_pipeline.data.Bytes", "length": inner}}))
+    with pytest.raises(Exception, match="length"):
         ssl_pipeline.load(tmp_path)
     assert not (tmp_path / "made").exists()
+    codecs.write_text(saved)
+    ssl_pipeline.load(tmp_path)  # nothing else was wrong
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Random command lines: what can be trained takes its steps, and what cannot ends in one sentence and exit code 1.
 
-``FUZZ=2000 pytest -m slow tests/test_fuzz.py`` tries more, and prints how many of each kind there were.
+``FUZZ=2000 pytest -m slow tests/integration/test_fuzz.py`` tries more, and prints how many of each kind there were.
 """
 
 from __future__ import annotations

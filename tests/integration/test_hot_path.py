@@ -64,6 +64,7 @@ def test_no_step_waits_for_the_device(name):
     config = compose([f"experiment={name}", "batch_size=8"])
     data = instantiate(config["data"])
     graphs, sets = graphs_of(maker(config, data)()), sets_of(data)
+    assert graphs
     for key, graph in graphs.items():
         optimizer = instantiate(config["optimizer"]).optimizer(graph.train(), 8)
         batches = iter(train_loader(sets[key].train, batch_size=8, seed=0))

@@ -154,7 +154,9 @@ def test_protection_and_inverse_deltas_go_together_in_any_order():
         for make in order:
             make(["heads"]).treat(graph)
         layers = [m for m in graph.objective.modules() if isinstance(m, nn.Linear)]
-        assert all(isinstance(layer, InverseDeltaLinear) and len(layer._forward_hooks) == 1 for layer in layers)
+        assert layers and all(
+            isinstance(layer, InverseDeltaLinear) and len(layer._forward_hooks) == 1 for layer in layers
+        )
 
 
 def test_weights_are_moved_only_at_their_steps():

@@ -48,7 +48,8 @@ def checked(page):
     assert sources and all(source.startswith("data:") for source in sources)
     assert "http" not in re.sub(r'xmlns="[^"]*"', "", re.sub(r"base64,[^\"]*", "", text)).replace("https://", "http")
     assert "<script" not in text and "@import" not in text and "url(" not in text
-    assert all('alt="' in tag for tag in re.findall(r"<img[^>]*>", text))
+    tags = re.findall(r"<img[^>]*>", text)
+    assert tags and all('alt="' in tag for tag in tags)
     return text
 
 

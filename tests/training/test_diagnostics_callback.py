@@ -129,6 +129,7 @@ def test_no_alarm_where_all_is_well(name, tmp_path, capsys):
     layers = {
         (kind, rest): v for (_, n), v in logged(tmp_path, "diagnostics").items() for kind, _, rest in [n.partition("/")]
     }
+    assert {"share", "update"} <= {kind for kind, _ in layers}
     assert all(0 <= v <= 1 for (kind, _), v in layers.items() if kind == "share")
     assert all(0 < v < 0.2 for (kind, _), v in layers.items() if kind == "update")
 

@@ -54,6 +54,7 @@ def test_probes_can_be_recomputed_through_load(finished):
     folder, summary = finished
     model, protocol = ssl_pipeline.load(folder), P1(few=3)
     scores = protocol.score(protocol.features(lambda batch: model.embed(batch.x), digits()))
+    assert {"knn", "linear", "few"} <= set(scores)
     for name, value in scores.items():
         assert summary[name] == pytest.approx(value, abs=1e-6), name
 
