@@ -1,0 +1,104 @@
+"""What all corruptions promise, over the table in helpers/cases.py."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+from helpers.cases import CORRUPTIONS, GRIDS, sample
+from helpers.paths import CONF
+from helpers.views import EVERY, assert_same, seeded
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+import ssl_pipeline.corruptions as package
+from ssl_pipeline.config.compose import register
+from ssl_pipeline.corruptions import Corruption
+
+
+@pytest.mark.parametrize(("case", "grid"), EVERY)
+def test_view_is_well_formed(case, grid):
+    clean = sample(grid)
+    corruption = case.build(grid=grid, **case.options)
+    view = corruption(clean, seeded())
+    shape = corruption.output_grid.shape
+    assert view.x.dtype == clean.x.dtype
+    assert view.x.shape == (*clean.x.shape[: clean.x.ndim - grid.ndim], *shape)
+    assert view.x.isfinite().all()
+    if grid.discrete:
+        assert view.x.min() >= 0 and view.x.max() < grid.vocab
+    assert view.position.shape[1:] == view.origin.shape[1:] == (*shape, grid.ndim)
+    assert view.unmasked is None or (view.unmasked.shape == view.x.shape and view.removed is not None)
+    for where in (view.removed, view.valid):
+        assert where is None or (where.shape == (6, *shape) and where.dtype == torch.bool)
+    assert set(view.params) == set(corruption.told)
+    assert all(value.shape == (6,) and value.is_floating_point() for value in view.params.values())
+
+
+@pytest.mark.parametrize(("case", "grid"), EVERY)
+def test_input_stays_and_the_seed_decides(case, grid):
+    clean, untouched = sample(grid), sample(grid)
+    corruption = case.build(grid=grid, **case.options)
+    first = corruption(clean, seeded(1))
+    assert_same(clean, untouched)
+    assert_same(first, corruption(clean, seeded(1)), rtol=0, atol=0)
+    assert torch.equal(first.x, corruption(clean, seeded(2)).x) != case.random
+
+
+@pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if row.values[0].alone])
+def test_samples_do_not_see_each_other(case, grid):
+    clean = sample(grid)
+    corruption = case.build(grid=grid, **case.options)
+    other = clean._replace(x=torch.cat([sample(grid, seed=1).x[:3], clean.x[3:]]))
+    before, after = corruption(clean, seeded()).x, corruption(other, seeded()).x
+    torch.testing.assert_close(before[3:], after[3:])
+    assert not torch.equal(before[:3], after[:3])
+
+
+@pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if row.values[0].identity is not None])
+def test_severity_zero_is_the_identity(case, grid):
+    clean = sample(grid)
+    view = case.build(grid=grid, **case.identity)(clean, seeded())
+    torch.testing.assert_close(view.x, clean.x, rtol=0, atol=1e-5)
+    torch.testing.assert_close(view.origin, clean.origin.expand_as(view.origin))
+    assert view.removed is None or not view.removed.any()
+    assert view.valid is None or view.valid.all()
+
+
+@pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if not row.values[1].discrete])
+def test_half_precision_stays_half(case, grid):
+    clean = sample(grid)
+    view = case.build(grid=grid, **case.options)(clean._replace(x=clean.x.bfloat16()), seeded())
+    assert view.x.dtype == torch.bfloat16 and view.origin.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("case", "grid"), EVERY)
+def test_autocast_changes_nothing(case, grid):
+    clean = sample(grid)
+    corruption = case.build(grid=grid, **case.options)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = corruption(clean, seeded())
+    assert_same(inside, corruption(clean, seeded()), rtol=0, atol=0)
+
+
+def test_every_corruption_has_yaml_and_a_case():
+    built = {c.__name__ for c in vars(package).values() if inspect.isclass(c) and issubclass(c, Corruption)}
+    yamls = {path.stem: OmegaConf.load(path) for path in (CONF / "corruption").glob("*.yaml")}
+    targets = {name: leaf._target_.rpartition(".")[2] for name, leaf in yamls.items()}
+    assert built - {"Corruption", "Chain"} == set(targets.values())
+    assert targets == {case.name: case.build.__name__ for case in CORRUPTIONS}
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "corruption").glob("*.yaml")), ids=lambda path: path.stem)
+def test_yaml_spells_every_option_with_its_default(path):
+    assert path.read_text().startswith(f"# @package corruption.{path.stem}\n")
+    register()  # what a file may interpolate
+    leaf = instantiate(OmegaConf.load(path), _convert_="all")
+    fitting = next(case.grids[0] for case in CORRUPTIONS if case.name == path.stem)
+    assert isinstance(leaf(grid=GRIDS[fitting]), Corruption)
+    options = inspect.signature(leaf.func.__init__).parameters
+    defaults = {name: option.default for name, option in options.items() if name not in ("self", "grid")}
+    written = {k: tuple(v) if isinstance(v, list) else v for k, v in leaf.keywords.items()}
+    needed = {name: written[name] for name, default in defaults.items() if default is inspect.Parameter.empty}
+    assert written == defaults | needed

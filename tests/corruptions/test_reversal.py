@@ -1,0 +1,22 @@
+"""Axes run backwards."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from helpers.cases import sample
+from helpers.views import EVERY, assert_same, seeded
+
+from ssl_pipeline.corruptions import Mask, Reversal
+
+
+@pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if row.values[0].build is Reversal])
+def test_reversal_twice_is_the_identity(case, grid):
+    start = sample(grid)._replace(valid=torch.rand(6, *grid.shape) < 0.5)
+    masked = Mask(grid=grid, ratio=0.5, cell=1)(start, seeded())
+    reverse = case.build(grid=grid, **case.options)
+    once = reverse(masked, seeded())
+    assert not torch.equal(once.x, masked.x) and not torch.equal(once.removed, masked.removed)
+    assert torch.equal(once.position, masked.position) and not torch.equal(once.origin, masked.origin)
+    start = masked._replace(origin=masked.origin.expand(once.origin.shape))
+    assert_same(reverse(once, seeded()), start, rtol=0, atol=0)

@@ -1,0 +1,287 @@
+"""What corruptions do to texts: bytes, closed by an end symbol or cut out of a longer text, and padded."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import chain
+
+import pytest
+import torch
+from helpers.cases import CORRUPTIONS, GRIDS, sample
+from helpers.views import seeded
+
+from ssl_pipeline.config.families import read_families
+from ssl_pipeline.corruptions import Chain, Drop, Infill, Mask, Noise, Reversal, Shuffle, Template
+from ssl_pipeline.corruptions.template import chosen
+from ssl_pipeline.structures.batch import View, clean_view
+from ssl_pipeline.structures.grid import GridSpec
+
+END, MASK = 256, 257
+BYTES = GridSpec.of(("position", 32), vocab=258, mask_token=MASK, end_token=256)
+TEXTS = ("the cat sat on the mat", "Hi", "", "to be, or not to be", " a  b\tc\n", "no")
+WINDOW = "an endless text that is cut here"
+EVERY = [
+    pytest.param(case, GRIDS[name], id=f"{case.name}{i}-{name}")
+    for i, case in enumerate(CORRUPTIONS)
+    for name in ("text", "bytes", "codes")
+    if name in case.grids
+]
+
+
+def texts(*strings: str) -> View:
+    """Each string closed by the end symbol and padded with it; one that fills the grid is a window without an end."""
+    x = torch.full((len(strings), 32), END)
+    valid = torch.zeros(x.shape, dtype=torch.bool)
+    for i, string in enumerate(strings):
+        x[i, : len(string)] = torch.tensor(list(string.encode()))
+        valid[i, : len(string) + 1] = True
+    return clean_view(BYTES, x, valid)
+
+
+def read(view: View) -> list[str]:
+    """What is valid, as text: ``$`` is the end symbol, ``_`` the mask token."""
+    rows = zip(view.x, view.valid, strict=True)
+    return ["".join({END: "$", MASK: "_"}.get(s, chr(s % 256)) for s in x[valid].tolist()) for x, valid in rows]
+
+
+def assert_cells_come_from_their_origin(view: View, clean: View, moved: torch.Tensor) -> None:
+    place = (view.origin[..., 0] - 0.5).expand(view.x.shape)
+    torch.testing.assert_close(place[moved], place[moved].round())
+    assert torch.equal(view.x[moved], clean.x.gather(1, place.round().long().clamp(0, 31))[moved])
+
+
+@pytest.mark.parametrize(("case", "grid"), EVERY)
+def test_padding_stays_out_of_every_corruption(case, grid):
+    clean = sample(grid, 8)
+    count = torch.tensor([0, 1, 2, 3, 5, 8, 12, grid.shape[-1]]).clamp(max=grid.shape[-1])
+    valid = (torch.arange(grid.shape[-1]) < count.view(-1, *[1] * grid.ndim)).expand(clean.x.shape)
+    clean = clean._replace(valid=valid.contiguous())
+    other = clean._replace(x=torch.where(valid, clean.x, 7))
+    corruption = case.build(grid=grid, **case.options)
+    one, two = corruption(clean, seeded()), corruption(other, seeded())
+    assert one.valid.shape == one.x.shape and torch.equal(one.valid, two.valid)
+    assert torch.equal(one.x[one.valid], two.x[two.valid])
+    assert one.x.min() >= 0 and one.x.max() < grid.vocab
+    assert not (one.origin - two.origin).expand(8, *one.x.shape[1:], grid.ndim)[one.valid].any()
+
+
+@pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if row.values[1].ndim == 1])
+def test_padding_stays_behind(case, grid):
+    clean = sample(grid, 8)
+    valid = torch.arange(grid.shape[0]) < torch.tensor([0, 1, 2, 3, 5, 8, 12, 16]).unsqueeze(1)
+    view = case.build(grid=grid, **case.options)(clean._replace(valid=valid), seeded())
+    assert not (view.valid[:, 1:] & ~view.valid[:, :-1]).any()
+    assert view.valid[1:].any(1).all()
+
+
+# ---- infill
+
+
+def test_spans_shrink_to_one_mask_token_each():
+    grid = GridSpec.of(("position", 3000), vocab=258, mask_token=MASK, end_token=256)
+    length = torch.tensor([3000, 2000, 1000, 300])
+    x = torch.randint(0, 256, (4, 3000), generator=seeded())
+    clean = clean_view(grid, x, torch.arange(3000) < length[:, None])
+    view = Infill(grid=grid, ratio=0.3, span=3.0)(clean, seeded(1))
+    masks = ((view.x == MASK) & view.valid).sum(1)
+    assert masks.tolist() == [round(0.1 * n) for n in length.tolist()]
+    assert (view.valid.sum(1) - masks).tolist() == [round(0.7 * n) for n in length.tolist()]
+    assert view.removed is None and view.visible is None
+    for i in range(4):
+        row = view.x[i][view.valid[i]]
+        place = view.origin[i, : len(row), 0] - 0.5
+        left = row != MASK
+        assert torch.equal(row[left], x[i][place[left].long()])
+        span = torch.cat([torch.tensor([-0.5]), place, length[i : i + 1] - 0.5])
+        gaps = span.diff()[:-1]
+        assert (gaps > 0).all() and place[0] >= 0 and place[-1] < length[i]
+    lengths = _span_lengths(view.x[0][view.valid[0]], view.origin[0, :, 0] - 0.5)
+    assert lengths.sum() == 900 and lengths.min() == 1 and lengths.max() >= 6 and abs(lengths.var() - 2) < 0.7
+
+
+def _span_lengths(row: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """Walks along the text: a mask token's place is the middle of its span."""
+    at, lengths = 0.0, []
+    for symbol, middle in zip(row.tolist(), place.tolist(), strict=False):
+        size = 1 if symbol != MASK else round(2 * (middle - at) + 1)
+        if symbol == MASK:
+            lengths.append(size)
+        at += size
+    return torch.tensor(lengths).float()
+
+
+def test_infill_keeps_the_end_and_empty_texts():
+    view = Infill(grid=BYTES, ratio=0.9)(texts(*TEXTS, WINDOW), seeded())
+    found = read(view)
+    assert [text[-1] for text in found[:6]] == ["$"] * 6 and found[2] == "$" and "$" not in found[6]
+    assert all("_" in text for i, text in enumerate(found) if i != 2)
+    assert (view.x[~view.valid] == END).all()
+    ends = (view.x == END) & view.valid
+    torch.testing.assert_close(view.origin[..., 0][ends] - 0.5, torch.tensor([float(len(t)) for t in TEXTS]))
+
+
+# ---- drop
+
+
+def test_every_third_token_is_left_out():
+    clean = texts(*TEXTS, WINDOW)
+    view = Drop(grid=BYTES, every=3)(clean, seeded())
+    for before, after in zip([*(t + "$" for t in TEXTS), WINDOW], read(view), strict=True):
+        end = "$" if before.endswith("$") else ""
+        text = before.removesuffix("$")
+        ways = {"".join(s for i, s in enumerate(text) if (i + phase) % 3) for phase in range(3)} - {""} or {text}
+        assert after.removesuffix("$") in ways and after.endswith(end)
+    assert_cells_come_from_their_origin(view, clean, view.valid)
+    assert len({row for seed in range(8) for row in read(Drop(grid=BYTES, every=3)(clean, seeded(seed)))[:1]}) == 3
+
+
+def test_every_second_word_is_left_out_with_what_follows_it():
+    clean = texts(*TEXTS)
+    ways = [set() for _ in TEXTS]
+    for seed in range(16):
+        view = Drop(grid=BYTES, every=2, unit="word")(clean, seeded(seed))
+        assert_cells_come_from_their_origin(view, clean, view.valid)
+        for way, text in zip(ways, read(view), strict=True):
+            way.add(text)
+    assert ways[0] == {"the sat the $", "cat on mat$"}
+    assert ways[1] == {"Hi$"} and ways[2] == {"$"}
+    assert ways[3] == {"to or to $", "be, not be$"}
+    assert ways[4] == {" a  c\n$", " b\t$"}
+
+
+# ---- reversal
+
+
+def test_texts_are_reversed_within_themselves():
+    clean = texts(*TEXTS, WINDOW)
+    view = Reversal(grid=BYTES)(clean, seeded())
+    assert read(view) == [*(text[::-1] + "$" for text in TEXTS), WINDOW[::-1]]
+    assert torch.equal(view.valid, clean.valid) and torch.equal(view.position, clean.position)
+    assert_cells_come_from_their_origin(view, clean, view.valid)
+
+
+def test_words_change_their_order_and_keep_their_letters():
+    clean = texts(*TEXTS, WINDOW)
+    view = Reversal(grid=BYTES, unit="word")(clean, seeded())
+    expected = ["mat the on sat cat the$", "Hi$", "$", "be to not or be, to$", "\nc\tb  a $", "no$"]
+    assert read(view) == [*expected, "here cut is that text endless an"]
+    assert_cells_come_from_their_origin(view, clean, view.valid)
+
+
+# ---- template
+
+
+def test_text_stands_in_a_template_and_loses_its_end_where_it_must():
+    clean = texts(*TEXTS, WINDOW)
+    view = Template(grid=BYTES, families={"say": ["Say '{}' again"]})(clean, seeded())
+    room = 32 - len("Say '' again")
+    expected = [f"Say '{text[: room - 1]}' again$" for text in TEXTS] + [f"Say '{WINDOW[:room]}' again"]
+    assert read(view) == expected
+    place = view.origin[..., 0] - 0.5
+    for i, text in enumerate([*TEXTS, WINDOW]):
+        kept = min(len(text), room - (i < 6))
+        if kept:
+            assert place[i, 5 : 5 + kept].tolist() == list(range(kept))
+            assert (place[i, :5] == 0).all() and (place[i, 5 + kept : 12 + kept] == kept - 1).all()
+        if i < 6:
+            assert place[i, 12 + kept] == len(text)
+
+
+def test_each_sample_draws_a_template_and_holes_stay_with_the_text():
+    clean = texts(*["cat"] * 64)
+    hole = clean._replace(removed=clean.x == ord("a"))
+    families = {"ask": ["Repeat this: {}", "Write {} once more"], "sag": ["Gib {} zurück"]}
+    view = Template(grid=BYTES, families=families)(hole, seeded())
+    expected = ("Repeat this: cat$", "Write cat once more$", "Gib cat zurück$")
+    assert set(read(view)) == {text.encode().decode("latin-1") for text in expected}
+    assert (view.removed.sum(1) == 1).all() and (view.x[view.removed] == ord("a")).all()
+
+
+def test_room_keeps_the_whole_text_and_counts_the_places_on():
+    clean = texts(*TEXTS, WINDOW)
+    template = Template(grid=BYTES, families={"say": ["Say '{}' again"]}, room=16)
+    view = template(clean, seeded())
+    assert read(view) == [f"Say '{text}' again$" for text in TEXTS] + [f"Say '{WINDOW}' again"]
+    assert template.output_grid.shape == view.x.shape[1:] == (48,)
+    assert view.position.flatten().tolist() == [i + 0.5 for i in range(48)]
+
+
+def test_folds_part_each_family_and_views_of_one_sample_differ():
+    families = read_families("paraphrases")
+    folds = [chosen(families, ["ask", "french"], (i, 3)) for i in (1, 2, 3)]
+    assert sorted(chain.from_iterable(folds)) == sorted(chosen(families, ["ask", "french"]))
+    assert len(folds[0]) == len(set(folds[0])) == 8
+    clean = texts(*["cat"] * 64)
+    views = [Template(grid=BYTES, families=families, fold=(i, 3), room=16)(clean, seeded()) for i in (1, 2, 3)]
+    assert not any(len({*row}) < 3 for row in zip(*map(read, views), strict=True))
+    assert all(len({*read(view)}) > 8 for view in views)
+
+
+def test_every_shipped_template_says_where_the_text_goes():
+    families = read_families("paraphrases")
+    assert len(families) >= 5 and len(chosen(families)) == sum(map(len, families.values()))
+    Template(grid=BYTES, families=families, room=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- a {}", "expected families"),
+        ("say: again {}", "with a list of strings"),
+        ("say: [1]", "with a list of strings"),
+    ],
+)
+def test_a_file_of_another_form_is_no_file_of_templates(text, sentence, tmp_path):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        read_families(str(tmp_path / "mine.yaml"))
+
+
+def test_a_file_of_ones_own_and_names_that_do_not_exist(tmp_path):
+    (tmp_path / "mine.yaml").write_text("say: ['Nochmal: {}']", encoding="utf-8")
+    assert read_families(str(tmp_path / "mine.yaml")) == {"say": ["Nochmal: {}"]}
+    with pytest.raises(FileNotFoundError, match="no file of templates"):
+        read_families(str(tmp_path / "yours.yaml"))
+    with pytest.raises(ValueError, match="nearest: paraphrases"):
+        read_families("paraphrase")
+
+
+# ---- shuffle, and all of them in a row
+
+
+def test_shuffle_of_a_text_leaves_its_ragged_end():
+    clean = texts(*TEXTS, WINDOW)
+    view = Shuffle(grid=BYTES, window=5)(clean, seeded())
+    for before, after in zip(read(clean), read(view), strict=True):
+        whole = len(before) // 5 * 5 if len(before) < 32 else 30
+        assert after[whole:] == before[whole:]
+        assert sorted(after[i : i + 5] for i in range(0, whole, 5)) == sorted(
+            before[i : i + 5] for i in range(0, whole, 5)
+        )
+    assert_cells_come_from_their_origin(view, clean, view.valid)
+
+
+def test_a_chain_of_all_of_them_knows_where_each_symbol_comes_from():
+    clean = texts(*TEXTS, WINDOW)
+    chain = Chain(
+        grid=BYTES,
+        words=partial(Reversal, unit="word"),
+        drop=partial(Drop, every=5),
+        shuffle=partial(Shuffle, window=2),
+        infill=partial(Infill, ratio=0.2),
+        reversal=Reversal,
+    )
+    view = chain(clean, seeded())
+    assert_cells_come_from_their_origin(view, clean, view.valid & (view.x != MASK))
+    assert (view.x == MASK).any()
+    masked = Chain(grid=BYTES, mask=partial(Mask, ratio=0.3), drop=Drop, noise=Noise)(clean, seeded())
+    assert torch.equal((masked.x == MASK) & masked.valid, masked.removed & masked.valid)
+
+
+def test_wrong_tokens_leave_the_end_where_it_is():
+    x = torch.full((200, 32), 65)
+    x[:, 20:] = 256
+    valid = (torch.arange(32) < 21).expand(200, -1)
+    noisy = Noise(grid=BYTES, ratio=0.9)(clean_view(BYTES, x, valid), torch.Generator().manual_seed(0))
+    assert (noisy.x[:, 20] == 256).all()
+    assert (noisy.x[:, :20] != 65).float().mean() > 0.8

@@ -1,0 +1,3 @@
+"""Its tests load scripts."""
+
+from helpers.fixtures import script  # noqa: F401

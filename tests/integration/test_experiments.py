@@ -1,0 +1,145 @@
+"""Every experiment runs as it stands, on data that needs no download."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from helpers.paths import CONF
+
+import ssl_pipeline
+from ssl_pipeline.api import _kind
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.training import run
+
+EXPERIMENTS = CONF / "experiment"
+NAMES = sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
+SWEEPS = sorted(path.stem for path in (EXPERIMENTS / "sweeps").glob("*.yaml"))
+SHORT = ["batch_size=8", "trainer.max_steps=2", "probe=none"]
+FEW = {"objects": ["data.of.clips=40"]} | {name: ["data.clips=64"] for name in ("next_clip", "video_dag", "video_mae")}
+"""Clips take longer to generate than two steps do."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_experiment_takes_steps(name, tmp_path):
+    summary = run(compose([f"experiment={name}", *SHORT, *FEW.get(name, [])]), str(tmp_path))
+    assert summary["steps"] == 2 and summary["loss"] > 0
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_sweep_asks_for_what_there_is(name):
+    """Six runs each, the same for all: two rates by three values of the number that the method is known to need."""
+    params = yaml.safe_load((EXPERIMENTS / "sweeps" / f"{name}.yaml").read_text())["hydra"]["sweeper"]["params"]
+    values = {key: re.findall(r"\[.*?\]|[^,]+", str(asked)) for key, asked in params.items()}
+    assert [len(of) for of in values.values()] == [2, 3]
+    assert name in NAMES
+    grid = GridSpec.of(("y", 28), ("x", 28), channels=1)
+    for last in zip(*(of[-2:] for of in values.values()), strict=True):
+        asked = [f"{key}={value}" for key, value in zip(values, last, strict=True)]
+        build(compose([f"experiment=sweeps/{name}", *asked]), grid)
+
+
+@pytest.mark.parametrize(
+    ("data", "more"),
+    [
+        ("tones", ["data.features=waveform", "data.seconds=0.05"]),
+        ("tones", ["data.seconds=0.1"]),
+        ("pydoc", ["data.length=32", "encoder=vit", "decoder=query", "objective=cross_entropy"]),
+        ("pydoc", ["data.length=32", "data.tokens=bpe", "data.vocab_size=400", "encoder=vit", "encoder.ngrams=3"]),
+    ],
+)
+def test_models_take_raw_things_after_a_run(data, more, tmp_path):
+    """The codec is saved with the run, a trained one with what it has learnt."""
+    text = ["decoder=query", "objective=cross_entropy"] if data == "pydoc" else []
+    small = ["encoder.width=24", "encoder.depth=1", "encoder.heads=2"] if data == "pydoc" else []
+    run(compose([f"data={data}", *more, *text, *small, *SHORT]), str(tmp_path))
+    model = ssl_pipeline.load(tmp_path)
+    raw = ["The with statement", "x"] if data == "pydoc" else [[0.1] * 300, [0.0] * 4000]
+    z = model.embed(raw)
+    assert z.shape[0] == 2 and z.isfinite().all()
+    x, valid = model.codec.encode(raw)
+    assert (model.embed(x, valid) == z).all()
+
+
+def test_a_list_needs_a_codec(tmp_path):
+    run(compose(["encoder.widths=[8]", "decoder.widths=[8]", *SHORT]), str(tmp_path))
+    with pytest.raises(ValueError, match="expected images as paths or as PIL images, got list"):
+        ssl_pipeline.load(tmp_path).embed([[0.0] * 64])
+    (tmp_path / "codecs.json").unlink()
+    with pytest.raises(ValueError, match="one array or tensor, got a list"):
+        ssl_pipeline.load(tmp_path).embed([[0.0] * 64])
+
+
+HOSTILE = [
+    {"_target_": "ssl_pipeline.data.codecs.text.Bytes.write", "self": None, "path": "x", "x": None},
+    {"_target_": "ssl_pipeline.data.codecs.sound.write_wav", "path": "x", "wave": None, "rate": 1},
+    {"_target_": "ssl_pipeline.data.fashion_mnist", "root": "x"},
+    {"_target_": "os.system", "command": "true"},
+    {},
+]
+
+
+@pytest.mark.parametrize("codec", HOSTILE, ids=lambda codec: str(codec.get("_target_")))
+def test_a_run_folder_cannot_name_what_writes_or_fetches(codec, tmp_path):
+    run(compose(["encoder.widths=[8]", "decoder.widths=[8]", *SHORT]), str(tmp_path))
+    (tmp_path / "codecs.json").write_text(json.dumps({"": codec}))
+    with pytest.raises(ValueError, match="as its codec, expected one of"):
+        ssl_pipeline.load(tmp_path)
+
+
+def test_options_of_a_codec_stay_plain(tmp_path):
+    run(compose(["encoder.widths=[8]", "decoder.widths=[8]", *SHORT]), str(tmp_path))
+    codecs, saved = tmp_path / "codecs.json", (tmp_path / "codecs.json").read_text()
+    inner = {"_target_": "ssl_pipeline.data.cache.folder.cache_folder", "cache": str(tmp_path / "made")}
+    codecs.write_text(json.dumps({"": {"_target_": "ssl_pipeline.data.Bytes", "length": inner}}))
+    with pytest.raises(Exception, match="length"):
+        ssl_pipeline.load(tmp_path)
+    assert not (tmp_path / "made").exists()
+    codecs.write_text(saved)
+    ssl_pipeline.load(tmp_path)  # nothing else was wrong
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (["a.jpg", "b.png", "a.txt", "b.txt", "meta.json"], "folder"),
+        (["a.wav", "a.txt"], "audio_folder"),
+        (["a.mp4", "b.MKV", "poster.jpg"], "video_folder"),
+        (["a.txt", "b.md"], "text_files"),
+    ],
+)
+def test_pretrain_sees_what_a_folder_holds(files, kind, tmp_path):
+    for name in files:
+        (tmp_path / name).touch()
+    assert _kind(tmp_path) == kind
+
+
+def test_pretrain_on_texts(tmp_path):
+    for number in range(12):
+        (tmp_path / f"{number}.txt").write_text(f"a text with the number {number} " * 20)
+    small = {"trainer.max_steps": 2, "probe": "none", "encoder.width": 24, "encoder.depth": 1, "encoder.heads": 2}
+    run = ssl_pipeline.pretrain(str(tmp_path), batch_size=4, output=str(tmp_path / "run"), options=small)
+    assert ssl_pipeline.load(run["folder"]).embed(["a text"]).shape == (1, 24)
+
+
+def test_an_empty_folder_holds_nothing_to_learn_from(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no image, recording, video or text"):
+        ssl_pipeline.pretrain(str(tmp_path))
+
+
+def test_padding_does_not_keep_a_latent_from_covering_the_grid(tmp_path):
+    """Recordings shorter than a window, a patch transformer, and a decoder that needs a dense latent."""
+    for number in range(12):
+        soundfile.write(tmp_path / f"{number}.wav", np.sin(np.arange(1500 + 100 * number)) * 0.3, 8000)
+    data = ["data=audio_folder", f"data.root={tmp_path}", "data.seconds=0.25"]
+    small = ["encoder=vit", "encoder.width=24", "encoder.depth=1", "encoder.heads=2", "corruption=noise+reversal"]
+    summary = run(compose([*data, *small, *SHORT]), str(tmp_path / "run"))
+    assert summary["loss"] > 0
+    wave, _ = soundfile.read(next((tmp_path / "run" / "samples").glob("0_reversal.wav")))
+    assert np.abs(wave).max() > 0.05

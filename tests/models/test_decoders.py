@@ -1,0 +1,145 @@
+"""Decoders on every grid that they claim to work on."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from helpers.cases import DECODERS, GRIDS, sample
+
+from ssl_pipeline.models.decoders import AutoregressiveDecoder, QueryDecoder
+from ssl_pipeline.structures.batch import Latent
+from ssl_pipeline.structures.grid import GridSpec
+
+DECODER_GRIDS = [(case, grid) for case in DECODERS for grid in case.grids]
+
+
+@pytest.mark.parametrize(("case", "name"), DECODER_GRIDS)
+def test_decoder_gives_the_patches_of_its_target(case, name):
+    grid = GRIDS[name]
+    dense = tuple((n + 3) // 4 for n in grid.shape)
+    decoder = case.build(grid=grid, latent_width=16, dense_shape=dense, told=2, **case.options)
+    n = torch.Size(dense).numel()
+    latent = Latent(torch.randn(3, n, 16), torch.randn(3, 16), dense_shape=dense)
+    told, target = torch.randn(3, 2), decoder.patches.split(sample(grid, 3).x)
+    every = decoder.eval()(latent, told=told, target=target)
+    width = grid.vocab or decoder.patches.width
+    assert every.shape == (3, decoder.patches.count, width)
+    places = torch.tensor([[0, 2], [1, 0], [2, 1]])
+    some = decoder(latent, places, told, target)
+    torch.testing.assert_close(some, every.gather(1, places.unsqueeze(-1).expand(-1, -1, width)), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(every, decoder(latent, told=told.flip(0) * 2, target=target))
+    assert decoder.generate(latent, told).shape == every.shape
+    if decoder.causal:
+        with pytest.raises(ValueError, match="continues from the true symbols"):
+            decoder(latent, told=told)
+
+
+def test_query_decoder_reads_only_valid_tokens():
+    grid = GRIDS["image"]
+    decoder = QueryDecoder(grid=grid, latent_width=16, width=24, heads=2)
+    tokens, valid = torch.randn(2, 5, 16), torch.tensor([[True, True, True, False, False]] * 2)
+    torch.testing.assert_close(
+        decoder(Latent(tokens, tokens.mean(1), valid=valid)), decoder(Latent(tokens[:, :3], tokens.mean(1)))
+    )
+
+
+TEXT = GridSpec.of(("position", 16), vocab=50, mask_token=49, end_token=48)
+SMALL = {"width": 24, "heads": 2}
+
+
+def reading(batch=4, **options):
+    """A next-symbol decoder, a latent and a text."""
+    torch.manual_seed(0)
+    decoder = AutoregressiveDecoder(grid=TEXT, latent_width=16, **{**SMALL, **options})
+    tokens = torch.randn(batch, 3, 16)
+    return decoder.eval(), Latent(tokens, tokens.mean(1)), torch.randint(0, 48, (batch, 16, 1))
+
+
+@pytest.mark.parametrize(("depth", "context"), [(2, None), (1, 3), (2, 3), (3, 2), (2, 1), (2, 0)])
+def test_next_symbols_depend_on_those_in_their_context(depth, context):
+    decoder, latent, text = reading(depth=depth, context=context)
+    other = text.clone()
+    other[:, 5] = (text[:, 5] + 1) % 48
+    difference = (decoder(latent, target=text) - decoder(latent, target=other)).abs().amax((0, 2))
+    last = 16 if context is None else 5 + context
+    reached = torch.zeros(16, dtype=torch.bool)
+    reached[6 : last + 1] = True
+    assert (difference > 1e-6).equal(reached)
+
+
+@pytest.mark.parametrize(("context", "told"), [(None, 0), (None, 2), (3, 0), (0, 2)])
+def test_generated_symbols_are_what_forward_gives_after_them(context, told):
+    decoder, latent, _ = reading(context=context, told=told, depth=3)
+    numbers = torch.randn(4, told) if told else None
+    with torch.no_grad():
+        decoder.head.bias[48] = -9.0  # no end
+        made = decoder.generate(latent, numbers)
+        again = decoder(latent, None, numbers, made.argmax(-1, keepdim=True))
+    torch.testing.assert_close(made, again, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("context", [None, 2, 0])
+def test_after_its_end_a_text_has_only_ends(context):
+    decoder, latent, _ = reading(batch=32, context=context)
+    with torch.no_grad():
+        decoder.head.bias[48] = 0.9
+        symbols = decoder.generate(latent).argmax(-1)
+    assert (symbols == 48).any() and (symbols != 48).any()
+    for row in symbols.tolist():
+        if 48 in row:
+            assert set(row[row.index(48) :]) == {48}
+
+
+def test_next_symbol_decoder_reads_only_valid_tokens():
+    decoder, latent, text = reading()
+    valid = torch.tensor([[True, True, False]] * 4)
+    short = Latent(latent.tokens[:, :2], latent.pooled)
+    masked_out = latent._replace(valid=valid)
+    torch.testing.assert_close(decoder(masked_out, target=text), decoder(short, target=text))
+    torch.testing.assert_close(decoder.generate(masked_out), decoder.generate(short))
+    assert not torch.allclose(decoder(latent, target=text), decoder(short, target=text))
+
+
+def test_blank_symbols_are_for_training_only():
+    decoder, latent, text = reading(token_drop=1.0)
+    other = text.flip(1)
+    assert not torch.allclose(decoder(latent, target=text), decoder(latent, target=other))
+    decoder.train()
+    torch.testing.assert_close(decoder(latent, target=text), decoder(latent, target=other))
+
+
+def test_next_symbol_decoder_learns_texts_by_heart():
+    decoder, latent, text = reading(width=32)
+    text[:, 12:] = 48
+    decoder.train()
+    optimiser = torch.optim.AdamW(decoder.parameters(), lr=1e-2)
+    for _ in range(60):
+        loss = torch.nn.functional.cross_entropy(decoder(latent, target=text).flatten(0, 1), text.flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert decoder.eval().generate(latent).argmax(-1).equal(text.squeeze(-1))
+
+
+@pytest.mark.parametrize("context", [None, 2])
+def test_next_symbol_decoder_runs_in_bfloat16(context):
+    decoder, latent, text = reading(token_drop=0.5, context=context, told=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = decoder.train()(latent, None, torch.randn(4, 2), text)
+        assert decoder.generate(latent, torch.randn(4, 2)).shape == logits.shape
+    assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(
+    ("grid", "options", "sentence"),
+    [
+        ("wave", {}, "numbers along time: take decoder=query"),
+        ("codes", {}, "symbols along y, x: take decoder=query"),
+        ("text", {"token_drop": 1.5}, "token_drop=1.5: expected a share"),
+        ("text", {"context": -1}, "context=-1: expected a number of symbols"),
+        ("text", {"heads": 5}, "heads=5 must divide the width 24"),
+    ],
+)
+def test_next_symbol_decoder_says_what_it_needs(grid, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        AutoregressiveDecoder(grid=GRIDS[grid], latent_width=16, **{**SMALL, **options})

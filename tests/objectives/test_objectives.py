@@ -1,0 +1,294 @@
+"""Terms without a graph: what they ask of energies and heads, and when."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers.processes import in_two_processes
+from torch import nn
+
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.losses import Centring, Distil, InfoNCE, NearestNeighbour, QueueNCE, Sinkhorn, SmoothL1, sinkhorn
+from ssl_pipeline.models.encoders import ConvEncoder
+from ssl_pipeline.models.layers import Projector, Prototypes
+from ssl_pipeline.objectives import Agree, Predict, PredictTokens, Sizes, State, Targets
+from ssl_pipeline.structures.batch import Batch, Latent, clean_view
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.view_assignment import deal
+
+LINE = GridSpec.of(("x", 6), channels=1)
+VIEWS = ("a", "b", "c", "d")
+DIRECTED = {
+    "centring": lambda: Distil(Centring(6)),
+    "sinkhorn": lambda: Distil(Sinkhorn()),
+    "queue": lambda: QueueNCE(6, 64),  # it holds more than two steps: which rows come first does not matter
+    "neighbour": lambda: NearestNeighbour(6, 64),
+}
+
+
+def sizes(width=6, grid=LINE):
+    return Sizes(grid, width, width, True, GridSpec(grid.axes, channels=width))
+
+
+def state(latents, dealt=None, valid=None, head=lambda module: module, teacher=None):
+    """A step whose encoder said ``latents`` of each view, and whose teacher said ``teacher``, or the same."""
+    n = len(next(iter(latents.values())).pooled)
+    dealt = deal([*latents], len(latents), n, "cpu", 0, 0, 0) if dealt is None else dealt
+    views = {name: clean_view(LINE, torch.zeros(n, 1, 6), valid) for name in latents}
+    targets = Targets(latents if teacher is None else teacher, head)
+    return State(views["a"], views, torch.arange(n), latents, dealt, {}, lambda _: None, targets)
+
+
+def said(rows=8, width=6, seed=0, views=VIEWS):
+    generator = torch.Generator().manual_seed(seed)
+    return {v: Latent(torch.zeros(rows, 0, width), torch.randn(rows, width, generator=generator)) for v in views}
+
+
+class Spy(Distil):
+    """Keeps the rows that each target was made of."""
+
+    def target(self, said):
+        self.rows = [*getattr(self, "rows", []), said]
+        return super().target(said)
+
+
+def test_each_target_is_balanced_once_over_all_rows_of_its_view():
+    latents, energy = said(12), Spy(Sinkhorn())
+    term = Predict(energy=energy, targets=["a", "b"], sizes=sizes())
+    edges = term.edges("dino", VIEWS, False)
+    found = term(state(latents), edges)
+    assert len(found) == 6 and [rows.equal(latents[v].pooled) for v, rows in zip("ab", energy.rows, strict=True)]
+    wanted = sinkhorn(latents["b"].pooled, 3, 0.05)
+    torch.testing.assert_close(found["dino/c>b"], F.cross_entropy(latents["c"].pooled / 0.1, wanted))
+
+
+def test_rows_are_dealt_out_after_the_target_was_made_of_all():
+    dealt = deal(VIEWS, 2, 12, "cpu", 0, 3, 0)
+    latents, energy = said(6), Spy(Sinkhorn())
+    term = Predict(energy=energy, sizes=sizes())
+    found = term(state(latents, dealt), term.edges("dino", VIEWS, False))
+    assert [len(rows) for rows in energy.rows] == [6] * 4 and len(found) == 8
+    for name, value in found.items():
+        a, b = name.removeprefix("dino/").split(">")
+        wanted = dealt.shared(sinkhorn(latents[b].pooled, 3, 0.05), b, a)
+        assert len(wanted) == 3
+        expected = F.cross_entropy(dealt.shared(latents[a].pooled, a, b) / 0.1, wanted)
+        torch.testing.assert_close(value, expected)
+
+
+def test_a_pair_is_contrasted_with_all_samples_of_the_step():
+    """Each embedding finds its partner among every other one, though only a quarter of the samples pass both views."""
+    dealt, latents = deal(VIEWS, 2, 12, "cpu", 0, 3, 0), said(6)
+    term = Agree(energy=InfoNCE(0.3), sizes=sizes())
+    found = term(state(latents, dealt), term.edges("info_nce", VIEWS, False))
+    assert len(found) == 4
+    sample = torch.cat([dealt.rows[view] for view in VIEWS])
+    view = torch.arange(len(VIEWS)).repeat_interleave(6)
+    z = F.normalize(torch.cat([latents[v].pooled for v in VIEWS]), dim=-1)
+    log_p = ((z @ z.T) / 0.3).fill_diagonal_(float("-inf")).log_softmax(1)
+    partner = ((sample[:, None] == sample) & (view[:, None] != view)).float().argmax(1)
+    each = -log_p[torch.arange(24), partner]
+    for name, value in found.items():
+        a, b = (VIEWS.index(v) for v in name.removeprefix("info_nce/").split("~"))
+        among = ((view == a) & (view[partner] == b)) | ((view == b) & (view[partner] == a))
+        torch.testing.assert_close(value, each[among].mean())
+
+
+class Counting(nn.Linear):
+    """Counts its calls."""
+
+    calls = 0
+
+    def forward(self, z):
+        self.calls += 1
+        return super().forward(z)
+
+
+def test_each_pair_has_a_hub():
+    def pairs(hubs, views=VIEWS):
+        found = Agree(energy=InfoNCE(), hubs=hubs, sizes=sizes()).edges("info_nce", views, consensus=False)
+        return [edge.name.removeprefix("info_nce/") for edge in found]
+
+    assert pairs(["b"]) == ["a~b", "b~c", "b~d"]
+    assert pairs(["a", "c"]) == ["a~b", "a~c", "a~d", "b~c", "c~d"]
+    assert pairs(VIEWS) == pairs(None) and len(pairs(None)) == 6
+    with pytest.raises(ValueError, match=r"info_nce\.hubs names e, and the views that meet are a, b, c, d"):
+        pairs(["e"])
+
+
+def test_heads_see_each_view_once():
+    own, copy = Counting(6, 4), Counting(6, 4)
+    term = Predict(energy=Distil(Centring(4)), projector=lambda _: own, targets=["a", "b"], sizes=sizes())
+    term(state(said(), head=lambda _: copy), term.edges("dino", VIEWS, False))
+    assert (own.calls, copy.calls) == (4, 2)
+
+
+def step(name: str, part: slice) -> tuple[float, list, list]:
+    """Loss, gradient and memory after two steps of four views, of which two are targets."""
+    torch.manual_seed(0)
+    energy = DIRECTED[name]()
+    term = Predict(energy=energy, projector=partial(nn.Linear, out_features=6), targets=["a", "b"], sizes=sizes())
+    edges, loss = term.edges(name, VIEWS, False), torch.zeros(())
+    for seed in (0, 1):
+        latents = {v: Latent(z.tokens[part], z.pooled[part]) for v, z in said(8, seed=seed).items()}
+        loss = loss + torch.stack([*term(state(latents), edges).values()]).sum()
+    loss.backward()
+    memory = [sorted(v.double().flatten().tolist()) for v in energy.state_dict().values()]
+    return loss.item(), term.projector.weight.grad.tolist(), memory
+
+
+def dealt_step(rank: int) -> tuple[list[str], list]:
+    """Edges of a step whose rows are dealt by rank, and the codes of each target view."""
+    latents, energy = said(6, seed=rank), Spy(Sinkhorn())
+    term = Predict(energy=energy, sizes=sizes())
+    found = term(state(latents, deal(VIEWS, 2, 12, "cpu", 0, 3, rank)), term.edges("dino", VIEWS, False))
+    return [*found], [sinkhorn(rows, 3, 0.05).tolist() for rows in energy.rows]
+
+
+def _halves(rank: int, queue) -> None:
+    whole = {name: step(name, slice(4 * rank, 4 * rank + 4)) for name in DIRECTED}
+    queue.put((rank, whole, dealt_step(rank)))
+
+
+@pytest.fixture(scope="module")
+def halves():
+    """By rank: what two processes find with half of the samples each, and with dealt rows."""
+    return in_two_processes(_halves)
+
+
+@pytest.mark.parametrize("name", DIRECTED)
+def test_two_processes_equal_one(name, halves):
+    loss, gradient, memory = step(name, slice(None))
+    results = [whole[name] for _, whole, _ in halves]
+    assert sum(r[0] for r in results) / 2 == pytest.approx(loss, rel=1e-5)
+    mean = sum(torch.tensor(r[1]) for r in results) / 2
+    torch.testing.assert_close(mean, torch.tensor(gradient), rtol=1e-4, atol=1e-6)
+    for theirs, ours in zip(results[0][2] + results[1][2], memory * 2, strict=True):
+        assert theirs == pytest.approx(ours, rel=1e-5, abs=1e-6)
+
+
+def test_dealt_ranks_balance_the_same_views_together(halves):
+    (_, _, (names, codes)), (_, _, (others, theirs)) = halves
+    assert names == others and len(codes) == len(theirs) == 4
+    latents, order = (said(6, seed=0), said(6, seed=1)), dict.fromkeys(name.split(">")[1] for name in names)
+    for view, ours, other in zip(order, codes, theirs, strict=True):
+        expected = sinkhorn(torch.cat([z[view].pooled for z in latents]), 3, 0.05)
+        torch.testing.assert_close(torch.tensor(ours + other), expected)
+
+
+def test_tokens_are_balanced_over_all_places_of_a_view():
+    tokens, wanted = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    term = PredictTokens(energy=Distil(Sinkhorn()), normalise=False, where="everywhere", sizes=sizes())
+    student, teacher = ({"a": Latent(z, z.mean(1))} for z in (tokens, wanted))
+    found = term(state(student, teacher=teacher), term.edges("ibot", ["a"], False))["ibot/a"]
+    expected = F.cross_entropy(tokens.flatten(0, 1) / 0.1, sinkhorn(wanted.flatten(0, 1), 3, 0.05))
+    torch.testing.assert_close(found, expected)
+
+
+def test_padding_passes_no_head():
+    """Energy and gradient are those of the places alone, normalised over themselves."""
+    torch.manual_seed(0)
+    made = partial(Projector, hidden=5, out=4)
+    term = PredictTokens(energy=SmoothL1(), projector=made, normalise=False, where="everywhere", sizes=sizes())
+    valid = torch.arange(6) < torch.tensor([[6], [2], [1], [4]])
+    tokens, wanted = torch.randn(4, 6, 6), torch.randn(4, 6, 6)
+    tokens[~valid], wanted[~valid] = 1e3, -1e3
+    student, teacher = ({"a": Latent(z.requires_grad_(), z.mean(1))} for z in (tokens, wanted))
+    term(state(student, valid=valid, teacher=teacher), term.edges("t", ["a"], False))["t/a"].backward()
+    rows = tokens.detach()[valid].requires_grad_()
+    alone = F.smooth_l1_loss(term.projector(rows), term.projector(wanted[valid]).detach())
+    alone.backward()
+    torch.testing.assert_close(tokens.grad[valid], rows.grad)
+    assert tokens.grad[~valid].eq(0).all() and wanted.grad is None and rows.grad.abs().sum() > 0
+    torch.testing.assert_close(
+        term(state(student, valid=valid, teacher=teacher), term.edges("t", ["a"], False))["t/a"], alone
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "width"), [(Projector(5, 7, 3), 3), (Prototypes(5, 7, 4, 9), 9), (nn.Identity(), 5), (nn.Linear(5, 2), 2)]
+)
+def test_a_predictor_is_as_wide_as_the_head_before_it(head, width):
+    seen = []
+    term = Predict(
+        energy=Distil(Sinkhorn()),
+        projector=lambda _: head,
+        predictor=lambda n: seen.append(n) or nn.Linear(n, n),
+        sizes=sizes(5),
+    )
+    assert seen == [width] == [term.predictor(head(torch.randn(4, 5))).shape[1]]
+
+
+def test_a_head_that_does_not_say_its_width_is_refused_where_it_matters():
+    make = partial(Predict, projector=lambda n: nn.Sequential(nn.Linear(n, 3)), sizes=sizes())
+    assert make(energy=Distil(Sinkhorn())).edges("x", VIEWS, False)
+    with pytest.raises(ValueError, match="got Sequential: give it an attribute out_features"):
+        make(energy=Distil(Sinkhorn()), predictor=nn.Identity)
+
+
+@pytest.mark.parametrize(
+    ("kind", "energy", "sentence"),
+    [
+        (Predict, QueueNCE(7), r"objective.x.energy.width is 7, .*projector gives 3 numbers: set objective.x.*width=3"),
+        (Predict, Distil(Centring(4)), r"objective.x.energy.balance.count is 4, and .* set .*balance.count=3"),
+        (PredictTokens, Distil(Centring(4)), r"objective.x.energy.balance.count is 4, and .* set .*balance.count=3"),
+    ],
+)
+def test_another_width_is_refused_before_a_step(kind, energy, sentence):
+    term = kind(energy=energy, projector=partial(nn.Linear, out_features=3), sizes=sizes())
+    with pytest.raises(ValueError, match=sentence):
+        term.edges("x", VIEWS, False)
+
+
+def test_a_token_of_a_convolutional_encoder_lies_in_the_patch_that_it_stands_for():
+    torch.manual_seed(0)
+    grid = GridSpec.of(("x", 84), channels=1)
+    encoder = ConvEncoder(grid=grid, views=["a"], widths=[16, 16], stride=2).double().eval()
+    x = torch.randn(64, 1, 84, dtype=torch.float64, requires_grad=True)
+    tokens = encoder({"a": clean_view(grid, x)})["a"].tokens
+    for token in range(5, 16):  # of which it sees all cells
+        (slope,) = torch.autograd.grad(tokens[:, token].sum(), x, retain_graph=True)
+        seen = slope.abs().sum((0, 1)).nonzero()
+        assert (seen.min() + seen.max()) / 2 == encoder.reduction * token
+    for step in (1, 2, 4, 8, 16):
+        for n in range(1, 200):
+            count = -(-n // step)
+            assert n % count or all(step * token // (n // count) == token for token in range(count))
+
+
+CROPS = [
+    "corruption=crop+crop+crop+crop",
+    "corruption.crop_3.size=0.5",
+    "corruption.crop_4.size=0.5",
+    "objective.swav.targets=[crop_1,crop_2]",
+]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "teacher"),
+    [
+        (["experiment=dino", "objective=swav", "objective.swav.targets=[crop_1,crop_2]"], True),
+        (["experiment=swav", *CROPS], False),
+    ],
+    ids=["dino with sinkhorn", "swav with small crops"],
+)
+def test_codes_of_large_crops_are_for_all(overrides, teacher):
+    """As the comments of ``conf/objective/dino.yaml`` and ``conf/experiment/swav.yaml`` say."""
+    grid = GridSpec.of(("y", 16), ("x", 16), channels=1)
+    graph = build(compose([*overrides, "encoder.widths=[8,8]"]), grid)
+    damaged = graph.damage(Batch(torch.rand(8, 1, 16, 16), torch.arange(8)))
+    assert {name: view.x.shape[2] for name, view in damaged.views.items()} == {
+        "crop_1": 16,
+        "crop_2": 16,
+        "crop_3": 8,
+        "crop_4": 8,
+    }
+    energies = graph(damaged)
+    energies["loss"].backward()
+    assert len(energies) == 1 + 2 * 3 and {name[-6:] for name in energies if ">" in name} == {"crop_1", "crop_2"}
+    assert (graph.teacher is not None) is teacher
+    assert isinstance(graph.objective.terms["swav"].energy.balance, Sinkhorn)

@@ -1,0 +1,367 @@
+"""Two processes, with whole weights or shards of them, train as one does: each energy with its heads and memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import torch
+from helpers.cases import GRIDS, sample
+from helpers.paths import CONF
+from helpers.processes import in_two_processes
+from helpers.ranks import HOW, part
+from helpers.runs import CORES, command
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.device_mesh import DeviceMesh
+from torch.nn.modules.batchnorm import _BatchNorm
+
+import ssl_pipeline
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import MemoryDataset, train_loader
+from ssl_pipeline.graph.builder import build
+from ssl_pipeline.graph.columns import Known
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.structures.batch import Column
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.training.fsdp import blocks_of, is_sharded, set_weights, shard
+from ssl_pipeline.training.hardware import Hardware
+from ssl_pipeline.training.plan import prepare
+from ssl_pipeline.utils import distributed
+
+OBJECTIVES = sorted({path.stem for path in (CONF / "objective").glob("*.yaml")} - {"none"})
+GRIDS = GRIDS | {
+    "photo": GridSpec.of(("y", 32), ("x", 32), channels=1),
+    "wave": GridSpec.of(("time", 64, 0.01), channels=1, range=(-1.0, 1.0), signal=True),
+}
+SMALL = ["encoder=vit", "encoder.width=24", "encoder.depth=2", "encoder.heads=2", "encoder.view_drop=0"]
+SMALL += ["encoder.patch=4", "probe=none", "batch_size=16"]
+QUERY = ["decoder=query", "decoder.width=24", "decoder.depth=1", "decoder.heads=2"]
+CELL = "corruption.mask.cell=4"
+CROPS = "corruption=crop+crop"
+MASKED = ["corruption=mask", "corruption.mask.ratio=0.5", CELL]
+SPECIAL = {
+    "cross_entropy": ("text", [*MASKED]),
+    "stft": ("wave", ["corruption=noise", "objective=reconstruct+stft", "objective.stft.energy.sizes=[16,32]"]),
+    "logmel": (
+        "wave",
+        ["corruption=noise", "objective=reconstruct+logmel", "objective.logmel.energy={n_fft: 32, hop: 8, mels: 4}"],
+    ),
+    "align": ("grey", [CROPS, "objective=align+sigreg"]),
+    "translate": ("grey", ["corruption=noise+reversal", "objective=reconstruct+translate"]),
+    "consistency": (
+        "grey",
+        [
+            *("corruption=mask+noise", CELL, "objective=reconstruct+consistency"),
+            "objective.consistency.energy={_target_: ssl_pipeline.losses.MSE}",
+        ],
+    ),
+    "transition": ("grey", ["corruption=noise", "objective=reconstruct+transition"]),
+    "jepa": ("grey", [*MASKED, "teacher=ema"]),
+    "ibot": ("grey", [*MASKED, "teacher=ema", "encoder.holes=token", "objective=dino+ibot"]),
+    **{name: ("grey", [CROPS, "teacher=ema"]) for name in ("byol", "dino", "moco", "swav")},
+    **{name: ("grey", [CROPS]) for name in ("barlow", "info_nce", "nnclr", "sigreg", "vicreg")},
+}
+BALL = ["latent=slots", "latent.slots=2", "latent.heads=2", "latent.fuse=mean", "objective=reconstruct"]
+CASES: dict[str, tuple[str, list[str]]] = {
+    **{name: SPECIAL.get(name, ("grey", ["corruption=mask+noise", CELL])) for name in OBJECTIVES},
+    "ball": ("grey", ["corruption=mask+noise", CELL, *BALL]),
+    "edge": (
+        "grey",
+        [
+            "corruption=mask+noise",
+            CELL,
+            "objective=reconstruct",
+            "edge={a: {from: noise, to: text}, b: {from: [text, mask], to: clean}}",
+        ],
+    ),
+    "autoregressive": ("text", ["corruption=noise", "decoder=autoregressive", "objective=cross_entropy"]),
+}
+COLUMNS = {  # grids of what belongs to the samples besides themselves, and how many of it a sample has
+    "transition": {
+        "action": Known(GridSpec.of(("component", 2), channels=1, range=(-1.0, 1.0)), steps=2),
+        "next": Known(GRIDS["grey"], steps=2),
+    },
+    "edge": {"text": Known(GRIDS["text"])},
+}
+BACKBONES = {
+    "conv": ["encoder=conv", "encoder.widths=[8,16]", "encoder.blocks=2"],
+    "timm": ["encoder=timm", "encoder.name=resnet10t"],
+    "timm_vit": [
+        *("encoder=timm", "encoder.name=vit_tiny_patch16_224"),
+        "+encoder.options={img_size: [32, 32], patch_size: 8, embed_dim: 24, depth: 2, num_heads: 2}",
+    ],
+    "torchvision": ["encoder=torchvision", "encoder.name=resnet18", "encoder.node=layer2"],
+}
+RATES = dict.fromkeys(("barlow", "vicreg", "nnclr", *BACKBONES), 0.005)  # of those whose small differences grow
+STEPS = {name: 5 if name in BACKBONES else 20 for name in (*CASES, *BACKBONES)}  # batch statistics let them grow fast
+
+
+def graph_of(name: str) -> Graph:
+    """The graph of a case; those of energies without what looks at the other samples of its process."""
+    torch.manual_seed(0)
+    if name in BACKBONES:
+        options = ["corruption=noise+noise", "objective=info_nce", "encoder.view_drop=0", "batch_size=16"]
+        return build(compose([*BACKBONES[name], *options]), GRIDS["photo"])
+    grid, options = CASES[name]
+    objective = [] if any(o.startswith("objective=") for o in options) else [f"objective={name}"]
+    decoder = [o.replace("query", "autoregressive") for o in QUERY] if "decoder=autoregressive" in options else QUERY
+    config = compose([*SMALL, *decoder, *objective, *options])
+    graph = build(config, GRIDS[grid], columns=COLUMNS.get(name))
+    for module in graph.modules():
+        for child, layer in module.named_children():
+            if isinstance(layer, _BatchNorm):
+                setattr(module, child, nn.Identity())
+    return graph
+
+
+def batches(name: str, rank: int = 0, world: int = 1) -> list:
+    """As a run's sampler gives them to a rank."""
+    columns = {
+        column: Column(sample(known.grid, batch=16 * 7 * (known.steps or 1), seed=1).x)
+        for column, known in COLUMNS.get(name, {}).items()
+    }
+    for column, known in COLUMNS.get(name, {}).items():
+        if known.steps is not None:
+            columns[column] = columns[column].of(lambda x: x.unflatten(0, (16 * 7, -1)))
+    data = MemoryDataset(sample(GRIDS[CASES.get(name, ("photo",))[0]], batch=16 * 7).x, columns=columns)
+    loader = train_loader(data, batch_size=16, seed=3, rank=rank, world=world, start=lambda: len(found))
+    found: list = []
+    while len(found) < STEPS[name]:
+        found += loader
+    return found[: STEPS[name]]
+
+
+def trained(name: str, prepared: Callable[[Graph], nn.Module]) -> tuple[list[float], dict[str, Tensor]]:
+    """Losses, the mean over ranks, and weights with all that is remembered, after some steps."""
+    rank, world = distributed.rank(), distributed.world_size()
+    graph, whole, mine = graph_of(name), batches(name), batches(name, rank, world)
+    damaged = [part(graph.damage(batch, 0, step), rank, world) for step, batch in enumerate(whole)]
+    assert all(torch.equal(views.clean.x, batch.x) for views, batch in zip(damaged, mine, strict=True))
+    model, losses = prepared(graph), []
+    optimizer = torch.optim.SGD(
+        [p for p in graph.parameters() if p.requires_grad], lr=RATES.get(name, 0.02), momentum=0.9
+    )
+    for step, views in enumerate(damaged):
+        torch.manual_seed(step)
+        loss = model(views)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
+        optimizer.step()
+        graph.follow(step / len(damaged))
+        losses.append(distributed.gather_plain(loss.detach().view(1)).mean().item())
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    return losses, get_model_state_dict(graph, options=options) if is_sharded(graph) else graph.state_dict()
+
+
+def _as_rank(rank: int, queue: Any, names: list[str], path: str) -> None:
+    torch.set_num_threads(1)
+    found = {}
+    for name in names:
+        for how, prepared in HOW.items():
+            try:
+                found[name, how] = trained(name, prepared)
+            except Exception as error:
+                found[name, how] = repr(error)
+    if rank == 0:
+        torch.save(found, path)  # more than a queue holds
+    queue.put((rank,))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory) -> dict:
+    """What two processes have trained, by case and kind."""
+    path = tmp_path_factory.mktemp("ranks") / "found.pt"
+    in_two_processes(_as_rank, [*CASES, *BACKBONES], str(path), seconds=400)
+    return torch.load(path, weights_only=True)
+
+
+def same(ours: dict[str, Tensor], theirs: dict[str, Tensor], before: dict[str, Tensor]) -> None:
+    """All weights and memories, which have moved since."""
+    assert ours.keys() == theirs.keys()
+    assert max((ours[key] - before[key]).abs().max() for key in ours if ours[key].is_floating_point()) > 5e-3
+    for key in ours:
+        a, b = (v[key].sort(0).values if key.endswith("queue.rows") else v[key] for v in (ours, theirs))
+        torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-4, msg=lambda m, k=key: f"{k}: {m}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("name", CASES)
+def test_two_processes_train_as_one(name, how, two):
+    losses, weights = trained(name, lambda graph: graph)
+    found = two[name, how]
+    assert not isinstance(found, str), found
+    assert found[0] == pytest.approx(losses, rel=1e-4)
+    same(weights, found[1], graph_of(name).state_dict())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BACKBONES)
+def test_backbones_are_sharded_where_they_are_called(name, two):
+    whole, shards = two[name, "whole"], two[name, "shards"]
+    assert not isinstance(whole, str), whole
+    assert not isinstance(shards, str), shards
+    assert shards[0] == pytest.approx(whole[0], rel=1e-3)
+    graph = graph_of(name)
+    same(whole[1], shards[1], graph.state_dict())
+    assert (len(blocks_of(graph, 1)) > 0) == (name != "torchvision")  # a traced one lies in one piece
+
+
+def test_batch_statistics_are_not_shared_in_shards():
+    with pytest.raises(ValueError, match=r"sync_batchnorm=true has no effect on weights in shards: take hardware=ddp"):
+        prepare(compose([*SHARDS, "+trainer.sync_batchnorm=true"]))
+
+
+def test_a_ball_that_descends_is_not_sharded():
+    config = compose(
+        [*SMALL, *QUERY, "corruption=noise+noise", *BALL, "latent.fuse=relaxed", "objective=reconstruct+sigreg"]
+    )
+    with pytest.raises(ValueError, match=r"latent.fuse=relaxed .* take hardware=ddp, or latent.fuse=mean"):
+        shard(build(config, GRIDS["grey"]), Mock(spec=DeviceMesh))
+
+
+SHARDS = ["hardware=fsdp", "hardware.accelerator=cpu", "hardware.devices=2"]
+SAME = ["experiment=byol", "encoder=vit", "encoder.width=48", "encoder.depth=2", "encoder.heads=2"]
+SAME += ["objective.byol.projector.hidden=32", "objective.byol.predictor.hidden=32", "teacher.final=0.9"]
+SAME += ["optimizer.warmup=0", "optimizer.final=1", "optimizer.lr=1e-3", "hardware.precision=32-true", "batch_size=64"]
+SAME += ["trainer.max_epochs=-1", "probe=none", "report.page=false"]
+
+
+def state_of(folder: Path) -> dict[str, Tensor]:
+    """Weights and what the optimiser remembers, by name and number."""
+    found = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+    moments = found["optimizer_states"][0]["state"]
+    return found["state_dict"] | {f"{i}/{k}": v for i, some in moments.items() for k, v in some.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("optimizer", "atol"),
+    [
+        (["adamw", "+optimizer.make.eps=1e-2"], 2e-4),
+        (["lars"], 2e-4),
+        (["muon", "+optimizer.make.eps=1e-2"], 1e-3),  # its matrices are made orthogonal in bfloat16
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_run_in_shards_goes_on_anywhere(optimizer, atol, tmp_path):
+    """AdamW, which Muon takes for vectors, with an eps that hides gradients which are nothing but rounding."""
+
+    def train(to: str, steps: int, *words: str) -> dict[str, Tensor]:
+        done = command(*words, f"trainer.max_steps={steps}")
+        assert done.returncode == 0, done.stderr
+        return state_of(tmp_path / to)
+
+    new = [*SAME, f"optimizer={optimizer[0]}", *optimizer[1:]]
+    whole = train("whole", 6, *new, "hardware=ddp_cpu", f"hydra.run.dir={tmp_path}/whole")
+    train("shards", 3, *new, *SHARDS, f"hydra.run.dir={tmp_path}/shards")
+    shutil.copytree(tmp_path / "shards", tmp_path / "moved")
+    for name, hardware in (("shards", SHARDS), ("moved", ["hardware=ddp_cpu"])):
+        after = train(name, 6, f"resume={tmp_path / name}", *hardware, "hardware.precision=32-true")
+        assert after.keys() == whole.keys()
+        for key, value in whole.items():
+            torch.testing.assert_close(after[key], value, rtol=1e-3, atol=atol, msg=lambda m, k=key: f"{k}: {m}")
+    done = command(f"resume={tmp_path}/moved", "hardware=cpu", "trainer.max_steps=7")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("change", [lambda w: w.pop("bias"), lambda w: w.update(more=torch.zeros(2))])
+def test_weights_of_another_graph_are_no_checkpoint(change):
+    weights = nn.Linear(2, 2).state_dict()
+    change(weights)
+    with pytest.raises(ValueError, match=r"such as (bias|more): resume its own run"):
+        set_weights(nn.Linear(2, 2), weights)
+
+
+@pytest.mark.slow
+def test_a_trunk_that_columns_share_goes_on_in_shards(tmp_path):
+    words = ["experiment=captions", "probe=none", "report.page=false", "trainer.max_epochs=-1", "optimizer.warmup=0"]
+    words += ["optimizer.final=1", "+optimizer.make.eps=1e-2", "hardware.precision=32-true", "encoder.depth=1"]
+    for folder, hardware, steps in (("whole", ["hardware=ddp_cpu"], [6]), ("shards", SHARDS, [3, 6])):
+        for step in steps:
+            to = f"hydra.run.dir={tmp_path}/{folder}"
+            done = command(*words, *hardware, f"trainer.max_steps={step}", "resume=auto", to)
+            assert done.returncode == 0, done.stderr
+    whole, shards = state_of(tmp_path / "whole"), state_of(tmp_path / "shards")
+    assert whole.keys() == shards.keys()
+    for key, value in whole.items():
+        torch.testing.assert_close(shards[key], value, rtol=1e-3, atol=2e-4, msg=lambda m, k=key: f"{k}: {m}")
+
+
+@pytest.mark.slow
+def test_a_run_in_shards_is_probed_and_shown(tmp_path):
+    """On the way and at the end, as every other is."""
+    words = [
+        "trainer.max_steps=6",
+        "trainer.max_epochs=-1",
+        "probe.online=1",
+        "watch.every=2",
+        "checkpoint.every_n_steps=2",
+    ]
+    done = command(*SHARDS, *words, f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    assert "online probe" in done.stdout and "FSDP" not in done.stderr
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["knn"] > 50 and not summary["interrupted"] and (tmp_path / "run/report.html").is_file()
+    assert ssl_pipeline.load(tmp_path / "run").embed(torch.rand(2, 1, 8, 8)).isfinite().all()
+
+
+LEAVES_LATE = """
+import atexit, os, sys, time
+import torch, torch.distributed as dist
+from ssl_pipeline.cli import main as cli
+
+file = sys.argv[1]
+
+def run(config, folder):
+    global kept
+    dist.init_process_group("gloo", init_method="file://" + file, rank=int(os.environ["RANK"]), world_size=2)
+    kept = dist.group.WORLD
+    dist.barrier()
+    if kept.rank():
+        dist.all_reduce(torch.ones(1), async_op=True)
+    else:
+        time.sleep(1)
+        dist.all_reduce(torch.ones(1))
+
+def busy():
+    sys.setswitchinterval(100)
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        pass
+
+atexit.register(busy)
+sys.exit(cli.train(["hydra.run.dir=" + file + os.environ["RANK"]], run=run))
+"""
+
+
+@pytest.mark.slow
+def test_a_thread_of_the_group_may_let_go_at_the_very_end(tmp_path):
+    """Of a tensor, waiting for the interpreter lock that the process keeps until it is gone."""
+    here, file = {**os.environ, **CORES, "SSL_PIPELINE_RUN_DIR": str(tmp_path / "run")}, str(tmp_path / "store")
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", LEAVES_LATE, file], env={**here, "RANK": str(rank)}, stderr=subprocess.PIPE
+        )
+        for rank in range(2)
+    ]
+    said = [rank.communicate(timeout=120)[1] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], said
+
+
+def test_torchrun_goes_before_slurm(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    monkeypatch.setenv("SLURM_JOB_NAME", "try")
+    assert [plugin.auto_requeue for plugin in Hardware(accelerator="cpu").options()["plugins"]] == [False]
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    assert Hardware(accelerator="cpu").options()["plugins"] == []
