@@ -141,7 +141,8 @@ def check(config: dict[str, Any]) -> None:
         )
     if diagnostics["on_alarm"] not in ("warn", "stop"):
         raise ValueError(
-            f"diagnostics.on_alarm={diagnostics['on_alarm']!r} is not known; {nearest(diagnostics['on_alarm'], ('warn', 'stop'))}"
+            f"diagnostics.on_alarm={diagnostics['on_alarm']!r} is not known; "
+            f"{nearest(diagnostics['on_alarm'], ('warn', 'stop'))}"
         )
     report = config["report"]
     if report["map"] not in ("pca", "umap"):

@@ -13,9 +13,9 @@ from ssl_pipeline.structures.grid import GridSpec
 class Infill(Corruption):
     """Text infilling as in BART, https://arxiv.org/abs/1910.13461, and T5, https://arxiv.org/abs/1910.10683.
 
-    The rest moves together and the end is padded: how much is missing has to be found out. There is no ``mask``, since
-    the view's cells are not the sample's; ``source_coords`` moves along, that of a mask token is the middle of its span.
-    An end symbol stays.
+    The rest moves together and the end is padded: how much is missing has to be found out. There is no ``mask``,
+    since the view's cells are not the sample's; ``source_coords`` moves along, that of a mask token is the middle of
+    its span. An end symbol stays.
 
     Args:
         grid: grid of the views: one discrete axis.

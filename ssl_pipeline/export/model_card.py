@@ -39,7 +39,7 @@ WHAT = {
     "x": "samples",
     "mask": "True in a hole",
     "valid": "False where there is padding",
-    "corruption_params": "what the damage to come is told",
+    "corruption_params": "parameters of the corruption to come",
     "z": "what the front half gives",
     "tokens": "the latent's, as the front half gives them",
     "symbols": "what is written so far",
@@ -70,7 +70,7 @@ def card(
     grids = {f"Samples of {name}": source.grid for name, source in sources.items()} or {"Samples": grid}
     without = "with what tells labels (sources or columns)" if summary.get("supervised") else "without labels"
     corruption_params = (
-        f"; `told` holds {', '.join(part.corruption_params)}"
+        f"; `corruption_params` holds {', '.join(part.corruption_params)}"
         if isinstance(part, Relation | Translator) and part.corruption_params
         else ""
     )
@@ -136,7 +136,7 @@ def _given(name: str, some: Tensor, format: str) -> str:
     kind = "bool_" if (library, kind) == ("np", "bool") else kind  # the name that every numpy knows
     fill = "ones" if name.endswith(("valid", "corruption_params")) else "zeros"
     start, _, last = name.rpartition("_")  # of an edge from several parts of a sample
-    what = f"{start}: {WHAT[last]}" if start else WHAT[name]
+    what = WHAT[name] if name in WHAT else f"{start}: {WHAT[last]}"
     return f"{name} = {library}.{fill}({tuple(some.shape)}, dtype={library}.{kind})  # {what}"
 
 

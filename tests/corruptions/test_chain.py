@@ -20,7 +20,7 @@ def test_chains_know_what_stood_in_their_last_holes(name):
     def whole(**parts):
         chain = Chain(grid=grid, **parts)
         view = chain(sample(grid), seeded())
-        assert chain.knows_holes is (view.removed is None or view.unmasked is not None)
+        assert chain.keeps_unmasked is (view.mask is None or view.unmasked is not None)
         return view.unmasked
 
     assert torch.equal(whole(noise=Noise, mask=mask), noisy.x)
@@ -41,8 +41,8 @@ def test_chain_is_the_composition(name):
     expected = mask(noise(lowres(clean, one), one), one)
     view = chain(clean._replace(params={"before": torch.ones(6)}), seeded())
     kind = "ratio" if grid.discrete else "snr_db" if name in ("wave", "logmel") else "sigma"
-    assert chain.told == ("lowres.factor", f"noise.{kind}")
-    assert set(view.params) == {"before", *chain.told}
+    assert chain.corruption_params == ("lowres.factor", f"noise.{kind}")
+    assert set(view.params) == {"before", *chain.corruption_params}
     assert torch.equal(view.params[f"noise.{kind}"], expected.params[kind])
     assert_same(view._replace(params={}), expected._replace(params={}), rtol=0, atol=0)
 

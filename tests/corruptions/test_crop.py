@@ -24,7 +24,7 @@ def test_origin_of_a_crop_is_where_its_cells_come_from(name, size, before):
     view = Crop(grid=first.output_grid, size=size, resample=True, **{**STILL, "flip": 0.5})(start, seeded(2))
     readings = [max(1, round(n / k)) for n, k in zip(grid.shape, view.x.shape[2:], strict=True)]
     for axis, k in enumerate(readings):
-        where, clean = view.origin[..., axis], start.origin[..., axis].expand(6, *grid.shape).flatten(1)
+        where, clean = view.source_coords[..., axis], start.source_coords[..., axis].expand(6, *grid.shape).flatten(1)
         # at the border the image continues as a constant, its coordinates do not
         margin = (where.diff(dim=axis + 1).abs().amax((1, *range(2, where.ndim))) / 2 * (k - 1) / k).unsqueeze(1)
         flat = where.flatten(1)
@@ -38,7 +38,7 @@ def test_told_box_is_the_window(name):
     grid = coordinate_grid(name)
     view = Crop(grid=grid, resample=True, **{**STILL, "flip": 0.5})(sample(grid), seeded())
     for axis, (label, cells, spacing) in enumerate(grid.axes):
-        centres = view.origin[..., axis].flatten(1)
+        centres = view.source_coords[..., axis].flatten(1)
         side = view.params[f"{label}_size"] * cells * spacing
         first = view.params[f"{label}_start"] * cells * spacing
         torch.testing.assert_close(centres.amin(1), first + side / cells / 2)
@@ -85,7 +85,7 @@ def test_chosen_axes_of_an_image_are_cropped():
     view = Crop(grid=grid, axes=["x"], scale=0.5, **STILL)(sample(grid), seeded())
     torch.testing.assert_close(view.params["x_size"], torch.full((6,), 0.5))
     assert (view.params["y_size"] == 1).all() and (view.params["y_start"] == 0).all()
-    torch.testing.assert_close(view.origin[..., 0], sample(grid).origin[..., 0].expand(6, 8, 12))
+    torch.testing.assert_close(view.source_coords[..., 0], sample(grid).source_coords[..., 0].expand(6, 8, 12))
 
 
 def test_shrinking_averages():
@@ -101,10 +101,10 @@ def test_hole_moves_with_the_crop(name):
     masked = Mask(grid=grid, ratio=0.5, cell=2)(sample(grid), seeded(1))
     view = Crop(grid=grid, **{**STILL, "flip": 0.5})(masked, seeded(2))
     spacing = torch.tensor([axis.spacing for axis in grid.axes])
-    index = (view.origin / spacing - 0.5).round().long()
+    index = (view.source_coords / spacing - 0.5).round().long()
     for i in range(6):
         where = [index[i, ..., a].clamp(0, n - 1) for a, n in enumerate(grid.shape)]
-        assert (view.removed[i] == masked.removed[i][tuple(where)]).float().mean() > 0.99
+        assert (view.mask[i] == masked.mask[i][tuple(where)]).float().mean() > 0.99
     assert view.cell is None and view.visible is None
 
 
@@ -117,7 +117,7 @@ def test_cut_keeps_tokens_and_stays_in_the_text(flip):
     view = Crop(grid=grid, scale=(0.3, 0.8), size=10, flip=flip)(clean, seeded())
     assert view.x.shape == (6, 10) and (view.valid.sum(1) >= 1).all() and not view.valid.all()
     for i in range(6):
-        came_from = (view.origin[i, :, 0] - 0.5).long()[view.valid[i]]
+        came_from = (view.source_coords[i, :, 0] - 0.5).long()[view.valid[i]]
         assert torch.equal(view.x[i][view.valid[i]], clean.x[i][came_from])
         assert set(came_from.diff().tolist()) <= {-1 if flip else 1}
     assert (view.x[view.valid] != 0).all() and (view.x[~view.valid] == grid.mask_token).all()

@@ -28,11 +28,11 @@ def test_view_is_well_formed(case, grid):
     assert view.x.isfinite().all()
     if grid.discrete:
         assert view.x.min() >= 0 and view.x.max() < grid.vocab
-    assert view.position.shape[1:] == view.origin.shape[1:] == (*shape, grid.ndim)
-    assert view.unmasked is None or (view.unmasked.shape == view.x.shape and view.removed is not None)
-    for where in (view.removed, view.valid):
+    assert view.coords.shape[1:] == view.source_coords.shape[1:] == (*shape, grid.ndim)
+    assert view.unmasked is None or (view.unmasked.shape == view.x.shape and view.mask is not None)
+    for where in (view.mask, view.valid):
         assert where is None or (where.shape == (6, *shape) and where.dtype == torch.bool)
-    assert set(view.params) == set(corruption.told)
+    assert set(view.params) == set(corruption.corruption_params)
     assert all(value.shape == (6,) and value.is_floating_point() for value in view.params.values())
 
 
@@ -61,8 +61,8 @@ def test_severity_zero_is_the_identity(case, grid):
     clean = sample(grid)
     view = case.build(grid=grid, **case.identity)(clean, seeded())
     torch.testing.assert_close(view.x, clean.x, rtol=0, atol=1e-5)
-    torch.testing.assert_close(view.origin, clean.origin.expand_as(view.origin))
-    assert view.removed is None or not view.removed.any()
+    torch.testing.assert_close(view.source_coords, clean.source_coords.expand_as(view.source_coords))
+    assert view.mask is None or not view.mask.any()
     assert view.valid is None or view.valid.all()
 
 
@@ -70,7 +70,7 @@ def test_severity_zero_is_the_identity(case, grid):
 def test_half_precision_stays_half(case, grid):
     clean = sample(grid)
     view = case.build(grid=grid, **case.options)(clean._replace(x=clean.x.bfloat16()), seeded())
-    assert view.x.dtype == torch.bfloat16 and view.origin.dtype == torch.float32
+    assert view.x.dtype == torch.bfloat16 and view.source_coords.dtype == torch.float32
 
 
 @pytest.mark.parametrize(("case", "grid"), EVERY)

@@ -20,7 +20,7 @@ from ssl_pipeline.structures.grid import GridSpec
 def test_mask_removes_whole_cells_in_exact_number(shape, ratio):
     grid = GRIDS["video"]
     view = Mask(grid=grid, ratio=ratio, cell=(1, 2, 4), shape=shape)(sample(grid), seeded())
-    cells = view.removed.view(6, 4, 1, 4, 2, 3, 4).permute(0, 1, 3, 5, 2, 4, 6).flatten(1, 3).flatten(2)
+    cells = view.mask.view(6, 4, 1, 4, 2, 3, 4).permute(0, 1, 3, 5, 2, 4, 6).flatten(1, 3).flatten(2)
     assert torch.equal(cells.all(2), cells.any(2))
     hidden = min(round(ratio * 48), 47)
     assert cells.all(2).sum(1).tolist() == [hidden] * 6
@@ -31,8 +31,8 @@ def test_block_holes_hang_together():
     grid = GridSpec.of(("y", 32), ("x", 32), channels=1)
 
     def borders(shape: str) -> int:
-        removed = Mask(grid=grid, ratio=0.5, cell=1, shape=shape)(sample(grid, 64), seeded()).removed
-        return removed.diff(dim=1).sum().item() + removed.diff(dim=2).sum().item()
+        mask = Mask(grid=grid, ratio=0.5, cell=1, shape=shape)(sample(grid, 64), seeded()).mask
+        return mask.diff(dim=1).sum().item() + mask.diff(dim=2).sum().item()
 
     assert borders("block") < 0.5 * borders("random")
     assert borders("rectangles") < 0.5 * borders("random")
@@ -41,8 +41,8 @@ def test_block_holes_hang_together():
 @pytest.mark.parametrize("shape", ["random", "block"])
 def test_mask_hits_all_cells_alike(shape):
     grid = GridSpec.of(("y", 6), ("x", 6), channels=1)
-    removed = Mask(grid=grid, ratio=0.25, cell=1, shape=shape)(sample(grid, 4000), seeded()).removed
-    torch.testing.assert_close(removed.float().mean(0), torch.full((6, 6), 0.25), rtol=0, atol=0.035)
+    mask = Mask(grid=grid, ratio=0.25, cell=1, shape=shape)(sample(grid, 4000), seeded()).mask
+    torch.testing.assert_close(mask.float().mean(0), torch.full((6, 6), 0.25), rtol=0, atol=0.035)
 
 
 def test_rectangles_are_boxes_of_the_size_and_aspect_asked_for():
@@ -63,10 +63,10 @@ def test_rectangles_are_boxes_of_the_size_and_aspect_asked_for():
 @pytest.mark.parametrize("ratio", [0.2, 0.5, 0.9])
 def test_holes_are_the_first_rectangles_cut_off_or_topped_up(name, ratio):
     grid = GRIDS[name]
-    removed = Mask(grid=grid, ratio=ratio, cell=1, shape="rectangles")(sample(grid, 64), seeded()).removed
+    mask = Mask(grid=grid, ratio=ratio, cell=1, shape="rectangles")(sample(grid, 64), seeded()).mask
     boxes = Rectangles().drawn(64, grid.shape, None, seeded())  # the first that a mask draws
-    hidden, cut = round(ratio * removed[0].numel()), 0
-    for hole, mine in zip(removed, boxes, strict=True):
+    hidden, cut = round(ratio * mask[0].numel()), 0
+    for hole, mine in zip(mask, boxes, strict=True):
         union, whole = mine.any(0), 0
         assert hole.sum() == hidden
         assert not (hole & ~union).any() if union.sum() >= hidden else not (union & ~hole).any()
@@ -90,9 +90,9 @@ def test_holes_are_the_first_rectangles_cut_off_or_topped_up(name, ratio):
 def test_one_rectangle_of_the_hole_s_size_is_the_hole(name, cell, expected):
     grid, ratio = GRIDS[name], {"wave": 0.125, "video": 0.125}.get(name, 0.25)
     mask = Mask(grid=grid, ratio=ratio, cell=cell, shape="rectangles", blocks=1, scale=ratio, aspect=1.0)
-    removed = mask(sample(grid, 32), seeded()).removed
+    mask = mask(sample(grid, 32), seeded()).mask
     corners = set()
-    for hole in removed:
+    for hole in mask:
         where = hole.nonzero()
         assert tuple((where.amax(0) - where.amin(0) + 1).tolist()) == expected and len(where) == hole.sum()
         assert hole.sum() == torch.Size(expected).numel()
@@ -103,10 +103,10 @@ def test_one_rectangle_of_the_hole_s_size_is_the_hole(name, cell, expected):
 def test_spans_stay_clear_of_padding():
     grid, valid = GRIDS["bytes"], (torch.arange(24) >= 4) & (torch.arange(24) < 12)
     view = sample(grid, 64)._replace(valid=valid.expand(64, 24))
-    removed = Mask(grid=grid, ratio=0.5, cell=1, shape="rectangles", blocks=1, scale=0.5)(view, seeded()).removed
-    real = removed[:, 4:12]
+    mask = Mask(grid=grid, ratio=0.5, cell=1, shape="rectangles", blocks=1, scale=0.5)(view, seeded()).mask
+    real = mask[:, 4:12]
     assert (real.sum(1) == 4).all() and (torch.nn.functional.pad(real.int(), (1, 1)).diff().abs().sum(1) == 2).all()
-    assert removed.sum(1).tolist() == [12] * 64
+    assert mask.sum(1).tolist() == [12] * 64
 
 
 def test_holes_hold_the_mean_of_what_is_seen():
@@ -115,24 +115,24 @@ def test_holes_hold_the_mean_of_what_is_seen():
     padded = clean._replace(valid=(torch.arange(12) < 8).expand(6, 8, 12))
     view = Mask(grid=grid, ratio=0.5)(padded, seeded())
     for i in range(6):
-        seen = clean.x[i][:, ~view.removed[i] & padded.valid[i]].mean(1)
-        torch.testing.assert_close(view.x[i][:, view.removed[i]], seen[:, None].expand(3, view.removed[i].sum()))
-    torch.testing.assert_close(view.x.movedim(1, -1)[~view.removed], clean.x.movedim(1, -1)[~view.removed])
+        seen = clean.x[i][:, ~view.mask[i] & padded.valid[i]].mean(1)
+        torch.testing.assert_close(view.x[i][:, view.mask[i]], seen[:, None].expand(3, view.mask[i].sum()))
+    torch.testing.assert_close(view.x.movedim(1, -1)[~view.mask], clean.x.movedim(1, -1)[~view.mask])
 
 
 def test_holes_of_text_hold_the_mask_token():
     clean = sample(GRIDS["text"])
     view = Mask(grid=GRIDS["text"], ratio=0.5)(clean, seeded())
-    assert torch.equal(view.x == 1, view.removed)
-    assert torch.equal(view.x[~view.removed], clean.x[~view.removed])
+    assert torch.equal(view.x == 1, view.mask)
+    assert torch.equal(view.x[~view.mask], clean.x[~view.mask])
 
 
 def test_cells_as_long_as_an_axis_hide_spans_of_time_or_bands():
     grid = GRIDS["logmel"]
-    spans = Mask(grid=grid, ratio=0.5, cell=[None, 3])(sample(grid), seeded()).removed
+    spans = Mask(grid=grid, ratio=0.5, cell=[None, 3])(sample(grid), seeded()).mask
     assert torch.equal(spans.all(1), spans.any(1)) and spans[:, 0].sum(1).tolist() == [6] * 6
     bands = Mask(grid=grid, ratio=0.5, cell=(2, None))(sample(grid), seeded())
-    assert torch.equal(bands.removed.all(2), bands.removed.any(2))
+    assert torch.equal(bands.mask.all(2), bands.mask.any(2))
     assert bands.cell == (2, 12) and bands.visible == 2
 
 
@@ -143,20 +143,20 @@ def test_padding_takes_part_in_holes_only_to_make_the_numbers_equal(shape, ratio
     length = torch.tensor([0, 1, 2, 6, 13, 20, 24])
     valid = torch.arange(24) < length[:, None]
     view = Mask(grid=grid, ratio=ratio, cell=1, shape=shape)(sample(grid, 7)._replace(valid=valid), seeded())
-    assert view.removed.sum(1).tolist() == [round(ratio * 24)] * 7 and view.visible == 24 - round(ratio * 24)
+    assert view.mask.sum(1).tolist() == [round(ratio * 24)] * 7 and view.visible == 24 - round(ratio * 24)
     expected = [min(max(round(ratio * n), 1), max(n - 1, 0)) for n in length.tolist()]
-    assert (view.removed & valid).sum(1).tolist() == expected
+    assert (view.mask & valid).sum(1).tolist() == expected
 
 
 def test_a_share_of_the_hole_is_random_or_kept():
     grid = GridSpec.of(("position", 4000), vocab=200, mask_token=199)
     clean = sample(grid, 4)
     view = Mask(grid=grid, ratio=0.5, random_share=0.2, keep_share=0.3)(clean, seeded())
-    hole, before = view.x[view.removed], clean.x[view.removed]
+    hole, before = view.x[view.mask], clean.x[view.mask]
     masked, kept = hole == 199, hole == before
     assert abs(masked.float().mean() - 0.5) < 0.02 and abs(kept.float().mean() - 0.3) < 0.02
     assert len(hole[~masked & ~kept].unique()) == 199
-    assert torch.equal(view.x[~view.removed], clean.x[~view.removed]) and view.visible == 2000
+    assert torch.equal(view.x[~view.mask], clean.x[~view.mask]) and view.visible == 2000
 
 
 @pytest.mark.parametrize(("cell", "expected"), [(2, (2, 2)), (4, None)])
@@ -165,7 +165,7 @@ def test_second_mask_unites_the_holes(cell, expected):
     once = Mask(grid=grid, ratio=0.5, cell=2)(sample(grid), seeded(1))
     second = Mask(grid=grid, ratio=0.5, cell=cell)
     alone, twice = second(sample(grid), seeded(2)), second(once, seeded(2))
-    assert torch.equal(twice.removed, once.removed | alone.removed)
+    assert torch.equal(twice.mask, once.mask | alone.mask)
     assert twice.visible is None and twice.cell == expected
 
 
@@ -187,6 +187,6 @@ def test_only_further_holes_keep_what_stood_in_the_first(case, grid):
     if case.build is Mask:
         torch.testing.assert_close(intact(view).x, clean.x, rtol=0, atol=0)
         return
-    assert view.unmasked is None and view.removed is not None
+    assert view.unmasked is None and view.mask is not None
     with pytest.raises(ValueError, match=r"holes were cut last.*mask it last"):
         intact(view)

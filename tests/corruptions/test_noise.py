@@ -32,7 +32,7 @@ def test_noise_leaves_holes_and_padding_of_tokens_alone():
     clean = sample(grid)
     keep = torch.arange(16) < 8
     hole = (torch.arange(16) < 4).expand(6, 16)
-    view = Noise(grid=grid, ratio=1.0)(clean._replace(valid=keep.expand(6, 16), removed=hole), seeded())
+    view = Noise(grid=grid, ratio=1.0)(clean._replace(valid=keep.expand(6, 16), mask=hole), seeded())
     changed = (view.x != clean.x).float().mean(0)
     assert changed[:4].sum() == 0 and changed[8:].sum() == 0 and changed[4:8].mean() > 0.5
 

@@ -35,11 +35,11 @@ def test_origin_and_holes_move_with_the_windows(axis):
     grid = coordinate_grid("image")
     masked = coordinates_as_x(Mask(grid=grid, ratio=0.5, cell=2, fill=0.0)(sample(grid), seeded(1)))
     view = Shuffle(grid=grid, window=4, axis=axis)(masked, seeded(2))
-    torch.testing.assert_close(view.x.movedim(1, -1), view.origin)
-    assert not torch.equal(view.origin, masked.origin.expand_as(view.origin))
-    came_from = (view.origin - 0.5).round().long()
+    torch.testing.assert_close(view.x.movedim(1, -1), view.source_coords)
+    assert not torch.equal(view.source_coords, masked.source_coords.expand_as(view.source_coords))
+    came_from = (view.source_coords - 0.5).round().long()
     for i in range(6):
-        assert torch.equal(view.removed[i], masked.removed[i][came_from[i, ..., 0], came_from[i, ..., 1]])
+        assert torch.equal(view.mask[i], masked.mask[i][came_from[i, ..., 0], came_from[i, ..., 1]])
     assert (view.cell, view.visible) == ((2, 2), 12)
     assert Shuffle(grid=grid, window=3)(masked, seeded()).cell is None
 
@@ -59,4 +59,4 @@ def test_crop_of_a_shuffled_sample_knows_where_its_cells_come_from(name):
     chain = Chain(grid=grid, shuffle=partial(Shuffle, window=2), crop=partial(Crop, resample=False, **STILL))
     view = chain(coordinates_as_x(sample(grid)), seeded())
     real = torch.ones(view.x.shape[:1] + grid.shape, dtype=torch.bool) if view.valid is None else view.valid
-    torch.testing.assert_close(view.x.movedim(1, -1)[real], view.origin[real])
+    torch.testing.assert_close(view.x.movedim(1, -1)[real], view.source_coords[real])

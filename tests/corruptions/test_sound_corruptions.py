@@ -49,10 +49,10 @@ def test_noise_has_the_snr_it_tells(name, colour):
     grid = LARGE[name]
     clean = padded(grid, sample(grid))
     view = Noise(grid=grid, snr_db=[-5, 15], colour=colour)(clean, seeded())
-    told = view.params["snr_db"]
+    corruption_params = view.params["snr_db"]
     found = torch.tensor(measured_snr(grid, clean, view, clean.valid))
-    torch.testing.assert_close(found, told, rtol=0, atol=0.5)
-    assert told.min() >= -5 and told.max() <= 15 and told.std() > 1
+    torch.testing.assert_close(found, corruption_params, rtol=0, atol=0.5)
+    assert corruption_params.min() >= -5 and corruption_params.max() <= 15 and corruption_params.std() > 1
     assert torch.equal(view.x.movedim(1, -1)[~clean.valid], clean.x.movedim(1, -1)[~clean.valid])
     assert torch.equal(view.valid, clean.valid)
 
@@ -115,9 +115,9 @@ def test_colour_of_noise_on_a_spectrogram_falls_band_by_band():
 
 
 def test_defaults_follow_the_grid():
-    assert Noise(grid=WAVE).told == Noise(grid=LOGMEL).told == ("snr_db",)
-    assert Noise(grid=IMAGE).told == Noise(grid=WAVE, sigma=0.1).told == ("sigma",)
-    assert Noise(grid=GRIDS["text"]).told == ("ratio",)
+    assert Noise(grid=WAVE).corruption_params == Noise(grid=LOGMEL).corruption_params == ("snr_db",)
+    assert Noise(grid=IMAGE).corruption_params == Noise(grid=WAVE, sigma=0.1).corruption_params == ("sigma",)
+    assert Noise(grid=GRIDS["text"]).corruption_params == ("ratio",)
     assert LowRes(grid=WAVE).upsample == "sinc" and LowRes(grid=LOGMEL).upsample == "linear"
 
 

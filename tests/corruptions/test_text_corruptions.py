@@ -45,7 +45,7 @@ def read(view: View) -> list[str]:
 
 
 def assert_cells_come_from_their_origin(view: View, clean: View, moved: torch.Tensor) -> None:
-    place = (view.origin[..., 0] - 0.5).expand(view.x.shape)
+    place = (view.source_coords[..., 0] - 0.5).expand(view.x.shape)
     torch.testing.assert_close(place[moved], place[moved].round())
     assert torch.equal(view.x[moved], clean.x.gather(1, place.round().long().clamp(0, 31))[moved])
 
@@ -62,7 +62,7 @@ def test_padding_stays_out_of_every_corruption(case, grid):
     assert one.valid.shape == one.x.shape and torch.equal(one.valid, two.valid)
     assert torch.equal(one.x[one.valid], two.x[two.valid])
     assert one.x.min() >= 0 and one.x.max() < grid.vocab
-    assert not (one.origin - two.origin).expand(8, *one.x.shape[1:], grid.ndim)[one.valid].any()
+    assert not (one.source_coords - two.source_coords).expand(8, *one.x.shape[1:], grid.ndim)[one.valid].any()
 
 
 @pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if row.values[1].ndim == 1])
@@ -86,16 +86,16 @@ def test_spans_shrink_to_one_mask_token_each():
     masks = ((view.x == MASK) & view.valid).sum(1)
     assert masks.tolist() == [round(0.1 * n) for n in length.tolist()]
     assert (view.valid.sum(1) - masks).tolist() == [round(0.7 * n) for n in length.tolist()]
-    assert view.removed is None and view.visible is None
+    assert view.mask is None and view.visible is None
     for i in range(4):
         row = view.x[i][view.valid[i]]
-        place = view.origin[i, : len(row), 0] - 0.5
+        place = view.source_coords[i, : len(row), 0] - 0.5
         left = row != MASK
         assert torch.equal(row[left], x[i][place[left].long()])
         span = torch.cat([torch.tensor([-0.5]), place, length[i : i + 1] - 0.5])
         gaps = span.diff()[:-1]
         assert (gaps > 0).all() and place[0] >= 0 and place[-1] < length[i]
-    lengths = _span_lengths(view.x[0][view.valid[0]], view.origin[0, :, 0] - 0.5)
+    lengths = _span_lengths(view.x[0][view.valid[0]], view.source_coords[0, :, 0] - 0.5)
     assert lengths.sum() == 900 and lengths.min() == 1 and lengths.max() >= 6 and abs(lengths.var() - 2) < 0.7
 
 
@@ -117,7 +117,7 @@ def test_infill_keeps_the_end_and_empty_texts():
     assert all("_" in text for i, text in enumerate(found) if i != 2)
     assert (view.x[~view.valid] == END).all()
     ends = (view.x == END) & view.valid
-    torch.testing.assert_close(view.origin[..., 0][ends] - 0.5, torch.tensor([float(len(t)) for t in TEXTS]))
+    torch.testing.assert_close(view.source_coords[..., 0][ends] - 0.5, torch.tensor([float(len(t)) for t in TEXTS]))
 
 
 # ---- drop
@@ -156,7 +156,7 @@ def test_texts_are_reversed_within_themselves():
     clean = texts(*TEXTS, WINDOW)
     view = Reversal(grid=BYTES)(clean, seeded())
     assert read(view) == [*(text[::-1] + "$" for text in TEXTS), WINDOW[::-1]]
-    assert torch.equal(view.valid, clean.valid) and torch.equal(view.position, clean.position)
+    assert torch.equal(view.valid, clean.valid) and torch.equal(view.coords, clean.coords)
     assert_cells_come_from_their_origin(view, clean, view.valid)
 
 
@@ -177,7 +177,7 @@ def test_text_stands_in_a_template_and_loses_its_end_where_it_must():
     room = 32 - len("Say '' again")
     expected = [f"Say '{text[: room - 1]}' again$" for text in TEXTS] + [f"Say '{WINDOW[:room]}' again"]
     assert read(view) == expected
-    place = view.origin[..., 0] - 0.5
+    place = view.source_coords[..., 0] - 0.5
     for i, text in enumerate([*TEXTS, WINDOW]):
         kept = min(len(text), room - (i < 6))
         if kept:
@@ -189,12 +189,12 @@ def test_text_stands_in_a_template_and_loses_its_end_where_it_must():
 
 def test_each_sample_draws_a_template_and_holes_stay_with_the_text():
     clean = texts(*["cat"] * 64)
-    hole = clean._replace(removed=clean.x == ord("a"))
+    hole = clean._replace(mask=clean.x == ord("a"))
     families = {"ask": ["Repeat this: {}", "Write {} once more"], "sag": ["Gib {} zurück"]}
     view = Template(grid=BYTES, families=families)(hole, seeded())
     expected = ("Repeat this: cat$", "Write cat once more$", "Gib cat zurück$")
     assert set(read(view)) == {text.encode().decode("latin-1") for text in expected}
-    assert (view.removed.sum(1) == 1).all() and (view.x[view.removed] == ord("a")).all()
+    assert (view.mask.sum(1) == 1).all() and (view.x[view.mask] == ord("a")).all()
 
 
 def test_room_keeps_the_whole_text_and_counts_the_places_on():
@@ -203,7 +203,7 @@ def test_room_keeps_the_whole_text_and_counts_the_places_on():
     view = template(clean, seeded())
     assert read(view) == [f"Say '{text}' again$" for text in TEXTS] + [f"Say '{WINDOW}' again"]
     assert template.output_grid.shape == view.x.shape[1:] == (48,)
-    assert view.position.flatten().tolist() == [i + 0.5 for i in range(48)]
+    assert view.coords.flatten().tolist() == [i + 0.5 for i in range(48)]
 
 
 def test_folds_part_each_family_and_views_of_one_sample_differ():
@@ -275,7 +275,7 @@ def test_a_chain_of_all_of_them_knows_where_each_symbol_comes_from():
     assert_cells_come_from_their_origin(view, clean, view.valid & (view.x != MASK))
     assert (view.x == MASK).any()
     masked = Chain(grid=BYTES, mask=partial(Mask, ratio=0.3), drop=Drop, noise=Noise)(clean, seeded())
-    assert torch.equal((masked.x == MASK) & masked.valid, masked.removed & masked.valid)
+    assert torch.equal((masked.x == MASK) & masked.valid, masked.mask & masked.valid)
 
 
 def test_wrong_tokens_leave_the_end_where_it_is():

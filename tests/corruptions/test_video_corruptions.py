@@ -7,7 +7,7 @@ from helpers.views import seeded
 
 from ssl_pipeline.corruptions import Crop, LowRes, Mask, Reversal
 from ssl_pipeline.data import Clips
-from ssl_pipeline.models.encoders import TransformerEncoder
+from ssl_pipeline.models.encoders import ViT
 from ssl_pipeline.structures.batch import clean_view
 
 CLIPS = Clips(size=8, channels=1, frames=4, fps=8)
@@ -20,9 +20,9 @@ def video(batch: int = 5):
 
 def test_tubes_reach_through_all_frames_and_leave_few_tokens():
     view = Mask(grid=CLIPS.grid, ratio=0.75, cell=[None, 4, 4])(video(), seeded())
-    assert view.removed is not None and torch.equal(view.removed, view.removed[:, :1].expand_as(view.removed))
-    assert (view.removed.float().mean((1, 2, 3)) == 0.75).all()
-    encoder = TransformerEncoder(grid=CLIPS.grid, views=["mask"], patch=[2, 4, 4], width=24, depth=1, heads=2)
+    assert view.mask is not None and torch.equal(view.mask, view.mask[:, :1].expand_as(view.mask))
+    assert (view.mask.float().mean((1, 2, 3)) == 0.75).all()
+    encoder = ViT(grid=CLIPS.grid, views=["mask"], patch=[2, 4, 4], width=24, depth=1, heads=2)
     assert encoder({"mask": view})["mask"].tokens.shape == (5, 2, 24)  # one tube of two patches
 
 
@@ -35,8 +35,8 @@ def test_frames_are_dropped_and_the_ones_before_shown_on():
 def test_time_runs_backwards_and_the_encoder_cannot_tell():
     clean = video()
     view = Reversal(grid=CLIPS.grid, axes=["time"])(clean, seeded())
-    assert torch.equal(view.x, clean.x.flip(2)) and torch.equal(view.position, clean.position)
-    assert torch.equal(view.origin, clean.origin.flip(1))
+    assert torch.equal(view.x, clean.x.flip(2)) and torch.equal(view.coords, clean.coords)
+    assert torch.equal(view.source_coords, clean.source_coords.flip(1))
 
 
 def test_crops_of_frames_are_the_same_in_all_of_them():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_pipeline.diagnostics.collapse import Signs, centred_rank, collapsed, gap, normalised_spread, signs
+from ssl_pipeline.diagnostics.collapse import Signs, centred_rank, collapsed, gap, normalized_spread, signs
 
 
 def cloud(n=60, width=10, seed=0):
@@ -28,8 +28,8 @@ def test_spread_is_that_of_the_directions():
     z = cloud() + 1
     rows = [row / np.sqrt(sum(v * v for v in row)) for row in z]
     expected = np.mean([np.std([row[d] for row in rows]) for d in range(10)]) * np.sqrt(10)
-    assert normalised_spread(z) == pytest.approx(expected, rel=1e-5)
-    assert normalised_spread(z * np.arange(1, 61, dtype=np.float32)[:, None]) == pytest.approx(expected, rel=1e-5)
+    assert normalized_spread(z) == pytest.approx(expected, rel=1e-5)
+    assert normalized_spread(z * np.arange(1, 61, dtype=np.float32)[:, None]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_gap_is_distance_over_deviation():
@@ -48,7 +48,7 @@ def test_no_single_sign_sees_every_collapse():
     constant = 1 + 1e-4 * cloud()  # full rank, no spread
     line = cloud(width=1) * np.ones(10, dtype=np.float32)  # all the spread, one direction
     assert centred_rank(constant) > 8 and list(collapsed(signs(constant), 60, 10)) == ["constant"]
-    assert normalised_spread(line) > 0.9 and list(collapsed(signs(line), 60, 10)) == ["line"]
+    assert normalized_spread(line) > 0.9 and list(collapsed(signs(line), 60, 10)) == ["line"]
     shrunk = cloud() * 1e-6  # no collapse: only its units are small
     assert signs(shrunk).std < 1e-5 and collapsed(signs(shrunk), 60, 10) == {}
 

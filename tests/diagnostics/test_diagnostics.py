@@ -46,7 +46,7 @@ class Plain(Encoder):
         residual: links around each map.
     """
 
-    sees_holes = True
+    sees_masked = True
 
     def __init__(self, *, grid, views, depth=10, width=64, narrow=None, norm=False, residual=False):
         super().__init__()
@@ -74,8 +74,16 @@ class Plain(Encoder):
 
 def pretrain(folder, *overrides, data=None, **options):
     """A run with the plain encoder, and its folder."""
-    fixed = ["decoder=query", "decoder.width=32", "decoder.heads=2", "decoder.depth=1", "hardware.precision=32-true"]
-    config = compose([*fixed, "probe=none", "batch_size=64", "watch.every=20", "trainer.max_steps=60", *overrides])
+    fixed = [
+        "decoder=cross_attention",
+        "decoder.width=32",
+        "decoder.heads=2",
+        "decoder.depth=1",
+        "hardware.precision=32-true",
+    ]
+    config = compose(
+        [*fixed, "probe=none", "batch_size=64", "diagnostics.every=20", "trainer.max_steps=60", *overrides]
+    )
     config["encoder"] = {"_target_": f"{__name__}.Plain", "_partial_": True, **options}
     if data is not None:
         config["data"] = {"_target_": f"{__name__}.{data}"}
@@ -151,12 +159,12 @@ def test_a_dead_energy_is_named(tmp_path, capsys):
     assert "info_nce/crop_1~crop_2 teaches" in said and "raise its weight" in said
 
 
-FAST = ["batch_size=64", "watch.every=20", "probe=none", "trainer.max_steps=60"]
+FAST = ["batch_size=64", "diagnostics.every=20", "probe=none", "trainer.max_steps=60"]
 
 
 def test_an_alarm_of_a_layer_can_end_the_run(tmp_path):
     with pytest.raises(ValueError, match=r"encoder\.maps\.1\.0 lets of noise pass .*widen it"):
-        pretrain(tmp_path, "corruption=noise", "watch.on_alarm=stop", depth=3, narrow=1)
+        pretrain(tmp_path, "corruption=noise", "diagnostics.on_alarm=stop", depth=3, narrow=1)
 
 
 # Numbers.
@@ -221,7 +229,7 @@ def graph_of(*overrides):
 
 def test_pulls_are_gradients_of_weighted_energies():
     graph, batch = graph_of("corruption=mask+noise", "objective=reconstruct+align", "objective.align.weight=0.5")
-    views = graph.damage(batch, whole=True)
+    views = graph.corrupt(batch, whole=True)
     found = pulls(graph, views)
     assert found.names == ("reconstruct/mask", "reconstruct/noise", "align/mask~noise")
     assert all(p.grad is None for p in graph.parameters())
@@ -241,11 +249,11 @@ def test_pulls_are_gradients_of_weighted_energies():
 def test_many_edges_are_taken_by_term():
     views = "corruption=mask+noise+lowres+reversal"
     graph, batch = graph_of(views, "objective=reconstruct+align", "objective.align.weight=0.5")
-    views = graph.damage(batch, whole=True)
+    views = graph.corrupt(batch, whole=True)
     found = pulls(graph, views)
     assert found.names == ("reconstruct", "align")
-    energies = graph(views)
-    total = sum(energies[edge.name] for edge in graph.edges["align"]) / 6 * 0.5
+    losses = graph(views)
+    total = sum(losses[edge.name] for edge in graph.edges["align"]) / 6 * 0.5
     grads = torch.autograd.grad(total, [layer.weight for layer in layers_of(graph.encoder).values()])
     assert float(found.norms[1]) == pytest.approx(float(torch.cat([g.flatten() for g in grads]).norm()), rel=1e-3)
 
@@ -254,7 +262,7 @@ def test_batch_effects_leave_the_statistics():
     graph, batch = graph_of("corruption=mask+noise")
     before = {name: value.clone() for name, value in graph.state_dict().items()}
     modes = [part.training for part in graph.modules()]
-    views = graph.standard(graph.damage(batch, whole=True))
+    views = graph.standard(graph.corrupt(batch, whole=True))
     found = batch_effects(graph, views, graph.students, size=64)
     again = batch_effects(graph, views, graph.students, size=16)
     assert again["noise"]["encoder.stages.1.0.conv2"] == pytest.approx(2 * found["noise"]["encoder.stages.1.0.conv2"])
@@ -264,8 +272,8 @@ def test_batch_effects_leave_the_statistics():
     group, _ = graph_of("corruption=mask+noise", "encoder.norm=group")
     group.encoder.standard = nn.Identity()
     assert batch_effects(group, views, group.students, size=64) == {}
-    few = {name: view.first(3) for name, view in views.items()}
-    assert batch_effects(graph, few, graph.students, size=64) == {}
+    few_shot = {name: view.first(3) for name, view in views.items()}
+    assert batch_effects(graph, few_shot, graph.students, size=64) == {}
 
 
 # Sentences.
@@ -338,15 +346,15 @@ def test_rounding_under_autocast_adds_no_directions():
 def test_a_relaxed_ball_teaches_by_its_springs():
     words = ["latent=slots", "latent.heads=2", "latent.fuse=relaxed", "corruption=mask+noise"]
     graph = build(compose([*VIT, *words, "objective=reconstruct+sigreg"]), digits().grid).eval()
-    found = pulls(graph, graph.damage(digits().train[range(24)], whole=True))
-    assert found is not None and "springs" in found.names and "reconstruct/latent" not in found.names
+    found = pulls(graph, graph.corrupt(digits().train[range(24)], whole=True))
+    assert found is not None and "consensus" in found.names and "reconstruct/latent" not in found.names
     assert found_in(pulls=found) == []
 
 
 def test_an_encoder_that_does_not_learn_is_not_asked():
     graph, batch = graph_of("corruption=mask+noise")
     graph.encoder.stem.requires_grad_(False)
-    views = graph.damage(batch, whole=True)
+    views = graph.corrupt(batch, whole=True)
     assert pulls(graph, views) is not None
     graph.encoder.requires_grad_(False)
     assert pulls(graph, views) is None
@@ -354,7 +362,7 @@ def test_an_encoder_that_does_not_learn_is_not_asked():
 
 @pytest.mark.parametrize("samples", [2, 3])
 def test_a_look_at_very_few_samples(samples, tmp_path):
-    run(compose([*CONV, *FAST, "corruption=mask+noise", f"watch.samples={samples}"]), str(tmp_path))
+    run(compose([*CONV, *FAST, "corruption=mask+noise", f"diagnostics.samples={samples}"]), str(tmp_path))
     shares = numbers_of(tmp_path, "share")
     assert shares and all(0 <= share <= 1 for share in shares.values())
 
@@ -363,5 +371,5 @@ def test_early_words_are_no_fault(tmp_path, capsys):
     """A decoder of symbols first learns how frequent each is, which is the same for all samples."""
     words = ["experiment=bert", "encoder.width=32", "encoder.depth=1", "encoder.heads=2", "decoder.width=32"]
     words += ["decoder.depth=1", "decoder.heads=2", "data.stride=128", "batch_size=32"]
-    run(compose([*words, "probe=none", "watch.every=20", "trainer.max_steps=60"]), str(tmp_path))
+    run(compose([*words, "probe=none", "diagnostics.every=20", "trainer.max_steps=60"]), str(tmp_path))
     assert warned(capsys) == []

@@ -90,7 +90,7 @@ def test_what_is_alone_in_its_class_is_its_own_partner():
 
 
 def measured(agreement: float) -> dict[str, float]:
-    return P1(few=0).raw(backgrounds(digits(), agreement=agreement, samples=1200))
+    return P1(few_shot=0).raw(backgrounds(digits(), agreement=agreement, samples=1200))
 
 
 def test_the_gap_of_the_raw_input_is_there_where_backgrounds_tell_and_only_there():
@@ -144,6 +144,6 @@ def test_only_labelled_images_of_known_foreground_are_swapped():
 def test_forms_of_a_wide_embedding_are_reduced_with_it():
     wide = torch.randn(3 * 32 * 32, 40, generator=random(0))
     data = backgrounds(digits(), samples=400)
-    found = P1(few=0, width=16).features(lambda batch: as_float(batch.x, data.grid).flatten(1) @ wide, data)
+    found = P1(few_shot=0, width=16).features(lambda batch: as_float(batch.x, data.grid).flatten(1) @ wide, data)
     assert {form.z.shape for form in found.variants.values()} == {(100, 16)}
     np.testing.assert_allclose(found.variants["original"].z, found.test.z, atol=1e-4)

@@ -39,10 +39,10 @@ def rows(file):
 
 
 def test_a_run_is_measured_beside_its_baselines(trained, capsys):
-    assert main(["evaluate", f"run={trained}", "few=0.05", "attentive=30", "finetune=30", *QUICK]) == 0
+    assert main(["evaluate", f"run={trained}", "few_shot=0.05", "attentive=30", "finetune=30", *QUICK]) == 0
     found = rows(trained / "evaluation_digits.json")
     assert list(found) == ["this encoder", "untrained encoder", "raw input"]
-    probes = {"knn", "linear", "few", "few@5%"}
+    probes = {"knn", "linear", "few_shot", "few@5%"}
     free = {"rankme", "alpha", "std", "lidar"}
     assert set(found["this encoder"]) == probes | free | {"attentive", "finetuned"} == set(found["untrained encoder"])
     assert set(found["raw input"]) == probes
@@ -58,14 +58,14 @@ def test_an_exported_encoder_is_measured_as_the_run_is(trained, tmp_path):
     export(ssl_pipeline.load(trained), "encoder", tmp_path / "out")
     files = [tmp_path / "a.json", tmp_path / "b.json"]
     for folder, file in zip([trained, tmp_path / "out"], files, strict=True):
-        assert main(["evaluate", f"run={folder}", f"out={file}", "few=", *QUICK]) == 0
+        assert main(["evaluate", f"run={folder}", f"out={file}", "few_shot=", *QUICK]) == 0
     assert rows(files[0]) == rows(files[1])
 
 
 def test_of_several_runs_there_are_mean_and_deviation(trained, tmp_path):
     shutil.copytree(trained, tmp_path / "again")
     runs = f"{trained},{tmp_path}/again"
-    words = ["evaluate", f"run={runs}", f"out={tmp_path}/both.json", "few=", "baselines=false", *QUICK]
+    words = ["evaluate", f"run={runs}", f"out={tmp_path}/both.json", "few_shot=", "baselines=false", *QUICK]
     assert main(words) == 0
     score = rows(tmp_path / "both.json")["this encoder"]["knn"]
     assert score["sd"] == 0 and score["n"] == 2 and "2 runs" in score["protocol"]
@@ -76,7 +76,7 @@ def test_a_model_of_timms_is_measured_with_weights_from_a_file(tmp_path, capsys)
     torch.manual_seed(1)
     theirs = timm.create_model("resnet10t", num_classes=7)
     save_file(theirs.state_dict(), tmp_path / "theirs.safetensors")
-    words = ["evaluate", "run=timm:resnet10t", "data=digits", f"out={tmp_path}/out.json", "few=", *QUICK]
+    words = ["evaluate", "run=timm:resnet10t", "data=digits", f"out={tmp_path}/out.json", "few_shot=", *QUICK]
     assert main([*words, f"weights={tmp_path}/theirs.safetensors"]) == 0
     assert set(rows(tmp_path / "out.json")) == {"this encoder", "untrained encoder", "raw input"}
     assert main([*words[:1], "run=timm:resnet18", *words[2:], f"weights={tmp_path}/theirs.safetensors"]) == 1
@@ -89,9 +89,9 @@ def test_a_model_of_timms_is_measured_with_weights_from_a_file(tmp_path, capsys)
         (["run=timm:resnet10t"], "has no data of its own"),
         (["run=timm:resnet10t", "data=pydoc"], "take images of 1 or 3 channels"),
         (["run=timm:resnt10t", "data=digits"], "timm has no model"),
-        (["run=RUN", "few=2"], "expected shares above 0"),
-        (["run=RUN", "few=a"], "few=a: expected shares above 0"),
-        (["run=RUN", "few=1"], "few=1: expected shares above 0 and below 1"),
+        (["run=RUN", "few_shot=2"], "expected shares above 0"),
+        (["run=RUN", "few_shot=a"], "few_shot=a: expected shares above 0"),
+        (["run=RUN", "few_shot=1"], "few_shot=1: expected shares above 0 and below 1"),
         (["run=RUN", "weights=a"], "is of timm:NAME"),
         (["run=RUN,RUN", "out=/tmp/x.json"], "names a run twice"),
         (["run=RUN", "out=RUN"], "is a folder: name a file"),
@@ -134,7 +134,14 @@ def test_what_few_samples_do_not_tell_is_left_out_and_named(trained, tmp_path, c
         (tmp_path / f"images/{i % 2}").mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(0, 255, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"images/{i % 2}/{i}.png")
-    words = ["evaluate", f"run={trained}", "data=folder", f"data.root={tmp_path}/images", "few=", "baselines=false"]
+    words = [
+        "evaluate",
+        f"run={trained}",
+        "data=folder",
+        f"data.root={tmp_path}/images",
+        "few_shot=",
+        "baselines=false",
+    ]
     words += ["data.size=8", "data.channels=1", f"out={tmp_path}/x.json"]
     for held_out, lost in ((0.1, {"rankme", "std", "alpha", "lidar"}), (0.34, {"alpha"}), (0.5, set())):
         assert main([*words, f"data.holdout={held_out}"]) == 0
@@ -158,7 +165,7 @@ def test_of_an_exported_part_only_encoders_are_measured_and_with_their_view(trai
     assert "alone" in capsys.readouterr().err
     found = []
     for words in ([f"run={tmp_path}/seen"], [f"run={trained}", "view=noise"], [f"run={trained}"]):
-        assert main(["evaluate", *words, f"out={tmp_path}/x.json", "few=", "baselines=false", *QUICK]) == 0
+        assert main(["evaluate", *words, f"out={tmp_path}/x.json", "few_shot=", "baselines=false", *QUICK]) == 0
         found.append(rows(tmp_path / "x.json"))
     assert found[0] == found[1] != found[2]
 
@@ -167,7 +174,7 @@ def test_a_source_that_chance_finds_is_left_out_of_the_tables(capsys):
     z = np.random.default_rng(0).normal(size=(30, 4))
     for sources, telling in ((1, False), (2, True)):
         some = Sampled(z, None, np.arange(30) % sources)
-        found = P1(few=0).score(Features(some, some))
+        found = P1(few_shot=0).score(Features(some, some))
         assert ("retrieval" in found, "retrieval@5" in found) == (telling, telling)
         report._probes(found | {"protocol": "P1"})
         said = capsys.readouterr().out
@@ -178,10 +185,10 @@ def test_a_source_that_chance_finds_is_left_out_of_the_tables(capsys):
 def test_what_pca_leaves_of_a_wide_embedding_keeps_its_proportions():
     """Digits turned into more numbers than they have: what few labels give is no less where PCA brings these back."""
     wide = torch.randn(64, 600, generator=torch.Generator().manual_seed(0))
-    few = {}
+    few_shot = {}
     for width in (600, 60):
         protocol = P1(width=width, draws=5)
         found = protocol.features(lambda batch: batch.x.flatten(1).float() @ wide, digits())
         assert found.train.z.shape[1] == width
-        few[width] = protocol.score(found)["few"]
-    assert few[60] > few[600] - 2 > 70
+        few_shot[width] = protocol.score(found)["few_shot"]
+    assert few_shot[60] > few_shot[600] - 2 > 70

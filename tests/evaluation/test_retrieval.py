@@ -35,7 +35,7 @@ def test_labels_that_training_never_shows_are_not_probed():
     z = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
     own = np.arange(40)
     train, test = Sampled(z, own % 2, own), Sampled(z, 2 + own % 2, own)
-    assert P1(few=0).score(Features(train, test)) == {}
-    assert "knn" in P1(few=0).score(Features(train, train))
+    assert P1(few_shot=0).score(Features(train, test)) == {}
+    assert "knn" in P1(few_shot=0).score(Features(train, train))
     with pytest.raises(ValueError, match="needs labels"):
-        P1(few=0, across_labels=True).score(Features(train, test._replace(label=None)))
+        P1(few_shot=0, across_labels=True).score(Features(train, test._replace(label=None)))

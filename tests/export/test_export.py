@@ -17,7 +17,14 @@ from ssl_pipeline.export import export
 from ssl_pipeline.export.exporter import lean
 from ssl_pipeline.inference.example_inputs import examples, used
 
-VIT = ["encoder=vit", "decoder=query", "encoder.width=24", "encoder.depth=2", "encoder.heads=2", "decoder.width=16"]
+VIT = [
+    "encoder=vit",
+    "decoder=cross_attention",
+    "encoder.width=24",
+    "encoder.depth=2",
+    "encoder.heads=2",
+    "decoder.width=16",
+]
 VIT += ["decoder.heads=2"]
 
 
@@ -165,7 +172,7 @@ def test_a_damaged_export_ends_in_a_sentence(run, tmp_path):
     file.with_name(f"{file.name}.sha256").unlink()  # what it says has a test of its own
     weights = load_file(file)
     name = next(iter(weights))
-    for damage, words in (
+    for corrupt, words in (
         (lambda: file.write_bytes(whole[:-20]), "is damaged, so it is not loaded"),
         (lambda: file.write_bytes(b"\x80\x04."), "is damaged, so it is not loaded"),
         (
@@ -189,7 +196,7 @@ def test_a_damaged_export_ends_in_a_sentence(run, tmp_path):
             "which restorer:noise needs",
         ),
     ):
-        damage()
+        corrupt()
         with pytest.raises(ValueError, match=words):
             ssl_pipeline.load(tmp_path / "out")
         file.write_bytes(whole)
@@ -261,7 +268,7 @@ def test_every_part_of_every_kind_of_graph_is_exported(kind, format, tmp_path):
     kinds = {
         "conv": [*CONV, *TRANSLATOR, views],
         "vit": [*VIT, *TRANSLATOR, views, "encoder.pool=2"],
-        "keep": [*VIT, *TRANSLATOR, views, "encoder.holes=token"],
+        "keep": [*VIT, *TRANSLATOR, views, "encoder.masked=token"],
         "slots": [*VIT, *TRANSLATOR, views, "latent=slots", "latent.heads=2"],
         "text": [*VIT, views, *symbols],
         "writer": [*VIT, "corruption=noise+mask", *symbols, "decoder=autoregressive"],

@@ -22,7 +22,7 @@ from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import maker
 
 SMALL = ["encoder.width=24", "encoder.depth=1", "encoder.heads=2", "decoder.width=24", "decoder.depth=1"]
-TEXTS = ["data=captioned", "data.length=8", "encoder=vit", "decoder=query", *SMALL]
+TEXTS = ["data=captioned", "data.length=8", "encoder=vit", "decoder=cross_attention", *SMALL]
 SHORT = ["batch_size=16", "trainer.max_steps=2", "probe=none"]
 
 
@@ -34,19 +34,19 @@ def made(*overrides):
 
 def test_an_edge_needs_configuration_only():
     graph, data = made("corruption=echo", "edge={from: echo, to: text}")
-    energies = graph(graph.damage(data.train[torch.arange(16)]))
-    assert set(energies) == {"loss", "reconstruct/echo", "edge"}
+    losses = graph(graph.corrupt(data.train[torch.arange(16)]))
+    assert set(losses) == {"loss", "reconstruct/echo", "edge"}
     assert [*graph.columns] == ["text"] and graph.columns["text"].encoder is None
     assert graph.nodes["view/text"] == ()
-    energies["loss"].backward()
+    losses["loss"].backward()
     assert all(p.grad is not None for p in graph.parameters() if p.requires_grad)
 
 
 def test_a_column_that_is_a_start_has_an_encoder_on_the_shared_trunk():
     graph, data = made("corruption=echo", "edge={back: {from: text, to: echo}, forth: {from: echo, to: text}}")
     assert graph.columns["text"].encoder.trunk is graph.encoder.trunk
-    energies = graph(graph.damage(data.train[torch.arange(16)]))
-    energies["loss"].backward()
+    losses = graph(graph.corrupt(data.train[torch.arange(16)]))
+    losses["loss"].backward()
     assert all(p.grad is not None for p in graph.parameters() if p.requires_grad)
     names = [name for name, _ in graph.named_parameters()]
     assert len(names) == len({p for _, p in graph.named_parameters()})
@@ -64,12 +64,12 @@ def test_starts_are_read_together():
 def test_an_edge_from_a_view_that_only_some_samples_pass():
     graph, data = made("corruption=echo+noise", "views_per_step=1", "edge={from: noise, to: text}")
     batch = data.train[torch.arange(16)]
-    damaged = graph.damage(batch, step=3)
-    rows = damaged.deal.rows["noise"]
-    seen = graph.eval()(damaged)["edge"]
+    corrupted = graph.corrupt(batch, step=3)
+    rows = corrupted.assignment.rows["noise"]
+    seen = graph.eval()(corrupted)["edge"]
     texts = {"text": batch.columns["text"].of(lambda x: x[rows])}
-    some = graph.damage(batch._replace(x=batch.x[rows], source=batch.source[rows], columns=texts), whole=True)
-    some = some._replace(views={**some.views, "noise": damaged.views["noise"]})
+    some = graph.corrupt(batch._replace(x=batch.x[rows], source=batch.source[rows], columns=texts), whole=True)
+    some = some._replace(views={**some.views, "noise": corrupted.views["noise"]})
     torch.testing.assert_close(seen, graph(some)["edge"])
 
 
@@ -90,9 +90,9 @@ def test_a_column_belongs_to_the_samples_of_every_view(overrides, monkeypatch):
     graph, data = made("corruption=noise+noise", "views_per_step=1", *still, *overrides)
     batch = data.train[torch.stack([(data.train.labels == digit).nonzero()[0, 0] for digit in range(10)])]
     (name, term), seen = graph.eval().objective.named()[-1], []
-    monkeypatch.setattr(term.energy, "forward", lambda *pair: seen.append(pair[:2]) or torch.zeros(()))
+    monkeypatch.setattr(term.loss, "forward", lambda *pair: seen.append(pair[:2]) or torch.zeros(()))
     for whole in (False, True):
-        graph(graph.damage(batch, whole=whole))
+        graph(graph.corrupt(batch, whole=whole))
     count = len(seen) // 2
     assert len(graph.edges[name]) in (count, 2 * count)
     for some, every in zip(seen[:count], seen[count:], strict=True):
@@ -105,9 +105,9 @@ def test_a_column_belongs_to_the_samples_of_every_view(overrides, monkeypatch):
 def test_columns_meet_views_in_any_energy():
     """CLIP: the text finds its picture."""
     graph, data = made("corruption=crop", "objective=info_nce", "objective.info_nce.views=[crop, text]")
-    energies = graph(graph.damage(data.train[torch.arange(16)]))
-    assert set(energies) == {"loss", "info_nce/crop~text"}
-    energies["loss"].backward()
+    losses = graph(graph.corrupt(data.train[torch.arange(16)]))
+    assert set(losses) == {"loss", "info_nce/crop~text"}
+    losses["loss"].backward()
     assert graph.columns["text"].encoder.stem.embed.weight.grad is not None
 
 
@@ -127,7 +127,7 @@ def test_models_of_a_column_of_its_own():
     with pytest.raises(ValueError, match=r"columns.text.encoder would not be used: no energy starts from it"):
         made("corruption=echo", "edge={from: echo, to: text}", *alone)
     with pytest.raises(ValueError, match=r"columns.text.decoder would not be used: no energy leads to it"):
-        made("corruption=echo", "edge={from: text, to: clean}", "+decoder@columns.text.decoder=query")
+        made("corruption=echo", "edge={from: text, to: clean}", "+decoder@columns.text.decoder=cross_attention")
     with pytest.raises(ValueError, match=r"no energy reaches that column"):
         made("corruption=echo", *alone)
     with pytest.raises(ValueError, match=r"the data has no column 'txet'; nearest: text"):
@@ -148,7 +148,7 @@ def test_models_of_a_column_of_its_own():
         (["edge={from: echo, to: echo}"], "to another one"),
         (["edge={from: echo, to: text, wieght: 2}"], "no option 'wieght'; nearest: weight"),
         (["edge={reconstruct: {from: echo, to: text}}"], "name of a term"),
-        (["edge={from: echo, to: text, energy: {_target_: ssl_pipeline.losses.MSE}}"], "does not compare symbols"),
+        (["edge={from: echo, to: text, loss: {_target_: ssl_pipeline.losses.MSE}}"], "does not compare symbols"),
         (
             ["objective=reconstruct+byol", "objective.byol.views=[echo]", "objective.byol.targets=[text]"],
             "a grid of its own and has no teacher",
@@ -178,9 +178,13 @@ def test_one_decoder_leads_from_a_latent_to_one_thing():
         config = compose([*world, "edge={from: echo, to: next}", *overrides])
         return maker(config, instantiate(config["data"], at="data", allowed=DATA))()
 
-    with pytest.raises(ValueError, match=r"echo leads to clean and to next .*\+decoder@columns.next.decoder=query"):
+    with pytest.raises(
+        ValueError, match=r"echo leads to clean and to next .*\+decoder@columns.next.decoder=cross_attention"
+    ):
         made()
-    own = made("+decoder@columns.next.decoder=query", "columns.next.decoder.width=24", "columns.next.decoder.heads=2")
+    own = made(
+        "+decoder@columns.next.decoder=cross_attention", "columns.next.decoder.width=24", "columns.next.decoder.heads=2"
+    )
     assert own.decoder("next") is not own.decoder()
     shared = made("objective=none")
     assert shared.decoder("next") is shared.decoder()
@@ -218,9 +222,9 @@ def test_columns_meet_without_a_decoder():
     config = compose(["data=captioned", "encoder=vit", "~decoder", *SMALL[:3], *contrast])
     data = instantiate(config["data"], at="data", allowed=DATA)
     graph = maker(config, data)()
-    energies = graph(graph.damage(data.train[torch.arange(8)]))
-    assert [name for name in energies if name != "loss"] == ["info_nce/crop~text"]
-    energies["loss"].backward()
+    losses = graph(graph.corrupt(data.train[torch.arange(8)]))
+    assert [name for name in losses if name != "loss"] == ["info_nce/crop~text"]
+    losses["loss"].backward()
     assert all(p.grad is not None for p in graph.parameters() if p.requires_grad)
 
 
@@ -241,12 +245,12 @@ def test_a_convolutional_decoder_needs_the_grid_of_the_samples(overrides, why):
         "columns.text.encoder.depth=1",
     ]
     config = compose(["data=captioned", "data.length=8", "corruption=echo", *conv, *overrides])
-    with pytest.raises(ValueError, match=f"covers the grid, and .* {why}: set decoder=query"):
+    with pytest.raises(ValueError, match=f"covers the grid, and .* {why}: set decoder=cross_attention"):
         maker(config, instantiate(config["data"], at="data", allowed=DATA))()
 
 
 def test_several_data_sets_have_no_edges():
-    config = compose(["data=mixed", "encoder=vit", "decoder=query", "edge={from: noise, to: text}"])
+    config = compose(["data=mixed", "encoder=vit", "decoder=cross_attention", "edge={from: noise, to: text}"])
     with pytest.raises(ValueError, match="several"):
         maker(config, mixed({"a": digits(), "b": digits()}))
 
@@ -254,7 +258,7 @@ def test_several_data_sets_have_no_edges():
 def test_a_batch_without_the_column():
     graph, _ = made("corruption=echo", "edge={from: echo, to: text}")
     with pytest.raises(ValueError, match="column text"):
-        graph(graph.damage(digits().train[torch.arange(4)]))
+        graph(graph.corrupt(digits().train[torch.arange(4)]))
 
 
 def test_one_edge_or_several():
@@ -271,13 +275,13 @@ def test_a_run_is_loaded_and_asked(tmp_path):
     assert "picture, text of another" in (tmp_path / "report.html").read_text()
     model = ssl_pipeline.load(tmp_path)
     images = digits().test[torch.arange(3)].x
-    symbols = model.relate("caption", echo=images)
+    symbols = model.relate("caption", {"echo": images})
     assert symbols.shape == (3, 8) and len(model.columns["text"].decode(symbols)) == 3
-    assert model.relate("picture", text=["1", "2"]).shape == (2, 1, 8, 8)
+    assert model.relate("picture", {"text": ["1", "2"]}).shape == (2, 1, 8, 8)
     with pytest.raises(ValueError, match="no edge 'captoin'; nearest: caption"):
-        model.relate("captoin", echo=images)
+        model.relate("captoin", {"echo": images})
     with pytest.raises(ValueError, match="starts from echo, got text"):
-        model.relate("caption", text=["1"])
+        model.relate("caption", {"text": ["1"]})
     svg = draw_dag(model.graph)
     assert "caption" in svg and ">z text<" in svg
 
@@ -301,38 +305,38 @@ def test_what_is_known_of_starts_is_told(several):
     filled = images.float() / 255
     filled[:, :, :4] = torch.nan  # what stands in a hole does not count
     assert torch.equal(
-        model.relate("whole", mask=images.float() / 255, text=list("1234"), removed=holes),
-        model.relate("whole", mask=filled, text=list("1234"), removed={"mask": holes}),
+        model.relate("whole", {"mask": images.float() / 255, "text": list("1234")}, mask=holes),
+        model.relate("whole", {"mask": filled, "text": list("1234")}, mask={"mask": holes}),
     )
-    with pytest.raises(ValueError, match="view mask has holes: pass removed"):
-        model.relate("caption", mask=images)
-    with pytest.raises(ValueError, match="has no holes: leave out removed"):
-        model.relate("blurred", text=["7"], removed=holes[:1, 0], told={"factor": 2})
-    with pytest.raises(ValueError, match="removed names 'msak', which is no start; nearest: mask"):
-        model.relate("caption", mask=images, removed={"msak": holes})
+    with pytest.raises(ValueError, match="view mask has holes: pass mask"):
+        model.relate("caption", {"mask": images})
+    with pytest.raises(ValueError, match="has no holes: leave out mask"):
+        model.relate("blurred", {"text": ["7"]}, mask=holes[:1, 0], corruption_params={"factor": 2})
+    with pytest.raises(ValueError, match="mask names 'msak', which is no start; nearest: mask"):
+        model.relate("caption", {"mask": images}, mask={"msak": holes})
     with pytest.raises(ValueError, match="expected valid by the name of a start"):
-        model.relate("whole", mask=images, text=list("1234"), removed=holes, valid=holes)
+        model.relate("whole", {"mask": images, "text": list("1234")}, mask=holes, valid=holes)
     part = model.part("edge:whole")
     with pytest.raises(ValueError, match="expected text_x, samples of text, got nothing"):
-        part(mask_x=images.float(), mask_removed=holes)
+        part(mask_x=images.float(), mask_mask=holes)
     with pytest.raises(ValueError, match="no input 'nonsense'"):
-        model.part("edge:caption")(x=images.float(), removed=holes, nonsense=images)
+        model.part("edge:caption")(x=images.float(), mask=holes, nonsense=images)
     with pytest.raises(ValueError, match="is told factor: pass told"):
         model.part("edge:blurred")(x=torch.zeros(1, 8, dtype=torch.int64))
-    with pytest.raises(ValueError, match="view mask has holes: pass removed"):
-        model.relate("caption", mask=images)
+    with pytest.raises(ValueError, match="view mask has holes: pass mask"):
+        model.relate("caption", {"mask": images})
     with pytest.raises(ValueError, match="as many samples of each start, got mask 4, text 1"):
-        model.relate("whole", mask=images, text="1", removed=holes)
+        model.relate("whole", {"mask": images, "text": "1"}, mask=holes)
     with pytest.raises(ValueError, match="starts from mask, text, got text"):
-        model.relate("whole", text="1")
-    one, other = (model.relate("blurred", text=["7"], told={"factor": factor}) for factor in (2, 4))
+        model.relate("whole", {"text": "1"})
+    one, other = (model.relate("blurred", {"text": ["7"]}, corruption_params={"factor": factor}) for factor in (2, 4))
     assert one.shape == (1, 1, 8, 8) and not torch.equal(one, other)
     with pytest.raises(ValueError, match=r"is told factor=\.\.\., got nothing"):
-        model.relate("blurred", text=["7"])
+        model.relate("blurred", {"text": ["7"]})
     codes = model.columns["text"].encode(["7", "12345678"])
     assert torch.equal(
-        model.relate("blurred", text=["7", "12345678"], told={"factor": 2}),
-        model.relate("blurred", text=codes[0], valid=codes[1], told={"factor": 2}),
+        model.relate("blurred", {"text": ["7", "12345678"]}, corruption_params={"factor": 2}),
+        model.relate("blurred", {"text": codes[0]}, valid=codes[1], corruption_params={"factor": 2}),
     )
 
 
@@ -347,10 +351,10 @@ def test_an_edge_is_exported(edge, several, tmp_path):
     assert "trained with what tells labels" in card and "It leads to " in card
     assert "energy 0.250" in card and ("text: samples" in card) == (edge == "whole")
     held = ssl_pipeline.load(tmp_path / "out")
-    holes = {"removed": torch.zeros(8, 8, dtype=torch.bool)} if edge != "blurred" else {"told": {"factor": 3}}
+    holes = {"mask": torch.zeros(8, 8, dtype=torch.bool)} if edge != "blurred" else {"corruption_params": {"factor": 3}}
     starts = {"mask": torch.rand(2, 1, 8, 8), "text": ["1", "2"]}
-    known = holes | {name: starts[name] for name in model.part(f"edge:{edge}").sources}
-    assert torch.equal(held.relate(edge, **known), model.relate(edge, **known))
+    starts = {name: starts[name] for name in model.part(f"edge:{edge}").sources}
+    assert torch.equal(held.relate(edge, starts, **holes), model.relate(edge, starts, **holes))
     with pytest.raises(ValueError, match=f"holds the part edge:{edge} alone"):
         held.embed(torch.rand(2, 1, 8, 8))
 

@@ -32,59 +32,59 @@ GRAPHS = {
 def test_a_plain_loop_trains_it(name):
     graph, data = make(*GRAPHS[name]), batch()
     optimiser = torch.optim.AdamW(graph.parameters(), lr=3e-3)
-    losses = []
+    values = []
     for _ in range(40):
         torch.manual_seed(0)
-        energies = graph(graph.damage(data, seed=0, step=0))  # the same damage, so that the loss can fall
+        losses = graph(graph.corrupt(data, seed=0, step=0))  # the same damage, so that the loss can fall
         optimiser.zero_grad()
-        energies["loss"].backward()
+        losses["loss"].backward()
         optimiser.step()
-        losses.append(energies["loss"].item())
-    assert losses[-1] < 0.9 * losses[0]
+        values.append(losses["loss"].item())
+    assert values[-1] < 0.9 * values[0]
     edges = {edge.name for group in graph.edges.values() for edge in group}
-    way_down = {f"ball/{k}" for k in range(5)} if name == "relaxed" else set()
-    assert way_down <= set(energies) and set(energies) - way_down - {"loss", "springs"} <= edges
+    way_down = {f"relaxation/{k}" for k in range(5)} if name == "relaxed" else set()
+    assert way_down <= set(losses) and set(losses) - way_down - {"loss", "consensus"} <= edges
 
 
 @pytest.mark.parametrize("name", [n for n in GRAPHS if n != "contrastive"])
 def test_every_parameter_gets_a_gradient(name):
     graph = make(*GRAPHS[name], *([] if name == "conv" else ["encoder.view_drop=0.5"]))
-    graph(graph.damage(batch()))["loss"].backward()
+    graph(graph.corrupt(batch()))["loss"].backward()
     assert [n for n, p in graph.named_parameters() if p.grad is None] == []
 
 
 @pytest.mark.parametrize("grid", ["wave", "video", "text", "codes"])
 def test_the_engine_knows_grids_not_modalities(grid):
-    energy = "cross_entropy" if GRIDS[grid].discrete else "reconstruct"
-    graph = make("corruption=mask+noise+reversal", f"objective={energy}", grid=GRIDS[grid])
+    loss = "cross_entropy" if GRIDS[grid].discrete else "reconstruct"
+    graph = make("corruption=mask+noise+reversal", f"objective={loss}", grid=GRIDS[grid])
     data = batch(GRIDS[grid])
-    damaged = graph.damage(data)
-    graph(damaged)["loss"].backward()
-    restored = graph.restore("mask", damaged.views["mask"])
+    corrupted = graph.corrupt(data)
+    graph(corrupted)["loss"].backward()
+    restored = graph.restore("mask", corrupted.views["mask"])
     assert restored.shape == data.x.shape and restored.dtype == data.x.dtype
 
 
 def test_damage_is_a_function_of_seed_step_and_rank():
     graph, data = make("corruption=mask+noise"), batch()
-    first = graph.damage(data, seed=1, step=5, rank=0)
+    first = graph.corrupt(data, seed=1, step=5, rank=0)
     torch.randn(3)
-    again = graph.damage(data, seed=1, step=5, rank=0)
+    again = graph.corrupt(data, seed=1, step=5, rank=0)
     for name in first.views:
         assert torch.equal(first.views[name].x, again.views[name].x)
     for other in ({"seed": 2}, {"step": 6}, {"rank": 1}):
         key = {"seed": 1, "step": 5, "rank": 0} | other
-        assert not torch.equal(first.views["noise"].x, graph.damage(data, **key).views["noise"].x)
+        assert not torch.equal(first.views["noise"].x, graph.corrupt(data, **key).views["noise"].x)
 
 
 def test_views_draw_numbers_of_their_own():
-    damaged = make("corruption=crop+crop", "objective=info_nce").damage(batch())
-    assert not torch.equal(damaged.views["crop_1"].x, damaged.views["crop_2"].x)
+    corrupted = make("corruption=crop+crop", "objective=info_nce").corrupt(batch())
+    assert not torch.equal(corrupted.views["crop_1"].x, corrupted.views["crop_2"].x)
 
 
 def test_labels_and_sources_do_not_touch_the_loss():
     graph, data = make("corruption=mask+noise").eval(), batch()
     other = data._replace(source=data.source.flip(0), label=torch.zeros(12, dtype=torch.long))
-    assert torch.equal(graph(graph.damage(data))["loss"], graph(graph.damage(other))["loss"])
+    assert torch.equal(graph(graph.corrupt(data))["loss"], graph(graph.corrupt(other))["loss"])
 
 
 def test_bytes_and_floats_embed_alike():
@@ -95,30 +95,30 @@ def test_bytes_and_floats_embed_alike():
 
 def test_relaxation_brings_the_energy_down():
     graph = make("corruption=mask+noise", *RELAXED, "allow_collapse=true").eval()
-    damaged = graph.damage(batch())
-    energy = graph.relax(damaged).energy
-    assert (energy.diff(dim=0) <= 1e-5).all()
-    assert energy[-1].mean() < energy[0].mean()
-    said = graph(damaged)
-    for k, mean in enumerate(energy.mean(1)):
-        torch.testing.assert_close(said[f"ball/{k}"], mean)
-        assert not said[f"ball/{k}"].requires_grad
-    assert f"ball/{len(energy)}" not in said
-    torch.testing.assert_close(said["loss"], energy[-1].mean())  # the way down is no part of the loss
+    corrupted = graph.corrupt(batch())
+    loss = graph.relax(corrupted).energy
+    assert (loss.diff(dim=0) <= 1e-5).all()
+    assert loss[-1].mean() < loss[0].mean()
+    said = graph(corrupted)
+    for k, mean in enumerate(loss.mean(1)):
+        torch.testing.assert_close(said[f"relaxation/{k}"], mean)
+        assert not said[f"relaxation/{k}"].requires_grad
+    assert f"relaxation/{len(loss)}" not in said
+    torch.testing.assert_close(said["loss"], loss[-1].mean())  # the way down is no part of the loss
 
 
 @pytest.mark.parametrize("fuse", ["mean", "relaxed"])
 @torch.inference_mode()
 def test_a_consensus_of_some_views_needs_no_clean_sample(fuse):
     graph = make("corruption=mask+noise+lowres", *SLOTS, f"latent.fuse={fuse}", "allow_collapse=true").eval()
-    damaged = graph.damage(batch())
-    latents = graph.encode(graph.standard(damaged))
+    corrupted = graph.corrupt(batch())
+    latents = graph.encode(graph.standard(corrupted))
     for names in (["mask", "noise", "lowres"], ["mask", "lowres"], ["noise"]):
-        found = graph.consensus({name: damaged.views[name] for name in names})
+        found = graph.consensus({name: corrupted.views[name] for name in names})
         torch.testing.assert_close(found.tokens, torch.stack([latents[name].tokens for name in names]).mean(0))
         torch.testing.assert_close(found.pooled, found.tokens.mean(1))
         assert graph.decode(found).shape == (12, 1, 8, 8)
-    torch.testing.assert_close(graph.decode(found), graph.restore("noise", damaged.views["noise"]))
+    torch.testing.assert_close(graph.decode(found), graph.restore("noise", corrupted.views["noise"]))
 
 
 def test_a_consensus_wants_views_and_a_latent_that_makes_one():
@@ -127,24 +127,24 @@ def test_a_consensus_wants_views_and_a_latent_that_makes_one():
         graph.consensus({})
     graph = make("corruption=mask+noise", *SLOTS)
     with pytest.raises(ValueError, match=r"set latent=slots latent\.fuse=mean"):
-        graph.consensus(graph.damage(batch()).views)
+        graph.consensus(graph.corrupt(batch()).views)
 
 
 def test_a_springy_ball_has_no_way_down_without_a_decoder_to_the_clean_sample():
     graph = make("corruption=mask+noise", *RELAXED, "objective=vicreg")
-    energies = graph(graph.damage(batch()))
-    assert "springs" in energies and not any(name.startswith("ball/") for name in energies)
+    losses = graph(graph.corrupt(batch()))
+    assert "consensus" in losses and not any(name.startswith("relaxation/") for name in losses)
 
 
 def test_only_holes_count_where_there_are_some():
     graph, data = make("corruption=mask"), batch()
-    damaged = graph.damage(data)
-    loss = graph(damaged)["loss"]
-    visible = ~damaged.views["mask"].removed.unsqueeze(1)
-    other = damaged._replace(clean=damaged.clean._replace(x=torch.where(visible, 0.5, damaged.clean.x)))
+    corrupted = graph.corrupt(data)
+    loss = graph(corrupted)["loss"]
+    visible = ~corrupted.views["mask"].mask.unsqueeze(1)
+    other = corrupted._replace(clean=corrupted.clean._replace(x=torch.where(visible, 0.5, corrupted.clean.x)))
     torch.testing.assert_close(graph(other)["loss"], loss)
     everywhere = make("corruption=mask", "objective.reconstruct.where=everywhere")
-    assert not torch.allclose(everywhere(other)["loss"], everywhere(damaged)["loss"])
+    assert not torch.allclose(everywhere(other)["loss"], everywhere(corrupted)["loss"])
 
 
 def test_grid_survives_being_written_down():
@@ -159,8 +159,8 @@ def test_grid_survives_being_written_down():
         (["corruption=mask", "objective=info_nce"], "compares views and found mask.*crop\\+crop"),
         (["corruption=mask+noise", "objective=reconstruct+align", "views_per_step=1"], r"objective\.align.*=2 or more"),
         (["corruption=mask+noise", "views_per_step=3"], r"views_per_step: expected all.*got 3"),
-        (["corruption=mask", "decoder=conv"], "leaves out the holes of mask.*decoder=query"),
-        (["corruption=noise", "decoder=conv", *SLOTS], "latent that covers it; take decoder=query"),
+        (["corruption=mask", "decoder=conv"], "leaves out the holes of mask.*decoder=cross_attention"),
+        (["corruption=noise", "decoder=conv", *SLOTS], "latent that covers it: take decoder=cross_attention"),
         (["corruption=mask+noise", *SLOTS, "latent.fuse=mean", "views_per_step=1"], "views_per_step=all"),
         (["corruption=mask+noise", *SLOTS, "latent.fuse=mean", "objective.reconstruct.views=[mask]"], "views=null"),
         (
@@ -184,12 +184,12 @@ def test_what_cannot_work_is_refused_with_a_way_out(overrides, sentence):
 
 def test_collapse_may_be_studied():
     graph = make("corruption=mask+noise", "objective=align", "allow_collapse=true")
-    energies = graph(graph.damage(batch()))
-    assert {*energies} == {"loss", "align/mask~noise"} and energies["loss"].isfinite()
+    losses = graph(graph.corrupt(batch()))
+    assert {*losses} == {"loss", "align/mask~noise"} and losses["loss"].isfinite()
 
 
 def test_every_decoder_is_tried():
-    assert {case.name for case in DECODERS} == {"query", "conv", "autoregressive"}
+    assert {case.name for case in DECODERS} == {"cross_attention", "conv", "autoregressive"}
 
 
 AUTOREGRESSIVE = ["decoder=autoregressive", "decoder.width=24", "decoder.heads=2", "objective=cross_entropy"]
@@ -199,11 +199,11 @@ OTHER_GRIDS = {
     "text relaxed": ("text", ["corruption=echo+noise", *RELAXED, "allow_collapse=true", *AUTOREGRESSIVE]),
     "spectra": (
         "wave",
-        ["corruption=noise+lowres", "objective=reconstruct+stft", "objective.stft.energy.sizes=[8,16]"],
+        ["corruption=noise+lowres", "objective=reconstruct+stft", "objective.stft.loss.sizes=[8,16]"],
     ),
     "spectra relaxed": (
         "wave",
-        ["corruption=noise+mask", *RELAXED, "allow_collapse=true", "objective=stft", "objective.stft.energy.sizes=[8]"],
+        ["corruption=noise+mask", *RELAXED, "allow_collapse=true", "objective=stft", "objective.stft.loss.sizes=[8]"],
     ),
 }
 
@@ -215,18 +215,18 @@ def test_text_and_sound(name):
     decoder = [] if "decoder=autoregressive" in overrides else QUERY
     graph, data = build(compose([*VIT, *decoder, *overrides]), grid), batch(grid)
     optimiser = torch.optim.AdamW(graph.parameters(), lr=3e-3)
-    losses = []
+    values = []
     for _ in range(30):
         torch.manual_seed(0)
-        energies = graph(graph.damage(data))
+        losses = graph(graph.corrupt(data))
         optimiser.zero_grad()
-        energies["loss"].backward()
+        losses["loss"].backward()
         optimiser.step()
-        losses.append(energies["loss"].item())
-    assert losses[-1] < 0.9 * losses[0]
+        values.append(losses["loss"].item())
+    assert values[-1] < 0.9 * values[0]
     assert [n for n, p in graph.named_parameters() if p.grad is None] == []
-    damaged = graph.eval().damage(data)
-    for view, form in damaged.views.items():
+    corrupted = graph.eval().corrupt(data)
+    for view, form in corrupted.views.items():
         assert graph.restore(view, form).shape == data.x.shape
 
 
@@ -243,10 +243,10 @@ def test_padding_changes_no_embedding():
 def test_a_decoder_restores_small_views_too():
     """Multi-crop: a window in fewer cells still shows the same extent."""
     graph = make("corruption=echo+crop", "corruption.crop.size=0.5", *CONV, *CONV_DECODER)
-    damaged = graph.damage(batch())
-    assert damaged.views["crop"].x.shape[2:] == (4, 4)
-    assert set(graph(damaged)) == {"loss", "reconstruct/echo", "reconstruct/crop"}
-    assert graph.restore("crop", damaged.views["crop"]).shape == damaged.clean.x.shape
+    corrupted = graph.corrupt(batch())
+    assert corrupted.views["crop"].x.shape[2:] == (4, 4)
+    assert set(graph(corrupted)) == {"loss", "reconstruct/echo", "reconstruct/crop"}
+    assert graph.restore("crop", corrupted.views["crop"]).shape == corrupted.clean.x.shape
 
 
 def test_only_views_that_a_decoder_was_taught_are_restored():
@@ -259,11 +259,11 @@ def test_a_share_of_the_samples_is_decoded():
     whole, half = make(*overrides).eval(), make(*overrides, "objective.reconstruct.share=0.5").eval()
     data = batch(n=8)
     first = Batch(x=data.x[:4], source=data.source[:4])
-    torch.testing.assert_close(half(half.damage(data)), whole(whole.damage(first)))
-    assert not torch.allclose(half(half.damage(data))["loss"], whole(whole.damage(data))["loss"])
+    torch.testing.assert_close(half(half.corrupt(data)), whole(whole.corrupt(first)))
+    assert not torch.allclose(half(half.corrupt(data))["loss"], whole(whole.corrupt(data))["loss"])
     seen = []
     half.decoders["clean"].register_forward_hook(lambda _, given, __: seen.append(len(given[0].tokens)))
-    half(half.damage(data))
+    half(half.corrupt(data))
     assert seen == [4, 4]
     with pytest.raises(ValueError, match=r"share=0\.0: expected"):
         make("objective.reconstruct.share=0.0")
@@ -277,7 +277,7 @@ def test_of_a_share_holes_places_and_padding_are_those_of_its_samples():
     overrides = ["corruption=mask+reversal", "objective=cross_entropy"]
     whole = make(*overrides, grid=grid).eval()
     some = make(*overrides, "objective.cross_entropy.share=0.25", grid=grid).eval()
-    views = some.damage(padded)
+    views = some.corrupt(padded)
     kept = views._replace(
         clean=View(*(_rows(v, 2) for v in views.clean)),
         views={name: View(*(_rows(v, 2) for v in view)) for name, view in views.views.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ssl_pipeline.graph.topology import check, plan, springs
+from ssl_pipeline.graph.topology import check, consensus_loss, plan
 from ssl_pipeline.structures.nodes import Edge
 
 NODES = {
@@ -86,9 +86,9 @@ def test_what_decodes_a_relaxed_ball_holds_up_none_of_its_springs():
     with pytest.raises(
         ValueError, match=r"springs teaches latent/a, latent/b, .*reconstruct\+sigreg.*latent.fuse=mean"
     ):
-        check(BALL, [DECODE_BALL, *springs("ab")])
-    check(BALL, [DECODE_BALL, *springs("ab")], allow_collapse=True)
-    check(BALL, [DECODE_BALL, *springs("ab"), edge("sigreg/a~b", "latent/a", "latent/b", True, True)])
+        check(BALL, [DECODE_BALL, *consensus_loss("ab")])
+    check(BALL, [DECODE_BALL, *consensus_loss("ab")], allow_collapse=True)
+    check(BALL, [DECODE_BALL, *consensus_loss("ab"), edge("sigreg/a~b", "latent/a", "latent/b", True, True)])
 
 
 def test_a_predictor_is_named_by_its_key():
@@ -99,6 +99,6 @@ def test_a_predictor_is_named_by_its_key():
 
 def test_what_only_the_teacher_sees_is_not_encoded():
     found = plan("ab", [edge("moco/a>b", "latent/a", "teacher/b", attracts=True)], consensus=False)
-    assert found.students == ["a"] and found.taught == ["b"]
+    assert found.students == ["a"] and found.teacher_views == ["b"]
     assert found.nodes["teacher/b"] == ("view/b",) and "latent/b" not in found.nodes
     assert plan("ab", [DECODE_BALL], consensus=True).nodes == BALL

@@ -26,28 +26,28 @@ from ssl_pipeline.lab.dynamics import Dynamics, InverseDeltas, ProtectGradients,
 from ssl_pipeline.losses import (
     L1,
     MSE,
-    Align,
-    Barlow,
-    Centring,
+    NNCLR,
+    Alignment,
+    BarlowTwins,
+    Centering,
     CrossEntropy,
-    Distil,
     InfoNCE,
     JensenShannon,
     LogMelL1,
+    MoCo,
     MultiResolutionSTFT,
-    NearestNeighbour,
-    NormalisedPatches,
-    PairEnergy,
-    QueueNCE,
-    ReconstructionEnergy,
+    NormalizedPatches,
+    PairLoss,
+    ReconstructionLoss,
+    SelfDistillation,
     SIGReg,
     Sinkhorn,
     SmoothL1,
     SymmetricKL,
     VICReg,
 )
-from ssl_pipeline.models.decoders import AutoregressiveDecoder, ConvDecoder, Decoder, QueryDecoder
-from ssl_pipeline.models.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, TransformerEncoder
+from ssl_pipeline.models.decoders import AutoregressiveDecoder, ConvDecoder, CrossAttentionDecoder, Decoder
+from ssl_pipeline.models.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, ViT
 from ssl_pipeline.models.latents import Slots, Tokens
 from ssl_pipeline.structures.batch import View, clean_view
 from ssl_pipeline.structures.grid import GridSpec
@@ -134,12 +134,10 @@ class EncoderCase(NamedTuple):
 
 
 ENCODERS = (
-    EncoderCase("vit", TransformerEncoder, {"width": 24, "depth": 2, "heads": 2}, tuple(GRIDS)),
-    EncoderCase("vit", TransformerEncoder, {"width": 24, "depth": 1, "heads": 2, "holes": "keep"}, tuple(GRIDS)),
-    EncoderCase("vit", TransformerEncoder, {"width": 24, "depth": 1, "heads": 2, "holes": "token"}, tuple(GRIDS)),
-    EncoderCase(
-        "vit", TransformerEncoder, {"width": 24, "depth": 1, "heads": 2, "ngrams": 3, "buckets": 64}, ("text",)
-    ),
+    EncoderCase("vit", ViT, {"width": 24, "depth": 2, "heads": 2}, tuple(GRIDS)),
+    EncoderCase("vit", ViT, {"width": 24, "depth": 1, "heads": 2, "masked": "keep"}, tuple(GRIDS)),
+    EncoderCase("vit", ViT, {"width": 24, "depth": 1, "heads": 2, "masked": "token"}, tuple(GRIDS)),
+    EncoderCase("vit", ViT, {"width": 24, "depth": 1, "heads": 2, "ngrams": 3, "buckets": 64}, ("text",)),
     EncoderCase("conv", ConvEncoder, {"widths": [8, 16]}, CONTINUOUS),
     EncoderCase("conv", ConvEncoder, {"widths": [8, 16, 8], "keep": True}, CONTINUOUS),
     EncoderCase("conv", ConvEncoder, {"widths": [16], "blocks": 2, "norm": "group", "pool": 2}, CONTINUOUS),
@@ -183,7 +181,7 @@ class DecoderCase(NamedTuple):
 
 
 DECODERS = (
-    DecoderCase("query", QueryDecoder, {"width": 24, "depth": 1, "heads": 2}, tuple(GRIDS)),
+    DecoderCase("cross_attention", CrossAttentionDecoder, {"width": 24, "depth": 1, "heads": 2}, tuple(GRIDS)),
     DecoderCase("conv", ConvDecoder, {"widths": [8, 16]}, CONTINUOUS),
     DecoderCase("conv", ConvDecoder, {"widths": [8], "norm": "batch", "patch": 2}, CONTINUOUS),
     DecoderCase("autoregressive", AutoregressiveDecoder, {"width": 24, "depth": 1, "heads": 2}, ("text",)),
@@ -217,7 +215,7 @@ class EnergyCase(NamedTuple):
     """One setting of an energy; ``name`` is that of the objective's YAML file that uses it."""
 
     name: str
-    build: type[PairEnergy] | type[ReconstructionEnergy]
+    build: type[PairLoss] | type[ReconstructionLoss]
     options: Mapping[str, Any]
 
     def make(self) -> Any:
@@ -229,7 +227,7 @@ ENERGIES = (
     EnergyCase("reconstruct", MSE, {}),
     EnergyCase("l1", L1, {}),
     EnergyCase("smooth_l1", SmoothL1, {"beta": 0.5}),
-    EnergyCase("patchnorm", NormalisedPatches, {}),
+    EnergyCase("patchnorm", NormalizedPatches, {}),
     EnergyCase("cross_entropy", CrossEntropy, {}),
     EnergyCase("translate", MSE, {}),
     EnergyCase("transition", MSE, {}),
@@ -237,17 +235,17 @@ ENERGIES = (
     EnergyCase("consistency", SymmetricKL, {}),
     EnergyCase("stft", MultiResolutionSTFT, {"sizes": (8, 16), "grid": GRIDS["wave"]}),
     EnergyCase("logmel", LogMelL1, {"n_fft": 16, "hop": 4, "mels": 4, "grid": GRIDS["wave"]}),
-    EnergyCase("align", Align, {}),
+    EnergyCase("align", Alignment, {}),
     EnergyCase("info_nce", InfoNCE, {}),
     EnergyCase("vicreg", VICReg, {}),
-    EnergyCase("barlow", Barlow, {}),
+    EnergyCase("barlow", BarlowTwins, {}),
     EnergyCase("sigreg", SIGReg, {"directions": 32}),
-    EnergyCase("byol", Align, {}),
-    EnergyCase("moco", QueueNCE, {"width": 6, "size": 12}),
-    EnergyCase("nnclr", NearestNeighbour, {"width": 6, "size": 12}),
-    EnergyCase("dino", Distil, {"balance": Centring(6)}),
-    EnergyCase("swav", Distil, {"balance": Sinkhorn()}),
-    EnergyCase("ibot", Distil, {"balance": Centring(6)}),
+    EnergyCase("byol", Alignment, {}),
+    EnergyCase("moco", MoCo, {"width": 6, "size": 12}),
+    EnergyCase("nnclr", NNCLR, {"width": 6, "size": 12}),
+    EnergyCase("dino", SelfDistillation, {"balance": Centering(6)}),
+    EnergyCase("swav", SelfDistillation, {"balance": Sinkhorn()}),
+    EnergyCase("ibot", SelfDistillation, {"balance": Centering(6)}),
     EnergyCase("jepa", SmoothL1, {}),
 )
 

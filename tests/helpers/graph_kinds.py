@@ -13,7 +13,7 @@ from ssl_pipeline.graph.builder import build, build_mixed
 
 CONV = ["encoder=conv", "encoder.widths=[8,16]", "encoder.blocks=2", "decoder=conv", "decoder.widths=[8,8]"]
 VIT = ["encoder=vit", "encoder.width=24", "encoder.depth=3", "encoder.heads=2"]
-QUERY = ["decoder=query", "decoder.width=24", "decoder.depth=1", "decoder.heads=2"]
+QUERY = ["decoder=cross_attention", "decoder.width=24", "decoder.depth=1", "decoder.heads=2"]
 TEXT = [*VIT, "encoder.ngrams=3", "encoder.buckets=64", *QUERY, "objective=cross_entropy"]
 SLOTS = ["latent=slots", "latent.slots=4", "latent.heads=2"]
 TIMM = ["encoder=timm", *QUERY, "encoder.name=vit_tiny_patch16_224"]

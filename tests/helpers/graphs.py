@@ -12,7 +12,7 @@ from ssl_pipeline.structures.grid import GridSpec
 
 IMAGE = GridSpec.of(("y", 8), ("x", 8), channels=1)
 VIT = ["encoder=vit", "encoder.width=24", "encoder.depth=2", "encoder.heads=2"]
-QUERY = ["decoder=query", "decoder.width=24", "decoder.heads=2"]
+QUERY = ["decoder=cross_attention", "decoder.width=24", "decoder.heads=2"]
 CONV = ["encoder=conv", "encoder.widths=[8,8]"]
 CONV_DECODER = ["decoder=conv", "decoder.widths=[8,8]"]
 SLOTS = ["latent=slots", "latent.slots=3", "latent.heads=2"]

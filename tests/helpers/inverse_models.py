@@ -11,14 +11,14 @@ from ssl_pipeline.structures.grid import GridSpec
 
 IMAGE = GridSpec.of(("y", 8), ("x", 8), channels=1)
 COLOUR = GridSpec.of(("y", 8), ("x", 8), channels=3)
-VIT = ["encoder=vit", "decoder=query", "encoder.width=24", "encoder.depth=2", "encoder.heads=2"]
+VIT = ["encoder=vit", "decoder=cross_attention", "encoder.width=24", "encoder.depth=2", "encoder.heads=2"]
 VIT += ["decoder.width=16", "decoder.depth=2", "decoder.heads=2"]
 CONV = ["encoder.widths=[8,16]", "decoder.widths=[8,8]"]
 TEXT = [*VIT, "data=pydoc", "objective=cross_entropy"]
 GRAPHS = {
     "conv": [*CONV, "corruption=mask+noise+lowres-noise+reversal"],
     "vit": [*VIT, "corruption=mask+noise"],
-    "keep": [*VIT, "corruption=mask+noise", "encoder.holes=token"],
+    "keep": [*VIT, "corruption=mask+noise", "encoder.masked=token"],
     "slots": [*VIT, "corruption=mask+noise", "latent=slots", "latent.heads=2"],
 }
 
@@ -35,13 +35,13 @@ def model(*words, grid=IMAGE, codec=None) -> Model:
 
 def holes(batch=5):
     """Not made of whole patches."""
-    removed = torch.zeros(batch, 8, 8, dtype=torch.bool)
-    removed[:, 2:5, 3] = True
-    return removed
+    mask = torch.zeros(batch, 8, 8, dtype=torch.bool)
+    mask[:, 2:5, 3] = True
+    return mask
 
 
 def known(view):
-    return {"removed": holes()} if view.startswith("mask") else {}
+    return {"mask": holes()} if view.startswith("mask") else {}
 
 
 X = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))

@@ -11,7 +11,7 @@ from helpers.paths import ROOT
 from ssl_pipeline.config.compose import compose
 
 SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=128", "trainer.log_every_n_steps=5"]
-QUICK = ["probe.online=0", "probe.protocol.few=0"]
+QUICK = ["probe.online=0", "probe.protocol.few_shot=0"]
 CORES = {"OMP_NUM_THREADS": "1"}
 
 

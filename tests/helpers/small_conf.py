@@ -23,7 +23,7 @@ LEAVES = {
     "data": {"digits": {"size": 8}, "folder": {"root": "???"}},
     "encoder": {"vit": {"width": 8}, "conv": {"width": 8}},
     "latent": {"tokens": {}},
-    "decoder": {"conv": {}, "query": {}},
+    "decoder": {"conv": {}, "cross_attention": {}},
     "teacher": {"none": {}},
     "dynamics": {"none": {}},
     "curation": {"none": {}},

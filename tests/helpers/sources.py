@@ -7,7 +7,13 @@ import torch
 from ssl_pipeline.data import Data, MemoryDataset, holdout
 from ssl_pipeline.structures.grid import GridSpec
 
-SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=32", "probe.online=0", "probe.protocol.few=0"]
+SMALL = [
+    "encoder.widths=[8,16]",
+    "decoder.widths=[8,8]",
+    "batch_size=32",
+    "probe.online=0",
+    "probe.protocol.few_shot=0",
+]
 
 
 def blobs(per_source: int = 6, sources: int = 40) -> Data:

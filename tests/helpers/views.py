@@ -35,7 +35,7 @@ def assert_same(one: View, other: View, **tolerance) -> None:
 
 def coordinates_as_x(view: View) -> View:
     """The view with the origin of its cells as their content."""
-    return view._replace(x=view.origin.movedim(-1, 1).expand(view.x.shape).contiguous())
+    return view._replace(x=view.source_coords.movedim(-1, 1).expand(view.x.shape).contiguous())
 
 
 def coordinate_grid(name: str) -> GridSpec:

@@ -43,12 +43,12 @@ def test_what_passes_a_cut_is_all_that_the_second_half_knows():
 @pytest.mark.parametrize("name", ["conv", "keep", "vit"])
 def test_only_holes_are_filled_and_what_stands_in_them_does_not_matter(name):
     whole = model(*GRAPHS[name])
-    removed = holes()
-    restored = whole.restore(X, "mask", removed)
-    outside = ~removed.unsqueeze(1)
+    mask = holes()
+    restored = whole.restore(X, "mask", mask)
+    outside = ~mask.unsqueeze(1)
     assert torch.equal(restored[outside], X[outside])
-    scratched = torch.where(removed.unsqueeze(1), 1.0, X)
-    assert torch.allclose(whole.restore(scratched, "mask", removed), restored, atol=1e-6)
+    scratched = torch.where(mask.unsqueeze(1), 1.0, X)
+    assert torch.allclose(whole.restore(scratched, "mask", mask), restored, atol=1e-6)
     assert not torch.equal(restored[~outside], X[~outside])
 
 
@@ -56,11 +56,11 @@ def test_a_hole_is_filled_as_in_training():
     whole = model(*GRAPHS["conv"], "corruption.mask.cell=2", "corruption.mask.fill=0.7")
     mask = whole.graph.corruptions["mask"]
     drawn = mask(clean_view(IMAGE, X), generator("cpu", 3))
-    given = mask.with_holes(clean_view(IMAGE, X), drawn.removed)
-    assert torch.equal(drawn.x, given.x) and torch.equal(drawn.removed, given.removed)
+    given = mask.with_mask(clean_view(IMAGE, X), drawn.mask)
+    assert torch.equal(drawn.x, given.x) and torch.equal(drawn.mask, given.mask)
     assert torch.allclose(
-        whole.restore(X, "mask", drawn.removed),
-        whole.graph.restore("mask", drawn).where(drawn.removed.unsqueeze(1), X),
+        whole.restore(X, "mask", drawn.mask),
+        whole.graph.restore("mask", drawn).where(drawn.mask.unsqueeze(1), X),
         atol=1e-5,
     )
 
@@ -96,22 +96,22 @@ def test_batches_do_not_change_the_result_and_none_is_an_answer():
     assert whole.embed((X * 255).to(torch.uint8).numpy()).shape == (5, 24)
     with pytest.raises(ValueError, match="batch_size=0"):
         whole.embed(X, batch_size=0)
-    with pytest.raises(ValueError, match=r"expected removed of shape \(5, 8, 8\) and bool, got \(3, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"expected mask of shape \(5, 8, 8\) and bool, got \(3, 8, 8\)"):
         whole.restore(X, "mask", holes(3))
 
 
 def test_a_view_is_told_to_the_encoder():
     whole = model(*GRAPHS["conv"])
     assert not torch.allclose(whole.embed(X), whole.embed(X, view="noise"))
-    assert not torch.allclose(whole.embed(X, view="mask", removed=holes()), whole.embed(X, view="noise"))
+    assert not torch.allclose(whole.embed(X, view="mask", mask=holes()), whole.embed(X, view="noise"))
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda m: m.restore(X, "msk"), "there is no view 'msk'; nearest: mask"),
-        (lambda m: m.restore(X, "mask"), "view mask has holes: pass removed"),
-        (lambda m: m.restore(X, "noise", holes()), "view noise has no holes: leave out removed"),
+        (lambda m: m.restore(X, "mask"), "view mask has holes: pass mask"),
+        (lambda m: m.restore(X, "noise", holes()), "view noise has no holes: leave out mask"),
         (lambda m: m.split("encoder.9"), r"cannot be cut at 'encoder\.9'; nearest: encoder"),
         (lambda m: m.part("restorer"), "there is no part 'restorer': expected encoder"),
         (lambda m: m.part("teacher"), "no teacher of its own"),

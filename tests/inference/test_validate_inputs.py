@@ -58,7 +58,7 @@ def test_not_even_nan_in_a_hole_matters(name):
     whole = model(*GRAPHS[name])
     restored = whole.restore(NAN, "mask", HOLES)
     assert torch.equal(restored, whole.restore(X, "mask", HOLES))
-    assert torch.equal(whole.embed(NAN, view="mask", removed=HOLES), whole.embed(X, view="mask", removed=HOLES))
+    assert torch.equal(whole.embed(NAN, view="mask", mask=HOLES), whole.embed(X, view="mask", mask=HOLES))
     front, _ = whole.split("latent", "mask")
     with torch.no_grad():
         passing, wanted = (front(x, HOLES) for x in (NAN, X))
@@ -68,9 +68,9 @@ def test_not_even_nan_in_a_hole_matters(name):
 
 def test_symbols_in_a_hole_may_be_none_of_the_vocabulary(texts):
     x, valid = texts.codec.encode(["a few words"])
-    removed = torch.arange(16).expand(1, 16) == 3
-    wrong = x.masked_fill(removed, -7)
-    assert torch.equal(texts.restore(wrong, "mask", removed, valid), texts.restore(x, "mask", removed, valid))
+    mask = torch.arange(16).expand(1, 16) == 3
+    wrong = x.masked_fill(mask, -7)
+    assert torch.equal(texts.restore(wrong, "mask", mask, valid), texts.restore(x, "mask", mask, valid))
     with pytest.raises(ValueError, match="expected symbols from 0 to 257, got -7 to 256: use the run's own codec"):
         texts.embed(wrong)
 
@@ -113,8 +113,8 @@ def test_what_is_hidden_does_not_dilute_another_range(images):
 
 def views_of(whole, x, valid=None):
     for step in range(5):
-        damaged = whole.graph.damage(Batch(x, torch.arange(len(x)), valid=valid), step=step, whole=True)
-        yield from damaged.views.items()
+        corrupted = whole.graph.corrupt(Batch(x, torch.arange(len(x)), valid=valid), step=step, whole=True)
+        yield from corrupted.views.items()
 
 
 BLACK = torch.zeros(5, 1, 8, 8)
@@ -128,7 +128,7 @@ def test_views_of_images_are_no_other_range(noise, x):
     seen = []
     for name, view in views_of(whole, x):
         seen.append(name)
-        assert whole.embed(view.x, view=name, removed=view.removed).isfinite().all()
+        assert whole.embed(view.x, view=name, mask=view.mask).isfinite().all()
         if noise != "2":  # as far as is let through of a damage that is not named
             assert whole.embed(view.x).isfinite().all()
     assert seen == 5 * ["mask", "noise", "lowres-noise"]
@@ -144,7 +144,7 @@ def test_views_of_sounds_are_no_other_range(kind, loud):
     seen = []
     for name, view in views_of(whole, x, valid):
         seen.append(name)
-        assert whole.embed(view.x, view.valid, view=name, removed=view.removed).isfinite().all()
+        assert whole.embed(view.x, view.valid, view=name, mask=view.mask).isfinite().all()
     assert seen == 5 * ["mask", "noise", "lowres"]
 
 
@@ -245,8 +245,8 @@ def test_the_first_half_takes_arrays_and_says_what_it_expects(images, texts):
     front, _ = images.split("latent", "mask")
     with torch.no_grad():
         wanted = front(X, HOLES)
-        for x, removed in ((X.numpy(), HOLES.numpy()), (X, HOLES[0]), (X, HOLES.unsqueeze(1).byte())):
-            assert torch.equal(front(x, removed), wanted)
+        for x, mask in ((X.numpy(), HOLES.numpy()), (X, HOLES[0]), (X, HOLES.unsqueeze(1).byte())):
+            assert torch.equal(front(x, mask), wanted)
     wrong = X[:, :, :4]
     said = []
     for call in (lambda: front(wrong, HOLES), lambda: images.embed(wrong)):
@@ -289,12 +289,12 @@ def test_holes_in_all_their_forms(images, same):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (HOLES.byte() * 255, r"of shape \(5, 8, 8\) and bool, got .*uint8: pass removed > 0"),
-        (HOLES.float(), r"of shape \(5, 8, 8\) and bool, got .*float32: pass removed > 0"),
-        (HOLES.long(), "pass removed > 0"),
+        (HOLES.byte() * 255, r"of shape \(5, 8, 8\) and bool, got .*uint8: pass mask > 0"),
+        (HOLES.float(), r"of shape \(5, 8, 8\) and bool, got .*float32: pass mask > 0"),
+        (HOLES.long(), "pass mask > 0"),
         (HOLES[:3], r"of shape \(5, 8, 8\) and bool, got \(3, 8, 8\)"),
         (HOLES[0, 0], r"or one mask \(8, 8\) for all"),
-        ("holes", "expected removed as an array or tensor of numbers, got str"),
+        ("holes", "expected mask as an array or tensor of numbers, got str"),
     ],
 )
 def test_other_holes_are_refused(images, unchecked, wrong, words):
@@ -304,9 +304,9 @@ def test_other_holes_are_refused(images, unchecked, wrong, words):
 
 def test_one_mask_of_a_line_is_for_all(texts):
     x, valid = texts.codec.encode(["a few words", "and more"])
-    removed = torch.arange(16) == 3
-    each = removed.expand(2, 16)
-    assert torch.equal(texts.restore(x, "mask", removed, valid), texts.restore(x, "mask", each, valid))
+    mask = torch.arange(16) == 3
+    each = mask.expand(2, 16)
+    assert torch.equal(texts.restore(x, "mask", mask, valid), texts.restore(x, "mask", each, valid))
 
 
 def test_a_model_says_what_it_is(images, texts):

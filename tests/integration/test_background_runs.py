@@ -12,7 +12,7 @@ from ssl_pipeline.config.instantiate import DATA, instantiate
 from ssl_pipeline.report.headline import backgrounds as backgrounds_of
 from ssl_pipeline.training import run
 
-SMALL = ["encoder.widths=[8]", "data.samples=200", "batch_size=20", "trainer.max_steps=2", "probe.protocol.few=0"]
+SMALL = ["encoder.widths=[8]", "data.samples=200", "batch_size=20", "trainer.max_steps=2", "probe.protocol.few_shot=0"]
 
 
 def test_a_run_measures_and_says_it(tmp_path, capsys):
@@ -36,7 +36,7 @@ def test_a_page_and_evaluate_show_it(tmp_path, capsys):
     assert "asked about 50 held-out ones" in page and "images on other backgrounds" in page
     assert f"<td>{summary['knn/mixed_rand']:.1f}</td>" in page
     capsys.readouterr()
-    assert cli.main(["evaluate", f"run={tmp_path}", "few="]) == 0
+    assert cli.main(["evaluate", f"run={tmp_path}", "few_shot="]) == 0
     said = capsys.readouterr().out
     assert "50 held-out images on other backgrounds:" in said and "| swap gap | BG-gap |" in said
     rows = json.loads(next(tmp_path.glob("evaluation_*.json")).read_text())["rows"]
@@ -50,7 +50,7 @@ def test_contrast_that_keeps_colours_learns_the_background(tmp_path):
     for agreement in (0.95, 0.1):
         words = ["experiment=shortcuts", f"data.agreement={agreement}", "trainer.max_steps=100", "probe.online=0"]
         summary = run(
-            compose([*words, "probe.baselines=false", "probe.protocol.few=0"]), str(tmp_path / str(agreement))
+            compose([*words, "probe.baselines=false", "probe.protocol.few_shot=0"]), str(tmp_path / str(agreement))
         )
         gaps[agreement] = summary["knn/swap_gap"]
     assert gaps[0.95] > gaps[0.1] + 30

@@ -23,7 +23,7 @@ TABLES = {
     "objective": (
         cases.ENERGIES,
         ssl_pipeline.losses,
-        (ssl_pipeline.losses.PairEnergy, ssl_pipeline.losses.ReconstructionEnergy),
+        (ssl_pipeline.losses.PairLoss, ssl_pipeline.losses.ReconstructionLoss),
         set(),
     ),
     "dynamics": (cases.DYNAMICS, ssl_pipeline.lab.dynamics, ssl_pipeline.lab.dynamics.Dynamics, {"Dynamics"}),
@@ -63,7 +63,7 @@ def test_yaml_spells_every_option(path):
             "embedding_width",
             "latent_width",
             "dense_shape",
-            "told",
+            "corruption_params",
             "sizes",
             "self",
         }

@@ -50,13 +50,13 @@ def test_sweep_asks_for_what_there_is(name):
     [
         ("tones", ["data.features=waveform", "data.seconds=0.05"]),
         ("tones", ["data.seconds=0.1"]),
-        ("pydoc", ["data.length=32", "encoder=vit", "decoder=query", "objective=cross_entropy"]),
+        ("pydoc", ["data.length=32", "encoder=vit", "decoder=cross_attention", "objective=cross_entropy"]),
         ("pydoc", ["data.length=32", "data.tokens=bpe", "data.vocab_size=400", "encoder=vit", "encoder.ngrams=3"]),
     ],
 )
 def test_models_take_raw_things_after_a_run(data, more, tmp_path):
     """The codec is saved with the run, a trained one with what it has learnt."""
-    text = ["decoder=query", "objective=cross_entropy"] if data == "pydoc" else []
+    text = ["decoder=cross_attention", "objective=cross_entropy"] if data == "pydoc" else []
     small = ["encoder.width=24", "encoder.depth=1", "encoder.heads=2"] if data == "pydoc" else []
     run(compose([f"data={data}", *more, *text, *small, *SHORT]), str(tmp_path))
     model = ssl_pipeline.load(tmp_path)

@@ -31,7 +31,7 @@ from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.torch_errors import explained
 from ssl_pipeline.utils.checkpoints import DAMAGED, LAST, PREVIOUS, intact, newest, replace
 
-TINY = [*SMALL, "probe=none", "watch.every=0", "report.page=false", "optimizer.warmup=0", "optimizer.final=1"]
+TINY = [*SMALL, "probe=none", "diagnostics.every=0", "report.page=false", "optimizer.warmup=0", "optimizer.final=1"]
 
 
 def step_of(file):
@@ -91,7 +91,7 @@ def test_where_there_are_no_links_the_one_before_is_copied(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("damage", ["cut", "turned", "gone", "empty"])
-def test_of_a_damaged_checkpoint_the_one_before_is_taken(damage, tmp_path, capsys):
+def test_of_a_damaged_checkpoint_the_one_before_is_taken(corrupt, tmp_path, capsys):
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     run(compose([*TINY, "trainer.max_steps=8"]), str(whole))
     run(compose([*TINY, "trainer.max_steps=6", "checkpoint.every_n_steps=3"]), str(parted))
@@ -100,12 +100,12 @@ def test_of_a_damaged_checkpoint_the_one_before_is_taken(damage, tmp_path, capsy
     middle = len(content) // 2
     turned = content[:middle] + bytes(255 - byte for byte in content[middle : middle + 32]) + content[middle + 32 :]
     changed = {"cut": content[:middle], "turned": turned, "empty": b""}
-    last.unlink() if damage == "gone" else last.write_bytes(changed[damage])
+    last.unlink() if corrupt == "gone" else last.write_bytes(changed[corrupt])
     run(compose([*TINY, "trainer.max_steps=8", f"resume={parted}"]), str(parted))
     assert "damaged or missing: going on from previous.ckpt, step 3" in capsys.readouterr().err
     expected, got = read_weights(whole), read_weights(parted)
     assert all(torch.equal(value, got[name]) for name, value in expected.items())
-    assert (parted / "checkpoints" / DAMAGED).is_file() is (damage != "gone")
+    assert (parted / "checkpoints" / DAMAGED).is_file() is (corrupt != "gone")
     for name in (LAST, PREVIOUS):
         (parted / "checkpoints" / name).write_bytes(b"nothing")
     with pytest.raises(ValueError, match="is damaged, and there is none before it"):
@@ -146,7 +146,9 @@ def spoiled():
 
 
 def test_a_sample_that_is_no_number_is_named(tmp_path, monkeypatch):
-    config = compose([*TINY, "trainer.max_steps=30", "checkpoint.every_n_steps=1", "batch_size=64", "watch.every=0"])
+    config = compose(
+        [*TINY, "trainer.max_steps=30", "checkpoint.every_n_steps=1", "batch_size=64", "diagnostics.every=0"]
+    )
     config["data"] = {"_target_": f"{__name__}.spoiled"}
     with pytest.raises(ValueError, match="spoiled holds samples that are not finite"):
         run(config | {"trust": [__name__]}, str(tmp_path / "refused"))
@@ -197,7 +199,7 @@ def test_data_that_have_changed_are_refused(tmp_path, monkeypatch):
 
 # Processes.
 
-LONG = ["probe=none", "report.page=false", "watch.every=0", "trainer.max_epochs=-1", "trainer.max_steps=100000"]
+LONG = ["probe=none", "report.page=false", "diagnostics.every=0", "trainer.max_epochs=-1", "trainer.max_steps=100000"]
 LONG += ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=32", "trainer.enable_progress_bar=false"]
 
 
@@ -331,9 +333,9 @@ def _one_spoiled(rank, queue, config, folder):
     original = PretrainModule.training_step
 
     def step(self, *args):
-        energies = original(self, *args)
+        losses = original(self, *args)
         spoiled = rank == 1 and self.trainer.global_step == 5
-        return {name: value * float("nan") for name, value in energies.items()} if spoiled else energies
+        return {name: value * float("nan") for name, value in losses.items()} if spoiled else losses
 
     PretrainModule.training_step = step
     try:

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 TRIES = int(os.environ.get("FUZZ", "30"))
 FIXED = ["hardware=cpu", "trainer.max_steps=2", "trainer.enable_progress_bar=false", "report.page=false"]
-FIXED += ["probe.protocol.train_limit=64", "probe.protocol.test_limit=32", "probe.protocol.few=0", "batch_size=12"]
+FIXED += ["probe.protocol.train_limit=64", "probe.protocol.test_limit=32", "probe.protocol.few_shot=0", "batch_size=12"]
 DATA = {
     "digits": [],
     "tones": ["data.samples=48", "data.seconds=0.2"],
@@ -98,7 +98,13 @@ def trainable(draw: Any) -> list[str]:
     data = draw(st.sampled_from([*DATA]))
     text = data == "pydoc"
     encoder = "vit" if text else draw(st.sampled_from(["conv", "vit"]))
-    decoders = ["query", "autoregressive"] if text else ["query", "conv"] if encoder == "conv" else ["query"]
+    decoders = (
+        ["cross_attention", "autoregressive"]
+        if text
+        else ["cross_attention", "conv"]
+        if encoder == "conv"
+        else ["cross_attention"]
+    )
     decoder = draw(st.sampled_from(decoders))
     views = draw(st.lists(st.sampled_from(SYMBOLS if text else NUMBERS), min_size=2, max_size=3))
     restores = ["cross_entropy"] if text else ["reconstruct", "l1", "smooth_l1"]
@@ -110,7 +116,7 @@ def trainable(draw: Any) -> list[str]:
     words += ["decoder.widths=[8]"] if decoder == "conv" else ["decoder.width=24", "decoder.depth=1"]
     words += ["teacher=ema"] if objective in TAUGHT else []
     words += ["objective.swav.projector.count=4"] if objective == "swav" else []
-    slots = decoder == "query" and encoder == "vit" and draw(st.booleans())
+    slots = decoder == "cross_attention" and encoder == "vit" and draw(st.booleans())
     words += ["latent=slots", "latent.slots=2"] if slots else []
     return [*FIXED, *words]
 

@@ -75,7 +75,7 @@ def test_no_step_waits_for_the_device(name):
                 if step:
                     stack.enter_context(waits)
                     stack.enter_context(Asks(waits.seen))
-                graph(graph.damage(batch, 0, step))["loss"].backward()
+                graph(graph.corrupt(batch, 0, step))["loss"].backward()
                 nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
                 optimizer.step()
                 graph.follow(0.5)

@@ -12,13 +12,13 @@ from ssl_pipeline.diagnostics import gap, signs
 from ssl_pipeline.evaluation import agreement, prompted
 from ssl_pipeline.evaluation.strings import exact_match
 from ssl_pipeline.training import run
-from ssl_pipeline.training.callbacks.diagnostics import Eye, look
+from ssl_pipeline.training.callbacks.diagnostics import ProbeBatch, look
 
 pytestmark = pytest.mark.slow
 
 
 def trained(folder, *overrides):
-    config = compose([*overrides, "probe.online=0", "probe.baselines=false", "probe.protocol.few=0"])
+    config = compose([*overrides, "probe.online=0", "probe.baselines=false", "probe.protocol.few_shot=0"])
     return run(config, str(folder)), instantiate(config["data"])
 
 
@@ -30,7 +30,7 @@ def sound(tmp_path_factory):
         folder,
         *["data=tones", "seed=1", "corruption=noise+lowres+mask+reversal", "corruption.noise.snr_db=[0,5]"],
         *["corruption.lowres.factor=5", "corruption.mask.cell=[8,10]", "views_per_step=1", "batch_size=64"],
-        *["encoder=vit", "encoder.patch=[8,10]", "encoder.width=96", "encoder.depth=3", "decoder=query"],
+        *["encoder=vit", "encoder.patch=[8,10]", "encoder.width=96", "encoder.depth=3", "decoder=cross_attention"],
         *["decoder.patch=[8,10]", "decoder.width=96", "optimizer.lr=2e-3", "trainer.max_steps=500"],
     )
     return folder, summary, data
@@ -48,7 +48,7 @@ def test_a_reversed_sound_comes_back_the_right_way_round(sound):
     folder, _, data = sound
     graph = ssl_pipeline.load(folder).graph
     batch = data.test[range(200)]
-    view = graph.damage(batch, whole=True).views["reversal"]
+    view = graph.corrupt(batch, whole=True).views["reversal"]
     restored = graph.restore("reversal", view)
     to_clean = (restored - batch.x).square().flatten(1).mean(1)
     to_mirror = (restored - batch.x.flip(-1)).square().flatten(1).mean(1)
@@ -113,7 +113,7 @@ def test_magnets_bring_views_together_without_collapse(tmp_path):
             *["trainer.max_steps=300", *magnet],
         )
         graph = ssl_pipeline.load(tmp_path / str(weight)).graph
-        z, _ = look(graph, Eye(data.test[range(len(data.test))]), seed=0, layers=False)
+        z, _ = look(graph, ProbeBatch(data.test[range(len(data.test))]), seed=0, layers=False)
         apart[weight] = gap([*z.values()])
         assert all(signs(view).spread > 0.5 and signs(view).rank > 10 for view in z.values())
         assert summary["psnr/noise"] > summary["psnr_input/noise"] + 3  # the decoder still holds both
@@ -124,7 +124,7 @@ def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, caps
     """M13 in training: the ball is told of the clean sample, so its decoder can do without what the views say."""
     options = ["corruption=mask+noise+lowres", "batch_size=64", "optimizer.lr=3e-3", "trainer.max_steps=300"]
     options += ["encoder=vit", "encoder.width=32", "encoder.depth=1", "encoder.heads=4"]
-    options += ["decoder=query", "decoder.width=32", "decoder.depth=1", "decoder.heads=4"]
+    options += ["decoder=cross_attention", "decoder.width=32", "decoder.depth=1", "decoder.heads=4"]
     options += ["latent=slots", "latent.slots=4", "latent.depth=1", "latent.fuse=relaxed"]
     options += ["allow_collapse=true"]  # the first of the two is refused without it
     found, knn = {}, {}
@@ -133,10 +133,10 @@ def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, caps
         summary, data = trained(folder, *options, f"objective={objective}")
         assert ("nearly become one constant" in capsys.readouterr().err) is (objective == "reconstruct")
         graph, batch = ssl_pipeline.load(folder).graph, data.test[range(300)]
-        z, _ = look(graph, Eye(batch), seed=0, layers=False)
+        z, _ = look(graph, ProbeBatch(batch), seed=0, layers=False)
         found[objective], knn[objective] = min(signs(view).spread for view in z.values()), summary["knn"]
-        energy = graph.relax(graph.damage(batch)).energy
-        assert (energy.diff(dim=0) <= 1e-5).all()
-    assert energy[-1].mean() < 0.95 * energy[0].mean()  # of the second; a collapsed ball may be too touchy to move
+        loss = graph.relax(graph.corrupt(batch)).loss
+        assert (loss.diff(dim=0) <= 1e-5).all()
+    assert loss[-1].mean() < 0.95 * loss[0].mean()  # of the second; a collapsed ball may be too touchy to move
     assert found["reconstruct+sigreg"] > 3 * found["reconstruct"]
     assert knn["reconstruct+sigreg"] > knn["reconstruct"] + 5

@@ -45,7 +45,13 @@ def say(*templates):
 def test_templates_are_read_when_the_configuration_is(tmp_path):
     """So that a run's folder holds them, and can be read where the file is not."""
     (tmp_path / "mine.yaml").write_text("say: ['Nochmal: {}', 'Und {}']\nask: ['{}?']", encoding="utf-8")
-    parts = ["data=pydoc", "corruption=template+template", "encoder=vit", "decoder=query", "objective=cross_entropy"]
+    parts = [
+        "data=pydoc",
+        "corruption=template+template",
+        "encoder=vit",
+        "decoder=cross_attention",
+        "objective=cross_entropy",
+    ]
     mine = f"corruption.template_1.families=${{ssl_pipeline.config.families:{tmp_path}/mine.yaml}}"
     written = "corruption.template_2.families={own: ['{} again']}"
     found = compose([*parts, mine, written])["corruption"]
@@ -104,13 +110,18 @@ def test_what_is_decoded_symbol_by_symbol_is_compared_after_the_true_ones():
 
 def test_only_templates_are_prompts():
     assert list(prompted(graph())) == ["template_1", "template_2"]
-    other = ["corruption=template+noise", "encoder=vit", "decoder=query", "objective=cross_entropy", *SMALL]
+    other = ["corruption=template+noise", "encoder=vit", "decoder=cross_attention", "objective=cross_entropy", *SMALL]
     assert not prompted(build(compose(["data=pydoc", *other, "corruption.template.room=24"]), CODEC.grid))
 
 
 def test_a_run_says_whether_its_templates_agree_and_takes_texts_in_them(tmp_path, capsys):
-    few = ["probe.protocol.train_limit=50", "probe.protocol.test_limit=50", "probe.online=0", "probe.baselines=false"]
-    parts = ["experiment=prompts_agree", *SMALL, *few, "trainer.max_steps=2", "batch_size=8"]
+    few_shot = [
+        "probe.protocol.train_limit=50",
+        "probe.protocol.test_limit=50",
+        "probe.online=0",
+        "probe.baselines=false",
+    ]
+    parts = ["experiment=prompts_agree", *SMALL, *few_shot, "trainer.max_steps=2", "batch_size=8"]
     summary = run(compose(parts), str(tmp_path))
     table = agreeing(json.loads((tmp_path / "summary.json").read_text()))
     assert table.rows == agreeing(summary).rows and table.rows[0][0] == "template_1~template_2"

@@ -33,7 +33,9 @@ def test_rows_of_the_claim_differ_in_views_and_terms_alone(experiment, script):
         assert all(config[key] == whole[key] for key in same), name
         pair = "_pair" in name
         assert len(config["corruption"]) == 1 + pair
-        assert not pair or config["objective"]["info_nce"]["hubs"] is config["objective"]["info_nce"]["views"] is None
+        assert (
+            not pair or config["objective"]["info_nce"]["anchors"] is config["objective"]["info_nce"]["views"] is None
+        )
         terms = {"info_nce"} if pair else {decoder}
         assert set(config["objective"]) == (terms | {decoder} if name.endswith("decoded") else terms)
         for view in config["corruption"].values():

@@ -19,7 +19,7 @@ class Negative(Corruption):
 """
 TINY = (
     *("encoder.widths=[8]", "encoder.pool=1", "encoder.stride=4", "decoder.widths=[4,4,4]", "batch_size=32"),
-    *("trainer.enable_progress_bar=false", "probe.online=0", "probe.protocol.few=0", "hardware=cpu"),
+    *("trainer.enable_progress_bar=false", "probe.online=0", "probe.protocol.few_shot=0", "hardware=cpu"),
 )
 
 
@@ -47,7 +47,7 @@ def test_ones_own_class_from_training_to_evaluation(mine, capsys):
     model = ssl_pipeline.load("run", trust=("darkroom",))
     assert model.restore(torch.zeros(2, 1, 8, 8), "negative").shape == (2, 1, 8, 8)
 
-    evaluate = ["evaluate", "run=run", "limit=100", "seeds=1", "few="]
+    evaluate = ["evaluate", "run=run", "limit=100", "seeds=1", "few_shot="]
     assert cli.main(evaluate) == 1
     assert cli.main([*evaluate, "trust=darkroom"]) == 0
 

@@ -36,7 +36,7 @@ def films(tmp_path_factory):
     return root
 
 
-QUICK = ["probe.online=0", "probe.baselines=false", "probe.protocol.few=0"]
+QUICK = ["probe.online=0", "probe.baselines=false", "probe.protocol.few_shot=0"]
 SMALL = ["data.clips=64", "data.frames=4", "data.size=16", "batch_size=8", "trainer.max_steps=3", *QUICK]
 NARROW = ["encoder.widths=[8,8]", "decoder.widths=[8,8,8]"]
 

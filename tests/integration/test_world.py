@@ -37,30 +37,30 @@ def made(*overrides):
 
 
 def test_samples_follow_each_other_within_an_episode():
-    told = Episodes(
+    corruption_params = Episodes(
         torch.arange(10).float().view(10, 1, 1), torch.arange(10).view(10, 1), torch.arange(10).float(),
         torch.tensor([0] * 6 + [1] * 4),
     )  # fmt: skip
-    data = Experience(told, steps=3)
+    data = Experience(corruption_params, steps=3)
     batch = data[torch.arange(len(data))]
     assert batch.x.flatten().tolist() == [0, 1, 2, 6] and batch.source.tolist() == [0, 0, 0, 1]
     assert batch.columns["next"].x[3].flatten().tolist() == [7, 8, 9]
     assert batch.columns["action"].x[3].flatten().tolist() == [6, 7, 8]
     assert batch.columns["reward"].x.shape == (4, 3, 1, 1)
     with pytest.raises(ValueError, match="steps=6"):
-        Experience(told, steps=6)
+        Experience(corruption_params, steps=6)
 
 
 def test_the_pendulum_keeps_its_energy_when_nothing_pushes_it():
     body = Pendulum(torch.tensor([2.0, -1.0]), torch.zeros(2))
 
-    def energy(body):
+    def loss(body):
         return body.speed.square() / 6 + 5 * body.angle.cos()
 
-    before = energy(body)
+    before = loss(body)
     for _ in range(40):
         body = body.moved(torch.zeros(2))
-        assert (energy(body) - before).abs().max() < 1.0  # of 10 from hanging to standing; Euler's steps are rough
+        assert (loss(body) - before).abs().max() < 1.0  # of 10 from hanging to standing; Euler's steps are rough
     assert body.speed.abs().min() > 0
 
 
@@ -87,20 +87,22 @@ def test_pushes_last():
     ],
 )
 def test_of_a_column_of_several_steps_the_first_counts_elsewhere(overrides):
-    config = compose(["data=pendulum", "encoder=vit", "decoder=query", "corruption=echo", *SMALL[:5], *FEW, *overrides])
+    config = compose(
+        ["data=pendulum", "encoder=vit", "decoder=cross_attention", "corruption=echo", *SMALL[:5], *FEW, *overrides]
+    )
     data = instantiate(config["data"], at="data", allowed=DATA)
     graph, batch = maker(config, data)().eval(), data.train[torch.arange(8)]
     first = batch._replace(columns={name: column.of(lambda x: x[:, :1]) for name, column in batch.columns.items()})
     assert batch.columns["next"].x.shape[1] == 3
-    torch.testing.assert_close(graph(graph.damage(batch)), graph(graph.damage(first)))
+    torch.testing.assert_close(graph(graph.corrupt(batch)), graph(graph.corrupt(first)))
     assert len(meetings(graph, data.test, samples=32)) == 2 * ("info_nce" in overrides[0])
 
 
 def test_a_transition_is_trained_over_all_its_steps():
     graph, data = made()
-    energies = graph(graph.damage(data.train[torch.arange(8)]))
-    assert {"transition/echo", "transition/echo>next", "inverse"} <= set(energies)
-    energies["loss"].backward()
+    losses = graph(graph.corrupt(data.train[torch.arange(8)]))
+    assert {"transition/echo", "transition/echo>next", "inverse"} <= set(losses)
+    losses["loss"].backward()
     assert all(p.grad is not None for p in graph.parameters() if p.requires_grad)
     assert [*graph.decoders] == ["clean", "action"]  # what comes next is decoded as what is seen
 
@@ -140,7 +142,7 @@ def test_data_without_actions_are_refused():
 
 def test_tokens_are_predicted_of_views():
     config = compose(
-        ["data=pendulum", *FEW, "corruption=echo", "encoder=vit", "objective=reconstruct+ibot", "encoder.holes=token"]
+        ["data=pendulum", *FEW, "corruption=echo", "encoder=vit", "objective=reconstruct+ibot", "encoder.masked=token"]
     )
     config["objective"]["ibot"]["views"] = ["echo", "next"]
     with pytest.raises(ValueError, match=r"objective.ibot predicts the tokens of views, and next is none"):
@@ -154,9 +156,9 @@ def test_a_latent_that_is_only_predicted_collapses():
 
 def test_views_that_only_some_samples_pass():
     graph, data = made("corruption=echo+noise", "views_per_step=1")
-    energies = graph(graph.damage(data.train[torch.arange(8)]))
-    assert {"transition/echo", "transition/noise"} <= set(energies)
-    energies["loss"].backward()
+    losses = graph(graph.corrupt(data.train[torch.arange(8)]))
+    assert {"transition/echo", "transition/noise"} <= set(losses)
+    losses["loss"].backward()
 
 
 def test_plans_are_found_for_each_situation_by_itself():
@@ -299,7 +301,7 @@ def test_a_world_model_is_followed_and_acted_by(tmp_path):
 def test_a_world_of_pixels():
     slots = ["latent=slots", "latent.slots=2", "latent.heads=2"]
     graph, data = made("data.observation=pixels", "encoder.patch=6", "decoder.patch=null", *slots)
-    graph(graph.damage(data.train[torch.arange(8)]))["loss"].backward()
+    graph(graph.corrupt(data.train[torch.arange(8)]))["loss"].backward()
     found = rollouts(graph.eval(), data.test, horizon=4)
     assert found.error.shape == (4,) and found.copied[0] > 0
     goal = Pendulum(torch.zeros(1), torch.zeros(1)).observed("pixels")

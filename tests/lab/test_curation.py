@@ -28,7 +28,7 @@ sys.path.append(str(SCRIPTS))
 import probe_curation
 
 SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=64", "probe=none", "report.page=false"]
-JUNK = ["data=junk", "data.samples=200", "corruption=mask", "curation=learnability", "watch.every=0"]
+JUNK = ["data=junk", "data.samples=200", "corruption=mask", "curation=learnability", "diagnostics.every=0"]
 STILL = ["optimizer.warmup=0", "optimizer.final=1", "hardware.precision=32-true"]
 
 
@@ -197,7 +197,7 @@ def test_a_curated_run_goes_on_exactly(steps, workers, uninterrupted, tmp_path):
         (["members_per_source=2"], "members_per_source=2 keeps some together"),
         (["hardware=fsdp"], "hardware.strategy=fsdp has shards"),
         (
-            ["data=mixed", "encoder=vit", "decoder=query", "objective=reconstruct+cross_entropy"],
+            ["data=mixed", "encoder=vit", "decoder=cross_attention", "objective=reconstruct+cross_entropy"],
             "got a stream or several",
         ),
         (["corruption=crop+crop", "objective=barlow"], "which only know batches"),
@@ -285,7 +285,7 @@ def test_junk_is_drawn_less_and_probes_are_no_worse(tmp_path):
     chosen, shares = probe_curation.curated("simclr", "junk, curated", 0, 300, tmp_path, words)
     assert shares[0] == pytest.approx(0.3, abs=0.01)
     assert chosen["curation/junk_share"] < 0.25 and np.mean(shares[2:]) < 0.25
-    assert chosen["few"] > uniform["few"] - 1.0  # the spread of seeds
+    assert chosen["few_shot"] > uniform["few_shot"] - 1.0  # the spread of seeds
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def untouched(module: nn.Module) -> bool:
 
 def loss_of(graph: Any, batch: Batch) -> Tensor:
     torch.manual_seed(0)
-    return graph(graph.damage(batch))["loss"]
+    return graph(graph.corrupt(batch))["loss"]
 
 
 @every
@@ -300,7 +300,7 @@ def trained(case: DynamicsCase, how: str | None = None) -> tuple[Mapping[str, An
     graph = build(composed(*RANKED), GRIDS["image"])
     made = case.build(**case.options)
     made.treat(graph)
-    views = part(graph.damage(batch_of("image")), rank, world)
+    views = part(graph.corrupt(batch_of("image")), rank, world)
     model = HOW[how](graph) if how else graph
     optimiser, gradients = torch.optim.SGD(graph.parameters(), 0.5), {}
     for step in range(1, 4):

@@ -12,10 +12,10 @@ from helpers.embeddings import pair
 from helpers.paths import CONF
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.losses import Centring, Distil, NearestNeighbour, PairEnergy, QueueNCE, Sinkhorn
+from ssl_pipeline.losses import NNCLR, Centering, MoCo, PairLoss, SelfDistillation, Sinkhorn
 from ssl_pipeline.losses.memory_bank import Queue
 
-DIRECTED = [case for case in ENERGIES if issubclass(case.build, PairEnergy) and case.build.directed]
+DIRECTED = [case for case in ENERGIES if issubclass(case.build, PairLoss) and case.build.directed]
 
 
 def softmax(scores: list[float], temperature: float) -> list[float]:
@@ -23,9 +23,9 @@ def softmax(scores: list[float], temperature: float) -> list[float]:
     return [p / sum(powers) for p in powers]
 
 
-def met(energy: PairEnergy, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def met(loss: PairLoss, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """The energy of two views, of which ``b`` is the teacher's."""
-    return energy(a, energy.target(b))
+    return loss(a, loss.target(b))
 
 
 def cosine(x: torch.Tensor, y: torch.Tensor) -> float:
@@ -41,12 +41,12 @@ def cross_entropy(targets: list[list[float]], scores: torch.Tensor, temperature:
 
 def test_centring_is_dino():
     a, b = pair(5, 4)
-    energy = Distil(Centring(4, momentum=0.75, temperature=0.5), temperature=0.8)
+    loss = SelfDistillation(Centering(4, momentum=0.75, temperature=0.5), temperature=0.8)
     centre = [0.0] * 4
     for scores in (b, a, b):
         targets = [softmax([s - c for s, c in zip(row, centre, strict=True)], 0.5) for row in scores.tolist()]
-        assert met(energy, a, scores).item() == pytest.approx(cross_entropy(targets, a, 0.8), rel=1e-5)
-        energy.remember(scores)
+        assert met(loss, a, scores).item() == pytest.approx(cross_entropy(targets, a, 0.8), rel=1e-5)
+        loss.remember(scores)
         mean = [sum(column) / 5 for column in scores.T.tolist()]
         centre = [0.75 * c + 0.25 * m for c, m in zip(centre, mean, strict=True)]
 
@@ -59,8 +59,8 @@ def test_sinkhorn_is_swav():
         q = [[row[k] / columns[k] / 4 for k in range(4)] for row in q]
         q = [[v / sum(row) / 5 for v in row] for row in q]
     targets = [[5 * v for v in row] for row in q]
-    energy = Distil(Sinkhorn(iterations=3, temperature=0.5), temperature=0.8)
-    assert met(energy, a, b).item() == pytest.approx(cross_entropy(targets, a, 0.8), rel=1e-5)
+    loss = SelfDistillation(Sinkhorn(iterations=3, temperature=0.5), temperature=0.8)
+    assert met(loss, a, b).item() == pytest.approx(cross_entropy(targets, a, 0.8), rel=1e-5)
 
 
 def test_sinkhorn_gives_prototypes_equal_weight_where_all_prefer_one():
@@ -72,32 +72,32 @@ def test_sinkhorn_gives_prototypes_equal_weight_where_all_prefer_one():
 
 
 def test_balanced_codes_of_extreme_scores_are_finite():
-    for balance in (Sinkhorn(), Centring(6)):
+    for balance in (Sinkhorn(), Centering(6)):
         assert torch.isfinite(balance(pair()[0] * 1e4)).all()
 
 
 def test_queue_nce_is_moco():
     a, b = pair(4, 5)
-    energy = QueueNCE(width=5, size=7, temperature=0.3)
-    energy.remember(torch.randn(3, 5, generator=torch.Generator().manual_seed(1)))
+    loss = MoCo(width=5, size=7, temperature=0.3)
+    loss.remember(torch.randn(3, 5, generator=torch.Generator().manual_seed(1)))
     total = 0.0
     for query, key in zip(a, b, strict=True):
         found = math.exp(cosine(query, key) / 0.3)
-        others = sum(math.exp(cosine(query, row) / 0.3) for row in energy.queue.rows)
+        others = sum(math.exp(cosine(query, row) / 0.3) for row in loss.queue.rows)
         total -= math.log(found / (found + others))
-    assert met(energy, a, b).item() == pytest.approx(total / 4, rel=1e-5)
+    assert met(loss, a, b).item() == pytest.approx(total / 4, rel=1e-5)
 
 
 def test_nearest_neighbour_is_nnclr():
     a, b = pair(4, 5)
-    energy = NearestNeighbour(width=5, size=7, temperature=0.3)
-    energy.remember(torch.randn(3, 5, generator=torch.Generator().manual_seed(1)))
+    loss = NNCLR(width=5, size=7, temperature=0.3)
+    loss.remember(torch.randn(3, 5, generator=torch.Generator().manual_seed(1)))
     total = 0.0
     for i, target in enumerate(b):
-        nearest = max(energy.queue.rows, key=lambda row, target=target: cosine(row, target))
+        nearest = max(loss.queue.rows, key=lambda row, target=target: cosine(row, target))
         scores = softmax([cosine(nearest, prediction) for prediction in a], 0.3)
         total -= math.log(scores[i])
-    assert met(energy, a, b).item() == pytest.approx(total / 4, rel=1e-5)
+    assert met(loss, a, b).item() == pytest.approx(total / 4, rel=1e-5)
 
 
 def test_the_queue_is_a_ring():
@@ -120,77 +120,77 @@ def test_the_queue_is_a_ring():
 
 @pytest.mark.parametrize("case", DIRECTED, ids=lambda c: c.name)
 def test_the_target_gets_no_gradient_and_the_memory_may_move_before_the_backward_pass(case):
-    energy, (a, b) = case.make(), pair()
+    loss, (a, b) = case.make(), pair()
     before = met(case.make(), a.requires_grad_(), b)
     before.backward()
     gradient, a.grad = a.grad, None
-    loss = met(energy, a, b)
-    energy.remember(b)
-    loss.backward()
+    value = met(loss, a, b)
+    loss.remember(b)
+    value.backward()
     assert gradient.abs().sum() > 0
     torch.testing.assert_close(a.grad, gradient)
 
 
 @pytest.mark.parametrize("case", DIRECTED, ids=lambda c: c.name)
 def test_memory_changes_the_next_step_and_goes_on_after_resume(case):
-    energy, (a, b) = case.make(), pair()
-    first = met(energy, a, b)
-    energy.remember(b)
+    loss, (a, b) = case.make(), pair()
+    first = met(loss, a, b)
+    loss.remember(b)
     resumed = case.make()
-    resumed.load_state_dict(energy.state_dict())
-    for step in (energy, resumed):
+    resumed.load_state_dict(loss.state_dict())
+    for step in (loss, resumed):
         step.remember(a)
-    assert met(energy, a, b).item() == met(resumed, a, b).item()
-    remembers = bool(energy.state_dict())
-    assert remembers is not isinstance(getattr(energy, "balance", None), Sinkhorn)
-    assert (met(energy, a, b).item() != first.item()) is remembers
+    assert met(loss, a, b).item() == met(resumed, a, b).item()
+    remembers = bool(loss.state_dict())
+    assert remembers is not isinstance(getattr(loss, "balance", None), Sinkhorn)
+    assert (met(loss, a, b).item() != first.item()) is remembers
 
 
 @pytest.mark.parametrize("case", DIRECTED, ids=lambda c: c.name)
 def test_nothing_is_remembered_outside_training(case):
-    energy, (a, b) = case.make().eval(), pair()
-    before = {key: value.clone() for key, value in energy.state_dict().items()}
-    met(energy, a, b)
-    energy.remember(b)
-    assert all(value.equal(before[key]) for key, value in energy.state_dict().items())
+    loss, (a, b) = case.make().eval(), pair()
+    before = {key: value.clone() for key, value in loss.state_dict().items()}
+    met(loss, a, b)
+    loss.remember(b)
+    assert all(value.equal(before[key]) for key, value in loss.state_dict().items())
 
 
 @pytest.mark.parametrize("case", DIRECTED, ids=lambda c: c.name)
 def test_half_precision_changes_nothing_that_matters(case):
-    energy, (a, b) = case.make(), pair()
+    loss, (a, b) = case.make(), pair()
     with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(met(energy, a, b), met(energy, a, b).float())
-        energy.remember(b.bfloat16())
-        rough = met(energy, a, b)
+        torch.testing.assert_close(met(loss, a, b), met(loss, a, b).float())
+        loss.remember(b.bfloat16())
+        rough = met(loss, a, b)
     other = case.make()
     other.remember(b.bfloat16().float())
     torch.testing.assert_close(rough, met(other, a, b))
 
 
 @pytest.mark.parametrize(
-    ("energy", "sentence"),
+    ("loss", "sentence"),
     [
-        (QueueNCE(width=5), "width 5 and was given 6: set width to that of the embeddings"),
-        (NearestNeighbour(width=5), "width 5 and was given 6: set width to that of the embeddings"),
-        (Distil(Centring(5)), "5 prototypes and was given scores of 6: set count to"),
+        (MoCo(width=5), "width 5 and was given 6: set width to that of the embeddings"),
+        (NNCLR(width=5), "width 5 and was given 6: set width to that of the embeddings"),
+        (SelfDistillation(Centering(5)), "5 prototypes and was given scores of 6: set count to"),
     ],
 )
-def test_another_width_is_refused(energy, sentence):
+def test_another_width_is_refused(loss, sentence):
     with pytest.raises(ValueError, match=sentence):
-        met(energy, *pair())
+        met(loss, *pair())
 
 
 @pytest.mark.parametrize(
     ("build", "options"),
     [
-        (QueueNCE, {"width": 0}),
-        (QueueNCE, {"width": 4, "temperature": 0}),
-        (NearestNeighbour, {"width": 4, "size": 0}),
-        (NearestNeighbour, {"width": 4, "temperature": 0}),
-        (Distil, {"balance": Sinkhorn(), "temperature": 0}),
+        (MoCo, {"width": 0}),
+        (MoCo, {"width": 4, "temperature": 0}),
+        (NNCLR, {"width": 4, "size": 0}),
+        (NNCLR, {"width": 4, "temperature": 0}),
+        (SelfDistillation, {"balance": Sinkhorn(), "temperature": 0}),
         (Sinkhorn, {"iterations": 0}),
-        (Centring, {"count": 4, "momentum": 2.0}),
-        (Centring, {"count": 4, "temperature": 0}),
+        (Centering, {"count": 4, "momentum": 2.0}),
+        (Centering, {"count": 4, "temperature": 0}),
     ],
 )
 def test_settings_out_of_range(build, options):
@@ -208,11 +208,11 @@ def test_widths_follow_the_projector():
         ]
     )["objective"]
     assert found["byol"]["predictor"]["out"] == found["nnclr"]["predictor"]["out"] == 24
-    assert found["moco"]["energy"]["width"] == found["nnclr"]["energy"]["width"] == 24
-    assert found["dino"]["energy"]["balance"]["count"] == 40
+    assert found["moco"]["loss"]["width"] == found["nnclr"]["loss"]["width"] == 24
+    assert found["dino"]["loss"]["balance"]["count"] == 40
 
 
 @pytest.mark.parametrize("name", ["byol", "moco", "nnclr", "dino", "swav"])
 def test_yaml_files_of_one_kind_are_alike(name):
     node = yaml.safe_load((CONF / "objective" / f"{name}.yaml").read_text())
-    assert list(node) == ["_target_", "_partial_", "weight", "views", "targets", "projector", "predictor", "energy"]
+    assert list(node) == ["_target_", "_partial_", "weight", "views", "targets", "projector", "predictor", "loss"]

@@ -15,14 +15,14 @@ from helpers.processes import in_two_processes
 from ssl_pipeline.losses import (
     L1,
     MSE,
-    Align,
-    Barlow,
+    Alignment,
+    BarlowTwins,
     CrossEntropy,
     Divergence,
     InfoNCE,
-    NormalisedPatches,
-    PairEnergy,
-    ReconstructionEnergy,
+    NormalizedPatches,
+    PairLoss,
+    ReconstructionLoss,
     SIGReg,
     SmoothL1,
     VICReg,
@@ -34,12 +34,12 @@ from ssl_pipeline.losses.random_directions import directions
 def test_align_is_the_squared_chord():
     a, b = pair()
     expected = sum(2 - 2 * float(x @ y / (x.norm() * y.norm())) for x, y in zip(a, b, strict=True)) / len(a)
-    assert Align()(a, b).item() == pytest.approx(expected, rel=1e-5)
+    assert Alignment()(a, b).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_align_ignores_scale():
     a, b = pair()
-    torch.testing.assert_close(Align()(a * 100, b * 0.01), Align()(a, b))
+    torch.testing.assert_close(Alignment()(a * 100, b * 0.01), Alignment()(a, b))
 
 
 def test_info_nce_is_nt_xent():
@@ -96,12 +96,12 @@ def test_barlow_is_the_distance_of_the_correlations_from_the_identity():
         for j in range(3):
             c = sum(x[i] * y[j] for x, y in zip(ours, theirs, strict=True)) / 16
             expected += (c - 1) ** 2 if i == j else 0.005 * c**2
-    assert Barlow()(a, b).item() == pytest.approx(expected, rel=1e-4)
+    assert BarlowTwins()(a, b).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_barlow_has_a_finite_gradient_where_a_dimension_is_constant():
     a = torch.cat([pair()[0], torch.ones(8, 1)], dim=1).requires_grad_()
-    loss = Barlow()(a, a)
+    loss = BarlowTwins()(a, a)
     loss.backward()
     assert loss.item() == pytest.approx(1, abs=0.1)  # the constant dimension's own; chance correlations hardly weigh
     assert torch.isfinite(a.grad).all() and a.grad.abs().sum() > 0
@@ -109,7 +109,7 @@ def test_barlow_has_a_finite_gradient_where_a_dimension_is_constant():
 
 def test_barlow_refuses_one_sample():
     with pytest.raises(ValueError, match="at least 2 samples to measure correlation, got 1; raise batch_size"):
-        Barlow()(torch.zeros(1, 3), torch.zeros(1, 3))
+        BarlowTwins()(torch.zeros(1, 3), torch.zeros(1, 3))
 
 
 def test_epps_pulley_is_its_closed_form():
@@ -123,7 +123,7 @@ def test_epps_pulley_is_its_closed_form():
 
 def test_sigreg_is_the_distance_from_the_middle_and_the_mean_statistic():
     a, b = pair(16, 3)
-    energy = SIGReg(weight=0.3, directions=4, knots=5, t_max=2.0)
+    loss = SIGReg(weight=0.3, directions=4, knots=5, t_max=2.0)
     along = directions(torch.tensor(0), 3, 4).T
     statistics = []
     for z in (a, b):
@@ -137,7 +137,7 @@ def test_sigreg_is_the_distance_from_the_middle_and_the_mean_statistic():
             statistics.append(total)
     middle = (a + b) / 2
     distance = float((((a - middle) ** 2).mean() + ((b - middle) ** 2).mean()) / 2)
-    assert energy(a, b).item() == pytest.approx(0.7 * distance + 0.3 * sum(statistics) / 8, rel=1e-4)
+    assert loss(a, b).item() == pytest.approx(0.7 * distance + 0.3 * sum(statistics) / 8, rel=1e-4)
 
 
 def test_sigreg_is_least_on_normal_embeddings():
@@ -152,14 +152,14 @@ def test_sigreg_is_least_on_normal_embeddings():
 
 def test_directions_are_new_while_it_trains_and_go_on_after_resume():
     a, b = pair()
-    energy = SIGReg(directions=2)
-    first, second = energy(a, b), energy(a, b)
+    loss = SIGReg(directions=2)
+    first, second = loss(a, b), loss(a, b)
     resumed = SIGReg(directions=2)
-    resumed.load_state_dict(energy.state_dict())
-    assert len({first.item(), second.item(), energy(a, b).item()}) == 3
+    resumed.load_state_dict(loss.state_dict())
+    assert len({first.item(), second.item(), loss(a, b).item()}) == 3
     assert resumed(a, b).item() != second.item()
-    assert resumed(a, b).item() == energy(a, b).item()
-    assert energy.eval()(a, b).item() == energy(a, b).item()
+    assert resumed(a, b).item() == loss(a, b).item()
+    assert loss.eval()(a, b).item() == loss(a, b).item()
 
 
 def test_directions_are_uniform_on_the_sphere():
@@ -186,13 +186,13 @@ def test_collapse_costs_those_that_prevent_it():
     spread = F.normalize(pair()[0], dim=1) * 3
 
     def settled(case, z):
-        energy = case.make()
+        loss = case.make()
         for _ in range(20):
-            energy.remember(z)
-        return energy(z, z)
+            loss.remember(z)
+        return loss(z, z)
 
     for case in ENERGIES:
-        if issubclass(case.build, PairEnergy):
+        if issubclass(case.build, PairLoss):
             better = settled(case, spread) < settled(case, constant) - 1e-3
             assert bool(better) is case.make().prevents_collapse, case.name
 
@@ -207,8 +207,8 @@ def test_weights_choose_the_places():
 
 def test_normalised_patches_weigh_by_variance():
     target = torch.tensor([[[0.0, 2.0], [0.0, 20.0]]])
-    energy = NormalisedPatches(eps=1e-6).per_place(target + 1, target)
-    torch.testing.assert_close(energy, torch.tensor([[1.0, 0.01]]), rtol=1e-4, atol=1e-5)
+    loss = NormalizedPatches(eps=1e-6).per_place(target + 1, target)
+    torch.testing.assert_close(loss, torch.tensor([[1.0, 0.01]]), rtol=1e-4, atol=1e-5)
 
 
 def test_cross_entropy_in_nats():
@@ -216,23 +216,21 @@ def test_cross_entropy_in_nats():
     assert CrossEntropy()(logits, torch.zeros(2, 3, 1, dtype=torch.long)).item() == pytest.approx(math.log(7))
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in ENERGIES if issubclass(c.build, ReconstructionEnergy)], ids=lambda c: c.name
-)
+@pytest.mark.parametrize("case", [c for c in ENERGIES if issubclass(c.build, ReconstructionLoss)], ids=lambda c: c.name)
 def test_reconstruction_is_a_mean_over_samples_and_best_when_perfect(case):
-    energy = case.make()
+    loss = case.make()
     generator = torch.Generator().manual_seed(0)
     prediction, target = (torch.randn(5, 3, 32, generator=generator, requires_grad=g) for g in (True, False))
     perfect = target
-    if energy.discrete and not isinstance(energy, Divergence):
+    if loss.discrete and not isinstance(loss, Divergence):
         target = torch.randint(0, 32, (5, 3, 1), generator=generator)
         perfect = 99 * F.one_hot(target.squeeze(-1), 32).float()
-    each = energy.per_sample(prediction, target)
+    each = loss.per_sample(prediction, target)
     assert each.shape == (5,)
-    torch.testing.assert_close(each.mean(), energy(prediction, target))
-    torch.testing.assert_close(each[1:2], energy.per_sample(prediction[1:2], target[1:2]))
-    assert energy(perfect, target).item() == pytest.approx(0, abs=1e-6)
-    energy(prediction, target).backward()
+    torch.testing.assert_close(each.mean(), loss(prediction, target))
+    torch.testing.assert_close(each[1:2], loss.per_sample(prediction[1:2], target[1:2]))
+    assert loss(perfect, target).item() == pytest.approx(0, abs=1e-6)
+    loss(prediction, target).backward()
     assert prediction.grad.abs().sum() > 0
 
 
@@ -241,9 +239,9 @@ def test_reconstruction_is_a_mean_over_samples_and_best_when_perfect(case):
     [
         (InfoNCE, {"temperature": 0}),
         (VICReg, {"variance": -1}),
-        (NormalisedPatches, {"eps": 0}),
+        (NormalizedPatches, {"eps": 0}),
         (SmoothL1, {"beta": 0}),
-        (Barlow, {"off_diagonal": -1}),
+        (BarlowTwins, {"off_diagonal": -1}),
         (SIGReg, {"weight": 2}),
         (SIGReg, {"knots": 1}),
     ],
@@ -255,22 +253,22 @@ def test_settings_out_of_range(build, options):
 
 def two_steps(name: str, part: slice) -> tuple[float, list, list]:
     """Loss, gradient and memory after two steps of the samples in ``part``, the views changing places."""
-    energy = next(c for c in ENERGIES if c.name == name).make()
+    loss = next(c for c in ENERGIES if c.name == name).make()
     a, b = (z[part] for z in pair())
     others = pair(seed=7)[0][part]
     weight = torch.linspace(-1, 1, 36).view(6, 6).requires_grad_()
-    loss = torch.zeros(())
+    total = torch.zeros(())
     for ours, theirs in ((a, b), (b, a)):
         target = theirs @ weight
-        loss = loss + energy(ours @ weight, energy.target(target.detach()) if energy.directed else target)
-        if energy.contrasts:
-            loss = loss + energy(ours @ weight, target, others @ weight)
-        energy.remember(target.detach())
-    loss.backward()
-    return loss.item(), weight.grad.tolist(), [v.double().flatten().tolist() for v in energy.state_dict().values()]
+        total = total + loss(ours @ weight, loss.target(target.detach()) if loss.directed else target)
+        if loss.contrasts:
+            total = total + loss(ours @ weight, target, others @ weight)
+        loss.remember(target.detach())
+    total.backward()
+    return total.item(), weight.grad.tolist(), [v.double().flatten().tolist() for v in loss.state_dict().values()]
 
 
-PAIRS = sorted({c.name for c in ENERGIES if issubclass(c.build, PairEnergy)})
+PAIRS = sorted({c.name for c in ENERGIES if issubclass(c.build, PairLoss)})
 
 
 def _halves(rank: int, queue) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ssl_pipeline.losses import Barlow, InfoNCE, VICReg
+from ssl_pipeline.losses import BarlowTwins, InfoNCE, VICReg
 
 loss = pytest.importorskip("lightly.loss")
 
@@ -17,8 +17,8 @@ loss = pytest.importorskip("lightly.loss")
         (InfoNCE(temperature=0.5), lambda: loss.NTXentLoss(temperature=0.5)),
         (VICReg(), lambda: loss.VICRegLoss()),
         (VICReg(1.0, 2.0, 3.0), lambda: loss.VICRegLoss(lambda_param=1.0, mu_param=2.0, nu_param=3.0)),
-        (Barlow(), lambda: loss.BarlowTwinsLoss()),
-        (Barlow(off_diagonal=0.1), lambda: loss.BarlowTwinsLoss(lambda_param=0.1)),
+        (BarlowTwins(), lambda: loss.BarlowTwinsLoss()),
+        (BarlowTwins(off_diagonal=0.1), lambda: loss.BarlowTwinsLoss(lambda_param=0.1)),
     ],
     ids=["info_nce", "info_nce_warm", "vicreg", "vicreg_weights", "barlow", "barlow_weight"],
 )
@@ -28,9 +28,9 @@ def test_loss_and_gradient_equal_those_of_lightly(ours, theirs):
     a, b = (torch.randn(32, 16, generator=generator) for _ in range(2))
     b = (a + 0.5 * b) * torch.linspace(0.1, 3, 16)
     results = []
-    for energy in (ours, theirs()):
+    for loss in (ours, theirs()):
         x, y = a.clone().requires_grad_(), b.clone().requires_grad_()
-        value = energy(x, y)
+        value = loss(x, y)
         value.backward()
         results.append((value.detach(), x.grad, y.grad))
     torch.testing.assert_close(*results, rtol=1e-4, atol=1e-6)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers.processes import in_two_processes
 
-from ssl_pipeline.losses import Align, InfoNCE, PairEnergy
+from ssl_pipeline.losses import Alignment, InfoNCE, PairLoss
 
 SOURCE = torch.tensor([4, 4, 7, 4, 9, 7, 1, 9])
 
@@ -34,29 +34,29 @@ def test_align_by_source_is_the_mean_over_its_pairs():
     z = [x / x.norm() for x in embeddings()]
     pairs = [(i, j) for i in range(8) for j in range(8) if i != j and SOURCE[i] == SOURCE[j]]
     expected = sum(float((z[i] - z[j]).square().sum()) for i, j in pairs) / len(pairs)
-    assert Align().by_source(embeddings(), SOURCE).item() == pytest.approx(expected, rel=1e-5)
+    assert Alignment().by_source(embeddings(), SOURCE).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_two_views_of_a_sample_are_a_source():
     a, b = embeddings(), embeddings().flip(1)
     own = torch.arange(8)
-    energy = InfoNCE(0.3)
-    torch.testing.assert_close(energy.by_source(torch.cat([a, b]), torch.cat([own, own])), energy(a, b))
+    loss = InfoNCE(0.3)
+    torch.testing.assert_close(loss.by_source(torch.cat([a, b]), torch.cat([own, own])), loss(a, b))
 
 
-def _on_rank(rank, queue, energy):
+def _on_rank(rank, queue, loss):
     z = embeddings().chunk(2)[rank].clone().requires_grad_()
-    loss = energy.by_source(z, SOURCE.chunk(2)[rank])
-    loss.backward()
-    queue.put((rank, loss.item(), z.grad.tolist()))
+    value = loss.by_source(z, SOURCE.chunk(2)[rank])
+    value.backward()
+    queue.put((rank, value.item(), z.grad.tolist()))
 
 
-@pytest.mark.parametrize("energy", [InfoNCE(0.3), Align()])
-def test_two_processes_equal_one(energy: PairEnergy):
+@pytest.mark.parametrize("loss", [InfoNCE(0.3), Alignment()])
+def test_two_processes_equal_one(loss: PairLoss):
     z = embeddings().requires_grad_()
-    loss = energy.by_source(z, SOURCE)
-    loss.backward()
-    (_, first, up), (_, second, down) = in_two_processes(_on_rank, energy)
-    assert (first + second) / 2 == pytest.approx(loss.item(), rel=1e-5)
+    value = loss.by_source(z, SOURCE)
+    value.backward()
+    (_, first, up), (_, second, down) = in_two_processes(_on_rank, loss)
+    assert (first + second) / 2 == pytest.approx(value.item(), rel=1e-5)
     # DDP averages over ranks what each of them adds to the weights' gradient.
     torch.testing.assert_close(torch.tensor(up + down) / 2, z.grad)

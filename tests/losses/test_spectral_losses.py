@@ -77,25 +77,25 @@ def test_white_noise_has_power_one():
 
 @pytest.mark.parametrize("name", SPECTRAL)
 def test_spectral_energies_hear_no_sign_and_no_padding(name):
-    energy, (a, b) = SPECTRAL[name], signals()
-    assert energy(-b, b).item() == pytest.approx(0, abs=1e-6)
+    loss, (a, b) = SPECTRAL[name], signals()
+    assert loss(-b, b).item() == pytest.approx(0, abs=1e-6)
     weight = torch.arange(64).expand(3, -1) < 40
     other = torch.where(weight.unsqueeze(1), a, a * 7)
-    torch.testing.assert_close(energy(a, b, weight), energy(other, b, weight))
-    assert energy(a, b, weight) > 0.1
-    torch.testing.assert_close(energy(a, b, weight), energy(a, b, weight.float()))
+    torch.testing.assert_close(loss(a, b, weight), loss(other, b, weight))
+    assert loss(a, b, weight) > 0.1
+    torch.testing.assert_close(loss(a, b, weight), loss(a, b, weight.float()))
 
 
 @pytest.mark.parametrize("name", SPECTRAL)
 def test_spectral_energies_survive_silence_and_bfloat16(name):
-    energy, (a, b) = SPECTRAL[name], signals()
+    loss, (a, b) = SPECTRAL[name], signals()
     prediction = torch.cat([torch.zeros_like(a[:1]), a[:1], b[2:]]).requires_grad_()
     target = torch.cat([b[:1], torch.zeros_like(b[:2])])
-    loss = energy(prediction, target)
-    loss.backward()
-    assert torch.isfinite(loss) and torch.isfinite(prediction.grad).all()
+    value = loss(prediction, target)
+    value.backward()
+    assert torch.isfinite(value) and torch.isfinite(prediction.grad).all()
     with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(energy(prediction, target), loss)
+        torch.testing.assert_close(loss(prediction, target), value)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.cases import DECODERS, GRIDS, sample
 
-from ssl_pipeline.models.decoders import AutoregressiveDecoder, QueryDecoder
+from ssl_pipeline.models.decoders import AutoregressiveDecoder, CrossAttentionDecoder
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -17,26 +17,26 @@ DECODER_GRIDS = [(case, grid) for case in DECODERS for grid in case.grids]
 def test_decoder_gives_the_patches_of_its_target(case, name):
     grid = GRIDS[name]
     dense = tuple((n + 3) // 4 for n in grid.shape)
-    decoder = case.build(grid=grid, latent_width=16, dense_shape=dense, told=2, **case.options)
+    decoder = case.build(grid=grid, latent_width=16, dense_shape=dense, corruption_params=2, **case.options)
     n = torch.Size(dense).numel()
     latent = Latent(torch.randn(3, n, 16), torch.randn(3, 16), dense_shape=dense)
-    told, target = torch.randn(3, 2), decoder.patches.split(sample(grid, 3).x)
-    every = decoder.eval()(latent, told=told, target=target)
+    corruption_params, target = torch.randn(3, 2), decoder.patches.split(sample(grid, 3).x)
+    every = decoder.eval()(latent, corruption_params=corruption_params, target=target)
     width = grid.vocab or decoder.patches.width
     assert every.shape == (3, decoder.patches.count, width)
     places = torch.tensor([[0, 2], [1, 0], [2, 1]])
-    some = decoder(latent, places, told, target)
+    some = decoder(latent, places, corruption_params, target)
     torch.testing.assert_close(some, every.gather(1, places.unsqueeze(-1).expand(-1, -1, width)), rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(every, decoder(latent, told=told.flip(0) * 2, target=target))
-    assert decoder.generate(latent, told).shape == every.shape
+    assert not torch.allclose(every, decoder(latent, corruption_params=corruption_params.flip(0) * 2, target=target))
+    assert decoder.generate(latent, corruption_params).shape == every.shape
     if decoder.causal:
         with pytest.raises(ValueError, match="continues from the true symbols"):
-            decoder(latent, told=told)
+            decoder(latent, corruption_params=corruption_params)
 
 
 def test_query_decoder_reads_only_valid_tokens():
     grid = GRIDS["image"]
-    decoder = QueryDecoder(grid=grid, latent_width=16, width=24, heads=2)
+    decoder = CrossAttentionDecoder(grid=grid, latent_width=16, width=24, heads=2)
     tokens, valid = torch.randn(2, 5, 16), torch.tensor([[True, True, True, False, False]] * 2)
     torch.testing.assert_close(
         decoder(Latent(tokens, tokens.mean(1), valid=valid)), decoder(Latent(tokens[:, :3], tokens.mean(1)))
@@ -67,10 +67,10 @@ def test_next_symbols_depend_on_those_in_their_context(depth, context):
     assert (difference > 1e-6).equal(reached)
 
 
-@pytest.mark.parametrize(("context", "told"), [(None, 0), (None, 2), (3, 0), (0, 2)])
-def test_generated_symbols_are_what_forward_gives_after_them(context, told):
-    decoder, latent, _ = reading(context=context, told=told, depth=3)
-    numbers = torch.randn(4, told) if told else None
+@pytest.mark.parametrize(("context", "corruption_params"), [(None, 0), (None, 2), (3, 0), (0, 2)])
+def test_generated_symbols_are_what_forward_gives_after_them(context, corruption_params):
+    decoder, latent, _ = reading(context=context, corruption_params=corruption_params, depth=3)
+    numbers = torch.randn(4, corruption_params) if corruption_params else None
     with torch.no_grad():
         decoder.head.bias[48] = -9.0  # no end
         made = decoder.generate(latent, numbers)
@@ -123,7 +123,7 @@ def test_next_symbol_decoder_learns_texts_by_heart():
 
 @pytest.mark.parametrize("context", [None, 2])
 def test_next_symbol_decoder_runs_in_bfloat16(context):
-    decoder, latent, text = reading(token_drop=0.5, context=context, told=2)
+    decoder, latent, text = reading(token_drop=0.5, context=context, corruption_params=2)
     with torch.autocast("cpu", torch.bfloat16):
         logits = decoder.train()(latent, None, torch.randn(4, 2), text)
         assert decoder.generate(latent, torch.randn(4, 2)).shape == logits.shape
@@ -133,8 +133,8 @@ def test_next_symbol_decoder_runs_in_bfloat16(context):
 @pytest.mark.parametrize(
     ("grid", "options", "sentence"),
     [
-        ("wave", {}, "numbers along time: take decoder=query"),
-        ("codes", {}, "symbols along y, x: take decoder=query"),
+        ("wave", {}, "numbers along time: take decoder=cross_attention"),
+        ("codes", {}, "symbols along y, x: take decoder=cross_attention"),
         ("text", {"token_drop": 1.5}, "token_drop=1.5: expected a share"),
         ("text", {"context": -1}, "context=-1: expected a number of symbols"),
         ("text", {"heads": 5}, "heads=5 must divide the width 24"),

@@ -7,8 +7,8 @@ import torch
 from helpers.cases import ENCODERS, GRIDS, sample
 
 from ssl_pipeline.corruptions import Chain, Crop, Mask
-from ssl_pipeline.models.decoders import ConvDecoder, QueryDecoder
-from ssl_pipeline.models.encoders import ConvEncoder, TimmBackbone, TorchvisionBackbone, TransformerEncoder
+from ssl_pipeline.models.decoders import ConvDecoder, CrossAttentionDecoder
+from ssl_pipeline.models.encoders import ConvEncoder, TimmBackbone, TorchvisionBackbone, ViT
 from ssl_pipeline.models.layers import Patches, sincos
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -30,7 +30,7 @@ def test_encoder_keeps_its_word(case, name):
     assert whole.dense_shape == encoder.dense_shape
     assert whole.tokens.shape == (6, torch.Size(encoder.dense_shape).numel(), encoder.width)
     assert whole.pooled.shape == (6, encoder.embedding_width)
-    assert (latents["mask"].dense_shape == encoder.dense_shape) is encoder.sees_holes
+    assert (latents["mask"].dense_shape == encoder.dense_shape) is encoder.sees_masked
     sum(latent.pooled.square().mean() + latent.tokens.mean() for latent in latents.values()).backward()
     without = [n for n, p in encoder.named_parameters() if p.grad is None]
     assert not without
@@ -51,7 +51,7 @@ def test_samples_do_not_touch_each_other_at_inference(case, name):
 def test_dense_masked_attention_equals_visible_tokens(name):
     grid = GRIDS[name]
     torch.manual_seed(0)
-    encoder = TransformerEncoder(grid=grid, views=("mask", "echo"), width=24, depth=3, heads=2).eval()
+    encoder = ViT(grid=grid, views=("mask", "echo"), width=24, depth=3, heads=2).eval()
     view = masked(grid, cell=Patches(grid).size)
     with torch.no_grad():
         visible = encoder({"mask": view})["mask"]
@@ -65,16 +65,16 @@ def test_dense_masked_attention_equals_visible_tokens(name):
 
 def test_what_is_in_the_hole_does_not_matter():
     grid = GRIDS["image"]
-    encoder = TransformerEncoder(grid=grid, views=("mask", "echo"), width=24, depth=2, heads=2).eval()
+    encoder = ViT(grid=grid, views=("mask", "echo"), width=24, depth=2, heads=2).eval()
     view = masked(grid)
-    other = view._replace(x=torch.where(view.removed.unsqueeze(1), torch.rand_like(view.x), view.x))
+    other = view._replace(x=torch.where(view.mask.unsqueeze(1), torch.rand_like(view.x), view.x))
     with torch.no_grad():
         torch.testing.assert_close(encoder({"mask": view})["mask"].pooled, encoder({"mask": other})["mask"].pooled)
 
 
 def test_views_packed_into_one_call_equal_views_alone():
     grid = GRIDS["image"]
-    encoder = TransformerEncoder(grid=grid, views=("a", "b"), width=24, depth=2, heads=2).eval()
+    encoder = ViT(grid=grid, views=("a", "b"), width=24, depth=2, heads=2).eval()
     views = {"a": sample(grid, seed=1), "b": sample(grid, seed=2)}
     with torch.no_grad():
         together = encoder(views)
@@ -86,11 +86,11 @@ VIT = {"width": 24, "depth": 2, "heads": 2}
 DYNAMIC = {"dynamic_img_size": True}
 TIMM_VIT = {"img_size": [8, 12], "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 2}
 MULTI_CROP = [  # an encoder, a grid, the size of the local views and the grid of their tokens
-    (TransformerEncoder, {"patch": 2, **VIT}, "image", (4, 6), (2, 3)),
-    (TransformerEncoder, {"patch": (4, 3), **VIT}, "image", (4, 12), (1, 4)),
-    (TransformerEncoder, VIT, "wave", 12, (3,)),
-    (TransformerEncoder, VIT, "logmel", (8, 6), (4, 2)),
-    (TransformerEncoder, {"ngrams": 3, "buckets": 64, **VIT}, "text", 6, (6,)),
+    (ViT, {"patch": 2, **VIT}, "image", (4, 6), (2, 3)),
+    (ViT, {"patch": (4, 3), **VIT}, "image", (4, 12), (1, 4)),
+    (ViT, VIT, "wave", 12, (3,)),
+    (ViT, VIT, "logmel", (8, 6), (4, 2)),
+    (ViT, {"ngrams": 3, "buckets": 64, **VIT}, "text", 6, (6,)),
     (ConvEncoder, {"widths": [8, 16], "stride": 1}, "image", (4, 6), (2, 3)),
     (ConvEncoder, {"widths": [8, 16], "stride": 2, "norm": "group"}, "wave", 12, (3,)),
     (TimmBackbone, {"name": "resnet10t"}, "image", (4, 6), (1, 1)),
@@ -118,7 +118,7 @@ def test_views_of_another_size_pass_beside_whole_ones(build, options, name, size
     encoder = build(grid=GRIDS[name], views=("crop_1", "crop_2"), **options)
     views = multi_crop(GRIDS[name], size)
     latents = encoder(views)
-    assert list(latents) == list(views) and encoder.shape_of(views["crop_2"].position.shape[1:-1]) == shape
+    assert list(latents) == list(views) and encoder.shape_of(views["crop_2"].coords.shape[1:-1]) == shape
     assert encoder.training and encoder.dense_shape == encoder.shape_of(GRIDS[name].shape)
     for view, cells in (("crop_1", encoder.dense_shape), ("crop_2", shape), ("crop_4", shape)):
         assert latents[view].dense_shape == cells
@@ -152,29 +152,29 @@ def test_batch_statistics_are_those_of_the_views_of_one_size():
 
 
 def test_a_stretched_view_spans_the_clean_extent_and_a_cut_one_starts_anew():
-    stem = TransformerEncoder(grid=GRIDS["image"], views=("crop",), patch=2, **VIT).stem
+    stem = ViT(grid=GRIDS["image"], views=("crop",), patch=2, **VIT).stem
     clean, local = stem([sample(GRIDS["image"]), multi_crop(GRIDS["image"], (4, 6))["crop_2"]])
-    means = clean.position.view(1, 2, 2, 3, 2, 2).mean((2, 4)).flatten(1, 2)  # of two by two neighbours
-    torch.testing.assert_close(local.position, means)
-    stem = TransformerEncoder(grid=GRIDS["wave"], views=("crop",), patch=4, **VIT).stem
+    means = clean.coords.view(1, 2, 2, 3, 2, 2).mean((2, 4)).flatten(1, 2)  # of two by two neighbours
+    torch.testing.assert_close(local.coords, means)
+    stem = ViT(grid=GRIDS["wave"], views=("crop",), patch=4, **VIT).stem
     clean, local = stem([sample(GRIDS["wave"]), multi_crop(GRIDS["wave"], 12)["crop_2"]])
-    torch.testing.assert_close(local.position, clean.position[:, :3])
+    torch.testing.assert_close(local.coords, clean.coords[:, :3])
 
 
 def test_holes_of_a_local_view_are_left_out():
     grid = GRIDS["image"]
     parts = {"crop": lambda grid: Crop(grid=grid, size=(4, 6)), "mask": lambda grid: Mask(grid=grid, ratio=0.5, cell=2)}
     view = Chain(grid=grid, **parts)(sample(grid), torch.Generator().manual_seed(0))
-    encoder = TransformerEncoder(grid=grid, views=("crop-mask",), patch=2, **VIT)
+    encoder = ViT(grid=grid, views=("crop-mask",), patch=2, **VIT)
     latent = encoder({"crop-mask": view})["crop-mask"]
     assert latent.tokens.shape == (6, 3, 24) and latent.dense_shape is None
 
 
 @pytest.mark.parametrize("name", ["image", "wave"])
-@pytest.mark.parametrize("build", [QueryDecoder, ConvDecoder])
+@pytest.mark.parametrize("build", [CrossAttentionDecoder, ConvDecoder])
 def test_the_clean_grid_is_decoded_from_a_local_latent(build, name):
     grid = GRIDS[name]
-    encoder = TransformerEncoder(grid=grid, views=("crop",), patch=2, **VIT)
+    encoder = ViT(grid=grid, views=("crop",), patch=2, **VIT)
     decoder = build(grid=grid, latent_width=24, dense_shape=encoder.dense_shape)
     local = multi_crop(grid, tuple(n // 2 for n in grid.shape))["crop_2"]
     local = local._replace(x=local.x.clone().requires_grad_())
@@ -209,7 +209,7 @@ def test_a_timm_transformer_takes_other_sizes_or_says_why_not(options, sentence)
 
 
 def test_a_view_that_the_patch_does_not_divide_is_refused():
-    encoder = TransformerEncoder(grid=GRIDS["image"], views=("crop",), patch=4, **VIT)
+    encoder = ViT(grid=GRIDS["image"], views=("crop",), patch=4, **VIT)
     for refused in (lambda: encoder.shape_of((4, 6)), lambda: encoder(multi_crop(GRIDS["image"], (4, 6)))):
         with pytest.raises(ValueError, match="view of 6 cells along x does not divide into patches of 4"):
             refused()
@@ -217,14 +217,14 @@ def test_a_view_that_the_patch_does_not_divide_is_refused():
 
 def test_cell_that_does_not_fit_the_patch_is_refused():
     grid = GRIDS["image"]
-    encoder = TransformerEncoder(grid=grid, views=("mask",), patch=4, width=24, depth=1, heads=2)
+    encoder = ViT(grid=grid, views=("mask",), patch=4, width=24, depth=1, heads=2)
     with pytest.raises(ValueError, match=r"cell \[2, 2\] is not a multiple of the encoder's patch \[4, 4\]"):
         encoder({"mask": masked(grid, cell=2)})
 
 
 def test_larger_cells_than_patches_fit():
     grid = GRIDS["image"]
-    encoder = TransformerEncoder(grid=grid, views=("mask",), patch=2, width=24, depth=1, heads=2)
+    encoder = ViT(grid=grid, views=("mask",), patch=2, width=24, depth=1, heads=2)
     assert encoder({"mask": masked(grid, cell=4)})["mask"].tokens.shape[1] == 12
 
 
@@ -234,7 +234,7 @@ SMALL = {"width": 24, "heads": 2}
 
 def text_encoder(**options):
     torch.manual_seed(0)
-    return TransformerEncoder(grid=TEXT, views=("mask", "echo"), depth=2, **SMALL, **options).eval()
+    return ViT(grid=TEXT, views=("mask", "echo"), depth=2, **SMALL, **options).eval()
 
 
 def padded(view, length=5):
@@ -243,7 +243,7 @@ def padded(view, length=5):
     return view._replace(x=view.x.where(valid, 48), valid=valid)
 
 
-@pytest.mark.parametrize("options", [{}, {"ngrams": 3, "buckets": 64}, {"holes": "keep"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"ngrams": 3, "buckets": 64}, {"masked": "keep"}], ids=str)
 def test_padding_does_not_matter(options):
     encoder, view = text_encoder(**options), padded(sample(TEXT))
     other = view._replace(x=view.x.where(view.valid, 7))
@@ -255,9 +255,9 @@ def test_padding_does_not_matter(options):
 def test_a_text_whose_every_symbol_is_hidden_has_a_latent(dense):
     encoder = text_encoder(dense=dense).train()
     view = padded(Mask(grid=TEXT, ratio=0.9)(sample(TEXT, 64), torch.Generator().manual_seed(0)), length=2)
-    assert not (view.valid & ~view.removed).any(1).all()
+    assert not (view.valid & ~view.mask).any(1).all()
     latent = encoder({"mask": view})["mask"]
-    decoder = QueryDecoder(grid=TEXT, latent_width=24, **SMALL)
+    decoder = CrossAttentionDecoder(grid=TEXT, latent_width=24, **SMALL)
     decoder(latent).square().mean().backward()
     assert latent.valid.any(1).all() and (latent.pooled.abs().amax(1) > 0.01).all()
     assert all(torch.isfinite(p.grad).all() for p in encoder.parameters() if p.grad is not None)
@@ -266,7 +266,7 @@ def test_a_text_whose_every_symbol_is_hidden_has_a_latent(dense):
 def test_ngrams_tell_nothing_of_what_is_hidden():
     encoder, clean = text_encoder(ngrams=4, buckets=64), sample(TEXT)
     view = Mask(grid=TEXT, ratio=0.5)(clean, torch.Generator().manual_seed(0))
-    other = clean._replace(x=torch.where(view.removed, (clean.x + 1) % 48, clean.x))
+    other = clean._replace(x=torch.where(view.mask, (clean.x + 1) % 48, clean.x))
     again = Mask(grid=TEXT, ratio=0.5)(other, torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(encoder({"mask": view})["mask"].tokens, encoder({"mask": again})["mask"].tokens)
@@ -285,17 +285,17 @@ def test_ngrams_make_a_symbol_depend_on_those_before_it():
 @pytest.mark.parametrize("grid", ["wave", "codes"])
 def test_ngrams_need_a_line_of_symbols(grid):
     with pytest.raises(ValueError, match=r"ngrams=2 are strings of symbols.*set encoder.ngrams=0"):
-        TransformerEncoder(grid=GRIDS[grid], views=("echo",), ngrams=2, **SMALL)
+        ViT(grid=GRIDS[grid], views=("echo",), ngrams=2, **SMALL)
 
 
 def test_a_hole_that_is_kept_is_taken_as_it_is_filled():
     grid = GRIDS["image"]
-    encoder = TransformerEncoder(grid=grid, views=("mask",), patch=4, depth=1, holes="keep", **SMALL).eval()
+    encoder = ViT(grid=grid, views=("mask",), patch=4, depth=1, masked="keep", **SMALL).eval()
     view = masked(grid, cell=2)  # smaller than a patch: nothing is left out, so it need not fit
     with torch.no_grad():
         latent, echo = (encoder({"mask": v})["mask"] for v in (view, sample(grid)._replace(x=view.x)))
         torch.testing.assert_close(latent.tokens, echo.tokens)
-        other = encoder({"mask": view._replace(x=view.x.where(~view.removed.unsqueeze(1), 9.0))})["mask"]
+        other = encoder({"mask": view._replace(x=view.x.where(~view.mask.unsqueeze(1), 9.0))})["mask"]
     assert latent.dense_shape == encoder.dense_shape and latent.valid is None
     assert not torch.allclose(latent.pooled, other.pooled)
     assert "stem.mask_token" not in encoder.state_dict()  # runs that are older than the token load as they are
@@ -304,19 +304,19 @@ def test_a_hole_that_is_kept_is_taken_as_it_is_filled():
 @pytest.mark.parametrize("grid", ["image", "text"])
 def test_a_learned_token_stands_in_a_hole_whatever_fills_it(grid):
     grid = GRIDS[grid]
-    encoder = TransformerEncoder(grid=grid, views=("mask",), patch=1, depth=1, holes="token", **SMALL).eval()
+    encoder = ViT(grid=grid, views=("mask",), patch=1, depth=1, masked="token", **SMALL).eval()
     view = masked(grid)
-    hole = view.removed if grid.discrete else view.removed.unsqueeze(1)
+    hole = view.mask if grid.discrete else view.mask.unsqueeze(1)
     other = view._replace(x=view.x.where(~hole, 9))
     with torch.no_grad():
         tokens, same = (encoder({"mask": v})["mask"].tokens for v in (view, other))
         torch.testing.assert_close(tokens, same)
-        assert not torch.allclose(tokens, encoder({"mask": other._replace(removed=None)})["mask"].tokens)
-        expected = encoder.stem([other._replace(removed=None, cell=None, visible=None)])[0].values
+        assert not torch.allclose(tokens, encoder({"mask": other._replace(mask=None)})["mask"].tokens)
+        expected = encoder.stem([other._replace(mask=None, cell=None, visible=None)])[0].values
         patches = encoder.stem.patches
-        code = sincos(patches.centres(view.position) / encoder.stem.unit, encoder.width)
-        found = encoder.stem([other._replace(removed=None, cell=None, visible=None)], kept=[view.removed])[0].values
-        hidden = patches.wholly(view.removed)
+        code = sincos(patches.centres(view.coords) / encoder.stem.unit, encoder.width)
+        found = encoder.stem([other._replace(mask=None, cell=None, visible=None)], kept=[view.mask])[0].values
+        hidden = patches.wholly(view.mask)
         torch.testing.assert_close(found[~hidden], expected[~hidden])
         torch.testing.assert_close(found[hidden], (encoder.stem.mask_token + code).expand_as(found)[hidden])
     assert encoder.dense_shape == patches.shape
@@ -324,12 +324,12 @@ def test_a_learned_token_stands_in_a_hole_whatever_fills_it(grid):
 
 def test_a_patch_that_lies_in_a_hole_in_part_is_taken_as_it_is_filled():
     grid = GRIDS["image"]
-    encoder = TransformerEncoder(grid=grid, views=("mask",), patch=4, depth=1, holes="token", **SMALL).eval()
-    view = sample(grid)._replace(removed=(torch.arange(12) < 6).expand(6, 8, 12))
+    encoder = ViT(grid=grid, views=("mask",), patch=4, depth=1, masked="token", **SMALL).eval()
+    view = sample(grid)._replace(mask=(torch.arange(12) < 6).expand(6, 8, 12))
     with torch.no_grad():
         before, after = (
-            encoder.stem([view._replace(removed=None, x=x)], kept=[view.removed])[0].values
-            for x in (view.x, view.x.where(~view.removed.unsqueeze(1), 9.0))
+            encoder.stem([view._replace(mask=None, x=x)], kept=[view.mask])[0].values
+            for x in (view.x, view.x.where(~view.mask.unsqueeze(1), 9.0))
         )
     changed = (before - after).abs().amax((0, 2)).unflatten(0, (2, 3)) > 0
     assert changed.tolist() == [[False, True, False]] * 2
@@ -337,19 +337,19 @@ def test_a_patch_that_lies_in_a_hole_in_part_is_taken_as_it_is_filled():
 
 def test_the_learned_token_has_a_gradient_without_a_hole_too():
     """Else processes that wait for every gradient would wait for ever."""
-    encoder = TransformerEncoder(grid=GRIDS["image"], views=("a",), depth=1, holes="token", **SMALL)
+    encoder = ViT(grid=GRIDS["image"], views=("a",), depth=1, masked="token", **SMALL)
     encoder({"a": sample(GRIDS["image"])})["a"].pooled.sum().backward()
     assert encoder.stem.mask_token.grad.eq(0).all()
 
 
 def test_holes_are_dropped_or_kept():
-    with pytest.raises(ValueError, match="holes='fill' is not known; take drop, keep or token"):
-        text_encoder(holes="fill")
+    with pytest.raises(ValueError, match="masked='fill' is not known; take drop, keep or token"):
+        text_encoder(masked="fill")
 
 
 def test_what_is_shared_knows_no_grid():
     encoders = [case.build(grid=GRIDS[n], views=("echo",), **case.options) for case, n in ENCODER_GRIDS[:3]]
-    for name in TransformerEncoder.shared:
+    for name in ViT.shared:
         shapes = [{k: p.shape for k, p in getattr(e, name).named_parameters()} for e in encoders]
         assert shapes[0] and shapes[0] == shapes[1] == shapes[2]
 
@@ -360,9 +360,8 @@ def test_convolutions_are_told_of_padding():
     view = sample(grid)
     short = (torch.arange(32) < 20).expand(len(view.x), -1)
     with torch.no_grad():
-        plain, told, hole = (
-            encoder({"echo": v})["echo"].pooled
-            for v in (view, view._replace(valid=short), view._replace(removed=~short))
+        plain, corruption_params, hole = (
+            encoder({"echo": v})["echo"].pooled for v in (view, view._replace(valid=short), view._replace(mask=~short))
         )
-    torch.testing.assert_close(told, hole)
-    assert not torch.allclose(told, plain)
+    torch.testing.assert_close(corruption_params, hole)
+    assert not torch.allclose(corruption_params, plain)

@@ -9,7 +9,7 @@ import torch
 from helpers.graphs import SLOTS, batch, make
 from torch import nn
 
-from ssl_pipeline.models.latents import Fuse, Relaxed, Slots, springs_energy
+from ssl_pipeline.models.latents import Fuse, Relaxed, Slots, consensus_loss
 from ssl_pipeline.structures.batch import Latent
 
 
@@ -104,9 +104,9 @@ def test_energy_never_rises_and_comes_to_rest_with_a_bent_decoder():
         consensus = Relaxed(steps=800, rate=rate)(views(), decoder)
         assert (consensus.energy.diff(dim=0) <= 1e-6).all()
         z = consensus.tokens.requires_grad_()
-        force = torch.autograd.grad((springs_energy(z, views()) + decoder(z)).sum(), z)[0]
+        force = torch.autograd.grad((consensus_loss(z, views()) + decoder(z)).sum(), z)[0]
         start = torch.stack(views()).mean(0).requires_grad_()
-        pull = torch.autograd.grad((springs_energy(start, views()) + decoder(start)).sum(), start)[0]
+        pull = torch.autograd.grad((consensus_loss(start, views()) + decoder(start)).sum(), start)[0]
         assert force.abs().max() < 1e-2 * pull.abs().max()
 
 
@@ -118,15 +118,15 @@ def test_force_on_the_weights_is_the_partial_derivative_at_rest():
     consensus = Relaxed(steps=3000, rate=0.002, stiffness=7.0)(
         latents, lambda z: (z.flatten(1) @ g - x).square().sum(1)
     )
-    at_rest = consensus.springs + (consensus.tokens.flatten(1) @ g - x).square().sum(1).mean()
+    at_rest = consensus.consensus_loss + (consensus.tokens.flatten(1) @ g - x).square().sum(1).mean()
     partial = torch.autograd.grad(at_rest, [g, *latents])
 
     g64, x64 = g.detach().double().requires_grad_(), x.double()
     f64 = [v.detach().double().requires_grad_() for v in latents]
     flat = torch.stack([v.flatten(1) for v in f64])
     z = torch.linalg.solve(0.7 * 3 * torch.eye(10) + g64 @ g64.T, (0.7 * flat.sum(0) + x64 @ g64.T).T).T
-    energy = 0.7 * (z - flat).square().sum((0, 2)) + (z @ g64 - x64).square().sum(1)
-    total = torch.autograd.grad(energy.mean(), [g64, *f64])
+    loss = 0.7 * (z - flat).square().sum((0, 2)) + (z @ g64 - x64).square().sum(1)
+    total = torch.autograd.grad(loss.mean(), [g64, *f64])
     for ours, exact in zip(partial, total, strict=True):
         torch.testing.assert_close(ours.double(), exact, rtol=2e-3, atol=2e-3 * float(exact.abs().max()))
 
@@ -140,7 +140,7 @@ def test_force_on_the_weights_of_a_bent_decoder():
 
     weight = decoder.layers[2].weight
     consensus = relaxed(latents, decoder)
-    gradient = torch.autograd.grad(consensus.springs + decoder(consensus.tokens).mean(), weight)[0]
+    gradient = torch.autograd.grad(consensus.consensus_loss + decoder(consensus.tokens).mean(), weight)[0]
     other = torch.randn(weight.shape, generator=torch.Generator().manual_seed(4))
     for direction in (gradient / gradient.norm(), other / other.norm()):
         with torch.no_grad():
@@ -157,8 +157,8 @@ def test_a_graph_at_rest_feels_the_partial_derivative():
     """The loss of a relaxed graph has the gradient of min_z E over all of its weights, encoder and decoder."""
     relaxed = "latent.fuse={_target_: ssl_pipeline.models.latents.Relaxed, steps: 60, rate: 0.5, stiffness: 0.2}"
     graph = make("corruption=mask+noise", *SLOTS, relaxed, "allow_collapse=true").eval()
-    damaged, weights = graph.damage(batch()), [*graph.parameters()]
-    graph(damaged)["loss"].backward()
+    corrupted, weights = graph.corrupt(batch()), [*graph.parameters()]
+    graph(corrupted)["loss"].backward()
     gradient = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in weights]
     norm = torch.stack([g.norm() for g in gradient]).norm()
 
@@ -166,7 +166,7 @@ def test_a_graph_at_rest_feels_the_partial_derivative():
         with torch.no_grad():
             for p, g in zip(weights, gradient, strict=True):
                 p += by / norm * g
-        return float(graph.relax(damaged).energy[-1].mean())
+        return float(graph.relax(corrupted).energy[-1].mean())
 
     above, below = moved(0.01), moved(-0.02)
     assert (above - below) / 0.02 == pytest.approx(float(norm), rel=0.02)
@@ -176,15 +176,15 @@ def test_a_graph_at_rest_feels_the_partial_derivative():
 def test_magnets_come_to_rest_near_each_other(n, k, m):
     """M14 with plain squared distances, k |z_i - f_i|^2 + m |z_i - z_j|^2: z_i = mean f + k / (k + n m) (f_i - mean f).
 
-    ``Align`` compares directions, so it has no such form.
+    ``Alignment`` compares directions, so it has no such form.
     """
     fixed = [f.detach() for f in views(n)]
     balls = [f.clone().requires_grad_() for f in fixed]
     rate = 0.4 * fixed[0][0].numel() / (k + n * m)  # energies are means over the values
     for _ in range(300):
-        springs = sum(k * springs_energy(z, [f]) for z, f in zip(balls, fixed, strict=True))
-        magnets = sum(m * springs_energy(a, [b]) for a, b in combinations(balls, 2))
-        for z, slope in zip(balls, torch.autograd.grad((springs + magnets).sum(), balls), strict=True):
+        held = sum(k * consensus_loss(z, [f]) for z, f in zip(balls, fixed, strict=True))
+        magnets = sum(m * consensus_loss(a, [b]) for a, b in combinations(balls, 2))
+        for z, slope in zip(balls, torch.autograd.grad((held + magnets).sum(), balls), strict=True):
             z.data -= rate * slope
     middle = sum(fixed) / n
     for z, f in zip(balls, fixed, strict=True):
@@ -199,14 +199,14 @@ def test_without_the_clean_sample_the_ball_rests_among_the_views():
     for some in (latents, latents[:1], latents[1:]):
         consensus = Relaxed()(some, None)
         torch.testing.assert_close(consensus.tokens, torch.stack(some).mean(0).detach())
-        torch.testing.assert_close(consensus.energy, springs_energy(consensus.tokens, some)[None])
+        torch.testing.assert_close(consensus.energy, consensus_loss(consensus.tokens, some)[None])
 
 
 def test_relaxed_is_detached_and_its_springs_pull_the_encoders():
     latents = views()
     consensus = Relaxed()(latents, lambda z: linear_energy(z)[0])
     assert not consensus.tokens.requires_grad
-    consensus.springs.backward()
+    consensus.consensus_loss.backward()
     torch.testing.assert_close(latents[0].grad, 2 * (latents[0].detach() - consensus.tokens) / 10 / 4)
 
 

@@ -13,10 +13,10 @@ from ssl_pipeline.models.layers import (
     CausalBlock,
     CrossBlock,
     NGrams,
+    Normalize,
     Patches,
     Projector,
     Prototypes,
-    Standardise,
     Trunk,
     first_true,
     masked_mean,
@@ -132,7 +132,7 @@ def test_prototypes_give_cosines():
 
 def test_standardise_is_invertible():
     grid = GRIDS["image"]
-    layer = Standardise(grid, [0.1, 0.5, 0.9], [0.2, 0.3, 0.4])
+    layer = Normalize(grid, [0.1, 0.5, 0.9], [0.2, 0.3, 0.4])
     x = torch.rand(2, 3, *grid.shape)
     torch.testing.assert_close(layer.inverse(layer(x)), x)
     assert layer(x)[:, 1].mean().item() == pytest.approx((x[:, 1].mean().item() - 0.5) / 0.3, abs=1e-5)

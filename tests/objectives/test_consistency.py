@@ -11,7 +11,7 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.graph.builder import build
 from ssl_pipeline.graph.topology import check, decoded, leading, plan
 from ssl_pipeline.losses import L1, CrossEntropy, JensenShannon, MultiResolutionSTFT, SymmetricKL
-from ssl_pipeline.objectives import Consistency, Reconstruct, Sizes
+from ssl_pipeline.objectives import Consistency, Reconstruction, Sizes
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.nodes import CLEAN, Edge
@@ -22,7 +22,7 @@ FOLDS = ["corruption=template+template+template", *(f"corruption.template_{i}.fo
 ROOM = [f"corruption.template_{i}.room=24" for i in (1, 2, 3)]
 
 
-def graph(*overrides, decoder="query", grid=TEXT):
+def graph(*overrides, decoder="cross_attention", grid=TEXT):
     torch.manual_seed(0)
     parts = [*SMALL, f"decoder={decoder}", "objective=cross_entropy+consistency", *FOLDS, *ROOM]
     return build(compose([*parts, *overrides]), grid).eval()
@@ -53,24 +53,24 @@ def test_divergences_are_their_formulas():
     assert both == pytest.approx((kl(p, q) + kl(q, p)) / 2, rel=1e-4)
 
 
-@pytest.mark.parametrize("energy", [JensenShannon(), SymmetricKL()], ids=lambda energy: type(energy).__name__)
-def test_divergences_are_symmetric_finite_and_0_where_both_say_the_same(energy):
+@pytest.mark.parametrize("loss", [JensenShannon(), SymmetricKL()], ids=lambda loss: type(loss).__name__)
+def test_divergences_are_symmetric_finite_and_0_where_both_say_the_same(loss):
     a, b = distributions()
-    torch.testing.assert_close(energy(a, b), energy(b, a))
-    assert energy(a, a + 3).item() == pytest.approx(0, abs=1e-6)  # logits know no constant
+    torch.testing.assert_close(loss(a, b), loss(b, a))
+    assert loss(a, a + 3).item() == pytest.approx(0, abs=1e-6)  # logits know no constant
     sure = torch.tensor([[[900.0, -900.0]]]).requires_grad_()
-    energy(sure, -sure.detach()).backward()
+    loss(sure, -sure.detach()).backward()
     assert sure.grad.isfinite().all()
     assert JensenShannon()(sure, -sure).item() == pytest.approx(math.log(2))
 
 
-@pytest.mark.parametrize("decoder", ["query", "autoregressive"])
+@pytest.mark.parametrize("decoder", ["cross_attention", "autoregressive"])
 @pytest.mark.parametrize("per_step", ["all", 2])
 def test_each_pair_is_compared_where_both_views_have_the_sample(decoder, per_step):
     """Against the outputs of all samples in all views; only real places count."""
     one, given = graph(f"views_per_step={per_step}", decoder=decoder), batch()
-    damaged = one.damage(given, step=1)
-    found = one(damaged)
+    corrupted = one.corrupt(given, step=1)
+    found = one(corrupted)
     pairs = [("template_1", "template_2"), ("template_1", "template_3"), ("template_2", "template_3")]
     seen = [name for name in found if name.startswith("consistency/")]
     assert sorted(seen) == [f"consistency/{a}~{b}" for a, b in pairs]  # dealt to two of three views, all pairs meet too
@@ -82,8 +82,8 @@ def test_each_pair_is_compared_where_both_views_have_the_sample(decoder, per_ste
     for a, b in pairs:
         logits, rows = {}, {}
         for name in (a, b):
-            rows[name] = torch.arange(9) if damaged.deal.rows is None else damaged.deal.rows[name]
-            latent = one.latents({name: damaged.views[name]})[name]
+            rows[name] = torch.arange(9) if corrupted.assignment.rows is None else corrupted.assignment.rows[name]
+            latent = one.latents({name: corrupted.views[name]})[name]
             logits[name] = one.decoders[CLEAN](latent, None, None, given.x[rows[name]].unsqueeze(-1))
         apart, count = 0.0, 0
         for row in set(rows[a].tolist()) & set(rows[b].tolist()):
@@ -102,7 +102,7 @@ def test_targets_stand_still():
     ]
     latents = []
     one.latent.register_forward_hook(lambda module, args, latent: latents.append(latent.tokens))
-    found = one(one.damage(batch()))
+    found = one(one.corrupt(batch()))
     still, *moving = torch.autograd.grad(found["consistency/template_2>template_1"], latents, allow_unused=True)
     assert still is None and moving[0].abs().sum() > 0 and moving[1] is None
 
@@ -115,16 +115,16 @@ def test_an_untargeted_view_is_restored_all_the_same():
 
 def test_numbers_are_compared_as_numbers():
     grid = GridSpec.of(("x", 8), channels=1)
-    energy = "objective.consistency.energy={_target_: ssl_pipeline.losses.MSE}"
-    parts = ["corruption=noise+mask", "objective=reconstruct+consistency", energy, *SMALL, "decoder=query"]
+    loss = "objective.consistency.loss={_target_: ssl_pipeline.losses.MSE}"
+    parts = ["corruption=noise+mask", "objective=reconstruct+consistency", loss, *SMALL, "decoder=cross_attention"]
     one = build(compose([*parts, "corruption.mask.cell=2"]), grid).eval()
-    damaged = one.damage(Batch(torch.rand(4, 1, 8), torch.arange(4)))
-    a, b = (one.decoders[CLEAN](z) for z in one.latents(damaged.views).values())
-    torch.testing.assert_close(one(damaged)["consistency/noise~mask"], (a - b).square().mean())
+    corrupted = one.corrupt(Batch(torch.rand(4, 1, 8), torch.arange(4)))
+    a, b = (one.decoders[CLEAN](z) for z in one.latents(corrupted.views).values())
+    torch.testing.assert_close(one(corrupted)["consistency/noise~mask"], (a - b).square().mean())
     with pytest.raises(ValueError, match=r"SymmetricKL does not compare numbers.*losses\.MSE"):
-        build(compose([part for part in parts if part != energy]), grid)
+        build(compose([part for part in parts if part != loss]), grid)
     with pytest.raises(ValueError, match=r"MSE does not compare symbols.*losses\.SymmetricKL"):
-        graph(energy)
+        graph(loss)
 
 
 COMPARE, DECODE = Edge("c/a~b", "output/a", "output/b", True, False), Edge("r/a", "latent/a", CLEAN, False, True)
@@ -159,18 +159,18 @@ SIZES = Sizes(TEXT, 8, 8, True, None)
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: Consistency(energy=CrossEntropy(), sizes=SIZES), "JensenShannon or SymmetricKL"),
+        (lambda: Consistency(loss=CrossEntropy(), sizes=SIZES), "JensenShannon or SymmetricKL"),
         (
             lambda: Consistency(
-                energy=MultiResolutionSTFT(grid=GridSpec.of(("time", 64), channels=1, signal=True), sizes=[8]),
+                loss=MultiResolutionSTFT(grid=GridSpec.of(("time", 64), channels=1, signal=True), sizes=[8]),
                 sizes=SIZES,
             ),
             "whole signals",
         ),
-        (lambda: Reconstruct(energy=JensenShannon(), sizes=SIZES), "the truth is none"),
-        (lambda: Consistency(energy=L1(), sizes=SIZES).edges("c", ["a", "b"], True), "latent.fuse=null"),
-        (lambda: Consistency(energy=L1(), sizes=SIZES).edges("c", ["a"], False), "give it two views"),
-        (lambda: Consistency(energy=L1(), targets=["a"], sizes=SIZES).edges("c", ["a"], False), "give it two views"),
+        (lambda: Reconstruction(loss=JensenShannon(), sizes=SIZES), "the truth is none"),
+        (lambda: Consistency(loss=L1(), sizes=SIZES).edges("c", ["a", "b"], True), "latent.fuse=null"),
+        (lambda: Consistency(loss=L1(), sizes=SIZES).edges("c", ["a"], False), "give it two views"),
+        (lambda: Consistency(loss=L1(), targets=["a"], sizes=SIZES).edges("c", ["a"], False), "give it two views"),
         (lambda: graph("objective.consistency.targets=[tempalte_1]"), "nearest: output/template_1"),
     ],
 )

@@ -9,37 +9,44 @@ from helpers.cases import ENERGIES, GRIDS, sample
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.graph.builder import build
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.losses import PairEnergy
+from ssl_pipeline.losses import PairLoss
 from ssl_pipeline.structures.batch import Batch
 
 # The energy of each sample
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in ENERGIES if issubclass(c.build, PairEnergy) and c.build.rates_samples], ids=lambda c: c.name
+    "case", [c for c in ENERGIES if issubclass(c.build, PairLoss) and c.build.rates_samples], ids=lambda c: c.name
 )
 def test_an_energy_is_the_mean_over_its_samples(case):
-    energy, noise = case.make().eval(), torch.Generator().manual_seed(0)
+    loss, noise = case.make().eval(), torch.Generator().manual_seed(0)
     a, b = torch.randn(9, 6, generator=noise), torch.randn(9, 6, generator=noise)
-    b = energy.target(b) if energy.directed else b
-    each = energy.per_sample(a, b)
+    b = loss.target(b) if loss.directed else b
+    each = loss.per_sample(a, b)
     assert each.shape == (9,) and each.std() > 0
-    torch.testing.assert_close(each.mean(), energy(a, b))
+    torch.testing.assert_close(each.mean(), loss(a, b))
 
 
 def test_contrast_by_sample_is_its_formula():
-    energy = next(c for c in ENERGIES if c.name == "info_nce").make()
+    loss = next(c for c in ENERGIES if c.name == "info_nce").make()
     a, b = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0)).unbind()
     z = [x / x.norm() for x in (*a, *b)]
     for i in range(4):
         wanted = 0.0
         for mine, partner in ((i, i + 4), (i + 4, i)):
-            scores = torch.stack([z[mine] @ z[j] / energy.temperature for j in range(8) if j != mine])
-            wanted += float(scores.logsumexp(0) - z[mine] @ z[partner] / energy.temperature) / 2
-        assert float(energy.per_sample(a, b)[i]) == pytest.approx(wanted, abs=1e-5)
+            scores = torch.stack([z[mine] @ z[j] / loss.temperature for j in range(8) if j != mine])
+            wanted += float(scores.logsumexp(0) - z[mine] @ z[partner] / loss.temperature) / 2
+        assert float(loss.per_sample(a, b)[i]) == pytest.approx(wanted, abs=1e-5)
 
 
-TINY = ["encoder=vit", "encoder.width=24", "encoder.depth=1", "encoder.heads=2", "encoder.patch=4", "decoder=query"]
+TINY = [
+    "encoder=vit",
+    "encoder.width=24",
+    "encoder.depth=1",
+    "encoder.heads=2",
+    "encoder.patch=4",
+    "decoder=cross_attention",
+]
 TINY += ["decoder.width=24", "decoder.depth=1", "decoder.heads=2"]
 OBJECTIVES = {
     "reconstruct": ["corruption=mask+noise"],
@@ -50,7 +57,7 @@ OBJECTIVES = {
     "moco": ["corruption=crop+crop", "objective=moco", "teacher=ema"],
     "dino": ["corruption=crop+crop", "objective=dino", "teacher=ema"],
     "jepa": ["corruption=mask", "objective=jepa", "teacher=ema"],
-    "ibot": ["corruption=mask", "objective=dino+ibot", "teacher=ema", "encoder.holes=token"],
+    "ibot": ["corruption=mask", "objective=dino+ibot", "teacher=ema", "encoder.masked=token"],
     "sum": ["corruption=mask+noise", "objective=reconstruct+align"],
     "translate": ["corruption=noise+reversal", "objective=reconstruct+translate"],
     "ball": ["latent=slots", "latent.slots=2", "latent.heads=2", "latent.fuse=mean", "corruption=mask+noise"],
@@ -68,8 +75,8 @@ def test_a_loss_is_the_mean_over_its_samples(name):
     graph = graph_of(*OBJECTIVES[name])
     batch = Batch(sample(GRIDS["grey"], batch=7).x, torch.arange(7))
     with torch.no_grad():
-        damaged = graph.damage(batch, seed=1, whole=True)
-        each, loss = graph.per_sample(damaged), graph(damaged)["loss"]
+        corrupted = graph.corrupt(batch, seed=1, whole=True)
+        each, loss = graph.per_sample(corrupted), graph(corrupted)["loss"]
     assert each.shape == (7,) and each.std() > 0
     torch.testing.assert_close(each.mean(), loss, rtol=1e-4, atol=1e-5)
 
@@ -81,7 +88,7 @@ def test_of_a_sum_the_terms_that_rate_samples_do():
     batch = Batch(sample(GRIDS["grey"], batch=5).x, torch.arange(5))
     both.objective.terms["info_nce"].load_state_dict(alone.objective.terms["info_nce"].state_dict())
     with torch.no_grad():
-        a, b = (g.per_sample(g.damage(batch, whole=True)) for g in (both, alone))
+        a, b = (g.per_sample(g.corrupt(batch, whole=True)) for g in (both, alone))
     torch.testing.assert_close(a, b)
 
 
@@ -89,10 +96,10 @@ def test_terms_that_know_only_batches_say_so():
     graph = graph_of("corruption=crop+crop", "objective=barlow")
     batch = Batch(sample(GRIDS["grey"], batch=4).x, torch.arange(4))
     with pytest.raises(ValueError, match="got barlow, which only know batches: add one that reconstructs"):
-        graph.per_sample(graph.damage(batch, whole=True))
+        graph.per_sample(graph.corrupt(batch, whole=True))
     dealt = graph_of("corruption=mask+noise", "views_per_step=1")
     with pytest.raises(ValueError, match="whole=True"):
-        dealt.per_sample(dealt.damage(batch))
+        dealt.per_sample(dealt.corrupt(batch))
 
 
 def test_padding_does_not_count():
@@ -101,8 +108,8 @@ def test_padding_does_not_count():
     valid = torch.ones_like(x, dtype=torch.bool)
     valid[0, 8:] = False
     with torch.no_grad():
-        damaged = graph.damage(Batch(x, torch.arange(3), valid=valid), whole=True)
-        each = graph.per_sample(damaged)
-        alone = [graph(graph.damage(Batch(x, torch.arange(3), valid=valid), whole=True))["loss"]]
+        corrupted = graph.corrupt(Batch(x, torch.arange(3), valid=valid), whole=True)
+        each = graph.per_sample(corrupted)
+        alone = [graph(graph.corrupt(Batch(x, torch.arange(3), valid=valid), whole=True))["loss"]]
     weights = valid.sum(1).float()
     torch.testing.assert_close((each * weights).sum() / weights.sum(), alone[0], rtol=1e-4, atol=1e-4)

@@ -12,21 +12,21 @@ from torch import nn
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.graph.builder import build
-from ssl_pipeline.losses import Centring, Distil, InfoNCE, NearestNeighbour, QueueNCE, Sinkhorn, SmoothL1, sinkhorn
+from ssl_pipeline.losses import NNCLR, Centering, InfoNCE, MoCo, SelfDistillation, Sinkhorn, SmoothL1, sinkhorn
 from ssl_pipeline.models.encoders import ConvEncoder
 from ssl_pipeline.models.layers import Projector, Prototypes
-from ssl_pipeline.objectives import Agree, Predict, PredictTokens, Sizes, State, Targets
+from ssl_pipeline.objectives import JointEmbedding, MaskedPrediction, Sizes, State, Targets, TeacherPrediction
 from ssl_pipeline.structures.batch import Batch, Latent, clean_view
 from ssl_pipeline.structures.grid import GridSpec
-from ssl_pipeline.structures.view_assignment import deal
+from ssl_pipeline.structures.view_assignment import assign_views
 
 LINE = GridSpec.of(("x", 6), channels=1)
 VIEWS = ("a", "b", "c", "d")
 DIRECTED = {
-    "centring": lambda: Distil(Centring(6)),
-    "sinkhorn": lambda: Distil(Sinkhorn()),
-    "queue": lambda: QueueNCE(6, 64),  # it holds more than two steps: which rows come first does not matter
-    "neighbour": lambda: NearestNeighbour(6, 64),
+    "centring": lambda: SelfDistillation(Centering(6)),
+    "sinkhorn": lambda: SelfDistillation(Sinkhorn()),
+    "queue": lambda: MoCo(6, 64),  # it holds more than two steps: which rows come first does not matter
+    "neighbour": lambda: NNCLR(6, 64),
 }
 
 
@@ -37,7 +37,7 @@ def sizes(width=6, grid=LINE):
 def state(latents, dealt=None, valid=None, head=lambda module: module, teacher=None):
     """A step whose encoder said ``latents`` of each view, and whose teacher said ``teacher``, or the same."""
     n = len(next(iter(latents.values())).pooled)
-    dealt = deal([*latents], len(latents), n, "cpu", 0, 0, 0) if dealt is None else dealt
+    dealt = assign_views([*latents], len(latents), n, "cpu", 0, 0, 0) if dealt is None else dealt
     views = {name: clean_view(LINE, torch.zeros(n, 1, 6), valid) for name in latents}
     targets = Targets(latents if teacher is None else teacher, head)
     return State(views["a"], views, torch.arange(n), latents, dealt, {}, lambda _: None, targets)
@@ -48,7 +48,7 @@ def said(rows=8, width=6, seed=0, views=VIEWS):
     return {v: Latent(torch.zeros(rows, 0, width), torch.randn(rows, width, generator=generator)) for v in views}
 
 
-class Spy(Distil):
+class Spy(SelfDistillation):
     """Keeps the rows that each target was made of."""
 
     def target(self, said):
@@ -57,21 +57,21 @@ class Spy(Distil):
 
 
 def test_each_target_is_balanced_once_over_all_rows_of_its_view():
-    latents, energy = said(12), Spy(Sinkhorn())
-    term = Predict(energy=energy, targets=["a", "b"], sizes=sizes())
+    latents, loss = said(12), Spy(Sinkhorn())
+    term = TeacherPrediction(loss=loss, targets=["a", "b"], sizes=sizes())
     edges = term.edges("dino", VIEWS, False)
     found = term(state(latents), edges)
-    assert len(found) == 6 and [rows.equal(latents[v].pooled) for v, rows in zip("ab", energy.rows, strict=True)]
+    assert len(found) == 6 and [rows.equal(latents[v].pooled) for v, rows in zip("ab", loss.rows, strict=True)]
     wanted = sinkhorn(latents["b"].pooled, 3, 0.05)
     torch.testing.assert_close(found["dino/c>b"], F.cross_entropy(latents["c"].pooled / 0.1, wanted))
 
 
 def test_rows_are_dealt_out_after_the_target_was_made_of_all():
-    dealt = deal(VIEWS, 2, 12, "cpu", 0, 3, 0)
-    latents, energy = said(6), Spy(Sinkhorn())
-    term = Predict(energy=energy, sizes=sizes())
+    dealt = assign_views(VIEWS, 2, 12, "cpu", 0, 3, 0)
+    latents, loss = said(6), Spy(Sinkhorn())
+    term = TeacherPrediction(loss=loss, sizes=sizes())
     found = term(state(latents, dealt), term.edges("dino", VIEWS, False))
-    assert [len(rows) for rows in energy.rows] == [6] * 4 and len(found) == 8
+    assert [len(rows) for rows in loss.rows] == [6] * 4 and len(found) == 8
     for name, value in found.items():
         a, b = name.removeprefix("dino/").split(">")
         wanted = dealt.shared(sinkhorn(latents[b].pooled, 3, 0.05), b, a)
@@ -82,8 +82,8 @@ def test_rows_are_dealt_out_after_the_target_was_made_of_all():
 
 def test_a_pair_is_contrasted_with_all_samples_of_the_step():
     """Each embedding finds its partner among every other one, though only a quarter of the samples pass both views."""
-    dealt, latents = deal(VIEWS, 2, 12, "cpu", 0, 3, 0), said(6)
-    term = Agree(energy=InfoNCE(0.3), sizes=sizes())
+    dealt, latents = assign_views(VIEWS, 2, 12, "cpu", 0, 3, 0), said(6)
+    term = JointEmbedding(loss=InfoNCE(0.3), sizes=sizes())
     found = term(state(latents, dealt), term.edges("info_nce", VIEWS, False))
     assert len(found) == 4
     sample = torch.cat([dealt.rows[view] for view in VIEWS])
@@ -109,20 +109,22 @@ class Counting(nn.Linear):
 
 
 def test_each_pair_has_a_hub():
-    def pairs(hubs, views=VIEWS):
-        found = Agree(energy=InfoNCE(), hubs=hubs, sizes=sizes()).edges("info_nce", views, consensus=False)
+    def pairs(anchors, views=VIEWS):
+        found = JointEmbedding(loss=InfoNCE(), anchors=anchors, sizes=sizes()).edges("info_nce", views, consensus=False)
         return [edge.name.removeprefix("info_nce/") for edge in found]
 
     assert pairs(["b"]) == ["a~b", "b~c", "b~d"]
     assert pairs(["a", "c"]) == ["a~b", "a~c", "a~d", "b~c", "c~d"]
     assert pairs(VIEWS) == pairs(None) and len(pairs(None)) == 6
-    with pytest.raises(ValueError, match=r"info_nce\.hubs names e, and the views that meet are a, b, c, d"):
+    with pytest.raises(ValueError, match=r"info_nce\.anchors names e, and the views that meet are a, b, c, d"):
         pairs(["e"])
 
 
 def test_heads_see_each_view_once():
     own, copy = Counting(6, 4), Counting(6, 4)
-    term = Predict(energy=Distil(Centring(4)), projector=lambda _: own, targets=["a", "b"], sizes=sizes())
+    term = TeacherPrediction(
+        loss=SelfDistillation(Centering(4)), projector=lambda _: own, targets=["a", "b"], sizes=sizes()
+    )
     term(state(said(), head=lambda _: copy), term.edges("dino", VIEWS, False))
     assert (own.calls, copy.calls) == (4, 2)
 
@@ -130,23 +132,23 @@ def test_heads_see_each_view_once():
 def step(name: str, part: slice) -> tuple[float, list, list]:
     """Loss, gradient and memory after two steps of four views, of which two are targets."""
     torch.manual_seed(0)
-    energy = DIRECTED[name]()
-    term = Predict(energy=energy, projector=partial(nn.Linear, out_features=6), targets=["a", "b"], sizes=sizes())
-    edges, loss = term.edges(name, VIEWS, False), torch.zeros(())
+    loss = DIRECTED[name]()
+    term = TeacherPrediction(loss=loss, projector=partial(nn.Linear, out_features=6), targets=["a", "b"], sizes=sizes())
+    edges, total = term.edges(name, VIEWS, False), torch.zeros(())
     for seed in (0, 1):
         latents = {v: Latent(z.tokens[part], z.pooled[part]) for v, z in said(8, seed=seed).items()}
-        loss = loss + torch.stack([*term(state(latents), edges).values()]).sum()
-    loss.backward()
-    memory = [sorted(v.double().flatten().tolist()) for v in energy.state_dict().values()]
-    return loss.item(), term.projector.weight.grad.tolist(), memory
+        total = total + torch.stack([*term(state(latents), edges).values()]).sum()
+    total.backward()
+    memory = [sorted(v.double().flatten().tolist()) for v in loss.state_dict().values()]
+    return total.item(), term.projector.weight.grad.tolist(), memory
 
 
 def dealt_step(rank: int) -> tuple[list[str], list]:
     """Edges of a step whose rows are dealt by rank, and the codes of each target view."""
-    latents, energy = said(6, seed=rank), Spy(Sinkhorn())
-    term = Predict(energy=energy, sizes=sizes())
-    found = term(state(latents, deal(VIEWS, 2, 12, "cpu", 0, 3, rank)), term.edges("dino", VIEWS, False))
-    return [*found], [sinkhorn(rows, 3, 0.05).tolist() for rows in energy.rows]
+    latents, loss = said(6, seed=rank), Spy(Sinkhorn())
+    term = TeacherPrediction(loss=loss, sizes=sizes())
+    found = term(state(latents, assign_views(VIEWS, 2, 12, "cpu", 0, 3, rank)), term.edges("dino", VIEWS, False))
+    return [*found], [sinkhorn(rows, 3, 0.05).tolist() for rows in loss.rows]
 
 
 def _halves(rank: int, queue) -> None:
@@ -182,7 +184,7 @@ def test_dealt_ranks_balance_the_same_views_together(halves):
 
 def test_tokens_are_balanced_over_all_places_of_a_view():
     tokens, wanted = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
-    term = PredictTokens(energy=Distil(Sinkhorn()), normalise=False, where="everywhere", sizes=sizes())
+    term = MaskedPrediction(loss=SelfDistillation(Sinkhorn()), normalize=False, where="everywhere", sizes=sizes())
     student, teacher = ({"a": Latent(z, z.mean(1))} for z in (tokens, wanted))
     found = term(state(student, teacher=teacher), term.edges("ibot", ["a"], False))["ibot/a"]
     expected = F.cross_entropy(tokens.flatten(0, 1) / 0.1, sinkhorn(wanted.flatten(0, 1), 3, 0.05))
@@ -193,7 +195,7 @@ def test_padding_passes_no_head():
     """Energy and gradient are those of the places alone, normalised over themselves."""
     torch.manual_seed(0)
     made = partial(Projector, hidden=5, out=4)
-    term = PredictTokens(energy=SmoothL1(), projector=made, normalise=False, where="everywhere", sizes=sizes())
+    term = MaskedPrediction(loss=SmoothL1(), projector=made, normalize=False, where="everywhere", sizes=sizes())
     valid = torch.arange(6) < torch.tensor([[6], [2], [1], [4]])
     tokens, wanted = torch.randn(4, 6, 6), torch.randn(4, 6, 6)
     tokens[~valid], wanted[~valid] = 1e3, -1e3
@@ -214,8 +216,8 @@ def test_padding_passes_no_head():
 )
 def test_a_predictor_is_as_wide_as_the_head_before_it(head, width):
     seen = []
-    term = Predict(
-        energy=Distil(Sinkhorn()),
+    term = TeacherPrediction(
+        loss=SelfDistillation(Sinkhorn()),
         projector=lambda _: head,
         predictor=lambda n: seen.append(n) or nn.Linear(n, n),
         sizes=sizes(5),
@@ -224,22 +226,34 @@ def test_a_predictor_is_as_wide_as_the_head_before_it(head, width):
 
 
 def test_a_head_that_does_not_say_its_width_is_refused_where_it_matters():
-    make = partial(Predict, projector=lambda n: nn.Sequential(nn.Linear(n, 3)), sizes=sizes())
-    assert make(energy=Distil(Sinkhorn())).edges("x", VIEWS, False)
+    make = partial(TeacherPrediction, projector=lambda n: nn.Sequential(nn.Linear(n, 3)), sizes=sizes())
+    assert make(loss=SelfDistillation(Sinkhorn())).edges("x", VIEWS, False)
     with pytest.raises(ValueError, match="got Sequential: give it an attribute out_features"):
-        make(energy=Distil(Sinkhorn()), predictor=nn.Identity)
+        make(loss=SelfDistillation(Sinkhorn()), predictor=nn.Identity)
 
 
 @pytest.mark.parametrize(
-    ("kind", "energy", "sentence"),
+    ("kind", "loss", "sentence"),
     [
-        (Predict, QueueNCE(7), r"objective.x.energy.width is 7, .*projector gives 3 numbers: set objective.x.*width=3"),
-        (Predict, Distil(Centring(4)), r"objective.x.energy.balance.count is 4, and .* set .*balance.count=3"),
-        (PredictTokens, Distil(Centring(4)), r"objective.x.energy.balance.count is 4, and .* set .*balance.count=3"),
+        (
+            TeacherPrediction,
+            MoCo(7),
+            r"objective.x.loss.width is 7, .*projector gives 3 numbers: set objective.x.*width=3",
+        ),
+        (
+            TeacherPrediction,
+            SelfDistillation(Centering(4)),
+            r"objective.x.loss.balance.count is 4, and .* set .*balance.count=3",
+        ),
+        (
+            MaskedPrediction,
+            SelfDistillation(Centering(4)),
+            r"objective.x.loss.balance.count is 4, and .* set .*balance.count=3",
+        ),
     ],
 )
-def test_another_width_is_refused_before_a_step(kind, energy, sentence):
-    term = kind(energy=energy, projector=partial(nn.Linear, out_features=3), sizes=sizes())
+def test_another_width_is_refused_before_a_step(kind, loss, sentence):
+    term = kind(loss=loss, projector=partial(nn.Linear, out_features=3), sizes=sizes())
     with pytest.raises(ValueError, match=sentence):
         term.edges("x", VIEWS, False)
 
@@ -280,15 +294,15 @@ def test_codes_of_large_crops_are_for_all(overrides, teacher):
     """As the comments of ``conf/objective/dino.yaml`` and ``conf/experiment/swav.yaml`` say."""
     grid = GridSpec.of(("y", 16), ("x", 16), channels=1)
     graph = build(compose([*overrides, "encoder.widths=[8,8]"]), grid)
-    damaged = graph.damage(Batch(torch.rand(8, 1, 16, 16), torch.arange(8)))
-    assert {name: view.x.shape[2] for name, view in damaged.views.items()} == {
+    corrupted = graph.corrupt(Batch(torch.rand(8, 1, 16, 16), torch.arange(8)))
+    assert {name: view.x.shape[2] for name, view in corrupted.views.items()} == {
         "crop_1": 16,
         "crop_2": 16,
         "crop_3": 8,
         "crop_4": 8,
     }
-    energies = graph(damaged)
-    energies["loss"].backward()
-    assert len(energies) == 1 + 2 * 3 and {name[-6:] for name in energies if ">" in name} == {"crop_1", "crop_2"}
+    losses = graph(corrupted)
+    losses["loss"].backward()
+    assert len(losses) == 1 + 2 * 3 and {name[-6:] for name in losses if ">" in name} == {"crop_1", "crop_2"}
     assert (graph.teacher is not None) is teacher
-    assert isinstance(graph.objective.terms["swav"].energy.balance, Sinkhorn)
+    assert isinstance(graph.objective.terms["swav"].loss.balance, Sinkhorn)

@@ -72,13 +72,13 @@ def test_views_of_different_samples_meet_by_source():
         ("latent/echo", "latent/noise"),
         ("latent/echo", "latent/lowres"),
     }
-    damaged = graph.eval().damage(batch)
-    z = graph.encode(graph.standard(damaged))
-    rows = [damaged.deal.rows[view] for view in z]
+    corrupted = graph.eval().corrupt(batch)
+    z = graph.encode(graph.standard(corrupted))
+    rows = [corrupted.assignment.rows[view] for view in z]
     assert torch.cat(rows).sort().values.tolist() == [*range(24)]
     expected = InfoNCE(0.2).by_source(torch.cat([v.pooled for v in z.values()]), batch.source[torch.cat(rows)])
-    energies = graph(damaged)
-    torch.testing.assert_close(energies, {"loss": expected, "info_nce/source": expected})
+    losses = graph(corrupted)
+    torch.testing.assert_close(losses, {"loss": expected, "info_nce/source": expected})
     config = compose([*SMALL, "corruption=echo+noise", "objective=info_nce", "views_per_step=1"])
     with pytest.raises(ValueError, match="views_per_step=2"):
         maker(config, data)()
@@ -93,7 +93,7 @@ def test_what_knows_no_sources_says_so():
         maker(config, blobs())()
 
 
-def test_hubs_are_for_pairs_of_views():
-    source = ["objective.info_nce.positives=source", "objective.info_nce.hubs=[echo]"]
-    with pytest.raises(ValueError, match="all views at once: set hubs=null"):
+def test_anchors_are_for_pairs_of_views():
+    source = ["objective.info_nce.positives=source", "objective.info_nce.anchors=[echo]"]
+    with pytest.raises(ValueError, match="all views at once: set anchors=null"):
         maker(compose([*SMALL, "corruption=echo+noise", "objective=info_nce", *source]), blobs())()

@@ -24,9 +24,9 @@ TOKENS = ["encoder.patch=4", "encoder.width=32", "encoder.depth=3", "encoder.hea
 DIRECTED = [
     "corruption=crop+crop",
     "objective=info_nce",
-    "objective.info_nce.energy._target_=ssl_pipeline.losses.Distil",
-    "~objective.info_nce.energy.temperature",
-    "+objective.info_nce.energy.balance={_target_: ssl_pipeline.losses.Sinkhorn}",
+    "objective.info_nce.loss._target_=ssl_pipeline.losses.SelfDistillation",
+    "~objective.info_nce.loss.temperature",
+    "+objective.info_nce.loss.balance={_target_: ssl_pipeline.losses.Sinkhorn}",
 ]
 METHODS = ["moco", "nnclr", "byol", "simsiam", "swav", "dino", "ibot", "ijepa", "data2vec"]
 
@@ -65,9 +65,9 @@ def test_it_drops_nothing_but_takes_its_own_batch_statistics():
 
 
 def test_its_defaults_are_those_of_the_configuration():
-    teacher, told = Teacher({"a": nn.Linear(1, 1)}), compose(["teacher=ema"])["teacher"]
+    teacher, corruption_params = Teacher({"a": nn.Linear(1, 1)}), compose(["teacher=ema"])["teacher"]
     assert {name: getattr(teacher, name) for name in ("momentum", "final", "layers")} == {
-        name: value for name, value in told.items() if not name.startswith("_")
+        name: value for name, value in corruption_params.items() if not name.startswith("_")
     }
 
 
@@ -89,19 +89,19 @@ def test_settings_out_of_range(momentum, layers):
         ),
         (["experiment=ijepa", "latent=slots", *TOKENS], "tokens have places: set latent=tokens"),
         (["experiment=byol", "views_per_step=1"], "views_per_step=2 or more"),
-        (["experiment=moco", "objective.moco.energy.width=7"], "set objective.moco.energy.width=128"),
+        (["experiment=moco", "objective.moco.loss.width=7"], "set objective.moco.loss.width=128"),
         (["experiment=byol", "objective.byol.predictor.out=7"], "set objective.byol.predictor.out=128"),
         (["corruption=crop-mask-noise+crop", "objective=byol"], "name the mask last"),
         (DIRECTED, "both have one: take"),
-        (["experiment=ibot", "encoder.holes=drop", *TOKENS], "set encoder.holes=token"),
+        (["experiment=ibot", "encoder.masked=drop", *TOKENS], "set encoder.masked=token"),
         (["experiment=ijepa", "corruption=mask+crop", "corruption.crop.size=8", *TOKENS], "and crop is .8, 8.: set"),
-        (["experiment=dino", "objective.dino.energy.balance.temperature=0.2"], "only attract each other"),
+        (["experiment=dino", "objective.dino.loss.balance.temperature=0.2"], "only attract each other"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_way_out(overrides, sentence):
     with pytest.raises(ValueError, match=sentence):
         graph = make(*overrides)
-        graph(graph.damage(batch()))
+        graph(graph.corrupt(batch()))
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -109,8 +109,8 @@ def test_no_gradient_enters_the_targets_and_the_rest_learns(name):
     graph = method(name)
     for step in range(3):
         graph.zero_grad()
-        energies = graph(graph.damage(batch(), step=step))
-        energies["loss"].backward()
+        losses = graph(graph.corrupt(batch(), step=step))
+        losses["loss"].backward()
         graph.follow(0.5)
     assert [n for n, p in graph.named_parameters() if p.requires_grad and p.grad is None] == []
     if graph.teacher is not None:
@@ -121,15 +121,15 @@ def test_no_gradient_enters_the_targets_and_the_rest_learns(name):
     "overrides",
     [
         ["experiment=simsiam", "objective.byol.projector=null", "objective.byol.predictor.out=32"],
-        ["experiment=moco", "teacher=none", "objective.moco.projector=null", "objective.moco.energy.width=32"],
+        ["experiment=moco", "teacher=none", "objective.moco.projector=null", "objective.moco.loss.width=32"],
     ],
 )
 def test_an_encoder_that_is_its_own_teacher_gets_no_gradient_as_such(overrides, monkeypatch):
     graph = make(*overrides, "encoder.widths=[8]", "encoder.pool=2")
-    energy = next(iter(graph.objective.terms.values())).energy
+    loss = next(iter(graph.objective.terms.values())).loss
     seen = []
-    monkeypatch.setattr(energy, "forward", lambda a, b: seen.append((a, b)) or a.sum())
-    graph(graph.damage(batch()))
+    monkeypatch.setattr(loss, "forward", lambda a, b: seen.append((a, b)) or a.sum())
+    graph(graph.corrupt(batch()))
     assert seen and all(a.requires_grad and not b.requires_grad for a, b in seen)
 
 
@@ -137,7 +137,7 @@ def test_an_encoder_that_is_its_own_teacher_gets_no_gradient_as_such(overrides, 
 def test_a_still_teacher_is_the_encoder_of_the_start(name):
     graph = method(name)
     graph.teacher.momentum = graph.teacher.final = 1.0
-    views = graph.damage(batch())
+    views = graph.corrupt(batch())
     before = graph(views)["loss"]
     start = {k: v.clone() for k, v in graph.teacher.state_dict().items() if "num_batches" not in k}
     optimiser = torch.optim.SGD(graph.parameters(), lr=0.1)
@@ -157,19 +157,19 @@ def test_a_still_teacher_is_the_encoder_of_the_start(name):
 def test_it_sees_views_without_their_holes():
     """With the teacher equal to the encoder, the target of a masked view is the encoding of the clean sample."""
     graph = make("experiment=ijepa", *TOKENS).eval()
-    views = graph.damage(batch())
+    views = graph.corrupt(batch())
     standard = graph.standard(views)
     targets = graph.teaching.targets(standard, {})
-    assert views.views["mask"].removed.any()
+    assert views.views["mask"].mask.any()
     clean = graph.encode({"unknown": graph._standard(views.clean)})["unknown"]
     torch.testing.assert_close(targets.latents["mask"].tokens, clean.tokens)
 
 
 def test_data2vec_averages_its_last_blocks():
     graph = make("experiment=data2vec", "teacher.layers=2", *TOKENS).eval()
-    views = graph.standard(graph.damage(batch()))
+    views = graph.standard(graph.corrupt(batch()))
     stem, trunk = graph.encoder.stem, graph.encoder.trunk
-    view = views["mask"]._replace(x=views["mask"].unmasked, removed=None, cell=None, visible=None)
+    view = views["mask"]._replace(x=views["mask"].unmasked, mask=None, cell=None, visible=None)
     tokens = stem([view])[0].values
     tokens = tokens + graph.encoder.view.table[0]
     outputs = []
@@ -182,23 +182,21 @@ def test_data2vec_averages_its_last_blocks():
 
 def test_the_energy_of_jepa_is_that_of_the_hole():
     graph = make("experiment=ijepa", *TOKENS).eval()
-    damaged = graph.damage(batch())
-    views = graph.standard(damaged)
+    corrupted = graph.corrupt(batch())
+    views = graph.standard(corrupted)
     latent = graph.encode(views)["mask"]
     target = graph.teaching.targets(views, {}).latents["mask"].tokens
     target = (target - target.mean(-1, keepdim=True)) / (target.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
     said = graph.objective.terms["jepa"].predictor(latent)
-    hidden = (
-        views["mask"].removed.unflatten(1, (4, 4)).unflatten(3, (4, 4)).transpose(2, 3).flatten(3).all(-1).flatten(1)
-    )
+    hidden = views["mask"].mask.unflatten(1, (4, 4)).unflatten(3, (4, 4)).transpose(2, 3).flatten(3).all(-1).flatten(1)
     error = (said - target).abs()
     error = torch.where(error < 1, error.square() / 2, error - 0.5).mean(-1)
-    torch.testing.assert_close(graph(damaged)["jepa/mask"], error[hidden].mean())
+    torch.testing.assert_close(graph(corrupted)["jepa/mask"], error[hidden].mean())
 
 
 def test_byol_is_the_distance_of_the_normalised():
     graph = method("byol").eval()
-    views = graph.damage(batch())
+    views = graph.corrupt(batch())
     latents = graph.encode(graph.standard(views))
     term = graph.objective.terms["byol"]
     total = 0.0
@@ -211,15 +209,15 @@ def test_byol_is_the_distance_of_the_normalised():
 
 def test_a_view_that_only_the_teacher_sees_is_not_encoded():
     graph = make("experiment=moco", "objective.moco.views=[crop_1]", "objective.moco.targets=[crop_2]")
-    assert graph.students == ["crop_1"] and graph.taught == ["crop_2"]
-    energies = graph(graph.damage(batch()))
-    assert [*energies] == ["loss", "moco/crop_1>crop_2"]
+    assert graph.students == ["crop_1"] and graph.teacher_views == ["crop_2"]
+    losses = graph(graph.corrupt(batch()))
+    assert [*losses] == ["loss", "moco/crop_1>crop_2"]
 
 
 def test_small_crops_learn_from_large_ones_alone():
     graph = method("dino")
-    assert graph.taught == ["crop_1", "crop_2"]
-    views = graph.damage(batch())
+    assert graph.teacher_views == ["crop_1", "crop_2"]
+    views = graph.corrupt(batch())
     assert views.views["crop_3"].x.shape == (16, 1, 8, 8)
     assert len(graph(views)) - 1 == 2 + 2 * 2
 
@@ -232,29 +230,29 @@ def test_padding_is_not_predicted():
     valid = torch.arange(16) < 10
     valid = valid.expand(6, 16)
     other = torch.where(valid, x, (x + 1) % 3)
-    energies = [graph(graph.damage(Batch(x, torch.arange(6), valid=valid)))["loss"] for x in (x, other)]
-    torch.testing.assert_close(*energies)
+    losses = [graph(graph.corrupt(Batch(x, torch.arange(6), valid=valid)))["loss"] for x in (x, other)]
+    torch.testing.assert_close(*losses)
 
 
 def test_places_that_count_in_part_want_an_energy_that_weighs_them():
     options = ["corruption=mask", "objective=ibot", "objective.ibot.views=null", "encoder.patch=1"]
     graph = make("experiment=ibot", *TOKENS, *options, grid=GRIDS["text"])
     padded = batch(6, grid=GRIDS["text"])._replace(valid=torch.ones(6, 16, dtype=torch.bool))
-    with pytest.raises(ValueError, match=r"Distil counts all places alike.*objective=jepa"):
-        graph(graph.damage(padded))
+    with pytest.raises(ValueError, match=r"SelfDistillation counts all places alike.*objective=jepa"):
+        graph(graph.corrupt(padded))
 
 
 def test_views_without_holes_are_told_to_the_teacher_as_to_the_encoder():
     graphs = [make("corruption=crop+noise", "objective=byol", *some) for some in ([], ["teacher=ema"])]
-    energies = [graph.eval()(graph.damage(batch())) for graph in graphs]
-    torch.testing.assert_close(*energies)
+    losses = [graph.eval()(graph.corrupt(batch())) for graph in graphs]
+    torch.testing.assert_close(*losses)
 
 
 def test_terms_meet_where_views_are_sampled():
     graph = make("corruption=crop+noise+lowres", "teacher=ema", "objective=byol", "views_per_step=2")
     for step in range(4):
-        energies = graph(graph.damage(batch(12), step=step))
-        assert torch.isfinite(energies["loss"]) and len(energies) > 2
+        losses = graph(graph.corrupt(batch(12), step=step))
+        assert torch.isfinite(losses["loss"]) and len(losses) > 2
 
 
 def test_it_starts_as_the_encoder_whose_weights_were_loaded(tmp_path):

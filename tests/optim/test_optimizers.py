@@ -65,7 +65,7 @@ def test_every_optimiser_brings_a_loss_down(name, kind):
     losses = []
     for _ in range(30):
         torch.manual_seed(0)
-        loss = graph(graph.damage(Batch(x=data, source=torch.arange(8))))["loss"]
+        loss = graph(graph.corrupt(Batch(x=data, source=torch.arange(8))))["loss"]
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
@@ -227,7 +227,7 @@ def test_gradients_are_clipped_before_the_step(name):
     peak = module.recipe.rate(0.5) * module.recipe.peak(256)
     rates = sorted({group["lr"] for group in optimiser.param_groups}, reverse=True)
     assert rates == pytest.approx([peak * 0.75**i for i in range(6)])
-    (100 * graph(graph.damage(batch))["loss"]).backward()
+    (100 * graph(graph.corrupt(batch))["loss"]).backward()
     module.configure_gradient_clipping(optimiser, 1e-2, "norm")
     norm = sum(float(p.grad.square().sum()) for p in graph.parameters() if p.grad is not None) ** 0.5
     assert norm == pytest.approx(1e-2, rel=1e-3)

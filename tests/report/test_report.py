@@ -29,8 +29,14 @@ from ssl_pipeline.training.callbacks import StopOnSignal
 from ssl_pipeline.training.profiler import Waiting
 
 pytestmark = pytest.mark.page
-TINY = ["batch_size=32", "trainer.max_steps=6", "watch.every=2", "trainer.log_every_n_steps=2", "report.samples=40"]
-PROBED = [*TINY, "probe.protocol.train_limit=100", "probe.protocol.few=0", "probe.online=1"]
+TINY = [
+    "batch_size=32",
+    "trainer.max_steps=6",
+    "diagnostics.every=2",
+    "trainer.log_every_n_steps=2",
+    "report.samples=40",
+]
+PROBED = [*TINY, "probe.protocol.train_limit=100", "probe.protocol.few_shot=0", "probe.online=1"]
 TINY += ["probe=none"]
 KINDS = {
     "images": [*CONV, "corruption=mask+noise"],
@@ -110,7 +116,7 @@ def test_an_alarm_that_ends_a_run_stands_in_its_page(tmp_path):
     words = ["corruption=crop+crop", "objective=reconstruct+info_nce", "objective.info_nce.weight=1e-9"]
     words += ["encoder.norm=group"]  # statistics of such a small batch are next to an alarm themselves
     with pytest.raises(ValueError, match=r"step 4: info_nce.*teaches the encoder nothing.*resume="):
-        run(compose([*TINY, *CONV, *words, "watch.on_alarm=stop"]), str(tmp_path / "run"))
+        run(compose([*TINY, *CONV, *words, "diagnostics.on_alarm=stop"]), str(tmp_path / "run"))
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert summary["interrupted"] and summary["alarms"][0].startswith("step 4: info_nce/crop_1~crop_2 teaches")
     assert html.escape(summary["alarms"][0]) in checked(tmp_path / "run/report.html")
@@ -236,7 +242,7 @@ def test_tensorboard_shows_samples(kind, tmp_path):
     events.Reload()
     tags = events.Tags()["images" if kind == "images" else "audio"]
     assert {"samples/0_clean", "samples/0_noise_restored"} <= set(tags)
-    assert {"loss", "data_wait", "memory_gb", "watch/least_share"} <= set(events.Tags()["scalars"])
+    assert {"loss", "data_wait", "memory_gb", "diagnostics/least_share"} <= set(events.Tags()["scalars"])
 
 
 @pytest.mark.parametrize(("name", "module"), [("wandb", "wandb"), ("mlflow", "mlflow")])

@@ -12,5 +12,5 @@ from ssl_pipeline.training import run
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    summary = run(configured("trainer.max_steps=25", "probe.protocol.few=3", "probe.online=1"), str(folder))
+    summary = run(configured("trainer.max_steps=25", "probe.protocol.few_shot=3", "probe.online=1"), str(folder))
     return folder, summary

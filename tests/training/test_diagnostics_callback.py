@@ -26,14 +26,14 @@ from ssl_pipeline.diagnostics.collapse import Signs
 from ssl_pipeline.graph.builder import build
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run
-from ssl_pipeline.training.callbacks.diagnostics import Eye, Watch, evaluating, look
+from ssl_pipeline.training.callbacks.diagnostics import Diagnostics, ProbeBatch, evaluating, look
 from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import prepare
 
-FAST = ["batch_size=64", "optimizer.lr=5e-3", "watch.every=50", "probe=none", "trainer.max_steps=300"]
+FAST = ["batch_size=64", "optimizer.lr=5e-3", "diagnostics.every=50", "probe=none", "trainer.max_steps=300"]
 COLLAPSING = [
-    "watch.layers=false",
+    "diagnostics.layers=false",
     "corruption=mask+noise",
     "objective=reconstruct+align",
     "objective.reconstruct.weight=1e-6",
@@ -65,7 +65,7 @@ def test_looking_leaves_the_graph_as_it_was(views):
     before = {name: value.clone() for name, value in graph.state_dict().items()}
     modes, noise = [part.training for part in graph.modules()], torch.get_rng_state()
     with evaluating(graph):
-        found, _ = look(graph, Eye(data.train[range(20)]), seed=1)
+        found, _ = look(graph, ProbeBatch(data.train[range(20)]), seed=1)
     assert {name: z.shape for name, z in found.items()} == dict.fromkeys(("mask", "noise", "lowres"), (20, 64))
     assert all(torch.equal(value, before[name]) for name, value in graph.state_dict().items())
     assert [part.training for part in graph.modules()] == modes
@@ -73,30 +73,30 @@ def test_looking_leaves_the_graph_as_it_was(views):
 
 
 def test_a_collapse_is_announced_once(tmp_path, capsys):
-    allowed = ["objective=align", "allow_collapse=true", "watch.on_alarm=stop"]  # which is not obeyed then
+    allowed = ["objective=align", "allow_collapse=true", "diagnostics.on_alarm=stop"]  # which is not obeyed then
     summary = run(compose([*VIT, *FAST, "corruption=mask+noise", *allowed]), str(tmp_path))
     said = [line for line in capsys.readouterr().err.splitlines() if "the embeddings of" in line]
     assert len(said) == 2 and summary["steps"] == 300
     assert "the embeddings of mask have nearly become one constant (normalised std 0.00" in said[0]
     values = logged(tmp_path)
-    assert values[50, "watch/spread/mask"] > 2 * values[300, "watch/spread/mask"]
-    assert values[300, "watch/spread/noise"] < 0.01 and values[300, "watch/rank/noise"] > 2
-    assert values[300, "watch/gap"] > 0.5  # nor does the distance between views, in units of what is left, see it
+    assert values[50, "diagnostics/spread/mask"] > 2 * values[300, "diagnostics/spread/mask"]
+    assert values[300, "diagnostics/spread/noise"] < 0.01 and values[300, "diagnostics/rank/noise"] > 2
+    assert values[300, "diagnostics/gap"] > 0.5  # nor does the distance between views, in units of what is left, see it
 
 
 def test_a_collapse_can_end_the_run(tmp_path):
     with pytest.raises(ValueError, match=r"step \d+: the embeddings of mask .*add negatives.*allow_collapse=true"):
-        run(compose([*VIT, *FAST, *COLLAPSING, "watch.on_alarm=stop"]), str(tmp_path))
+        run(compose([*VIT, *FAST, *COLLAPSING, "diagnostics.on_alarm=stop"]), str(tmp_path))
     stopped = max(step for step, _ in logged(tmp_path))
     assert stopped < 300 and stopped % 50 == 0
     saved = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
     assert saved["global_step"] == stopped
-    on = [f"resume={tmp_path}", "watch.on_alarm=warn", f"trainer.max_steps={stopped + 3}"]
+    on = [f"resume={tmp_path}", "diagnostics.on_alarm=warn", f"trainer.max_steps={stopped + 3}"]
     assert run(compose(on), str(tmp_path))["steps"] == stopped + 3
 
 
 def test_one_bad_look_is_no_alarm(capsys):
-    watch = Watch(every=1)
+    watch = Diagnostics(every=1)
     for step, spread in enumerate((0.3, 0.005, 0.2, 0.005, 0.004, 0.003), 1):
         watch._judge("", [*findings(Numbers({"mask": Signs(1.0, spread, 9.0)}, (64, 64)))], step)
         watch._judge("other", [], step)
@@ -117,15 +117,15 @@ HEALTHY = {
 
 @pytest.mark.parametrize("name", HEALTHY)
 def test_no_alarm_where_all_is_well(name, tmp_path, capsys):
-    config = compose([*FAST, *HEALTHY[name], "optimizer.lr=2e-3", "trainer.max_steps=120", "watch.every=40"])
+    config = compose([*FAST, *HEALTHY[name], "optimizer.lr=2e-3", "trainer.max_steps=120", "diagnostics.every=40"])
     run(config, str(tmp_path))
     assert "warning" not in capsys.readouterr().err
     values = logged(tmp_path)
-    expected = {f"watch/{sign}/{view}" for sign in ("std", "spread", "rank") for view in config["corruption"]}
-    expected |= {"watch/gap", "watch/least_share", "watch/largest_update"}
-    found = {(s, n) for s, n in values if n.startswith("watch")}
+    expected = {f"diagnostics/{sign}/{view}" for sign in ("std", "spread", "rank") for view in config["corruption"]}
+    expected |= {"diagnostics/gap", "diagnostics/least_share", "diagnostics/largest_update"}
+    found = {(s, n) for s, n in values if n.startswith("diagnostics")}
     assert found >= set(itertools.product((40, 80, 120), expected))
-    assert {n for _, n in found} <= expected | {"watch/largest_change", "watch/least_cosine"}
+    assert {n for _, n in found} <= expected | {"diagnostics/largest_change", "diagnostics/least_cosine"}
     layers = {
         (kind, rest): v for (_, n), v in logged(tmp_path, "diagnostics").items() for kind, _, rest in [n.partition("/")]
     }
@@ -138,12 +138,12 @@ def test_no_alarm_where_all_is_well(name, tmp_path, capsys):
 def test_weights_are_the_same_bit_by_bit_with_and_without(model, tmp_path):
     options = [*(CONV if model == "conv" else [*VIT, "encoder.drop_path=0.2"]), "corruption=mask+noise"]
     options += ["batch_size=128", "probe=none", "optimizer.warmup=0", "optimizer.final=1"]
-    run(compose([*options, "watch.every=0", "trainer.max_steps=14"]), str(tmp_path / "without"))
-    run(compose([*options, "watch.every=4", "trainer.max_steps=9"]), str(tmp_path / "parted"))
-    resume = ["watch.every=4", f"resume={tmp_path / 'parted'}", "trainer.max_steps=14"]
+    run(compose([*options, "diagnostics.every=0", "trainer.max_steps=14"]), str(tmp_path / "without"))
+    run(compose([*options, "diagnostics.every=4", "trainer.max_steps=9"]), str(tmp_path / "parted"))
+    resume = ["diagnostics.every=4", f"resume={tmp_path / 'parted'}", "trainer.max_steps=14"]
     run(compose([*options, *resume]), str(tmp_path / "parted"))
-    assert {step for step, name in logged(tmp_path / "parted") if "watch" in name} == {4, 8, 12}
-    assert not any("watch" in name for _, name in logged(tmp_path / "without"))
+    assert {step for step, name in logged(tmp_path / "parted") if "diagnostics" in name} == {4, 8, 12}
+    assert not any("diagnostics" in name for _, name in logged(tmp_path / "without"))
     expected, got = read_weights(tmp_path / "without"), read_weights(tmp_path / "parted")
     assert all(torch.equal(value, got[name]) for name, value in expected.items())
 
@@ -155,12 +155,12 @@ def test_sets_that_take_turns_are_all_looked_at():
     trainer = Mock(spec=L.Trainer, is_global_zero=True)
     trainer.precision_plugin.forward_context = nullcontext
     trainer.loggers = [Mock(log_metrics=lambda values, step: entries.append((step, set(values))))]
-    watch, batches = Watch(every=4, samples=5, turns=2), both.train.batches(8, seed=0, step=0, rank=0, world=1)
+    watch, batches = Diagnostics(every=4, samples=5, turns=2), both.train.batches(8, seed=0, step=0, rank=0, world=1)
     for trainer.global_step, batch in zip(range(1, 10), batches, strict=False):
         watch.on_train_batch_end(trainer, module, None, batch, 0)
     assert [step for step, _ in entries] == [4, 5, 8, 9]
     for (_, names), of in zip(entries, ("words", "images", "words", "images"), strict=True):
-        assert {name.partition("/")[0] for name in names} == {of} and f"{of}/watch/gap" in names
+        assert {name.partition("/")[0] for name in names} == {of} and f"{of}/diagnostics/gap" in names
 
 
 def test_views_of_several_sizes_and_those_of_the_teacher_alone():
@@ -170,7 +170,7 @@ def test_views_of_several_sizes_and_those_of_the_teacher_alone():
     graph = build(compose([*VIT, *views]), data.grid).train()
     teacher = [part.training for part in graph.teacher.modules()]
     with evaluating(graph):
-        found, _ = look(graph, Eye(data.train[range(9)]), seed=0)
+        found, _ = look(graph, ProbeBatch(data.train[range(9)]), seed=0)
     assert {name: z.shape for name, z in found.items()} == dict.fromkeys(("crop_1", "crop_2"), (9, 16))
     assert [part.training for part in graph.teacher.modules()] == teacher
 
@@ -178,10 +178,10 @@ def test_views_of_several_sizes_and_those_of_the_teacher_alone():
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("watch.every=-1", "every .*at least 0"),
-        ("watch.samples=1", "samples of at least 2"),
-        ("watch.on_alarm=stopp", "on_alarm='stopp'.*nearest: stop"),
-        ("watch.evry=3", "watch.every"),
+        ("diagnostics.every=-1", "every .*at least 0"),
+        ("diagnostics.samples=1", "samples of at least 2"),
+        ("diagnostics.on_alarm=stopp", "on_alarm='stopp'.*nearest: stop"),
+        ("diagnostics.evry=3", "diagnostics.every"),
     ],
 )
 def test_a_wrong_setting_is_refused(override, sentence):
@@ -191,7 +191,7 @@ def test_a_wrong_setting_is_refused(override, sentence):
 
 @pytest.mark.slow
 def test_two_processes_stop_together(tmp_path):
-    options = ["hardware=ddp_cpu", "watch.on_alarm=stop", f"hydra.run.dir={tmp_path}/run"]
+    options = ["hardware=ddp_cpu", "diagnostics.on_alarm=stop", f"hydra.run.dir={tmp_path}/run"]
     done = command(*VIT, *FAST, *COLLAPSING, *options)
     assert done.returncode == 1
     assert done.stderr.count("error: ") == 1 and "one constant" in done.stderr
@@ -202,7 +202,7 @@ def test_two_processes_stop_together(tmp_path):
 @pytest.mark.parametrize("experiment", ["simclr", "moco"])
 def test_two_processes_look_together(experiment, tmp_path):
     """Energies over the batch gather across ranks while their gradients are taken, too."""
-    words = ["batch_size=32", "probe=none", "trainer.max_steps=7", "trainer.max_epochs=-1", "watch.every=3"]
+    words = ["batch_size=32", "probe=none", "trainer.max_steps=7", "trainer.max_epochs=-1", "diagnostics.every=3"]
     done = command(f"experiment={experiment}", *words, "hardware=ddp_cpu", f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     steps = {step for step, name in logged(tmp_path / "run", "diagnostics") if name.startswith("pull/")}
@@ -213,10 +213,10 @@ TIMED = """
 import statistics, sys, time
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.training import run
-from ssl_pipeline.training.callbacks.diagnostics import Watch
+from ssl_pipeline.training.callbacks.diagnostics import Diagnostics
 
 looks, steps, ended, before = [], [], [], [0.0]
-original, remember = Watch.on_train_batch_end, Watch.on_before_optimizer_step
+original, remember = Diagnostics.on_train_batch_end, Diagnostics.on_before_optimizer_step
 
 def timed(self, trainer, *args):
     began = time.process_time()
@@ -233,14 +233,15 @@ def remembered(self, *args):
     remember(self, *args)
     before[0] = time.process_time() - began
 
-Watch.on_train_batch_end, Watch.on_before_optimizer_step = timed, remembered
-run(compose([*sys.argv[2:], "watch.every=5", "trainer.max_steps=40", "probe=none", "report.page=false"]), sys.argv[1])
+Diagnostics.on_train_batch_end, Diagnostics.on_before_optimizer_step = timed, remembered
+options = ["diagnostics.every=5", "trainer.max_steps=40", "probe=none", "report.page=false"]
+run(compose([*sys.argv[2:], *options]), sys.argv[1])
 print(statistics.median(looks) / statistics.median(steps))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [[], ["encoder=vit", "decoder=query"], ["experiment=simclr"]])
+@pytest.mark.parametrize("options", [[], ["encoder=vit", "decoder=cross_attention"], ["experiment=simclr"]])
 def test_looking_costs_less_than_three_steps_in_a_hundred(options, tmp_path):
     """Layers and energies, too: processor time of one thread, in a process that does not check shapes.
 

@@ -29,7 +29,7 @@ def test_load_refuses_what_is_no_run_and_what_is_broken(finished, tmp_path):
 def test_a_run_that_is_older_than_some_keys_still_loads(finished, tmp_path):
     folder = shutil.copytree(finished[0], tmp_path / "old")
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    del config["teacher"], config["watch"]
+    del config["teacher"], config["diagnostics"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     x = torch.rand(3, 1, 8, 8)
     assert torch.equal(ssl_pipeline.load(folder).embed(x), ssl_pipeline.load(finished[0]).embed(x))

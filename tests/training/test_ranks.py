@@ -28,7 +28,7 @@ import ssl_pipeline
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import MemoryDataset, train_loader
 from ssl_pipeline.graph.builder import build
-from ssl_pipeline.graph.columns import Known
+from ssl_pipeline.graph.columns import ColumnInfo
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.structures.batch import Column
 from ssl_pipeline.structures.grid import GridSpec
@@ -44,16 +44,16 @@ GRIDS = GRIDS | {
 }
 SMALL = ["encoder=vit", "encoder.width=24", "encoder.depth=2", "encoder.heads=2", "encoder.view_drop=0"]
 SMALL += ["encoder.patch=4", "probe=none", "batch_size=16"]
-QUERY = ["decoder=query", "decoder.width=24", "decoder.depth=1", "decoder.heads=2"]
+QUERY = ["decoder=cross_attention", "decoder.width=24", "decoder.depth=1", "decoder.heads=2"]
 CELL = "corruption.mask.cell=4"
 CROPS = "corruption=crop+crop"
 MASKED = ["corruption=mask", "corruption.mask.ratio=0.5", CELL]
 SPECIAL = {
     "cross_entropy": ("text", [*MASKED]),
-    "stft": ("wave", ["corruption=noise", "objective=reconstruct+stft", "objective.stft.energy.sizes=[16,32]"]),
+    "stft": ("wave", ["corruption=noise", "objective=reconstruct+stft", "objective.stft.loss.sizes=[16,32]"]),
     "logmel": (
         "wave",
-        ["corruption=noise", "objective=reconstruct+logmel", "objective.logmel.energy={n_fft: 32, hop: 8, mels: 4}"],
+        ["corruption=noise", "objective=reconstruct+logmel", "objective.logmel.loss={n_fft: 32, hop: 8, mels: 4}"],
     ),
     "align": ("grey", [CROPS, "objective=align+sigreg"]),
     "translate": ("grey", ["corruption=noise+reversal", "objective=reconstruct+translate"]),
@@ -61,12 +61,12 @@ SPECIAL = {
         "grey",
         [
             *("corruption=mask+noise", CELL, "objective=reconstruct+consistency"),
-            "objective.consistency.energy={_target_: ssl_pipeline.losses.MSE}",
+            "objective.consistency.loss={_target_: ssl_pipeline.losses.MSE}",
         ],
     ),
     "transition": ("grey", ["corruption=noise", "objective=reconstruct+transition"]),
     "jepa": ("grey", [*MASKED, "teacher=ema"]),
-    "ibot": ("grey", [*MASKED, "teacher=ema", "encoder.holes=token", "objective=dino+ibot"]),
+    "ibot": ("grey", [*MASKED, "teacher=ema", "encoder.masked=token", "objective=dino+ibot"]),
     **{name: ("grey", [CROPS, "teacher=ema"]) for name in ("byol", "dino", "moco", "swav")},
     **{name: ("grey", [CROPS]) for name in ("barlow", "info_nce", "nnclr", "sigreg", "vicreg")},
 }
@@ -87,10 +87,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
 }
 COLUMNS = {  # grids of what belongs to the samples besides themselves, and how many of it a sample has
     "transition": {
-        "action": Known(GridSpec.of(("component", 2), channels=1, range=(-1.0, 1.0)), steps=2),
-        "next": Known(GRIDS["grey"], steps=2),
+        "action": ColumnInfo(GridSpec.of(("component", 2), channels=1, range=(-1.0, 1.0)), steps=2),
+        "next": ColumnInfo(GRIDS["grey"], steps=2),
     },
-    "edge": {"text": Known(GRIDS["text"])},
+    "edge": {"text": ColumnInfo(GRIDS["text"])},
 }
 BACKBONES = {
     "conv": ["encoder=conv", "encoder.widths=[8,16]", "encoder.blocks=2"],
@@ -113,7 +113,11 @@ def graph_of(name: str) -> Graph:
         return build(compose([*BACKBONES[name], *options]), GRIDS["photo"])
     grid, options = CASES[name]
     objective = [] if any(o.startswith("objective=") for o in options) else [f"objective={name}"]
-    decoder = [o.replace("query", "autoregressive") for o in QUERY] if "decoder=autoregressive" in options else QUERY
+    decoder = (
+        [o.replace("cross_attention", "autoregressive") for o in QUERY]
+        if "decoder=autoregressive" in options
+        else QUERY
+    )
     config = compose([*SMALL, *decoder, *objective, *options])
     graph = build(config, GRIDS[grid], columns=COLUMNS.get(name))
     for module in graph.modules():
@@ -144,20 +148,20 @@ def trained(name: str, prepared: Callable[[Graph], nn.Module]) -> tuple[list[flo
     """Losses, the mean over ranks, and weights with all that is remembered, after some steps."""
     rank, world = distributed.rank(), distributed.world_size()
     graph, whole, mine = graph_of(name), batches(name), batches(name, rank, world)
-    damaged = [part(graph.damage(batch, 0, step), rank, world) for step, batch in enumerate(whole)]
-    assert all(torch.equal(views.clean.x, batch.x) for views, batch in zip(damaged, mine, strict=True))
+    corrupted = [part(graph.corrupt(batch, 0, step), rank, world) for step, batch in enumerate(whole)]
+    assert all(torch.equal(views.clean.x, batch.x) for views, batch in zip(corrupted, mine, strict=True))
     model, losses = prepared(graph), []
     optimizer = torch.optim.SGD(
         [p for p in graph.parameters() if p.requires_grad], lr=RATES.get(name, 0.02), momentum=0.9
     )
-    for step, views in enumerate(damaged):
+    for step, views in enumerate(corrupted):
         torch.manual_seed(step)
         loss = model(views)["loss"]
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
         optimizer.step()
-        graph.follow(step / len(damaged))
+        graph.follow(step / len(corrupted))
         losses.append(distributed.gather_plain(loss.detach().view(1)).mean().item())
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     return losses, get_model_state_dict(graph, options=options) if is_sharded(graph) else graph.state_dict()
@@ -305,7 +309,7 @@ def test_a_run_in_shards_is_probed_and_shown(tmp_path):
         "trainer.max_steps=6",
         "trainer.max_epochs=-1",
         "probe.online=1",
-        "watch.every=2",
+        "diagnostics.every=2",
         "checkpoint.every_n_steps=2",
     ]
     done = command(*SHARDS, *words, f"hydra.run.dir={tmp_path}/run")

@@ -27,7 +27,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(encoder, tmp_path, monkeyp
         "encoder.depth=1",
         "encoder.heads=2",
         "encoder.drop_path=0.2",
-        "decoder=query",
+        "decoder=cross_attention",
     ]
     options = ["trainer.max_epochs=3", "checkpoint.every_n_steps=1000", "probe=none"]
     options += ["batch_size=128", "corruption=mask+noise", *(vit if encoder == "vit" else SMALL)]

@@ -36,8 +36,8 @@ def test_a_run_leaves_its_folder(finished):
 def test_summary_has_the_keys_of_the_contract(finished):
     _, summary = finished
     expected = {"samples_per_s", "seconds", "steps", "loss", "knn", "linear", "rankme", "std", "protocol"}
-    expected |= {f"{probe}_{base}" for probe in ("knn", "linear", "few") for base in ("raw", "untrained")}
-    expected |= {"reconstruction/mask", "reconstruction/noise", "few", "few_std"}
+    expected |= {f"{probe}_{base}" for probe in ("knn", "linear", "few_shot") for base in ("raw", "untrained")}
+    expected |= {"reconstruction/mask", "reconstruction/noise", "few_shot", "few_shot_std"}
     assert expected <= set(summary)
     assert summary["steps"] == 25
     assert all(np.isfinite(v) for v in summary.values() if isinstance(v, float))
@@ -52,9 +52,9 @@ def test_metrics_hold_losses_and_online_probes(finished):
 
 def test_probes_can_be_recomputed_through_load(finished):
     folder, summary = finished
-    model, protocol = ssl_pipeline.load(folder), P1(few=3)
+    model, protocol = ssl_pipeline.load(folder), P1(few_shot=3)
     scores = protocol.score(protocol.features(lambda batch: model.embed(batch.x), digits()))
-    assert {"knn", "linear", "few"} <= set(scores)
+    assert {"knn", "linear", "few_shot"} <= set(scores)
     for name, value in scores.items():
         assert summary[name] == pytest.approx(value, abs=1e-6), name
 
@@ -65,10 +65,10 @@ def test_of_masked_samples_only_the_holes_are_filled(tmp_path):
     write_samples(graph.eval(), data, tmp_path, count=3)
     forms = ("clean", "mask", "mask_restored")
     for number in range(3):
-        clean, damaged, restored = (np.asarray(Image.open(tmp_path / f"{number}_{form}.png")) for form in forms)
-        hole = damaged != clean  # none of the digits' grey values is the one of a hole
+        clean, corrupted, restored = (np.asarray(Image.open(tmp_path / f"{number}_{form}.png")) for form in forms)
+        hole = corrupted != clean  # none of the digits' grey values is the one of a hole
         assert np.array_equal(restored[~hole], clean[~hole])
-        assert (restored[hole] != damaged[hole]).any()
+        assert (restored[hole] != corrupted[hole]).any()
 
 
 def test_training_beats_the_start(finished):
@@ -84,14 +84,16 @@ def test_embed_refuses_another_grid(finished):
 
 
 def test_the_way_down_of_a_relaxed_ball_is_logged_and_old_runs_of_it_load(tmp_path, capsys):
-    relaxed = ["latent=slots", "latent.slots=2", "latent.fuse=relaxed", "decoder=query", "decoder.width=32"]
+    relaxed = ["latent=slots", "latent.slots=2", "latent.fuse=relaxed", "decoder=cross_attention", "decoder.width=32"]
     small = ["encoder.widths=[8,16]", "batch_size=128", "probe=none", "trainer.max_steps=2"]
     run(compose([*relaxed, *small, "corruption=mask+noise", "allow_collapse=true"]), str(tmp_path))
     with (tmp_path / "metrics.csv").open() as file:
-        down = {row["name"]: float(row["value"]) for row in csv.DictReader(file) if row["name"].startswith("ball/")}
-    assert [*down] == [f"ball/{k}" for k in range(5)] and down["ball/4"] <= down["ball/0"]
+        down = {
+            row["name"]: float(row["value"]) for row in csv.DictReader(file) if row["name"].startswith("relaxation/")
+        }
+    assert [*down] == [f"relaxation/{k}" for k in range(5)] and down["relaxation/4"] <= down["relaxation/0"]
     said = capsys.readouterr().out
-    assert "springs" in said and "ball/" not in said
+    assert "consensus" in said and "relaxation/" not in said
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | {"allow_collapse": False}))
     assert len(ssl_pipeline.load(tmp_path).embed(torch.rand(3, 1, 8, 8))) == 3

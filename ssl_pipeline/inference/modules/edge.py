@@ -43,8 +43,8 @@ class Relation(Part):
         self.term = edges[edge]
         self.sources = {name: Source(graph, name) for name in self.term.starts}
         self.target = self.term.target
-        corrupt = graph.corruptions.get(self.target)
-        self.corruption_params = () if corrupt is None else corrupt.corruption_params
+        corruption = graph.corruptions.get(self.target)
+        self.corruption_params = () if corruption is None else corruption.corruption_params
         known = [self.key(name, part) for name, source in self.sources.items() for part in source.inputs]
         self.inputs = (*known, *(("corruption_params",) if self.corruption_params else ()))
 

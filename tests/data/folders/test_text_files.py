@@ -50,10 +50,10 @@ def test_text_files_that_are_odd(tree):
     options = {"root": str(tree), "holdout": 0, "max_unreadable": 0.1}
     with pytest.warns(UserWarning) as warned:
         data = text_files(**options)
-    told = " ".join(str(w.message) for w in warned)
-    assert "1 of 14 texts cannot be read" in told and "zeros.txt" in told
-    assert "1 of 14 texts are empty" in told and "empty.txt" in told
-    assert "1 of 14 texts are not UTF-8" in told and "latin.txt" in told
+    corruption_params = " ".join(str(w.message) for w in warned)
+    assert "1 of 14 texts cannot be read" in corruption_params and "zeros.txt" in corruption_params
+    assert "1 of 14 texts are empty" in corruption_params and "empty.txt" in corruption_params
+    assert "1 of 14 texts are not UTF-8" in corruption_params and "latin.txt" in corruption_params
     check_contract(data)
     assert len(data.train.sources.unique()) == 12
     assert 0xE9 in data.train[range(len(data.train))].x and "marked" in words(data, data.train)

@@ -78,9 +78,9 @@ def test_unreadable_and_short_videos_are_left_out(films, tmp_path):
     with pytest.warns(UserWarning, match="2 of 8 videos cannot be read"):
         data = video_folder(str(tmp_path), **options, max_unreadable=0.3)
     assert len(data.train.sources.unique()) == 5
-    damaged = (films / "dark" / "0.mkv").read_bytes()
+    corrupted = (films / "dark" / "0.mkv").read_bytes()
     (tmp_path / "cut").mkdir()
-    (tmp_path / "cut" / "a.mkv").write_bytes(damaged[: len(damaged) // 2])
+    (tmp_path / "cut" / "a.mkv").write_bytes(corrupted[: len(corrupted) // 2])
     found = [*frames_of(tmp_path / "cut" / "a.mkv", 8, 1)]
     assert 0 < len(found) < 24  # what there is of a file that ends too soon
 

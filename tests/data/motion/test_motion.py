@@ -134,7 +134,7 @@ def test_motion_tells_objects_apart_and_brightness_does_not(script):
 def test_object_positives_beat_those_of_whole_frames(script, tmp_path, monkeypatch):
     """M7, on crops of single objects; a small setting of one seed."""
     monkeypatch.chdir(tmp_path)
-    few = ["data.of.clips=160", "trainer.max_epochs=-1", "trainer.max_steps=150"]
-    rows = script("probe_motion").positives([0], few)
+    few_shot = ["data.of.clips=160", "trainer.max_epochs=-1", "trainer.max_steps=150"]
+    rows = script("probe_motion").positives([0], few_shot)
     for key in ("knn on objects", "linear on objects"):
         assert rows["positives: objects"][key][0] > rows["positives: frames"][key][0] + 2
