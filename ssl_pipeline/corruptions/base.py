@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -14,11 +16,17 @@ Range = float | tuple[float, float] | list[float]
 
 
 class Corruption(ABC):
-    """Damages whole batches on their device; holds settings only, never the outcome of a call.
+    """Corrupts whole batches on their device; holds options only, never the outcome of a call.
 
-    Args:
-        grid: grid of the views that come in; ``output_grid`` is that of the views that go out.
+    It is made without a grid and bound to one before it is called, ``Mask(ratio=0.75).bind(grid)``; a graph does this.
+
+    Attributes:
+        grid: grid of the views that come in.
+        output_grid: grid of the views that go out.
     """
+
+    grid: GridSpec
+    output_grid: GridSpec
 
     corruption_params: tuple[str, ...] = ()
     """Entries of ``View.params`` that this corruption fills."""
@@ -34,17 +42,27 @@ class Corruption(ABC):
         """Whether cutting holes is all that it does."""
         return self.masks
 
-    def __init__(self, grid: GridSpec) -> None:
-        self.grid = grid
-        self.output_grid = grid
+    def bind(self, grid: GridSpec) -> Self:
+        """A copy of it for views on a grid.
+
+        Raises:
+            ValueError: options that do not fit the grid.
+        """
+        bound = copy(self)
+        bound.grid = bound.output_grid = grid
+        bound.setup()
+        return bound
+
+    def setup(self) -> None:  # noqa: B027
+        """Check the options against ``self.grid`` and set what follows from it, such as another ``output_grid``."""
 
     @abstractmethod
     def __call__(self, view: View, generator: torch.Generator) -> View:
-        """Damage a view. The same generator state gives the same view; the input stays as it was."""
+        """Corrupt a view. The same generator state gives the same view; the input stays as it was."""
 
     def with_mask(self, view: View, mask: Tensor) -> View:
-        """A view that has suffered this damage already and has given holes: they are filled as this one
-        fills its own, where it draws what fills them with what it draws most or on average.
+        """A view that is corrupted already and has given holes: they are filled as this one fills its own, where it
+        draws what fills them with what it draws most or on average.
 
         Args:
             view: as it stands, whatever its holes hold.

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 
 
 class Chain(Corruption):
@@ -18,28 +15,31 @@ class Chain(Corruption):
     ``View.unmasked`` is kept by further holes only: whatever else comes after a hole drops it.
 
     Args:
-        grid: grid of the views that the first part takes.
-        **parts: named corruptions that still want their ``grid``, such as ``functools.partial(Noise, sigma=0.1)``.
-            Their entries of ``corruption_params`` and ``View.params`` carry the name: ``noise.sigma``.
+        **parts: named corruptions. Their entries of ``corruption_params`` and ``View.params`` carry the name, as
+            ``noise.sigma``.
 
     Raises:
         ValueError: no part.
 
-    >>> from functools import partial
     >>> from ssl_pipeline.corruptions import LowRes, Noise
-    >>> chain = Chain(grid=GridSpec.of(("time", 8), channels=1), lowres=partial(LowRes, factor=2), noise=Noise)
+    >>> from ssl_pipeline.structures.grid import GridSpec
+    >>> chain = Chain(lowres=LowRes(factor=2), noise=Noise()).bind(GridSpec.of(("time", 8), channels=1))
     >>> chain.corruption_params
     ('lowres.factor', 'noise.sigma')
     """
 
-    def __init__(self, *, grid: GridSpec, **parts: Callable[..., Corruption]) -> None:
-        super().__init__(grid)
+    def __init__(self, **parts: Corruption) -> None:
         if not parts:
             raise ValueError("a chain needs at least one corruption, got none: name its parts or use echo")
-        self.parts: dict[str, Corruption] = {}
-        for name, build in parts.items():
-            self.parts[name] = build(grid=self.output_grid)
-            self.output_grid = self.parts[name].output_grid
+        self.parts = dict(parts)
+
+    def setup(self) -> None:
+        """Bind each part to the grid that the one before it leaves."""
+        bound: dict[str, Corruption] = {}
+        for name, part in self.parts.items():
+            bound[name] = part.bind(self.output_grid)
+            self.output_grid = bound[name].output_grid
+        self.parts = bound
 
     @property
     def corruption_params(self) -> tuple[str, ...]:

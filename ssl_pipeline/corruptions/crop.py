@@ -32,7 +32,6 @@ class Crop(Corruption):
     DINO's local crops do (https://arxiv.org/abs/2104.14294), and one that is not resampled starts from 0 in the same.
 
     Args:
-        grid: grid of the views, of one to three axes where they are resampled.
         axes: names of the axes that are cropped; None: all, but only the last where the last two have different
             spacings, as those of a spectrogram have.
         scale: fraction of the volume (area, duration, tokens) in the window, drawn per sample.
@@ -59,7 +58,7 @@ class Crop(Corruption):
 
     >>> from ssl_pipeline.structures.batch import clean_view
     >>> grid = GridSpec.of(("y", 28), ("x", 28), channels=1)
-    >>> crop = Crop(grid=grid, size=14)
+    >>> crop = Crop(size=14).bind(grid)
     >>> crop(clean_view(grid, torch.rand(4, 1, 28, 28)), torch.Generator()).x.shape, crop.output_grid.axes[0].spacing
     (torch.Size([4, 1, 14, 14]), 2.0)
     >>> crop.corruption_params
@@ -69,7 +68,6 @@ class Crop(Corruption):
     def __init__(
         self,
         *,
-        grid: GridSpec,
         axes: Sequence[str] | None = None,
         scale: Range = (0.2, 1.0),
         ratio: Range = (0.75, 1.3333),
@@ -85,34 +83,42 @@ class Crop(Corruption):
         blur: float = 0.0,
         blur_sigma: Range = (0.1, 2.0),
     ) -> None:
-        super().__init__(grid)
-        alike = grid.ndim == 1 or math.isclose(grid.axes[-2].spacing, grid.axes[-1].spacing)
-        dims = axis_dims(axes, grid, default=grid.names if alike else grid.names[-1:])
-        self.cropped = [dim in dims for dim in range(-grid.ndim, 0)]
+        self.axes, self.size, self.resample = axes, size, resample
         self.scale = interval("scale", scale, 1e-6, 1.0)
         self.ratio = interval("ratio", ratio, 1e-3, 1e3)
-        self.flip = (0.5 if grid.ndim > 1 and alike else 0.0) if flip is None else flip
-        interval("flip", self.flip, 0.0, 1.0)
-        self.resample = not grid.discrete and 2 <= grid.ndim <= 3 and alike if resample is None else resample
+        self.mirror = None if flip is None else interval("flip", flip, 0.0, 1.0)[0]
+        self.changes = {
+            "jitter": jitter,
+            "brightness": brightness,
+            "contrast": contrast,
+            "saturation": saturation,
+            "hue": hue,
+            "grayscale": grayscale,
+            "blur": blur,
+            "blur_sigma": blur_sigma,
+        }
+
+    def setup(self) -> None:
+        """Which axes are cropped and how, and the grid of the output."""
+        grid = self.grid
+        alike = grid.ndim == 1 or math.isclose(grid.axes[-2].spacing, grid.axes[-1].spacing)
+        dims = axis_dims(self.axes, grid, default=grid.names if alike else grid.names[-1:])
+        self.cropped = [dim in dims for dim in range(-grid.ndim, 0)]
+        self.flip = (0.5 if grid.ndim > 1 and alike else 0.0) if self.mirror is None else self.mirror
+        if self.resample is None:
+            self.resample = not grid.discrete and 2 <= grid.ndim <= 3 and alike
         if self.resample and (grid.discrete or grid.ndim > 3):
             raise ValueError(
                 f"resample=True takes continuous grids of one to three axes, got "
                 f"{'tokens' if grid.discrete else grid.names}: set resample=False"
             )
-        self.output_grid = self._resized(grid, size)
+        self.output_grid = self._resized(grid, self.size)
         self.photometric = Photometric(
             range=grid.range,
             signal=grid.signal,
             log=grid.log,
             colour=grid.channels == 3 and not grid.log,
-            jitter=jitter,
-            brightness=brightness,
-            contrast=contrast,
-            saturation=saturation,
-            hue=hue,
-            grayscale=grayscale,
-            blur=blur,
-            blur_sigma=blur_sigma,
+            **self.changes,
         )
 
     def _resized(self, grid: GridSpec, size: int | float | Sequence[int] | None) -> GridSpec:

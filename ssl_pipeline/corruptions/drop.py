@@ -23,7 +23,6 @@ from ssl_pipeline.corruptions._tokens import (
 )
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 
 
 def word_numbers(text: Content, separators: Sequence[int]) -> Int64[Tensor, "B N"]:
@@ -39,7 +38,6 @@ class Drop(Corruption):
     a text of which nothing would be left stays whole.
 
     Args:
-        grid: grid of the views: one discrete axis.
         every: k, at least 2.
         unit: what is left out, ``token`` or ``word``.
         separators: symbols between words; the defaults are white space in bytes.
@@ -48,23 +46,24 @@ class Drop(Corruption):
         ValueError: ``every`` below 2; an unknown unit; no separator; no text.
 
     >>> from ssl_pipeline.structures.batch import clean_view
+    >>> from ssl_pipeline.structures.grid import GridSpec
     >>> grid = GridSpec.of(("position", 6), vocab=10)
-    >>> view = Drop(grid=grid, every=2)(clean_view(grid, torch.tensor([[1, 2, 3, 4, 5, 6]])), torch.Generator())
+    >>> view = Drop(every=2).bind(grid)(clean_view(grid, torch.tensor([[1, 2, 3, 4, 5, 6]])), torch.Generator())
     >>> view.valid.sum().item(), view.x[view.valid].diff().tolist()
     (3, [2, 2])
     """
 
-    def __init__(
-        self, *, grid: GridSpec, every: int = 4, unit: Unit = "token", separators: Sequence[int] = SEPARATORS
-    ) -> None:
-        super().__init__(grid)
-        check_text("drop", grid)
+    def __init__(self, *, every: int = 4, unit: Unit = "token", separators: Sequence[int] = SEPARATORS) -> None:
         check_unit(unit)
         if every < 2:
             raise ValueError(f"every must be at least 2, or nothing is left, got {every}: set 2 or more")
         if not separators:
             raise ValueError("separators needs at least one symbol, got none: name one or leave the default")
         self.every, self.unit, self.separators = every, unit, tuple(separators)
+
+    def setup(self) -> None:
+        """A grid of one discrete axis is needed."""
+        check_text("drop", self.grid)
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         text = content(view, self.grid)

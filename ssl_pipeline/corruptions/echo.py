@@ -6,24 +6,18 @@ import torch
 
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 
 
 class Echo(Corruption):
-    """Identity: with a reconstruction energy, a plain autoencoder.
-
-    Args:
-        grid: grid of the views.
+    """Identity: with a reconstruction loss, a plain autoencoder.
 
     >>> from ssl_pipeline.structures.batch import clean_view
+    >>> from ssl_pipeline.structures.grid import GridSpec
     >>> grid = GridSpec.of(("y", 2), ("x", 2), channels=1)
     >>> view = clean_view(grid, torch.rand(3, 1, 2, 2))
-    >>> Echo(grid=grid)(view, torch.Generator()) is view
+    >>> Echo().bind(grid)(view, torch.Generator()) is view
     True
     """
-
-    def __init__(self, *, grid: GridSpec) -> None:
-        super().__init__(grid)
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         return view

@@ -7,7 +7,6 @@ import torch
 from ssl_pipeline.corruptions._tokens import check_text, content, moved, padding_symbol
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 
 
 class Infill(Corruption):
@@ -18,7 +17,6 @@ class Infill(Corruption):
     its span. An end symbol stays.
 
     Args:
-        grid: grid of the views: one discrete axis.
         ratio: fraction of each text's tokens that go, 0 <= ratio < 1.
         span: mean length of a span in tokens; lengths are about 1 + Poisson(span - 1).
 
@@ -26,23 +24,26 @@ class Infill(Corruption):
         ValueError: an option outside its bounds; no text; a grid without a mask token.
 
     >>> from ssl_pipeline.structures.batch import clean_view
+    >>> from ssl_pipeline.structures.grid import GridSpec
     >>> grid = GridSpec.of(("position", 6), vocab=10, mask_token=9)
     >>> view = clean_view(grid, torch.tensor([[1, 2, 3, 4, 5, 6]]))
-    >>> view = Infill(grid=grid, ratio=0.5)(view, torch.Generator())
+    >>> view = Infill(ratio=0.5).bind(grid)(view, torch.Generator())
     >>> (view.x == 9).sum().item(), view.valid.sum().item()
     (3, 4)
     """
 
-    def __init__(self, *, grid: GridSpec, ratio: float = 0.3, span: float = 3.0) -> None:
-        super().__init__(grid)
-        check_text("infill", grid)
-        if grid.mask_token is None:
-            raise ValueError("infill needs a symbol for spans, got a grid without one: set the grid's mask_token")
+    def __init__(self, *, ratio: float = 0.3, span: float = 3.0) -> None:
         if not 0 <= ratio < 1:
             raise ValueError(f"ratio must be at least 0 and below 1, got {ratio}: set the fraction of tokens that go")
         if span < 1:
             raise ValueError(f"span must be at least 1 token, got {span}: set the mean length of a span")
         self.ratio, self.span = ratio, span
+
+    def setup(self) -> None:
+        """A grid of one discrete axis with a mask token is needed."""
+        check_text("infill", self.grid)
+        if self.grid.mask_token is None:
+            raise ValueError("infill needs a symbol for spans, got a grid without one: set the grid's mask_token")
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         text, shape = content(view, self.grid), view.x.shape

@@ -15,7 +15,6 @@ from ssl_pipeline.corruptions._resample import band_limited, pooled
 from ssl_pipeline.corruptions._validation import axis_dims, divisor
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 
 Upsample = Literal["sinc", "linear", "nearest", "hold"]
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -48,7 +47,6 @@ class LowRes(Corruption):
     """Super-resolution's forward operator; on a discrete grid every k-th token, repeated. Holes stay where they are.
 
     Args:
-        grid: grid of the views, of one to three axes where it is continuous.
         factor: how many times coarser: an integer, a tuple with one per axis, or a list of such choices of which
             each sample draws one. Must divide the grid. ``params["factor"]`` is the geometric mean over ``axes``.
         axes: names of the axes that lose resolution; None: all of them.
@@ -60,9 +58,10 @@ class LowRes(Corruption):
         ValueError: a factor that does not divide its axis; an unknown axis; more than three axes.
 
     >>> from ssl_pipeline.structures.batch import clean_view
+    >>> from ssl_pipeline.structures.grid import GridSpec
     >>> grid = GridSpec.of(("time", 4), channels=1)
     >>> view = clean_view(grid, torch.tensor([[[0.0, 1.0, 0.5, 0.5]]]))
-    >>> LowRes(grid=grid, factor=2, upsample="nearest")(view, torch.Generator()).x
+    >>> LowRes(factor=2, upsample="nearest").bind(grid)(view, torch.Generator()).x
     tensor([[[0.5000, 0.5000, 0.5000, 0.5000]]])
     """
 
@@ -71,24 +70,28 @@ class LowRes(Corruption):
     def __init__(
         self,
         *,
-        grid: GridSpec,
         factor: int | tuple[int, ...] | list = 2,
         axes: Sequence[str] | None = None,
         upsample: Upsample | None = None,
     ) -> None:
-        super().__init__(grid)
-        if not grid.discrete and grid.ndim not in _LINEAR:
-            raise ValueError(f"lowres takes one to three axes, got {grid.names}: fold some of them into the channels")
         if upsample is not None and upsample not in get_args(Upsample):
             kinds = ", ".join(get_args(Upsample))
             raise ValueError(f"upsample must be one of {kinds}, got {upsample!r}: choose one of them or null")
         choices = factor if isinstance(factor, list) else [factor]
         if not choices:
             raise ValueError("factor needs at least one choice, got an empty list: give an integer such as 2")
-        coarse = axis_dims(axes, grid, default=grid.names)
-        self.factors = [self._per_axis(choice, coarse) for choice in choices]
+        self.choices, self.axes = choices, axes
+        self.way: Upsample | None = upsample
+
+    def setup(self) -> None:
+        """The factors of each axis."""
+        grid = self.grid
+        if not grid.discrete and grid.ndim not in _LINEAR:
+            raise ValueError(f"lowres takes one to three axes, got {grid.names}: fold some of them into the channels")
+        coarse = axis_dims(self.axes, grid, default=grid.names)
+        self.factors = [self._per_axis(choice, coarse) for choice in self.choices]
         self.strengths = [prod(f) ** (1 / len(coarse)) for f in self.factors]
-        self.upsample: Upsample = upsample or ("sinc" if grid.signal else "linear")
+        self.upsample: Upsample = self.way or ("sinc" if grid.signal else "linear")
 
     def _per_axis(self, choice: int | Sequence[int], coarse: tuple[int, ...]) -> tuple[int, ...]:
         sides = tuple(choice) if isinstance(choice, Sequence) else (choice,) * self.grid.ndim

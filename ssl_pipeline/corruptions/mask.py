@@ -16,7 +16,7 @@ from ssl_pipeline.corruptions._tokens import replace_tokens
 from ssl_pipeline.corruptions._validation import divisor, interval
 from ssl_pipeline.corruptions.base import Corruption, Range
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec, default_patch
+from ssl_pipeline.structures.grid import default_patch
 
 
 def enlarge(cells: Bool[Tensor, "B *cells"], side: tuple[int, ...]) -> Bool[Tensor, "B *grid"]:
@@ -35,7 +35,6 @@ class Mask(Corruption):
     cells that are not all padding, so that a short text is neither spared nor wiped out.
 
     Args:
-        grid: grid of the views.
         ratio: fraction of the cells to remove, 0 <= ratio < 1; at least one cell stays.
         cell: side of a cell in grid places, one or one per axis, where None is the whole axis: on a spectrogram
             ``[None, 4]`` hides spans of time; must divide the grid; None: ``default_patch``.
@@ -56,8 +55,9 @@ class Mask(Corruption):
         ValueError: an option outside its bounds; a discrete grid without a mask token.
 
     >>> from ssl_pipeline.structures.batch import clean_view
+    >>> from ssl_pipeline.structures.grid import GridSpec
     >>> grid = GridSpec.of(("y", 8), ("x", 8), channels=1)
-    >>> view = Mask(grid=grid, ratio=0.75, cell=2)(clean_view(grid, torch.rand(3, 1, 8, 8)), torch.Generator())
+    >>> view = Mask(ratio=0.75, cell=2).bind(grid)(clean_view(grid, torch.rand(3, 1, 8, 8)), torch.Generator())
     >>> view.visible, view.mask.sum((1, 2))
     (4, tensor([48, 48, 48]))
     """
@@ -67,7 +67,6 @@ class Mask(Corruption):
     def __init__(
         self,
         *,
-        grid: GridSpec,
         ratio: float = 0.5,
         cell: int | tuple[int | None, ...] | list[int | None] | None = None,
         shape: Literal["random", "block", "rectangles"] = "random",
@@ -79,7 +78,6 @@ class Mask(Corruption):
         random_share: float = 0.0,
         keep_share: float = 0.0,
     ) -> None:
-        super().__init__(grid)
         if not 0 <= ratio < 1:
             raise ValueError(f"ratio must be at least 0 and below 1, got {ratio}: set the fraction of cells to remove")
         shapes: dict[str, MaskShape] = {
@@ -91,18 +89,22 @@ class Mask(Corruption):
             raise ValueError(f"shape must be one of {', '.join(shapes)}, got {shape!r}: choose one of them")
         if isinstance(fill, str) and fill not in ("mean", "noise"):
             raise ValueError(f"fill must be mean, noise or a number, got {fill!r}: choose one of them")
+        interval("random_share", random_share, 0.0, 1.0)
+        interval("keep_share", keep_share, 0.0, 1.0 - random_share)
+        self.side, self.shape = cell, shapes[shape]
+        self.ratio, self.fill = ratio, fill
+        self.random_share, self.keep_share = random_share, keep_share
+
+    def setup(self) -> None:
+        """How many cells there are, and how many of them are hidden."""
+        grid = self.grid
         if grid.discrete and grid.mask_token is None:
             raise ValueError(
                 "mask needs a symbol for holes, got a discrete grid without one: set the grid's mask_token"
             )
-        interval("random_share", random_share, 0.0, 1.0)
-        interval("keep_share", keep_share, 0.0, 1.0 - random_share)
-        self.cell = divisor("cell", self._sides(cell), grid)
+        self.cell = divisor("cell", self._sides(self.side), grid)
         self.cells = tuple(n // k for n, k in zip(grid.shape, self.cell, strict=True))
-        self.hidden = min(round(ratio * prod(self.cells)), prod(self.cells) - 1)
-        self.shape = shapes[shape]
-        self.ratio, self.fill = ratio, fill
-        self.random_share, self.keep_share = random_share, keep_share
+        self.hidden = min(round(self.ratio * prod(self.cells)), prod(self.cells) - 1)
 
     def _sides(self, cell: int | Sequence[int | None] | None) -> int | tuple[int, ...]:
         if cell is None:

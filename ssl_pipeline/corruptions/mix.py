@@ -8,7 +8,6 @@ from ssl_pipeline.corruptions._snr import added
 from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Corruption, Range, draw
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 
 
 class Mix(Corruption):
@@ -18,7 +17,6 @@ class Mix(Corruption):
     sample's distance to its mean adds, so that the brightness stays. A batch of one sample stays as it is.
 
     Args:
-        grid: grid of the views, continuous.
         snr_db: power of the sample over that of the added one in decibels, a number or an interval drawn from per
             sample; padding does not count.
 
@@ -26,9 +24,10 @@ class Mix(Corruption):
         ValueError: a discrete grid; ``snr_db`` outside its bounds.
 
     >>> from ssl_pipeline.structures.batch import clean_view
+    >>> from ssl_pipeline.structures.grid import GridSpec
     >>> grid = GridSpec.of(("time", 2), channels=1, range=(-1.0, 1.0), signal=True)
     >>> x = torch.tensor([[[0.5, 0.5]], [[-0.1, 0.1]]])
-    >>> Mix(grid=grid, snr_db=0)(clean_view(grid, x), torch.Generator()).x
+    >>> Mix(snr_db=0).bind(grid)(clean_view(grid, x), torch.Generator()).x
     tensor([[[0.0000, 1.0000]],
     <BLANKLINE>
             [[0.0000, 0.2000]]])
@@ -36,11 +35,13 @@ class Mix(Corruption):
 
     corruption_params = ("snr_db",)
 
-    def __init__(self, *, grid: GridSpec, snr_db: Range = (0.0, 15.0)) -> None:
-        super().__init__(grid)
-        if grid.discrete:
-            raise ValueError("mix adds values, got a discrete grid, whose symbols do not add up: use noise or infill")
+    def __init__(self, *, snr_db: Range = (0.0, 15.0)) -> None:
         self.snr_db = interval("snr_db", snr_db, -100.0, 100.0)
+
+    def setup(self) -> None:
+        """A continuous grid is needed."""
+        if self.grid.discrete:
+            raise ValueError("mix adds values, got a discrete grid, whose symbols do not add up: use noise or infill")
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         x, batch = view.x, view.x.shape[0]

@@ -13,7 +13,6 @@ from ssl_pipeline.corruptions._tokens import replace_tokens
 from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Corruption, Range, draw
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 
 
 def gaussian(x: Float[Tensor, "B C *grid"], generator: torch.Generator) -> Float[Tensor, "B C *grid"]:
@@ -28,46 +27,49 @@ class Noise(Corruption):
     and padding stays as it is.
 
     Args:
-        grid: grid of the views; ``ratio`` applies where it is discrete, the other options where it is continuous.
-        sigma: standard deviation in data units, a number or an interval drawn from per sample.
+        sigma: standard deviation in data units, a number or an interval drawn from per sample; as ``snr_db`` and
+            ``colour`` it applies where the grid is continuous.
         snr_db: power of the sample over that of the noise in decibels, likewise. On a grid of logarithms the noise
             adds as power; elsewhere than there and on signals the sample's power is its variance. Where neither
             ``sigma`` nor ``snr_db`` is given, signals and logarithms take ``snr_db`` from 0 to 20, other grids
             ``sigma`` from 0 to 0.5.
         colour: exponent a of a power spectrum 1/f^a along the last axis, likewise: 0 white, 1 pink, 2 brown. With
             ``snr_db`` on a grid of logarithms: of the fall along the first axis, band by band.
-        ratio: probability that a token is replaced, likewise; holes and padding keep theirs.
+        ratio: on a discrete grid, probability that a token is replaced, likewise; holes and padding keep theirs.
 
     Raises:
         ValueError: an option outside its bounds; both ``sigma`` and ``snr_db``.
 
     >>> from ssl_pipeline.structures.batch import clean_view
+    >>> from ssl_pipeline.structures.grid import GridSpec
     >>> grid = GridSpec.of(("y", 4), ("x", 4), channels=1)
-    >>> view = Noise(grid=grid, sigma=0.2)(clean_view(grid, torch.rand(2, 1, 4, 4)), torch.Generator())
+    >>> view = Noise(sigma=0.2).bind(grid)(clean_view(grid, torch.rand(2, 1, 4, 4)), torch.Generator())
     >>> view.params["sigma"]
     tensor([0.2000, 0.2000])
-    >>> Noise(grid=GridSpec.of(("time", 8), channels=1, range=(-1.0, 1.0), signal=True)).corruption_params
+    >>> Noise().bind(GridSpec.of(("time", 8), channels=1, range=(-1.0, 1.0), signal=True)).corruption_params
     ('snr_db',)
     """
 
     def __init__(
         self,
         *,
-        grid: GridSpec,
         sigma: Range | None = None,
         snr_db: Range | None = None,
         colour: Range = 0.0,
         ratio: Range = 0.15,
     ) -> None:
-        super().__init__(grid)
         if sigma is not None and snr_db is not None:
             raise ValueError(f"noise takes one of sigma and snr_db, got sigma={sigma}, snr_db={snr_db}: leave one null")
-        if sigma is None and snr_db is None:
-            sigma, snr_db = (None, (0.0, 20.0)) if grid.signal or grid.log else ((0.0, 0.5), None)
         self.sigma = None if sigma is None else interval("sigma", sigma, 0.0, math.inf)
         self.snr_db = None if snr_db is None else interval("snr_db", snr_db, -100.0, 100.0)
         self.colour = interval("colour", colour, -4.0, 4.0)
         self.ratio = interval("ratio", ratio, 0.0, 1.0)
+
+    def setup(self) -> None:
+        """How strong the noise is where that is not given."""
+        if self.sigma is None and self.snr_db is None:
+            signal = self.grid.signal or self.grid.log
+            self.sigma, self.snr_db = (None, (0.0, 20.0)) if signal else ((0.0, 0.5), None)
 
     @property
     def corruption_params(self) -> tuple[str, ...]:

@@ -19,7 +19,6 @@ from ssl_pipeline.corruptions._tokens import (
 from ssl_pipeline.corruptions._validation import axis_dims
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 
 
 class Reversal(Corruption):
@@ -28,7 +27,6 @@ class Reversal(Corruption):
     A text (one discrete axis) is reversed within itself: its padding and its end symbol stay where they are.
 
     Args:
-        grid: grid of the views.
         axes: names of the axes to flip; None: the last one.
         unit: ``token`` or, in texts only, ``word``: the words and what is between them change their order, and each
             keeps its letters.
@@ -38,31 +36,33 @@ class Reversal(Corruption):
         ValueError: no axis, or one that the grid does not have; an unknown unit; no separator; words without a text.
 
     >>> from ssl_pipeline.structures.batch import clean_view
+    >>> from ssl_pipeline.structures.grid import GridSpec
     >>> grid = GridSpec.of(("position", 3), vocab=10)
-    >>> view = Reversal(grid=grid)(clean_view(grid, torch.tensor([[1, 2, 3]])), torch.Generator())
+    >>> view = Reversal().bind(grid)(clean_view(grid, torch.tensor([[1, 2, 3]])), torch.Generator())
     >>> view.x, view.source_coords.flatten()
     (tensor([[3, 2, 1]]), tensor([2.5000, 1.5000, 0.5000]))
     >>> view = clean_view(grid, torch.tensor([[1, 2, 3]]))
-    >>> Reversal(grid=grid, unit="word", separators=[2])(view, torch.Generator()).x
+    >>> Reversal(unit="word", separators=[2]).bind(grid)(view, torch.Generator()).x
     tensor([[3, 2, 1]])
     """
 
     def __init__(
         self,
         *,
-        grid: GridSpec,
         axes: Sequence[str] | None = None,
         unit: Unit = "token",
         separators: Sequence[int] = SEPARATORS,
     ) -> None:
-        super().__init__(grid)
-        self.dims = axis_dims(axes, grid, default=grid.names[-1:])
         check_unit(unit)
-        if unit == "word":
-            check_text("reversal of words", grid)
         if not separators:
             raise ValueError("separators needs at least one symbol, got none: name one or leave the default")
-        self.unit, self.separators = unit, tuple(separators)
+        self.axes, self.unit, self.separators = axes, unit, tuple(separators)
+
+    def setup(self) -> None:
+        """The dimensions that are flipped; words are those of a grid of one discrete axis."""
+        self.dims = axis_dims(self.axes, self.grid, default=self.grid.names[-1:])
+        if self.unit == "word":
+            check_text("reversal of words", self.grid)
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         if self.grid.discrete and self.grid.ndim == 1:

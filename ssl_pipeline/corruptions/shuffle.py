@@ -10,7 +10,6 @@ from ssl_pipeline.corruptions._resample import along, place
 from ssl_pipeline.corruptions._validation import axis_dims
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 
 
 def permutation(movable: Bool[Tensor, "B W"], generator: torch.Generator) -> Int64[Tensor, "B W"]:
@@ -31,7 +30,6 @@ class Shuffle(Corruption):
     What is left at the end of the axis after the last whole window stays, and so does every window with padding in it.
 
     Args:
-        grid: grid of the views.
         window: its length in cells; None: the root of the number of cells along the axis.
         axis: name of the axis; None: the last one.
 
@@ -39,17 +37,22 @@ class Shuffle(Corruption):
         ValueError: fewer than two windows along the axis; an axis that the grid does not have.
 
     >>> from ssl_pipeline.structures.batch import clean_view
+    >>> from ssl_pipeline.structures.grid import GridSpec
     >>> grid = GridSpec.of(("position", 6), vocab=10)
     >>> view = clean_view(grid, torch.tensor([[1, 2, 3, 4, 5, 6]]))
-    >>> Shuffle(grid=grid, window=3)(view, torch.Generator().manual_seed(2)).x
+    >>> Shuffle(window=3).bind(grid)(view, torch.Generator().manual_seed(2)).x
     tensor([[4, 5, 6, 1, 2, 3]])
     """
 
-    def __init__(self, *, grid: GridSpec, window: int | None = None, axis: str | None = None) -> None:
-        super().__init__(grid)
-        (self.dim,) = axis_dims(None if axis is None else [axis], grid, default=grid.names[-1:])
+    def __init__(self, *, window: int | None = None, axis: str | None = None) -> None:
+        self.length, self.axis = window, axis
+
+    def setup(self) -> None:
+        """The dimension along which windows move, and their length."""
+        grid = self.grid
+        (self.dim,) = axis_dims(None if self.axis is None else [self.axis], grid, default=grid.names[-1:])
         cells = grid.shape[self.dim]
-        self.window = round(cells**0.5) if window is None else window
+        self.window = round(cells**0.5) if self.length is None else self.length
         if not 1 <= self.window <= cells // 2:
             raise ValueError(
                 f"window must leave at least two windows on the {cells} cells along {grid.names[self.dim]!r}, "

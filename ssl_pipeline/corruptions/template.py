@@ -11,7 +11,6 @@ from torch import Tensor
 from ssl_pipeline.corruptions._tokens import BYTES, check_text, content, moved, padding_symbol
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.utils.errors import nearest
 
 
@@ -25,7 +24,6 @@ class Template(Corruption):
     Views with different folds of the same number never show a sample in the same template.
 
     Args:
-        grid: grid of the views that come in: one discrete axis, whose symbols 0 to 255 are bytes (UTF-8).
         families: templates by family, strings with ``{}`` once, where the text goes; each sample draws one of all.
         only: names of the families to draw from; None: all.
         fold: (i, k) takes only the i-th of k folds of each family: its templates i, i + k, i + 2 k ..., counted from 1.
@@ -37,8 +35,9 @@ class Template(Corruption):
             that are not bytes.
 
     >>> from ssl_pipeline.structures.batch import clean_view
+    >>> from ssl_pipeline.structures.grid import GridSpec
     >>> grid = GridSpec.of(("position", 3), vocab=258, mask_token=257, end_token=256)
-    >>> template = Template(grid=grid, families={"say": ["Say {}!"]}, room=5)
+    >>> template = Template(families={"say": ["Say {}!"]}, room=5).bind(grid)
     >>> view = template(clean_view(grid, torch.tensor([[72, 105, 256]])), torch.Generator())
     >>> bytes(view.x[0, :7].tolist())
     b'Say Hi!'
@@ -47,24 +46,26 @@ class Template(Corruption):
     def __init__(
         self,
         *,
-        grid: GridSpec,
         families: Mapping[str, Sequence[str]],
         only: Sequence[str] | None = None,
         fold: Sequence[int] | None = None,
         room: int = 0,
     ) -> None:
-        super().__init__(grid)
+        if room < 0:
+            raise ValueError(f"room={room}: expected a number of cells, 0 for none")
+        self.templates, self.room = chosen(families, only, fold), room
+
+    def setup(self) -> None:
+        """The templates as symbols of the grid: one discrete axis, whose symbols 0 to 255 are bytes (UTF-8)."""
+        grid = self.grid
         check_text("template", grid)
         if grid.vocab is None or grid.vocab < BYTES + 2:
             raise ValueError(
                 f"template writes bytes, so that a grid needs the symbols 0 to 255, an end and a mask, "
                 f"got {grid.vocab} symbols: use data of text"
             )
-        if room < 0:
-            raise ValueError(f"room={room}: expected a number of cells, 0 for none")
-        self.templates = chosen(families, only, fold)
         (axis,) = grid.axes
-        self.width = axis.size + room
+        self.width = axis.size + self.room
         self.output_grid = replace(grid, axes=(axis._replace(size=self.width),))
         for template in self.templates:
             if template.count("{}") != 1:

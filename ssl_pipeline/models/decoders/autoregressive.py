@@ -21,10 +21,6 @@ class AutoregressiveDecoder(Decoder):
     without the latent, which then learns little: ``token_drop`` and ``context`` keep symbols from it.
 
     Args:
-        grid: grid of the target. Its end token, where there is one, ends a text.
-        latent_width: width D of the latent's tokens.
-        dense_shape: not used; any latent will do.
-        corruption_params: number of corruption parameters it is told (translators).
         width: width of its places.
         depth: number of blocks.
         heads: attention heads; must divide ``width``.
@@ -42,10 +38,6 @@ class AutoregressiveDecoder(Decoder):
     def __init__(
         self,
         *,
-        grid: GridSpec,
-        latent_width: int,
-        dense_shape: tuple[int, ...] | None = None,
-        corruption_params: int = 0,
         width: int = 128,
         depth: int = 2,
         heads: int = 4,
@@ -53,27 +45,34 @@ class AutoregressiveDecoder(Decoder):
         context: int | None = None,
     ) -> None:
         super().__init__()
+        if not 0 <= token_drop <= 1:
+            raise ValueError(f"decoder.token_drop={token_drop}: expected a share between 0 and 1")
+        if context is not None and context < 0:
+            raise ValueError(f"decoder.context={context}: expected a number of symbols, or null for all of them")
+        self.causal = context != 0
+        self.width, self.layers, self.heads, self.token_drop, self.context = width, depth, heads, token_drop, context
+
+    def setup(
+        self, grid: GridSpec, latent_width: int, dense_shape: tuple[int, ...] | None = None, n_params: int = 0
+    ) -> None:
+        """See ``Decoder``."""
         if grid.vocab is None or grid.ndim != 1:
             kind = "symbols" if grid.discrete else "numbers"
             raise ValueError(
                 f"the autoregressive decoder needs a line of symbols, got {kind} along {', '.join(grid.names)}: "
                 f"take decoder=cross_attention"
             )
-        if not 0 <= token_drop <= 1:
-            raise ValueError(f"decoder.token_drop={token_drop}: expected a share between 0 and 1")
-        if context is not None and context < 0:
-            raise ValueError(f"decoder.context={context}: expected a number of symbols, or null for all of them")
-        self.causal = context != 0
+        width = self.width
         self.patches = Patches(grid, 1)
         self.end = grid.end_token
         axis = grid.axes[0]
         self.register_buffer("code", sincos(grid.coordinates() / axis.spacing, width), persistent=False)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
         self.lookup = nn.Embedding(grid.vocab, width) if self.causal else None
-        self.blank = nn.Parameter(torch.randn(width) * 0.02) if self.causal and token_drop else None
-        self.token_drop = token_drop
-        self.corruption_params = nn.Linear(corruption_params, width) if corruption_params else None
-        self.blocks = nn.ModuleList(CausalBlock(width, latent_width, heads, w) for w in windows(context, depth))
+        self.blank = nn.Parameter(torch.randn(width) * 0.02) if self.causal and self.token_drop else None
+        self.params = nn.Linear(n_params, width) if n_params else None
+        spans = windows(self.context, self.layers)
+        self.blocks = nn.ModuleList(CausalBlock(width, latent_width, self.heads, span) for span in spans)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, grid.vocab)
 
@@ -117,12 +116,10 @@ class AutoregressiveDecoder(Decoder):
         return closed(logits, self.end)
 
     def _where(self, corruption_params: Tensor | None) -> Tensor:
-        """Code of the places, with what it is told, (#B, L, D)."""
-        return (
-            self.code
-            if self.corruption_params is None or corruption_params is None
-            else self.code + self.corruption_params(corruption_params).unsqueeze(1)
-        )
+        """Code of the places, with the corruption's parameters, (#B, L, D)."""
+        if self.params is None or corruption_params is None:
+            return self.code
+        return self.code + self.params(corruption_params).unsqueeze(1)
 
     def _before(self, target: Tensor | None, batch: int) -> Tensor:
         """What stands before each place, (B, L, D): the start, then the true symbols."""

@@ -6,12 +6,17 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.layers import Patches
 from ssl_pipeline.structures.batch import Latent
+from ssl_pipeline.structures.grid import GridSpec
 
 
-class Decoder(nn.Module, ABC):
+class Decoder(Bindable, nn.Module, ABC):
     """Maps a latent to patches of its target's grid.
+
+    It is made without sizes, ``CrossAttentionDecoder(depth=2)``, and gets its weights from ``bind``; a graph does this,
+    once for each target.
 
     Attributes:
         patches: how the target is cut.
@@ -26,6 +31,22 @@ class Decoder(nn.Module, ABC):
     causal: bool = False
     depth: int = 0
     rereads: bool = True
+
+    @abstractmethod
+    def setup(
+        self, grid: GridSpec, latent_width: int, dense_shape: tuple[int, ...] | None = None, n_params: int = 0
+    ) -> None:
+        """Make the weights.
+
+        Args:
+            grid: of the target.
+            latent_width: width D of the latent's tokens.
+            dense_shape: grid of the latent's tokens; None where they do not cover one.
+            n_params: number of parameters k of the target's corruption; 0 where the target is no view.
+
+        Raises:
+            ValueError: options that do not fit the grid.
+        """
 
     @abstractmethod
     def forward(

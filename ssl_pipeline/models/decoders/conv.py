@@ -19,10 +19,6 @@ class ConvDecoder(Decoder):
     """Residual blocks, each followed by nearest-neighbour up-sampling, which leaves no checkerboards.
 
     Args:
-        grid: grid of the target.
-        latent_width: width D of the latent's tokens.
-        dense_shape: grid of the latent's tokens.
-        corruption_params: number of corruption parameters it is told (translators).
         patch: side of the patches in which the result is given, in cells.
         widths: channels of the stages, coarse to fine; each doubles the grid up to its full size.
         norm: ``batch`` or ``group``.
@@ -37,26 +33,28 @@ class ConvDecoder(Decoder):
     def __init__(
         self,
         *,
-        grid: GridSpec,
-        latent_width: int,
-        dense_shape: tuple[int, ...] | None,
-        corruption_params: int = 0,
         patch: int | Sequence[int] | None = None,
         widths: Sequence[int] = (32, 16, 16),
         norm: str = "group",
     ) -> None:
         super().__init__()
+        self.patch, self.widths, self.norm = patch, tuple(widths), norm
+
+    def setup(
+        self, grid: GridSpec, latent_width: int, dense_shape: tuple[int, ...] | None = None, n_params: int = 0
+    ) -> None:
+        """See ``Decoder``."""
         if grid.discrete or dense_shape is None:
             raise ValueError(
                 "the convolutional decoder needs a continuous grid and a latent that covers it: "
                 "take decoder=cross_attention"
             )
-        self.patches = Patches(grid, patch)
+        self.patches = Patches(grid, self.patch)
         self.shape = grid.shape
-        self.corruption_params = nn.Linear(corruption_params, latent_width) if corruption_params else None
-        conv, channels = conv_nd(grid.ndim), [latent_width, *widths]
+        self.params = nn.Linear(n_params, latent_width) if n_params else None
+        conv, channels = conv_nd(grid.ndim), [latent_width, *self.widths]
         self.blocks = nn.ModuleList(
-            ResidualBlock(grid.ndim, before, after, norm) for before, after in pairwise(channels)
+            ResidualBlock(grid.ndim, before, after, self.norm) for before, after in pairwise(channels)
         )
         self.depth = len(self.blocks)
         steps = range(self.depth - 1, -1, -1)
@@ -76,8 +74,8 @@ class ConvDecoder(Decoder):
     def enter(self, latent: Latent, places: Tensor | None = None, corruption_params: Tensor | None = None) -> Tensor:
         """The latent as a map (B, D, *shape)."""
         x = latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
-        if self.corruption_params is not None and corruption_params is not None:
-            x = x + self.corruption_params(corruption_params)[(..., *(None,) * (x.ndim - 2))]
+        if self.params is not None and corruption_params is not None:
+            x = x + self.params(corruption_params)[(..., *(None,) * (x.ndim - 2))]
         return x
 
     def step(self, block: int, x: Tensor, latent: Latent) -> Tensor:

@@ -17,10 +17,6 @@ class CrossAttentionDecoder(Decoder):
     """Cross-attention decoder: only the wanted places are computed (CrossMAE, arXiv 2401.14391).
 
     Args:
-        grid: grid of the target.
-        latent_width: width D of the latent's tokens.
-        dense_shape: not used; any latent will do.
-        corruption_params: number of corruption parameters it is told (translators).
         patch: side of a target patch in cells; None for ``default_patch``.
         width: width of the queries.
         depth: number of cross-attention blocks.
@@ -37,10 +33,6 @@ class CrossAttentionDecoder(Decoder):
     def __init__(
         self,
         *,
-        grid: GridSpec,
-        latent_width: int,
-        dense_shape: tuple[int, ...] | None = None,
-        corruption_params: int = 0,
         patch: int | Sequence[int] | None = None,
         width: int = 128,
         depth: int = 2,
@@ -48,16 +40,25 @@ class CrossAttentionDecoder(Decoder):
         mlp: Callable[[int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        self.patches = Patches(grid, patch)
+        self.patch, self.width, self.depth, self.heads, self.mlp = patch, width, depth, heads, mlp
+
+    def setup(
+        self, grid: GridSpec, latent_width: int, dense_shape: tuple[int, ...] | None = None, n_params: int = 0
+    ) -> None:
+        """See ``Decoder``."""
+        width = self.width
+        self.patches = Patches(grid, self.patch)
         if grid.discrete and self.patches.cells > 1:
-            raise ValueError(f"decoder.patch={patch}: a discrete grid is decoded cell by cell, set decoder.patch=1")
+            raise ValueError(
+                f"decoder.patch={self.patch}: a discrete grid is decoded cell by cell, set decoder.patch=1"
+            )
         unit = torch.tensor([a.spacing * s for a, s in zip(grid.axes, self.patches.size, strict=True)])
         code = sincos(self.patches.centres(grid.coordinates()) / unit, width)
         self.register_buffer("code", code, persistent=False)
         self.query = nn.Parameter(torch.randn(width) * 0.02)
-        self.corruption_params = nn.Linear(corruption_params, width) if corruption_params else None
-        self.depth = depth
-        self.blocks = nn.ModuleList(CrossBlock(width, latent_width, heads, mlp=mlp) for _ in range(depth))
+        self.params = nn.Linear(n_params, width) if n_params else None
+        blocks = (CrossBlock(width, latent_width, self.heads, mlp=self.mlp) for _ in range(self.depth))
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, grid.vocab or self.patches.width)
 
@@ -77,8 +78,8 @@ class CrossAttentionDecoder(Decoder):
         if places is not None:
             code = pick(code, places)
         query = code + self.query
-        if self.corruption_params is not None and corruption_params is not None:
-            query = query + self.corruption_params(corruption_params).unsqueeze(1)
+        if self.params is not None and corruption_params is not None:
+            query = query + self.params(corruption_params).unsqueeze(1)
         return query
 
     def step(self, block: int, x: Tensor, latent: Latent) -> Tensor:

@@ -8,11 +8,15 @@ from typing import ClassVar
 
 from torch import nn
 
+from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.structures.batch import Latent, View
+from ssl_pipeline.structures.grid import GridSpec
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(Bindable, nn.Module, ABC):
     """Maps every view into the one latent space.
+
+    It is made without a grid, ``ViT(width=192)``, and gets its weights from ``bind(grid, views)``; a graph does this.
 
     Attributes:
         width: width D of the tokens.
@@ -33,6 +37,18 @@ class Encoder(nn.Module, ABC):
     depth: int = 0
     any_length: ClassVar[bool] = False
     shared: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def setup(self, grid: GridSpec, views: Sequence[str]) -> None:
+        """Make the weights.
+
+        Args:
+            grid: of the clean samples.
+            views: names of the training views.
+
+        Raises:
+            ValueError: options that do not fit the grid.
+        """
 
     @abstractmethod
     def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:

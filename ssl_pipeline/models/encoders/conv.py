@@ -25,16 +25,15 @@ class ConvEncoder(Encoder):
     views of all sizes (as of multi-crop, arXiv 2006.09882), and so are the running ones at inference.
 
     Args:
-        grid: clean grid; the first convolution divides it by ``stride``, every further stage by 2, rounding up.
-        views: names of the training views.
         widths: channels of the stages; the last is the width D of the tokens.
         blocks: residual blocks in a stage.
         norm: ``batch`` (statistics over all views of a size together) or ``group``.
-        stride: step of the first convolution; None for 2, or 1 on grids of up to 16 cells an axis.
+        stride: step of the first convolution, by which it divides the grid, as every further stage does by 2, rounding
+            up; None for 2, or 1 on grids of up to 16 cells an axis.
         pool: cells of the embedding along each axis, one number or one an axis; 1 is the plain mean.
-        keep: every stage but the first hands on what it was given, halved by means, beside what it makes of it
-            (DenseNet, arXiv 1608.06993), so that tokens and embedding hold what all stages have found.
-        view_drop: share of samples whose view is not told to the encoder in training.
+        dense_connections: every stage but the first hands on what it was given, halved by means, with what it makes
+            of it (DenseNet, arXiv 1608.06993), so that tokens and embedding hold what all stages have found.
+        view_drop: share of samples whose view is hidden from the encoder in training.
 
     Raises:
         ValueError: a discrete grid; no stage; ``pool`` for another number of axes.
@@ -45,40 +44,44 @@ class ConvEncoder(Encoder):
     def __init__(
         self,
         *,
-        grid: GridSpec,
-        views: Sequence[str],
         widths: Sequence[int] = (32, 64, 128),
         blocks: int = 1,
         norm: str = "batch",
         stride: int | None = None,
         pool: int | Sequence[int] = 2,
-        keep: bool = False,
+        dense_connections: bool = False,
         view_drop: float = 0.25,
     ) -> None:
         super().__init__()
+        if not widths or blocks < 1:
+            raise ValueError(
+                f"expected at least one of encoder.widths and encoder.blocks, got {list(widths)}, {blocks}"
+            )
+        self.widths, self.per_stage, self.norms = tuple(widths), blocks, norm
+        self.stride, self.pool, self.dense_connections, self.view_drop = stride, pool, dense_connections, view_drop
+
+    def setup(self, grid: GridSpec, views: Sequence[str]) -> None:
+        """See ``Encoder``."""
         if grid.discrete:
             raise ValueError(
                 "the convolutional encoder needs numbers, got symbols: take encoder=vit, and with it "
                 "decoder=cross_attention and objective=cross_entropy"
             )
-        if not widths or blocks < 1:
-            raise ValueError(
-                f"expected at least one of encoder.widths and encoder.blocks, got {list(widths)}, {blocks}"
-            )
-        stride = (1 if max(grid.shape) <= 16 else 2) if stride is None else stride
-        self.view = ViewEmbedding(views, widths[0], view_drop)
+        widths, norm = self.widths, self.norms
+        stride = (1 if max(grid.shape) <= 16 else 2) if self.stride is None else self.stride
+        self.view = ViewEmbedding(views, widths[0], self.view_drop)
         self.stem = conv_nd(grid.ndim)(grid.width + 1, widths[0], 3, stride, padding=1, bias=False)
-        self.keep, stages, before = keep, [], widths[0]
+        stages, before = [], widths[0]
         for width in widths:
             first = ResidualBlock(grid.ndim, before, width, norm, 2 if stages else 1)
-            rest = (ResidualBlock(grid.ndim, width, width, norm) for _ in range(blocks - 1))
-            kept = before if keep and stages else 0
+            rest = (ResidualBlock(grid.ndim, width, width, norm) for _ in range(self.per_stage - 1))
+            kept = before if self.dense_connections and stages else 0
             stages.append(nn.Sequential(first, *rest))
             before = width + kept
         self.stages = nn.ModuleList(stages)
         self.depth = len(stages)
         self.norm = norm_nd(norm, grid.ndim, before)
-        self.cells = pool_cells(pool, grid)
+        self.cells = pool_cells(self.pool, grid)
         self.halve = getattr(nn, f"AvgPool{grid.ndim}d")(2, ceil_mode=True)
         self.width, self.embedding_width = before, before * prod(self.cells)
         self.standard = nn.BatchNorm1d(self.embedding_width, affine=False)
@@ -127,7 +130,7 @@ class ConvEncoder(Encoder):
     def _stage(self, block: int, x: Tensor) -> Tensor:
         """The map out of a stage."""
         made = self.stages[block](x)
-        return torch.cat([self.halve(x), made], dim=1) if self.keep and block else made
+        return torch.cat([self.halve(x), made], dim=1) if self.dense_connections and block else made
 
     def _first(self, views: Mapping[str, View]) -> Tensor:
         """First maps, likewise."""

@@ -27,11 +27,21 @@ class _ImageBackbone(Encoder):
 
     sees_masked = True
 
-    def __init__(self, grid: GridSpec, views: Sequence[str], view_drop: float) -> None:
+    def __init__(self, view_drop: float) -> None:
         super().__init__()
+        self.view_drop = view_drop
+
+    def setup(self, grid: GridSpec, views: Sequence[str]) -> None:
+        """See ``Encoder``."""
         if grid.ndim != 2 or grid.discrete:
             raise ValueError(f"image backbones need a continuous grid of two axes, got {grid.names}; take encoder=vit")
-        self.view = ViewEmbedding(views, grid.width, view_drop)
+        self.view = ViewEmbedding(views, grid.width, self.view_drop)
+        self.model = self.load(grid)
+        self._measure(grid)
+
+    def load(self, grid: GridSpec) -> nn.Module:
+        """The model for images of a grid."""
+        raise NotImplementedError
 
     def features(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D, h, w)."""
@@ -68,12 +78,10 @@ class TimmBackbone(_ImageBackbone):
     """A timm model by name, untrained (weights come through ``init_from``).
 
     Args:
-        grid: clean grid.
-        views: names of the training views.
         name: a name that ``timm.list_models()`` knows.
         options: further arguments of ``timm.create_model``, such as ``img_size`` or ``patch_size`` of a ViT, which
             takes views of several sizes with ``dynamic_img_size=True`` only.
-        view_drop: share of samples whose view is not told to the encoder in training.
+        view_drop: share of samples whose view is hidden from the encoder in training.
 
     Raises:
         ValueError: unknown name, a model without intermediate feature maps, or one that refuses the grid.
@@ -82,13 +90,11 @@ class TimmBackbone(_ImageBackbone):
     def __init__(
         self,
         *,
-        grid: GridSpec,
-        views: Sequence[str],
         name: str = "resnet18",
         options: Mapping[str, Any] | None = None,
         view_drop: float = 0.25,
     ) -> None:
-        super().__init__(grid, views, view_drop)
+        super().__init__(view_drop)
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or "see timm.list_models()"
             raise ValueError(f"timm has no model {name!r}; nearest: {near}")
@@ -98,18 +104,22 @@ class TimmBackbone(_ImageBackbone):
             raise ValueError(
                 f"encoder.options.{weights.pop()}: weights are not loaded here; set init_from to a run's folder"
             )
-        self.name = name
-        self.model = timm.create_model(name, in_chans=grid.channels, num_classes=0, **(options or {}))
-        about: Any = self.model.default_cfg
-        fixed = about.get("fixed_input_size", False) and "img_size" not in (options or {})
+        self.name, self.options = name, dict(options or {})
+
+    def load(self, grid: GridSpec) -> nn.Module:
+        """The model with as many input channels as the grid has."""
+        name = self.name
+        model = timm.create_model(name, in_chans=grid.channels, num_classes=0, **self.options)
+        about: Any = model.default_cfg
+        fixed = about.get("fixed_input_size", False) and "img_size" not in self.options
         if fixed and about["input_size"][1:] != grid.shape:
             raise ValueError(
                 f"timm's {name} is made for {about['input_size'][1:]} and the data is {grid.shape}: "
                 f"set encoder.options={{img_size: {list(grid.shape)}, patch_size: ...}} or data.size"
             )
-        if not hasattr(self.model, "forward_intermediates"):
+        if not hasattr(model, "forward_intermediates"):
             raise ValueError(f"timm's {name} does not give feature maps; take another backbone")
-        self._measure(grid)
+        return model
 
     def features(self, x: Tensor) -> Tensor:
         """Last feature map, (B, D, h, w).
@@ -136,14 +146,13 @@ class TimmBackbone(_ImageBackbone):
 
 
 class TorchvisionBackbone(_ImageBackbone):
-    """A torchvision model by name, cut at a node, untrained.
+    """A torchvision model by name, cut at a node, untrained; where a grid has not 3 channels, a 1x1 convolution makes
+    them.
 
     Args:
-        grid: clean grid; where it does not have 3 channels a 1x1 convolution makes 3.
-        views: names of the training views.
         name: a name that ``torchvision.models.list_models()`` knows.
         node: the module whose feature map (B, D, h, w) is taken.
-        view_drop: share of samples whose view is not told to the encoder in training.
+        view_drop: share of samples whose view is hidden from the encoder in training.
 
     Raises:
         ValueError: unknown name or node.
@@ -152,22 +161,23 @@ class TorchvisionBackbone(_ImageBackbone):
     def __init__(
         self,
         *,
-        grid: GridSpec,
-        views: Sequence[str],
         name: str = "resnet18",
         node: str = "layer4",
         view_drop: float = 0.25,
     ) -> None:
-        super().__init__(grid, views, view_drop)
+        super().__init__(view_drop)
         if name not in torchvision.models.list_models():
             near = ", ".join(torchvision.models.list_models(include=f"*{name[:6]}*")[:5])
             raise ValueError(
                 f"torchvision has no model {name!r}; nearest: {near or 'see torchvision.models.list_models()'}"
             )
-        model = torchvision.models.get_model(name, weights=None)
+        self.name, self.node = name, node
+
+    def load(self, grid: GridSpec) -> nn.Module:
+        """The model up to the node."""
+        model = torchvision.models.get_model(self.name, weights=None)
         self.colour = nn.Identity() if grid.channels == 3 else nn.Conv2d(grid.width, 3, 1)
-        self.model = create_feature_extractor(model, {node: "features"})
-        self._measure(grid)
+        return create_feature_extractor(model, {self.node: "features"})
 
     def features(self, x: Tensor) -> Tensor:
         """Feature map at the node, (B, D, h, w)."""

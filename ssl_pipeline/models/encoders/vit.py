@@ -23,8 +23,6 @@ class ViT(Encoder):
     arXiv 2006.09882).
 
     Args:
-        grid: clean grid.
-        views: names of the training views.
         patch: side of a patch in cells; None for ``default_patch``.
         width: width D of the tokens.
         depth: number of blocks.
@@ -33,7 +31,7 @@ class ViT(Encoder):
         drop_path: stochastic depth rate of the last block; grows linearly from 0.
         pool: cells of the embedding along each axis, one number or one an axis: the tokens' means in each of them;
             1 is the plain mean.
-        view_drop: share of samples whose view is not told to the encoder in training.
+        view_drop: share of samples whose view is hidden from the encoder in training.
         dense: compute all tokens and mask attention instead of leaving tokens out.
         masked: ``drop`` leaves out the tokens in a hole. The others cost more and cover the whole grid: ``keep`` takes
             what fills the hole as it stands (BERT, arXiv 1810.04805, whose mask symbol is learned as every symbol
@@ -55,8 +53,6 @@ class ViT(Encoder):
     def __init__(
         self,
         *,
-        grid: GridSpec,
-        views: Sequence[str],
         patch: int | Sequence[int] | None = None,
         width: int = 192,
         depth: int = 6,
@@ -76,14 +72,21 @@ class ViT(Encoder):
             raise ValueError(f"encoder.heads={heads} must divide encoder.width={width}")
         if masked not in ("drop", "keep", "token"):
             raise ValueError(f"encoder.masked={masked!r} is not known; take drop, keep or token")
-        self.pool = CellMean(grid, pool_cells(pool, grid))
-        self.width, self.embedding_width = width, width * self.pool.count
-        self.dense, self.sees_masked = dense, masked != "drop"
-        self.stem = PatchStem(grid, patch, width, ngrams, buckets, mask_token=masked == "token")
-        self.dense_shape = self.stem.patches.shape
-        self.view = ViewEmbedding(views, width, view_drop)
+        self.patch, self.cells, self.width = patch, pool, width
         self.blocks = self.depth = depth
-        self.trunk = Trunk(width, depth, heads, mlp_ratio, drop_path, mlp)
+        self.heads, self.mlp_ratio, self.drop_path, self.mlp = heads, mlp_ratio, drop_path, mlp
+        self.dense, self.masked, self.sees_masked = dense, masked, masked != "drop"
+        self.view_drop, self.longest, self.buckets = view_drop, ngrams, buckets
+
+    def setup(self, grid: GridSpec, views: Sequence[str]) -> None:
+        """See ``Encoder``."""
+        self.pool = CellMean(grid, pool_cells(self.cells, grid))
+        self.embedding_width = self.width * self.pool.count
+        token = self.masked == "token"
+        self.stem = PatchStem(grid, self.patch, self.width, self.longest, self.buckets, mask_token=token)
+        self.dense_shape = self.stem.patches.shape
+        self.view = ViewEmbedding(views, self.width, self.view_drop)
+        self.trunk = Trunk(self.width, self.depth, self.heads, self.mlp_ratio, self.drop_path, self.mlp)
 
     def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
         """Grid of the tokens of a view of so many cells."""

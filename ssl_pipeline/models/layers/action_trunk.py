@@ -7,40 +7,46 @@ from math import prod
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.layers.trunk import Trunk
 from ssl_pipeline.structures.grid import GridSpec
 
 
-class ActionTrunk(nn.Module):
-    """Every token is told the action; a transformer says by how much each changes, at first by nothing.
+class ActionTrunk(Bindable, nn.Module):
+    """Every token gets the action; a transformer says by how much each changes, at first by nothing.
 
     Args:
-        width: width D of the tokens.
-        grid: of the action; a discrete one gives each symbol of each cell a vector of its own.
         depth: number of blocks.
         heads: attention heads; must divide ``width``.
         mlp_ratio: hidden width of the MLPs in multiples of ``width``.
 
     >>> import torch
-    >>> model = ActionTrunk(8, GridSpec.of(("component", 2), channels=1), depth=1, heads=2)
+    >>> model = ActionTrunk(depth=1, heads=2).bind(8, GridSpec.of(("component", 2), channels=1))
     >>> z = torch.randn(3, 5, 8)
     >>> torch.equal(model(z, torch.randn(3, 1, 2)), z)
     True
     """
 
-    def __init__(
-        self, width: int, grid: GridSpec, depth: int = 2, heads: int = 4, mlp_ratio: float | int = 2.0
-    ) -> None:
+    def __init__(self, depth: int = 2, heads: int = 4, mlp_ratio: float | int = 2.0) -> None:
         super().__init__()
+        self.depth, self.heads, self.mlp_ratio = depth, heads, mlp_ratio
+
+    def setup(self, width: int, grid: GridSpec) -> None:
+        """Make the weights.
+
+        Args:
+            width: width D of the tokens.
+            grid: of the action; a discrete one gives each symbol of each cell a vector of its own.
+        """
         cells = prod(grid.shape)
         self.symbols = None if grid.vocab is None else nn.Embedding(grid.vocab, width)
         self.action = nn.Linear(cells * (grid.width if grid.vocab is None else width), width)
-        self.trunk = Trunk(width, depth, heads, mlp_ratio)
+        self.trunk = Trunk(width, self.depth, self.heads, self.mlp_ratio)
         self.change = nn.Linear(width, width)
         nn.init.zeros_(self.change.weight)
         nn.init.zeros_(self.change.bias)
 
     def forward(self, tokens: Float[Tensor, "B N D"], action: Shaped[Tensor, "B ..."]) -> Float[Tensor, "B N D"]:
         """Tokens after the action."""
-        told = action.flatten(1) if self.symbols is None else self.symbols(action.flatten(1)).flatten(1)
-        return tokens + self.change(self.trunk(tokens + self.action(told).unsqueeze(1)))
+        known = action.flatten(1) if self.symbols is None else self.symbols(action.flatten(1)).flatten(1)
+        return tokens + self.change(self.trunk(tokens + self.action(known).unsqueeze(1)))

@@ -1,27 +1,35 @@
-"""The head between the embedding and an energy."""
+"""The head between the embedding and a loss."""
 
 from __future__ import annotations
 
 from torch import nn
 from torchvision.ops import MLP
 
+from ssl_pipeline.models.binding import Bindable
 
-class Projector(MLP):
+
+class Projector(Bindable, nn.Sequential):
     """MLP with BatchNorm after every layer but the last (SimCLR, arXiv 2002.05709).
+
+    It is made without the embedding's width, ``Projector(hidden=512)``, and gets its weights from ``bind(width)``.
 
     Attributes:
         out_features: width of the projection.
 
     Args:
-        width: width of the embedding.
         hidden: width of the hidden layers.
         out: width of the projection.
         layers: number of linear layers.
         last_norm: BatchNorm after the last layer too, without scale and shift (SimSiam, arXiv 2011.10566).
     """
 
-    def __init__(self, width: int, hidden: int = 256, out: int = 128, layers: int = 2, last_norm: bool = False) -> None:
-        super().__init__(width, [*(hidden,) * (layers - 1), out], norm_layer=nn.BatchNorm1d, inplace=None)
-        self.out_features = out
-        if last_norm:
-            self.append(nn.BatchNorm1d(out, affine=False))
+    def __init__(self, hidden: int = 256, out: int = 128, layers: int = 2, last_norm: bool = False) -> None:
+        super().__init__()
+        self.hidden, self.out_features, self.layers, self.last_norm = hidden, out, layers, last_norm
+
+    def setup(self, width: int) -> None:
+        """Make the layers for embeddings of so many numbers."""
+        widths = [*(self.hidden,) * (self.layers - 1), self.out_features]
+        self.extend(MLP(width, widths, norm_layer=nn.BatchNorm1d, inplace=None))
+        if self.last_norm:
+            self.append(nn.BatchNorm1d(self.out_features, affine=False))

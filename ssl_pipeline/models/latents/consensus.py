@@ -1,0 +1,123 @@
+"""One latent for all views of a sample: their mean, or where an energy is least."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ssl_pipeline.structures.batch import Latent
+
+
+class Consensus(NamedTuple):
+    """One latent for several views of a sample."""
+
+    tokens: Tensor  # (B, K, D)
+    energy: Tensor  # (steps + 1, B): energy along the way down; (1, B) where there is none to go
+    consensus_loss: Tensor | None  # scalar: pull of the encoders towards a detached consensus
+
+    @property
+    def latent(self) -> Latent:
+        """As decoders take it."""
+        return Latent(self.tokens, self.tokens.mean(1))
+
+    def added_to(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Energies of an objective with those of a relaxed ball.
+
+        ``consensus`` is part of ``loss``. ``relaxation/0`` to ``relaxation/K`` are the mean energy at the start and
+        after each step of the way down: they carry no gradient, and the loss does not hold them.
+        """
+        added = dict(losses)
+        if self.consensus_loss is not None:
+            added |= {"loss": added["loss"] + self.consensus_loss, "consensus": self.consensus_loss}
+        if len(self.energy) > 1:
+            added |= {f"relaxation/{k}": mean for k, mean in enumerate(self.energy.detach().mean(1))}
+        return added
+
+
+class MeanConsensus(nn.Module):
+    """The mean of the views' latents, where a free latent rests that only their springs hold."""
+
+    relaxes = False
+    """Whether the consensus is detached, so that its springs alone teach the encoders."""
+
+    def forward(self, views: Sequence[Tensor], loss: Callable[[Tensor], Tensor] | None) -> Consensus:
+        """Consensus of latents (B, K, D); gradients pass to every view."""
+        z = torch.stack(tuple(views)).mean(0)
+        return Consensus(z, consensus_loss(z, views).unsqueeze(0), None)
+
+
+class RelaxedConsensus(MeanConsensus):
+    """K descent steps on the energy from the mean, then detached: dE/dtheta is the partial derivative at rest.
+
+    Each sample halves its own step where the energy would rise, so its energy never rises. Without an energy the
+    springs alone hold the latent, at the mean.
+
+    The consensus sees the clean sample on its way, so that a decoder which answers to ever smaller moves of it can do
+    without the views: their latents then become one constant, on which the springs cost nothing. (A norm of fixed scale
+    over the slots does not prevent it.) So it needs a term that keeps the latents of samples apart, such as SIGReg.
+
+    Args:
+        steps: number of descent steps.
+        rate: first step length, in units of the number of values in a latent.
+        stiffness: weight of the springs to the views.
+        data_weight: weight of the energy given to ``forward`` (the clamped clean sample).
+
+    Raises:
+        ValueError: a number that is not positive.
+    """
+
+    relaxes = True
+
+    def __init__(self, steps: int = 4, rate: float = 0.2, stiffness: float = 1.0, data_weight: float = 1.0) -> None:
+        super().__init__()
+        if min(steps, rate, stiffness) <= 0 or data_weight < 0:
+            raise ValueError(
+                f"latent.fuse: relaxed inference needs positive steps, rate and stiffness, and no negative "
+                f"data_weight, got steps={steps}, rate={rate}, stiffness={stiffness}, data_weight={data_weight}"
+            )
+        self.steps, self.rate, self.stiffness, self.data_weight = steps, rate, stiffness, data_weight
+
+    def forward(self, views: Sequence[Tensor], loss: Callable[[Tensor], Tensor] | None) -> Consensus:
+        """Consensus of latents (B, K, D).
+
+        Args:
+            views: what each encoder says.
+            loss: (B, K, D) to (B,), how badly a latent explains the clean sample; None where that is not known.
+        """
+        fixed = [v.detach() for v in views]
+        known = loss if self.data_weight else None
+
+        def total(z: Tensor) -> Tensor:
+            held = self.stiffness * consensus_loss(z, fixed)
+            return held if known is None else held + self.data_weight * known(z)
+
+        z = torch.stack(fixed).mean(0)
+        rate = torch.full((len(z), 1, 1), self.rate * z[0].numel(), device=z.device)  # energies are means
+        trace = []
+        for _ in range(0 if known is None else self.steps):
+            with torch.enable_grad():
+                z = z.requires_grad_()
+                here = total(z)
+                (slope,) = torch.autograd.grad(here.sum(), z)
+            z, there = z.detach(), here.detach()
+            trace.append(there)
+            with torch.no_grad():
+                step = z - rate * slope
+                better = (total(step) <= there)[:, None, None]
+                z = torch.where(better, step, z)
+                rate = torch.where(better, rate, rate / 2)
+        with torch.no_grad():
+            trace.append(total(z))
+        return Consensus(z, torch.stack(trace), self.stiffness * consensus_loss(z, views).mean())
+
+
+def consensus_loss(z: Float[Tensor, "B K D"], views: Sequence[Float[Tensor, "B K D"]]) -> Float[Tensor, " B"]:
+    """Sum over views of the mean squared distance to ``z``, per sample."""
+    return torch.stack([(z.float() - v.float()).square().mean((1, 2)) for v in views]).sum(0)
+
+
+FUSES = {"mean": MeanConsensus, "relaxed": RelaxedConsensus}
