@@ -102,7 +102,7 @@ def rows(config: Mapping[str, Any], more: bool) -> dict[str, list[str]]:
     (decoder,) = terms.keys() - {CONTRAST}
     views = {family(view): views[view] for view in reversed(views)}
     first = next(name for name in config["objective"] if family(name) == CONTRAST)
-    loss = [] if first == CONTRAST else [*flat(f"objective.{CONTRAST}.energy", config["objective"][first]["loss"])]
+    loss = [] if first == CONTRAST else [*flat(f"objective.{CONTRAST}.loss", config["objective"][first]["loss"])]
     pairs = {f"{view}_pair": [*pair(view, options, CONTRAST), *loss] for view, options in views.items()}
     plain = {view: options for view, options in views.items() if "-" not in view}
     plain |= {name: part for view, options in views.items() if "-" in view for name, part in parts(options)}

@@ -55,8 +55,9 @@ def work(setting: Mapping[str, Any], steps: int) -> None:
     from torch.nn.parallel import DistributedDataParallel
 
     from ssl_pipeline.config.compose import compose
-    from ssl_pipeline.graph.builder import build
+    from ssl_pipeline.graph.builder import GraphFactory
     from ssl_pipeline.structures.batch import Batch
+    from ssl_pipeline.structures.data_spec import DataSpec
     from ssl_pipeline.structures.grid import GridSpec
     from ssl_pipeline.training.callbacks import memory_gb
     from ssl_pipeline.training.fsdp import shard
@@ -70,7 +71,8 @@ def work(setting: Mapping[str, Any], steps: int) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     side = 4 * round(setting["tokens"] ** 0.5)
-    graph = build(compose(overrides(setting)), GridSpec.of(("y", side), ("x", side), channels=3)).to(device)
+    spec = DataSpec(GridSpec.of(("y", side), ("x", side), channels=3))
+    graph = GraphFactory(compose(overrides(setting))).build(spec).to(device)
     model: Any = graph
     if world > 1:
         if on_gpu:

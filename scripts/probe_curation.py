@@ -24,10 +24,10 @@ from torch import Tensor
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.instantiate import DATA, instantiate
-from ssl_pipeline.data import Data, EpochOrder, Subset, junk, statistics
+from ssl_pipeline.data import Data, EpochOrder, Subset, junk
 from ssl_pipeline.data.sampling import batch_indices
 from ssl_pipeline.evaluation.protocol import embedder, features
-from ssl_pipeline.graph.builder import build
+from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.lab.curation import novelty
 from ssl_pipeline.report.markdown import head, row
@@ -78,7 +78,7 @@ def trained(name: str, data: Data, steps: int, seed: int, more: Sequence[str] = 
     """The graph of an experiment after some steps on a data set, by a plain loop."""
     config = compose([f"experiment={name}", *more])
     torch.manual_seed(seed)
-    graph = build(config, data.grid, *(some.tolist() for some in statistics(data.train, data.grid)))
+    graph = GraphFactory(config).build(spec_of(data))
     order, size = EpochOrder(data.train.sources, seed), config["batch_size"]  # pyright: ignore
     optimizer = torch.optim.AdamW(graph.parameters(), lr=config["optimizer"]["lr"] / 2, weight_decay=0.05)
     for step in range(steps):

@@ -8,10 +8,10 @@ from typing import Any
 
 from ssl_pipeline.utils.errors import nearest
 
-CHAIN = {"_target_": "ssl_pipeline.corruptions.Chain", "_partial_": True}
+CHAIN = {"_target_": "ssl_pipeline.corruptions.Chain"}
 
 
-EDGE = {"_target_": "ssl_pipeline.objectives.CrossModal", "_partial_": True}
+EDGE = {"_target_": "ssl_pipeline.objectives.CrossModal"}
 
 
 def numbered(names: list[str]) -> list[str]:

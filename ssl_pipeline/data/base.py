@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ssl_pipeline.data.codecs.base import Codec
 from ssl_pipeline.structures.batch import Batch, as_float
+from ssl_pipeline.structures.data_spec import ColumnInfo, DataSpec
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.random import generator
 
@@ -92,6 +93,12 @@ class Data:
     columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
     clean: Dataset | None = None
     junk: Tensor | None = None
+
+    @property
+    def layout(self) -> DataSpec:
+        """What a graph must know of it, but for the statistics of its values."""
+        columns = {name: ColumnInfo(column.grid, column.steps) for name, column in self.columns.items()}
+        return DataSpec(self.grid, columns)
 
     @property
     def known(self) -> Dataset | Stream:

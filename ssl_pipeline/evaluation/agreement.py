@@ -101,7 +101,7 @@ def found_across(a: np.ndarray, b: np.ndarray, content: np.ndarray) -> float:
 
 def prompted(graph: Graph) -> Mapping[str, Corruption]:
     """The views that are templates round a text, where a decoder of symbols leads at least two to the clean form."""
-    if CLEAN not in graph.decoders:
+    if CLEAN.name not in graph.decoders:
         return {}
     found = {name: made for name, made in graph.corruptions.items() if isinstance(made, Template)}
     return found if len(found) > 1 else {}

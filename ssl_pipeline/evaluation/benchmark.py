@@ -123,13 +123,13 @@ def probed(features: Features, protocol: P1, few_shot: Sequence[float], seeds: i
 @torch.no_grad()
 def augmented(subject: Subject, data: Data) -> np.ndarray:
     """Embeddings (N, q, D) of random crops of held-out samples, whatever the encoder was trained on."""
-    corrupt = Crop(grid=data.grid, scale=(0.4, 1.0))
+    crop = Crop(scale=(0.4, 1.0)).bind(data.grid)
     part = first_samples(data.train if data.test is None else data.test, SAMPLES)
     rows = []
     for start, batch in enumerate(sequential_batches(part, 250, SAMPLES)):
         batch = batch.on(subject.device)
         clean = clean_view(data.grid, as_float(batch.x, data.grid), batch.valid)
-        views = [corrupt(clean, generator(subject.device, "lidar", start, view)) for view in range(VIEWS)]
+        views = [crop(clean, generator(subject.device, "lidar", start, view)) for view in range(VIEWS)]
         rows.append(torch.stack([subject(batch._replace(x=v.x, valid=v.valid)).float().cpu() for v in views], dim=1))
     return torch.cat(rows).numpy()
 

@@ -37,11 +37,10 @@ def relations(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batc
         if len(state.clean.x) < 2:
             continue
         for name, term in terms.items():
-            edges = graph.edges[name]
-            totals[f"edge/{name}"].append(term(state, edges)[name].item())
+            totals[f"edge/{name}"].append(term(state)[name].item())
             for start in term.starts:
                 other = replace(state, latents={**state.latents, start: exchanged(state, start)})
-                totals[f"edge_without/{name}<{start}"].append(term(other, edges)[name].item())
+                totals[f"edge_without/{name}<{start}"].append(term(other)[name].item())
             if term.loss.discrete:
                 totals[f"edge_exact/{name}"].append(100 * exact(term, state).float().mean().item())
     return {key: sum(values) / len(values) for key, values in totals.items()}

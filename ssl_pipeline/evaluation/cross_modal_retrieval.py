@@ -10,7 +10,6 @@ from ssl_pipeline.data import Dataset, Stream
 from ssl_pipeline.evaluation.cross_modal import states
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.objectives import JointEmbedding
-from ssl_pipeline.structures.nodes import view_of
 
 
 @torch.inference_mode()
@@ -28,10 +27,10 @@ def meetings(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batch
     """
     terms = {name: t for name, t in graph.objective.terms.items() if isinstance(t, JointEmbedding) and not t.by_source}
     pairs = {
-        edge.name: (term, *sorted((view_of(edge.source), view_of(edge.target)), key=lambda view: view in graph.columns))
-        for name, term in terms.items()
-        for edge in graph.edges[name]
-        if len({view_of(edge.source), view_of(edge.target)} & {*graph.columns}) == 1
+        edge.name: (term, *sorted((end.name for end in edge.ends), key=lambda view: view in graph.columns))
+        for term in terms.values()
+        for edge in term.edges
+        if len({end.name for end in edge.ends} & {*graph.columns}) == 1
     }
     rows: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {name: [] for name in pairs}
     for state in states(graph, dataset, samples, batch_size) if pairs else ():

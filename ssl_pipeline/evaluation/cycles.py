@@ -12,6 +12,7 @@ from torch import Tensor
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.modules import UNKNOWN, Back, Front, Translator, cuts
 from ssl_pipeline.structures.batch import Batch, as_float
+from ssl_pipeline.structures.nodes import Node
 
 
 class Cycle(NamedTuple):
@@ -82,7 +83,7 @@ def translations(graph: Graph, batch: Batch) -> list[Pair]:
 
 
 def _both_ways(graph: Graph) -> Iterator[tuple[str, str]]:
-    to = {view: set(graph.leading(f"view/{view}")) for view in graph.corruptions}
+    to = {view: set(graph.leading(Node.view(view))) for view in graph.corruptions}
     for a, b in combinations(graph.corruptions, 2):
         if a in to[b] and b in to[a]:
             yield a, b

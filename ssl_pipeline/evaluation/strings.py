@@ -36,7 +36,7 @@ def exact_match(graph: Graph, data: Data, samples: int = 2000, zeroed: bool = Fa
     if data.test is None:
         raise ValueError("there is no test set: set data.holdout above 0")
     seen = {key for batch in sequential_batches(data.train, 2000) for key in _strings(batch)}
-    decoder: Decoder = graph.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
+    decoder: Decoder = graph.decoders[CLEAN.name]  # pyright: ignore[reportAssignmentType]
     device, right, count = next(graph.parameters()).device, 0, 0
     for batch in _spread(data.test, samples):
         fresh = torch.tensor([key not in seen for key in _strings(batch)])

@@ -115,7 +115,7 @@ def _writes(part: Part) -> bool:
     """Whether a part writes symbol after symbol."""
     if not isinstance(part, (Back, Relation, Restorer, Translator)):
         return False
-    return part.trained.decoder(getattr(part, "target", CLEAN)).causal
+    return part.trained.decoder(getattr(part, "target", CLEAN.name)).causal
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,18 +1,18 @@
-"""The graph of corruptions, encoders, one latent, decoders and energies: a plain module that any loop can train."""
+"""The graph of corruptions, encoders, one latent, decoders and losses: a plain module that any loop can train."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from ssl_pipeline.corruptions import Corruption
-from ssl_pipeline.graph.columns import ColumnNode, Columns
+from ssl_pipeline.graph.columns import ColumnModels, ColumnNode, Columns, column_node
+from ssl_pipeline.graph.corrupter import Corrupter, Views
 from ssl_pipeline.graph.teacher_targets import Teaching, learners
-from ssl_pipeline.graph.topology import check, consensus_loss, decoded, leading, plan
+from ssl_pipeline.graph.topology import check, decoded, leading, springs, topology
 from ssl_pipeline.graph.validation import (
     latent_feeds,
     targets_are_distinct,
@@ -20,114 +20,169 @@ from ssl_pipeline.graph.validation import (
     terms_fit_the_grid,
     views_share_samples,
 )
-from ssl_pipeline.models.decoders import Decoder
-from ssl_pipeline.models.ema_teacher import Teacher
+from ssl_pipeline.models.binding import Bindable
+from ssl_pipeline.models.decoders import CrossAttentionDecoder, Decoder
+from ssl_pipeline.models.ema_teacher import EMATeacher
 from ssl_pipeline.models.encoders import Encoder
-from ssl_pipeline.models.latents import Consensus, Slots, Tokens
+from ssl_pipeline.models.latents import Consensus, LatentFormat, Tokens
 from ssl_pipeline.models.layers import Normalize
-from ssl_pipeline.objectives import CrossModal, Objective, Reconstruction, State
+from ssl_pipeline.objectives import CrossModal, GraphInfo, Objective, Reconstruction, State, Term
 from ssl_pipeline.structures.batch import Batch, Latent, View, as_float, clean_view
+from ssl_pipeline.structures.data_spec import DataSpec
 from ssl_pipeline.structures.grid import GridSpec
-from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, view_node, view_of
-from ssl_pipeline.structures.random import generator
-from ssl_pipeline.structures.view_assignment import ViewAssignment, assign_views
+from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, Node
+from ssl_pipeline.utils.errors import nearest, options_of
 
 
-class Views(NamedTuple):
-    """A batch, clean and damaged, in the data's units."""
-
-    clean: View
-    views: Mapping[str, View]
-    assignment: ViewAssignment
-    source: Tensor  # (B,) what each sample was taken from
-    columns: Mapping[str, View] = {}  # what else energies want to know of the samples
-
-
-class Graph(nn.Module):
+class Graph(Bindable, nn.Module):
     """All forms of a sample, and what connects them.
 
+    It is made of parts that know no data, and gets its weights when it is bound to a data set's ``DataSpec``; so it can
+    be written down before data is read, and bound again for a twin.
+
     Args:
-        grid: grid of the clean samples.
         corruptions: one a view, by the view's name.
         encoder: shared by all views.
-        latent: format of the common latent.
-        decoder: makes the decoder to one target, called with its ``grid`` and the number of ``corruption_params``.
-        objective: the energies.
-        columns: what belongs to each sample besides itself, by name, as far as energies reach it.
-        teacher: makes the slow copy of the modules that it is given by name; None: the encoder is its own teacher.
-        normalize: from the data's units to those of the networks.
+        objective: the losses: terms by name, or one term.
+        latent: format of the common latent; None: the encoder's tokens.
+        decoder: a decoder like it leads to each target; None: cross-attention.
+        teacher: the slow copy of what it teaches; None: the encoder is its own teacher.
+        columns: models of columns of the data, by name, where they are to differ from those of the samples.
         views_per_step: views that each sample passes in a step, or ``all``.
         allow_collapse: accept an objective that nothing keeps from collapsing.
 
     Raises:
-        ValueError: see ``topology.check``; views of different grids; pairs that never meet; a decoder that the latent
-            cannot feed.
+        ValueError: no view; a number of views that is none.
+
+    >>> from ssl_pipeline.corruptions import Mask, Noise
+    >>> from ssl_pipeline.models.encoders import ViT
+    >>> graph = Graph({"mask": Mask(), "noise": Noise()}, encoder=ViT(width=24, depth=1), objective=Reconstruction())
+    >>> graph = graph.bind(DataSpec(GridSpec.of(("y", 8), ("x", 8), channels=1)))
+    >>> batch = Batch(torch.rand(4, 1, 8, 8), torch.arange(4))
+    >>> sorted(graph(graph.corrupt(batch)))
+    ['loss', 'reconstruction/mask', 'reconstruction/noise']
     """
 
     def __init__(
         self,
-        *,
-        grid: GridSpec,
         corruptions: Mapping[str, Corruption],
+        *,
         encoder: Encoder,
-        latent: Tokens | Slots,
-        decoder: Callable[..., Decoder],
-        objective: Objective,
-        normalize: Normalize,
-        columns: Mapping[str, ColumnNode] | None = None,
-        teacher: Callable[[Mapping[str, nn.Module]], Teacher] | None = None,
+        objective: Objective | Mapping[str, Term] | Term,
+        latent: LatentFormat | None = None,
+        decoder: Decoder | None = None,
+        teacher: EMATeacher | None = None,
+        columns: Mapping[str, ColumnModels] | None = None,
         views_per_step: int | str = "all",
         allow_collapse: bool = False,
     ) -> None:
         super().__init__()
-        self.grid = grid
+        if not corruptions:
+            raise ValueError("a graph has one view at least, got none: name a corruption, such as Mask()")
         self.corruptions = dict(corruptions)
-        self.encoder, self.objective = encoder, objective
-        self.latent: Tokens | Slots = latent
-        self.normalize = normalize
-        self.columns = Columns(columns or {})
+        self.views_per_step = len(self.corruptions) if views_per_step == "all" else int(views_per_step)
+        self.encoder, self.latent = encoder, latent or Tokens()
+        self.objective = objective if isinstance(objective, Objective) else Objective(objective)
+        self.like_encoder, self.like_decoder = (encoder,), (decoder or CrossAttentionDecoder(),)
+        self.teacher, self.models, self.allow_collapse = teacher, dict(columns or {}), allow_collapse
+
+    def setup(self, spec: DataSpec) -> None:
+        """Bind all parts to a data set, and make what connects them.
+
+        The weights are drawn from torch's global generator, in a fixed order.
+
+        Raises:
+            ValueError: see ``topology.check``; views of different grids; views that never share samples; a decoder that
+                the latent cannot feed; whatever the parts refuse.
+        """
+        self.spec, self.grid, names = spec, spec.grid, tuple(self.corruptions)
+        for name, corruption in self.corruptions.items():
+            with options_of(f"corruption.{name}"):
+                self.corruptions[name] = corruption.bind(spec.grid)
+        with options_of("encoder"):
+            self.encoder = self.encoder.bind(spec.grid, names)
         for corruption in self.corruptions.values():
-            encoder.shape_of(corruption.output_grid.shape)  # refuses now what it would refuse in the first step
-        names, fuse = tuple(self.corruptions), latent.fuse
-        self.views_per_step = len(names) if views_per_step == "all" else int(views_per_step)
-        self.edges = objective.edges(names, fuse is not None)
-        edges = [edge for group in self.edges.values() for edge in group]
-        self.nodes, self.students, self.teacher_views, self.known = plan(
-            names, edges, fuse is not None, tuple(self.columns)
-        )
-        check(
-            self.nodes, [*edges, *(consensus_loss(names) if fuse is not None and fuse.relaxes else ())], allow_collapse
-        )
-        terms_fit_the_grid(objective, self.edges, grid, self.corruptions, self.columns.named())
-        views_share_samples(objective, self.edges, names, self.views_per_step, fuse is not None)
-        teacher_sees(self.teacher_views, self.corruptions)
-        targets_are_distinct(objective, self.edges, self._like_samples)
-        like = [view_node(name) for name in self._like_samples]
-        led = [edge._replace(target=CLEAN) if edge.target in like else edge for edge in edges]
-        self.decoders = nn.ModuleDict({view_of(to): self._decoder(decoder, to, led) for to in decoded(led)})
-        if teacher is not None and not self.teacher_views:
+            self.encoder.shape_of(corruption.output_grid.shape)  # refuses now what it would refuse in the first step
+        with options_of("latent"):
+            self.latent = self.latent.bind(self.encoder.width, self.encoder.embedding_width)
+        self.objective = self.objective.bind(self._info(spec))
+        self.normalize = Normalize(spec.grid, spec.mean, spec.std)
+        self.columns = Columns(self._columns(spec))
+        self._connect()
+        self.corrupter = Corrupter(spec.grid, self.corruptions, self.columns, self.views_per_step)
+        self.decoders = self._decoders_of(self.objective.edges)
+        if self.teacher is not None and not self.teacher_views:
             raise ValueError("objective= predicts no teacher: set teacher=none, or add a term that does (...+byol)")
-        self.teacher = None if teacher is None else teacher(learners(encoder, latent, objective))
+        if self.teacher is not None:
+            self.teacher = self.teacher.bind(learners(self.encoder, self.latent, self.objective))
+
+    def _info(self, spec: DataSpec) -> GraphInfo:
+        """What terms must know."""
+        encoder, latent, grid = self.encoder, self.latent, spec.grid
+        tokens = GridSpec(grid.resized(encoder.dense_shape).axes, channels=encoder.width) if latent.keeps_grid else None
+        columns = {name: column.grid for name, column in spec.columns.items()}
+        embedding, consensus = latent.embedding_width, latent.fuse is not None
+        views = tuple(self.corruptions)
+        return GraphInfo(views, consensus, grid, embedding, latent.width, encoder.sees_masked, tokens, columns)
+
+    def _columns(self, spec: DataSpec) -> dict[str, ColumnNode]:
+        """The columns that losses reach."""
+        if lost := self.models.keys() - spec.columns.keys():
+            near = nearest(min(lost), spec.columns)
+            raise ValueError(f"columns.{min(lost)}: the data has no column {min(lost)!r}; {near}")
+        ends = {end for edge in self.objective.edges for end in edge.ends}
+        ends |= {Node.view(column) for _, term in self.objective.named() for column in term.needs}
+        wanted = {end.name for end in ends}
+        if idle := self.models.keys() - wanted:
+            raise ValueError(f"columns.{min(idle)} has options, and no loss reaches that column: add one, or drop them")
+        return {
+            name: column_node(
+                name,
+                info,
+                self.models.get(name, ColumnModels()),
+                encoded=Node.latent(name) in ends,
+                led_to=Node.view(name) in ends,
+                grid=spec.grid,
+                encoder=self.encoder,
+                like_encoder=self.like_encoder[0],
+                like_decoder=self.like_decoder[0],
+            )
+            for name, info in spec.columns.items()
+            if name in wanted
+        }
+
+    def _connect(self) -> None:
+        """The nodes that views and losses call for; refuses what cannot learn."""
+        names, fuse, edges = tuple(self.corruptions), self.latent.fuse, self.objective.edges
+        found = topology(names, edges, fuse is not None, tuple(self.columns))
+        self.nodes, self.students, self.teacher_views, self.encoded_columns = found
+        held = springs(names) if fuse is not None and fuse.relaxes else []
+        check(self.nodes, [*edges, *held], self.allow_collapse)
+        terms_fit_the_grid(self.objective, self.grid, self.corruptions, self.columns.named())
+        views_share_samples(self.objective, names, self.views_per_step, fuse is not None)
+        teacher_sees(self.teacher_views, self.corruptions)
+        targets_are_distinct(self.objective, self._like_samples)
+
+    def _decoders_of(self, edges: Sequence[Edge]) -> nn.ModuleDict:
+        """One decoder a target; to columns on the grid of the samples lead those of the samples."""
+        like = [Node.view(name) for name in self._like_samples]
+        led = [edge._replace(target=CLEAN) if edge.target in like else edge for edge in edges]
+        return nn.ModuleDict({to.name: self._decoder(to, led) for to in decoded(led)})
+
+    @property
+    def edges(self) -> dict[str, tuple[Edge, ...]]:
+        """Edges of each term."""
+        return {name: term.edges for name, term in self.objective.named()}
 
     def corrupt(self, batch: Batch, seed: int = 0, step: int = 0, rank: int = 0, *, whole: bool = False) -> Views:
-        """Views of a batch, a pure function of it and (seed, step, rank); ``whole``: all samples in all views."""
-        clean = clean_view(self.grid, as_float(batch.x, self.grid), batch.valid)
-        device, size = clean.x.device, len(clean.x)
-        m = len(self.corruptions) if whole else self.views_per_step
-        dealt = assign_views(tuple(self.corruptions), m, size, device, seed, step, rank)
-        views = {}
-        for name, corruption in self.corruptions.items():
-            start = clean._replace(
-                x=dealt.of(clean.x, name), valid=None if clean.valid is None else dealt.of(clean.valid, name)
-            )
-            views[name] = corruption(start, generator(device, seed, step, rank, name))
-        return Views(clean, views, dealt, batch.source, self.columns.views(batch.columns, dealt))
+        """Views of a batch; see ``Corrupter``."""
+        return self.corrupter(batch, seed, step, rank, whole=whole)
 
     def forward(self, corrupted: Views) -> dict[str, Tensor]:
-        """Energies by edge, and their weighted sum as ``loss``; with a relaxed latent see ``Consensus.added_to``."""
-        state, ball = self._state(corrupted)
-        losses = self.objective(state, self.edges)
-        return losses if ball is None else ball.added_to(losses)
+        """Losses by edge, and their weighted sum as ``loss``; with a relaxed latent see ``Consensus.added_to``."""
+        state, consensus = self._state(corrupted)
+        losses = self.objective(state)
+        return losses if consensus is None else consensus.added_to(losses)
 
     def per_sample(self, corrupted: Views) -> Float[Tensor, "B"]:
         """Loss of each sample, of the terms that tell one; no ranks meet in it.
@@ -140,7 +195,7 @@ class Graph(nn.Module):
         """
         if corrupted.assignment.rows is not None:
             raise ValueError("expected all samples in all views, got some of them: call damage(..., whole=True)")
-        return self.objective.per_sample(self.state(corrupted), self.edges).float()
+        return self.objective.per_sample(self.state(corrupted)).float()
 
     def state(self, corrupted: Views) -> State:
         """What energies are computed from."""
@@ -148,20 +203,20 @@ class Graph(nn.Module):
 
     def _state(self, corrupted: Views) -> tuple[State, Consensus | None]:
         if lost := self.columns.keys() - corrupted.columns.keys():
-            raise ValueError(f"energies reach the column {min(lost)} of the data, and this batch has none: add it")
+            raise ValueError(f"losses reach the column {min(lost)} of the data, and this batch has none: add it")
         clean, views = self._standard(corrupted.clean), self.standard(corrupted)
         known = views | {name: self._standard(view, name) for name, view in corrupted.columns.items()}
-        latents = self.encode({name: known[name] for name in (*self.students, *self.known)})
-        ball = None
+        latents = self.encode({name: known[name] for name in (*self.students, *self.encoded_columns)})
+        consensus = None
         if self.latent.fuse is not None:
-            ball = self._rest({name: latents[name] for name in views}, clean)
-            latents[CONSENSUS] = ball.latent
+            consensus = self._rest({name: latents[name] for name in views}, clean)
+            latents[CONSENSUS.name] = consensus.latent
         corruption_params = {name: self.corruption_params(name, view) for name, view in views.items()}
         targets = self.teaching.targets(known, latents)
         decoders = self._decoders
         return State(
             clean, known, corrupted.source, latents, corrupted.assignment, decoders, corruption_params.get, targets
-        ), ball
+        ), consensus
 
     def encode(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Latents of standardised views and columns."""
@@ -225,7 +280,7 @@ class Graph(nn.Module):
         """
         return self.decode(self.latents({name: view})[name])
 
-    def decode(self, latent: Latent, to: str = CLEAN, corruption_params: Tensor | None = None) -> Tensor:
+    def decode(self, latent: Latent, to: str = CLEAN.name, corruption_params: Tensor | None = None) -> Tensor:
         """What a latent leads to, in the data's units.
 
         Args:
@@ -238,21 +293,21 @@ class Graph(nn.Module):
         """
         return self.joined(self.decoder(to).generate(latent, corruption_params), to)
 
-    def joined(self, patches: Tensor, to: str = CLEAN) -> Tensor:
+    def joined(self, patches: Tensor, to: str = CLEAN.name) -> Tensor:
         """Decoded patches, or logits, as samples in the data's units."""
         decoder = self.decoder(to)
         if decoder.patches.grid.discrete:
             return patches.argmax(-1).unflatten(1, decoder.patches.grid.shape)
         return self.normalizer(to).inverse(decoder.patches.join(patches.float()))
 
-    def decoder(self, to: str = CLEAN) -> Decoder:
+    def decoder(self, to: str = CLEAN.name) -> Decoder:
         """What leads to the clean form, to a view or to a column of the data.
 
         Raises:
             ValueError: nothing does.
         """
         if to not in (known := self._decoders):
-            what = "the clean form" if to == CLEAN else f"view {to}"
+            what = "the clean form" if to == CLEAN.name else f"view {to}"
             raise ValueError(f"this graph has no decoder to {what}: train with objective=...+reconstruct")
         return known[to]  # pyright: ignore[reportReturnType]
 
@@ -265,13 +320,12 @@ class Graph(nn.Module):
         if self.corruptions[name].only_masks:
             return True
         terms = [term for _, term in self.objective.named() if isinstance(term, Reconstruction | CrossModal)]
-        terms = [term for term in terms if term.target == CLEAN and term.leads_from(name)]
+        terms = [term for term in terms if term.target == CLEAN.name and term.leads_from(name)]
         return self.latent.fuse is None and bool(terms) and all(term.fills_only for term in terms)
 
-    def leading(self, target: str = CLEAN) -> list[str]:
+    def leading(self, target: Node = CLEAN) -> list[str]:
         """The views from whose latents a decoder learns to lead to a node; by default, those that it restores."""
-        edges = [edge for group in self.edges.values() for edge in group]
-        return leading(edges, target, tuple(self.corruptions))
+        return leading(self.objective.edges, target, tuple(self.corruptions))
 
     def corruption_params(self, name: str, view: View) -> Tensor | None:
         """Parameters of a view's corruption, (B, k), as a decoder to that view is told them."""
@@ -322,7 +376,7 @@ class Graph(nn.Module):
         return self._rest(self.latents(views)).latent
 
     def _rest(self, latents: Mapping[str, Latent], clean: View | None = None) -> Consensus:
-        """Where the ball comes to rest between the latents of its views and, where it is given, the clean sample."""
+        """Where the consensus rests between the latents of its views and, where it is given, the clean sample."""
         if self.latent.fuse is None:
             raise ValueError("views keep latents of their own: set latent=slots latent.fuse=mean or relaxed")
         loss = None if clean is None else self.objective.explains(clean, self.decoders)
@@ -336,25 +390,29 @@ class Graph(nn.Module):
     def _decoders(self) -> dict[str, nn.Module]:
         """By target."""
         known = dict(self.decoders.items())
-        return known | {name: known[CLEAN] for name in self._like_samples if CLEAN in known}
+        clean = CLEAN.name
+        return known | {name: known[clean] for name in self._like_samples if clean in known}
 
     def normalizer(self, name: str) -> Normalize:
         """To the networks' units from those of a column of the data; from those of the samples for all other names."""
         own = self.columns.named()[name].normalize if name in self.columns else None
         return self.normalize if own is None else own
 
-    def _standard(self, view: View, name: str = CLEAN) -> View:
+    def _standard(self, view: View, name: str = CLEAN.name) -> View:
         normalize = self.normalizer(name)
         unmasked = None if view.unmasked is None else normalize(view.unmasked)
         return view._replace(x=normalize(view.x), unmasked=unmasked)
 
-    def _decoder(self, decoder: Callable[..., Decoder], target: str, edges: Sequence[Edge]) -> Decoder:
-        corruption, column = self.corruptions.get(view_of(target)), self.columns.named().get(view_of(target))
-        grid, corruption_params = (
-            (self.grid, 0) if corruption is None else (corruption.output_grid, len(corruption.corruption_params))
-        )
+    def _decoder(self, target: Node, edges: Sequence[Edge]) -> Decoder:
+        corruption, column = self.corruptions.get(target.name), self.columns.named().get(target.name)
+        grid, n_params, decoder, at = self.grid, 0, self.like_decoder[0], "decoder"
+        if corruption is not None:
+            grid, n_params = corruption.output_grid, len(corruption.corruption_params)
         if column is not None:
-            grid, decoder = column.grid, column.decoder or decoder
-        made = decoder(grid=grid, corruption_params=corruption_params)
+            grid, decoder = column.grid, column.prototype or decoder
+            at = f"columns.{target.name}.decoder" if target.name in self.models else at
+        with options_of(at):
+            dense_shape = self.encoder.dense_shape if self.latent.keeps_grid else None
+            made = decoder.bind(grid, self.latent.width, dense_shape, n_params)
         latent_feeds(made, target, edges, self.latent, self.encoder, self.corruptions, self.columns.named())
         return made

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ssl_pipeline.models.ema_teacher import Teacher
+from ssl_pipeline.models.ema_teacher import EMATeacher
 from ssl_pipeline.models.encoders import Encoder
 from ssl_pipeline.objectives import Objective, Targets
 from ssl_pipeline.structures.batch import Latent, View, intact
@@ -32,7 +32,7 @@ class Teaching:
     """
 
     learners: Mapping[str, nn.Module]
-    teacher: Teacher | None
+    teacher: EMATeacher | None
     views: Sequence[str]
 
     @property

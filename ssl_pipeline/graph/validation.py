@@ -6,21 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.graph.columns import ColumnNode
-from ssl_pipeline.graph.topology import alone, leading
+from ssl_pipeline.graph.topology import leading
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.encoders import Encoder
-from ssl_pipeline.models.latents import Slots, Tokens
+from ssl_pipeline.models.latents import LatentFormat
 from ssl_pipeline.objectives import Consistency, CrossModal, MaskedPrediction, Objective, Reconstruction
 from ssl_pipeline.structures.grid import GridSpec
-from ssl_pipeline.structures.nodes import CLEAN, Edge, view_of
+from ssl_pipeline.structures.nodes import CLEAN, Edge, Node
 
 
 def terms_fit_the_grid(
-    objective: Objective,
-    edges: Mapping[str, Sequence[Edge]],
-    grid: GridSpec,
-    corruptions: Mapping[str, Corruption],
-    columns: Mapping[str, ColumnNode],
+    objective: Objective, grid: GridSpec, corruptions: Mapping[str, Corruption], columns: Mapping[str, ColumnNode]
 ) -> None:
     """Each term compares what its targets are made of, where they lie.
 
@@ -29,19 +25,19 @@ def terms_fit_the_grid(
             teacher of what another encoder sees.
     """
     for name, term in objective.named():
-        for edge in edges[name]:
-            beside = columns.get(view_of(edge.target))
-            made_of = grid if beside is None else beside.grid
+        for edge in term.edges:
+            column = columns.get(edge.target.name)
+            made_of = grid if column is None else column.grid
             if isinstance(term, Reconstruction | CrossModal) and term.loss.discrete != made_of.discrete:
                 kind, other = ("symbols", "cross_entropy") if made_of.discrete else ("numbers", "reconstruct")
-                what = "this data" if beside is None else f"column {view_of(edge.target)}"
+                what = "this data" if column is None else f"column {edge.target.name}"
                 raise ValueError(f"objective={name} does not compare {kind}, which {what} is made of: take {other}")
-            if edge.target.startswith("teacher/") and beside is not None and beside.grid != grid:
+            if edge.target.kind == "teacher" and column is not None and column.grid != grid:
                 raise ValueError(
-                    f"objective.{name} predicts what a teacher says of {view_of(edge.target)}, which lies on a grid of "
-                    f"its own and has no teacher: take an energy between the two latents, such as info_nce"
+                    f"objective.{name} predicts the teacher's latent of {edge.target.name}, which lies on a grid of "
+                    f"its own and has no teacher: take a loss between the two latents, such as info_nce"
                 )
-        if isinstance(term, Consistency) and term.loss.discrete != grid.discrete:
+        if isinstance(term, Consistency) and not term.fits(grid):
             kind, other = ("symbols", "SymmetricKL") if grid.discrete else ("numbers", "MSE")
             raise ValueError(
                 f"objective.{name}.loss={type(term.loss).__name__} does not compare {kind}, which this data is "
@@ -59,14 +55,11 @@ def terms_fit_the_grid(
                 )
 
 
-def views_share_samples(
-    objective: Objective, edges: Mapping[str, Sequence[Edge]], views: Sequence[str], per_step: int, consensus: bool
-) -> None:
+def views_share_samples(objective: Objective, views: Sequence[str], per_step: int, consensus: bool) -> None:
     """A sample passes the views that are to be compared or made one in a step.
 
     Args:
         objective: whose terms may compare views.
-        edges: of each term.
         views: their names.
         per_step: how many of them a sample passes.
         consensus: whether all of them become one latent.
@@ -76,7 +69,7 @@ def views_share_samples(
     """
     if consensus and per_step < len(views):
         raise ValueError("latent.fuse needs every view of a sample: set views_per_step=all")
-    pairs = {name: term for name, term in objective.named() if term.pairs_views(edges[name], views)}
+    pairs = {name: term for name, term in objective.named() if term.pairs_views(views)}
     some = [name for name, term in pairs.items() if term.views is not None]
     if some and per_step < len(views):
         what = f"edge {some[0]} joins" if isinstance(pairs[some[0]], CrossModal) else f"objective.{some[0]}.views names"
@@ -97,30 +90,29 @@ def teacher_sees(teacher_views: Sequence[str], corruptions: Mapping[str, Corrupt
         if view in corruptions and not corruptions[view].keeps_unmasked:
             raise ValueError(
                 f"the teacher sees {view} without its holes, and what stood in them is not known after a later "
-                f"damage: name the mask last, such as corruption=noise-mask"
+                f"corruption: name the mask last, such as corruption=noise-mask"
             )
 
 
-def targets_are_distinct(objective: Objective, edges: Mapping[str, Sequence[Edge]], columns: Sequence[str]) -> None:
+def targets_are_distinct(objective: Objective, columns: Sequence[str]) -> None:
     """From one latent the decoder of the samples leads to one thing.
 
     Args:
         objective: whose terms lead to samples and columns.
-        edges: of each term.
         columns: those to which the decoder of the samples leads.
 
     Raises:
         ValueError: it is to lead to several, and nothing says to it which of them is meant.
     """
     led: dict[str, dict[str, None]] = {}
-    for name, term in objective.named():
+    for _, term in objective.named():
         if isinstance(term, Reconstruction | CrossModal):
-            for edge in alone(edges[name]):
-                if view_of(edge.target) in (CLEAN, *columns):
-                    led.setdefault(view_of(edge.source), {})[view_of(edge.target)] = None
+            for edge in term.edges:
+                if len(edge.sources) == 1 and edge.target.name in (CLEAN.name, *columns):
+                    led.setdefault(edge.source.name, {})[edge.target.name] = None
     for source, targets in led.items():
         if len(targets) > 1:
-            column = next(target for target in targets if target != CLEAN)
+            column = next(target for target in targets if target != CLEAN.name)
             raise ValueError(
                 f"the latent of {source} leads to {' and to '.join(targets)} through one decoder, which cannot know "
                 f"what is asked for: give the column a decoder of its own "
@@ -130,9 +122,9 @@ def targets_are_distinct(objective: Objective, edges: Mapping[str, Sequence[Edge
 
 def latent_feeds(
     decoder: Decoder,
-    target: str,
+    target: Node,
     edges: Sequence[Edge],
-    latent: Tokens | Slots,
+    latent: LatentFormat,
     encoder: Encoder,
     corruptions: Mapping[str, Corruption],
     columns: Mapping[str, ColumnNode],
@@ -141,7 +133,7 @@ def latent_feeds(
 
     Args:
         decoder: which may need one that covers the grid.
-        target: name of the node.
+        target: what it leads to.
         edges: of all terms.
         latent: format of the latent.
         encoder: of all views.
@@ -155,9 +147,9 @@ def latent_feeds(
     if not decoder.needs_grid:
         return
     led = [edge for edge in edges if edge.target == target]
-    apart, column = [name for name, beside in columns.items() if beside.encoder is not None], view_of(target) in columns
-    elsewhere = [view_of(edge.source) for edge in led if view_of(edge.source) in apart or edge not in alone(led)]
-    starts = {*leading(edges, target, tuple(corruptions)), *(view_of(edge.source) for edge in led)}
+    own = [name for name, column in columns.items() if column.encoder is not None]
+    elsewhere = [end.name for edge in led for end in edge.sources if end.name in own or len(edge.sources) > 1]
+    starts = {*leading(edges, target, tuple(corruptions)), *(end.name for edge in led for end in edge.sources)}
     holes = [name for name in corruptions if name in starts and corruptions[name].masks and not encoder.sees_masked]
     if holes:
         why = f"the encoder leaves out the holes of {', '.join(holes)}"
@@ -170,9 +162,7 @@ def latent_feeds(
     else:
         return
     other = ", or encoder=conv with latent=tokens" if holes or not latent.keeps_grid else ""
-    take = (
-        f"set columns.{view_of(target)}.decoder to a cross_attention decoder"
-        if column
-        else f"set decoder=cross_attention{other}"
-    )
-    raise ValueError(f"the decoder to {view_of(target)} needs a latent that covers the grid, and {why}: {take}")
+    take = f"set decoder=cross_attention{other}"
+    if target.name in columns:
+        take = f"set columns.{target.name}.decoder to a cross_attention decoder"
+    raise ValueError(f"the decoder to {target.name} needs a latent that covers the grid, and {why}: {take}")

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from ssl_pipeline.config.instantiate import check, resolve
 from ssl_pipeline.data import BPE, Bytes, Clips, Codec, LogMel, Pixels, Waveform
-from ssl_pipeline.graph.builder import GROUPS, build, grid_from_plain
-from ssl_pipeline.graph.columns import ColumnInfo
+from ssl_pipeline.graph.builder import GROUPS, GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.example_inputs import examples, strip, used
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.weights import WEIGHTS, read_safetensors, read_weights
+from ssl_pipeline.structures.data_spec import DataSpec
 
 CODECS = tuple(f"ssl_pipeline.data.{kind.__name__}" for kind in (BPE, Bytes, Clips, LogMel, Pixels, Waveform))
 """What a folder may name as its codec: these and nothing within them, for they can write files."""
@@ -52,14 +52,10 @@ def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = 
     sets = config.get("sets", {})
     if data not in (sets or {None}):
         raise ValueError(f"this run was trained on {', '.join(sets) or 'one data set'}, got {data}: name one of them")
-    grid = grid_from_plain((config if data is None else sets[data])["grid"])
+    spec = DataSpec.from_plain((config if data is None else sets[data])["spec"])
     settled = config | {"allow_collapse": True}  # what is trained is not judged by what training would now refuse
-    about = config if data is None else sets[data]
-    columns = {
-        name: ColumnInfo(grid_from_plain(column["grid"]), column["steps"])
-        for name, column in about.get("beside", {}).items()
-    }
-    graph = build(settled, grid, columns=columns, trust=trust, fitting=data is not None)
+    graph = GraphFactory(settled, trust=trust).build(spec, fitting=data is not None)
+    columns = spec.columns
     found = {name: _codec(folder, f"columns.{name}", trust) for name in columns}
     codecs = {name: codec for name, codec in found.items() if codec is not None}
     if exported is None:
@@ -100,7 +96,7 @@ def _config(folder: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(file.read_text())
         for about in config.get("sets", {"": config}).values():
-            grid_from_plain(about["grid"])
+            DataSpec.from_plain(about["spec"])
         exported = config.get("export") or dict.fromkeys(EXPORT)
         lost = {*GROUPS, "views_per_step"} - config.keys() - LATER | EXPORT - exported.keys()
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError, KeyError, ValueError) as error:

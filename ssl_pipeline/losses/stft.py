@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from ssl_pipeline.losses.base import ReconstructionLoss
+from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 
 
@@ -83,26 +84,32 @@ def log_mel(x: Float[Tensor, "B C T"], filters: Float[Tensor, "M F"], hop: int, 
         return (filters @ bands + eps).log()
 
 
-class _Spectral(ReconstructionLoss):
+class _Spectral(Bindable, ReconstructionLoss):
     """Of whole signals on one axis; what has no weight is silent in both."""
 
     whole = True
 
-    def __init__(self, grid: GridSpec | None, sizes: Sequence[int], eps: float) -> None:
+    def __init__(self, sizes: Sequence[int], eps: float) -> None:
         super().__init__()
-        if grid is not None and (grid.discrete or grid.ndim != 1):
+        if eps <= 0:
+            raise ValueError(f"eps={eps}: expected a positive number, silence has no logarithm")
+        self.sizes, self.eps = tuple(sizes), eps
+        self._check_sizes(None)
+
+    def setup(self, grid: GridSpec) -> None:
+        """Check that it fits the signals of a grid."""
+        if grid.discrete or grid.ndim != 1:
             kind = "symbols" if grid.discrete else "numbers"
             raise ValueError(
                 f"{type(self).__name__} compares waveforms, numbers along one axis, and got {kind} along "
                 f"{', '.join(grid.names)}: take objective={'cross_entropy' if grid.discrete else 'reconstruct'}"
             )
-        length = None if grid is None else grid.shape[0]
-        if not sizes or any(n < 4 or n % 2 or (length is not None and n > length) for n in sizes):
+        self._check_sizes(grid.shape[0])
+
+    def _check_sizes(self, length: int | None) -> None:
+        if not self.sizes or any(n < 4 or n % 2 or (length is not None and n > length) for n in self.sizes):
             most = "" if length is None else f" and at most the {length} of a sample"
-            raise ValueError(f"windows are even numbers of samples, at least 4{most}; got {list(sizes)}")
-        if eps <= 0:
-            raise ValueError(f"eps={eps}: expected a positive number, silence has no logarithm")
-        self.eps = eps
+            raise ValueError(f"windows are even numbers of samples, at least 4{most}; got {list(self.sizes)}")
 
     def forward(
         self, prediction: Tensor, target: Tensor, weight: Float[Tensor, "B T"] | Bool[Tensor, "B T"] | None = None
@@ -123,17 +130,13 @@ class MultiResolutionSTFT(_Spectral):
     Args:
         sizes: windows in samples; each moves by a quarter.
         eps: power added everywhere, in units of the standardised data's white noise (1e-4 is 40 dB below it).
-        grid: grid of the signals.
 
     Raises:
         ValueError: a grid that is no waveform; a window that does not fit; ``eps`` not positive.
     """
 
-    def __init__(
-        self, *, sizes: Sequence[int] = (256, 512, 1024), eps: float = 1e-4, grid: GridSpec | None = None
-    ) -> None:
-        super().__init__(grid, sizes, eps)
-        self.sizes = tuple(sizes)
+    def __init__(self, *, sizes: Sequence[int] = (256, 512, 1024), eps: float = 1e-4) -> None:
+        super().__init__(sizes, eps)
 
     def per_place(self, prediction: Float[Tensor, "B C T"], target: Float[Tensor, "B C T"]) -> Float[Tensor, "B C"]:
         """Distance of each channel."""
@@ -145,7 +148,6 @@ class LogMelL1(_Spectral):
     """Mean absolute difference of log-mel spectrograms.
 
     Args:
-        grid: grid of the signals; its spacing is that of the samples in seconds.
         n_fft: window in samples.
         hop: step of the windows in samples.
         mels: number of bands.
@@ -158,12 +160,17 @@ class LogMelL1(_Spectral):
 
     filters: Tensor
 
-    def __init__(self, *, grid: GridSpec, n_fft: int = 512, hop: int = 128, mels: int = 64, eps: float = 1e-4) -> None:
-        super().__init__(grid, [n_fft], eps)
+    def __init__(self, *, n_fft: int = 512, hop: int = 128, mels: int = 64, eps: float = 1e-4) -> None:
+        super().__init__([n_fft], eps)
         if hop < 1:
             raise ValueError(f"hop={hop}: windows move by at least 1 sample")
-        self.hop = hop
-        self.register_buffer("filters", mel_filters(mels, n_fft, 1 / grid.axes[0].spacing), persistent=False)
+        self.hop, self.mels = hop, mels
+
+    def setup(self, grid: GridSpec) -> None:
+        """The filters for signals of a grid, whose spacing is that of the samples in seconds."""
+        super().setup(grid)
+        filters = mel_filters(self.mels, self.sizes[0], 1 / grid.axes[0].spacing)
+        self.register_buffer("filters", filters, persistent=False)
 
     def per_place(self, prediction: Float[Tensor, "B C T"], target: Float[Tensor, "B C T"]) -> Float[Tensor, "B C"]:
         """Distance of each channel."""

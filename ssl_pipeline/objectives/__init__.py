@@ -1,6 +1,6 @@
 """The objective: a weighted sum of terms, each of which puts one kind of energy on one pattern of edges."""
 
-from ssl_pipeline.objectives.base import Sizes, State, Targets, Term
+from ssl_pipeline.objectives.base import GraphInfo, State, Targets, Term
 from ssl_pipeline.objectives.consistency import Consistency
 from ssl_pipeline.objectives.cross_modal import CrossModal
 from ssl_pipeline.objectives.joint_embedding import JointEmbedding
@@ -13,11 +13,11 @@ from ssl_pipeline.objectives.world_model import WorldModel
 __all__ = [
     "Consistency",
     "CrossModal",
+    "GraphInfo",
     "JointEmbedding",
     "MaskedPrediction",
     "Objective",
     "Reconstruction",
-    "Sizes",
     "State",
     "Targets",
     "TeacherPrediction",

@@ -9,17 +9,20 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
+from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
-from ssl_pipeline.structures.nodes import Edge, view_of
+from ssl_pipeline.structures.nodes import Edge
 from ssl_pipeline.structures.view_assignment import ViewAssignment
 
 Record = TypeVar("Record", View, Latent)
 
 
-class Sizes(NamedTuple):
+class GraphInfo(NamedTuple):
     """What a term must know of the graph that it joins."""
 
+    views: tuple[str, ...]  # names of the views
+    consensus: bool  # whether the views of a sample become one latent
     grid: GridSpec  # of the clean samples
     embedding: int  # width of ``Latent.pooled``
     latent: int  # width D of the latent's tokens
@@ -29,7 +32,7 @@ class Sizes(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What the teacher says."""
+    """What the teacher gives."""
 
     latents: Mapping[str, Latent]  # by view, without its holes
     head: Callable[[nn.Module], nn.Module]  # the teacher's copy of a term's head
@@ -37,10 +40,10 @@ class Targets(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """What a step has computed when the energies are asked for."""
+    """What a step has computed when the losses are asked for."""
 
     clean: View  # standardised
-    views: Mapping[str, View]  # standardised; with the columns that energies reach, all their steps
+    views: Mapping[str, View]  # standardised; with the columns that losses reach, all their steps
     source: Tensor  # (B,) what each sample was taken from
     latents: Mapping[str, Latent]  # by view or column, and the consensus where there is one
     assignment: ViewAssignment
@@ -57,7 +60,7 @@ class State:
         return self._first(self.latents[name], name)
 
     def target(self, name: str) -> Latent:
-        """What the teacher says of a view or of a column; of one of several steps what it says of the first."""
+        """The teacher's latent of a view or of a column; of one of several steps that of the first."""
         return self._first(self.targets.latents[name], name)
 
     def _first(self, record: Record, name: str) -> Record:
@@ -67,16 +70,25 @@ class State:
         return on_rows(record, lambda rows: rows[::steps])
 
 
-class Term(nn.Module, ABC):
-    """One term.
+class Term(Bindable, nn.Module, ABC):
+    """One term of an objective: a loss on one pattern of edges.
+
+    It is made without a graph and joins one by ``bind(name, info)``, where it gets its heads and its edges.
+
+    Attributes:
+        name: in the objective.
+        edges: that it draws.
 
     Args:
-        weight: factor of the term's energy, the mean over its edges.
+        weight: factor of the term's loss, the mean over its edges.
         views: views that it covers; None for all.
 
     Raises:
         ValueError: a weight that is not positive.
     """
+
+    name: str
+    edges: tuple[Edge, ...]
 
     by_source = False
     """Whether it compares samples of the same source."""
@@ -85,7 +97,7 @@ class Term(nn.Module, ABC):
     """Columns of the data that it takes besides those at the ends of its edges."""
 
     rates_samples = False
-    """Whether its energy is a mean over samples, of which ``per_sample`` tells each."""
+    """Whether its loss is a mean over samples, of which ``per_sample`` gives each."""
 
     def __init__(self, weight: float = 1.0, views: Sequence[str] | None = None) -> None:
         super().__init__()
@@ -102,25 +114,42 @@ class Term(nn.Module, ABC):
         """The head of which a teacher needs a copy."""
         return None
 
+    def fits(self, grid: GridSpec) -> bool:
+        """Whether it compares what such samples are made of; a term between embeddings always does."""
+        return True
+
+    def setup(self, name: str, info: GraphInfo) -> None:
+        """Join a graph under a name.
+
+        Raises:
+            ValueError: the graph has not what the term needs.
+        """
+        self.name = name
+        self.make_heads(info)
+        self.edges = tuple(self.connect(info))
+
+    def make_heads(self, info: GraphInfo) -> None:
+        """Make its modules; nothing where it has none."""
+
+    @abstractmethod
+    def connect(self, info: GraphInfo) -> list[Edge]:
+        """The edges that it draws between the nodes of a graph."""
+
     def covered(self, views: Sequence[str]) -> tuple[str, ...]:
-        """The views that the term covers."""
+        """The views that it covers."""
         return tuple(views) if self.views is None else self.views
 
-    def pairs_views(self, edges: Sequence[Edge], views: Sequence[str]) -> bool:
+    def pairs_views(self, views: Sequence[str]) -> bool:
         """Whether samples must pass several of the views for it, as its edges say."""
-        ends = [{view_of(edge.source), view_of(edge.target)} for edge in edges]
+        ends = [{end.name for end in edge.ends} for edge in self.edges]
         return any(len(pair) == 2 and pair <= {*views} for pair in ends)
 
     @abstractmethod
-    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """The edges that the term draws between the nodes of these views."""
+    def forward(self, state: State) -> dict[str, Tensor]:
+        """Scalar loss of each of its edges."""
 
-    @abstractmethod
-    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
-        """Scalar energy of each of its edges."""
-
-    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
-        """Energy (B,) of each sample, the mean over edges, where all samples pass all views.
+    def per_sample(self, state: State) -> Tensor:
+        """Loss (B,) of each sample, the mean over edges, where all samples pass all views.
 
         Random choices that only save time in training (such as ``Reconstruction.share``) are left out, and no sample of
         another rank is compared with.

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ssl_pipeline.losses import Divergence, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
-from ssl_pipeline.objectives.base import Sizes, State, Term
+from ssl_pipeline.objectives.base import GraphInfo, State, Term
 from ssl_pipeline.objectives.masked_patches import weights
-from ssl_pipeline.structures.nodes import CLEAN, Edge, output_node, view_of
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.nodes import CLEAN, Edge, Node
 
 
 class Consistency(Term):
@@ -27,7 +28,6 @@ class Consistency(Term):
             views meet, and both sides of every pair move.
         weight: factor of the term.
         views: views that meet; None for all.
-        sizes: of the graph.
 
     Raises:
         ValueError: an energy that compares with the truth, or whole signals.
@@ -40,32 +40,36 @@ class Consistency(Term):
         targets: Sequence[str] | None = None,
         weight: float = 1.0,
         views: Sequence[str] | None = None,
-        sizes: Sizes,
     ) -> None:
         super().__init__(weight, views)
         name = type(loss).__name__
         if loss.discrete and not isinstance(loss, Divergence):
             raise ValueError(
                 f"{name} compares symbols with the true ones, and here two distributions of them meet: "
-                f"take ssl_pipeline.losses.JensenShannon or SymmetricKL"
+                f"take JensenShannon or SymmetricKL"
             )
         if loss.whole:
-            raise ValueError(f"{name} compares whole signals, and here places meet: take ssl_pipeline.losses.MSE")
+            raise ValueError(f"{name} compares whole signals, and here places are compared: take MSE")
         self.loss = loss
         self.targets = None if targets is None else tuple(targets)
 
-    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+    def fits(self, grid: GridSpec) -> bool:
+        """Whether the loss compares symbols or numbers as the grid has them."""
+        return self.loss.discrete == grid.discrete
+
+    def connect(self, info: GraphInfo) -> list[Edge]:
         """One edge a pair of outputs, or one from each output that moves to each that stands still.
 
         Raises:
             ValueError: all views become one latent; no two views; a target that is no view.
         """
-        if consensus:
+        name = self.name
+        if info.consensus:
             raise ValueError(
                 f"objective.{name} compares what the views lead to, and latent.fuse makes one latent of all: "
                 f"set latent.fuse=null"
             )
-        covered = self.covered(views)
+        covered = self.covered(info.views)
         if self.targets is None:
             pairs = {f"{name}/{a}~{b}": (a, b) for a, b in combinations(covered, 2)}
         else:
@@ -76,11 +80,11 @@ class Consistency(Term):
                 f"objective {name} compares outputs of views and found {', '.join(covered) or 'none'}, "
                 f"targets={self.targets}: give it two views, for example corruption=template+template"
             )
-        return [Edge(label, output_node(a), output_node(b), True, False) for label, (a, b) in pairs.items()]
+        return [Edge(label, (Node.output(a),), Node.output(b), True, False) for label, (a, b) in pairs.items()]
 
-    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+    def forward(self, state: State) -> dict[str, Tensor]:
         """Decode every view once; compare pairs on the samples that they share."""
-        pairs = {edge.name: (view_of(edge.source), view_of(edge.target)) for edge in edges}
+        pairs = {edge.name: (edge.source.name, edge.target.name) for edge in self.edges}
         met = {name: (a, b) for name, (a, b) in pairs.items() if state.assignment.share_samples(a, b)}
         still = self.targets or ()
         said = {}
@@ -92,12 +96,12 @@ class Consistency(Term):
     @staticmethod
     def _said(state: State, view: str) -> Tensor:
         """What the decoder says of a view, everywhere, (B, Q, P) or (B, Q, vocab)."""
-        decoder: Decoder = state.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
+        decoder: Decoder = state.decoders[CLEAN.name]  # pyright: ignore[reportAssignmentType]
         truth = decoder.patches.split(state.assignment.of(state.clean.x, view)) if decoder.causal else None
         return decoder(state.latents[view], None, None, truth)
 
     def _pair(self, state: State, said: Tensor, other: Tensor, a: str, b: str) -> Tensor:
-        decoder: Decoder = state.decoders[CLEAN]  # pyright: ignore[reportAssignmentType]
+        decoder: Decoder = state.decoders[CLEAN.name]  # pyright: ignore[reportAssignmentType]
         valid = state.clean.valid
         valid = None if valid is None else state.assignment.shared(state.assignment.of(valid, a), a, b)
         weight = weights(decoder.patches, valid, None, None)

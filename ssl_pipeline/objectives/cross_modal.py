@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ssl_pipeline.losses import MSE, CrossEntropy, ReconstructionLoss
+from ssl_pipeline.losses import ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
-from ssl_pipeline.objectives.base import Record, Sizes, State, Term, on_rows
-from ssl_pipeline.objectives.reconstruction import Compared, Wanted, decoded
+from ssl_pipeline.objectives.base import GraphInfo, Record, State, Term, on_rows
+from ssl_pipeline.objectives.reconstruction import Compared, Wanted, decoded, default_loss
 from ssl_pipeline.structures.batch import Latent
-from ssl_pipeline.structures.nodes import CLEAN, Edge, latent_node, view_node
+from ssl_pipeline.structures.nodes import CLEAN, Edge, Node
 from ssl_pipeline.utils.errors import nearest
 
 
@@ -28,7 +28,6 @@ class CrossModal(Term):
         loss: between decoded and true patches; None: cross-entropy of symbols, or the squared error of numbers.
         share: of the samples that are decoded in a step, see ``Reconstruction``.
         weight: factor of the term.
-        sizes: of the graph.
 
     Raises:
         ValueError: no start, one that is named twice, or is the target; ``share`` outside (0, 1].
@@ -44,7 +43,6 @@ class CrossModal(Term):
         loss: ReconstructionLoss | None = None,
         share: float = 1.0,
         weight: float = 1.0,
-        sizes: Sizes,
     ) -> None:
         starts = (start,) if isinstance(start, str) else tuple(start)
         super().__init__(weight, starts)
@@ -55,13 +53,15 @@ class CrossModal(Term):
             )
         if not 0 < share <= 1:
             raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
-        self.starts, self.target, self.share = starts, to, share
-        self.columns = tuple(sizes.columns)
-        discrete = sizes.columns.get(to, sizes.grid).discrete
-        self.loss = loss or (CrossEntropy() if discrete else MSE())
-        self.apart = [name for name in (*starts, to) if name != CLEAN and name not in sizes.columns]
-        marks = len(starts) if len(starts) > 1 else 0
-        self.marks = nn.Parameter(torch.randn(marks, sizes.latent) * 0.02) if marks else None
+        self.starts, self.target, self.share, self.asked = starts, to, share, loss
+
+    def make_heads(self, info: GraphInfo) -> None:
+        """A learned mark for the tokens of each start, where there are several."""
+        self.loss: ReconstructionLoss = self.asked or default_loss(info.columns.get(self.target, info.grid))
+        parts = (*self.starts, self.target)
+        self.apart = [name for name in parts if name != CLEAN.name and name not in info.columns]
+        marks = len(self.starts) if len(self.starts) > 1 else 0
+        self.marks = nn.Parameter(torch.randn(marks, info.latent) * 0.02) if marks else None
 
     fills_only = False
 
@@ -69,28 +69,28 @@ class CrossModal(Term):
         """Whether the latent of a view, by itself, is decoded."""
         return self.starts == (view,)
 
-    def pairs_views(self, edges: Sequence[Edge], views: Sequence[str]) -> bool:
-        """Views may meet at the start as well."""
+    def pairs_views(self, views: Sequence[str]) -> bool:
+        """Several views may be among the starts, too."""
         return len(self.apart) > 1
 
-    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """One edge a start, all of them with the one energy.
+    def connect(self, info: GraphInfo) -> list[Edge]:
+        """One edge from all starts.
 
         Raises:
             ValueError: a part of the sample that does not exist.
         """
-        parts = (*views, *self.columns)
-        for part, known in [*((start, parts) for start in self.starts), (self.target, (*parts, CLEAN))]:
+        parts = (*info.views, *info.columns)
+        for part, known in [*((start, parts) for start in self.starts), (self.target, (*parts, CLEAN.name))]:
             if part not in known:
-                raise ValueError(f"edge {name}: there is no view and no column {part!r}; {nearest(part, known)}")
-        target = CLEAN if self.target == CLEAN else view_node(self.target)
-        return [Edge(name, latent_node(start), target, False, True) for start in self.starts]
+                raise ValueError(f"edge {self.name}: there is no view and no column {part!r}; {nearest(part, known)}")
+        target = CLEAN if self.target == CLEAN.name else Node.view(self.target)
+        return [Edge(self.name, tuple(map(Node.latent, self.starts)), target, False, True)]
 
-    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+    def forward(self, state: State) -> dict[str, Tensor]:
         """Read the starts together, decode, compare."""
-        return {edges[0].name: self.loss(*self._decoded(state, self.share))}
+        return {self.name: self.loss(*self._decoded(state, self.share))}
 
-    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+    def per_sample(self, state: State) -> Tensor:
         """See ``Term``."""
         return self.loss.per_sample(*self._decoded(state, 1.0))
 
@@ -105,7 +105,7 @@ class CrossModal(Term):
 
     def truth(self, state: State) -> tuple[Tensor, Tensor | None]:
         """What it is to lead to, standardised, and which of it is no padding."""
-        if self.target == CLEAN:
+        if self.target == CLEAN.name:
             by = (*self.apart, *self.starts)[0]
             target = on_rows(state.clean, lambda x: state.assignment.of(x, by))
         else:

@@ -1,10 +1,25 @@
-"""How many numbers a head gives, and whether the energy after it presumes as many."""
+"""Heads before a loss: how they are made, and how many numbers they give."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from torch import nn
 
 from ssl_pipeline.losses import PairLoss
+from ssl_pipeline.models.binding import Bindable
+
+Head = Bindable | nn.Module | Callable[[int], nn.Module]
+"""A head: a part that is bound to a width, such as ``Projector()``, a module as it is, or a function of the width."""
+
+
+def head(make: Head | None, width: int) -> nn.Module:
+    """The head for vectors of so many numbers; None makes one that passes them on."""
+    if make is None:
+        return nn.Identity()
+    if isinstance(make, Bindable):
+        return make.bind(width)  # pyright: ignore[reportReturnType]
+    return make if isinstance(make, nn.Module) else make(width)
 
 
 def width_after(head: nn.Module, before: int) -> int:

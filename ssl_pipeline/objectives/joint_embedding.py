@@ -1,16 +1,17 @@
-"""Terms whose energies lie between embeddings."""
+"""Terms whose losses lie between embeddings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ssl_pipeline.losses import PairLoss
-from ssl_pipeline.objectives.base import Sizes, State, Term
-from ssl_pipeline.structures.nodes import Edge, latent_node, view_of
+from ssl_pipeline.objectives.base import GraphInfo, State, Term
+from ssl_pipeline.objectives.heads import Head, head
+from ssl_pipeline.structures.nodes import Edge, Node
 from ssl_pipeline.structures.view_assignment import ViewAssignment
 
 
@@ -19,14 +20,13 @@ class JointEmbedding(Term):
 
     Args:
         loss: between two batches of embeddings.
-        projector: called with the embedding's width, makes the head before the energy; None for none.
+        projector: the head before the loss; None for none.
         positives: what belongs together: views of the same ``sample``, or everything of the same ``source`` (image,
             recording, author, document), for which one view is enough. Batches then hold several samples of a source
             where ``members_per_source`` says so.
         weight: factor of the term.
         views: views that meet; None for all.
         anchors: views of which each pair has one; None for all pairs.
-        sizes: of the graph.
 
     Raises:
         ValueError: fewer than two views; a hub that is none of them, or among sources; another ``positives``, or an
@@ -39,12 +39,11 @@ class JointEmbedding(Term):
         self,
         *,
         loss: PairLoss,
-        projector: Callable[[int], nn.Module] | None = None,
+        projector: Head | None = None,
         positives: str = "sample",
         weight: float = 1.0,
         views: Sequence[str] | None = None,
         anchors: Sequence[str] | None = None,
-        sizes: Sizes,
     ) -> None:
         super().__init__(weight, views)
         if positives not in ("sample", "source"):
@@ -57,7 +56,7 @@ class JointEmbedding(Term):
         if loss.directed:
             raise ValueError(
                 f"{type(loss).__name__} leads from a view to a target that has no gradient, and here both have one: "
-                f"take _target_: ssl_pipeline.objectives.TeacherPrediction"
+                f"take a term that predicts a teacher, such as objective=byol"
             )
         if positives == "source" and anchors is not None:
             raise ValueError(
@@ -65,36 +64,38 @@ class JointEmbedding(Term):
             )
         self.loss, self.by_source = loss, positives == "source"
         self.anchors = None if anchors is None else tuple(anchors)
-        self.projector = nn.Identity() if projector is None else projector(sizes.embedding)
+        self.head = projector
 
-    def pairs_views(self, edges: Sequence[Edge], views: Sequence[str]) -> bool:
-        """Sources meet in one view too."""
-        return not self.by_source and super().pairs_views(edges, views)
+    def make_heads(self, info: GraphInfo) -> None:
+        """The projector."""
+        self.projector = head(self.head, info.embedding)
 
-    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """One edge a pair of views; of sources one energy that reaches every view, for all meet in it at once."""
-        covered = self.covered(views)
-        if self.by_source:
-            pairs = {(covered[0], view): f"{name}/source" for view in covered}
-        else:
-            anchors = self._anchors(name, covered)
-            pairs = {(a, b): f"{name}/{a}~{b}" for a, b in combinations(covered, 2) if {a, b} & anchors}
+    def pairs_views(self, views: Sequence[str]) -> bool:
+        """Sources share samples in one view, too."""
+        return not self.by_source and super().pairs_views(views)
+
+    def connect(self, info: GraphInfo) -> list[Edge]:
+        """One edge a pair of views; of sources one edge between all views, which are compared at once."""
+        covered, prevents = self.covered(info.views), bool(self.loss.prevents_collapse)
+        if self.by_source and covered:
+            ends = [Node.latent(view) for view in covered]
+            return [Edge(f"{self.name}/source", tuple(ends[1:] or ends), ends[0], True, prevents)]
+        anchors = self._anchors(covered)
+        pairs = [(a, b) for a, b in combinations(covered, 2) if {a, b} & anchors]
         if not pairs:
             raise ValueError(
-                f"objective {name} compares views and found {', '.join(covered) or 'none'}: "
+                f"objective {self.name} compares views and found {', '.join(covered) or 'none'}: "
                 f"give it two, for example corruption=crop+crop"
             )
-        prevents = bool(self.loss.prevents_collapse)
-        return [Edge(label, latent_node(a), latent_node(b), True, prevents) for (a, b), label in pairs.items()]
+        return [Edge(f"{self.name}/{a}~{b}", (Node.latent(a),), Node.latent(b), True, prevents) for a, b in pairs]
 
-    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+    def forward(self, state: State) -> dict[str, Tensor]:
         """Project every view once; compare pairs on the samples they share, sources on all samples of all views."""
-        pairs = [(edge.name, view_of(edge.source), view_of(edge.target)) for edge in edges]
-        names = dict.fromkeys(view for _, *pair in pairs for view in pair)
-        heads = {view: self.projector(state.latent(view).pooled) for view in names}
+        pairs = [(edge.name, edge.source.name, edge.target.name) for edge in self.edges]
+        heads = self._heads(state)
         if self.by_source:
             source = torch.cat([state.assignment.of(state.source, view) for view in heads])
-            return {edges[0].name: self.loss.by_source(torch.cat([*heads.values()]), source)}
+            return {self.edges[0].name: self.loss.by_source(torch.cat([*heads.values()]), source)}
         return {
             name: self._pair(state.assignment, heads, a, b)
             for name, a, b in pairs
@@ -103,15 +104,20 @@ class JointEmbedding(Term):
 
     @property
     def rates_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Where the energy does, but for sources."""
+        """Where the loss does, but for sources."""
         return self.loss.rates_samples and not self.by_source
 
-    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+    def per_sample(self, state: State) -> Tensor:
         """See ``Term``."""
-        pairs = [(view_of(edge.source), view_of(edge.target)) for edge in edges]
-        names = dict.fromkeys(view for pair in pairs for view in pair)
-        heads = {view: self.projector(state.latent(view).pooled) for view in names}
+        heads, pairs = self._heads(state), [(edge.source.name, edge.target.name) for edge in self.edges]
         return torch.stack([self.loss.per_sample(heads[a], heads[b]) for a, b in pairs]).mean(0)
+
+    def _heads(self, state: State) -> dict[str, Tensor]:
+        """Projections by view; of sources in the order of the views."""
+        ends = (
+            end.name for edge in self.edges for end in ((edge.target, *edge.sources) if self.by_source else edge.ends)
+        )
+        return {view: self.projector(state.latent(view).pooled) for view in dict.fromkeys(ends)}
 
     def _pair(self, assignment: ViewAssignment, heads: Mapping[str, Tensor], a: str, b: str) -> Tensor:
         both = assignment.shared(heads[a], a, b), assignment.shared(heads[b], b, a)
@@ -119,11 +125,11 @@ class JointEmbedding(Term):
             return self.loss(*both)
         return self.loss(*both, torch.cat([assignment.apart(z, view, (a, b)) for view, z in heads.items()]))
 
-    def _anchors(self, name: str, covered: Sequence[str]) -> set[str]:
+    def _anchors(self, covered: Sequence[str]) -> set[str]:
         anchors = set(covered if self.anchors is None else self.anchors)
         if lost := anchors - set(covered):
             raise ValueError(
-                f"objective.{name}.anchors names {', '.join(sorted(lost))}, and the views that meet are "
+                f"objective.{self.name}.anchors names {', '.join(sorted(lost))}, and the views that meet are "
                 f"{', '.join(covered)}: take some of them, or null"
             )
         return anchors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from ssl_pipeline.losses import PairLoss, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.layers import Patches, pick
-from ssl_pipeline.objectives.base import Sizes, State, Term
-from ssl_pipeline.objectives.heads import check_width
+from ssl_pipeline.objectives.base import GraphInfo, State, Term
+from ssl_pipeline.objectives.heads import Head, check_width, head
 from ssl_pipeline.objectives.masked_patches import check_where, in_the_hole, weights
-from ssl_pipeline.structures.nodes import Edge, latent_node, teacher_node, view_of
+from ssl_pipeline.structures.nodes import Edge, Node
 
 
 class MaskedPrediction(Term):
@@ -28,12 +28,11 @@ class MaskedPrediction(Term):
         predictor: decoder to the tokens' grid (I-JEPA, arXiv 2301.08243); None for the encoder's own tokens, of which
             those in a hole must exist: ``encoder.masked=token`` or ``keep``, or a convolutional encoder (data2vec,
             arXiv 2202.03555; iBOT, arXiv 2111.07832).
-        projector: called with a token's width, makes the head of both sides; None for none.
+        projector: the head of both sides, on each token; None for none.
         normalize: standardise each target over its D numbers, so that a teacher that shrinks does not pay.
         where: ``corrupted`` predicts the holes of a view that has some, ``everywhere`` all places.
         weight: factor of the term.
         views: views that predict; None for all.
-        sizes: of the graph.
 
     Raises:
         ValueError: another ``where``; a latent without places; tokens that do not divide the grid; no predictor for an
@@ -46,58 +45,64 @@ class MaskedPrediction(Term):
         self,
         *,
         loss: PairLoss | ReconstructionLoss,
-        predictor: Callable[..., Decoder] | None = None,
-        projector: Callable[[int], nn.Module] | None = None,
+        predictor: Decoder | None = None,
+        projector: Head | None = None,
         normalize: bool = True,
         where: str = "masked",
         weight: float = 1.0,
         views: Sequence[str] | None = None,
-        sizes: Sizes,
     ) -> None:
         super().__init__(weight, views)
         check_where(where)
-        if sizes.tokens is None:
+        self.loss, self.normalize, self.where = loss, normalize, where
+        self.decoder, self.head = predictor, projector
+        self.balanced = predictor is not None or getattr(loss, "prevents_collapse", False)
+
+    def make_heads(self, info: GraphInfo) -> None:
+        """Predictor and projector, and the patches that tokens stand for.
+
+        Raises:
+            ValueError: the graph's tokens cannot be predicted, or the loss presumes another width than the projector
+                gives.
+        """
+        if info.tokens is None:
             raise ValueError("a term that predicts tokens needs a latent whose tokens have places: set latent=tokens")
-        if predictor is None and where == "masked" and not sizes.sees_masked:
+        if self.decoder is None and self.where == "masked" and not info.sees_masked:
             raise ValueError(
                 "the encoder leaves out the holes whose tokens are to be predicted: set encoder.masked=token, or give "
                 "the term a predictor"
             )
-        sides = [n // m for n, m in zip(sizes.grid.shape, sizes.tokens.shape, strict=True)]
-        if any(n % m for n, m in zip(sizes.grid.shape, sizes.tokens.shape, strict=True)):
+        sides = [n // m for n, m in zip(info.grid.shape, info.tokens.shape, strict=True)]
+        if any(n % m for n, m in zip(info.grid.shape, info.tokens.shape, strict=True)):
             raise ValueError(
-                f"a term that predicts tokens needs a grid that they divide, got {sizes.tokens.shape} tokens of "
-                f"{sizes.grid.shape} cells: change data.size, encoder.patch or encoder.stride"
+                f"a term that predicts tokens needs a grid that they divide, got {info.tokens.shape} tokens of "
+                f"{info.grid.shape} cells: change data.size, encoder.patch or encoder.stride"
             )
-        self.patches = Patches(sizes.grid, sides)
-        self.loss, self.normalize, self.where = loss, normalize, where
+        self.patches = Patches(info.grid, sides)
         self.predictor = None
-        if predictor is not None:
-            self.predictor = predictor(grid=sizes.tokens, latent_width=sizes.latent, dense_shape=sizes.tokens.shape)
-        self.projector = nn.Identity() if projector is None else projector(sizes.latent)
-        self.before = sizes.latent
-        self.balanced = predictor is not None or getattr(loss, "prevents_collapse", False)
+        if self.decoder is not None:
+            self.predictor = self.decoder.bind(info.tokens, info.latent, info.tokens.shape)
+        self.projector = head(self.head, info.latent)
+        if isinstance(self.loss, PairLoss):
+            check_width(self.name, self.loss, self.projector, info.latent)
 
     @property
     def teacher_head(self) -> nn.Module:
         """The projector."""
         return self.projector
 
-    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """One edge a view.
+    def connect(self, info: GraphInfo) -> list[Edge]:
+        """One edge a view."""
+        return [
+            Edge(f"{self.name}/{view}", (Node.latent(view),), Node.teacher(view), True, self.balanced)
+            for view in self.covered(info.views)
+        ]
 
-        Raises:
-            ValueError: the energy presumes another width than the projector gives.
-        """
-        if isinstance(self.loss, PairLoss):
-            check_width(name, self.loss, self.projector, self.before)
-        return [Edge(f"{name}/{v}", latent_node(v), teacher_node(v), True, self.balanced) for v in self.covered(views)]
-
-    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+    def forward(self, state: State) -> dict[str, Tensor]:
         """Predict the places of every view."""
         losses, seen = {}, []
-        for edge in edges:
-            said, wanted, weight = self._places(state, view_of(edge.source))
+        for edge in self.edges:
+            said, wanted, weight = self._places(state, edge.source.name)
             losses[edge.name] = self._compared(said, wanted, weight)
             seen.append(wanted.flatten(0, 1))
         if isinstance(self.loss, PairLoss):
@@ -106,12 +111,12 @@ class MaskedPrediction(Term):
 
     @property
     def rates_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Where the energy does."""
+        """Where the loss does."""
         return isinstance(self.loss, ReconstructionLoss) or self.loss.rates_samples
 
-    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+    def per_sample(self, state: State) -> Tensor:
         """See ``Term``."""
-        return torch.stack([self._rated(*self._places(state, view_of(edge.source))) for edge in edges]).mean(0)
+        return torch.stack([self._rated(*self._places(state, edge.source.name)) for edge in self.edges]).mean(0)
 
     def _places(self, state: State, name: str) -> tuple[Tensor, Tensor, Tensor | None]:
         """What is said of the places of a view, what was to be said (B, Q, E), and how much each counts (B, Q)."""

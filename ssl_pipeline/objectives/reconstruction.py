@@ -1,4 +1,4 @@
-"""Terms whose energies lie between decoded and true data."""
+"""Terms whose losses lie between decoded and true data."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ssl_pipeline.losses import Divergence, ReconstructionLoss
+from ssl_pipeline.losses import MSE, CrossEntropy, Divergence, ReconstructionLoss
+from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.layers import Patches, pick
-from ssl_pipeline.objectives.base import Sizes, State, Term, on_rows
+from ssl_pipeline.objectives.base import GraphInfo, State, Term, on_rows
 from ssl_pipeline.objectives.masked_patches import check_where, in_the_hole, weights
 from ssl_pipeline.structures.batch import Latent, View
-from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, latent_node, view_node, view_of
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, Node
 
 
 class Reconstruction(Term):
     """Decoders lead from the latents to the clean sample or to other views.
 
     Args:
-        loss: between decoded and true patches.
+        loss: between decoded and true patches; None: cross-entropy of symbols, or the squared error of numbers.
         to: ``clean``, the name of a view (a translator), or ``views`` (every view from every other).
         where: ``corrupted`` counts only the holes of a view that has some (all places where a later corruption has
             moved them, as in ``mask-reversal``), ``everywhere`` all places.
@@ -29,7 +31,6 @@ class Reconstruction(Term):
             random. It saves the time of the others, whose latents learn from other terms.
         weight: factor of the term.
         views: views to start from; None for all.
-        sizes: of the graph, whose grid an energy may still want.
 
     Raises:
         ValueError: another ``where``; ``share`` outside (0, 1]; an energy that does not compare with the truth.
@@ -38,59 +39,70 @@ class Reconstruction(Term):
     def __init__(
         self,
         *,
-        loss: ReconstructionLoss | Callable[..., ReconstructionLoss],
-        to: str = CLEAN,
+        loss: ReconstructionLoss | None = None,
+        to: str = CLEAN.name,
         where: str = "masked",
         share: float = 1.0,
         weight: float = 1.0,
         views: Sequence[str] | None = None,
-        sizes: Sizes,
     ) -> None:
         super().__init__(weight, views)
         check_where(where)
         if not 0 < share <= 1:
             raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
-        self.loss = loss if isinstance(loss, ReconstructionLoss) else loss(grid=sizes.grid)
-        if isinstance(self.loss, Divergence):
+        if isinstance(loss, Divergence):
             raise ValueError(
-                f"{type(self.loss).__name__} compares two decoded distributions, and the truth is none: take "
-                f"ssl_pipeline.losses.CrossEntropy, or _target_: ssl_pipeline.objectives.Consistency"
+                f"{type(loss).__name__} compares two decoded distributions, and the truth is none: take "
+                f"CrossEntropy, or objective=consistency"
             )
-        self.target, self.where, self.share = to, where, share
+        self.asked, self.target, self.where, self.share = loss, to, where, share
 
     rates_samples = True
 
-    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
+    def fits(self, grid: GridSpec) -> bool:
+        """Whether the loss compares symbols or numbers as the grid has them, and whole signals on one axis."""
+        loss = self.asked
+        return loss is None or (loss.discrete == grid.discrete and (grid.ndim == 1 or not loss.whole))
+
+    def make_heads(self, info: GraphInfo) -> None:
+        """The loss, for the grid of the samples."""
+        self.loss: ReconstructionLoss = default_loss(info.grid) if self.asked is None else self.asked
+        if isinstance(self.loss, Bindable):
+            self.loss = self.loss.bind(info.grid)
+
+    def connect(self, info: GraphInfo) -> list[Edge]:
         """One edge a start and target.
 
         Raises:
             ValueError: some of the views, where all of them become one latent.
         """
-        if consensus and self.views is not None:
+        if info.consensus and self.views is not None:
             raise ValueError(
-                f"objective.{name}.views={list(self.views)} names views to start from, and latent.fuse makes one "
-                f"latent of all: set objective.{name}.views=null"
+                f"objective.{self.name}.views={list(self.views)} names views to start from, and latent.fuse makes one "
+                f"latent of all: set objective.{self.name}.views=null"
             )
-        targets = {CLEAN: [CLEAN], "views": list(views)}.get(self.target, [self.target])
-        starts = {CONSENSUS: CONSENSUS} if consensus else {v: latent_node(v) for v in self.covered(views)}
+        starts = [CONSENSUS] if info.consensus else [Node.latent(view) for view in self.covered(info.views)]
+        if self.target == CLEAN.name:
+            return [Edge(f"{self.name}/{start.name}", (start,), CLEAN, False, True) for start in starts]
+        targets = info.views if self.target == "views" else (self.target,)
         return [
-            Edge(_label(name, start, target), node, _target_node(target), attracts=False, prevents_collapse=True)
-            for start, node in starts.items()
+            Edge(f"{self.name}/{start.name}>{target}", (start,), Node.view(target), False, True)
+            for start in starts
             for target in targets
-            if start != target
+            if start.name != target
         ]
 
-    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+    def forward(self, state: State) -> dict[str, Tensor]:
         """Decode every start, compare with its target where they have samples in common."""
         return {
             edge.name: self.loss(*self._decoded(state, edge, self.share))
-            for edge in edges
-            if state.assignment.share_samples(view_of(edge.source), view_of(edge.target))
+            for edge in self.edges
+            if state.assignment.share_samples(edge.source.name, edge.target.name)
         }
 
-    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+    def per_sample(self, state: State) -> Tensor:
         """See ``Term``."""
-        return torch.stack([self.loss.per_sample(*self._decoded(state, edge, 1.0)) for edge in edges]).mean(0)
+        return torch.stack([self.loss.per_sample(*self._decoded(state, edge, 1.0)) for edge in self.edges]).mean(0)
 
     @property
     def fills_only(self) -> bool:
@@ -124,13 +136,13 @@ class Reconstruction(Term):
 
     def _decoded(self, state: State, edge: Edge, share: float) -> Compared:
         """What the first ``share`` of the samples is decoded to, what it should be, and how much each place counts."""
-        start, target = view_of(edge.source), view_of(edge.target)
+        start, target = edge.source.name, edge.target.name
         decoder: Decoder = state.decoders[target]  # pyright: ignore[reportAssignmentType]
         latent, corruption_params, places, weight = state.latent(start), None, None, None
-        if target == CLEAN:
+        if edge.target == CLEAN:
             found = (state.clean.x, state.clean.valid)
             truth, valid = (on_rows(part, lambda x: state.assignment.of(x, start)) for part in found)
-            if start != CONSENSUS:
+            if edge.source != CONSENSUS:
                 places, weight = self._damaged(state.view(start), decoder.patches)
         else:
             latent = on_rows(latent, lambda x: state.assignment.shared(x, start, target))
@@ -183,9 +195,6 @@ def _slots(z: Tensor) -> Latent:
     return Latent(z, z.mean(1))
 
 
-def _label(term: str, start: str, target: str) -> str:
-    return f"{term}/{start}" if target == CLEAN else f"{term}/{start}>{target}"
-
-
-def _target_node(target: str) -> str:
-    return CLEAN if target == CLEAN else view_node(target)
+def default_loss(grid: GridSpec) -> ReconstructionLoss:
+    """Cross-entropy of symbols, or the squared error of numbers."""
+    return CrossEntropy() if grid.discrete else MSE()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ssl_pipeline.losses import PairLoss
-from ssl_pipeline.objectives.base import Sizes, State, Term
-from ssl_pipeline.objectives.heads import check_width, width_after
-from ssl_pipeline.structures.nodes import Edge, latent_node, teacher_node, view_of
+from ssl_pipeline.objectives.base import GraphInfo, State, Term
+from ssl_pipeline.objectives.heads import Head, check_width, head, width_after
+from ssl_pipeline.structures.nodes import Edge, Node
 
 
 class TeacherPrediction(Term):
@@ -21,13 +21,12 @@ class TeacherPrediction(Term):
 
     Args:
         loss: between heads and targets.
-        projector: called with the embedding's width, makes the head of both sides; None for none.
-        predictor: called with the width of what the projector gives, makes the further head that only the student has
-            (BYOL, arXiv 2006.07733); None for none.
+        projector: the head of both sides; None for none.
+        predictor: the further head that only the student has, after the projector (BYOL, arXiv 2006.07733); None for
+            none.
         targets: views that the teacher sees; None for those that the term covers.
         weight: factor of the term.
         views: views that predict; None for all.
-        sizes: of the graph.
 
     Raises:
         ValueError: a predictor after a projector that does not say its width.
@@ -39,47 +38,51 @@ class TeacherPrediction(Term):
         self,
         *,
         loss: PairLoss,
-        projector: Callable[[int], nn.Module] | None = None,
-        predictor: Callable[[int], nn.Module] | None = None,
+        projector: Head | None = None,
+        predictor: Head | None = None,
         targets: Sequence[str] | None = None,
         weight: float = 1.0,
         views: Sequence[str] | None = None,
-        sizes: Sizes,
     ) -> None:
         super().__init__(weight, views)
         self.loss = loss
         self.targets = None if targets is None else tuple(targets)
-        self.projector = nn.Identity() if projector is None else projector(sizes.embedding)
-        self.before = sizes.embedding
-        self.predictor = nn.Identity() if predictor is None else predictor(width_after(self.projector, self.before))
+        self.head, self.further = projector, predictor
         self.balanced = predictor is not None or bool(loss.prevents_collapse)
+
+    def make_heads(self, info: GraphInfo) -> None:
+        """Projector and predictor.
+
+        Raises:
+            ValueError: the loss, or the predictor, presumes another width than the projector gives.
+        """
+        self.projector = head(self.head, info.embedding)
+        self.predictor = nn.Identity()
+        if self.further is not None:
+            self.predictor = head(self.further, width_after(self.projector, info.embedding))
+        check_width(self.name, self.loss, self.projector, info.embedding)
+        said = getattr(self.predictor, "out_features", None)
+        if said is not None and said != (wanted := width_after(self.projector, info.embedding)):
+            raise ValueError(
+                f"objective.{self.name}.predictor gives {said} numbers, and what it predicts has {wanted}: "
+                f"set objective.{self.name}.predictor.out={wanted}"
+            )
 
     @property
     def teacher_head(self) -> nn.Module:
         """The projector."""
         return self.projector
 
-    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """One edge from every view to every other that the teacher sees; a single view predicts itself made whole.
-
-        Raises:
-            ValueError: the energy, or the predictor, presumes another width than the projector gives.
-        """
-        check_width(name, self.loss, self.projector, self.before)
-        said = getattr(self.predictor, "out_features", None)
-        if said is not None and said != (wanted := width_after(self.projector, self.before)):
-            raise ValueError(
-                f"objective.{name}.predictor gives {said} numbers, and what it predicts has {wanted}: "
-                f"set objective.{name}.predictor.out={wanted}"
-            )
-        covered = self.covered(views)
+    def connect(self, info: GraphInfo) -> list[Edge]:
+        """One edge from every view to every other that the teacher sees; a single view predicts itself made whole."""
+        covered = self.covered(info.views)
         seen = covered if self.targets is None else self.targets
         pairs = [(a, b) for a in covered for b in seen if a != b] or [(a, a) for a in covered if a in seen]
-        return [Edge(f"{name}/{a}>{b}", latent_node(a), teacher_node(b), True, self.balanced) for a, b in pairs]
+        return [Edge(f"{self.name}/{a}>{b}", (Node.latent(a),), Node.teacher(b), True, self.balanced) for a, b in pairs]
 
-    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+    def forward(self, state: State) -> dict[str, Tensor]:
         """Each head once, each target once from all rows of its view, then pairs on the samples that they share."""
-        pairs = {edge.name: (view_of(edge.source), view_of(edge.target)) for edge in edges}
+        pairs = {edge.name: (edge.source.name, edge.target.name) for edge in self.edges}
         met = {name: (a, b) for name, (a, b) in pairs.items() if a == b or state.assignment.share_samples(a, b)}
         said, encoded, wanted = self._said(state, met.values())
         losses = {
@@ -92,12 +95,12 @@ class TeacherPrediction(Term):
 
     @property
     def rates_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Where the energy does."""
+        """Where the loss does."""
         return self.loss.rates_samples
 
-    def per_sample(self, state: State, edges: Sequence[Edge]) -> Tensor:
+    def per_sample(self, state: State) -> Tensor:
         """See ``Term``."""
-        pairs = [(view_of(edge.source), view_of(edge.target)) for edge in edges]
+        pairs = [(edge.source.name, edge.target.name) for edge in self.edges]
         said, _, wanted = self._said(state, pairs)
         return torch.stack([self.loss.per_sample(said[a], wanted[b]) for a, b in pairs]).mean(0)
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ssl_pipeline.losses import MSE, CrossEntropy, ReconstructionLoss
+from ssl_pipeline.losses import MSE, ReconstructionLoss
+from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.decoders import Decoder
-from ssl_pipeline.objectives.base import Sizes, State, Term
-from ssl_pipeline.objectives.reconstruction import Wanted, decoded
+from ssl_pipeline.objectives.base import GraphInfo, State, Term
+from ssl_pipeline.objectives.reconstruction import Wanted, decoded, default_loss
 from ssl_pipeline.structures.batch import Latent
-from ssl_pipeline.structures.nodes import Edge, latent_node, teacher_node, view_node, view_of
+from ssl_pipeline.structures.nodes import Edge, Node
 from ssl_pipeline.utils.errors import nearest
 
 
@@ -24,14 +25,14 @@ class WorldModel(Term):
     observation; that the latent holds what can be seen is what decoding does for it.
 
     Args:
-        model: called with the latent's width and the action's grid, makes the map from tokens and an action to tokens.
+        model: the map from tokens and an action to tokens: a part that is bound to the latent's width and the action's
+            grid, such as ``ActionTrunk()``, or a function of the two.
         loss: between the tokens that are reached and those that were to be; None: their squared error.
         seen: whether observations are decoded from the latents that are reached, and compared.
         action: column of the actions.
         next: column of what follows each of them, on the grid of the samples.
         weight: factor of the term.
         views: views to start from; None for all.
-        sizes: of the graph.
 
     Raises:
         ValueError: the data have no such columns, or what comes next is another kind of thing.
@@ -40,46 +41,55 @@ class WorldModel(Term):
     def __init__(
         self,
         *,
-        model: Callable[..., nn.Module],
+        model: Bindable | Callable[..., nn.Module],
         loss: ReconstructionLoss | None = None,
         seen: bool = True,
         action: str = "action",
         next: str = "next",
         weight: float = 1.0,
         views: Sequence[str] | None = None,
-        sizes: Sizes,
     ) -> None:
         super().__init__(weight, views)
-        for column in (action, next):
-            if column not in sizes.columns:
-                raise ValueError(
-                    f"a transition needs the columns {action} and {next}, and this data has no {column!r}; "
-                    f"{nearest(column, sizes.columns)}"
-                )
-        if sizes.columns[next] != sizes.grid:
-            raise ValueError(f"a transition leads from observations to such ones, and {next} lies on another grid")
-        self.model = model(sizes.latent, grid=sizes.columns[action])
-        self.loss = loss or MSE()
-        self.seen = (CrossEntropy() if sizes.grid.discrete else MSE()) if seen else None
+        self.make, self.loss, self.decodes = model, loss or MSE(), seen
         self.action, self.next, self.needs = action, next, (action,)
 
-    def edges(self, name: str, views: Sequence[str], consensus: bool) -> list[Edge]:
-        """From each view to what the teacher says of the next observations and, decoded, to them."""
+    def make_heads(self, info: GraphInfo) -> None:
+        """The model.
+
+        Raises:
+            ValueError: the data have no such columns, or what comes next is another kind of thing.
+        """
+        action, next = self.action, self.next
+        for column in (action, next):
+            if column not in info.columns:
+                raise ValueError(
+                    f"a transition needs the columns {action} and {next}, and this data has no {column!r}; "
+                    f"{nearest(column, info.columns)}"
+                )
+        if info.columns[next] != info.grid:
+            raise ValueError(f"a transition leads from observations to such ones, and {next} lies on another grid")
+        make = self.make.bind if isinstance(self.make, Bindable) else self.make
+        self.model: nn.Module = make(info.latent, grid=info.columns[action])  # pyright: ignore[reportAttributeAccessIssue]
+        self.seen = default_loss(info.grid) if self.decodes else None
+
+    def connect(self, info: GraphInfo) -> list[Edge]:
+        """From each view to the teacher's latents of the next observations and, decoded, to them."""
         found = []
-        for view in self.covered(views):
-            found.append(Edge(f"{name}/{view}", latent_node(view), teacher_node(self.next), True, False))
+        for view in self.covered(info.views):
+            start = (Node.latent(view),)
+            found.append(Edge(f"{self.name}/{view}", start, Node.teacher(self.next), True, False))
             if self.seen is not None:
-                found.append(Edge(f"{name}/{view}>{self.next}", latent_node(view), view_node(self.next), False, True))
+                found.append(Edge(f"{self.name}/{view}>{self.next}", start, Node.view(self.next), False, True))
         return found
 
-    def forward(self, state: State, edges: Sequence[Edge]) -> dict[str, Tensor]:
+    def forward(self, state: State) -> dict[str, Tensor]:
         """Roll out from each view; compare at every step."""
         losses = {}
-        starts = dict.fromkeys(view_of(edge.source) for edge in edges)
+        starts = dict.fromkeys(edge.source.name for edge in self.edges)
         reached = {view: self._reached(state, view) for view in starts}
-        for edge in edges:
-            view = view_of(edge.source)
-            if edge.target == teacher_node(self.next):
+        for edge in self.edges:
+            view = edge.source.name
+            if edge.target == Node.teacher(self.next):
                 wanted = self._steps(state, view, state.targets.latents[self.next].tokens, self.next)
                 losses[edge.name] = self.loss(reached[view], wanted.flatten(0, 1).detach())
             else:

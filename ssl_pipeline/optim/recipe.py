@@ -63,15 +63,14 @@ class Recipe:
                 f"optimizer.layer_decay={self.layer_decay}: expected a factor above 0 and up to 1, or null for one rate"
             )
 
-    def check(self, encoder: Callable[..., Encoder]) -> None:
-        """Refuse a class of encoders (or a partial of it) before one is made.
+    def check(self, encoder: Encoder) -> None:
+        """Refuse an encoder before it has weights.
 
         Raises:
             ValueError: ``layer_decay`` for one that does not tell its layers.
         """
-        kind: Any = getattr(encoder, "func", encoder)
-        if self.layer_decay is not None and getattr(kind, "layers", None) is Encoder.layers:
-            raise kind.no_layers()
+        if self.layer_decay is not None and type(encoder).layers is Encoder.layers:
+            raise encoder.no_layers()
 
     @property
     def name(self) -> str:

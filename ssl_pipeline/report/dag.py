@@ -9,43 +9,34 @@ from typing import Any
 from torch import nn
 
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.structures.nodes import (
-    CLEAN,
-    CONSENSUS,
-    Edge,
-    latent_node,
-    output_node,
-    teacher_node,
-    view_node,
-    view_of,
-)
+from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, Node
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c510a", "#5e3c99")
 """One a term, told apart by colour-blind readers, too (Okabe and Ito)."""
 
 ROW, HIGH, WIDE = 44, 28, 128  # distance of rows; height and width of a box
-AT = {"clean": 12, "view": 190, "encoder": 368, "latent": 500, "ball": 660, "decoder": 760, "target": 900}
+AT = {"clean": 12, "view": 190, "encoder": 368, "latent": 500, "consensus": 660, "decoder": 760, "target": 900}
 TOP = 16
 
 
 def draw_dag(graph: Graph) -> str:
-    """Nodes from the clean sample to the targets, and an edge for each energy, as one SVG.
+    """Nodes from the clean sample to the targets, and an edge for each loss, as one SVG.
 
     Args:
         graph: live or untrained; only its structure is read.
     """
     terms = dict(zip(graph.edges, COLOURS * len(graph.edges), strict=False))
-    rows = [node for view in _starts(graph) for node in (latent_node(view), teacher_node(view)) if node in graph.nodes]
+    rows = [node for view in _starts(graph) for node in (Node.latent(view), Node.teacher(view)) if node in graph.nodes]
     y = {node: TOP + ROW * i + HIGH / 2 for i, node in enumerate(rows)}
     middle = TOP + ROW * len(rows) / 2 - (ROW - HIGH) / 2
     for view in _starts(graph):
-        own = [y[node] for node in (latent_node(view), teacher_node(view)) if node in y]
-        y[view_node(view)] = sum(own) / len(own) if own else middle
+        own = [y[node] for node in (Node.latent(view), Node.teacher(view)) if node in y]
+        y[Node.view(view)] = sum(own) / len(own) if own else middle
     y |= {CLEAN: middle, CONSENSUS: middle}
     targets = [*graph.decoders]
     of = {name: middle + ROW * (i - (len(targets) - 1) / 2) for i, name in enumerate(targets)}
     high = max([TOP + ROW * len(rows), *(at + ROW / 2 for at in of.values())])
-    parts = [*_wires(graph, y), *_energies(graph, y, of, terms), *_boxes(graph, y, of, high)]
+    parts = [*_wires(graph, y), *_losses(graph, y, of, terms), *_boxes(graph, y, of, high)]
     legend = list(_legend(graph, terms, high + 18))
     total = high + 24 + 20 * len(legend)
     return (
@@ -57,60 +48,61 @@ def draw_dag(graph: Graph) -> str:
 
 
 def _starts(graph: Graph) -> list[str]:
-    """Views, and what of the data set beside the samples is encoded, too."""
-    nodes = {view: (latent_node(view), teacher_node(view)) for view in graph.columns}
+    """Views, and columns of the data that are encoded, too."""
+    nodes = {view: (Node.latent(view), Node.teacher(view)) for view in graph.columns}
     return [*graph.corruptions, *(view for view, some in nodes.items() if graph.nodes.keys() & set(some))]
 
 
-def _wires(graph: Graph, y: Mapping[str, float]) -> Iterator[str]:
+def _wires(graph: Graph, y: Mapping[Node, float]) -> Iterator[str]:
     """From each node to those that follow from it."""
     for view in _starts(graph):
         if view in graph.corruptions:
-            yield _curve(AT["clean"] + WIDE, y[CLEAN], AT["view"], y[view_node(view)], "#999")
-        for node in (latent_node(view), teacher_node(view)):
+            yield _curve(AT["clean"] + WIDE, y[CLEAN], AT["view"], y[Node.view(view)], "#999")
+        for node in (Node.latent(view), Node.teacher(view)):
             if node in graph.nodes:
-                dash = ' stroke-dasharray="4 3"' if node.startswith("teacher") else ""
-                yield _curve(AT["view"] + WIDE, y[view_node(view)], AT["encoder"], y[node], "#999", dash)
+                dash = ' stroke-dasharray="4 3"' if node.kind == "teacher" else ""
+                yield _curve(AT["view"] + WIDE, y[Node.view(view)], AT["encoder"], y[node], "#999", dash)
                 yield _curve(AT["encoder"] + 92, y[node], AT["latent"], y[node], "#999", dash)
                 if node in graph.nodes.get(CONSENSUS, ()):
-                    yield _curve(AT["latent"] + WIDE, y[node], AT["ball"], y[CONSENSUS], "#999")
+                    yield _curve(AT["latent"] + WIDE, y[node], AT["consensus"], y[CONSENSUS], "#999")
 
 
-def _energies(
-    graph: Graph, y: Mapping[str, float], of: Mapping[str, float], colours: Mapping[str, str]
+def _losses(
+    graph: Graph, y: Mapping[Node, float], of: Mapping[str, float], colours: Mapping[str, str]
 ) -> Iterator[str]:
     """A coloured line for each edge; through a decoder, or as an arc between latents, and so from output to output."""
-    y = {**y, **{output_node(view): y[latent_node(view)] for view in graph.corruptions if latent_node(view) in y}}
+    y = {**y, **{Node.output(view): y[Node.latent(view)] for view in graph.corruptions if Node.latent(view) in y}}
     for term, edges in graph.edges.items():
         for edge in edges:
             what = f"<title>{escape(edge.name)}</title>"
-            if edge.target == CLEAN or edge.target.startswith("view/"):
-                x = AT["ball"] + 66 if edge.source == CONSENSUS else AT["latent"] + WIDE
-                at = of.get(view_of(edge.target), of.get(CLEAN, 0.0))  # on the samples' grid it has their decoder
-                yield _curve(x, y[edge.source], AT["decoder"], at, colours[term], ' stroke-width="2"', what)
-                yield _curve(AT["decoder"] + 92, at, AT["target"], at, colours[term], ' stroke-width="2"', what)
-            elif edge.source in y and edge.target in y:
-                yield _arc(AT["latent"] + WIDE, y[edge.source], y[edge.target], colours[term], what)
+            for source in edge.sources:
+                if edge.target.kind in ("clean", "view"):
+                    x = AT["consensus"] + 66 if source == CONSENSUS else AT["latent"] + WIDE
+                    at = of.get(edge.target.name, of.get(CLEAN.name, 0.0))  # on the samples' grid it has their decoder
+                    yield _curve(x, y[source], AT["decoder"], at, colours[term], ' stroke-width="2"', what)
+                    yield _curve(AT["decoder"] + 92, at, AT["target"], at, colours[term], ' stroke-width="2"', what)
+                elif source in y and edge.target in y:
+                    yield _arc(AT["latent"] + WIDE, y[source], y[edge.target], colours[term], what)
 
 
-def _boxes(graph: Graph, y: Mapping[str, float], of: Mapping[str, float], high: float) -> Iterator[str]:
+def _boxes(graph: Graph, y: Mapping[Node, float], of: Mapping[str, float], high: float) -> Iterator[str]:
     yield _box(AT["clean"], y[CLEAN], "clean x", fill="#eef5ea")
     for view in _starts(graph):
         fill = "#f6f6f6" if view in graph.corruptions else "#eef5ea"
-        yield _box(AT["view"], y[view_node(view)], view.replace("-", " → "), fill=fill)
+        yield _box(AT["view"], y[Node.view(view)], view.replace("-", " → "), fill=fill)
     size = f"{sum(p.numel() for p in graph.encoder.parameters()):,}"
     name = type(graph.encoder).__name__.removesuffix("Encoder")
     yield _tall(AT["encoder"], high, ["encoder", name, size])
     for node in y:
-        if node.startswith("latent/"):
-            yield _box(AT["latent"], y[node], f"z {view_of(node)}", fill="#e8f0fa", round=14)
-        if node.startswith("teacher/"):
-            yield _box(AT["latent"], y[node], f"teacher {view_of(node)}", fill="#fff", round=14, dashed=True)
+        if node.kind == "latent":
+            yield _box(AT["latent"], y[node], f"z {node.name}", fill="#e8f0fa", round=14)
+        if node.kind == "teacher":
+            yield _box(AT["latent"], y[node], f"teacher {node.name}", fill="#fff", round=14, dashed=True)
     if CONSENSUS in graph.nodes:
-        yield _box(AT["ball"], y[CONSENSUS], "latent", fill="#e8f0fa", round=14, wide=66)
+        yield _box(AT["consensus"], y[CONSENSUS], "consensus", fill="#e8f0fa", round=14, wide=66)
     for name, at in of.items():
         yield _box(AT["decoder"], at, "decoder", fill="#f3ecf7", wide=92)
-        clean = name == CLEAN
+        clean = name == CLEAN.name
         yield _box(AT["target"], at, "clean x" if clean else name, fill="#eef5ea" if clean else "#f6f6f6")
 
 

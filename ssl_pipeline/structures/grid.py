@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from math import isqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -104,6 +105,20 @@ class GridSpec:
         """The same extent cut into ``shape`` cells."""
         axes = (Axis(a.name, n, a.spacing * a.size / n) for a, n in zip(self.axes, shape, strict=True))
         return replace(self, axes=tuple(axes))
+
+    def to_plain(self) -> dict[str, Any]:
+        """As plain lists and numbers."""
+        return asdict(self) | {"axes": [list(axis) for axis in self.axes], "range": list(self.range)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> GridSpec:
+        """Inverse of ``to_plain``.
+
+        Raises:
+            KeyError, TypeError, ValueError: other values.
+        """
+        axes = tuple(Axis(*axis) for axis in plain["axes"])
+        return cls(**dict(plain) | {"axes": axes, "range": tuple(plain["range"])})
 
     def coordinates(
         self, device: torch.device | str | None = None, shape: tuple[int, ...] | None = None

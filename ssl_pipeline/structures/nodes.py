@@ -1,47 +1,68 @@
-"""Names of a graph's nodes, and its edges."""
+"""The nodes of a graph and the edges between them."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-CLEAN = "clean"
-CONSENSUS = "latent"
-
-
-def view_node(name: str) -> str:
-    """Node of a view."""
-    return f"view/{name}"
+Kind = Literal["clean", "view", "latent", "teacher", "output", "consensus"]
 
 
-def latent_node(name: str) -> str:
-    """Node of a view's latent."""
-    return f"latent/{name}"
+class Node(NamedTuple):
+    """Something that a graph computes.
 
-
-def teacher_node(name: str) -> str:
-    """Node of what the teacher says of a view, which no gradient enters."""
-    return f"teacher/{name}"
-
-
-def output_node(name: str) -> str:
-    """Node of what is decoded from a view, in place of the clean form."""
-    return f"output/{name}"
-
-
-def view_of(node: str) -> str:
-    """The view that a node belongs to; other nodes have only their own name.
-
-    >>> view_of("latent/crop_1"), view_of("view/mask"), view_of("clean")
-    ('crop_1', 'mask', 'clean')
+    >>> print(Node.latent("crop_1"), CLEAN)
+    latent/crop_1 clean
     """
-    return node.partition("/")[2] or node
+
+    kind: Kind
+    name: str  # of the view or of the column of the data that it belongs to
+
+    @classmethod
+    def view(cls, name: str) -> Node:
+        """A view, or a column of the data."""
+        return cls("view", name)
+
+    @classmethod
+    def latent(cls, name: str) -> Node:
+        """The latent of a view."""
+        return cls("latent", name)
+
+    @classmethod
+    def teacher(cls, name: str) -> Node:
+        """The teacher's latent of a view, which no gradient enters."""
+        return cls("teacher", name)
+
+    @classmethod
+    def output(cls, name: str) -> Node:
+        """What is decoded from a view, in place of the clean form."""
+        return cls("output", name)
+
+    def __str__(self) -> str:
+        return self.name if self in (CLEAN, CONSENSUS) else f"{self.kind}/{self.name}"
+
+
+CLEAN = Node("clean", "clean")
+"""The clean sample."""
+
+CONSENSUS = Node("consensus", "consensus")
+"""The one latent of all views of a sample."""
 
 
 class Edge(NamedTuple):
-    """An energy between what follows from ``source`` and ``target``."""
+    """A loss between what follows from ``sources``, together, and ``target``."""
 
     name: str
-    source: str
-    target: str
-    attracts: bool  # a latent, or an output, is pulled towards another or towards what the teacher says of a view
-    prevents_collapse: bool  # a constant latent at its ends costs energy
+    sources: tuple[Node, ...]
+    target: Node
+    attracts: bool  # a latent, or an output, is pulled towards another or towards the teacher's of a view
+    prevents_collapse: bool  # a constant latent at its ends costs something
+
+    @property
+    def source(self) -> Node:
+        """The first source, or the only one."""
+        return self.sources[0]
+
+    @property
+    def ends(self) -> tuple[Node, ...]:
+        """Sources and target."""
+        return (*self.sources, self.target)

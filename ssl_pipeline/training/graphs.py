@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from ssl_pipeline.data import Data, Mixed, statistics
-from ssl_pipeline.graph.builder import build, build_mixed
-from ssl_pipeline.graph.columns import ColumnInfo
+from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
 from ssl_pipeline.inference.weights import load_weights
+from ssl_pipeline.structures.data_spec import DataSpec
 
 
 def sets_of(data: Data | Mixed) -> dict[str, Data]:
@@ -29,19 +29,29 @@ def graphs_of(graph: Graph | MixedGraph) -> dict[str, Graph]:
 
 def maker(config: Mapping[str, Any], data: Data | Mixed) -> Callable[[], Graph | MixedGraph]:
     """Makes the graph of a run on its data, with the weights that its seed gives."""
-    trust = tuple(config.get("trust", ()))
-    stats = {name: _statistics(part) for name, part in sets_of(data).items()}
     if isinstance(data, Mixed) and config.get("edge"):
         raise ValueError("edge= joins columns of one data set, and this run has several: take one of them")
-    columns = {} if isinstance(data, Mixed) else {name: _known(data, name) for name in data.columns}
+    factory = GraphFactory(config, trust=tuple(config.get("trust", ())))
+    specs = {name: spec_of(part) for name, part in sets_of(data).items()}
 
     def make() -> Graph | MixedGraph:
         torch.manual_seed(config["seed"])
-        if isinstance(data, Mixed):
-            return build_mixed(config, {name: part.grid for name, part in data.sets.items()}, stats, trust=trust)
-        return build(config, data.grid, *stats[""], columns=columns, trust=trust)
+        return factory.build_mixed(specs) if isinstance(data, Mixed) else factory.build(specs[""])
 
     return make
+
+
+def spec_of(data: Data) -> DataSpec:
+    """What a graph must know of a data set.
+
+    Raises:
+        ValueError: samples that are not finite.
+    """
+    layout = data.layout
+    columns = {
+        name: info._replace(statistics=cache(partial(_statistics, data, name))) for name, info in layout.columns.items()
+    }
+    return DataSpec(layout.grid, columns, *_statistics(data))
 
 
 def start_from(graph: Graph | MixedGraph, folder: Path, partial: bool) -> None:
@@ -65,11 +75,6 @@ def compile_encoders(graphs: Mapping[str, Graph]) -> None:
                 column.encoder.compile()  # pyright: ignore
         if graph.teacher is not None:
             graph.teacher.copies["encoder"].compile()
-
-
-def _known(data: Data, column: str) -> ColumnInfo:
-    spec = data.columns[column]
-    return ColumnInfo(spec.grid, spec.steps, cache(partial(_statistics, data, column)))
 
 
 def _statistics(data: Data, column: str | None = None) -> tuple[list[float] | None, list[float] | None]:

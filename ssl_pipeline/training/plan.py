@@ -12,7 +12,7 @@ import lightning as L
 from ssl_pipeline.config.instantiate import check, check_kinds, instantiate
 from ssl_pipeline.data import Data, EpochOrder, Mixed, Stream
 from ssl_pipeline.evaluation import P1
-from ssl_pipeline.graph.builder import parts
+from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.lab.curation import Learnability
 from ssl_pipeline.lab.dynamics import Dynamics
 from ssl_pipeline.optim.recipe import Recipe
@@ -41,7 +41,7 @@ def prepare(config: Mapping[str, Any]) -> Plan:
         ValueError: a name, option or number that cannot be.
     """
     trust = tuple(config.get("trust", ()))
-    leaves = parts(config, trust=trust)
+    factory = GraphFactory(config, trust=trust)
     bounds = dict(config["trainer"])
     check("trainer", L.Trainer, list(bounds), is_partial=True)
     for key in (*Hardware.__dataclass_fields__, "accumulate_grad_batches", "callbacks", "logger", "profiler"):
@@ -58,7 +58,7 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     check_kinds("trainer", L.Trainer, bounds)
     protocol = instantiate(config["probe"]["protocol"], at="probe.protocol")
     recipe = instantiate(config["optimizer"], at="optimizer", trust=trust)
-    recipe.check(leaves["encoder"])
+    recipe.check(factory.parts["encoder"])
     dynamics: dict[str, Dynamics] = instantiate(
         config.get("dynamics", {}), at="dynamics", trust=trust, allowed=("ssl_pipeline.lab.dynamics",)
     )

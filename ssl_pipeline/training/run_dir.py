@@ -14,7 +14,6 @@ import torch
 import yaml
 
 from ssl_pipeline.data import Data, Stream
-from ssl_pipeline.graph.builder import grid_to_plain
 from ssl_pipeline.utils.checkpoints import LAST, newest
 
 
@@ -75,10 +74,7 @@ class Folder:
 
         def plain(data: Data) -> dict[str, Any]:
             return {
-                "grid": grid_to_plain(data.grid),
-                "beside": {
-                    name: {"grid": grid_to_plain(spec.grid), "steps": spec.steps} for name, spec in data.columns.items()
-                },
+                "spec": data.layout.to_plain(),
                 "classes": data.classes and list(data.classes),
                 "samples": None if isinstance(data.train, Stream) else len(data.train),
             }
@@ -108,7 +104,7 @@ class Folder:
                     f"{data.name} has {now:,} training samples, and had {before:,} when this run began: restore the "
                     f"data, or start a new run from its weights with init_from={self.relative}"
                 )
-            if "grid" in had and had["grid"] != grid_to_plain(data.grid):
+            if "spec" in had and had["spec"]["grid"] != data.grid.to_plain():
                 raise ValueError(f"{data.name} lies on another grid than when this run began: restore the data")
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 HINT = " (run again with debug=true for the traceback)"
@@ -20,6 +21,24 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__()
         self.code = 128 + number
+
+
+@contextmanager
+def options_of(at: str) -> Iterator[None]:
+    """Say of which part the options are, where nothing can be made of them, such as negative sizes.
+
+    Args:
+        at: dotted key in the configuration.
+
+    Raises:
+        ValueError: in place of what torch says.
+    """
+    try:
+        yield
+    except (RuntimeError, ArithmeticError) as error:
+        if "allocate" in str(error) or isinstance(error, NotImplementedError | RecursionError):  # not of the options
+            raise
+        raise ValueError(f"{at} cannot be made with these options: {error}") from error
 
 
 def nearest(word: str, names: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.instantiate import DATA, instantiate
 from ssl_pipeline.data import Data, Mixed
-from ssl_pipeline.graph.builder import build
+from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.report import draw_dag as drawn
 
 
@@ -29,7 +29,7 @@ def draw_dag(overrides: list[str], out: Path = Path("dag.svg"), set: str | None 
         data, fitting = data.sets[name], True
     else:
         fitting = False
-    graph = build(config | {"allow_collapse": True}, data.grid, trust=trust, fitting=fitting)
+    graph = GraphFactory(config | {"allow_collapse": True}, trust=trust).build(data.layout, fitting=fitting)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(drawn(graph) + "\n", encoding="utf-8")
     print(out)

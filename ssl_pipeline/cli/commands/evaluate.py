@@ -18,7 +18,7 @@ from ssl_pipeline.evaluation.benchmark import Score, joined, measure, plain, pro
 from ssl_pipeline.evaluation.encoders import OfGraph, OfTimm, Subject
 from ssl_pipeline.evaluation.fine_tuning import Tuning
 from ssl_pipeline.evaluation.untrained import untrained
-from ssl_pipeline.graph.builder import build
+from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.load import load
 from ssl_pipeline.inference.model import Model
@@ -215,7 +215,7 @@ def _twin(model: Model) -> Graph:
     """The graph as it was before the training."""
     torch.manual_seed(model.config["seed"])
     config = model.config | {"allow_collapse": True}
-    graph = build(config, model.grid, trust=model.trust, fitting=model.data is not None)
+    graph = GraphFactory(config, trust=model.trust).build(model.graph.spec, fitting=model.data is not None)
     graph.normalize.load_state_dict(model.graph.normalize.state_dict())
     return graph
 

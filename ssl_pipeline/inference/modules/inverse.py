@@ -10,7 +10,7 @@ from ssl_pipeline.inference.modules.base import Part
 from ssl_pipeline.inference.modules.source import UNKNOWN, Source, known
 from ssl_pipeline.inference.validate_inputs import check_corruption_params
 from ssl_pipeline.structures.batch import Latent, as_float
-from ssl_pipeline.structures.nodes import CLEAN, view_node
+from ssl_pipeline.structures.nodes import CLEAN, Node
 
 
 class Embedder(Part):
@@ -60,7 +60,7 @@ class Restorer(Part):
 
     def __init__(self, graph: Graph, view: str) -> None:
         super().__init__(graph)
-        _leads(graph, view, CLEAN)
+        _leads(graph, view, CLEAN.name)
         self.source = Source(graph, view)
         self.inputs = self.source.inputs
         self.fills_only = self.source.holes and graph.fills_only(view) and not self.source.moves
@@ -116,10 +116,10 @@ def _leads(graph: Graph, view: str, target: str) -> None:
     """Refuse what no decoder has learned."""
     if view != UNKNOWN:
         known(graph, view)
-    node = CLEAN if target == CLEAN else view_node(target)
+    node = CLEAN if target == CLEAN.name else Node.view(target)
     starts = graph.leading(node)
     if not starts:
-        to, term = (target, f"objective.reconstruct.to={target}") if target != CLEAN else ("the clean form", "...")
+        to, term = (target, f"objective.reconstruct.to={target}") if target != CLEAN.name else ("the clean form", "...")
         raise ValueError(f"no decoder leads to {to}: train with objective=...+reconstruct ({term})")
     if view != UNKNOWN and view not in starts:
         raise ValueError(f"no decoder has learned to lead from {view} to {target}; it has from {', '.join(starts)}")

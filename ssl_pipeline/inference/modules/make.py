@@ -12,7 +12,7 @@ from ssl_pipeline.inference.modules.inverse import Embedder, Restorer, Translato
 from ssl_pipeline.inference.modules.source import UNKNOWN
 from ssl_pipeline.inference.modules.split import Back, Front, NextSymbol
 from ssl_pipeline.objectives import CrossModal
-from ssl_pipeline.structures.nodes import CLEAN, view_node
+from ssl_pipeline.structures.nodes import CLEAN, Node
 
 
 def make(graph: Graph, part: str, view: str | None = None) -> Part:
@@ -51,10 +51,10 @@ def make(graph: Graph, part: str, view: str | None = None) -> Part:
 
 def names(graph: Graph) -> list[str]:
     """What ``make`` makes of a graph: of restorers and translators those that it has learned to be."""
-    restores = CLEAN in graph.decoders
+    restores = CLEAN.name in graph.decoders
     found = ["encoder", *(["teacher"] if graph.teacher else []), *(["decoder"] if restores else [])]
     found += [f"restorer:{view}" for view in (graph.leading() if restores else ())]
-    found += [f"translator:{view}-{to}" for to in graph.corruptions for view in graph.leading(view_node(to))]
+    found += [f"translator:{view}-{to}" for to in graph.corruptions for view in graph.leading(Node.view(to))]
     found += [f"edge:{name}" for name, term in graph.objective.named() if isinstance(term, CrossModal)]
     return [*found, "front@CUT", *(["back@CUT"] if restores else [])]
 

@@ -18,7 +18,7 @@ Given = Tensor | np.ndarray
 
 def cuts(graph: Graph) -> list[str]:
     """The places at which a graph can be cut in two, from the first block of the encoder to the last of the decoder."""
-    depth = graph.decoder().depth if CLEAN in graph.decoders else 0
+    depth = graph.decoder().depth if CLEAN.name in graph.decoders else 0
     within = [f"encoder.{i}" for i in range(graph.encoder.depth)]
     return [*within, "latent", *(f"decoder.{i}" for i in range(depth))]
 
