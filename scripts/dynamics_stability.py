@@ -14,7 +14,6 @@ from dynamics_stacks import Digits, batches
 from torch import Tensor, nn
 
 from ssl_pipeline.diagnostics import changes, listen
-from ssl_pipeline.models.ema_teacher import Teacher
 
 ROWS = {"none": "plain", "LayerNorm": "LayerNorm", "BatchNorm": "BatchNorm", "dropout": "dropout"}
 AVERAGED = "EMA of none"
@@ -36,7 +35,7 @@ def sweep(data: Digits, epochs: int, depth: int = 4, seed: int = 0) -> Iterator[
     """All rows; the average is of the weights of the first."""
     for rate, (row, kind) in product(RATES, ROWS.items()):
         net = classifier(kind, depth, seed)
-        average = Teacher({"net": net}, momentum=0.99, final=0.99)
+        average = EMATeacher(momentum=0.99, final=0.99).bind({"net": net})
         training, evaluation, averaged = Looks(data), Looks(data), Looks(data)
         optimizer = torch.optim.AdamW(net.parameters(), lr=rate)
         steps = len(data.x) // BATCH

@@ -35,7 +35,7 @@ def stable(job: Job, bound: Bound) -> Outcome:
         module.forward = lambda batch, stage: {"loss": masked(batch["image"]).loss}
     else:
         encoder: Any = job.encoder()
-        head, loss = Projector(encoder.width, 256, 128), spt.losses.NTXEntLoss(temperature=0.1)
+        head, loss = Projector(256, 128).bind(encoder.width), spt.losses.NTXEntLoss(temperature=0.1)
         module = spt.Module(backbone=encoder, projector=head, forward=forward.simclr, simclr_loss=loss)
         embed = encoder
     module.optim = {

@@ -61,7 +61,7 @@ def groups(config: Mapping[str, Any], data: Data) -> dict[str, Corruption]:
     trained = {*seen, *shown[ROWS[1]]}
     shown[ROWS[2]] = [t for t in chosen(families, only) if t not in trained]
     shown[ROWS[3]] = chosen(families, [name for name in families if name not in only])
-    return {n: Template(grid=data.grid, families={n: some}, room=known["room"]) for n, some in shown.items()}
+    return {n: Template(families={n: some}, room=known["room"]).bind(data.grid) for n, some in shown.items()}
 
 
 def measured(folder: Path, data: Data, views: Mapping[str, Corruption]) -> dict[str, Line]:

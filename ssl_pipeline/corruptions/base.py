@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import copy
-from typing import Self
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import GridSpec
+
+Kind = TypeVar("Kind", bound="Corruption")
 
 Range = float | tuple[float, float] | list[float]
 
@@ -42,7 +44,7 @@ class Corruption(ABC):
         """Whether cutting holes is all that it does."""
         return self.masks
 
-    def bind(self, grid: GridSpec) -> Self:
+    def bind(self: Kind, grid: GridSpec) -> Kind:
         """A copy of it for views on a grid.
 
         Raises:

@@ -52,7 +52,7 @@ class GraphFactory:
             self.parts["corruption"],
             encoder=self.parts["encoder"],
             latent=self.parts["latent"],
-            decoder=self.parts["decoder"],
+            decoder=self.parts["decoder"] or None,
             teacher=self.parts["teacher"] or None,
             objective=objective or self.objective,
             columns={name: ColumnModels(**models) for name, models in self.parts["columns"].items()},

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any, TypeVar
+
+Part = TypeVar("Part", bound="Bindable")
 
 
 class Bindable:
     """Something that is made from options alone and gets its weights when it is bound to sizes."""
 
-    def bind(self, *args: Any, **kwargs: Any) -> Self:
+    def bind(self: Part, *args: Any, **kwargs: Any) -> Part:
         """A copy of it with weights; takes what its ``setup`` takes. The original stays as it is.
 
         Raises:

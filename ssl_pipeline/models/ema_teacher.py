@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from math import cos, pi
-from typing import Self
 
 import torch
 from torch import nn
@@ -47,7 +46,7 @@ class EMATeacher(Bindable, nn.Module):
             )
         self.train()
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> EMATeacher:
         """Training mode reaches batch normalisation alone."""
         super().train(False)
         for module in self.modules():

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from helpers.build import build
 
 from ssl_pipeline.config.compose import compose, explained
 from ssl_pipeline.config.instantiate import instantiate
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.structures.grid import Axis, GridSpec
 from ssl_pipeline.training.plan import prepare
 from ssl_pipeline.utils.annotations import fits

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
 from helpers.cases import GRIDS, sample
@@ -14,29 +12,29 @@ from ssl_pipeline.corruptions import Chain, Crop, LowRes, Mask, Noise
 
 @pytest.mark.parametrize("name", ["image", "text"])
 def test_chains_know_what_stood_in_their_last_holes(name):
-    grid, mask = GRIDS[name], partial(Mask, ratio=0.5, cell=1)
-    noisy = Noise(grid=grid)(sample(grid), seeded())
+    grid, mask = GRIDS[name], Mask(ratio=0.5, cell=1)
+    noisy = Noise().bind(grid)(sample(grid), seeded())
 
     def whole(**parts):
-        chain = Chain(grid=grid, **parts)
+        chain = Chain(**parts).bind(grid)
         view = chain(sample(grid), seeded())
         assert chain.keeps_unmasked is (view.mask is None or view.unmasked is not None)
         return view.unmasked
 
-    assert torch.equal(whole(noise=Noise, mask=mask), noisy.x)
-    assert torch.equal(whole(noise=Noise, one=mask, two=mask), noisy.x)
-    assert torch.equal(whole(inner=partial(Chain, noise=Noise, mask=mask), mask=mask), noisy.x)
-    assert whole(one=mask, noise=Noise, two=mask) is None
-    assert whole(one=mask, inner=partial(Chain, noise=Noise, mask=mask)) is None
-    assert whole(one=mask, inner=partial(Chain, noise=Noise)) is None
-    assert whole(noise=Noise) is None
+    assert torch.equal(whole(noise=Noise(), mask=mask), noisy.x)
+    assert torch.equal(whole(noise=Noise(), one=mask, two=mask), noisy.x)
+    assert torch.equal(whole(inner=Chain(noise=Noise(), mask=mask), mask=mask), noisy.x)
+    assert whole(one=mask, noise=Noise(), two=mask) is None
+    assert whole(one=mask, inner=Chain(noise=Noise(), mask=mask)) is None
+    assert whole(one=mask, inner=Chain(noise=Noise())) is None
+    assert whole(noise=Noise()) is None
 
 
 @pytest.mark.parametrize("name", list(GRIDS))
 def test_chain_is_the_composition(name):
     grid = GRIDS[name]
-    lowres, noise, mask = LowRes(grid=grid), Noise(grid=grid), Mask(grid=grid, ratio=0.5)
-    chain = Chain(grid=grid, lowres=LowRes, noise=Noise, mask=partial(Mask, ratio=0.5))
+    lowres, noise, mask = LowRes().bind(grid), Noise().bind(grid), Mask(ratio=0.5).bind(grid)
+    chain = Chain(lowres=LowRes(), noise=Noise(), mask=Mask(ratio=0.5)).bind(grid)
     clean, one = sample(grid), seeded()
     expected = mask(noise(lowres(clean, one), one), one)
     view = chain(clean._replace(params={"before": torch.ones(6)}), seeded())
@@ -49,8 +47,8 @@ def test_chain_is_the_composition(name):
 
 def test_chain_hands_the_new_grid_on():
     grid = GRIDS["image"]
-    chain = Chain(grid=grid, crop=partial(Crop, size=4), mask=partial(Mask, cell=2, ratio=0.5))
+    chain = Chain(crop=Crop(size=4), mask=Mask(cell=2, ratio=0.5)).bind(grid)
     view = chain(sample(grid), seeded())
     assert chain.output_grid.shape == (4, 4) and view.x.shape == (6, 3, 4, 4) and view.visible == 2
     with pytest.raises(ValueError, match="at least one corruption"):
-        Chain(grid=grid)
+        Chain().bind(grid)

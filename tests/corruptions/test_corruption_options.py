@@ -38,8 +38,8 @@ BAD = [
     (Drop, "text", {"separators": []}, "at least one symbol"),
     (Shuffle, "text", {"window": 9}, "set 1 to 8"),
     (Shuffle, "image", {"axis": "time"}, "among y, x"),
-    (Template, "text", {"families": {}}, "got 50 symbols"),
-    (Template, "wave", {"families": {}}, "template takes discrete grids"),
+    (Template, "text", {"families": {"say": ["{}"]}}, "got 50 symbols"),
+    (Template, "wave", {"families": {"say": ["{}"]}}, "template takes discrete grids"),
     (Template, "bytes", {"families": {"say": []}}, "leave no template"),
     (Template, "bytes", {"families": {"say": ["{}"]}, "only": ["sya"]}, "nearest: say"),
     (Template, "bytes", {"families": {"say": ["{}"]}, "fold": (0, 3)}, "the i-th of k folds"),
@@ -65,10 +65,10 @@ BAD = [
 @pytest.mark.parametrize(("build", "grid", "options", "sentence"), BAD)
 def test_bad_options_are_refused_with_a_sentence(build, grid, options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        build(grid=GRIDS[grid], **options)
+        build(**options).bind(GRIDS[grid])
 
 
 @pytest.mark.parametrize("build", [Mask, Infill])
 def test_holes_need_a_mask_token(build):
     with pytest.raises(ValueError, match="set the grid's mask_token"):
-        build(grid=GridSpec.of(("position", 8), vocab=9))
+        build().bind(GridSpec.of(("position", 8), vocab=9))

@@ -19,9 +19,9 @@ from ssl_pipeline.structures.grid import GridSpec
 @pytest.mark.parametrize("before", [Echo, Reversal, partial(Crop, **STILL)])
 def test_origin_of_a_crop_is_where_its_cells_come_from(name, size, before):
     grid = coordinate_grid(name)
-    first = before(grid=grid)
+    first = before().bind(grid)
     start = coordinates_as_x(first(sample(grid), seeded(1)))
-    view = Crop(grid=first.output_grid, size=size, resample=True, **{**STILL, "flip": 0.5})(start, seeded(2))
+    view = Crop(size=size, resample=True, **{**STILL, "flip": 0.5}).bind(first.output_grid)(start, seeded(2))
     readings = [max(1, round(n / k)) for n, k in zip(grid.shape, view.x.shape[2:], strict=True)]
     for axis, k in enumerate(readings):
         where, clean = view.source_coords[..., axis], start.source_coords[..., axis].expand(6, *grid.shape).flatten(1)
@@ -36,7 +36,7 @@ def test_origin_of_a_crop_is_where_its_cells_come_from(name, size, before):
 @pytest.mark.parametrize("name", ["wave", "image", "video"])
 def test_told_box_is_the_window(name):
     grid = coordinate_grid(name)
-    view = Crop(grid=grid, resample=True, **{**STILL, "flip": 0.5})(sample(grid), seeded())
+    view = Crop(resample=True, **{**STILL, "flip": 0.5}).bind(grid)(sample(grid), seeded())
     for axis, (label, cells, spacing) in enumerate(grid.axes):
         centres = view.source_coords[..., axis].flatten(1)
         side = view.params[f"{label}_size"] * cells * spacing
@@ -48,7 +48,7 @@ def test_told_box_is_the_window(name):
 
 def test_window_has_the_scale_and_ratio_asked_for():
     grid = GRIDS["image"]
-    params = Crop(grid=grid, scale=(0.1, 0.4), ratio=(0.5, 2.0))(sample(grid, 2000), seeded()).params
+    params = Crop(scale=(0.1, 0.4), ratio=(0.5, 2.0)).bind(grid)(sample(grid, 2000), seeded()).params
     area, aspect = params["y_size"] * params["x_size"], params["x_size"] / params["y_size"]
     assert 0.1 <= area.min() < 0.11 and 0.39 < area.max() <= 0.4001
     assert 0.499 <= aspect.min() < 0.55 and 1.8 < aspect.max() <= 2.001
@@ -58,17 +58,17 @@ def test_window_has_the_scale_and_ratio_asked_for():
 def test_output_grid_keeps_the_extent_when_stretched_and_the_spacing_when_cut():
     grid = GRIDS["wave"]
     with pytest.raises(ValueError, match="a share of the cells up to 1"):
-        Crop(grid=grid, size=14.0)
-    stretched = Crop(grid=grid, size=8, resample=True).output_grid
-    assert Crop(grid=grid, size=0.5, resample=True).output_grid.shape == tuple(round(n / 2) for n in grid.shape)
-    cut = Crop(grid=grid, size=8, resample=False).output_grid
+        Crop(size=14.0).bind(grid)
+    stretched = Crop(size=8, resample=True).bind(grid).output_grid
+    assert Crop(size=0.5, resample=True).bind(grid).output_grid.shape == tuple(round(n / 2) for n in grid.shape)
+    cut = Crop(size=8, resample=False).bind(grid).output_grid
     assert (stretched.shape, stretched.axes[0].spacing) == ((8,), 2.0)
     assert (cut.shape, cut.axes[0].spacing) == ((8,), 0.5)
 
 
 def test_a_spectrogram_is_cropped_in_time_only_and_keeps_its_cells():
     grid = GRIDS["logmel"]
-    crop = Crop(grid=grid, jitter=0.0, size=6)
+    crop = Crop(jitter=0.0, size=6).bind(grid)
     view = crop(sample(grid), seeded())
     assert crop.output_grid.shape == (8, 6) and crop.output_grid.axes[1].spacing == 0.01
     assert not view.params["flip"].any() and (view.params["mel_size"] == 1).all() and view.params["time_size"].std() > 0
@@ -76,13 +76,13 @@ def test_a_spectrogram_is_cropped_in_time_only_and_keeps_its_cells():
         count, start = (round(float(view.params[f"time_{end}"][i]) * 12) for end in ("size", "start"))
         assert torch.equal(view.x[i, :, :, :count], sample(grid).x[i, :, :, start : start + count])
         assert view.valid[i].sum() == 8 * count
-    both = Crop(grid=grid, axes=["mel", "time"])(sample(grid), seeded()).params
+    both = Crop(axes=["mel", "time"]).bind(grid)(sample(grid), seeded()).params
     assert both["mel_size"].std() > 0
 
 
 def test_chosen_axes_of_an_image_are_cropped():
     grid = GRIDS["image"]
-    view = Crop(grid=grid, axes=["x"], scale=0.5, **STILL)(sample(grid), seeded())
+    view = Crop(axes=["x"], scale=0.5, **STILL).bind(grid)(sample(grid), seeded())
     torch.testing.assert_close(view.params["x_size"], torch.full((6,), 0.5))
     assert (view.params["y_size"] == 1).all() and (view.params["y_start"] == 0).all()
     torch.testing.assert_close(view.source_coords[..., 0], sample(grid).source_coords[..., 0].expand(6, 8, 12))
@@ -91,15 +91,15 @@ def test_chosen_axes_of_an_image_are_cropped():
 def test_shrinking_averages():
     grid = GridSpec.of(("y", 16), ("x", 16), channels=1)
     stripes = (torch.arange(16) % 2).float().expand(2, 1, 16, 16)
-    crop = Crop(grid=grid, size=4, scale=1.0, ratio=1.0, **STILL)
+    crop = Crop(size=4, scale=1.0, ratio=1.0, **STILL).bind(grid)
     torch.testing.assert_close(crop(clean_view(grid, stripes), seeded()).x, torch.full((2, 1, 4, 4), 0.5))
 
 
 @pytest.mark.parametrize("name", ["image", "video", "wave"])
 def test_hole_moves_with_the_crop(name):
     grid = GRIDS[name]
-    masked = Mask(grid=grid, ratio=0.5, cell=2)(sample(grid), seeded(1))
-    view = Crop(grid=grid, **{**STILL, "flip": 0.5})(masked, seeded(2))
+    masked = Mask(ratio=0.5, cell=2).bind(grid)(sample(grid), seeded(1))
+    view = Crop(**{**STILL, "flip": 0.5}).bind(grid)(masked, seeded(2))
     spacing = torch.tensor([axis.spacing for axis in grid.axes])
     index = (view.source_coords / spacing - 0.5).round().long()
     for i in range(6):
@@ -114,7 +114,7 @@ def test_cut_keeps_tokens_and_stays_in_the_text(flip):
     valid = torch.arange(16) < torch.tensor([3, 5, 8, 11, 13, 16])[:, None]
     clean = sample(grid)._replace(valid=valid)
     clean = clean._replace(x=clean.x.masked_fill(~valid, 0))
-    view = Crop(grid=grid, scale=(0.3, 0.8), size=10, flip=flip)(clean, seeded())
+    view = Crop(scale=(0.3, 0.8), size=10, flip=flip).bind(grid)(clean, seeded())
     assert view.x.shape == (6, 10) and (view.valid.sum(1) >= 1).all() and not view.valid.all()
     for i in range(6):
         came_from = (view.source_coords[i, :, 0] - 0.5).long()[view.valid[i]]
@@ -127,7 +127,7 @@ def test_cut_keeps_tokens_and_stays_in_the_text(flip):
 def test_pure_shift_needs_no_padding():
     grid = GRIDS["wave"]
     clean = sample(grid)
-    view = Crop(grid=grid, scale=1.0, size=20, jitter=0.0)(clean, seeded())
+    view = Crop(scale=1.0, size=20, jitter=0.0).bind(grid)(clean, seeded())
     assert view.valid is None
     starts = (view.params["time_start"] * 32).round().long().tolist()
     assert len(set(starts)) > 1

@@ -20,7 +20,7 @@ from ssl_pipeline.corruptions import Corruption
 @pytest.mark.parametrize(("case", "grid"), EVERY)
 def test_view_is_well_formed(case, grid):
     clean = sample(grid)
-    corruption = case.build(grid=grid, **case.options)
+    corruption = case.build(**case.options).bind(grid)
     view = corruption(clean, seeded())
     shape = corruption.output_grid.shape
     assert view.x.dtype == clean.x.dtype
@@ -39,7 +39,7 @@ def test_view_is_well_formed(case, grid):
 @pytest.mark.parametrize(("case", "grid"), EVERY)
 def test_input_stays_and_the_seed_decides(case, grid):
     clean, untouched = sample(grid), sample(grid)
-    corruption = case.build(grid=grid, **case.options)
+    corruption = case.build(**case.options).bind(grid)
     first = corruption(clean, seeded(1))
     assert_same(clean, untouched)
     assert_same(first, corruption(clean, seeded(1)), rtol=0, atol=0)
@@ -49,7 +49,7 @@ def test_input_stays_and_the_seed_decides(case, grid):
 @pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if row.values[0].alone])
 def test_samples_do_not_see_each_other(case, grid):
     clean = sample(grid)
-    corruption = case.build(grid=grid, **case.options)
+    corruption = case.build(**case.options).bind(grid)
     other = clean._replace(x=torch.cat([sample(grid, seed=1).x[:3], clean.x[3:]]))
     before, after = corruption(clean, seeded()).x, corruption(other, seeded()).x
     torch.testing.assert_close(before[3:], after[3:])
@@ -59,7 +59,7 @@ def test_samples_do_not_see_each_other(case, grid):
 @pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if row.values[0].identity is not None])
 def test_severity_zero_is_the_identity(case, grid):
     clean = sample(grid)
-    view = case.build(grid=grid, **case.identity)(clean, seeded())
+    view = case.build(**case.identity).bind(grid)(clean, seeded())
     torch.testing.assert_close(view.x, clean.x, rtol=0, atol=1e-5)
     torch.testing.assert_close(view.source_coords, clean.source_coords.expand_as(view.source_coords))
     assert view.mask is None or not view.mask.any()
@@ -69,14 +69,14 @@ def test_severity_zero_is_the_identity(case, grid):
 @pytest.mark.parametrize(("case", "grid"), [row for row in EVERY if not row.values[1].discrete])
 def test_half_precision_stays_half(case, grid):
     clean = sample(grid)
-    view = case.build(grid=grid, **case.options)(clean._replace(x=clean.x.bfloat16()), seeded())
+    view = case.build(**case.options).bind(grid)(clean._replace(x=clean.x.bfloat16()), seeded())
     assert view.x.dtype == torch.bfloat16 and view.source_coords.dtype == torch.float32
 
 
 @pytest.mark.parametrize(("case", "grid"), EVERY)
 def test_autocast_changes_nothing(case, grid):
     clean = sample(grid)
-    corruption = case.build(grid=grid, **case.options)
+    corruption = case.build(**case.options).bind(grid)
     with torch.autocast("cpu", torch.bfloat16):
         inside = corruption(clean, seeded())
     assert_same(inside, corruption(clean, seeded()), rtol=0, atol=0)
@@ -96,9 +96,10 @@ def test_yaml_spells_every_option_with_its_default(path):
     register()  # what a file may interpolate
     leaf = instantiate(OmegaConf.load(path), _convert_="all")
     fitting = next(case.grids[0] for case in CORRUPTIONS if case.name == path.stem)
-    assert isinstance(leaf(grid=GRIDS[fitting]), Corruption)
-    options = inspect.signature(leaf.func.__init__).parameters
-    defaults = {name: option.default for name, option in options.items() if name not in ("self", "grid")}
-    written = {k: tuple(v) if isinstance(v, list) else v for k, v in leaf.keywords.items()}
+    assert isinstance(leaf.bind(GRIDS[fitting]), Corruption)
+    options = inspect.signature(type(leaf)).parameters
+    defaults = {name: option.default for name, option in options.items()}
+    loaded = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    written = {k: tuple(v) if isinstance(v, list) else v for k, v in loaded.items() if k != "_target_"}
     needed = {name: written[name] for name, default in defaults.items() if default is inspect.Parameter.empty}
     assert written == defaults | needed

@@ -87,5 +87,5 @@ def test_blur_smooths_the_chosen_and_keeps_constants(name):
 def test_photometric_stays_in_the_range():
     grid = GRIDS["image"]
     strong = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5, "jitter": 1.0}
-    x = Crop(grid=grid, **strong)(sample(grid, 64), seeded()).x
+    x = Crop(**strong).bind(grid)(sample(grid, 64), seeded()).x
     assert x.min() == 0 and x.max() == 1

@@ -48,7 +48,7 @@ def measured_snr(grid: GridSpec, clean: View, noisy: View, counted: torch.Tensor
 def test_noise_has_the_snr_it_tells(name, colour):
     grid = LARGE[name]
     clean = padded(grid, sample(grid))
-    view = Noise(grid=grid, snr_db=[-5, 15], colour=colour)(clean, seeded())
+    view = Noise(snr_db=[-5, 15], colour=colour).bind(grid)(clean, seeded())
     corruption_params = view.params["snr_db"]
     found = torch.tensor(measured_snr(grid, clean, view, clean.valid))
     torch.testing.assert_close(found, corruption_params, rtol=0, atol=0.5)
@@ -62,7 +62,7 @@ def test_mix_has_the_snr_it_tells_and_adds_another_sample(name):
     grid = LARGE[name]
     clean = sample(grid)
     clean = clean._replace(x=clean.x + torch.linspace(0, 3 if grid.log else 0, 6).view(-1, *[1] * (grid.ndim + 1)))
-    view = Mix(grid=grid, snr_db=[-5, 15])(clean, seeded())
+    view = Mix(snr_db=[-5, 15]).bind(grid)(clean, seeded())
     everywhere = torch.ones(6, *grid.shape, dtype=torch.bool)
     found = torch.tensor(measured_snr(grid, clean, view, everywhere))
     torch.testing.assert_close(found, view.params["snr_db"], rtol=0, atol=0.5)
@@ -71,7 +71,7 @@ def test_mix_has_the_snr_it_tells_and_adds_another_sample(name):
     near = torch.corrcoef(torch.cat([change, source]))[:6, 6:]
     shifts = {(int(row.argmax()) - i) % 6 for i, row in enumerate(near)}
     assert (near.amax(1) > 0.98).all() and len(shifts) == 1 and shifts != {0}
-    assert len({Mix(grid=grid, snr_db=0)(clean, seeded(s)).x.flatten()[0].item() for s in range(8)}) > 1
+    assert len({Mix(snr_db=0).bind(grid)(clean, seeded(s)).x.flatten()[0].item() for s in range(8)}) > 1
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
@@ -79,17 +79,17 @@ def test_mix_takes_padding_of_neither(name):
     grid = GRIDS[name]
     clean = padded(grid, sample(grid))
     louder = clean._replace(x=torch.where(clean.valid.unsqueeze(1), clean.x, -3.0))
-    one, two = (Mix(grid=grid)(view, seeded()).x.movedim(1, -1)[clean.valid] for view in (clean, louder))
+    one, two = (Mix().bind(grid)(view, seeded()).x.movedim(1, -1)[clean.valid] for view in (clean, louder))
     torch.testing.assert_close(one, two, rtol=0, atol=0)
 
 
 def test_mix_of_one_sample_is_the_sample_and_silence_adds_nothing():
     clean = sample(WAVE, 1)
-    assert torch.equal(Mix(grid=WAVE)(clean, seeded()).x, clean.x)
+    assert torch.equal(Mix().bind(WAVE)(clean, seeded()).x, clean.x)
     pair = clean_view(WAVE, torch.cat([clean.x, torch.zeros_like(clean.x)]))
-    view = Mix(grid=WAVE)(pair, seeded())
+    view = Mix().bind(WAVE)(pair, seeded())
     assert torch.equal(view.x, pair.x)
-    assert torch.equal(Noise(grid=WAVE, snr_db=0)(pair, seeded()).x[1], pair.x[1])
+    assert torch.equal(Noise(snr_db=0).bind(WAVE)(pair, seeded()).x[1], pair.x[1])
 
 
 @pytest.mark.parametrize("colour", [0.0, 1.0, 2.0])
@@ -107,7 +107,7 @@ def test_colour_of_noise_on_a_spectrogram_falls_band_by_band():
     clean = clean_view(grid, torch.full((1, 1, 32, 4000), -20.0))
     level = {}
     for colour in (0.0, 2.0):
-        noisy = Noise(grid=grid, snr_db=0, colour=colour)(clean, seeded()).x
+        noisy = Noise(snr_db=0, colour=colour).bind(grid)(clean, seeded()).x
         level[colour] = (noisy.exp() - clean.x.exp()).mean((0, 1, 3)).log()
     band = (torch.arange(32) + 0.5).log()
     torch.testing.assert_close(level[0.0], level[0.0].mean().expand(32), rtol=0, atol=0.1)
@@ -115,10 +115,10 @@ def test_colour_of_noise_on_a_spectrogram_falls_band_by_band():
 
 
 def test_defaults_follow_the_grid():
-    assert Noise(grid=WAVE).corruption_params == Noise(grid=LOGMEL).corruption_params == ("snr_db",)
-    assert Noise(grid=IMAGE).corruption_params == Noise(grid=WAVE, sigma=0.1).corruption_params == ("sigma",)
-    assert Noise(grid=GRIDS["text"]).corruption_params == ("ratio",)
-    assert LowRes(grid=WAVE).upsample == "sinc" and LowRes(grid=LOGMEL).upsample == "linear"
+    assert Noise().bind(WAVE).corruption_params == Noise().bind(LOGMEL).corruption_params == ("snr_db",)
+    assert Noise().bind(IMAGE).corruption_params == Noise(sigma=0.1).bind(WAVE).corruption_params == ("sigma",)
+    assert Noise().bind(GRIDS["text"]).corruption_params == ("ratio",)
+    assert LowRes().bind(WAVE).upsample == "sinc" and LowRes().bind(LOGMEL).upsample == "linear"
 
 
 @pytest.mark.parametrize("factor", [2, 4, 8])
@@ -128,7 +128,7 @@ def test_lowres_cuts_off_above_the_new_nyquist_frequency(factor, cells):
     nyquist = 0.5 / factor
     below = torch.sin(2 * math.pi * 0.8 * nyquist * torch.arange(cells)).view(1, 1, -1)
     above = torch.sin(2 * math.pi * 1.05 * nyquist * torch.arange(cells)).view(1, 1, -1)
-    kept, gone = (LowRes(grid=grid, factor=factor)(clean_view(grid, x), seeded()).x for x in (below, above))
+    kept, gone = (LowRes(factor=factor).bind(grid)(clean_view(grid, x), seeded()).x for x in (below, above))
     inner = slice(cells // 4, 3 * cells // 4)
     assert kept.shape == below.shape
     torch.testing.assert_close(kept[..., inner], below[..., inner], rtol=0, atol=5e-3)
@@ -138,5 +138,5 @@ def test_lowres_cuts_off_above_the_new_nyquist_frequency(factor, cells):
 def test_sinc_along_one_axis_leaves_the_other():
     grid = GRIDS["logmel"]
     x = torch.rand(2, 1, 8, 1).expand(2, 1, 8, 12)
-    same = LowRes(grid=grid, factor=4, axes=["time"], upsample="sinc")(clean_view(grid, x), seeded()).x
+    same = LowRes(factor=4, axes=["time"], upsample="sinc").bind(grid)(clean_view(grid, x), seeded()).x
     torch.testing.assert_close(same, x)

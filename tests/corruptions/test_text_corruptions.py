@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import chain
 
 import pytest
@@ -57,7 +56,7 @@ def test_padding_stays_out_of_every_corruption(case, grid):
     valid = (torch.arange(grid.shape[-1]) < count.view(-1, *[1] * grid.ndim)).expand(clean.x.shape)
     clean = clean._replace(valid=valid.contiguous())
     other = clean._replace(x=torch.where(valid, clean.x, 7))
-    corruption = case.build(grid=grid, **case.options)
+    corruption = case.build(**case.options).bind(grid)
     one, two = corruption(clean, seeded()), corruption(other, seeded())
     assert one.valid.shape == one.x.shape and torch.equal(one.valid, two.valid)
     assert torch.equal(one.x[one.valid], two.x[two.valid])
@@ -69,7 +68,7 @@ def test_padding_stays_out_of_every_corruption(case, grid):
 def test_padding_stays_behind(case, grid):
     clean = sample(grid, 8)
     valid = torch.arange(grid.shape[0]) < torch.tensor([0, 1, 2, 3, 5, 8, 12, 16]).unsqueeze(1)
-    view = case.build(grid=grid, **case.options)(clean._replace(valid=valid), seeded())
+    view = case.build(**case.options).bind(grid)(clean._replace(valid=valid), seeded())
     assert not (view.valid[:, 1:] & ~view.valid[:, :-1]).any()
     assert view.valid[1:].any(1).all()
 
@@ -82,7 +81,7 @@ def test_spans_shrink_to_one_mask_token_each():
     length = torch.tensor([3000, 2000, 1000, 300])
     x = torch.randint(0, 256, (4, 3000), generator=seeded())
     clean = clean_view(grid, x, torch.arange(3000) < length[:, None])
-    view = Infill(grid=grid, ratio=0.3, span=3.0)(clean, seeded(1))
+    view = Infill(ratio=0.3, span=3.0).bind(grid)(clean, seeded(1))
     masks = ((view.x == MASK) & view.valid).sum(1)
     assert masks.tolist() == [round(0.1 * n) for n in length.tolist()]
     assert (view.valid.sum(1) - masks).tolist() == [round(0.7 * n) for n in length.tolist()]
@@ -111,7 +110,7 @@ def _span_lengths(row: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
 
 
 def test_infill_keeps_the_end_and_empty_texts():
-    view = Infill(grid=BYTES, ratio=0.9)(texts(*TEXTS, WINDOW), seeded())
+    view = Infill(ratio=0.9).bind(BYTES)(texts(*TEXTS, WINDOW), seeded())
     found = read(view)
     assert [text[-1] for text in found[:6]] == ["$"] * 6 and found[2] == "$" and "$" not in found[6]
     assert all("_" in text for i, text in enumerate(found) if i != 2)
@@ -125,21 +124,21 @@ def test_infill_keeps_the_end_and_empty_texts():
 
 def test_every_third_token_is_left_out():
     clean = texts(*TEXTS, WINDOW)
-    view = Drop(grid=BYTES, every=3)(clean, seeded())
+    view = Drop(every=3).bind(BYTES)(clean, seeded())
     for before, after in zip([*(t + "$" for t in TEXTS), WINDOW], read(view), strict=True):
         end = "$" if before.endswith("$") else ""
         text = before.removesuffix("$")
         ways = {"".join(s for i, s in enumerate(text) if (i + phase) % 3) for phase in range(3)} - {""} or {text}
         assert after.removesuffix("$") in ways and after.endswith(end)
     assert_cells_come_from_their_origin(view, clean, view.valid)
-    assert len({row for seed in range(8) for row in read(Drop(grid=BYTES, every=3)(clean, seeded(seed)))[:1]}) == 3
+    assert len({row for seed in range(8) for row in read(Drop(every=3).bind(BYTES)(clean, seeded(seed)))[:1]}) == 3
 
 
 def test_every_second_word_is_left_out_with_what_follows_it():
     clean = texts(*TEXTS)
     ways = [set() for _ in TEXTS]
     for seed in range(16):
-        view = Drop(grid=BYTES, every=2, unit="word")(clean, seeded(seed))
+        view = Drop(every=2, unit="word").bind(BYTES)(clean, seeded(seed))
         assert_cells_come_from_their_origin(view, clean, view.valid)
         for way, text in zip(ways, read(view), strict=True):
             way.add(text)
@@ -154,7 +153,7 @@ def test_every_second_word_is_left_out_with_what_follows_it():
 
 def test_texts_are_reversed_within_themselves():
     clean = texts(*TEXTS, WINDOW)
-    view = Reversal(grid=BYTES)(clean, seeded())
+    view = Reversal().bind(BYTES)(clean, seeded())
     assert read(view) == [*(text[::-1] + "$" for text in TEXTS), WINDOW[::-1]]
     assert torch.equal(view.valid, clean.valid) and torch.equal(view.coords, clean.coords)
     assert_cells_come_from_their_origin(view, clean, view.valid)
@@ -162,7 +161,7 @@ def test_texts_are_reversed_within_themselves():
 
 def test_words_change_their_order_and_keep_their_letters():
     clean = texts(*TEXTS, WINDOW)
-    view = Reversal(grid=BYTES, unit="word")(clean, seeded())
+    view = Reversal(unit="word").bind(BYTES)(clean, seeded())
     expected = ["mat the on sat cat the$", "Hi$", "$", "be to not or be, to$", "\nc\tb  a $", "no$"]
     assert read(view) == [*expected, "here cut is that text endless an"]
     assert_cells_come_from_their_origin(view, clean, view.valid)
@@ -173,7 +172,7 @@ def test_words_change_their_order_and_keep_their_letters():
 
 def test_text_stands_in_a_template_and_loses_its_end_where_it_must():
     clean = texts(*TEXTS, WINDOW)
-    view = Template(grid=BYTES, families={"say": ["Say '{}' again"]})(clean, seeded())
+    view = Template(families={"say": ["Say '{}' again"]}).bind(BYTES)(clean, seeded())
     room = 32 - len("Say '' again")
     expected = [f"Say '{text[: room - 1]}' again$" for text in TEXTS] + [f"Say '{WINDOW[:room]}' again"]
     assert read(view) == expected
@@ -191,7 +190,7 @@ def test_each_sample_draws_a_template_and_holes_stay_with_the_text():
     clean = texts(*["cat"] * 64)
     hole = clean._replace(mask=clean.x == ord("a"))
     families = {"ask": ["Repeat this: {}", "Write {} once more"], "sag": ["Gib {} zurück"]}
-    view = Template(grid=BYTES, families=families)(hole, seeded())
+    view = Template(families=families).bind(BYTES)(hole, seeded())
     expected = ("Repeat this: cat$", "Write cat once more$", "Gib cat zurück$")
     assert set(read(view)) == {text.encode().decode("latin-1") for text in expected}
     assert (view.mask.sum(1) == 1).all() and (view.x[view.mask] == ord("a")).all()
@@ -199,7 +198,7 @@ def test_each_sample_draws_a_template_and_holes_stay_with_the_text():
 
 def test_room_keeps_the_whole_text_and_counts_the_places_on():
     clean = texts(*TEXTS, WINDOW)
-    template = Template(grid=BYTES, families={"say": ["Say '{}' again"]}, room=16)
+    template = Template(families={"say": ["Say '{}' again"]}, room=16).bind(BYTES)
     view = template(clean, seeded())
     assert read(view) == [f"Say '{text}' again$" for text in TEXTS] + [f"Say '{WINDOW}' again"]
     assert template.output_grid.shape == view.x.shape[1:] == (48,)
@@ -212,7 +211,7 @@ def test_folds_part_each_family_and_views_of_one_sample_differ():
     assert sorted(chain.from_iterable(folds)) == sorted(chosen(families, ["ask", "french"]))
     assert len(folds[0]) == len(set(folds[0])) == 8
     clean = texts(*["cat"] * 64)
-    views = [Template(grid=BYTES, families=families, fold=(i, 3), room=16)(clean, seeded()) for i in (1, 2, 3)]
+    views = [Template(families=families, fold=(i, 3), room=16).bind(BYTES)(clean, seeded()) for i in (1, 2, 3)]
     assert not any(len({*row}) < 3 for row in zip(*map(read, views), strict=True))
     assert all(len({*read(view)}) > 8 for view in views)
 
@@ -220,7 +219,7 @@ def test_folds_part_each_family_and_views_of_one_sample_differ():
 def test_every_shipped_template_says_where_the_text_goes():
     families = read_families("paraphrases")
     assert len(families) >= 5 and len(chosen(families)) == sum(map(len, families.values()))
-    Template(grid=BYTES, families=families, room=1)
+    Template(families=families, room=1).bind(BYTES)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +250,7 @@ def test_a_file_of_ones_own_and_names_that_do_not_exist(tmp_path):
 
 def test_shuffle_of_a_text_leaves_its_ragged_end():
     clean = texts(*TEXTS, WINDOW)
-    view = Shuffle(grid=BYTES, window=5)(clean, seeded())
+    view = Shuffle(window=5).bind(BYTES)(clean, seeded())
     for before, after in zip(read(clean), read(view), strict=True):
         whole = len(before) // 5 * 5 if len(before) < 32 else 30
         assert after[whole:] == before[whole:]
@@ -264,17 +263,16 @@ def test_shuffle_of_a_text_leaves_its_ragged_end():
 def test_a_chain_of_all_of_them_knows_where_each_symbol_comes_from():
     clean = texts(*TEXTS, WINDOW)
     chain = Chain(
-        grid=BYTES,
-        words=partial(Reversal, unit="word"),
-        drop=partial(Drop, every=5),
-        shuffle=partial(Shuffle, window=2),
-        infill=partial(Infill, ratio=0.2),
-        reversal=Reversal,
-    )
+        words=Reversal(unit="word"),
+        drop=Drop(every=5),
+        shuffle=Shuffle(window=2),
+        infill=Infill(ratio=0.2),
+        reversal=Reversal(),
+    ).bind(BYTES)
     view = chain(clean, seeded())
     assert_cells_come_from_their_origin(view, clean, view.valid & (view.x != MASK))
     assert (view.x == MASK).any()
-    masked = Chain(grid=BYTES, mask=partial(Mask, ratio=0.3), drop=Drop, noise=Noise)(clean, seeded())
+    masked = Chain(mask=Mask(ratio=0.3), drop=Drop(), noise=Noise()).bind(BYTES)(clean, seeded())
     assert torch.equal((masked.x == MASK) & masked.valid, masked.mask & masked.valid)
 
 
@@ -282,6 +280,6 @@ def test_wrong_tokens_leave_the_end_where_it_is():
     x = torch.full((200, 32), 65)
     x[:, 20:] = 256
     valid = (torch.arange(32) < 21).expand(200, -1)
-    noisy = Noise(grid=BYTES, ratio=0.9)(clean_view(BYTES, x, valid), torch.Generator().manual_seed(0))
+    noisy = Noise(ratio=0.9).bind(BYTES)(clean_view(BYTES, x, valid), torch.Generator().manual_seed(0))
     assert (noisy.x[:, 20] == 256).all()
     assert (noisy.x[:, :20] != 65).float().mean() > 0.8

@@ -19,22 +19,22 @@ def video(batch: int = 5):
 
 
 def test_tubes_reach_through_all_frames_and_leave_few_tokens():
-    view = Mask(grid=CLIPS.grid, ratio=0.75, cell=[None, 4, 4])(video(), seeded())
+    view = Mask(ratio=0.75, cell=[None, 4, 4]).bind(CLIPS.grid)(video(), seeded())
     assert view.mask is not None and torch.equal(view.mask, view.mask[:, :1].expand_as(view.mask))
     assert (view.mask.float().mean((1, 2, 3)) == 0.75).all()
-    encoder = ViT(grid=CLIPS.grid, views=["mask"], patch=[2, 4, 4], width=24, depth=1, heads=2)
+    encoder = ViT(patch=[2, 4, 4], width=24, depth=1, heads=2).bind(CLIPS.grid, ["mask"])
     assert encoder({"mask": view})["mask"].tokens.shape == (5, 2, 24)  # one tube of two patches
 
 
 def test_frames_are_dropped_and_the_ones_before_shown_on():
     clean = video()
-    x = LowRes(grid=CLIPS.grid, factor=2, axes=["time"], upsample="hold")(clean, seeded()).x
+    x = LowRes(factor=2, axes=["time"], upsample="hold").bind(CLIPS.grid)(clean, seeded()).x
     assert torch.equal(x, clean.x[:, :, [0, 0, 2, 2]])
 
 
 def test_time_runs_backwards_and_the_encoder_cannot_tell():
     clean = video()
-    view = Reversal(grid=CLIPS.grid, axes=["time"])(clean, seeded())
+    view = Reversal(axes=["time"]).bind(CLIPS.grid)(clean, seeded())
     assert torch.equal(view.x, clean.x.flip(2)) and torch.equal(view.coords, clean.coords)
     assert torch.equal(view.source_coords, clean.source_coords.flip(1))
 
@@ -43,9 +43,9 @@ def test_crops_of_frames_are_the_same_in_all_of_them():
     """Window, mirror, light and blur: a clip of one picture stays one."""
     still = clean_view(CLIPS.grid, video().x[:, :, :1].repeat(1, 1, 4, 1, 1))
     options = {"scale": (0.3, 0.6), "flip": 0.5, "jitter": 1.0, "blur": 1.0}
-    view = Crop(grid=CLIPS.grid, axes=["y", "x"], **options)(still, seeded())
+    view = Crop(axes=["y", "x"], **options).bind(CLIPS.grid)(still, seeded())
     assert not torch.allclose(view.x, still.x)
     torch.testing.assert_close(view.x, view.x[:, :, :1].expand_as(view.x))
     moving = video()  # and blur leaves time alone
-    blurred = Crop(grid=CLIPS.grid, scale=1.0, ratio=1.0, flip=0.0, jitter=0.0, blur=1.0)(moving, seeded()).x
+    blurred = Crop(scale=1.0, ratio=1.0, flip=0.0, jitter=0.0, blur=1.0).bind(CLIPS.grid)(moving, seeded()).x
     assert (blurred.mean((3, 4)) - moving.x.mean((3, 4))).abs().max() < 0.05

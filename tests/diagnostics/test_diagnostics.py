@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 import torch
+from helpers.build import build
 from helpers.small_models import CONV, VIT
 from torch import nn
 
@@ -30,7 +31,6 @@ from ssl_pipeline.diagnostics import (
 from ssl_pipeline.diagnostics.layers import input_share
 from ssl_pipeline.diagnostics.rank import effective_ranks
 from ssl_pipeline.diagnostics.step import Moved
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.models.encoders import Encoder
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.training import run

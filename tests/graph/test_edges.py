@@ -37,7 +37,7 @@ def test_an_edge_needs_configuration_only():
     losses = graph(graph.corrupt(data.train[torch.arange(16)]))
     assert set(losses) == {"loss", "reconstruct/echo", "edge"}
     assert [*graph.columns] == ["text"] and graph.columns["text"].encoder is None
-    assert graph.nodes["view/text"] == ()
+    assert graph.nodes[Node.view("text")] == ()
     losses["loss"].backward()
     assert all(p.grad is not None for p in graph.parameters() if p.requires_grad)
 
@@ -124,11 +124,11 @@ def test_models_of_a_column_of_its_own():
     with pytest.raises(ValueError, match="make them alike"):
         made("corruption=echo", "edge={from: text, to: echo}", "+encoder@columns.text.encoder=vit")
     alone = ["+encoder@columns.text.encoder=vit", "columns.text.encoder.width=24"]
-    with pytest.raises(ValueError, match=r"columns.text.encoder would not be used: no energy starts from it"):
+    with pytest.raises(ValueError, match=r"columns.text.encoder would not be used: no loss starts from it"):
         made("corruption=echo", "edge={from: echo, to: text}", *alone)
-    with pytest.raises(ValueError, match=r"columns.text.decoder would not be used: no energy leads to it"):
+    with pytest.raises(ValueError, match=r"columns.text.decoder would not be used: no loss leads to it"):
         made("corruption=echo", "edge={from: text, to: clean}", "+decoder@columns.text.decoder=cross_attention")
-    with pytest.raises(ValueError, match=r"no energy reaches that column"):
+    with pytest.raises(ValueError, match=r"no loss reaches that column"):
         made("corruption=echo", *alone)
     with pytest.raises(ValueError, match=r"the data has no column 'txet'; nearest: text"):
         made("corruption=echo", "edge={from: echo, to: text}", "+encoder@columns.txet.encoder=vit")

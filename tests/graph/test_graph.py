@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.build import build
 from helpers.cases import DECODERS, GRIDS, sample
 from helpers.graphs import CONV, CONV_DECODER, QUERY, RELAXED, SLOTS, VIT, batch, make
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.graph.builder import build, grid_from_plain, grid_to_plain
 from ssl_pipeline.structures.batch import Batch, View
+from ssl_pipeline.structures.grid import GridSpec
 
 GRAPHS = {
     "mask+noise": ["corruption=mask+noise"],
@@ -149,7 +150,7 @@ def test_only_holes_count_where_there_are_some():
 
 def test_grid_survives_being_written_down():
     for grid in GRIDS.values():
-        assert grid_from_plain(grid_to_plain(grid)) == grid
+        assert GridSpec.from_plain(grid.to_plain()) == grid
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_grid_survives_being_written_down():
             r"latent.fuse=relaxed: .* springs teaches latent/mask, latent/noise.*reconstruct\+sigreg.*allow_collapse",
         ),
         (["corruption=mask", "corruption.mask.ratio=-1"], "ratio must be at least 0"),
-        (["corruption=mask+noise", "objective.reconstruct.views=[mask]"], "no energy reaches the latent of view noise"),
+        (["corruption=mask+noise", "objective.reconstruct.views=[mask]"], "no loss reaches the latent of view noise"),
         (
             ["corruption=mask+noise", "objective.reconstruct.to=nois"],
             "'view/nois', which does not exist; nearest: .*noise",

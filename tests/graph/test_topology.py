@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from helpers.nodes import edge, node, nodes
 
-from ssl_pipeline.graph.topology import check, consensus_loss, plan
-from ssl_pipeline.structures.nodes import Edge
+from ssl_pipeline.graph.topology import check, springs, topology
 
-NODES = {
-    "clean": (),
-    "view/a": ("clean",),
-    "view/b": ("clean",),
-    "latent/a": ("view/a",),
-    "latent/b": ("view/b",),
-}
-
-
-def edge(name, source, target, attracts=False, prevents=False):
-    return Edge(name, source, target, attracts, prevents)
+NODES = nodes(
+    {"clean": (), "view/a": ("clean",), "view/b": ("clean",), "latent/a": ("view/a",), "latent/b": ("view/b",)}
+)
 
 
 ALIGN = edge("align/a~b", "latent/a", "latent/b", attracts=True)
@@ -38,12 +30,12 @@ def test_unknown_node_names_the_nearest():
 
 def test_unknown_parent():
     with pytest.raises(ValueError, match="node latent/c follows from 'view/c'"):
-        check({**NODES, "latent/c": ("view/c",)}, [DECODE_A])
+        check(NODES | nodes({"latent/c": ("view/c",)}), [DECODE_A])
 
 
 def test_cycle_names_its_links():
     with pytest.raises(ValueError, match=r"has a cycle: .*view/a.*view/b"):
-        check({**NODES, "view/a": ("view/b",), "view/b": ("view/a",)}, [DECODE_A, DECODE_B])
+        check(NODES | nodes({"view/a": ("view/b",), "view/b": ("view/a",)}), [DECODE_A, DECODE_B])
 
 
 def test_no_energy():
@@ -52,7 +44,7 @@ def test_no_energy():
 
 
 def test_latent_without_energy():
-    with pytest.raises(ValueError, match="no energy reaches the latent of view b"):
+    with pytest.raises(ValueError, match="no loss reaches the latent of view b"):
         check(NODES, [DECODE_A])
 
 
@@ -63,42 +55,42 @@ def test_attraction_alone_collapses():
 
 
 def test_a_far_anchor_does_not_help_another_component():
-    nodes = {**NODES, "latent/c": ("view/a",), "latent/d": ("view/b",)}
+    more = NODES | nodes({"latent/c": ("view/a",), "latent/d": ("view/b",)})
     other = edge("align/c~d", "latent/c", "latent/d", attracts=True)
     with pytest.raises(ValueError, match="latent/c, latent/d"):
-        check(nodes, [ALIGN, DECODE_A, other])
+        check(more, [ALIGN, DECODE_A, other])
 
 
 def test_an_anchor_reaches_through_the_component():
-    nodes = {**NODES, "latent/c": ("view/a",)}
-    check(nodes, [ALIGN, edge("align/b~c", "latent/b", "latent/c", attracts=True), DECODE_A])
+    more = NODES | nodes({"latent/c": ("view/a",)})
+    check(more, [ALIGN, edge("align/b~c", "latent/b", "latent/c", attracts=True), DECODE_A])
 
 
-BALL = {**NODES, "latent": ("latent/a", "latent/b")}
-DECODE_BALL = edge("reconstruct/latent", "latent", "clean", prevents=True)
+BALL = NODES | nodes({"consensus": ("latent/a", "latent/b")})
+DECODE_BALL = edge("reconstruct/consensus", "consensus", "clean", prevents=True)
 
 
 def test_what_decodes_a_relaxed_ball_holds_up_none_of_its_springs():
     check(BALL, [DECODE_BALL])  # a mean passes gradients to its views
     check(BALL, [DECODE_BALL, ALIGN])
     with pytest.raises(ValueError, match="latent/a, latent/b only attract"):
-        check(BALL, [edge("read/latent", "latent", "clean"), ALIGN])
+        check(BALL, [edge("read/consensus", "consensus", "clean"), ALIGN])
     with pytest.raises(
         ValueError, match=r"springs teaches latent/a, latent/b, .*reconstruct\+sigreg.*latent.fuse=mean"
     ):
-        check(BALL, [DECODE_BALL, *consensus_loss("ab")])
-    check(BALL, [DECODE_BALL, *consensus_loss("ab")], allow_collapse=True)
-    check(BALL, [DECODE_BALL, *consensus_loss("ab"), edge("sigreg/a~b", "latent/a", "latent/b", True, True)])
+        check(BALL, [DECODE_BALL, *springs("ab")])
+    check(BALL, [DECODE_BALL, *springs("ab")], allow_collapse=True)
+    check(BALL, [DECODE_BALL, *springs("ab"), edge("sigreg/a~b", "latent/a", "latent/b", True, True)])
 
 
 def test_a_predictor_is_named_by_its_key():
     edges = [edge("byol/a>b", "latent/a", "teacher/b", attracts=True)]
     with pytest.raises(ValueError, match=r"latent/a, latent/b only attract.*\(objective\.byol\.predictor\)"):
-        check(plan("ab", edges, consensus=False).nodes, edges)
+        check(topology("ab", edges, consensus=False).nodes, edges)
 
 
 def test_what_only_the_teacher_sees_is_not_encoded():
-    found = plan("ab", [edge("moco/a>b", "latent/a", "teacher/b", attracts=True)], consensus=False)
+    found = topology("ab", [edge("moco/a>b", "latent/a", "teacher/b", attracts=True)], consensus=False)
     assert found.students == ["a"] and found.teacher_views == ["b"]
-    assert found.nodes["teacher/b"] == ("view/b",) and "latent/b" not in found.nodes
-    assert plan("ab", [DECODE_BALL], consensus=True).nodes == BALL
+    assert found.nodes[node("teacher/b")] == (node("view/b"),) and node("latent/b") not in found.nodes
+    assert topology("ab", [DECODE_BALL], consensus=True).nodes == BALL

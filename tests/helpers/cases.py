@@ -46,6 +46,7 @@ from ssl_pipeline.losses import (
     SymmetricKL,
     VICReg,
 )
+from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.decoders import AutoregressiveDecoder, ConvDecoder, CrossAttentionDecoder, Decoder
 from ssl_pipeline.models.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, ViT
 from ssl_pipeline.models.latents import Slots, Tokens
@@ -139,7 +140,7 @@ ENCODERS = (
     EncoderCase("vit", ViT, {"width": 24, "depth": 1, "heads": 2, "masked": "token"}, tuple(GRIDS)),
     EncoderCase("vit", ViT, {"width": 24, "depth": 1, "heads": 2, "ngrams": 3, "buckets": 64}, ("text",)),
     EncoderCase("conv", ConvEncoder, {"widths": [8, 16]}, CONTINUOUS),
-    EncoderCase("conv", ConvEncoder, {"widths": [8, 16, 8], "keep": True}, CONTINUOUS),
+    EncoderCase("conv", ConvEncoder, {"widths": [8, 16, 8], "dense_connections": True}, CONTINUOUS),
     EncoderCase("conv", ConvEncoder, {"widths": [16], "blocks": 2, "norm": "group", "pool": 2}, CONTINUOUS),
     EncoderCase("timm", TimmBackbone, {"name": "resnet10t"}, ("image", "grey")),
     EncoderCase(
@@ -220,7 +221,8 @@ class EnergyCase(NamedTuple):
 
     def make(self) -> Any:
         """A fresh one, whose parts have no memory yet."""
-        return self.build(**deepcopy(dict(self.options)))
+        made = self.build(**deepcopy(dict(self.options)))
+        return made.bind(GRIDS["wave"]) if isinstance(made, Bindable) else made
 
 
 ENERGIES = (
@@ -233,8 +235,8 @@ ENERGIES = (
     EnergyCase("transition", MSE, {}),
     EnergyCase("consistency", JensenShannon, {}),
     EnergyCase("consistency", SymmetricKL, {}),
-    EnergyCase("stft", MultiResolutionSTFT, {"sizes": (8, 16), "grid": GRIDS["wave"]}),
-    EnergyCase("logmel", LogMelL1, {"n_fft": 16, "hop": 4, "mels": 4, "grid": GRIDS["wave"]}),
+    EnergyCase("stft", MultiResolutionSTFT, {"sizes": (8, 16)}),
+    EnergyCase("logmel", LogMelL1, {"n_fft": 16, "hop": 4, "mels": 4}),
     EnergyCase("align", Alignment, {}),
     EnergyCase("info_nce", InfoNCE, {}),
     EnergyCase("vicreg", VICReg, {}),

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 import yaml
+from helpers.build import build
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import Pixels
-from ssl_pipeline.graph.builder import build, grid_to_plain
+from ssl_pipeline.structures.data_spec import DataSpec
 
 IMAGE = Pixels(size=8, channels=1)
 CONV = ["encoder.widths=[8,16]", "decoder.widths=[8,8]"]
@@ -27,7 +28,7 @@ def folder_of_a_run(folder: Path, *words: str, codec=IMAGE) -> Path:
         parameter.data += 0.05 * torch.randn_like(parameter)
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "config.yaml").write_text(
-        yaml.safe_dump({**config, "grid": grid_to_plain(grid), "classes": None}, sort_keys=False)
+        yaml.safe_dump({**config, "spec": DataSpec(grid).to_plain(), "classes": None}, sort_keys=False)
     )
     (folder / "codecs.json").write_text(json.dumps({"": codec.plain()}))
     (folder / "summary.json").write_text(

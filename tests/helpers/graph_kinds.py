@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 import torch
+from helpers.build import build
 from helpers.cases import GRIDS
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.graph.builder import build, build_mixed
 
 CONV = ["encoder=conv", "encoder.widths=[8,16]", "encoder.blocks=2", "decoder=conv", "decoder.widths=[8,8]"]
 VIT = ["encoder=vit", "encoder.width=24", "encoder.depth=3", "encoder.heads=2"]
@@ -39,5 +39,5 @@ def graph_of(name: str) -> Any:
     overrides, grid = GRAPHS[name]
     torch.manual_seed(0)
     if isinstance(grid, tuple):
-        return build_mixed(composed(*overrides), {g: GRIDS[g] for g in grid}, dict.fromkeys(grid, (None, None)))
+        return GraphFactory(composed(*overrides)).build_mixed({g: DataSpec(GRIDS[g]) for g in grid})
     return build(composed(*overrides), GRIDS[grid])

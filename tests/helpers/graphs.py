@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
+from helpers.build import build
 from helpers.cases import sample
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.grid import GridSpec
 

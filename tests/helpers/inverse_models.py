@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+from helpers.build import build
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.graph.builder import build, grid_to_plain
 from ssl_pipeline.inference.model import Model
+from ssl_pipeline.structures.data_spec import DataSpec
 from ssl_pipeline.structures.grid import GridSpec
 
 IMAGE = GridSpec.of(("y", 8), ("x", 8), channels=1)
@@ -30,7 +31,7 @@ def model(*words, grid=IMAGE, codec=None) -> Model:
     graph = build(config, grid, *stats)
     for parameter in graph.parameters():  # so that no layer starts as nothing
         parameter.data += 0.05 * torch.randn_like(parameter)
-    return Model(graph, {**config, "grid": grid_to_plain(grid)}, codec)
+    return Model(graph, {**config, "spec": DataSpec(grid).to_plain()}, codec)
 
 
 def holes(batch=5):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from helpers.build import build
 from helpers.paths import CONF
 
 import ssl_pipeline
 from ssl_pipeline.api import _kind
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.build import build
 from helpers.paths import ROOT
 from helpers.processes import in_two_processes
 from helpers.runs import CORES, SMALL, command, configured
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import Data, MemoryDataset, digits
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run

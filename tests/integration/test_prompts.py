@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 import torch
+from helpers.build import build
 
 import ssl_pipeline
 from ssl_pipeline.config.compose import compose
@@ -16,7 +17,6 @@ from ssl_pipeline.data import Bytes
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.evaluation import agreement, prompted
 from ssl_pipeline.evaluation.agreement import found_across
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.inference.weights import load_weights
 from ssl_pipeline.losses import jensen_shannon
 from ssl_pipeline.report.headline import agreeing
@@ -39,7 +39,7 @@ def dataset(texts=TEXTS):
 
 
 def say(*templates):
-    return Template(grid=CODEC.grid, families={"say": templates}, room=24)
+    return Template(families={"say": templates}, room=24).bind(CODEC.grid)
 
 
 def test_templates_are_read_when_the_configuration_is(tmp_path):

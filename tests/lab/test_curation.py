@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.build import build
 from helpers.paths import SCRIPTS
 from helpers.processes import in_two_processes
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import Data, Subset, digits, junk
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.lab.curation import Learnability, Novelty, bounded, by_region, draw_weights, novelty, progress, rate
 from ssl_pipeline.training import run

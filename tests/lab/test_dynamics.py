@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from helpers.build import build
 from helpers.cases import DYNAMICS, GRIDS, DynamicsCase, sample
 from helpers.exports import ssl
 from helpers.graph_kinds import GRAPHS, QUERY, VIT, composed, graph_of
@@ -21,7 +22,6 @@ from torch.distributed.tensor import DTensor
 import ssl_pipeline
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.resume import again
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.lab.dynamics import InverseDeltas, ProtectGradients, ProtectWeights
 from ssl_pipeline.lab.dynamics.base import blocks
 from ssl_pipeline.models.layers import InverseDeltaLinear

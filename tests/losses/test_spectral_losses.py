@@ -15,8 +15,8 @@ from ssl_pipeline.structures.grid import GridSpec
 
 WAVE = GridSpec.of(("time", 64, 1 / 8000), channels=2, range=(-1.0, 1.0), signal=True)
 SPECTRAL = {
-    "stft": MultiResolutionSTFT(sizes=[16, 32], grid=WAVE),
-    "logmel": LogMelL1(n_fft=32, hop=8, mels=4, grid=WAVE),
+    "stft": MultiResolutionSTFT(sizes=[16, 32]).bind(WAVE),
+    "logmel": LogMelL1(n_fft=32, hop=8, mels=4).bind(WAVE),
 }
 
 
@@ -99,17 +99,17 @@ def test_spectral_energies_survive_silence_and_bfloat16(name):
 
 
 @pytest.mark.parametrize(
-    ("build", "options", "sentence"),
+    ("build", "options", "grid", "sentence"),
     [
-        (MultiResolutionSTFT, {"grid": GRIDS["text"]}, "symbols along position: take objective=cross_entropy"),
-        (LogMelL1, {"grid": GRIDS["image"]}, "numbers along y, x: take objective=reconstruct"),
-        (MultiResolutionSTFT, {"grid": WAVE, "sizes": [32, 128]}, r"at most the 64 of a sample; got \[32, 128\]"),
-        (MultiResolutionSTFT, {"sizes": []}, "windows are even numbers of samples, at least 4; got"),
-        (LogMelL1, {"grid": WAVE, "n_fft": 32, "mels": 40}, "mels=40 with n_fft=32 leaves .* take fewer mels"),
-        (LogMelL1, {"grid": WAVE, "n_fft": 32, "hop": 0}, "hop=0"),
-        (LogMelL1, {"grid": WAVE, "n_fft": 32, "eps": 0.0}, "eps=0.0: expected a positive number"),
+        (MultiResolutionSTFT, {}, GRIDS["text"], "symbols along position: take objective=cross_entropy"),
+        (LogMelL1, {}, GRIDS["image"], "numbers along y, x: take objective=reconstruct"),
+        (MultiResolutionSTFT, {"sizes": [32, 128]}, WAVE, r"at most the 64 of a sample; got \[32, 128\]"),
+        (MultiResolutionSTFT, {"sizes": []}, WAVE, "windows are even numbers of samples, at least 4; got"),
+        (LogMelL1, {"n_fft": 32, "mels": 40}, WAVE, "mels=40 with n_fft=32 leaves .* take fewer mels"),
+        (LogMelL1, {"n_fft": 32, "hop": 0}, WAVE, "hop=0"),
+        (LogMelL1, {"n_fft": 32, "eps": 0.0}, WAVE, "eps=0.0: expected a positive number"),
     ],
 )
-def test_spectral_energies_say_what_they_need(build, options, sentence):
+def test_spectral_losses_say_what_they_need(build, options, grid, sentence):
     with pytest.raises(ValueError, match=sentence):
-        build(**options)
+        build(**options).bind(grid)

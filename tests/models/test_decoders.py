@@ -17,7 +17,7 @@ DECODER_GRIDS = [(case, grid) for case in DECODERS for grid in case.grids]
 def test_decoder_gives_the_patches_of_its_target(case, name):
     grid = GRIDS[name]
     dense = tuple((n + 3) // 4 for n in grid.shape)
-    decoder = case.build(grid=grid, latent_width=16, dense_shape=dense, corruption_params=2, **case.options)
+    decoder = case.build(**case.options).bind(grid, 16, dense_shape=dense, n_params=2)
     n = torch.Size(dense).numel()
     latent = Latent(torch.randn(3, n, 16), torch.randn(3, 16), dense_shape=dense)
     corruption_params, target = torch.randn(3, 2), decoder.patches.split(sample(grid, 3).x)
@@ -36,7 +36,7 @@ def test_decoder_gives_the_patches_of_its_target(case, name):
 
 def test_query_decoder_reads_only_valid_tokens():
     grid = GRIDS["image"]
-    decoder = CrossAttentionDecoder(grid=grid, latent_width=16, width=24, heads=2)
+    decoder = CrossAttentionDecoder(width=24, heads=2).bind(grid, 16)
     tokens, valid = torch.randn(2, 5, 16), torch.tensor([[True, True, True, False, False]] * 2)
     torch.testing.assert_close(
         decoder(Latent(tokens, tokens.mean(1), valid=valid)), decoder(Latent(tokens[:, :3], tokens.mean(1)))
@@ -47,10 +47,10 @@ TEXT = GridSpec.of(("position", 16), vocab=50, mask_token=49, end_token=48)
 SMALL = {"width": 24, "heads": 2}
 
 
-def reading(batch=4, **options):
+def reading(batch=4, n_params=0, **options):
     """A next-symbol decoder, a latent and a text."""
     torch.manual_seed(0)
-    decoder = AutoregressiveDecoder(grid=TEXT, latent_width=16, **{**SMALL, **options})
+    decoder = AutoregressiveDecoder(**{**SMALL, **options}).bind(TEXT, 16, n_params=n_params)
     tokens = torch.randn(batch, 3, 16)
     return decoder.eval(), Latent(tokens, tokens.mean(1)), torch.randint(0, 48, (batch, 16, 1))
 
@@ -67,10 +67,10 @@ def test_next_symbols_depend_on_those_in_their_context(depth, context):
     assert (difference > 1e-6).equal(reached)
 
 
-@pytest.mark.parametrize(("context", "corruption_params"), [(None, 0), (None, 2), (3, 0), (0, 2)])
-def test_generated_symbols_are_what_forward_gives_after_them(context, corruption_params):
-    decoder, latent, _ = reading(context=context, corruption_params=corruption_params, depth=3)
-    numbers = torch.randn(4, corruption_params) if corruption_params else None
+@pytest.mark.parametrize(("context", "n_params"), [(None, 0), (None, 2), (3, 0), (0, 2)])
+def test_generated_symbols_are_what_forward_gives_after_them(context, n_params):
+    decoder, latent, _ = reading(context=context, n_params=n_params, depth=3)
+    numbers = torch.randn(4, n_params) if n_params else None
     with torch.no_grad():
         decoder.head.bias[48] = -9.0  # no end
         made = decoder.generate(latent, numbers)
@@ -123,7 +123,7 @@ def test_next_symbol_decoder_learns_texts_by_heart():
 
 @pytest.mark.parametrize("context", [None, 2])
 def test_next_symbol_decoder_runs_in_bfloat16(context):
-    decoder, latent, text = reading(token_drop=0.5, context=context, corruption_params=2)
+    decoder, latent, text = reading(token_drop=0.5, context=context, n_params=2)
     with torch.autocast("cpu", torch.bfloat16):
         logits = decoder.train()(latent, None, torch.randn(4, 2), text)
         assert decoder.generate(latent, torch.randn(4, 2)).shape == logits.shape
@@ -142,4 +142,4 @@ def test_next_symbol_decoder_runs_in_bfloat16(context):
 )
 def test_next_symbol_decoder_says_what_it_needs(grid, options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        AutoregressiveDecoder(grid=GRIDS[grid], latent_width=16, **{**SMALL, **options})
+        AutoregressiveDecoder(**{**SMALL, **options}).bind(GRIDS[grid], 16)

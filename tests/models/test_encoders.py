@@ -16,14 +16,14 @@ ENCODER_GRIDS = [(case, grid) for case in ENCODERS for grid in case.grids]
 
 
 def masked(grid, **options):
-    return Mask(grid=grid, **{"ratio": 0.5, **options})(sample(grid), torch.Generator().manual_seed(0))
+    return Mask(**{"ratio": 0.5, **options}).bind(grid)(sample(grid), torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize(("case", "name"), ENCODER_GRIDS)
 def test_encoder_keeps_its_word(case, name):
     grid = GRIDS[name]
     torch.manual_seed(0)
-    encoder = case.build(grid=grid, views=("mask", "echo"), **case.options)
+    encoder = case.build(**case.options).bind(grid, ("mask", "echo"))
     latents = encoder({"mask": masked(grid), "echo": sample(grid)})
     assert list(latents) == ["mask", "echo"]
     whole = latents["echo"]
@@ -39,7 +39,7 @@ def test_encoder_keeps_its_word(case, name):
 @pytest.mark.parametrize(("case", "name"), ENCODER_GRIDS)
 def test_samples_do_not_touch_each_other_at_inference(case, name):
     grid = GRIDS[name]
-    encoder = case.build(grid=grid, views=("mask", "echo"), **case.options).eval()
+    encoder = case.build(**case.options).bind(grid, ("mask", "echo")).eval()
     view = sample(grid)
     other = view._replace(x=torch.cat([view.x[:1], view.x[1:].flip(0)]))
     with torch.no_grad():
@@ -51,7 +51,7 @@ def test_samples_do_not_touch_each_other_at_inference(case, name):
 def test_dense_masked_attention_equals_visible_tokens(name):
     grid = GRIDS[name]
     torch.manual_seed(0)
-    encoder = ViT(grid=grid, views=("mask", "echo"), width=24, depth=3, heads=2).eval()
+    encoder = ViT(width=24, depth=3, heads=2).bind(grid, ("mask", "echo")).eval()
     view = masked(grid, cell=Patches(grid).size)
     with torch.no_grad():
         visible = encoder({"mask": view})["mask"]
@@ -65,7 +65,7 @@ def test_dense_masked_attention_equals_visible_tokens(name):
 
 def test_what_is_in_the_hole_does_not_matter():
     grid = GRIDS["image"]
-    encoder = ViT(grid=grid, views=("mask", "echo"), width=24, depth=2, heads=2).eval()
+    encoder = ViT(width=24, depth=2, heads=2).bind(grid, ("mask", "echo")).eval()
     view = masked(grid)
     other = view._replace(x=torch.where(view.mask.unsqueeze(1), torch.rand_like(view.x), view.x))
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_what_is_in_the_hole_does_not_matter():
 
 def test_views_packed_into_one_call_equal_views_alone():
     grid = GRIDS["image"]
-    encoder = ViT(grid=grid, views=("a", "b"), width=24, depth=2, heads=2).eval()
+    encoder = ViT(width=24, depth=2, heads=2).bind(grid, ("a", "b")).eval()
     views = {"a": sample(grid, seed=1), "b": sample(grid, seed=2)}
     with torch.no_grad():
         together = encoder(views)
@@ -109,13 +109,13 @@ def multi_crop(grid, size):
     """Two whole views and two local ones."""
     crops = {"crop_1": None, "crop_2": size, "crop_3": None, "crop_4": size}
     generator = torch.Generator().manual_seed(0)
-    return {name: Crop(grid=grid, size=cells)(sample(grid), generator) for name, cells in crops.items()}
+    return {name: Crop(size=cells).bind(grid)(sample(grid), generator) for name, cells in crops.items()}
 
 
 @pytest.mark.parametrize(("build", "options", "name", "size", "shape"), MULTI_CROP)
 def test_views_of_another_size_pass_beside_whole_ones(build, options, name, size, shape):
     torch.manual_seed(0)
-    encoder = build(grid=GRIDS[name], views=("crop_1", "crop_2"), **options)
+    encoder = build(**options).bind(GRIDS[name], ("crop_1", "crop_2"))
     views = multi_crop(GRIDS[name], size)
     latents = encoder(views)
     assert list(latents) == list(views) and encoder.shape_of(views["crop_2"].coords.shape[1:-1]) == shape
@@ -131,7 +131,7 @@ def test_views_of_another_size_pass_beside_whole_ones(build, options, name, size
 @pytest.mark.parametrize(("build", "options", "name", "size", "shape"), MULTI_CROP)
 def test_a_view_does_not_depend_on_views_of_other_sizes(build, options, name, size, shape):
     torch.manual_seed(0)
-    encoder = build(grid=GRIDS[name], views=("crop_1", "crop_2"), **options).eval()
+    encoder = build(**options).bind(GRIDS[name], ("crop_1", "crop_2")).eval()
     views = multi_crop(GRIDS[name], size)
     with torch.no_grad():
         together = encoder(views)
@@ -144,7 +144,7 @@ def test_a_view_does_not_depend_on_views_of_other_sizes(build, options, name, si
 
 def test_batch_statistics_are_those_of_the_views_of_one_size():
     torch.manual_seed(0)
-    encoder = ConvEncoder(grid=GRIDS["image"], views=("crop",), widths=[8, 16])
+    encoder = ConvEncoder(widths=[8, 16]).bind(GRIDS["image"], ("crop",))
     views = multi_crop(GRIDS["image"], (4, 6))
     together, alike = (encoder({n: views[n] for n in names}) for names in (views, ("crop_2", "crop_4")))
     torch.testing.assert_close(together["crop_2"].tokens, alike["crop_2"].tokens, rtol=1e-4, atol=1e-5)
@@ -152,20 +152,20 @@ def test_batch_statistics_are_those_of_the_views_of_one_size():
 
 
 def test_a_stretched_view_spans_the_clean_extent_and_a_cut_one_starts_anew():
-    stem = ViT(grid=GRIDS["image"], views=("crop",), patch=2, **VIT).stem
+    stem = ViT(patch=2, **VIT).bind(GRIDS["image"], ("crop",)).stem
     clean, local = stem([sample(GRIDS["image"]), multi_crop(GRIDS["image"], (4, 6))["crop_2"]])
     means = clean.coords.view(1, 2, 2, 3, 2, 2).mean((2, 4)).flatten(1, 2)  # of two by two neighbours
     torch.testing.assert_close(local.coords, means)
-    stem = ViT(grid=GRIDS["wave"], views=("crop",), patch=4, **VIT).stem
+    stem = ViT(patch=4, **VIT).bind(GRIDS["wave"], ("crop",)).stem
     clean, local = stem([sample(GRIDS["wave"]), multi_crop(GRIDS["wave"], 12)["crop_2"]])
     torch.testing.assert_close(local.coords, clean.coords[:, :3])
 
 
 def test_holes_of_a_local_view_are_left_out():
     grid = GRIDS["image"]
-    parts = {"crop": lambda grid: Crop(grid=grid, size=(4, 6)), "mask": lambda grid: Mask(grid=grid, ratio=0.5, cell=2)}
-    view = Chain(grid=grid, **parts)(sample(grid), torch.Generator().manual_seed(0))
-    encoder = ViT(grid=grid, views=("crop-mask",), patch=2, **VIT)
+    parts = {"crop": Crop(size=(4, 6)), "mask": Mask(ratio=0.5, cell=2)}
+    view = Chain(**parts).bind(grid)(sample(grid), torch.Generator().manual_seed(0))
+    encoder = ViT(patch=2, **VIT).bind(grid, ("crop-mask",))
     latent = encoder({"crop-mask": view})["crop-mask"]
     assert latent.tokens.shape == (6, 3, 24) and latent.dense_shape is None
 
@@ -174,8 +174,8 @@ def test_holes_of_a_local_view_are_left_out():
 @pytest.mark.parametrize("build", [CrossAttentionDecoder, ConvDecoder])
 def test_the_clean_grid_is_decoded_from_a_local_latent(build, name):
     grid = GRIDS[name]
-    encoder = ViT(grid=grid, views=("crop",), patch=2, **VIT)
-    decoder = build(grid=grid, latent_width=24, dense_shape=encoder.dense_shape)
+    encoder = ViT(patch=2, **VIT).bind(grid, ("crop",))
+    decoder = build().bind(grid, 24, dense_shape=encoder.dense_shape)
     local = multi_crop(grid, tuple(n // 2 for n in grid.shape))["crop_2"]
     local = local._replace(x=local.x.clone().requires_grad_())
     latent = encoder({"crop": local})["crop"]
@@ -197,7 +197,7 @@ def test_the_clean_grid_is_decoded_from_a_local_latent(build, name):
 )
 def test_a_timm_transformer_takes_other_sizes_or_says_why_not(options, sentence):
     grid = GridSpec.of(*zip(("y", "x"), options["img_size"], strict=True), channels=1)
-    encoder = TimmBackbone(grid=grid, views=("crop",), name="vit_tiny_patch16_224", options=options)
+    encoder = TimmBackbone(name="vit_tiny_patch16_224", options=options).bind(grid, ("crop",))
     if sentence is None:
         assert encoder.shape_of((4, 4)) == (2, 2)
         return
@@ -209,7 +209,7 @@ def test_a_timm_transformer_takes_other_sizes_or_says_why_not(options, sentence)
 
 
 def test_a_view_that_the_patch_does_not_divide_is_refused():
-    encoder = ViT(grid=GRIDS["image"], views=("crop",), patch=4, **VIT)
+    encoder = ViT(patch=4, **VIT).bind(GRIDS["image"], ("crop",))
     for refused in (lambda: encoder.shape_of((4, 6)), lambda: encoder(multi_crop(GRIDS["image"], (4, 6)))):
         with pytest.raises(ValueError, match="view of 6 cells along x does not divide into patches of 4"):
             refused()
@@ -217,14 +217,14 @@ def test_a_view_that_the_patch_does_not_divide_is_refused():
 
 def test_cell_that_does_not_fit_the_patch_is_refused():
     grid = GRIDS["image"]
-    encoder = ViT(grid=grid, views=("mask",), patch=4, width=24, depth=1, heads=2)
+    encoder = ViT(patch=4, width=24, depth=1, heads=2).bind(grid, ("mask",))
     with pytest.raises(ValueError, match=r"cell \[2, 2\] is not a multiple of the encoder's patch \[4, 4\]"):
         encoder({"mask": masked(grid, cell=2)})
 
 
 def test_larger_cells_than_patches_fit():
     grid = GRIDS["image"]
-    encoder = ViT(grid=grid, views=("mask",), patch=2, width=24, depth=1, heads=2)
+    encoder = ViT(patch=2, width=24, depth=1, heads=2).bind(grid, ("mask",))
     assert encoder({"mask": masked(grid, cell=4)})["mask"].tokens.shape[1] == 12
 
 
@@ -234,7 +234,7 @@ SMALL = {"width": 24, "heads": 2}
 
 def text_encoder(**options):
     torch.manual_seed(0)
-    return ViT(grid=TEXT, views=("mask", "echo"), depth=2, **SMALL, **options).eval()
+    return ViT(depth=2, **SMALL, **options).bind(TEXT, ("mask", "echo")).eval()
 
 
 def padded(view, length=5):
@@ -254,10 +254,10 @@ def test_padding_does_not_matter(options):
 @pytest.mark.parametrize("dense", [False, True])
 def test_a_text_whose_every_symbol_is_hidden_has_a_latent(dense):
     encoder = text_encoder(dense=dense).train()
-    view = padded(Mask(grid=TEXT, ratio=0.9)(sample(TEXT, 64), torch.Generator().manual_seed(0)), length=2)
+    view = padded(Mask(ratio=0.9).bind(TEXT)(sample(TEXT, 64), torch.Generator().manual_seed(0)), length=2)
     assert not (view.valid & ~view.mask).any(1).all()
     latent = encoder({"mask": view})["mask"]
-    decoder = CrossAttentionDecoder(grid=TEXT, latent_width=24, **SMALL)
+    decoder = CrossAttentionDecoder(**SMALL).bind(TEXT, 24)
     decoder(latent).square().mean().backward()
     assert latent.valid.any(1).all() and (latent.pooled.abs().amax(1) > 0.01).all()
     assert all(torch.isfinite(p.grad).all() for p in encoder.parameters() if p.grad is not None)
@@ -265,9 +265,9 @@ def test_a_text_whose_every_symbol_is_hidden_has_a_latent(dense):
 
 def test_ngrams_tell_nothing_of_what_is_hidden():
     encoder, clean = text_encoder(ngrams=4, buckets=64), sample(TEXT)
-    view = Mask(grid=TEXT, ratio=0.5)(clean, torch.Generator().manual_seed(0))
+    view = Mask(ratio=0.5).bind(TEXT)(clean, torch.Generator().manual_seed(0))
     other = clean._replace(x=torch.where(view.mask, (clean.x + 1) % 48, clean.x))
-    again = Mask(grid=TEXT, ratio=0.5)(other, torch.Generator().manual_seed(0))
+    again = Mask(ratio=0.5).bind(TEXT)(other, torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(encoder({"mask": view})["mask"].tokens, encoder({"mask": again})["mask"].tokens)
 
@@ -285,12 +285,12 @@ def test_ngrams_make_a_symbol_depend_on_those_before_it():
 @pytest.mark.parametrize("grid", ["wave", "codes"])
 def test_ngrams_need_a_line_of_symbols(grid):
     with pytest.raises(ValueError, match=r"ngrams=2 are strings of symbols.*set encoder.ngrams=0"):
-        ViT(grid=GRIDS[grid], views=("echo",), ngrams=2, **SMALL)
+        ViT(ngrams=2, **SMALL).bind(GRIDS[grid], ("echo",))
 
 
 def test_a_hole_that_is_kept_is_taken_as_it_is_filled():
     grid = GRIDS["image"]
-    encoder = ViT(grid=grid, views=("mask",), patch=4, depth=1, masked="keep", **SMALL).eval()
+    encoder = ViT(patch=4, depth=1, masked="keep", **SMALL).bind(grid, ("mask",)).eval()
     view = masked(grid, cell=2)  # smaller than a patch: nothing is left out, so it need not fit
     with torch.no_grad():
         latent, echo = (encoder({"mask": v})["mask"] for v in (view, sample(grid)._replace(x=view.x)))
@@ -304,7 +304,7 @@ def test_a_hole_that_is_kept_is_taken_as_it_is_filled():
 @pytest.mark.parametrize("grid", ["image", "text"])
 def test_a_learned_token_stands_in_a_hole_whatever_fills_it(grid):
     grid = GRIDS[grid]
-    encoder = ViT(grid=grid, views=("mask",), patch=1, depth=1, masked="token", **SMALL).eval()
+    encoder = ViT(patch=1, depth=1, masked="token", **SMALL).bind(grid, ("mask",)).eval()
     view = masked(grid)
     hole = view.mask if grid.discrete else view.mask.unsqueeze(1)
     other = view._replace(x=view.x.where(~hole, 9))
@@ -324,7 +324,7 @@ def test_a_learned_token_stands_in_a_hole_whatever_fills_it(grid):
 
 def test_a_patch_that_lies_in_a_hole_in_part_is_taken_as_it_is_filled():
     grid = GRIDS["image"]
-    encoder = ViT(grid=grid, views=("mask",), patch=4, depth=1, masked="token", **SMALL).eval()
+    encoder = ViT(patch=4, depth=1, masked="token", **SMALL).bind(grid, ("mask",)).eval()
     view = sample(grid)._replace(mask=(torch.arange(12) < 6).expand(6, 8, 12))
     with torch.no_grad():
         before, after = (
@@ -337,7 +337,7 @@ def test_a_patch_that_lies_in_a_hole_in_part_is_taken_as_it_is_filled():
 
 def test_the_learned_token_has_a_gradient_without_a_hole_too():
     """Else processes that wait for every gradient would wait for ever."""
-    encoder = ViT(grid=GRIDS["image"], views=("a",), depth=1, masked="token", **SMALL)
+    encoder = ViT(depth=1, masked="token", **SMALL).bind(GRIDS["image"], ("a",))
     encoder({"a": sample(GRIDS["image"])})["a"].pooled.sum().backward()
     assert encoder.stem.mask_token.grad.eq(0).all()
 
@@ -348,7 +348,7 @@ def test_holes_are_dropped_or_kept():
 
 
 def test_what_is_shared_knows_no_grid():
-    encoders = [case.build(grid=GRIDS[n], views=("echo",), **case.options) for case, n in ENCODER_GRIDS[:3]]
+    encoders = [case.build(**case.options).bind(GRIDS[n], ("echo",)) for case, n in ENCODER_GRIDS[:3]]
     for name in ViT.shared:
         shapes = [{k: p.shape for k, p in getattr(e, name).named_parameters()} for e in encoders]
         assert shapes[0] and shapes[0] == shapes[1] == shapes[2]
@@ -356,7 +356,7 @@ def test_what_is_shared_knows_no_grid():
 
 def test_convolutions_are_told_of_padding():
     grid = GRIDS["wave"]
-    encoder = ConvEncoder(grid=grid, views=("echo",), widths=[8]).eval()
+    encoder = ConvEncoder(widths=[8]).bind(grid, ("echo",)).eval()
     view = sample(grid)
     short = (torch.arange(32) < 20).expand(len(view.x), -1)
     with torch.no_grad():

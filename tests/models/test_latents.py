@@ -9,12 +9,12 @@ import torch
 from helpers.graphs import SLOTS, batch, make
 from torch import nn
 
-from ssl_pipeline.models.latents import Fuse, Relaxed, Slots, consensus_loss
+from ssl_pipeline.models.latents import MeanConsensus, RelaxedConsensus, Slots, consensus_loss
 from ssl_pipeline.structures.batch import Latent
 
 
 def test_slots_have_one_format_for_any_number_of_tokens():
-    slots = Slots(width=16, embedding_width=16, slots=3, slot_width=8)
+    slots = Slots(slots=3, slot_width=8).bind(16, 16)
     for n in (5, 9):
         latent = slots(Latent(torch.randn(2, n, 16), torch.randn(2, 16)))
         assert latent.tokens.shape == (2, 3, 8)
@@ -22,7 +22,7 @@ def test_slots_have_one_format_for_any_number_of_tokens():
 
 
 def test_slots_do_not_read_what_is_not_valid():
-    slots = Slots(width=16, embedding_width=16).eval()
+    slots = Slots().bind(16, 16).eval()
     tokens, valid = torch.randn(2, 6, 16), torch.tensor([[True] * 4 + [False] * 2] * 2)
     short = slots(Latent(tokens[:, :4], tokens.mean(1)))
     long = slots(Latent(tokens, tokens.mean(1), valid=valid))
@@ -32,7 +32,7 @@ def test_slots_do_not_read_what_is_not_valid():
 @pytest.mark.parametrize("options", [{"slots": 0}, {"fuse": "median"}])
 def test_slots_refuse(options):
     with pytest.raises(ValueError, match="latent"):
-        Slots(width=16, embedding_width=16, **options)
+        Slots(**options).bind(16, 16)
 
 
 def views(n=3, batch=4, slots=2, width=5):
@@ -42,7 +42,7 @@ def views(n=3, batch=4, slots=2, width=5):
 
 def test_mean_is_the_mean_and_passes_gradients():
     latents = views()
-    consensus = Fuse()(latents, None)
+    consensus = MeanConsensus()(latents, None)
     torch.testing.assert_close(consensus.tokens, sum(latents) / 3)
     consensus.tokens.sum().backward()
     assert all(v.grad is not None for v in latents)
@@ -55,7 +55,7 @@ def linear_energy(z):
 
 
 def test_energy_never_rises_in_relaxation():
-    consensus = Relaxed(steps=12, rate=5.0)(views(), lambda z: linear_energy(z)[0])
+    consensus = RelaxedConsensus(steps=12, rate=5.0)(views(), lambda z: linear_energy(z)[0])
     assert consensus.energy.shape == (13, 4)
     assert (consensus.energy.diff(dim=0) <= 1e-6).all()
     assert (consensus.energy[-1] < consensus.energy[0]).all()
@@ -63,7 +63,9 @@ def test_energy_never_rises_in_relaxation():
 
 def test_relaxed_meets_the_closed_form_of_linear_maps():
     latents = views()
-    consensus = Relaxed(steps=3000, rate=0.002, stiffness=7.0, data_weight=0.5)(latents, lambda z: linear_energy(z)[0])
+    consensus = RelaxedConsensus(steps=3000, rate=0.002, stiffness=7.0, data_weight=0.5)(
+        latents, lambda z: linear_energy(z)[0]
+    )
     _, g, x = linear_energy(latents[0])
     f = torch.stack([v.detach().flatten(1) for v in latents])
     # (sum k + kappa G G^T) z = sum k f + kappa G x, with k = 7 / 10 since springs are means over the 10 values
@@ -75,7 +77,7 @@ def test_relaxed_meets_the_closed_form_of_linear_maps():
 def test_a_stiffer_spring_counts_more():
     """A view that comes twice has a spring of twice the stiffness."""
     a, b = views(n=2)
-    consensus = Relaxed(steps=3000, rate=0.005, stiffness=2.0)([a, a, b], lambda z: linear_energy(z)[0])
+    consensus = RelaxedConsensus(steps=3000, rate=0.005, stiffness=2.0)([a, a, b], lambda z: linear_energy(z)[0])
     _, g, x = linear_energy(a)
     stiff, loose = 2 * 2.0 / 10, 2.0 / 10  # springs are means over 10 values
     matrix = (stiff + loose) * torch.eye(10) + g @ g.T
@@ -101,7 +103,7 @@ class Decoder(nn.Module):
 def test_energy_never_rises_and_comes_to_rest_with_a_bent_decoder():
     decoder = Decoder()
     for rate in (0.05, 1.0, 50.0):  # also from steps that are much too long
-        consensus = Relaxed(steps=800, rate=rate)(views(), decoder)
+        consensus = RelaxedConsensus(steps=800, rate=rate)(views(), decoder)
         assert (consensus.energy.diff(dim=0) <= 1e-6).all()
         z = consensus.tokens.requires_grad_()
         force = torch.autograd.grad((consensus_loss(z, views()) + decoder(z)).sum(), z)[0]
@@ -115,7 +117,7 @@ def test_force_on_the_weights_is_the_partial_derivative_at_rest():
     latents = views()
     _, g, x = linear_energy(latents[0])
     g = g.requires_grad_()
-    consensus = Relaxed(steps=3000, rate=0.002, stiffness=7.0)(
+    consensus = RelaxedConsensus(steps=3000, rate=0.002, stiffness=7.0)(
         latents, lambda z: (z.flatten(1) @ g - x).square().sum(1)
     )
     at_rest = consensus.consensus_loss + (consensus.tokens.flatten(1) @ g - x).square().sum(1).mean()
@@ -133,7 +135,7 @@ def test_force_on_the_weights_is_the_partial_derivative_at_rest():
 
 def test_force_on_the_weights_of_a_bent_decoder():
     """The same against finite differences of the energy at rest."""
-    decoder, relaxed, latents = Decoder(), Relaxed(steps=200, rate=0.5, stiffness=0.1), views()
+    decoder, relaxed, latents = Decoder(), RelaxedConsensus(steps=200, rate=0.5, stiffness=0.1), views()
 
     def at_rest():
         return float(relaxed(latents, decoder).energy[-1].mean())
@@ -155,7 +157,8 @@ def test_force_on_the_weights_of_a_bent_decoder():
 
 def test_a_graph_at_rest_feels_the_partial_derivative():
     """The loss of a relaxed graph has the gradient of min_z E over all of its weights, encoder and decoder."""
-    relaxed = "latent.fuse={_target_: ssl_pipeline.models.latents.Relaxed, steps: 60, rate: 0.5, stiffness: 0.2}"
+    consensus = "ssl_pipeline.models.latents.RelaxedConsensus"
+    relaxed = f"latent.fuse={{_target_: {consensus}, steps: 60, rate: 0.5, stiffness: 0.2}}"
     graph = make("corruption=mask+noise", *SLOTS, relaxed, "allow_collapse=true").eval()
     corrupted, weights = graph.corrupt(batch()), [*graph.parameters()]
     graph(corrupted)["loss"].backward()
@@ -197,14 +200,14 @@ def test_without_the_clean_sample_the_ball_rests_among_the_views():
     """At inference the springs alone hold it, for any of the views."""
     latents = views()
     for some in (latents, latents[:1], latents[1:]):
-        consensus = Relaxed()(some, None)
+        consensus = RelaxedConsensus()(some, None)
         torch.testing.assert_close(consensus.tokens, torch.stack(some).mean(0).detach())
         torch.testing.assert_close(consensus.energy, consensus_loss(consensus.tokens, some)[None])
 
 
 def test_relaxed_is_detached_and_its_springs_pull_the_encoders():
     latents = views()
-    consensus = Relaxed()(latents, lambda z: linear_energy(z)[0])
+    consensus = RelaxedConsensus()(latents, lambda z: linear_energy(z)[0])
     assert not consensus.tokens.requires_grad
     consensus.consensus_loss.backward()
     torch.testing.assert_close(latents[0].grad, 2 * (latents[0].detach() - consensus.tokens) / 10 / 4)
@@ -212,4 +215,4 @@ def test_relaxed_is_detached_and_its_springs_pull_the_encoders():
 
 def test_relaxed_refuses_no_steps():
     with pytest.raises(ValueError, match=r"latent\.fuse.*positive"):
-        Relaxed(steps=0)
+        RelaxedConsensus(steps=0)

@@ -104,7 +104,7 @@ def test_heads_must_divide():
 
 def test_last_norm_standardises_the_projection_and_adds_no_weight():
     z = 5 + 3 * torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
-    plain, normed = (Projector(6, 8, 4, layers=2, last_norm=n) for n in (False, True))
+    plain, normed = (Projector(8, 4, layers=2, last_norm=n).bind(6) for n in (False, True))
     out = normed(z)
     torch.testing.assert_close(out.mean(0), torch.zeros(4), atol=1e-5, rtol=0)
     torch.testing.assert_close(out.var(0, unbiased=False), torch.ones(4), atol=1e-2, rtol=0)
@@ -116,7 +116,7 @@ def test_last_norm_standardises_the_projection_and_adds_no_weight():
 
 def test_prototypes_give_cosines():
     z = torch.randn(7, 6, generator=torch.Generator().manual_seed(0))
-    head = Prototypes(6, hidden=8, bottleneck=3, count=5, layers=2)
+    head = Prototypes(hidden=8, bottleneck=3, count=5, layers=2).bind(6)
     with torch.no_grad():
         scores, projection = head(z), head.projector(z)
         for row, x in zip(scores, projection, strict=True):

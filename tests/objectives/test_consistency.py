@@ -6,15 +6,16 @@ import math
 
 import pytest
 import torch
+from helpers.build import build
+from helpers.nodes import edge, node
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.graph.builder import build
-from ssl_pipeline.graph.topology import check, decoded, leading, plan
+from ssl_pipeline.graph.topology import check, decoded, leading, topology
 from ssl_pipeline.losses import L1, CrossEntropy, JensenShannon, MultiResolutionSTFT, SymmetricKL
-from ssl_pipeline.objectives import Consistency, Reconstruction, Sizes
+from ssl_pipeline.objectives import Consistency, GraphInfo, Reconstruction
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.grid import GridSpec
-from ssl_pipeline.structures.nodes import CLEAN, Edge
+from ssl_pipeline.structures.nodes import CLEAN
 
 TEXT = GridSpec.of(("position", 12), vocab=258, mask_token=257, end_token=256)
 SMALL = ["encoder=vit", "encoder.width=16", "encoder.depth=1", "encoder.heads=2", "decoder.width=16", "decoder.depth=1"]
@@ -84,7 +85,7 @@ def test_each_pair_is_compared_where_both_views_have_the_sample(decoder, per_ste
         for name in (a, b):
             rows[name] = torch.arange(9) if corrupted.assignment.rows is None else corrupted.assignment.rows[name]
             latent = one.latents({name: corrupted.views[name]})[name]
-            logits[name] = one.decoders[CLEAN](latent, None, None, given.x[rows[name]].unsqueeze(-1))
+            logits[name] = one.decoders[CLEAN.name](latent, None, None, given.x[rows[name]].unsqueeze(-1))
         apart, count = 0.0, 0
         for row in set(rows[a].tolist()) & set(rows[b].tolist()):
             p, q = (logits[n][rows[n].tolist().index(row)] for n in (a, b))
@@ -119,7 +120,7 @@ def test_numbers_are_compared_as_numbers():
     parts = ["corruption=noise+mask", "objective=reconstruct+consistency", loss, *SMALL, "decoder=cross_attention"]
     one = build(compose([*parts, "corruption.mask.cell=2"]), grid).eval()
     corrupted = one.corrupt(Batch(torch.rand(4, 1, 8), torch.arange(4)))
-    a, b = (one.decoders[CLEAN](z) for z in one.latents(corrupted.views).values())
+    a, b = (one.decoders[CLEAN.name](z) for z in one.latents(corrupted.views).values())
     torch.testing.assert_close(one(corrupted)["consistency/noise~mask"], (a - b).square().mean())
     with pytest.raises(ValueError, match=r"SymmetricKL does not compare numbers.*losses\.MSE"):
         build(compose([part for part in parts if part != loss]), grid)
@@ -127,50 +128,52 @@ def test_numbers_are_compared_as_numbers():
         graph(loss)
 
 
-COMPARE, DECODE = Edge("c/a~b", "output/a", "output/b", True, False), Edge("r/a", "latent/a", CLEAN, False, True)
+COMPARE = edge("c/a~b", "output/a", "output/b", True)
+DECODE = edge("r/a", "latent/a", "clean", False, True)
 
 
 def test_outputs_that_only_agree_are_refused():
     with pytest.raises(ValueError, match=r"decoded from a, b is only compared .*\+cross_entropy or \+reconstruct"):
-        check(plan("ab", [COMPARE], False).nodes, [COMPARE])
-    check(plan("ab", [COMPARE], False).nodes, [COMPARE], allow_collapse=True)
-    check(plan("ab", [COMPARE, DECODE], False).nodes, [COMPARE, DECODE])
+        check(topology("ab", [COMPARE], False).nodes, [COMPARE])
+    check(topology("ab", [COMPARE], False).nodes, [COMPARE], allow_collapse=True)
+    check(topology("ab", [COMPARE, DECODE], False).nodes, [COMPARE, DECODE])
 
 
 def test_latents_that_are_kept_apart_do_not_keep_outputs_apart():
-    spread = Edge("sigreg/a~b", "latent/a", "latent/b", True, True)
+    spread = edge("sigreg/a~b", "latent/a", "latent/b", True, True)
     with pytest.raises(ValueError, match="one constant output"):
-        check(plan("ab", [COMPARE, spread], False).nodes, [COMPARE, spread])
-    other = [COMPARE, Edge("c/c~d", "output/c", "output/d", True, False), DECODE]
+        check(topology("ab", [COMPARE, spread], False).nodes, [COMPARE, spread])
+    other = [COMPARE, edge("c/c~d", "output/c", "output/d", True, False), DECODE]
     with pytest.raises(ValueError, match="decoded from c, d is only compared"):
-        check(plan("abcd", other, False).nodes, other)
+        check(topology("abcd", other, False).nodes, other)
 
 
 def test_what_is_compared_is_decoded():
     assert decoded([COMPARE]) == [CLEAN] and leading([COMPARE], CLEAN, "abc") == ["a", "b"]
-    assert leading([COMPARE], "view/a", "abc") == []
-    found = plan("abc", [COMPARE, DECODE, Edge("p/c>a", "latent/c", "teacher/a", True, True)], False)
-    assert found.students == ["a", "b", "c"] and found.nodes["output/a"] == ("latent/a",)
+    assert leading([COMPARE], node("view/a"), "abc") == []
+    found = topology("abc", [COMPARE, DECODE, edge("p/c>a", "latent/c", "teacher/a", True, True)], False)
+    assert found.students == ["a", "b", "c"] and found.nodes[node("output/a")] == (node("latent/a"),)
 
 
-SIZES = Sizes(TEXT, 8, 8, True, None)
+def joined(term, views=("a",), consensus=False):
+    """A term in a graph of some views."""
+    return term.bind("c", GraphInfo(tuple(views), consensus, TEXT, 8, 8, True, None))
 
 
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: Consistency(loss=CrossEntropy(), sizes=SIZES), "JensenShannon or SymmetricKL"),
+        (lambda: Consistency(loss=CrossEntropy()), "JensenShannon or SymmetricKL"),
         (
             lambda: Consistency(
-                loss=MultiResolutionSTFT(grid=GridSpec.of(("time", 64), channels=1, signal=True), sizes=[8]),
-                sizes=SIZES,
+                loss=MultiResolutionSTFT(sizes=[8]).bind(GridSpec.of(("time", 64), channels=1, signal=True))
             ),
             "whole signals",
         ),
-        (lambda: Reconstruction(loss=JensenShannon(), sizes=SIZES), "the truth is none"),
-        (lambda: Consistency(loss=L1(), sizes=SIZES).edges("c", ["a", "b"], True), "latent.fuse=null"),
-        (lambda: Consistency(loss=L1(), sizes=SIZES).edges("c", ["a"], False), "give it two views"),
-        (lambda: Consistency(loss=L1(), targets=["a"], sizes=SIZES).edges("c", ["a"], False), "give it two views"),
+        (lambda: Reconstruction(loss=JensenShannon()), "the truth is none"),
+        (lambda: joined(Consistency(loss=L1()), "ab", True), "latent.fuse=null"),
+        (lambda: joined(Consistency(loss=L1())), "give it two views"),
+        (lambda: joined(Consistency(loss=L1(), targets=["a"])), "give it two views"),
         (lambda: graph("objective.consistency.targets=[tempalte_1]"), "nearest: output/template_1"),
     ],
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.build import build
 from helpers.cases import ENERGIES, GRIDS, sample
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.losses import PairLoss
 from ssl_pipeline.structures.batch import Batch

@@ -7,15 +7,15 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.build import build
 from helpers.processes import in_two_processes
 from torch import nn
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.losses import NNCLR, Centering, InfoNCE, MoCo, SelfDistillation, Sinkhorn, SmoothL1, sinkhorn
 from ssl_pipeline.models.encoders import ConvEncoder
 from ssl_pipeline.models.layers import Projector, Prototypes
-from ssl_pipeline.objectives import JointEmbedding, MaskedPrediction, Sizes, State, Targets, TeacherPrediction
+from ssl_pipeline.objectives import GraphInfo, JointEmbedding, MaskedPrediction, State, Targets, TeacherPrediction
 from ssl_pipeline.structures.batch import Batch, Latent, clean_view
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.view_assignment import assign_views
@@ -30,8 +30,10 @@ DIRECTED = {
 }
 
 
-def sizes(width=6, grid=LINE):
-    return Sizes(grid, width, width, True, GridSpec(grid.axes, channels=width))
+def joined(term, name="term", views=VIEWS, width=6, grid=LINE):
+    """A term in a graph of some views."""
+    tokens = GridSpec(grid.axes, channels=width)
+    return term.bind(name, GraphInfo(tuple(views), False, grid, width, width, True, tokens))
 
 
 def state(latents, dealt=None, valid=None, head=lambda module: module, teacher=None):
@@ -57,21 +59,18 @@ class Spy(SelfDistillation):
 
 
 def test_each_target_is_balanced_once_over_all_rows_of_its_view():
-    latents, loss = said(12), Spy(Sinkhorn())
-    term = TeacherPrediction(loss=loss, targets=["a", "b"], sizes=sizes())
-    edges = term.edges("dino", VIEWS, False)
-    found = term(state(latents), edges)
-    assert len(found) == 6 and [rows.equal(latents[v].pooled) for v, rows in zip("ab", loss.rows, strict=True)]
+    latents, term = said(12), joined(TeacherPrediction(loss=Spy(Sinkhorn()), targets=["a", "b"]), "dino")
+    found = term(state(latents))
+    assert len(found) == 6 and all(rows.equal(latents[v].pooled) for v, rows in zip("ba", term.loss.rows, strict=True))
     wanted = sinkhorn(latents["b"].pooled, 3, 0.05)
     torch.testing.assert_close(found["dino/c>b"], F.cross_entropy(latents["c"].pooled / 0.1, wanted))
 
 
 def test_rows_are_dealt_out_after_the_target_was_made_of_all():
     dealt = assign_views(VIEWS, 2, 12, "cpu", 0, 3, 0)
-    latents, loss = said(6), Spy(Sinkhorn())
-    term = TeacherPrediction(loss=loss, sizes=sizes())
-    found = term(state(latents, dealt), term.edges("dino", VIEWS, False))
-    assert [len(rows) for rows in loss.rows] == [6] * 4 and len(found) == 8
+    latents, term = said(6), joined(TeacherPrediction(loss=Spy(Sinkhorn())), "dino")
+    found = term(state(latents, dealt))
+    assert [len(rows) for rows in term.loss.rows] == [6] * 4 and len(found) == 8
     for name, value in found.items():
         a, b = name.removeprefix("dino/").split(">")
         wanted = dealt.shared(sinkhorn(latents[b].pooled, 3, 0.05), b, a)
@@ -83,8 +82,7 @@ def test_rows_are_dealt_out_after_the_target_was_made_of_all():
 def test_a_pair_is_contrasted_with_all_samples_of_the_step():
     """Each embedding finds its partner among every other one, though only a quarter of the samples pass both views."""
     dealt, latents = assign_views(VIEWS, 2, 12, "cpu", 0, 3, 0), said(6)
-    term = JointEmbedding(loss=InfoNCE(0.3), sizes=sizes())
-    found = term(state(latents, dealt), term.edges("info_nce", VIEWS, False))
+    found = joined(JointEmbedding(loss=InfoNCE(0.3)), "info_nce")(state(latents, dealt))
     assert len(found) == 4
     sample = torch.cat([dealt.rows[view] for view in VIEWS])
     view = torch.arange(len(VIEWS)).repeat_interleave(6)
@@ -110,8 +108,8 @@ class Counting(nn.Linear):
 
 def test_each_pair_has_a_hub():
     def pairs(anchors, views=VIEWS):
-        found = JointEmbedding(loss=InfoNCE(), anchors=anchors, sizes=sizes()).edges("info_nce", views, consensus=False)
-        return [edge.name.removeprefix("info_nce/") for edge in found]
+        term = joined(JointEmbedding(loss=InfoNCE(), anchors=anchors), "info_nce", views)
+        return [edge.name.removeprefix("info_nce/") for edge in term.edges]
 
     assert pairs(["b"]) == ["a~b", "b~c", "b~d"]
     assert pairs(["a", "c"]) == ["a~b", "a~c", "a~d", "b~c", "c~d"]
@@ -122,33 +120,29 @@ def test_each_pair_has_a_hub():
 
 def test_heads_see_each_view_once():
     own, copy = Counting(6, 4), Counting(6, 4)
-    term = TeacherPrediction(
-        loss=SelfDistillation(Centering(4)), projector=lambda _: own, targets=["a", "b"], sizes=sizes()
-    )
-    term(state(said(), head=lambda _: copy), term.edges("dino", VIEWS, False))
+    term = TeacherPrediction(loss=SelfDistillation(Centering(4)), projector=lambda _: own, targets=["a", "b"])
+    joined(term, "dino")(state(said(), head=lambda _: copy))
     assert (own.calls, copy.calls) == (4, 2)
 
 
 def step(name: str, part: slice) -> tuple[float, list, list]:
     """Loss, gradient and memory after two steps of four views, of which two are targets."""
     torch.manual_seed(0)
-    loss = DIRECTED[name]()
-    term = TeacherPrediction(loss=loss, projector=partial(nn.Linear, out_features=6), targets=["a", "b"], sizes=sizes())
-    edges, total = term.edges(name, VIEWS, False), torch.zeros(())
+    term = TeacherPrediction(loss=DIRECTED[name](), projector=partial(nn.Linear, out_features=6), targets=["a", "b"])
+    term, total = joined(term, name), torch.zeros(())
     for seed in (0, 1):
         latents = {v: Latent(z.tokens[part], z.pooled[part]) for v, z in said(8, seed=seed).items()}
-        total = total + torch.stack([*term(state(latents), edges).values()]).sum()
+        total = total + torch.stack([*term(state(latents)).values()]).sum()
     total.backward()
-    memory = [sorted(v.double().flatten().tolist()) for v in loss.state_dict().values()]
+    memory = [sorted(v.double().flatten().tolist()) for v in term.loss.state_dict().values()]
     return total.item(), term.projector.weight.grad.tolist(), memory
 
 
 def dealt_step(rank: int) -> tuple[list[str], list]:
     """Edges of a step whose rows are dealt by rank, and the codes of each target view."""
-    latents, loss = said(6, seed=rank), Spy(Sinkhorn())
-    term = TeacherPrediction(loss=loss, sizes=sizes())
-    found = term(state(latents, assign_views(VIEWS, 2, 12, "cpu", 0, 3, rank)), term.edges("dino", VIEWS, False))
-    return [*found], [sinkhorn(rows, 3, 0.05).tolist() for rows in loss.rows]
+    term = joined(TeacherPrediction(loss=Spy(Sinkhorn())), "dino")
+    found = term(state(said(6, seed=rank), assign_views(VIEWS, 2, 12, "cpu", 0, 3, rank)))
+    return [*found], [sinkhorn(rows, 3, 0.05).tolist() for rows in term.loss.rows]
 
 
 def _halves(rank: int, queue) -> None:
@@ -184,9 +178,9 @@ def test_dealt_ranks_balance_the_same_views_together(halves):
 
 def test_tokens_are_balanced_over_all_places_of_a_view():
     tokens, wanted = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
-    term = MaskedPrediction(loss=SelfDistillation(Sinkhorn()), normalize=False, where="everywhere", sizes=sizes())
+    term = MaskedPrediction(loss=SelfDistillation(Sinkhorn()), normalize=False, where="everywhere")
     student, teacher = ({"a": Latent(z, z.mean(1))} for z in (tokens, wanted))
-    found = term(state(student, teacher=teacher), term.edges("ibot", ["a"], False))["ibot/a"]
+    found = joined(term, "ibot", "a")(state(student, teacher=teacher))["ibot/a"]
     expected = F.cross_entropy(tokens.flatten(0, 1) / 0.1, sinkhorn(wanted.flatten(0, 1), 3, 0.05))
     torch.testing.assert_close(found, expected)
 
@@ -194,25 +188,24 @@ def test_tokens_are_balanced_over_all_places_of_a_view():
 def test_padding_passes_no_head():
     """Energy and gradient are those of the places alone, normalised over themselves."""
     torch.manual_seed(0)
-    made = partial(Projector, hidden=5, out=4)
-    term = MaskedPrediction(loss=SmoothL1(), projector=made, normalize=False, where="everywhere", sizes=sizes())
+    head = Projector(hidden=5, out=4)
+    term = joined(MaskedPrediction(loss=SmoothL1(), projector=head, normalize=False, where="everywhere"), "t", "a")
     valid = torch.arange(6) < torch.tensor([[6], [2], [1], [4]])
     tokens, wanted = torch.randn(4, 6, 6), torch.randn(4, 6, 6)
     tokens[~valid], wanted[~valid] = 1e3, -1e3
     student, teacher = ({"a": Latent(z.requires_grad_(), z.mean(1))} for z in (tokens, wanted))
-    term(state(student, valid=valid, teacher=teacher), term.edges("t", ["a"], False))["t/a"].backward()
+    term(state(student, valid=valid, teacher=teacher))["t/a"].backward()
     rows = tokens.detach()[valid].requires_grad_()
     alone = F.smooth_l1_loss(term.projector(rows), term.projector(wanted[valid]).detach())
     alone.backward()
     torch.testing.assert_close(tokens.grad[valid], rows.grad)
     assert tokens.grad[~valid].eq(0).all() and wanted.grad is None and rows.grad.abs().sum() > 0
-    torch.testing.assert_close(
-        term(state(student, valid=valid, teacher=teacher), term.edges("t", ["a"], False))["t/a"], alone
-    )
+    torch.testing.assert_close(term(state(student, valid=valid, teacher=teacher))["t/a"], alone)
 
 
 @pytest.mark.parametrize(
-    ("head", "width"), [(Projector(5, 7, 3), 3), (Prototypes(5, 7, 4, 9), 9), (nn.Identity(), 5), (nn.Linear(5, 2), 2)]
+    ("head", "width"),
+    [(Projector(7, 3).bind(5), 3), (Prototypes(7, 4, 9).bind(5), 9), (nn.Identity(), 5), (nn.Linear(5, 2), 2)],
 )
 def test_a_predictor_is_as_wide_as_the_head_before_it(head, width):
     seen = []
@@ -220,16 +213,16 @@ def test_a_predictor_is_as_wide_as_the_head_before_it(head, width):
         loss=SelfDistillation(Sinkhorn()),
         projector=lambda _: head,
         predictor=lambda n: seen.append(n) or nn.Linear(n, n),
-        sizes=sizes(5),
     )
+    term = joined(term, width=5)
     assert seen == [width] == [term.predictor(head(torch.randn(4, 5))).shape[1]]
 
 
 def test_a_head_that_does_not_say_its_width_is_refused_where_it_matters():
-    make = partial(TeacherPrediction, projector=lambda n: nn.Sequential(nn.Linear(n, 3)), sizes=sizes())
-    assert make(loss=SelfDistillation(Sinkhorn())).edges("x", VIEWS, False)
+    make = partial(TeacherPrediction, projector=lambda n: nn.Sequential(nn.Linear(n, 3)))
+    assert joined(make(loss=SelfDistillation(Sinkhorn()))).edges
     with pytest.raises(ValueError, match="got Sequential: give it an attribute out_features"):
-        make(loss=SelfDistillation(Sinkhorn()), predictor=nn.Identity)
+        joined(make(loss=SelfDistillation(Sinkhorn()), predictor=nn.Identity))
 
 
 @pytest.mark.parametrize(
@@ -253,15 +246,15 @@ def test_a_head_that_does_not_say_its_width_is_refused_where_it_matters():
     ],
 )
 def test_another_width_is_refused_before_a_step(kind, loss, sentence):
-    term = kind(loss=loss, projector=partial(nn.Linear, out_features=3), sizes=sizes())
+    term = kind(loss=loss, projector=partial(nn.Linear, out_features=3))
     with pytest.raises(ValueError, match=sentence):
-        term.edges("x", VIEWS, False)
+        joined(term, "x")
 
 
 def test_a_token_of_a_convolutional_encoder_lies_in_the_patch_that_it_stands_for():
     torch.manual_seed(0)
     grid = GridSpec.of(("x", 84), channels=1)
-    encoder = ConvEncoder(grid=grid, views=["a"], widths=[16, 16], stride=2).double().eval()
+    encoder = ConvEncoder(widths=[16, 16], stride=2).bind(grid, ["a"]).double().eval()
     x = torch.randn(64, 1, 84, dtype=torch.float64, requires_grad=True)
     tokens = encoder({"a": clean_view(grid, x)})["a"].tokens
     for token in range(5, 16):  # of which it sees all cells

@@ -7,14 +7,14 @@ from math import cos, pi
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.build import build
 from helpers.cases import GRIDS, sample
 from torch import nn
 
 import ssl_pipeline
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.inference.weights import read_weights
-from ssl_pipeline.models.ema_teacher import Teacher
+from ssl_pipeline.models.ema_teacher import EMATeacher
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
@@ -46,7 +46,7 @@ def batch(n=16, seed=0, grid=IMAGE):
 
 def test_it_follows_by_half_a_cosine():
     student = nn.Linear(2, 2)
-    teacher = Teacher({"encoder": student}, momentum=0.8, final=1.0)
+    teacher = EMATeacher(momentum=0.8, final=1.0).bind({"encoder": student})
     copy = teacher.copies["encoder"].weight.clone()
     student.weight.data.add_(1.0)
     teacher.follow({"encoder": student}, progress=0.25)
@@ -58,14 +58,14 @@ def test_it_follows_by_half_a_cosine():
 
 
 def test_it_drops_nothing_but_takes_its_own_batch_statistics():
-    teacher = Teacher({"a": nn.Sequential(nn.Dropout(0.9), nn.BatchNorm1d(2))}).train()
+    teacher = EMATeacher().bind({"a": nn.Sequential(nn.Dropout(0.9), nn.BatchNorm1d(2))}).train()
     dropout, norm = teacher.copies["a"]
     assert not dropout.training and norm.training
     assert not teacher.eval().copies["a"][1].training
 
 
 def test_its_defaults_are_those_of_the_configuration():
-    teacher, corruption_params = Teacher({"a": nn.Linear(1, 1)}), compose(["teacher=ema"])["teacher"]
+    teacher, corruption_params = EMATeacher().bind({"a": nn.Linear(1, 1)}), compose(["teacher=ema"])["teacher"]
     assert {name: getattr(teacher, name) for name in ("momentum", "final", "layers")} == {
         name: value for name, value in corruption_params.items() if not name.startswith("_")
     }
@@ -74,7 +74,7 @@ def test_its_defaults_are_those_of_the_configuration():
 @pytest.mark.parametrize(("momentum", "layers"), [(1.5, 1), (-0.1, 1)])
 def test_settings_out_of_range(momentum, layers):
     with pytest.raises(ValueError, match="expected shares from 0 to 1"):
-        Teacher({"a": nn.Linear(1, 1)}, momentum=momentum, layers=layers)
+        EMATeacher(momentum=momentum, layers=layers).bind({"a": nn.Linear(1, 1)})
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from copy import deepcopy
 
 import pytest
 import torch
+from helpers.build import build
 from helpers.cases import ENCODERS, GRIDS
 from helpers.graph_kinds import GRAPHS, QUERY, composed, graph_of
 
 from ssl_pipeline.config.instantiate import instantiate
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.optim.recipe import Recipe, parameter_groups
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training.plan import prepare
@@ -96,7 +96,7 @@ def test_the_rate_falls_with_the_depth_of_a_layer(kind):
 
 @pytest.mark.parametrize("case", [case for case in ENCODERS if case.name != "torchvision"], ids=lambda c: c.name)
 def test_layers_hold_every_parameter_once(case):
-    encoder = case.build(grid=GRIDS[case.grids[0]], views=("mask", "noise"), **case.options)
+    encoder = case.build(**case.options).bind(GRIDS[case.grids[0]], ("mask", "noise"))
     held = [id(p) for layer in encoder.layers() for p in layer]
     assert len(held) == len(set(held)) and set(held) == {id(p) for p in encoder.parameters()}
 

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from helpers.build import build
 from helpers.small_models import CONV, VIT
 
 from ssl_pipeline import load
@@ -18,7 +19,6 @@ from ssl_pipeline.cli import main as cli
 from ssl_pipeline.cli.commands.arguments import parse
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import digits
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.report import draw_dag, write_report
 from ssl_pipeline.report.compare import compare_page
 from ssl_pipeline.report.latents import latent_map

@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import lightning as L
 import pytest
 import torch
+from helpers.build import build
 from helpers.mixed_data import SMALL as MIXED
 from helpers.mixed_data import images, words
 from helpers.runs import command
@@ -23,7 +24,6 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import digits, mixed
 from ssl_pipeline.diagnostics import Numbers, findings
 from ssl_pipeline.diagnostics.collapse import Signs
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks.diagnostics import Diagnostics, ProbeBatch, evaluating, look

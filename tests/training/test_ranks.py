@@ -14,6 +14,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
+from helpers.build import build
 from helpers.cases import GRIDS, sample
 from helpers.paths import CONF
 from helpers.processes import in_two_processes
@@ -27,10 +28,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 import ssl_pipeline
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import MemoryDataset, train_loader
-from ssl_pipeline.graph.builder import build
-from ssl_pipeline.graph.columns import ColumnInfo
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.structures.batch import Column
+from ssl_pipeline.structures.data_spec import ColumnInfo
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training.fsdp import blocks_of, is_sharded, set_weights, shard
 from ssl_pipeline.training.hardware import Hardware

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from helpers.build import build
 from helpers.runs import SMALL, configured
 from PIL import Image
 
@@ -18,7 +19,6 @@ import ssl_pipeline
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import MemoryDataset, digits
 from ssl_pipeline.evaluation import P1, features
-from ssl_pipeline.graph.builder import build
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks.clock import Clock

@@ -25,7 +25,7 @@ class LatentFormat(Bindable, nn.Module, ABC):
     width: int
     embedding_width: int
     keeps_grid: ClassVar[bool]
-    fuse: MeanConsensus | None = None
+    fuse: MeanConsensus | None
 
     @abstractmethod
     def setup(self, width: int, embedding_width: int) -> None:

@@ -10,6 +10,7 @@ class Tokens(LatentFormat):
     """Each view keeps the tokens its encoder gave."""
 
     keeps_grid = True
+    fuse = None
 
     def setup(self, width: int, embedding_width: int) -> None:
         """See ``LatentFormat``."""
