@@ -54,7 +54,6 @@ def test_chain(conf):
     view = compose(["corruption=mask+lowres-noise", "corruption.lowres-noise.noise.sigma=0.4"])["corruption"]
     assert view["lowres-noise"] == {
         "_target_": "ssl_pipeline.corruptions.Chain",
-        "_partial_": True,
         "lowres": {"_target_": "ssl_pipeline.x.lowres", "_partial_": True, "factor": 2},
         "noise": {"_target_": "ssl_pipeline.x.noise", "_partial_": True, "sigma": 0.4},
     }

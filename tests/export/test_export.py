@@ -105,7 +105,11 @@ def test_the_card_says_what_goes_in_and_what_was_measured(run, tmp_path):
     summary = json.loads((run / "summary.json").read_text())
     export(ssl_pipeline.load(run), "translator:noise-lowres", tmp_path / "out", summary=summary)
     card = (tmp_path / "out/README.md").read_text()
-    assert "`told` holds factor" in card and "8 (y) x 8 (x)" in card and "corruption=noise+lowres+mask" in card
+    assert (
+        "`corruption_params` holds factor" in card
+        and "8 (y) x 8 (x)" in card
+        and "corruption=noise+lowres+mask" in card
+    )
     assert "this encoder" not in card  # whose probes say nothing of a translator
     export(ssl_pipeline.load(run), "encoder", tmp_path / "encoder", summary=summary)
     card = (tmp_path / "encoder/README.md").read_text()

@@ -18,6 +18,7 @@ from ssl_pipeline.evaluation.cross_modal import relations
 from ssl_pipeline.export import export
 from ssl_pipeline.inference.modules import names
 from ssl_pipeline.report.dag import draw_dag
+from ssl_pipeline.structures.nodes import Node
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import maker
 

@@ -10,6 +10,8 @@ from helpers.build import build
 from helpers.cases import GRIDS
 
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.graph.builder import GraphFactory
+from ssl_pipeline.structures.data_spec import DataSpec
 
 CONV = ["encoder=conv", "encoder.widths=[8,16]", "encoder.blocks=2", "decoder=conv", "decoder.widths=[8,8]"]
 VIT = ["encoder=vit", "encoder.width=24", "encoder.depth=3", "encoder.heads=2"]

@@ -169,7 +169,7 @@ def test_every_node_and_edge_is_drawn(words):
     for view in graph.corruptions:
         assert f">{view.replace('-', ' → ')}</text>" in svg
     assert svg.count(">decoder</text>") == len(graph.decoders)
-    assert svg.count(">teacher ") == sum(node.startswith("teacher/") for node in graph.nodes)
+    assert svg.count(">teacher ") == sum(node.kind == "teacher" for node in graph.nodes)
     for term in graph.edges:
         assert f">{term}: " in svg
 
