@@ -26,7 +26,7 @@ def commands(page: Path) -> Iterator[str]:
     variables = {name: value for name, _, value in _VARIABLE.findall(text)}
     for line in text.splitlines():
         words = re.sub(r" +#.*$", "", line)
-        if words and not _VARIABLE.match(words):
+        if words and words[0] != "#" and not _VARIABLE.match(words):
             yield from (Template(part.strip()).safe_substitute(variables) for part in words.split("&&"))
 
 
