@@ -38,10 +38,10 @@ def draw_dag(graph: Graph) -> str:
     high = max([TOP + ROW * len(rows), *(at + ROW / 2 for at in of.values())])
     parts = [*_wires(graph, y), *_losses(graph, y, of, terms), *_boxes(graph, y, of, high)]
     legend = list(_legend(graph, terms, high + 18))
-    total = high + 24 + 20 * len(legend)
+    total = high + 24 + 20 * len(terms)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1050 {total:.0f}" role="img" '
-        f'aria-label="corruption graph" font-family="system-ui, sans-serif" font-size="12">'
+        f'aria-label="corruption graph" font-family="system-ui, sans-serif" font-size="12" style="background:#fff">'
         + "".join([*parts, *legend])
         + "</svg>"
     )

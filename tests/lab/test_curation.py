@@ -279,7 +279,7 @@ def test_the_page_shows_what_was_chosen(tmp_path):
 
 @pytest.mark.slow
 def test_junk_is_drawn_less_and_probes_are_no_worse(tmp_path):
-    """M35, in one seed and few steps; the table in the README is of more."""
+    """M35, in one seed and few steps; the table in docs/curation.md is of more."""
     words = ["hardware.precision=32-true", "data@data.of=digits", "curation.every=2"]
     uniform, _ = probe_curation.curated("simclr", "junk, uniform", 0, 300, tmp_path, words)
     chosen, shares = probe_curation.curated("simclr", "junk, curated", 0, 300, tmp_path, words)
