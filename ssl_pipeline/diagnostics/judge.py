@@ -61,6 +61,7 @@ class Numbers(NamedTuple):
     moved: Mapping[str, Moved] = {}  # by layer
     pulls: Pulls | None = None
     symbols: bool = False  # decoders give logits, of which most is how frequent a symbol is
+    registered: Mapping[str, float] = {}  # see ``register_diagnostic``
 
 
 class Finding(NamedTuple):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from ssl_pipeline.diagnostics import Target, capacity, coverage
-from ssl_pipeline.diagnostics.coverage import digits, judged
-from ssl_pipeline.models.layers import LowRankBilinear
+from ssl_pipeline.lab.diagnostics import Target, capacity, coverage
+from ssl_pipeline.lab.diagnostics.coverage import digits, judged
+from ssl_pipeline.lab.layers import LowRankBilinear
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
 

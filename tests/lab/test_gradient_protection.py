@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from ssl_pipeline.models.layers import GradientProtection, protect_weight_gradients
-from ssl_pipeline.models.layers.gradient_protection import RULES
+from ssl_pipeline.lab.layers import GradientProtection, protect_weight_gradients
+from ssl_pipeline.lab.layers.gradient_protection import RULES
 
 
 def behind(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks.diagnostics import Diagnostics, ProbeBatch, evaluating, look
 from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.module import PretrainModule
-from ssl_pipeline.training.plan import prepare
+from ssl_pipeline.training.plan import plan_run
 
 FAST = ["batch_size=64", "optimizer.lr=5e-3", "diagnostics.every=50", "probe=none", "trainer.max_steps=300"]
 COLLAPSING = [
@@ -150,7 +150,7 @@ def test_weights_are_the_same_bit_by_bit_with_and_without(model, tmp_path):
 
 def test_sets_that_take_turns_are_all_looked_at():
     both, config, entries = mixed({"images": images(50), "words": words(24)}), compose(MIXED), []
-    plan = prepare(config)
+    plan = plan_run(config)
     module = PretrainModule(maker(config, both)(), plan.recipe, plan.clock, batch_size=8, seed=0)
     trainer = Mock(spec=L.Trainer, is_global_zero=True)
     trainer.precision_plugin.forward_context = nullcontext

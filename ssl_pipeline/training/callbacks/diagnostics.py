@@ -28,6 +28,7 @@ from ssl_pipeline.diagnostics import (
     pulls,
     signs,
 )
+from ssl_pipeline.diagnostics.registry import registered_numbers
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
 from ssl_pipeline.structures.batch import Batch
@@ -195,6 +196,7 @@ def look(graph: Graph, eye: ProbeBatch, seed: int, layers: bool = True) -> tuple
     stacked = torch.stack([*pooled.values()]).float().cpu()  # one transfer
     embedded = dict(zip(pooled, stacked.numpy(), strict=True))
     numbers = Numbers({view: signs(z) for view, z in embedded.items()}, (stacked.shape[1], stacked.shape[2]))
+    numbers = numbers._replace(registered=registered_numbers(graph, views))
     if not layers:
         return embedded, numbers
     taps[""] = Taps(layers_of(graph, leave_out=["teacher", "encoder", "latent"]))
@@ -223,7 +225,7 @@ def headline(numbers: Numbers, embedded: Mapping[str, np.ndarray]) -> dict[str, 
     values |= {"largest_change": max(changed)} if changed else {}
     if numbers.pulls is not None and len(numbers.pulls.names) > 1:
         values["least_cosine"] = float(np.nanmin([*numbers.pulls.cosines.flatten().tolist(), 1.0]))
-    return values
+    return values | dict(numbers.registered)
 
 
 def rows(numbers: Numbers) -> dict[str, float]:

@@ -10,15 +10,15 @@ from torch.nn.modules.conv import _ConvNd
 
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
-from ssl_pipeline.lab.dynamics.base import Dynamics, blocks
-from ssl_pipeline.models.layers import GradientProtection, protect_weight_gradients
+from ssl_pipeline.lab.callbacks.base import PartsCallback, blocks
+from ssl_pipeline.lab.layers import GradientProtection, protect_weight_gradients
 
 
-class ProtectGradients(Dynamics):
+class ProtectGradients(PartsCallback):
     """``GradientProtection`` behind each block of the chosen parts, and behind each linear layer where there is none.
 
     Args:
-        parts: see ``Dynamics``.
+        parts: see ``PartsCallback``.
         over: see ``GradientProtection``.
         scale: root mean square of the gradients that enter a block from behind; None: they are left.
         eps: see ``GradientProtection``.
@@ -55,7 +55,7 @@ class ProtectGradients(Dynamics):
         """A set length is the same whatever the loss was multiplied by."""
         return self.scale is None
 
-    def treat(self, graph: Graph | MixedGraph) -> None:
+    def on_build(self, graph: Graph | MixedGraph) -> None:
         """Listen behind the blocks."""
         if self.scale is None:
             return
@@ -66,7 +66,7 @@ class ProtectGradients(Dynamics):
             axes = {len(part.kernel_size) + 2 for part in place.modules() if isinstance(part, _ConvNd)}
             place.register_forward_hook(_behind(self._layer(1), self._layer(-1), axes))
 
-    def before_step(self, graph: Graph | MixedGraph) -> None:
+    def before_optimizer_step(self, graph: Graph | MixedGraph) -> None:
         """Set the weights' gradients."""
         if self.weights is not None:
             found = (parameter for part in self.modules(graph) for parameter in part.parameters())

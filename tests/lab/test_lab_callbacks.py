@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from helpers.cases import DYNAMICS, GRIDS, DynamicsCase, sample
+from helpers.cases import CALLBACKS, GRIDS, CallbackCase, sample
 from helpers.exports import ssl
 from helpers.graph_kinds import GRAPHS, QUERY, VIT, composed, graph_of
 from helpers.processes import in_two_processes
@@ -22,16 +22,16 @@ import ssl_pipeline
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.resume import again
 from ssl_pipeline.graph.builder import build
-from ssl_pipeline.lab.dynamics import InverseDeltas, ProtectGradients, ProtectWeights
-from ssl_pipeline.lab.dynamics.base import blocks
-from ssl_pipeline.models.layers import InverseDeltaLinear
+from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
+from ssl_pipeline.lab.callbacks.base import blocks
+from ssl_pipeline.lab.layers import InverseDeltaLinear
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import graphs_of
-from ssl_pipeline.training.plan import prepare
+from ssl_pipeline.training.plan import plan_run
 
-NAMES = [f"{case.name}-{i}" for i, case in enumerate(DYNAMICS)]
-every = pytest.mark.parametrize("case", DYNAMICS, ids=NAMES)
+NAMES = [f"{case.name}-{i}" for i, case in enumerate(CALLBACKS)]
+every = pytest.mark.parametrize("case", CALLBACKS, ids=NAMES)
 
 
 def batch_of(grid: str, size: int = 8) -> Batch:
@@ -57,9 +57,9 @@ def test_every_graph_is_treated_and_computes_what_it_did(case, kind):
     draws = torch.get_rng_state()
     if isinstance(made, InverseDeltas) and kind == "conv":
         with pytest.raises(ValueError, match=r"finds no nn\.Linear"):
-            made.treat(graph)
+            made.on_build(graph)
         return
-    made.treat(graph)
+    made.on_build(graph)
     assert torch.get_rng_state().equal(draws)
     assert [*graph.state_dict()] == [*before.state_dict()]
     assert [n for n, _ in graph.named_parameters()] == [n for n, _ in before.named_parameters()]
@@ -71,7 +71,7 @@ def test_every_graph_is_treated_and_computes_what_it_did(case, kind):
         loss.backward()
         if one.teacher is not None:
             assert untouched(one.teacher)
-    made.before_step(graph)
+    made.before_optimizer_step(graph)
     made.after_step(graph, 1)
     assert all(p.grad is None or p.grad.isfinite().all() for p in graph.parameters())
     assert all(p.isfinite().all() for p in graph.parameters())
@@ -94,7 +94,7 @@ def test_every_graph_is_treated_and_computes_what_it_did(case, kind):
 )
 def test_gradients_are_protected_behind_each_block(kind, parts, count):
     graph = graph_of(kind)
-    ProtectGradients(parts).treat(graph)
+    ProtectGradients(parts).on_build(graph)
     assert sum(len(module._forward_hooks) for module in graph.modules()) == count
 
 
@@ -105,7 +105,7 @@ def test_behind_a_block_tokens_and_places_have_one_length(kind, sixteen):
     graph, found = graph_of(kind), []
     # It hears what leaves the block before the protection does, and so the gradient that leaves the protection.
     blocks(graph.encoder)[0].register_forward_hook(lambda block, x, y: y.register_hook(found.append) and None)
-    ProtectGradients(eps=1e-9).treat(graph)
+    ProtectGradients(eps=1e-9).on_build(graph)
     with torch.autocast("cpu", torch.bfloat16, enabled=sixteen):
         loss = loss_of(graph, batch_of(GRAPHS[kind][1]))
     loss.backward()
@@ -131,7 +131,7 @@ def test_tokens_are_rows_also_where_a_block_makes_maps_of_them():
     graph, found = graph_of("vit"), []
     graph.encoder.trunk.blocks[0] = block = Depthwise()
     block.register_forward_hook(lambda block, x, y: y.register_hook(found.append) and None)
-    ProtectGradients(mean=False).treat(graph)
+    ProtectGradients(mean=False).on_build(graph)
     y = block(torch.randn(2, 12, 8))
     (y * torch.randn(2, 12, 8)).sum().backward()
     torch.testing.assert_close(found[0].square().mean(-1), torch.ones(2, 12))
@@ -139,7 +139,7 @@ def test_tokens_are_rows_also_where_a_block_makes_maps_of_them():
 
 def test_inverse_deltas_replace_every_linear_layer_once():
     graph = graph_of("mixed")
-    InverseDeltas(["encoder", "decoder"], damping=0.5).treat(graph)
+    InverseDeltas(["encoder", "decoder"], damping=0.5).on_build(graph)
     first, second = (one.encoder.trunk for one in graph.graphs.values())
     assert first is second and first.blocks[0].attn.qkv.damping == 0.5
     for one in graph.graphs.values():
@@ -152,7 +152,7 @@ def test_protection_and_inverse_deltas_go_together_in_any_order():
     for order in ((ProtectGradients, InverseDeltas), (InverseDeltas, ProtectGradients)):
         graph = graph_of("contrast")
         for make in order:
-            make(["heads"]).treat(graph)
+            make(["heads"]).on_build(graph)
         layers = [m for m in graph.objective.modules() if isinstance(m, nn.Linear)]
         assert layers and all(
             isinstance(layer, InverseDeltaLinear) and len(layer._forward_hooks) == 1 for layer in layers
@@ -197,31 +197,31 @@ def test_options_that_cannot_be_are_refused(make, said):
 def test_a_traced_backbone_has_no_blocks_to_protect():
     graph = build(composed("encoder=torchvision", *QUERY), GRIDS["image"])
     with pytest.raises(ValueError, match=r"ProtectGradients finds no block that is called as a whole in encoder"):
-        ProtectGradients().treat(graph)
+        ProtectGradients().on_build(graph)
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["dynamics=gradient_protection", "hardware.precision=16-mixed"], r"loss scaler .* take bf16-mixed or 32-true"),
-        (["dynamics=weight_protection", "hardware=fsdp"], r"needs whole weights, .* take ddp"),
-        (["dynamics=inverse_delta", "hardware.compile=true"], r"cannot be compiled: set hardware.compile=false"),
-        (["dynamics=inverse_delta", "dynamics.inverse_delta.damping=-1"], r"damping=-1"),
+        (["callback=gradient_protection", "hardware.precision=16-mixed"], r"loss scaler .* take bf16-mixed or 32-true"),
+        (["callback=weight_protection", "hardware=fsdp"], r"needs whole weights, .* take ddp"),
+        (["callback=inverse_delta", "hardware.compile=true"], r"cannot be compiled: set hardware.compile=false"),
+        (["callback=inverse_delta", "callback.inverse_delta.damping=-1"], r"damping=-1"),
     ],
 )
 def test_what_cannot_work_is_refused_before_data_is_read(words, said):
     with pytest.raises(ValueError, match=said):
-        prepare(compose(words))
+        plan_run(compose(words))
 
 
 def test_by_default_there_is_nothing():
-    assert prepare(compose([])).dynamics == ()
+    assert plan_run(compose([])).callbacks == ()
 
 
 def test_protected_gradients_of_weights_bear_a_loss_scale():
-    words = ["dynamics=gradient_protection", "dynamics.gradient_protection.scale=null"]
-    words += ["dynamics.gradient_protection.weights=1", "hardware.precision=16-mixed"]
-    assert len(prepare(compose(words)).dynamics) == 1
+    words = ["callback=gradient_protection", "callback.gradient_protection.scale=null"]
+    words += ["callback.gradient_protection.weights=1", "hardware.precision=16-mixed"]
+    assert len(plan_run(compose(words)).callbacks) == 1
 
 
 @pytest.mark.slow
@@ -229,7 +229,7 @@ def test_a_compiled_encoder_is_protected():
     gradients = []
     for compiled in (False, True):
         graph = graph_of("vit")
-        ProtectGradients().treat(graph)
+        ProtectGradients().on_build(graph)
         if compiled:
             graph.encoder.compile(backend="aot_eager")
         loss_of(graph, batch_of("image")).backward()
@@ -241,15 +241,15 @@ def test_a_compiled_encoder_is_protected():
 # Runs
 
 
-ALL = "dynamics=gradient_protection+inverse_delta+weight_protection"
+ALL = "callback=gradient_protection+inverse_delta+weight_protection"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Of a run with all of them, which has been resumed."""
-    path = tmp_path_factory.mktemp("dynamics") / "run"
+    path = tmp_path_factory.mktemp("callbacks") / "run"
     words = [*VIT, *QUERY, "batch_size=64", "probe=none", "report.page=false"]
-    run(compose([*words, ALL, "dynamics.weight_protection.every=1", "trainer.max_steps=3"]), str(path))
+    run(compose([*words, ALL, "callback.weight_protection.every=1", "trainer.max_steps=3"]), str(path))
     run(compose([f"resume={path}", "trainer.max_steps=5"]), str(path))
     return path
 
@@ -265,7 +265,7 @@ def test_a_run_is_treated_loaded_and_exported(folder, tmp_path):
 def test_steps_are_counted_from_one(tmp_path, monkeypatch):
     counted = []
     monkeypatch.setattr(ProtectWeights, "after_step", lambda self, graph, step: counted.append(step))
-    words = [*SMALL, "probe=none", "report.page=false", "dynamics=weight_protection", "trainer.max_steps=3"]
+    words = [*SMALL, "probe=none", "report.page=false", "callback=weight_protection", "trainer.max_steps=3"]
     run(compose(words), str(tmp_path))
     assert counted == [1, 2, 3]
 
@@ -274,12 +274,12 @@ def test_a_run_from_before_the_group_goes_on(tmp_path):
     words = [*SMALL, "probe=none", "report.page=false"]
     run(compose([*words, "trainer.max_steps=2"]), str(tmp_path))
     saved = yaml.safe_load((tmp_path / "config.yaml").read_text())
-    del saved["dynamics"]
+    del saved["callback"]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(saved))
     asked = compose([*words, "trainer.max_steps=3"]) | {"resume": str(tmp_path)}
     assert run(again(asked), "elsewhere")["steps"] == 3
     assert ssl_pipeline.load(tmp_path).embed(torch.rand(2, 1, 8, 8)).shape[0] == 2
-    with pytest.raises(ValueError, match=r"this one has dynamics"):
+    with pytest.raises(ValueError, match=r"this one has callback"):
         again(compose([*words, ALL]) | {"resume": str(tmp_path)})
 
 
@@ -293,20 +293,20 @@ def whole(gradient: Tensor) -> Tensor:
     return gradient.full_tensor() if isinstance(gradient, DTensor) else gradient.clone()
 
 
-def trained(case: DynamicsCase, how: str | None = None) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
+def trained(case: CallbackCase, how: str | None = None) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
     """Weights after three steps, and their first gradients."""
     rank, world = (torch.distributed.get_rank(), 2) if how else (0, 1)
     torch.manual_seed(0)
     graph = build(composed(*RANKED), GRIDS["image"])
     made = case.build(**case.options)
-    made.treat(graph)
+    made.on_build(graph)
     views = part(graph.corrupt(batch_of("image")), rank, world)
     model = HOW[how](graph) if how else graph
     optimiser, gradients = torch.optim.SGD(graph.parameters(), 0.5), {}
     for step in range(1, 4):
         optimiser.zero_grad()
         model(views)["loss"].backward()
-        made.before_step(graph)
+        made.before_optimizer_step(graph)
         if step == 1:
             gradients = {name: whole(p.grad) for name, p in graph.named_parameters() if p.grad is not None}
         nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
@@ -319,7 +319,7 @@ def trained(case: DynamicsCase, how: str | None = None) -> tuple[Mapping[str, An
 def _as_rank(rank: int, queue: Any, path: str) -> None:
     torch.set_num_threads(1)
     found = {}
-    for i, case in enumerate(DYNAMICS):
+    for i, case in enumerate(CALLBACKS):
         for how in HOW if case.build.shards else ["whole"]:
             found[i, how] = trained(case, how)
     if rank == 0:
@@ -336,9 +336,9 @@ def two(tmp_path_factory) -> dict:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(len(DYNAMICS)), ids=NAMES)
+@pytest.mark.parametrize("number", range(len(CALLBACKS)), ids=NAMES)
 def test_two_processes_train_as_one(number, two):
-    case = DYNAMICS[number]
+    case = CALLBACKS[number]
     weights, gradients = trained(case)
     for how in HOW if case.build.shards else ["whole"]:
         found, firsts = two[number, how]

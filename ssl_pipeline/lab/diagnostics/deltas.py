@@ -10,26 +10,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ssl_pipeline.models.layers import damped_inverse
+from ssl_pipeline.lab.layers import damped_inverse
 
 
-class Agreement(NamedTuple):
+class DeltaAgreement(NamedTuple):
     """Of two directions, mean of the samples."""
 
     sign: float  # share of the numbers in which both have the same sign, from 0 to 1
     cosine: float
 
 
-def agreement(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]) -> Agreement:
+def delta_agreement(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]) -> DeltaAgreement:
     """How far two deltas agree; rows in which one is 0 are left out, and nan where none is left.
 
-    >>> found = agreement(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, -2.0]]))
+    >>> found = delta_agreement(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, -2.0]]))
     >>> found.sign, round(found.cosine, 2)
     (0.5, -0.6)
     """
     some = a.any(1) & b.any(1)
     a, b = a[some], b[some]
-    return Agreement(float((a.sign() == b.sign()).float().mean()), float(torch.cosine_similarity(a, b).mean()))
+    return DeltaAgreement(float((a.sign() == b.sign()).float().mean()), float(torch.cosine_similarity(a, b).mean()))
 
 
 def deltas(dy: Float[Tensor, "B O"], weight: Float[Tensor, "O I"], damping: float = 0.1) -> dict[str, Tensor]:
@@ -43,7 +43,7 @@ def deltas(dy: Float[Tensor, "B O"], weight: Float[Tensor, "O I"], damping: floa
 
 def delta_agreements(
     net: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor], damping: float = 0.1
-) -> dict[str, dict[tuple[str, str], Agreement]]:
+) -> dict[str, dict[tuple[str, str], DeltaAgreement]]:
     """How far gradient, sign and mapped delta agree at the input of each linear layer, for the gradient that comes in.
 
     Args:
@@ -87,6 +87,6 @@ def delta_agreements(
     return {name: agreements(some) for name, some in told.items()}
 
 
-def agreements(some: Mapping[str, Tensor]) -> dict[tuple[str, str], Agreement]:
+def agreements(some: Mapping[str, Tensor]) -> dict[tuple[str, str], DeltaAgreement]:
     """Of each pair of deltas (B, D)."""
-    return {(a, b): agreement(some[a], some[b]) for a, b in combinations(some, 2)}
+    return {(a, b): delta_agreement(some[a], some[b]) for a, b in combinations(some, 2)}

@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import least_squares
 from scipy.special import expit
 
-from ssl_pipeline.diagnostics.capacity import Errors
+from ssl_pipeline.lab.diagnostics.capacity import Errors
 
 DIGITS = 10.0
 """Right digits that count as exact."""

@@ -10,7 +10,8 @@ from timm.layers.mlp import GluMlp, SwiGLU
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_pipeline.models.layers import LowRankBilinear, OuterProduct, ProductGate, Trunk
+from ssl_pipeline.lab.layers import LowRankBilinear, OuterProduct, ProductGate
+from ssl_pipeline.models.layers import Trunk
 
 
 @pytest.mark.parametrize("unique", [True, False])

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_pipeline.diagnostics.low_rank import ROUNDING
+from ssl_pipeline.lab.diagnostics.low_rank import ROUNDING
 
 Family = Callable[[int, int], nn.Module]
 """Number of inputs and size (hidden units, rank, gates ...) to a fresh model with one output."""

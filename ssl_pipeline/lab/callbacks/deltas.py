@@ -9,15 +9,15 @@ from torch import nn
 
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
-from ssl_pipeline.lab.dynamics.base import Dynamics
-from ssl_pipeline.models.layers import InverseDeltaLinear
+from ssl_pipeline.lab.callbacks.base import PartsCallback
+from ssl_pipeline.lab.layers import InverseDeltaLinear
 
 
-class InverseDeltas(Dynamics):
+class InverseDeltas(PartsCallback):
     """``InverseDeltaLinear`` in the place of each ``nn.Linear`` of the chosen parts, with its weights and their names.
 
     Args:
-        parts: see ``Dynamics``.
+        parts: see ``PartsCallback``.
         damping: see ``InverseDeltaLinear``.
 
     Raises:
@@ -31,7 +31,7 @@ class InverseDeltas(Dynamics):
         InverseDeltaLinear(1, 1, damping=damping)
         self.damping = damping
 
-    def treat(self, graph: Graph | MixedGraph) -> None:
+    def on_build(self, graph: Graph | MixedGraph) -> None:
         """Replace the layers; a subclass of ``nn.Linear`` is left."""
         made: dict[nn.Module, InverseDeltaLinear] = {}
         for owner in [owner for part in self.modules(graph) for owner in part.modules()]:

@@ -9,12 +9,12 @@ from torch import nn
 
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
-from ssl_pipeline.lab.dynamics.base import Dynamics
-from ssl_pipeline.models.layers import bounded_spectrum
+from ssl_pipeline.lab.callbacks.base import PartsCallback
+from ssl_pipeline.lab.layers import bounded_spectrum
 from ssl_pipeline.optim.recipe import MAPS
 
 
-class ProtectWeights(Dynamics):
+class ProtectWeights(PartsCallback):
     """Moves each matrix towards the nearest one whose singular values lie in bounds; see ``bounded_spectrum``.
 
     With ``strength`` 1 that is a projection. Below it is a decoupled regulariser (as weight decay is in AdamW, arXiv
@@ -23,7 +23,7 @@ class ProtectWeights(Dynamics):
     Kernels of convolutions count as matrices from all they see to their output channels.
 
     Args:
-        parts: see ``Dynamics``.
+        parts: see ``PartsCallback``.
         low: smallest singular value.
         high: largest singular value.
         strength: share of the way, above 0 and up to 1.
@@ -50,7 +50,7 @@ class ProtectWeights(Dynamics):
             )
         self.low, self.high, self.strength, self.every = low, high, strength, every
 
-    def treat(self, graph: Graph | MixedGraph) -> None:
+    def on_build(self, graph: Graph | MixedGraph) -> None:
         """Look whether there are matrices."""
         if not self._weights(graph):
             raise self.missing("linear map or convolution")

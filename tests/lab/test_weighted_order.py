@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ssl_pipeline.data import EpochOrder, MemoryDataset, WeightedOrder, train_loader
-from ssl_pipeline.data.weighted_sampling import weighted_order
+from ssl_pipeline.data import EpochOrder, MemoryDataset, train_loader
+from ssl_pipeline.lab.curation import WeightedOrder, weighted_order
 
 N = 200
 
