@@ -64,11 +64,7 @@ def fit_run(run: PreparedRun) -> FittedRun:
         trainer = make_trainer(options, callbacks, folder.path, run.start.step, loggers, waiting)
         loader = _loader(run, trainer, found.sampling)
         if trainer.is_global_zero:
-            folder.write_config(config, run.sets)
-            folder.write_summary({"name": config["name"], "steps": run.start.step, "interrupted": True})  # so far
-            for logger in loggers:
-                logger.log_hyperparams(config)
-            console.start(config, run.sets, run.graphs, plan.recipe, plan.hardware, trainer.world_size)
+            _begin(run, loggers, trainer.world_size)
         if plan.hardware.compile:
             compile_encoders(graphs_of(run.module.graph))
         checkpoint = run.start.checkpoint and str(run.start.checkpoint)
@@ -86,6 +82,16 @@ def fit_run(run: PreparedRun) -> FittedRun:
     return FittedRun(
         summary, trainer.loggers, found.stop.number, found.diagnostics.stopped, writes=trainer.is_global_zero
     )
+
+
+def _begin(run: PreparedRun, loggers: Sequence[Logger], world: int) -> None:
+    """Write the configuration, a summary of a run that is not done, and the resolved numbers on the screen."""
+    config, plan = run.config, run.plan
+    run.folder.write_config(config, run.sets)
+    run.folder.write_summary({"name": config["name"], "steps": run.start.step, "interrupted": True})
+    for logger in loggers:
+        logger.log_hyperparams(config)
+    console.start(config, run.sets, run.graphs, plan.recipe, plan.hardware, world)
 
 
 def _callbacks(run: PreparedRun, waiting: Waiting) -> _Callbacks:
