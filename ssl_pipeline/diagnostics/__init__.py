@@ -2,7 +2,7 @@
 
 from ssl_pipeline.diagnostics.batch import batch_effects
 from ssl_pipeline.diagnostics.collapse import Signs, collapsed, gap, signs
-from ssl_pipeline.diagnostics.edges import Pulls, pulls
+from ssl_pipeline.diagnostics.edges import LossGradients, loss_gradients
 from ssl_pipeline.diagnostics.judge import END, Finding, Numbers, findings
 from ssl_pipeline.diagnostics.layers import Passed, Taps, changes, input_share, layers_of, listen
 from ssl_pipeline.diagnostics.rank import effective_ranks, entropy_rank, weight_ranks
@@ -12,9 +12,9 @@ from ssl_pipeline.diagnostics.step import StepSizes
 __all__ = [
     "END",
     "Finding",
+    "LossGradients",
     "Numbers",
     "Passed",
-    "Pulls",
     "Signs",
     "StepSizes",
     "Taps",
@@ -28,7 +28,7 @@ __all__ = [
     "input_share",
     "layers_of",
     "listen",
-    "pulls",
+    "loss_gradients",
     "register_diagnostic",
     "signs",
     "weight_ranks",

@@ -12,10 +12,10 @@ from sklearn.pipeline import make_pipeline
 
 from ssl_pipeline.evaluation.probes import OneScale
 
-STRENGTHS = np.logspace(-3, 5, 9)
+_STRENGTHS = np.logspace(-3, 5, 9)
 """Of the ridge, chosen by leave-one-out."""
 
-LEAST = 1e-12
+_LEAST = 1e-12
 """Variance below which a number never varies, and is no target."""
 
 
@@ -40,12 +40,12 @@ class Factor(NamedTuple):
     @classmethod
     def category(cls, values: np.ndarray, classes: int) -> Factor:
         """Numbers (N,) of a class."""
-        return cls(np.eye(classes)[values], largest)
+        return cls(np.eye(classes)[values], _largest)
 
     @classmethod
     def bits(cls, values: np.ndarray, pure: bool = True) -> Factor:
         """Bits (N, K)."""
-        return cls(values.astype(float), rounded, pure)
+        return cls(values.astype(float), _rounded, pure)
 
 
 class Seen(NamedTuple):
@@ -103,7 +103,7 @@ def _read(train: Seen, sets: Sequence[Seen]) -> list[dict[str, np.ndarray]]:
     values = np.concatenate([factor.values for factor in train.factors.values()], axis=1)
     ends = np.cumsum([factor.values.shape[1] for factor in train.factors.values()])[:-1]
     # One scale for all: a scale for each would blow rounding up.
-    readout = make_pipeline(OneScale(), RidgeCV(STRENGTHS, alpha_per_target=True)).fit(train.z, values)
+    readout = make_pipeline(OneScale(), RidgeCV(_STRENGTHS, alpha_per_target=True)).fit(train.z, values)
     parts = [np.split(readout.predict(some.z).reshape(len(some.z), -1), ends, axis=1) for some in sets]
     return [dict(zip(train.factors, part, strict=True)) for part in parts]
 
@@ -116,7 +116,7 @@ def _leaked(name: str, train: Seen, read: np.ndarray, test: Seen, read_test: np.
     known, known_test = (np.concatenate([some.factors[k].values for k in others], axis=1) for some in (train, test))
     explained = LinearRegression().fit(known, read).predict(known_test)
     true = float(test.factors[name].values.var(axis=0).sum())
-    if true < LEAST:
+    if true < _LEAST:
         return float("nan")
     return max(0.0, float(_share(explained, read_test) * read_test.var(axis=0).sum() / true))
 
@@ -128,19 +128,19 @@ def _judged(factor: Factor, read: np.ndarray, leaked: float) -> Purity:
     return Purity(_share(read, factor.values), float(right.mean()), float(right.prod(axis=1).mean()), leaked)
 
 
-def rounded(values: np.ndarray) -> np.ndarray:
+def _rounded(values: np.ndarray) -> np.ndarray:
     """Bits that numbers (N, K) are nearest to."""
     return values > 0.5
 
 
-def largest(values: np.ndarray) -> np.ndarray:
+def _largest(values: np.ndarray) -> np.ndarray:
     """Class (N, 1) whose number of (N, K) is the largest."""
     return values.argmax(axis=1)[:, None]
 
 
 def _share(read: np.ndarray, true: np.ndarray) -> float:
     """R^2 over those of the numbers that vary, each weighing as much as its variance."""
-    varies = true.var(axis=0) > LEAST
+    varies = true.var(axis=0) > _LEAST
     if not varies.any():
         return float("nan")
     return float(r2_score(true[:, varies], read[:, varies], multioutput="variance_weighted"))

@@ -38,7 +38,7 @@ class Hardware:
         """Arguments of Lightning's ``Trainer``.
 
         Args:
-            partial_steps: a step may leave some parameters out, which DDP must be told.
+            partial_steps: a step may leave some parameters out, which DDP has to know.
 
         Raises:
             ValueError: a GPU is asked for and none is there; shards of what takes turns.

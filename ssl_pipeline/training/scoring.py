@@ -12,8 +12,8 @@ import torch
 from ssl_pipeline.data import Data, Stream
 from ssl_pipeline.evaluation import (
     P1,
-    agreement,
-    meetings,
+    cross_modal_retrieval,
+    output_agreement,
     prompted,
     rankme,
     relations,
@@ -53,10 +53,10 @@ def score_graph(
     if supervised(graph, data):
         result["supervised"] = True
     held_out = data.train if data.test is None else data.test
-    result |= restoration(graph, held_out) | relations(graph, held_out) | meetings(graph, held_out)
+    result |= restoration(graph, held_out) | relations(graph, held_out) | cross_modal_retrieval(graph, held_out)
     result |= rollout_scores(graph, held_out)
     if views := prompted(graph):
-        result |= agreement(graph, held_out, views).summary()
+        result |= output_agreement(graph, held_out, views).summary()
     return result | {"protocol": protocol.name, "probe_seconds": round(time.perf_counter() - began, 1)}
 
 

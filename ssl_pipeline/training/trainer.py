@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from ssl_pipeline.training.csv_logger import TidyCSV
 from ssl_pipeline.training.profiler import Waiting
 
-HINTS = (
+_HINTS = (
     "does not have many workers",
     "exists and is not empty",
     "number of training batches",
@@ -72,13 +72,13 @@ def make_trainer(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without ``HINTS`` and what Lightning says of itself."""
+    """Without ``_HINTS`` and what Lightning says of itself."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            for hint in HINTS:
+            for hint in _HINTS:
                 warnings.filterwarnings("ignore", f".*{hint}.*")
             yield
     finally:

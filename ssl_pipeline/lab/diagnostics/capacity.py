@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_pipeline.lab.diagnostics.low_rank import ROUNDING
+from ssl_pipeline.lab.diagnostics.low_rank import FLOAT32_ROUNDING
 
 Family = Callable[[int, int], nn.Module]
 """Number of inputs and size (hidden units, rank, gates ...) to a fresh model with one output."""
@@ -18,7 +18,7 @@ Family = Callable[[int, int], nn.Module]
 Fit = Callable[[nn.Module, Tensor, Tensor], None]
 """Trains a model on inputs (N, D) and targets (N, 1)."""
 
-SCALE = 1e12
+_SCALE = 1e12
 """Of the loss: torch's L-BFGS learns no curvature where a step times the change of the gradient is below 1e-10."""
 
 
@@ -75,7 +75,7 @@ def capacity(
     if not sizes or not seeds:
         raise ValueError(f"expected at least one size and one seed, got sizes={list(sizes)}, seeds={list(seeds)}")
     x, y, x_test, y_test = (part.double() for part in target)
-    if any(part.std() <= ROUNDING * part.abs().max() for part in (y, y_test)):
+    if any(part.std() <= FLOAT32_ROUNDING * part.abs().max() for part in (y, y_test)):
         raise ValueError("expected a target that varies, got a constant: any model is exact on it")
     fit = fit or lbfgs
     parameters, found = [], []
@@ -104,7 +104,7 @@ def lbfgs(net: nn.Module, x: Tensor, y: Tensor, steps: int = 300) -> None:
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        value = SCALE * F.mse_loss(net(x), y)
+        value = _SCALE * F.mse_loss(net(x), y)
         value.backward()
         return value
 

@@ -12,20 +12,20 @@ from scipy.special import expit
 
 from ssl_pipeline.lab.diagnostics.capacity import Errors
 
-DIGITS = 10.0
+_DIGITS = 10.0
 """Right digits that count as exact."""
 
-NOISE = 0.05
+_NOISE = 0.05
 """Share of a curve's height that no fit is expected to be nearer to; else the better of two good fits would be luck."""
 
-STEEPEST = 100.0
+_STEEPEST = 100.0
 """Slope of a logistic curve for each doubling of the size, at most: a step."""
 
-LEAST = 0.01
-"""Digits below which nothing is told apart."""
+_LEAST = 0.01
+"""Digits below which nothing can be distinguished."""
 
 
-class Curve(NamedTuple):
+class SizeCurve(NamedTuple):
     """A fitted curve of right digits over log2 of the size."""
 
     at: Callable[[np.ndarray], np.ndarray]
@@ -37,17 +37,17 @@ class Coverage(NamedTuple):
 
     covered: bool
     digits: np.ndarray  # (S,)
-    step: Curve
-    logistic: Curve
+    step: SizeCurve
+    logistic: SizeCurve
 
 
-def digits(errors: Sequence[float]) -> np.ndarray:
-    """Right decimal digits of a share of unexplained variance (S,), from 0 to ``DIGITS``.
+def right_digits(errors: Sequence[float]) -> np.ndarray:
+    """Right decimal digits of a share of unexplained variance (S,), from 0 to ``_DIGITS``.
 
-    >>> digits([2.0, 1e-4, 0.0]).tolist()
+    >>> right_digits([2.0, 1e-4, 0.0]).tolist()
     [0.0, 2.0, 10.0]
     """
-    return (-np.log10(np.maximum(np.asarray(errors, dtype=float), 10 ** (-2 * DIGITS))) / 2).clip(0, DIGITS)
+    return (-np.log10(np.maximum(np.asarray(errors, dtype=float), 10 ** (-2 * _DIGITS))) / 2).clip(0, _DIGITS)
 
 
 def judged(errors: Errors) -> Coverage:
@@ -78,13 +78,13 @@ def coverage(sizes: Sequence[int | float], errors: Sequence[float]) -> Coverage:
     """
     if len(sizes) < 8 or len(errors) != len(sizes) or np.any(np.diff(sizes) <= 0):
         raise ValueError(f"expected 8 ascending sizes or more and an error of each, got {list(sizes)}, {list(errors)}")
-    x, y = np.log2(np.asarray(sizes, dtype=float)), digits(errors)
+    x, y = np.log2(np.asarray(sizes, dtype=float)), right_digits(errors)
     step, logistic = fitted_step(x, y), fitted_logistic(x, y)
-    exact = float(step.at(x).max()) > 0.9 * DIGITS
+    exact = float(step.at(x).max()) > 0.9 * _DIGITS
     return Coverage(exact and step.aic < logistic.aic, y, step, logistic)
 
 
-def fitted_step(x: np.ndarray, y: np.ndarray) -> Curve:
+def fitted_step(x: np.ndarray, y: np.ndarray) -> SizeCurve:
     """Two levels, parted half-way between two of the points; the best of all places."""
 
     def at(place: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -93,10 +93,10 @@ def fitted_step(x: np.ndarray, y: np.ndarray) -> Curve:
 
     steps = [at(place) for place in (x[1:] + x[:-1]) / 2]
     best = min(steps, key=lambda step: float(np.square(step(x) - y).sum()))
-    return Curve(best, aic(best(x) - y, np.ptp(y), parameters=3))
+    return SizeCurve(best, aic(best(x) - y, np.ptp(y), parameters=3))
 
 
-def fitted_logistic(x: np.ndarray, y: np.ndarray) -> Curve:
+def fitted_logistic(x: np.ndarray, y: np.ndarray) -> SizeCurve:
     """low + height / (1 + exp(-slope (x - middle))), from several starts."""
 
     def curve(x: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -104,17 +104,17 @@ def fitted_logistic(x: np.ndarray, y: np.ndarray) -> Curve:
         return low + height * expit(slope * (x - middle))
 
     span, found = x[-1] - x[0], []
-    bounds = [-DIGITS, 0, x[0] - span, 0], [DIGITS, 2 * DIGITS, x[-1] + span, STEEPEST]
+    bounds = [-_DIGITS, 0, x[0] - span, 0], [_DIGITS, 2 * _DIGITS, x[-1] + span, _STEEPEST]
     for middle in np.linspace(x[0], x[-1], 6)[1:-1]:
         for slope in (1 / span, 4 / span, 20 / span):
-            start = np.array([y.min(), np.ptp(y), middle, min(slope, STEEPEST)])
+            start = np.array([y.min(), np.ptp(y), middle, min(slope, _STEEPEST)])
             found.append(least_squares(lambda p: curve(x, p) - y, start, bounds=bounds, max_nfev=300))
     best = min(found, key=lambda fit: float(fit.cost)).x
-    return Curve(lambda x: curve(x, best), aic(curve(x, best) - y, np.ptp(y), parameters=4))
+    return SizeCurve(lambda x: curve(x, best), aic(curve(x, best) - y, np.ptp(y), parameters=4))
 
 
 def aic(residuals: np.ndarray, height: float, parameters: int) -> float:
-    """Akaike's corrected criterion of Gaussian residuals (S,) of at least ``NOISE`` times the curve's height."""
+    """Akaike's corrected criterion of Gaussian residuals (S,) of at least ``_NOISE`` times the curve's height."""
     n = len(residuals)
-    variance = max(float(np.square(residuals).mean()), (NOISE * height) ** 2, LEAST**2)
+    variance = max(float(np.square(residuals).mean()), (_NOISE * height) ** 2, _LEAST**2)
     return n * float(np.log(variance)) + 2 * parameters * n / (n - parameters - 1)

@@ -1,4 +1,4 @@
-"""What a layer's input is told to change: by the gradient, by its sign, or by the inverse of the layer."""
+"""The change of a layer's input that is asked for by the gradient, by its sign, or by the inverse of the layer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def delta_agreement(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]) -> DeltaAg
 
 
 def deltas(dy: Float[Tensor, "B O"], weight: Float[Tensor, "O I"], damping: float = 0.1) -> dict[str, Tensor]:
-    """What the input (B, I) of y = W x is told for a gradient dy: ``gradient``, ``sign``, ``mapped``.
+    """The change of the input (B, I) of y = W x that a gradient dy asks for: ``gradient``, ``sign``, ``mapped``.
 
     The last is the shortest change of x that changes y by dy, damped; see ``layers.damped_inverse``.
     """
@@ -79,12 +79,12 @@ def delta_agreements(
     finally:
         for handle in hooks:
             handle.remove()
-    told = {
+    asked = {
         name: deltas(dy.flatten(0, -2), layers[name].weight, damping)
         for name, dy in zip(outputs, gradients, strict=True)
         if dy is not None
     }
-    return {name: agreements(some) for name, some in told.items()}
+    return {name: agreements(some) for name, some in asked.items()}
 
 
 def agreements(some: Mapping[str, Tensor]) -> dict[tuple[str, str], DeltaAgreement]:

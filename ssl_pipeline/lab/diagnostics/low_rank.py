@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-ROUNDING = 1e-6
+FLOAT32_ROUNDING = 1e-6
 """Share of what there is that is only rounding of 32 bits."""
 
 
@@ -48,10 +48,11 @@ def low_rank_errors(
     x, y = (part.detach().double().cpu() for part in (x, y))
     size = y.norm()
     x, y = x - x.mean(0), y - y.mean(0)
-    if y.norm() <= ROUNDING * size:
+    if y.norm() <= FLOAT32_ROUNDING * size:
         raise ValueError("expected y that differs between its rows, got a constant: no rank explains a part of it")
     span, s, _ = torch.linalg.svd(x, full_matrices=False)
-    target = span[:, s > ROUNDING * s[0]].T @ (y / y.norm())  # of x decorrelated, which reaches the same y sooner
+    span = span[:, s > FLOAT32_ROUNDING * s[0]]  # x decorrelated, which reaches the same y sooner
+    target = span.T @ (y / y.norm())
     beyond = 1 - float(target.square().sum())
     return {rank: beyond + _trained(target, rank, steps, generator) for rank in ranks}
 

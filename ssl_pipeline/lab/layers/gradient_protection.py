@@ -24,19 +24,23 @@ def standardised(g: Float[Tensor, "R F"], eps: float) -> Float[Tensor, "R F"]:
     return centred / distributed.mean(centred.square().mean(0)).sqrt().clamp_min(eps)
 
 
-def places(g: Float[Tensor, "*rows D"]) -> Float[Tensor, "R D"]:
+def _places(g: Float[Tensor, "*rows D"]) -> Float[Tensor, "R D"]:
     """One row a place: a token, or a sample that has only one."""
     return g.flatten(0, -2)
 
 
-def samples(g: Float[Tensor, "B *rest"]) -> Float[Tensor, "B F"]:
+def _samples(g: Float[Tensor, "B *rest"]) -> Float[Tensor, "B F"]:
     """One row a sample."""
     return g.flatten(1)
 
 
-Rule = tuple[Callable[[Tensor], Tensor], Callable[[Tensor, float], Tensor]]
+_Rule = tuple[Callable[[Tensor], Tensor], Callable[[Tensor, float], Tensor]]
 
-RULES: dict[str, Rule] = {"row": (places, unit_rms), "sample": (samples, unit_rms), "batch": (places, standardised)}
+ROW_RULES: dict[str, _Rule] = {
+    "row": (_places, unit_rms),
+    "sample": (_samples, unit_rms),
+    "batch": (_places, standardised),
+}
 """What counts as a row, and what is made of the rows."""
 
 
@@ -78,8 +82,8 @@ class GradientProtection(nn.Module):
         self, over: str = "row", scale: float = 1.0, eps: float = 1e-5, mean: bool = True, axis: int = -1
     ) -> None:
         super().__init__()
-        if over not in RULES:
-            raise ValueError(f"over={over!r} is not known; take one of {', '.join(RULES)}")
+        if over not in ROW_RULES:
+            raise ValueError(f"over={over!r} is not known; take one of {', '.join(ROW_RULES)}")
         if min(scale, eps) <= 0:
             raise ValueError(f"gradient protection needs a positive scale and eps, got scale={scale}, eps={eps}")
         self.over, self.scale, self.eps, self.mean, self.axis = over, scale, eps, mean, axis
@@ -90,7 +94,7 @@ class GradientProtection(nn.Module):
 
     def gradient(self, g: Float[Tensor, "B *rest"]) -> Float[Tensor, "B *rest"]:
         """The gradient that leaves for one that enters, computed in 32 bits."""
-        reshape, rule = RULES[self.over]
+        reshape, rule = ROW_RULES[self.over]
         moved = g.movedim(self.axis, -1)
         rows = reshape(moved.float())
         if self.mean:

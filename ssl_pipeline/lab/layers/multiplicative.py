@@ -16,7 +16,7 @@ class OuterProduct(nn.Module):
     Args:
         width: width D of the input; the products are D D, or D (D + 1) / 2.
         out: width of the output.
-        unique: each pair once; False: x_j x_i beside x_i x_j, with a weight of its own.
+        unique: each pair once; False: x_j x_i next to x_i x_j, with a weight of its own.
         bias: add a constant.
 
     Raises:

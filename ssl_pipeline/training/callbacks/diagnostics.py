@@ -1,4 +1,4 @@
-"""Looks at the graph on the way, and says so where embeddings collapse or layers and energies do not do their work."""
+"""Looks at the graph on the way, and says so where embeddings collapse or layers and losses do not do their work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ssl_pipeline.diagnostics import (
     findings,
     gap,
     layers_of,
-    pulls,
+    loss_gradients,
     signs,
 )
 from ssl_pipeline.diagnostics.registry import registered_numbers
@@ -36,10 +36,10 @@ from ssl_pipeline.training.csv_logger import TidyCSV
 from ssl_pipeline.training.fsdp import is_sharded
 from ssl_pipeline.utils import distributed
 
-FEW = 32
+_FEW = 32
 """Samples of which the energies' gradients are taken."""
 
-BETTER = 0.8
+_BETTER = 0.8
 """Share of the last look's badness below which a fault is on its way to mend itself."""
 
 
@@ -47,13 +47,13 @@ BETTER = 0.8
 class ProbeBatch:
     """What is kept of one graph between two looks."""
 
-    probe: Batch  # the same samples at each look, damaged in the same way
+    probe: Batch  # the same samples at each look, corrupted in the same way
     size: int = 256  # of the batches that they come from
     kept: dict[str, dict[str, Tensor]] = field(default_factory=dict)  # by path and layer
 
 
 class Diagnostics(L.Callback):
-    """Logs what passes each layer, how weights move and energies pull, and raises an alarm where something is wrong.
+    """Logs what passes each layer, how weights move and losses pull, and raises an alarm where something is wrong.
 
     The samples are the first of the sitting, all of them in all views; the graph is in evaluation mode, and is
     left as it was. All ranks look in the same step, each at samples of its own; rank 0 writes. One bad look is no
@@ -168,7 +168,7 @@ class Diagnostics(L.Callback):
         for finding in found:
             place = f"{name}/{finding.place}" if name else finding.place, finding.kind
             last = before.get(finding.key)
-            if last is not None and finding.badness > BETTER * last and place not in self.alarms:
+            if last is not None and finding.badness > _BETTER * last and place not in self.alarms:
                 self.alarms[place] = f"step {step}: {name and f'{name}: '}{finding.sentence}"
                 if not self.stops:  # else the end of the run says it
                     print(f"warning: {self.alarms[place]}", file=sys.stderr, flush=True)
@@ -201,7 +201,7 @@ def look(graph: Graph, eye: ProbeBatch, seed: int, layers: bool = True) -> tuple
         return embedded, numbers
     taps[""] = Taps(layers_of(graph, leave_out=["teacher", "encoder", "latent"]))
     with taps[""].listening():
-        pulled = pulls(graph, graph.corrupt(eye.probe.first(FEW), seed, whole=True))
+        pulled = loss_gradients(graph, graph.corrupt(eye.probe.first(_FEW), seed, whole=True))
     before, eye.kept = eye.kept, {path: tap.kept for path, tap in taps.items()}
     return embedded, numbers._replace(
         passed={path: tap.passed() for path, tap in taps.items()},
