@@ -5,6 +5,7 @@ from ssl_pipeline.diagnostics.collapse import Signs, collapsed, gap, signs
 from ssl_pipeline.diagnostics.edges import LossGradients, loss_gradients
 from ssl_pipeline.diagnostics.judge import END, Finding, Numbers, findings
 from ssl_pipeline.diagnostics.layers import Passed, Taps, changes, input_share, layers_of, listen
+from ssl_pipeline.diagnostics.look import ProbeBatch, headline, look, rows
 from ssl_pipeline.diagnostics.rank import effective_ranks, entropy_rank, weight_ranks
 from ssl_pipeline.diagnostics.registry import register_diagnostic
 from ssl_pipeline.diagnostics.step import StepSizes
@@ -15,6 +16,7 @@ __all__ = [
     "LossGradients",
     "Numbers",
     "Passed",
+    "ProbeBatch",
     "Signs",
     "StepSizes",
     "Taps",
@@ -25,11 +27,14 @@ __all__ = [
     "entropy_rank",
     "findings",
     "gap",
+    "headline",
     "input_share",
     "layers_of",
     "listen",
+    "look",
     "loss_gradients",
     "register_diagnostic",
+    "rows",
     "signs",
     "weight_ranks",
 ]

@@ -1,4 +1,4 @@
-"""How the energies of a graph pull at the encoder that they share."""
+"""How the losses of a graph pull at the encoder that they share."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _COMPARED = 65_536
 
 
 class LossGradients(NamedTuple):
-    """Gradients of the energies with respect to the encoder."""
+    """Gradients of the losses with respect to the encoder."""
 
     names: tuple[str, ...]
-    norms: Tensor  # (E,), of the weighted energies
+    norms: Tensor  # (E,), of the weighted losses
     cosines: Tensor  # (E, E); nan for a loss without a gradient
 
 
 def loss_gradients(graph: Graph, views: Views) -> LossGradients | None:
-    """Norms and cosines of the gradients of each energy; a negative cosine is a conflict (arXiv 2001.06782).
+    """Norms and cosines of the gradients of each loss; a negative cosine is a conflict (arXiv 2001.06782).
 
     A number to look at and no alarm: where a training comes to rest, its gradients cancel each other in any case.
 
@@ -59,7 +59,7 @@ def loss_gradients(graph: Graph, views: Views) -> LossGradients | None:
 
 
 def _grouped(graph: Graph, found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weighted energies by edge, or by term where there are many; those on a relaxed ball teach by its springs."""
+    """Weighted losses by edge, or by term where there are many; those on a relaxed ball teach by its springs."""
     parts: dict[str, dict[str, Tensor]] = (
         {"consensus": {"consensus": found["consensus"]}} if "consensus" in found else {}
     )

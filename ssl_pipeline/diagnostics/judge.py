@@ -33,7 +33,7 @@ _LEAPS = 0.1
 """Share of a weight that one step may move at most."""
 
 _DEAD = 1e-4
-"""Share of the strongest energy's pull below which an energy teaches the encoder nothing."""
+"""Share of the strongest pull below which a loss teaches the encoder nothing."""
 
 _REMEDY = {
     "constant": "add negatives (objective=...+info_nce), a variance term (+vicreg) or a predictor to a teacher, "
@@ -67,7 +67,7 @@ class Numbers(NamedTuple):
 class Finding(NamedTuple):
     """One thing that is wrong."""
 
-    place: str  # a view, a layer or an energy
+    place: str  # a view, a layer or a loss
     kind: str
     badness: float  # how wrong, in units of its own: more is worse
     what: str  # a sentence without its end

@@ -33,7 +33,7 @@ _SMALLEST = 100_000
 def shard(graph: Graph, mesh: DeviceMesh, smallest: int = _SMALLEST) -> None:
     """Leave a shard of a graph on each device; a block's weights are whole only while it computes.
 
-    Gradients are averaged over all devices, as DDP does, so that energies need know nothing of it.
+    Gradients are averaged over all devices, as DDP does, so that losses need know nothing of it.
 
     Args:
         graph: as it is on every device; changed in place.

@@ -25,7 +25,7 @@ _HINTS = (
     "in eval mode at the start",  # a teacher
     "dataloader is not resumable",
     "Grad strides do not match",  # 1x1 convolutions of channels_last
-    "returned a view tensor",  # energies of a sharded graph, which nobody changes in place
+    "returned a view tensor",  # losses of a sharded graph, which nobody changes in place
 )
 """Those of Lightning that do not fit: batches come whole from an index, there is no validation loop."""
 

@@ -8,11 +8,10 @@ import soundfile
 import ssl_pipeline
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.instantiate import instantiate
-from ssl_pipeline.diagnostics import gap, signs
+from ssl_pipeline.diagnostics import ProbeBatch, gap, look, signs
 from ssl_pipeline.evaluation import output_agreement, prompted
 from ssl_pipeline.evaluation.strings import exact_match
 from ssl_pipeline.training import run
-from ssl_pipeline.training.callbacks.diagnostics import ProbeBatch, look
 
 pytestmark = pytest.mark.slow
 

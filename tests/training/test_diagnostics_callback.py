@@ -21,13 +21,14 @@ from torch import nn
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import digits, mixed
-from ssl_pipeline.diagnostics import Numbers, findings
+from ssl_pipeline.diagnostics import Numbers, ProbeBatch, findings, look
 from ssl_pipeline.diagnostics.collapse import Signs
 from ssl_pipeline.graph.builder import build
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run
-from ssl_pipeline.training.callbacks.diagnostics import Diagnostics, ProbeBatch, evaluating, look
+from ssl_pipeline.training.callbacks.diagnostics import Diagnostics
 from ssl_pipeline.training.graphs import maker
+from ssl_pipeline.training.modes import evaluating
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import plan_run
 

@@ -74,8 +74,8 @@ def delta_agreements(
     hooks = [layer.register_forward_hook(hook(name)) for name, layer in layers.items()]
     try:
         with torch.enable_grad():
-            energy = loss(net(x))
-            gradients = torch.autograd.grad(energy, [*outputs.values()], allow_unused=True)
+            value = loss(net(x))
+            gradients = torch.autograd.grad(value, [*outputs.values()], allow_unused=True)
     finally:
         for handle in hooks:
             handle.remove()

@@ -13,7 +13,7 @@ from ssl_pipeline.training.callbacks.clock import Clock
 from ssl_pipeline.training.profiler import Waiting
 
 _MACHINE = ("lr", "samples_per_s", "data_wait", "memory_gb")
-"""What is logged besides energies."""
+"""What is logged besides losses."""
 
 
 def memory_gb(device: torch.device) -> float:
@@ -36,7 +36,7 @@ class Metrics(L.Callback):
         every: steps between two entries.
         batch_size: global batch.
         lines: whether to print.
-        turns: data sets that take turns; an entry holds the last energies of each.
+        turns: data sets that take turns; an entry holds the last losses of each.
         waiting: counts the time in which there is no data.
     """
 

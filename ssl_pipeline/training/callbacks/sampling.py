@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning as L
 
-from ssl_pipeline.training.callbacks.diagnostics import evaluating, uncompiled
+from ssl_pipeline.training.modes import evaluating, uncompiled
 from ssl_pipeline.training.samplers import EpochSampler
 
 
