@@ -59,7 +59,7 @@ def work(setting: Mapping[str, Any], steps: int) -> None:
     from ssl_pipeline.structures.batch import Batch
     from ssl_pipeline.structures.data_spec import DataSpec
     from ssl_pipeline.structures.grid import GridSpec
-    from ssl_pipeline.training.callbacks import memory_gb
+    from ssl_pipeline.training.callbacks.metrics import memory_gb
     from ssl_pipeline.training.fsdp import shard
     from ssl_pipeline.training.hardware import Hardware
 

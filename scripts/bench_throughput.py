@@ -27,7 +27,7 @@ from ssl_pipeline.data import Data, train_loader
 from ssl_pipeline.graph.graph import Views
 from ssl_pipeline.report import markdown
 from ssl_pipeline.training import run
-from ssl_pipeline.training.callbacks import memory_gb
+from ssl_pipeline.training.callbacks.metrics import memory_gb
 from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.module import PretrainModule

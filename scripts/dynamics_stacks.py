@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from ssl_pipeline.models.layers import GradientProtection
+from ssl_pipeline.lab.layers import GradientProtection
 
 WIDTH = 128
 

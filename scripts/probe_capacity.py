@@ -18,9 +18,9 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor, nn
 
-from ssl_pipeline.diagnostics.capacity import Errors, Family, Target, capacity
-from ssl_pipeline.diagnostics.coverage import Coverage, judged
-from ssl_pipeline.models.layers import LowRankBilinear, ProductGate
+from ssl_pipeline.lab.diagnostics.capacity import Errors, Family, Target, capacity
+from ssl_pipeline.lab.diagnostics.coverage import Coverage, judged
+from ssl_pipeline.lab.layers import LowRankBilinear, ProductGate
 from ssl_pipeline.report import markdown
 from ssl_pipeline.report.pictures import figure
 

@@ -36,7 +36,7 @@ from ssl_pipeline.training import run
 KINDS = {
     "no junk": ["data.share=0"],
     "junk, uniform": [],
-    "junk, curated": ["curation=learnability"],
+    "junk, curated": ["sampler=learnability"],
 }
 SEEN = 4000
 """Training samples that a sample is compared with, at most."""
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str]) -> None:
     root = [] if name == "digits" else [f"root={asked.pop('root', '/usr/share/datasets')}"]
     every, more = asked.pop("every", "2"), [f"{key}={value}" for key, value in asked.items()]
     if folder is not None:
-        more += [f"data@data.of={name}", *(f"data.of.{o}" for o in root), f"curation.every={every}"]
+        more += [f"data@data.of={name}", *(f"data.of.{o}" for o in root), f"sampler.every={every}"]
         more += [] if samples is None else [f"data.samples={samples}"]
         print_junk(folder / name, experiments, [int(seed) for seed in seeds], steps, more)
         return

@@ -29,7 +29,7 @@ from ssl_pipeline.data.wrappers.objects import KINDS
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.restoration import decibels, restoration
-from ssl_pipeline.evaluation.segmentation import agreement
+from ssl_pipeline.evaluation.segmentation import rand_index
 from ssl_pipeline.report import markdown
 from ssl_pipeline.training import run
 
@@ -64,7 +64,7 @@ def segments(clips: int = 200, noise: float = 0.02) -> dict[str, dict[str, tuple
     for setting, options in SETTINGS.items():
         made = composed(clips, digits=(2, 3), held_out=True, noise=noise, **options)
         videos, true = made.x[:, 0].numpy() / 255, made.objects.numpy()
-        found[setting] = {way: tuple(agreement(true, map(see, videos))) for way, see in WAYS.items()}
+        found[setting] = {way: tuple(rand_index(true, map(see, videos))) for way, see in WAYS.items()}
     return found
 
 

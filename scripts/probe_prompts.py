@@ -29,7 +29,7 @@ from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.corruptions import Corruption, Template
 from ssl_pipeline.corruptions.template import chosen
 from ssl_pipeline.data import Data, sequential_batches
-from ssl_pipeline.evaluation import agreement
+from ssl_pipeline.evaluation import output_agreement
 from ssl_pipeline.evaluation.agreement import found_across
 from ssl_pipeline.report import markdown
 from ssl_pipeline.structures.batch import clean_view
@@ -66,7 +66,7 @@ def groups(config: Mapping[str, Any], data: Data) -> dict[str, Corruption]:
 
 def measured(folder: Path, data: Data, views: Mapping[str, Corruption]) -> dict[str, Line]:
     """A line for each group of templates."""
-    found = agreement(sslp.load(folder).graph, data.test or data.train, views, SAMPLES)
+    found = output_agreement(sslp.load(folder).graph, data.test or data.train, views, SAMPLES)
     pairs = {name: (KNOWN, name) for name in ROWS}
     return {
         name: Line(found.accuracy[name], found.exact[name], found.divergence[pair], found.found[pair])

@@ -34,8 +34,8 @@ from ssl_pipeline.data.synthetic.arithmetic import RULES, Sums, as_bits, distant
 from ssl_pipeline.data.synthetic.scenes import RANGES, Scenes
 from ssl_pipeline.data.synthetic.scenes import compose as compose_scenes
 from ssl_pipeline.evaluation.probes import OneScale
-from ssl_pipeline.evaluation.purity import Factor, Purity, Seen, purity
 from ssl_pipeline.evaluation.untrained import untrained
+from ssl_pipeline.lab.purity import Factor, Purity, Seen, purity
 from ssl_pipeline.report import markdown
 from ssl_pipeline.report.pictures import figure
 from ssl_pipeline.training import run

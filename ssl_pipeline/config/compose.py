@@ -1,7 +1,7 @@
 """The configuration language: Hydra, where ``a+b`` and ``a-b`` are names too. Only this file and the CLI know Hydra.
 
 ``corruption=a+b`` is two views, ``corruption=a-b`` one view made by a chain, ``objective=a+b`` a sum and
-``dynamics=a+b`` both. The parts are the files of the group's folder, whose names therefore have neither sign in them.
+``callback=a+b`` both. The parts are the files of the group's folder, whose names therefore have neither sign in them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ssl_pipeline.config import plugins
 from ssl_pipeline.config.families import read_families
 from ssl_pipeline.config.parts import CHAIN, check, is_ghost, numbered, prune
 from ssl_pipeline.config.resume import AUTO, again, resumed
@@ -36,7 +37,7 @@ from ssl_pipeline.utils.checkpoints import LAST, PREVIOUS
 from ssl_pipeline.utils.errors import explain, sentence
 
 VERSION_BASE = "1.3"
-SIGNS = {"corruption": "+-", "objective": "+", "dynamics": "+"}
+SIGNS = {"corruption": "+-", "objective": "+", "callback": "+"}
 UNREADABLE = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 EXPECTED = (ValueError, OSError, ModuleNotFoundError, yaml.YAMLError)
 
@@ -84,6 +85,8 @@ class Combination(ConfigSource):
 class CombinationPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         search_path.append("ssl_pipeline", "combination://")
+        for name, folder in plugins.config_folders().items():
+            search_path.append(name, f"file://{folder}")
 
 
 def run_dir(resume: str | None, experiment: str | None, name: str, time: str) -> str:
@@ -171,9 +174,9 @@ def finish(
     if is_ghost(config["teacher"], "teacher", overrides):
         _note("options of teacher are not used, since there is none")
         config["teacher"] = None
-    if is_ghost(config["curation"], "curation", overrides):
-        _note("options of curation are not used, since there is none")
-        config["curation"] = None
+    if is_ghost(config["sampler"], "sampler", overrides):
+        _note("options of sampler are not used, since there is none")
+        config["sampler"] = None
     check(config)
     if config["resume"] == AUTO:
         begun = folder is not None and any((Path(folder) / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))

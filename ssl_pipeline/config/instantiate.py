@@ -29,6 +29,7 @@ REFUSED = (
     "ssl_pipeline.report",
     "ssl_pipeline.training.plan",
     "ssl_pipeline.training.runner",
+    "ssl_pipeline.training.stages",
     "timm.optim._optim_factory",
 )
 

@@ -46,8 +46,8 @@ class Train:
     objective: dict[str, Any] = field(default_factory=dict)
     edge: Any = None
     columns: Any = None
-    dynamics: dict[str, Any] = field(default_factory=dict)
-    curation: dict[str, Any] = field(default_factory=dict)
+    callback: dict[str, Any] = field(default_factory=dict)
+    sampler: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     probe: Probe = field(default_factory=Probe)

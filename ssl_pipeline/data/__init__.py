@@ -29,7 +29,6 @@ from ssl_pipeline.data.synthetic.arithmetic import arithmetic
 from ssl_pipeline.data.synthetic.moving_digits import moving_digits
 from ssl_pipeline.data.synthetic.scenes import scenes
 from ssl_pipeline.data.synthetic.tones import tones
-from ssl_pipeline.data.weighted_sampling import WeightedOrder
 from ssl_pipeline.data.wrappers.backgrounds import backgrounds
 from ssl_pipeline.data.wrappers.captioned import captioned
 from ssl_pipeline.data.wrappers.junk import junk
@@ -54,7 +53,6 @@ __all__ = [
     "Stream",
     "Subset",
     "Waveform",
-    "WeightedOrder",
     "arithmetic",
     "audio_folder",
     "backgrounds",

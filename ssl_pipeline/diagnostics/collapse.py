@@ -12,7 +12,7 @@ import torch
 from ssl_pipeline.diagnostics.rank import entropy_rank
 from ssl_pipeline.evaluation.metrics import spread
 
-CONSTANT = 0.01
+_CONSTANT = 0.01
 """Normalised spread below which embeddings are one constant: cosines above 0.9999, and bfloat16 alone makes 0.002."""
 
 LINE = 2.0
@@ -92,7 +92,7 @@ def collapsed(found: Signs, samples: int, width: int) -> dict[str, str]:
         width: D.
     """
     alarms = {}
-    if found.spread < CONSTANT:
+    if found.spread < _CONSTANT:
         seen = f"normalised std {found.spread:.2g}; about 1 where they are spread"
         alarms["constant"] = f"have nearly become one constant ({seen})"
     elif found.rank < LINE and min(samples, width) >= 8:

@@ -7,7 +7,7 @@ from math import inf, log10
 from typing import NamedTuple
 
 from ssl_pipeline.diagnostics.collapse import Signs, collapsed
-from ssl_pipeline.diagnostics.edges import Pulls
+from ssl_pipeline.diagnostics.edges import LossGradients
 from ssl_pipeline.diagnostics.layers import Passed
 from ssl_pipeline.diagnostics.step import Moved
 
@@ -20,22 +20,22 @@ VANISHED = 1e-3
 NARROW, NARROW_FROM = 0.1, 8
 """Share of the effective rank that comes in, of at least so many, below which a layer is a bottleneck."""
 
-HUGE = 4.0
+_HUGE = 4.0
 """log10 of an activation's root mean square from which numbers are about to overflow."""
 
 UNEVEN = 5.0
 """Powers of ten between the largest and the smallest gradient of an encoder's layers."""
 
-JUMPS = 0.2
-"""Change of activations of the same samples, by other samples beside them, above which a layer has no firm ground."""
+_JUMPS = 0.2
+"""Change of activations of the same samples, by other samples in the batch, above which a layer has no firm ground."""
 
-LEAPS = 0.1
+_LEAPS = 0.1
 """Share of a weight that one step may move at most."""
 
-DEAD = 1e-4
-"""Share of the strongest energy's pull below which an energy teaches the encoder nothing."""
+_DEAD = 1e-4
+"""Share of the strongest pull below which a loss teaches the encoder nothing."""
 
-REMEDY = {
+_REMEDY = {
     "constant": "add negatives (objective=...+info_nce), a variance term (+vicreg) or a predictor to a teacher, "
     "raise its weight, or lower optimizer.lr",
     "line": "add what keeps dimensions apart (objective=...+vicreg), negatives (+info_nce), or raise its weight",
@@ -57,16 +57,17 @@ class Numbers(NamedTuple):
     shape: tuple[int, int]  # (N, D) of its embeddings
     passed: Mapping[str, Mapping[str, Passed]] = {}  # by path (a view, or "" beyond the encoder) and layer
     changed: Mapping[str, Mapping[str, float]] = {}  # likewise: by how much since the last look
-    jumps: Mapping[str, Mapping[str, float]] = {}  # likewise: by how much where other samples stand beside them
+    jumps: Mapping[str, Mapping[str, float]] = {}  # likewise: by how much where other samples are in the batch
     moved: Mapping[str, Moved] = {}  # by layer
-    pulls: Pulls | None = None
+    pulls: LossGradients | None = None
     symbols: bool = False  # decoders give logits, of which most is how frequent a symbol is
+    registered: Mapping[str, float] = {}  # see ``register_diagnostic``
 
 
 class Finding(NamedTuple):
     """One thing that is wrong."""
 
-    place: str  # a view, a layer or an energy
+    place: str  # a view, a layer or a loss
     kind: str
     badness: float  # how wrong, in units of its own: more is worse
     what: str  # a sentence without its end
@@ -80,7 +81,7 @@ class Finding(NamedTuple):
     @property
     def sentence(self) -> str:
         """With what to do."""
-        return f"{self.what}: {REMEDY[self.kind]}"
+        return f"{self.what}: {_REMEDY[self.kind]}"
 
 
 def findings(numbers: Numbers) -> Iterator[Finding]:
@@ -115,7 +116,7 @@ def _passage(view: str, layers: Mapping[str, Passed]) -> Iterator[Finding]:
         if view and passed.rank_in >= NARROW_FROM and passed.rank < NARROW * passed.rank_in:
             through = f"an effective rank of {passed.rank:.1f}, where {passed.rank_in:.1f} came in"
             yield Finding(name, "narrow", passed.rank_in / passed.rank, f"{name} lets{of} pass {through}", view)
-    huge = next((name for name, passed in layers.items() if passed.magnitude > HUGE), None)
+    huge = next((name for name, passed in layers.items() if passed.magnitude > _HUGE), None)
     if huge is not None:
         size = layers[huge].magnitude
         yield Finding(huge, "huge", size, f"the activations of {huge} are of the size 1e{size:.0f}{of}", view)
@@ -132,7 +133,7 @@ def _decoders(layers: Mapping[str, Passed]) -> list[list[str]]:
 
 def _jumps(jumps: Mapping[str, Mapping[str, float]]) -> Iterator[Finding]:
     """The first layer that does, with the view for which it does so most."""
-    names = [name for layers in jumps.values() for name, by in layers.items() if by > JUMPS]
+    names = [name for layers in jumps.values() for name, by in layers.items() if by > _JUMPS]
     if names:
         view = max(jumps, key=lambda view: jumps[view].get(names[0], 0.0))
         by = jumps[view][names[0]]
@@ -142,7 +143,7 @@ def _jumps(jumps: Mapping[str, Mapping[str, float]]) -> Iterator[Finding]:
 
 def _steps(moved: Mapping[str, Moved]) -> Iterator[Finding]:
     for name, of in moved.items():
-        if of.update > LEAPS:
+        if of.update > _LEAPS:
             yield Finding(name, "leaps", of.update, f"one step moves the weights of {name} by {of.update:.0%}")
     encoder = {name: of.gradient for name, of in moved.items() if name.startswith("encoder.")}
     if encoder:
@@ -153,14 +154,14 @@ def _steps(moved: Mapping[str, Moved]) -> Iterator[Finding]:
             yield Finding(least, "uneven", powers, what)
 
 
-def _pulls(pulls: Pulls) -> Iterator[Finding]:
+def _pulls(pulls: LossGradients) -> Iterator[Finding]:
     norms = dict(zip(pulls.names, pulls.norms.tolist(), strict=True))
     strongest = max(norms, key=norms.__getitem__)
     if norms[strongest] == 0:
         yield Finding("encoder", "dead", inf, "no energy teaches the encoder anything")
         return
     for name, norm in norms.items():
-        if norm < DEAD * norms[strongest]:
+        if norm < _DEAD * norms[strongest]:
             share = norm / norms[strongest]
             what = f"{name} teaches the encoder nothing ({share:.0e} of the pull of {strongest})"
             yield Finding(name, "dead", -log10(max(share, 1e-30)), what)

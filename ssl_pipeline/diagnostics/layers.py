@@ -12,13 +12,13 @@ from torch.nn.modules.conv import _ConvNd
 
 from ssl_pipeline.diagnostics.rank import effective_ranks
 
-ROWS = 64
+_ROWS = 64
 """Rows of which an effective rank is taken: samples, or places of samples."""
 
-COLUMNS = 2048
+_COLUMNS = 2048
 """Numbers of a sample of which the share of the input is taken, at most."""
 
-KEPT = 128
+_KEPT = 128
 """Numbers of a sample that are kept for the next look, at most."""
 
 
@@ -39,7 +39,7 @@ class Taps:
         ranks: also what ``passed`` needs; else only ``kept``.
 
     Attributes:
-        kept: some numbers of each sample behind each layer, (N, up to ``KEPT``), for ``changes``.
+        kept: some numbers of each sample behind each layer, (N, up to ``_KEPT``), for ``changes``.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 1), nn.Linear(1, 8))
@@ -88,8 +88,8 @@ class Taps:
             inputs: (N, ...) before it.
             axis: of the channels.
         """
-        h = _thinned(output.detach().flatten(1), COLUMNS if self.ranks else KEPT).float()
-        self.kept[name] = _thinned(h, KEPT).clone()
+        h = _thinned(output.detach().flatten(1), _COLUMNS if self.ranks else _KEPT).float()
+        self.kept[name] = _thinned(h, _KEPT).clone()
         if self.ranks:
             self._sums[name] = torch.stack([input_share(h), h.square().mean().clamp_min(1e-30).log10() / 2])
             self._rows[name] = (None if inputs is None else _rows(inputs, axis), _rows(output, axis))
@@ -166,9 +166,9 @@ def changes(now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> dict[str
 
 
 def _rows(x: Tensor, axis: int) -> Tensor:
-    """Up to ``ROWS`` of an activation's vectors over channels, (R, D), spread over samples and places."""
+    """Up to ``_ROWS`` of an activation's vectors over channels, (R, D), spread over samples and places."""
     rows = x.detach().movedim(axis, -1).flatten(0, -2)
-    picked = torch.linspace(0, len(rows) - 1, min(ROWS, len(rows)), device=rows.device).long()
+    picked = torch.linspace(0, len(rows) - 1, min(_ROWS, len(rows)), device=rows.device).long()
     return rows[picked]
 
 

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-FLOOR = 0.01
+_FLOOR = 0.01
 """Singular values below this share of the largest are rounding, and bfloat16 makes some of them."""
 
 
-def entropy_rank(s: Float[Tensor, "*rows K"], floor: float = FLOOR) -> Float[Tensor, "*rows"]:
+def entropy_rank(s: Float[Tensor, "*rows K"], floor: float = _FLOOR) -> Float[Tensor, "*rows"]:
     """Exponential of the entropy of singular values: K where all are alike, 1 where there is only one, or none.
 
     Args:

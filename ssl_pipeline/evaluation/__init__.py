@@ -1,33 +1,26 @@
 """Evaluation: frozen embeddings, probes, and the protocol that all tables share."""
 
-from ssl_pipeline.evaluation.agreement import Agreement, agreement, prompted
+from ssl_pipeline.evaluation.agreement import OutputAgreement, output_agreement, prompted
 from ssl_pipeline.evaluation.cross_modal import relations
-from ssl_pipeline.evaluation.cross_modal_retrieval import meetings
+from ssl_pipeline.evaluation.cross_modal_retrieval import cross_modal_retrieval
 from ssl_pipeline.evaluation.metrics import rankme, spread
 from ssl_pipeline.evaluation.probes import few_label, knn, linear
 from ssl_pipeline.evaluation.protocol import P1, Features, features
-from ssl_pipeline.evaluation.purity import Factor, Purity, Seen, purity
 from ssl_pipeline.evaluation.restoration import restoration
 from ssl_pipeline.evaluation.retrieval import retrieval
 from ssl_pipeline.evaluation.rollouts import rollout_scores
-from ssl_pipeline.lab.curation import novelty
 
 __all__ = [
     "P1",
-    "Agreement",
-    "Factor",
     "Features",
-    "Purity",
-    "Seen",
-    "agreement",
+    "OutputAgreement",
+    "cross_modal_retrieval",
     "features",
     "few_label",
     "knn",
     "linear",
-    "meetings",
-    "novelty",
+    "output_agreement",
     "prompted",
-    "purity",
     "rankme",
     "relations",
     "restoration",

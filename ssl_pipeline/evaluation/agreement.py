@@ -23,7 +23,7 @@ from ssl_pipeline.structures.random import generator
 Two = tuple[str, str]
 
 
-class Agreement(NamedTuple):
+class OutputAgreement(NamedTuple):
     """What a decoder of symbols says of the same contents in several views."""
 
     accuracy: dict[str, float]  # percent of the symbols decoded from a view that are right
@@ -38,13 +38,13 @@ class Agreement(NamedTuple):
 
 
 @torch.inference_mode()
-def agreement(
+def output_agreement(
     graph: Graph, dataset: Dataset | Stream, views: Mapping[str, Corruption], samples: int = 1000, batch_size: int = 250
-) -> Agreement:
+) -> OutputAgreement:
     """Compare the outputs and the embeddings of the same samples in every two views.
 
     Args:
-        graph: in evaluation mode, on symbols, with a decoder to the clean form, which is told the true symbols before
+        graph: in evaluation mode, on symbols, with a decoder to the clean form, which gets the true symbols before
             each place where it continues from some.
         dataset: samples not trained on.
         views: what to show them in, by name; one that the graph was not trained with counts as ``unknown``.
@@ -75,7 +75,7 @@ def agreement(
     content = np.unique(torch.cat(contents).numpy(), axis=0, return_inverse=True)[1].reshape(-1)
     z = {name: torch.cat(parts).numpy() for name, parts in embedded.items()}
     pairs = [*combinations(views, 2)]
-    return Agreement(
+    return OutputAgreement(
         {name: 100 * float(sums[name][0] / sums[name][1]) for name in views},
         {name: 100 * float(sums[name][2] / len(content)) for name in views},
         {pair: float(sums[pair][0] / sums[pair][1]) for pair in pairs},

@@ -26,13 +26,13 @@ VARIANTS = {
 }
 """Forms of an image and how tables call them, after the Backgrounds Challenge (https://arxiv.org/abs/2006.09994)."""
 
-GAPS = {
+_GAPS = {
     "swap_gap": ("swap gap", "original", "mixed_rand"),
     "background_gap": ("BG-gap", "mixed_same", "mixed_rand"),
 }
 """Differences between two of them: by how much the first is better."""
 
-TITLES = {**VARIANTS, **{name: title for name, (title, *_) in GAPS.items()}}
+TITLES = {**VARIANTS, **{name: title for name, (title, *_) in _GAPS.items()}}
 """Columns of a table."""
 
 
@@ -169,4 +169,4 @@ def gaps(scores: Mapping[str, float], probe: str) -> dict[str, float]:
     >>> gaps(found, "knn")
     {'knn/swap_gap': 40.0, 'knn/background_gap': 30.0}
     """
-    return {f"{probe}/{name}": scores[f"{probe}/{a}"] - scores[f"{probe}/{b}"] for name, (_, a, b) in GAPS.items()}
+    return {f"{probe}/{name}": scores[f"{probe}/{a}"] - scores[f"{probe}/{b}"] for name, (_, a, b) in _GAPS.items()}

@@ -15,14 +15,14 @@ from ssl_pipeline.data import Data, Dataset, sequential_batches
 from ssl_pipeline.evaluation.encoders import Subject
 from ssl_pipeline.evaluation.fine_tuning import Tuning, attentive, finetuned
 from ssl_pipeline.evaluation.metrics import alpha_req, lidar, rankme, spread
-from ssl_pipeline.evaluation.probes import drawn, few_label
+from ssl_pipeline.evaluation.probes import draw_labelled, few_label
 from ssl_pipeline.evaluation.protocol import P1, Features, first_samples, labelled
 from ssl_pipeline.structures.batch import as_float, clean_view
 from ssl_pipeline.structures.random import generator
 
 SAMPLES, VIEWS = 500, 10
 """Of LiDAR: samples, and views of each."""
-NEEDS = {
+_NEEDS = {
     "rankme": "2 samples",
     "alpha": "4 directions in which embeddings differ",
     "std": "2 samples",
@@ -87,13 +87,13 @@ def measure(
     where = "training" if features.test is None else "test"
     count = len(held_out.z)
     note = f"{count:,} {where} sample{'s' * (count > 1)}"
-    notes = dict.fromkeys(NEEDS, note) | {"lidar": f"{VIEWS} views of {min(count, SAMPLES)} {where} samples"}
+    notes = dict.fromkeys(_NEEDS, note) | {"lidar": f"{VIEWS} views of {min(count, SAMPLES)} {where} samples"}
     free = {"rankme": rankme, "alpha": alpha_req, "std": spread}
     values = {name: metric(held_out.z) for name, metric in free.items()} if count > 1 else {}
     if count > 1:
         values["lidar"] = lidar(augmented(subject, data))
     left_out = {}
-    for name, least in NEEDS.items():
+    for name, least in _NEEDS.items():
         if isfinite(value := values.get(name, nan)):
             found[name] = Score(value, None, 1, notes[name])
         else:
@@ -115,7 +115,7 @@ def probed(features: Features, protocol: P1, few_shot: Sequence[float], seeds: i
         train, test = pair
         for share in few_shot:
             value, sd = few_label(train, test, per_class=share, draws=seeds, scaler=features.scaler)
-            note = f"linear, {len(drawn(train[1], share, 0)):,} of {len(train[1]):,} labels"
+            note = f"linear, {len(draw_labelled(train[1], share, 0)):,} of {len(train[1]):,} labels"
             found[f"few@{100 * share:g}%"] = Score(value, sd, seeds, note)
     return found
 

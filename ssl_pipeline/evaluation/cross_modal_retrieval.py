@@ -13,7 +13,9 @@ from ssl_pipeline.objectives import JointEmbedding
 
 
 @torch.inference_mode()
-def meetings(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batch_size: int = 250) -> dict[str, float]:
+def cross_modal_retrieval(
+    graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batch_size: int = 250
+) -> dict[str, float]:
     """Held-out samples whose own text (or other column) is the nearest one by cosine, among all that differ.
 
     Args:

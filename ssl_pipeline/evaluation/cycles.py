@@ -33,7 +33,7 @@ class Pair(NamedTuple):
 
 
 @torch.inference_mode()
-def cycles(graph: Graph, x: Tensor, valid: Tensor | None = None) -> list[Cycle]:
+def cycle_errors(graph: Graph, x: Tensor, valid: Tensor | None = None) -> list[Cycle]:
     """At every cut, of clean samples; of symbols ``x`` is the share that comes out wrong.
 
     Args:

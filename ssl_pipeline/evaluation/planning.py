@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ssl_pipeline.evaluation.rollouts import decoded, standard_actions, transition_of
+from ssl_pipeline.evaluation.rollouts import decode_latent, standard_actions, transition_of
 from ssl_pipeline.graph.columns import ColumnNode
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.objectives.world_model import placed
@@ -67,7 +67,7 @@ def cem(
 
 
 class Planner:
-    """Reaches for a goal that is shown, without a reward that was learned or told (DINO-WM, arXiv 2411.04983).
+    """Reaches for a goal that is shown, without a reward that was learned or given (DINO-WM, arXiv 2411.04983).
 
     The best actions lead over latents from which, or which themselves, are nearest to the goal or to its latent.
 
@@ -124,5 +124,5 @@ class Planner:
         return clean_view(grid, as_float(observation.to(self.device), grid))
 
     def _far(self, latent: Latent) -> Tensor:
-        there = latent.tokens if self.by_latent else self.graph.normalize(decoded(self.graph, latent))
+        there = latent.tokens if self.by_latent else self.graph.normalize(decode_latent(self.graph, latent))
         return (there - self.goal).square().flatten(1).mean(1)

@@ -45,7 +45,7 @@ class OneScale(TransformerMixin, BaseEstimator):
         return (x - self.mean_) / self.scale_
 
 
-def nearest(train: Labelled, k: int = 20, temperature: float = 0.07) -> Classifier:
+def nearest_neighbours(train: Labelled, k: int = 20, temperature: float = 0.07) -> Classifier:
     """The vote of the ``k`` nearest by cosine (arXiv 1805.01978).
 
     Features are centred on the training mean; a vote weighs ``exp(cosine / temperature)``.
@@ -87,7 +87,7 @@ def accuracy(classifier: Classifier, test: Labelled) -> float:
 
 def knn(train: Labelled, test: Labelled, k: int = 20, temperature: float = 0.07) -> float:
     """Accuracy in percent of ``nearest``."""
-    return accuracy(nearest(train, k, temperature), test)
+    return accuracy(nearest_neighbours(train, k, temperature), test)
 
 
 def linear(train: Labelled, test: Labelled, *, scaler: Scaler = StandardScaler, max_iter: int = 1000) -> float:
@@ -109,12 +109,12 @@ def few_label(
     """
     scores = [
         linear((train[0][rows], train[1][rows]), test, scaler=scaler)
-        for rows in (drawn(train[1], per_class, seed) for seed in range(draws))
+        for rows in (draw_labelled(train[1], per_class, seed) for seed in range(draws))
     ]
     return float(np.mean(scores)), float(np.std(scores))
 
 
-def drawn(labels: np.ndarray, per_class: int | float, seed: int) -> np.ndarray:
+def draw_labelled(labels: np.ndarray, per_class: int | float, seed: int) -> np.ndarray:
     """Places of the labels that are drawn."""
     order = np.random.default_rng(seed).permutation(len(labels))
     of_class = [order[labels[order] == label] for label in np.unique(labels)]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ssl_pipeline.data import Data, Dataset, Stream, Subset, sequential_batches
 from ssl_pipeline.evaluation.backgrounds import gaps, variants
-from ssl_pipeline.evaluation.probes import Labelled, OneScale, Scaler, accuracy, few_label, logistic, nearest
+from ssl_pipeline.evaluation.probes import Labelled, OneScale, Scaler, accuracy, few_label, logistic, nearest_neighbours
 from ssl_pipeline.evaluation.retrieval import retrieval
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.structures.batch import Batch, as_float
@@ -22,7 +22,7 @@ from ssl_pipeline.structures.random import generator
 
 Embed = Callable[[Batch], Tensor]
 """A batch of raw samples to (B, D)."""
-TELLING = 50
+_TELLING = 50
 """Percent: a source that chance finds as often as that tells nothing of an encoder when it is found."""
 
 
@@ -45,7 +45,7 @@ class Features(NamedTuple):
 
 @dataclass(frozen=True)
 class P1:
-    """Labels of the first training samples, the full test set, kNN and logistic regression, raw input beside.
+    """Labels of the first training samples, the full test set, kNN and logistic regression, also of the raw input.
 
     Where sources have several samples in the test set, retrieval of the same source too. Where the foreground of images
     is known, kNN and logistic regression also see them on other backgrounds (``evaluation.backgrounds``).
@@ -107,7 +107,7 @@ class P1:
         if (pair := labelled(f)) is not None:
             train, test = pair
             forms = {form: (some.z, some.label) for form, some in f.variants.items() if some.label is not None}
-            for name, probe in (("knn", nearest(train, self.k)), ("linear", logistic(train, f.scaler))):
+            for name, probe in (("knn", nearest_neighbours(train, self.k)), ("linear", logistic(train, f.scaler))):
                 scores[name] = accuracy(probe, test)
                 if forms:
                     scores |= {f"{name}/{form}": accuracy(probe, shown) for form, shown in forms.items()}
@@ -121,7 +121,7 @@ class P1:
             raise ValueError("probe.protocol.across_labels=true needs labels in the test set, and there are none")
         found = retrieval(f.test.z, f.test.source, f.test.label if self.across_labels else None)
         chance = found.get("retrieval_chance", 0)
-        return scores | (found if chance < TELLING else {"retrieval_chance": chance})
+        return scores | (found if chance < _TELLING else {"retrieval_chance": chance})
 
     def _features(self, embed: Embed, data: Data, reduce: bool = False) -> Features:
         train = features(embed, data.known, self.train_limit)

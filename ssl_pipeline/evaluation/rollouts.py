@@ -1,4 +1,4 @@
-"""How far a world model can be followed: predictions over many steps, beside what happened."""
+"""How far a world model can be followed: predictions over many steps, compared with what happened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.objectives import WorldModel
 from ssl_pipeline.structures.batch import Latent, as_float, clean_view
 
-STEPS = (1, 5, 10, 20, 50)
+_STEPS = (1, 5, 10, 20, 50)
 """Of which summaries tell."""
 
 
@@ -50,10 +50,10 @@ def standard_actions(graph: Graph, actions: Shaped[Tensor, "B H ..."]) -> Shaped
     return graph.normalizer(name)(flat).unflatten(0, actions.shape[:2])
 
 
-def windows(sources: Int64[Tensor, "N"], horizon: int) -> Int64[Tensor, "W"]:
+def window_starts(sources: Int64[Tensor, "N"], horizon: int) -> Int64[Tensor, "W"]:
     """Rows after which as many more of the same source follow, themselves included, as the horizon is long.
 
-    >>> windows(torch.tensor([0, 0, 0, 1, 1]), horizon=2)
+    >>> window_starts(torch.tensor([0, 0, 0, 1, 1]), horizon=2)
     tensor([0, 1, 3])
     """
     if len(sources) < horizon:
@@ -82,7 +82,7 @@ def rollouts(
         ValueError: the graph has no world model, or no decoder.
     """
     term, device = transition_of(graph), next(graph.parameters()).device
-    starts = windows(dataset.sources, horizon)
+    starts = window_starts(dataset.sources, horizon)
     if not len(starts):
         return None
     starts = starts[torch.linspace(0, len(starts) - 1, min(samples, len(starts))).long()]
@@ -121,13 +121,13 @@ def _errors(
 
     def after(actions: Tensor) -> Tensor:
         path = term.rollout(start, standard_actions(graph, actions))
-        return torch.stack([decoded(graph, latent) for latent in path], dim=1).flatten(0, 1)
+        return torch.stack([decode_latent(graph, latent) for latent in path], dim=1).flatten(0, 1)
 
-    seen = decoded(graph, graph.encoded("unknown", clean_view(graph.grid, truth)))
+    seen = decode_latent(graph, graph.encoded("unknown", clean_view(graph.grid, truth)))
     return torch.stack([error(said) for said in (after(actions), x.repeat_interleave(horizon, 0), after(others), seen)])
 
 
-def decoded(graph: Graph, latent: Latent) -> Tensor:
+def decode_latent(graph: Graph, latent: Latent) -> Tensor:
     """What is seen where the world is in a latent, in the data's units."""
     return graph.decode(latent, transition_of(graph).next)
 
@@ -140,9 +140,9 @@ def rollout_scores(graph: Graph, dataset: Dataset | Stream) -> dict[str, float]:
     models = _transitions(graph)
     if not models or not graph.leads_to(models[0].next) or isinstance(dataset, Stream):
         return {}
-    found = next((found for horizon in STEPS[::-1] if (found := rollouts(graph, dataset, horizon))), None)
+    found = next((found for horizon in _STEPS[::-1] if (found := rollouts(graph, dataset, horizon))), None)
     if found is None:
         return {}
-    steps = [step for step in STEPS if step <= len(found.error)]
+    steps = [step for step in _STEPS if step <= len(found.error)]
     names = {"rollout": found.error, "rollout_copied": found.copied, "rollout_shuffled": found.shuffled}
     return {f"{name}/{step}": values[step - 1].item() for name, values in names.items() for step in steps}

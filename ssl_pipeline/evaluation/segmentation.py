@@ -10,14 +10,16 @@ from jaxtyping import Integer
 from sklearn.metrics import adjusted_rand_score
 
 
-class Agreement(NamedTuple):
+class RandIndex(NamedTuple):
     """Adjusted Rand index, 1 of the same partition and 0 of chance, mean over clips."""
 
     foreground: float  # over the cells of true objects
     all: float  # over all cells
 
 
-def agreement(true: Iterable[Integer[np.ndarray, "T H W"]], found: Iterable[Integer[np.ndarray, "T H W"]]) -> Agreement:
+def rand_index(
+    true: Iterable[Integer[np.ndarray, "T H W"]], found: Iterable[Integer[np.ndarray, "T H W"]]
+) -> RandIndex:
     """Compare objects of clips; a number stands for the same object in all frames, so that lost tracks count as errors.
 
     Args:
@@ -25,12 +27,12 @@ def agreement(true: Iterable[Integer[np.ndarray, "T H W"]], found: Iterable[Inte
         found: likewise.
 
     >>> true = np.array([[[0, 1, 2]], [[0, 1, 2]]])
-    >>> agreement([true], [3 * true]), round(agreement([true], [true % 2]).all, 3)
-    (Agreement(foreground=1.0, all=1.0), 0.444)
+    >>> rand_index([true], [3 * true]), round(rand_index([true], [true % 2]).all, 3)
+    (RandIndex(foreground=1.0, all=1.0), 0.444)
     """
     scores = []
     for one, other in zip(true, found, strict=True):
         inside = one > 0
         of_objects = adjusted_rand_score(one[inside], other[inside])
         scores.append((of_objects, adjusted_rand_score(one.ravel(), other.ravel())))
-    return Agreement(*np.mean(scores, axis=0).tolist())
+    return RandIndex(*np.mean(scores, axis=0).tolist())

@@ -1,4 +1,4 @@
-"""The twin of a graph that was never trained, beside which every table shows it."""
+"""The untrained twin of a graph, with which every table compares it."""
 
 from __future__ import annotations
 

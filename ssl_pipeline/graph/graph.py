@@ -20,7 +20,6 @@ from ssl_pipeline.graph.validation import (
     terms_fit_the_grid,
     views_share_samples,
 )
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.decoders import CrossAttentionDecoder, Decoder
 from ssl_pipeline.models.ema_teacher import EMATeacher
 from ssl_pipeline.models.encoders import Encoder
@@ -28,6 +27,7 @@ from ssl_pipeline.models.latents import Consensus, LatentFormat, Tokens
 from ssl_pipeline.models.layers import Normalize
 from ssl_pipeline.objectives import CrossModal, GraphInfo, Objective, Reconstruction, State, Term
 from ssl_pipeline.structures.batch import Batch, Latent, View, as_float, clean_view
+from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.data_spec import DataSpec
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, Node

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from ssl_pipeline.losses.base import ReconstructionLoss
-from ssl_pipeline.models.binding import Bindable
+from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 
 

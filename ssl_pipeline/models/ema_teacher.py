@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.encoders import Encoder
+from ssl_pipeline.structures.binding import Bindable
 
 
 class EMATeacher(Bindable, nn.Module):

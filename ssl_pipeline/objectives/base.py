@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.structures.batch import Latent, View
+from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.nodes import Edge
 from ssl_pipeline.structures.view_assignment import ViewAssignment

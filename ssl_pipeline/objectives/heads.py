@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from ssl_pipeline.losses import PairLoss
-from ssl_pipeline.models.binding import Bindable
+from ssl_pipeline.structures.binding import Bindable
 
 Head = Bindable | nn.Module | Callable[[int], nn.Module]
 """A head: a part that is bound to a width, such as ``Projector()``, a module as it is, or a function of the width."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.objectives.base import GraphInfo, State, Term
 from ssl_pipeline.objectives.reconstruction import Reconstruction
 from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.nodes import CLEAN, Edge
 from ssl_pipeline.utils.errors import options_of

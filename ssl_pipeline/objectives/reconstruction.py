@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.losses import MSE, CrossEntropy, Divergence, ReconstructionLoss
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.layers import Patches, pick
 from ssl_pipeline.objectives.base import GraphInfo, State, Term, on_rows
 from ssl_pipeline.objectives.masked_patches import check_where, in_the_hole, weights
 from ssl_pipeline.structures.batch import Latent, View
+from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, Node
 

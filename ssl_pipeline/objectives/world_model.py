@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ssl_pipeline.losses import MSE, ReconstructionLoss
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.objectives.base import GraphInfo, State, Term
 from ssl_pipeline.objectives.reconstruction import Wanted, decoded, default_loss
 from ssl_pipeline.structures.batch import Latent
+from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.nodes import Edge, Node
 from ssl_pipeline.utils.errors import nearest
 

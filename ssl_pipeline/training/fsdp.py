@@ -26,14 +26,14 @@ from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
 from ssl_pipeline.inference.weights import PREFIX
 
-SMALLEST = 100_000
+_SMALLEST = 100_000
 """Weights of a block that is worth a message of its own; smaller ones travel with what surrounds them."""
 
 
-def shard(graph: Graph, mesh: DeviceMesh, smallest: int = SMALLEST) -> None:
+def shard(graph: Graph, mesh: DeviceMesh, smallest: int = _SMALLEST) -> None:
     """Leave a shard of a graph on each device; a block's weights are whole only while it computes.
 
-    Gradients are averaged over all devices, as DDP does, so that energies need know nothing of it.
+    Gradients are averaged over all devices, as DDP does, so that losses need know nothing of it.
 
     Args:
         graph: as it is on every device; changed in place.
@@ -60,7 +60,7 @@ def is_sharded(graph: nn.Module) -> bool:
     return isinstance(graph, FSDPModule)
 
 
-def blocks_of(model: nn.Module, smallest: int = SMALLEST) -> list[nn.Module]:
+def blocks_of(model: nn.Module, smallest: int = _SMALLEST) -> list[nn.Module]:
     """Parts that are called one after another, the innermost first: elements of lists, with so many weights at least.
 
     Args:

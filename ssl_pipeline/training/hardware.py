@@ -38,7 +38,7 @@ class Hardware:
         """Arguments of Lightning's ``Trainer``.
 
         Args:
-            partial_steps: a step may leave some parameters out, which DDP must be told.
+            partial_steps: a step may leave some parameters out, which DDP has to know.
 
         Raises:
             ValueError: a GPU is asked for and none is there; shards of what takes turns.
@@ -51,7 +51,7 @@ class Hardware:
             )
         return {
             "accelerator": self.accelerator,
-            "devices": 1 if self.devices == "auto" and not self._on_gpu else self.devices,
+            "devices": 1 if self.devices == "auto" and not self.on_gpu else self.devices,
             "num_nodes": self.num_nodes,
             "strategy": self._strategy(partial_steps),
             "precision": self.resolved_precision,
@@ -77,8 +77,7 @@ class Hardware:
     def _finding_unused(self) -> str:
         """DDP that looks for parameters without a gradient, where the strategy is DDP or would become it."""
         single = self.num_nodes == 1 and (
-            self.devices in (1, "1")
-            or (self.devices == "auto" and (not self._on_gpu or torch.cuda.device_count() == 1))
+            self.devices in (1, "1") or (self.devices == "auto" and (not self.on_gpu or torch.cuda.device_count() == 1))
         )
         becomes_ddp = self.strategy == "ddp" or (self.strategy == "auto" and not single)
         return "ddp_find_unused_parameters_true" if becomes_ddp else self.strategy
@@ -88,12 +87,13 @@ class Hardware:
         """The precision after ``auto``."""
         if self.precision != "auto":
             return self.precision
-        if self._on_gpu:
+        if self.on_gpu:
             return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
         return "bf16-mixed" if cpu_computes_bf16() else "32-true"
 
     @property
-    def _on_gpu(self) -> bool:
+    def on_gpu(self) -> bool:
+        """Whether it is a CUDA device."""
         return self.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
 

@@ -11,17 +11,17 @@ from torch.optim import Optimizer
 
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
-from ssl_pipeline.lab.dynamics import Dynamics
 from ssl_pipeline.optim.recipe import Recipe
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.random import seed_models
+from ssl_pipeline.training.callbacks.base import GraphCallback
 from ssl_pipeline.training.callbacks.clock import Clock
 from ssl_pipeline.training.fsdp import is_sharded, shard
 from ssl_pipeline.utils import distributed
 
 
 class PretrainModule(L.LightningModule):
-    """Damages each batch on its device and minimises the graph's loss.
+    """Corrupts each batch on its device and minimises the graph's loss.
 
     Args:
         graph: what is trained; of a mixed one, each step the graph whose turn it is.
@@ -29,7 +29,7 @@ class PretrainModule(L.LightningModule):
         clock: knows the progress that the schedule follows.
         batch_size: global batch.
         seed: of every random number in training.
-        dynamics: what treats the graph, in this order.
+        callbacks: called around each step, in this order.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class PretrainModule(L.LightningModule):
         clock: Clock,
         batch_size: int,
         seed: int,
-        dynamics: Sequence[Dynamics] = (),
+        callbacks: Sequence[GraphCallback] = (),
     ) -> None:
         super().__init__()
-        for one in dynamics:
-            one.treat(graph)
-        self.graph, self.dynamics = graph, tuple(dynamics)
+        for callback in callbacks:
+            callback.on_build(graph)
+        self.graph, self.callbacks = graph, tuple(callbacks)
         self.recipe, self.clock, self.batch_size, self.seed = recipe, clock, batch_size, seed
 
     def configure_model(self) -> None:
@@ -64,8 +64,8 @@ class PretrainModule(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Gradients are whole, and not clipped yet."""
-        for one in self.dynamics:
-            one.before_step(self.graph)
+        for callback in self.callbacks:
+            callback.before_optimizer_step(self.graph)
 
     def configure_gradient_clipping(
         self,
@@ -84,12 +84,12 @@ class PretrainModule(L.LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Each step of the weights is followed by one of the teacher."""
         super().optimizer_step(*args, **kwargs)
-        for one in self.dynamics:
-            one.after_step(self.graph, self.trainer.global_step + 1)  # Lightning counts it behind this hook
+        for callback in self.callbacks:
+            callback.after_step(self.graph, self.trainer.global_step + 1)  # Lightning counts it behind this hook
         self.graph.follow(self.clock.progress(self.trainer))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Energies of a batch; every random number follows from (seed, step, rank)."""
+        """Losses of a batch; every random number follows from (seed, step, rank)."""
         step, rank = self.trainer.global_step, distributed.rank()
         seed_models(self.device, self.seed, step, rank, "model")
         name, graph = self.graph.at(step) if isinstance(self.graph, MixedGraph) else ("", self.graph)

@@ -9,24 +9,25 @@ from typing import Any, NamedTuple
 
 import lightning as L
 
+from ssl_pipeline.config import plugins
 from ssl_pipeline.config.instantiate import check, check_kinds, instantiate
 from ssl_pipeline.data import Data, EpochOrder, Mixed, Stream
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.graph.builder import GraphFactory
-from ssl_pipeline.lab.curation import Learnability
-from ssl_pipeline.lab.dynamics import Dynamics
 from ssl_pipeline.optim.recipe import Recipe
+from ssl_pipeline.training.callbacks.base import GraphCallback
 from ssl_pipeline.training.callbacks.clock import Clock, seconds_of
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.loggers import Tracker
+from ssl_pipeline.training.samplers import Sampler
 
 
-class Plan(NamedTuple):
-    """A configuration made into things, all of its names and options checked, before data is read."""
+class RunPlan(NamedTuple):
+    """A configuration made into objects, all of its names and options checked, before data is read."""
 
     recipe: Recipe
-    dynamics: tuple[Dynamics, ...]
-    curation: Learnability | None
+    callbacks: tuple[GraphCallback, ...]
+    sampler: Sampler | None
     hardware: Hardware
     protocol: P1 | None
     tracker: Tracker | None
@@ -34,15 +35,32 @@ class Plan(NamedTuple):
     clock: Clock
 
 
-def prepare(config: Mapping[str, Any]) -> Plan:
+def plan_run(config: Mapping[str, Any]) -> RunPlan:
     """Check and make all that needs no data.
 
     Raises:
         ValueError: a name, option or number that cannot be.
     """
+    plugins.load()
     trust = tuple(config.get("trust", ()))
     factory = GraphFactory(config, trust=trust)
-    bounds = dict(config["trainer"])
+    bounds, clock = _bounds(config["trainer"])
+    protocol = instantiate(config["probe"]["protocol"], at="probe.protocol")
+    recipe = instantiate(config["optimizer"], at="optimizer", trust=trust)
+    recipe.check(factory.parts["encoder"])
+    tracker = instantiate(config.get("logger", {}), at="logger", trust=trust) or None
+    if config.get("report", {}).get("map") == "umap" and find_spec("umap") is None:
+        raise ModuleNotFoundError("report.map=umap needs umap-learn: pip install umap-learn, or take report.map=pca")
+    hardware: Hardware = instantiate(config["hardware"], at="hardware")
+    if hardware.shards and bounds.get("sync_batchnorm"):
+        raise ValueError("trainer.sync_batchnorm=true has no effect on weights in shards: take hardware=ddp, or false")
+    callbacks, sampler = _callbacks(config, hardware), _sampler(config, hardware)
+    return RunPlan(recipe, callbacks, sampler, hardware, protocol, tracker, bounds, clock)
+
+
+def _bounds(asked: Mapping[str, Any]) -> tuple[dict[str, Any], Clock]:
+    """Lightning's options, and the clock that takes the bound on time out of them."""
+    bounds = dict(asked)
     check("trainer", L.Trainer, list(bounds), is_partial=True)
     for key in (*Hardware.__dataclass_fields__, "accumulate_grad_batches", "callbacks", "logger", "profiler"):
         if key in bounds:
@@ -56,77 +74,74 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     check_kinds("trainer", seconds_of, {"max_time": bounds["max_time"]})  # which may be seconds here
     clock = Clock(seconds_of(bounds.pop("max_time")))
     check_kinds("trainer", L.Trainer, bounds)
-    protocol = instantiate(config["probe"]["protocol"], at="probe.protocol")
-    recipe = instantiate(config["optimizer"], at="optimizer", trust=trust)
-    recipe.check(factory.parts["encoder"])
-    dynamics: dict[str, Dynamics] = instantiate(
-        config.get("dynamics", {}), at="dynamics", trust=trust, allowed=("ssl_pipeline.lab.dynamics",)
-    )
-    curation: Learnability | None = (
-        instantiate(config.get("curation", {}), at="curation", trust=trust, allowed=("ssl_pipeline.lab.curation",))
-        or None
-    )
-    if curation is not None and config["members_per_source"] > 1:
+    return bounds, clock
+
+
+def _plugged(config: Mapping[str, Any], group: str) -> Any:
+    """What a group of plug-ins' parts asks for; only they, and packages that are trusted, may be named."""
+    trust = tuple(config.get("trust", ()))
+    return instantiate(config.get(group) or {}, at=group, trust=(*trust, *plugins.modules()), allowed=())
+
+
+def _callbacks(config: Mapping[str, Any], hardware: Hardware) -> tuple[GraphCallback, ...]:
+    callbacks: dict[str, GraphCallback] = _plugged(config, "callback")
+    for name, callback in callbacks.items():
+        if hardware.scales_loss and not callback.loss_scale:
+            raise ValueError(
+                f"callback={name} gives gradients a length of its own, which the loss scaler of hardware.precision="
+                f"{hardware.precision} would divide by its factor: take bf16-mixed or 32-true"
+            )
+        if hardware.shards and not callback.shards:
+            raise ValueError(f"callback={name} needs whole weights, and hardware.strategy=fsdp has shards: take ddp")
+        if hardware.compile and not callback.compiles:
+            raise ValueError(f"callback={name} cannot be compiled: set hardware.compile=false")
+    return tuple(callbacks.values())
+
+
+def _sampler(config: Mapping[str, Any], hardware: Hardware) -> Sampler | None:
+    sampler: Sampler | None = _plugged(config, "sampler") or None
+    if sampler is None:
+        return None
+    if config["members_per_source"] > 1:
         raise ValueError(
-            f"curation draws samples one by one, and members_per_source={config['members_per_source']} keeps some "
-            f"together: set it to 1, or curation=none"
+            f"a sampler draws samples one by one, and members_per_source={config['members_per_source']} keeps some "
+            f"together: set it to 1, or sampler=none"
         )
-    tracker = instantiate(config.get("logger", {}), at="logger", trust=trust) or None
-    if config.get("report", {}).get("map") == "umap" and find_spec("umap") is None:
-        raise ModuleNotFoundError("report.map=umap needs umap-learn: pip install umap-learn, or take report.map=pca")
-    hardware: Hardware = instantiate(config["hardware"], at="hardware")
-    if hardware.shards and bounds.get("sync_batchnorm"):
-        raise ValueError("trainer.sync_batchnorm=true has no effect on weights in shards: take hardware=ddp, or false")
-    if hardware.shards and curation is not None:
-        raise ValueError("curation needs whole weights, and hardware.strategy=fsdp has shards: take hardware=ddp")
-    for name, one in dynamics.items():
-        _can_be_treated(name, one, hardware)
-    return Plan(recipe, tuple(dynamics.values()), curation, hardware, protocol, tracker, bounds, clock)
+    if hardware.shards and not sampler.shards:
+        raise ValueError("this sampler needs whole weights, and hardware.strategy=fsdp has shards: take hardware=ddp")
+    return sampler
 
 
-def _can_be_treated(name: str, dynamics: Dynamics, hardware: Hardware) -> None:
-    if hardware.scales_loss and not dynamics.loss_scale:
-        raise ValueError(
-            f"dynamics={name} gives gradients a length of its own, which the loss scaler of hardware.precision="
-            f"{hardware.precision} would divide by its factor: take bf16-mixed or 32-true"
-        )
-    if hardware.shards and not dynamics.shards:
-        raise ValueError(f"dynamics={name} needs whole weights, and hardware.strategy=fsdp has shards: take ddp")
-    if hardware.compile and not dynamics.compiles:
-        raise ValueError(f"dynamics={name} cannot be compiled: set hardware.compile=false")
-
-
-def bounded(plan: Plan, data: Data | Mixed, config: Mapping[str, Any], done: int) -> Plan:
+def bound_epochs(plan: RunPlan, data: Data | Mixed) -> RunPlan:
     """The plan with Lightning's bound on epochs of this data, -1 for none.
 
     Args:
         plan: the clock and the bounds that were asked for.
         data: has epochs, or is a stream.
-        config: of the run.
-        done: steps of earlier sittings.
 
     Raises:
-        ValueError: the run would have no end, or is past it.
+        ValueError: the run would have no end; a sampler for what has no order.
     """
-    epochs, steps = plan.bounds["max_epochs"], plan.bounds["max_steps"]
-    others = steps > 0 or plan.clock.max_time is not None
+    epochs = plan.bounds["max_epochs"]
+    others = plan.bounds["max_steps"] > 0 or plan.clock.max_time is not None
     stream = isinstance(data.train, Stream)
-    if stream and plan.curation is not None:
+    if stream and plan.sampler is not None:
         raise ValueError(
-            "curation scores all samples of one set of known length, and got a stream or several sets: set "
-            "curation=none, or take one set (data.streaming=false where it is streamed)"
+            "a sampler orders one set of known length, and got a stream or several sets: set sampler=none, or take one "
+            "set (data.streaming=false where it is streamed)"
         )
     if stream and not others:
         raise ValueError("a stream has no epochs to count: bound the run by trainer.max_steps or trainer.max_time")
     if epochs in (None, -1) and not others:
         raise ValueError("the run has no bound: set trainer.max_epochs, trainer.max_steps or trainer.max_time")
-    epochs = -1 if epochs is None or stream else epochs
+    return plan._replace(bounds=plan.bounds | {"max_epochs": -1 if epochs is None or stream else epochs})
+
+
+def last_step(plan: RunPlan, data: Data | Mixed, config: Mapping[str, Any]) -> float:
+    """The step at which a plan of ``bound_epochs`` ends; inf where time alone ends it."""
+    epochs, steps = plan.bounds["max_epochs"], plan.bounds["max_steps"]
     last = steps if steps >= 0 else inf
-    if not isinstance(data.train, Stream) and epochs >= 0:
-        samples = len(EpochOrder(data.train.sources, config["seed"], config["members_per_source"]))
-        last = min(last, epochs * max(1, samples // config["batch_size"]))
-    if last <= done:
-        raise ValueError(
-            f"the run is at step {done} and its bound is step {last}: raise trainer.max_steps or max_epochs"
-        )
-    return plan._replace(bounds=plan.bounds | {"max_epochs": epochs})
+    if isinstance(data.train, Stream) or epochs < 0:
+        return last
+    samples = len(EpochOrder(data.train.sources, config["seed"], config["members_per_source"]))
+    return min(last, epochs * max(1, samples // config["batch_size"]))

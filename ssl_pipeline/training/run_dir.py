@@ -25,7 +25,7 @@ class Start(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Folder:
+class RunDir:
     """Where a run writes.
 
     Args:
@@ -106,6 +106,16 @@ class Folder:
                 )
             if "spec" in had and had["spec"]["grid"] != data.grid.to_plain():
                 raise ValueError(f"{data.name} lies on another grid than when this run began: restore the data")
+
+    @property
+    def awaits_evaluation(self) -> bool:
+        """Whether the training is over and its evaluation was interrupted."""
+        return self.read_summary().get("evaluated") is False
+
+    def read_summary(self) -> dict[str, Any]:
+        """The numbers of the run; of a run that was killed before it wrote some, none."""
+        path = self.path / "summary.json"
+        return json.loads(path.read_text()) if path.is_file() else {}
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """The numbers of the run."""

@@ -1,4 +1,4 @@
-"""A few samples of the test set to look at or listen to: clean, damaged, restored."""
+"""A few samples of the test set to look at or listen to: clean, corrupted, restored."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ import torch
 from ssl_pipeline.data import Data, Stream
 from ssl_pipeline.evaluation import (
     P1,
-    agreement,
-    meetings,
+    cross_modal_retrieval,
+    output_agreement,
     prompted,
     rankme,
     relations,
@@ -25,11 +25,11 @@ from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph.graph import Graph
 
-ONLINE = {"train_limit": 4000, "test_limit": 2000, "few_shot": 0, "backgrounds": False}
+_ONLINE = {"train_limit": 4000, "test_limit": 2000, "few_shot": 0, "backgrounds": False}
 """What differs from the protocol on the way."""
 
 
-def evaluate(
+def score_graph(
     graph: Graph, data: Data, protocol: P1, probe: Mapping[str, Any], make: Callable[[], Graph]
 ) -> dict[str, Any]:
     """Probes, baselines and restoration at the end of a run.
@@ -53,23 +53,23 @@ def evaluate(
     if supervised(graph, data):
         result["supervised"] = True
     held_out = data.train if data.test is None else data.test
-    result |= restoration(graph, held_out) | relations(graph, held_out) | meetings(graph, held_out)
+    result |= restoration(graph, held_out) | relations(graph, held_out) | cross_modal_retrieval(graph, held_out)
     result |= rollout_scores(graph, held_out)
     if views := prompted(graph):
-        result |= agreement(graph, held_out, views).summary()
+        result |= output_agreement(graph, held_out, views).summary()
     return result | {"protocol": protocol.name, "probe_seconds": round(time.perf_counter() - began, 1)}
 
 
-def online(
+def online_scores(
     graph: Graph, data: Data, protocol: P1, probe: Mapping[str, Any], make: Callable[[], Graph]
 ) -> tuple[Callable[[], dict[str, float]], Callable[[], dict[str, dict[str, float]]]]:
-    """Scores on the way and their baselines, both on a part of the data; arguments as in ``evaluate``."""
-    small = replace(protocol, **ONLINE)
+    """Scores on the way and their baselines, both on a part of the data; arguments as in ``score_graph``."""
+    small = replace(protocol, **_ONLINE)
 
-    def beside() -> dict[str, dict[str, float]]:
+    def baselines() -> dict[str, dict[str, float]]:
         return _baselines(graph, data, small, make) if probe["baselines"] else {}
 
-    return lambda: small.score(small.features(embedder(graph), data)), beside
+    return lambda: small.score(small.features(embedder(graph), data)), baselines
 
 
 def supervised(graph: Graph, data: Data) -> bool:
@@ -98,7 +98,7 @@ def _tells_labels(data: Data, column: str, samples: int = 2000) -> bool:
 
 
 def _suffixed(scores: Mapping[str, float], name: str) -> dict[str, float]:
-    """Scores of something beside the encoder; what is the same for all is left out."""
+    """Scores of something else than the encoder; what is the same for all is left out."""
     return {f"{key}_{name}": value for key, value in scores.items() if key not in ("retrieval_chance", "swapped")}
 
 

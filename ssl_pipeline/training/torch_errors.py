@@ -7,16 +7,16 @@ import re
 import torch
 
 
-def explained(error: BaseException, go_on: str) -> Exception | None:
+def machine_error(error: BaseException, go_on: str) -> Exception | None:
     """An error of torch's that says what to do; None for one that is no fault of the machine.
 
     Args:
         error: as it was raised.
         go_on: how the run is resumed.
 
-    >>> explained(MemoryError(), "resume=x").args[0][:30]
+    >>> machine_error(MemoryError(), "resume=x").args[0][:30]
     'the memory did not suffice: lo'
-    >>> explained(RuntimeError("shapes differ"), "resume=x") is None
+    >>> machine_error(RuntimeError("shapes differ"), "resume=x") is None
     True
     """
     text = str(error)

@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from ssl_pipeline.training.csv_logger import TidyCSV
 from ssl_pipeline.training.profiler import Waiting
 
-HINTS = (
+_HINTS = (
     "does not have many workers",
     "exists and is not empty",
     "number of training batches",
@@ -25,7 +25,7 @@ HINTS = (
     "in eval mode at the start",  # a teacher
     "dataloader is not resumable",
     "Grad strides do not match",  # 1x1 convolutions of channels_last
-    "returned a view tensor",  # energies of a sharded graph, which nobody changes in place
+    "returned a view tensor",  # losses of a sharded graph, which nobody changes in place
 )
 """Those of Lightning that do not fit: batches come whole from an index, there is no validation loop."""
 
@@ -72,13 +72,13 @@ def make_trainer(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without ``HINTS`` and what Lightning says of itself."""
+    """Without ``_HINTS`` and what Lightning says of itself."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            for hint in HINTS:
+            for hint in _HINTS:
                 warnings.filterwarnings("ignore", f".*{hint}.*")
             yield
     finally:

@@ -14,7 +14,7 @@ from helpers.build import build
 from ssl_pipeline.config.compose import compose, explained
 from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.structures.grid import Axis, GridSpec
-from ssl_pipeline.training.plan import prepare
+from ssl_pipeline.training.plan import plan_run
 from ssl_pipeline.utils.annotations import fits
 
 GRID = GridSpec.of(("y", 8), ("x", 8), channels=1)
@@ -213,13 +213,13 @@ def test_kinds_of_plain_values(hint, good, bad):
 )
 def test_values_are_refused_by_their_place(override, sentence):
     with pytest.raises(ValueError, match=sentence):
-        prepare(compose(["corruption=mask+noise", override]))
+        plan_run(compose(["corruption=mask+noise", override]))
 
 
 def test_none_stands_for_a_default_of_none():
     pool = instantiate({"_target_": "torch.nn.AvgPool1d", "kernel_size": 2, "stride": None})
     assert pool.stride == (2,)
-    assert prepare(compose(["trainer.max_time=90"])).clock.max_time == 90
+    assert plan_run(compose(["trainer.max_time=90"])).clock.max_time == 90
 
 
 def test_a_group_takes_a_name():

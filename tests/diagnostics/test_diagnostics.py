@@ -17,16 +17,16 @@ from torch import nn
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import MemoryDataset, digits
 from ssl_pipeline.diagnostics import (
+    LossGradients,
     Numbers,
     Passed,
-    Pulls,
     StepSizes,
     Taps,
     batch_effects,
     changes,
     findings,
     layers_of,
-    pulls,
+    loss_gradients,
 )
 from ssl_pipeline.diagnostics.layers import input_share
 from ssl_pipeline.diagnostics.rank import effective_ranks
@@ -230,7 +230,7 @@ def graph_of(*overrides):
 def test_pulls_are_gradients_of_weighted_energies():
     graph, batch = graph_of("corruption=mask+noise", "objective=reconstruct+align", "objective.align.weight=0.5")
     views = graph.corrupt(batch, whole=True)
-    found = pulls(graph, views)
+    found = loss_gradients(graph, views)
     assert found.names == ("reconstruct/mask", "reconstruct/noise", "align/mask~noise")
     assert all(p.grad is None for p in graph.parameters())
     weight = {"reconstruct/mask": 0.5, "reconstruct/noise": 0.5, "align/mask~noise": 0.5}
@@ -250,7 +250,7 @@ def test_many_edges_are_taken_by_term():
     views = "corruption=mask+noise+lowres+reversal"
     graph, batch = graph_of(views, "objective=reconstruct+align", "objective.align.weight=0.5")
     views = graph.corrupt(batch, whole=True)
-    found = pulls(graph, views)
+    found = loss_gradients(graph, views)
     assert found.names == ("reconstruct", "align")
     losses = graph(views)
     total = sum(losses[edge.name] for edge in graph.edges["align"]) / 6 * 0.5
@@ -301,15 +301,15 @@ def test_gradients_and_steps_out_of_bounds():
 
 def test_an_energy_without_a_gradient_is_dead_and_a_conflict_is_none():
     cosines = torch.tensor([[1.0, -0.7], [-0.7, 1.0]])
-    assert found_in(pulls=Pulls(("a", "b"), torch.tensor([1.0, 2.0]), cosines)) == []
-    (dead,) = found_in(pulls=Pulls(("a", "b"), torch.tensor([0.0, 2.0]), torch.full((2, 2), float("nan"))))
+    assert found_in(pulls=LossGradients(("a", "b"), torch.tensor([1.0, 2.0]), cosines)) == []
+    (dead,) = found_in(pulls=LossGradients(("a", "b"), torch.tensor([0.0, 2.0]), torch.full((2, 2), float("nan"))))
     assert dead.kind == "dead" and dead.place == "a"
 
 
 def test_no_number_is_no_loss_of_the_input_and_no_pull_at_all_is_said():
     layer = partial(Passed, rank=20.0, rank_in=20.0, magnitude=0.0)
     assert found_in(passed={"mask": {"a": layer(float("nan"))}}) == []
-    (dead,) = found_in(pulls=Pulls(("a", "b"), torch.zeros(2), torch.full((2, 2), float("nan"))))
+    (dead,) = found_in(pulls=LossGradients(("a", "b"), torch.zeros(2), torch.full((2, 2), float("nan"))))
     assert dead.what == "no energy teaches the encoder anything"
     logits = {"": {"decoders.clean.head": layer(1e-5)}}
     assert found_in(passed=logits, symbols=True) == [] and len(found_in(passed=logits)) == 1
@@ -346,7 +346,7 @@ def test_rounding_under_autocast_adds_no_directions():
 def test_a_relaxed_ball_teaches_by_its_springs():
     words = ["latent=slots", "latent.heads=2", "latent.fuse=relaxed", "corruption=mask+noise"]
     graph = build(compose([*VIT, *words, "objective=reconstruct+sigreg"]), digits().grid).eval()
-    found = pulls(graph, graph.corrupt(digits().train[range(24)], whole=True))
+    found = loss_gradients(graph, graph.corrupt(digits().train[range(24)], whole=True))
     assert found is not None and "consensus" in found.names and "reconstruct/latent" not in found.names
     assert found_in(pulls=found) == []
 
@@ -355,9 +355,9 @@ def test_an_encoder_that_does_not_learn_is_not_asked():
     graph, batch = graph_of("corruption=mask+noise")
     graph.encoder.stem.requires_grad_(False)
     views = graph.corrupt(batch, whole=True)
-    assert pulls(graph, views) is not None
+    assert loss_gradients(graph, views) is not None
     graph.encoder.requires_grad_(False)
-    assert pulls(graph, views) is None
+    assert loss_gradients(graph, views) is None
 
 
 @pytest.mark.parametrize("samples", [2, 3])

@@ -22,7 +22,7 @@ from ssl_pipeline.corruptions import (
     Shuffle,
     Template,
 )
-from ssl_pipeline.lab.dynamics import Dynamics, InverseDeltas, ProtectGradients, ProtectWeights
+from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
 from ssl_pipeline.losses import (
     L1,
     MSE,
@@ -46,12 +46,13 @@ from ssl_pipeline.losses import (
     SymmetricKL,
     VICReg,
 )
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.decoders import AutoregressiveDecoder, ConvDecoder, CrossAttentionDecoder, Decoder
 from ssl_pipeline.models.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, ViT
 from ssl_pipeline.models.latents import Slots, Tokens
 from ssl_pipeline.structures.batch import View, clean_view
+from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.training import GraphCallback
 
 GRIDS = {
     "wave": GridSpec.of(("time", 32, 0.5), channels=1, range=(-1.0, 1.0), signal=True),
@@ -252,20 +253,20 @@ ENERGIES = (
 )
 
 
-class DynamicsCase(NamedTuple):
-    """One setting of what treats a graph."""
+class CallbackCase(NamedTuple):
+    """One setting of a callback."""
 
     name: str  # of the YAML file
-    build: type[Dynamics]
+    build: type[GraphCallback]
     options: Mapping[str, Any]
 
 
-DYNAMICS = (
-    DynamicsCase("gradient_protection", ProtectGradients, {}),
-    DynamicsCase("gradient_protection", ProtectGradients, {"over": "sample", "mean": False}),
-    DynamicsCase("gradient_protection", ProtectGradients, {"over": "batch", "scale": 0.1}),
-    DynamicsCase("gradient_protection", ProtectGradients, {"scale": None, "weights": 1e-2}),
-    DynamicsCase("inverse_delta", InverseDeltas, {}),
-    DynamicsCase("weight_protection", ProtectWeights, {"every": 1}),
-    DynamicsCase("weight_protection", ProtectWeights, {"every": 1, "strength": 0.1, "low": 0.5, "high": 1.0}),
+CALLBACKS = (
+    CallbackCase("gradient_protection", ProtectGradients, {}),
+    CallbackCase("gradient_protection", ProtectGradients, {"over": "sample", "mean": False}),
+    CallbackCase("gradient_protection", ProtectGradients, {"over": "batch", "scale": 0.1}),
+    CallbackCase("gradient_protection", ProtectGradients, {"scale": None, "weights": 1e-2}),
+    CallbackCase("inverse_delta", InverseDeltas, {}),
+    CallbackCase("weight_protection", ProtectWeights, {"every": 1}),
+    CallbackCase("weight_protection", ProtectWeights, {"every": 1, "strength": 0.1, "low": 0.5, "high": 1.0}),
 )

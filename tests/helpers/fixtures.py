@@ -13,9 +13,9 @@ from helpers.paths import SCRIPTS
 def no_pages(request, monkeypatch):
     """Runs of the tests end without their page, which takes longer than they do; those marked ``page`` make it."""
     if "page" not in request.keywords:
-        from ssl_pipeline.training import runner
+        from ssl_pipeline.training.stages import report
 
-        monkeypatch.setattr(runner, "write_report", lambda *_, **__: None)
+        monkeypatch.setattr(report, "write_report", lambda *_, **__: None)
 
 
 @pytest.fixture(autouse=True)

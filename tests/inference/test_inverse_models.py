@@ -7,7 +7,7 @@ import torch
 from helpers.inverse_models import COLOUR, CONV, GRAPHS, IMAGE, TEXT, X, holes, known, model
 
 from ssl_pipeline.data import Bytes
-from ssl_pipeline.evaluation.cycles import cycles, translations
+from ssl_pipeline.evaluation.cycles import cycle_errors, translations
 from ssl_pipeline.inference.modules import cuts
 from ssl_pipeline.structures.batch import Batch, clean_view
 from ssl_pipeline.structures.random import generator
@@ -173,7 +173,7 @@ def test_a_decoder_of_symbol_after_symbol_gives_the_next_one():
 
 def test_cycles_are_measured_at_every_cut():
     whole = model(*GRAPHS["vit"])
-    found = cycles(whole.graph, X)
+    found = cycle_errors(whole.graph, X)
     assert [row.at for row in found] == cuts(whole.graph)
     assert [row.numbers for row in found] == [16 * 24] * 3 + [16 * (16 + 24)] * 2
     front, back = whole.split("latent")

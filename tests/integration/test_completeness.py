@@ -7,14 +7,15 @@ import inspect
 import pytest
 import yaml
 from helpers import cases
-from helpers.paths import CONF
+from helpers.paths import yaml_files
 
 import ssl_pipeline.corruptions
-import ssl_pipeline.lab.dynamics
+import ssl_pipeline.lab.callbacks
 import ssl_pipeline.losses
 import ssl_pipeline.models.decoders
 import ssl_pipeline.models.encoders
 import ssl_pipeline.models.latents
+from ssl_pipeline.training import GraphCallback
 
 TABLES = {
     "corruption": (cases.CORRUPTIONS, ssl_pipeline.corruptions, ssl_pipeline.corruptions.Corruption, {"Chain"}),
@@ -26,14 +27,14 @@ TABLES = {
         (ssl_pipeline.losses.PairLoss, ssl_pipeline.losses.ReconstructionLoss),
         set(),
     ),
-    "dynamics": (cases.DYNAMICS, ssl_pipeline.lab.dynamics, ssl_pipeline.lab.dynamics.Dynamics, {"Dynamics"}),
+    "callback": (cases.CALLBACKS, ssl_pipeline.lab.callbacks, GraphCallback, {"PartsCallback"}),
 }
 
 
 @pytest.mark.parametrize("group", [*TABLES, "latent"])
 def test_yaml_files_and_table_rows_agree(group):
     table = cases.LATENTS if group == "latent" else TABLES[group][0]
-    assert {path.stem for path in (CONF / group).glob("*.yaml")} - {"none"} == {case.name for case in table}
+    assert {path.stem for path in yaml_files(group)} - {"none"} == {case.name for case in table}
 
 
 @pytest.mark.parametrize("group", TABLES)
@@ -47,7 +48,7 @@ def test_every_class_has_a_row(group):
     assert classes == {case.build for case in table}
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+@pytest.mark.parametrize("path", yaml_files("*"), ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_yaml_spells_every_option(path):
     """A YAML file is what users read: it names all options of its class, with values that the class would take."""
     node = yaml.safe_load(path.read_text())

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import yaml
 from helpers.build import build
-from helpers.paths import CONF
+from helpers.paths import CONF, yaml_files
 
 import ssl_pipeline
 from ssl_pipeline.api import _kind
@@ -19,7 +19,7 @@ from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
 
 EXPERIMENTS = CONF / "experiment"
-NAMES = sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
+NAMES = sorted(path.stem for path in yaml_files("experiment"))
 SWEEPS = sorted(path.stem for path in (EXPERIMENTS / "sweeps").glob("*.yaml"))
 SHORT = ["batch_size=8", "trainer.max_steps=2", "probe=none"]
 FEW = {"objects": ["data.of.clips=40"]} | {name: ["data.clips=64"] for name in ("next_clip", "video_dag", "video_mae")}

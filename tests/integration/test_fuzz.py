@@ -22,7 +22,7 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.utils.errors import HINT
 
 pytest.importorskip("hypothesis")
-from helpers.paths import CONF
+from helpers.paths import yaml_files
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -49,7 +49,7 @@ LEFT_ALONE = (
 
 def names(group: str) -> list[str]:
     """Files of a group."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    return sorted(path.stem for path in yaml_files(group))
 
 
 @st.composite

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 import torch
-from helpers.paths import CONF
+from helpers.paths import yaml_files
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -17,7 +17,7 @@ from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data import train_loader
 from ssl_pipeline.training.graphs import graphs_of, maker, sets_of
 
-EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in yaml_files("experiment"))
 WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "bincount", "equal"}
 WAITS |= {"_unique2", "unique_dim", "unique_consecutive"}
 

@@ -8,11 +8,10 @@ import soundfile
 import ssl_pipeline
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.instantiate import instantiate
-from ssl_pipeline.diagnostics import gap, signs
-from ssl_pipeline.evaluation import agreement, prompted
+from ssl_pipeline.diagnostics import ProbeBatch, gap, look, signs
+from ssl_pipeline.evaluation import output_agreement, prompted
 from ssl_pipeline.evaluation.strings import exact_match
 from ssl_pipeline.training import run
-from ssl_pipeline.training.callbacks.diagnostics import ProbeBatch, look
 
 pytestmark = pytest.mark.slow
 
@@ -94,8 +93,8 @@ def test_prompts_agree_that_no_target_was_told_for(tmp_path):
     run(compose(agree), str(tmp_path / "agree"))
     after = ssl_pipeline.load(tmp_path / "agree")
     data, asked, pair = instantiate(after.config["data"]), prompted(after.graph), ("template_1", "template_2")
-    found = agreement(after.graph, data.test, asked)
-    before = agreement(ssl_pipeline.load(tmp_path / "first").graph, data.test, asked)
+    found = output_agreement(after.graph, data.test, asked)
+    before = output_agreement(ssl_pipeline.load(tmp_path / "first").graph, data.test, asked)
     assert before.exact["template_1"] > 90 and before.exact["template_2"] < 10
     assert found.exact["template_1"] > 90 and found.exact["template_2"] > 80
     assert found.divergence[pair] < 0.1 * before.divergence[pair]

@@ -15,7 +15,7 @@ from ssl_pipeline.config.families import read_families
 from ssl_pipeline.corruptions import Template
 from ssl_pipeline.data import Bytes
 from ssl_pipeline.data.memory import MemoryDataset
-from ssl_pipeline.evaluation import agreement, prompted
+from ssl_pipeline.evaluation import output_agreement, prompted
 from ssl_pipeline.evaluation.agreement import found_across
 from ssl_pipeline.inference.weights import load_weights
 from ssl_pipeline.losses import jensen_shannon
@@ -78,7 +78,7 @@ def test_known_new_and_other_templates_have_nothing_in_common():
 def test_agreement_is_that_of_outputs_and_embeddings():
     """Against one pass over all samples; divergence counts real places only, and equal texts are one content."""
     one, views = graph(), {"a": say("Say {}"), "b": say("{} again"), "c": say("Say {}")}
-    found = agreement(one, dataset(), views, batch_size=2)
+    found = output_agreement(one, dataset(), views, batch_size=2)
     x, valid = CODEC.encode(TEXTS)
     clean = clean_view(CODEC.grid, x, valid)
     with torch.no_grad():
@@ -97,7 +97,7 @@ def test_agreement_is_that_of_outputs_and_embeddings():
 
 def test_what_is_decoded_symbol_by_symbol_is_compared_after_the_true_ones():
     one = graph("decoder=autoregressive")
-    found = agreement(one, dataset(), {"a": say("Say {}"), "b": say("{} again")})
+    found = output_agreement(one, dataset(), {"a": say("Say {}"), "b": say("{} again")})
     x, valid = CODEC.encode(TEXTS)
     clean = clean_view(CODEC.grid, x, valid)
     with torch.no_grad():

@@ -15,9 +15,9 @@ from ssl_pipeline.data import MemoryDataset, gym, pendulum
 from ssl_pipeline.data.rl.experience import Episodes, Experience
 from ssl_pipeline.data.rl.pendulum import Pendulum, pushes
 from ssl_pipeline.evaluation.cross_modal import relations
-from ssl_pipeline.evaluation.cross_modal_retrieval import meetings
+from ssl_pipeline.evaluation.cross_modal_retrieval import cross_modal_retrieval
 from ssl_pipeline.evaluation.planning import Planner, cem
-from ssl_pipeline.evaluation.rollouts import rollout_scores, rollouts, windows
+from ssl_pipeline.evaluation.rollouts import rollout_scores, rollouts, window_starts
 from ssl_pipeline.models.layers import ActionTrunk
 from ssl_pipeline.structures.batch import Column
 from ssl_pipeline.structures.grid import GridSpec
@@ -95,7 +95,7 @@ def test_of_a_column_of_several_steps_the_first_counts_elsewhere(overrides):
     first = batch._replace(columns={name: column.of(lambda x: x[:, :1]) for name, column in batch.columns.items()})
     assert batch.columns["next"].x.shape[1] == 3
     torch.testing.assert_close(graph(graph.corrupt(batch)), graph(graph.corrupt(first)))
-    assert len(meetings(graph, data.test, samples=32)) == 2 * ("info_nce" in overrides[0])
+    assert len(cross_modal_retrieval(graph, data.test, samples=32)) == 2 * ("info_nce" in overrides[0])
 
 
 def test_a_transition_is_trained_over_all_its_steps():
@@ -123,7 +123,7 @@ def test_an_untrained_transition_stands_still():
 def test_rollouts_need_episodes_that_are_long_enough():
     graph, data = made()
     assert rollouts(graph, data.test, horizon=30) is None
-    assert windows(torch.tensor([1, 1, 2, 2, 2]), 3).tolist() == [2]
+    assert window_starts(torch.tensor([1, 1, 2, 2, 2]), 3).tolist() == [2]
 
 
 def test_actions_may_be_choices():
@@ -255,7 +255,7 @@ def test_symbols_are_followed_as_well(line, tmp_path):
     config = compose(["experiment=world_model", *SMALL, *SYMBOLS])
     graph = maker(config, data)().eval()
     found = rollouts(graph, data.test, horizon=4)
-    first = data.test[windows(data.test.sources, 4)]
+    first = data.test[window_starts(data.test.sources, 4)]
     assert found.copied[0] == (first.x != first.columns["next"].x[:, 0]).float().mean()
     assert found.error.min() >= 0 and found.error.max() <= 1
 

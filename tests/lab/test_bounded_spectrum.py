@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ssl_pipeline.models.layers import bounded_spectrum
+from ssl_pipeline.lab.layers import bounded_spectrum
 
 # M30
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from ssl_pipeline.diagnostics import Target, capacity, coverage
-from ssl_pipeline.diagnostics.coverage import digits, judged
-from ssl_pipeline.models.layers import LowRankBilinear
+from ssl_pipeline.lab.diagnostics import Target, capacity, coverage
+from ssl_pipeline.lab.diagnostics.coverage import judged, right_digits
+from ssl_pipeline.lab.layers import LowRankBilinear
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16)
 
@@ -107,4 +107,4 @@ def test_fits_find_what_a_curve_is_made_of():
 
 
 def test_digits_have_bounds():
-    assert digits([4.0, 1e-2, 0.0, float("inf")]).tolist() == [0, 1, 10, 0]
+    assert right_digits([4.0, 1e-2, 0.0, float("inf")]).tolist() == [0, 1, 10, 0]

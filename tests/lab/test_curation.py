@@ -19,16 +19,25 @@ from helpers.processes import in_two_processes
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import Data, Subset, digits, junk
 from ssl_pipeline.inference.weights import read_weights
-from ssl_pipeline.lab.curation import Learnability, Novelty, bounded, by_region, draw_weights, novelty, progress, rate
+from ssl_pipeline.lab.curation import (
+    Curator,
+    Learnability,
+    Novelty,
+    bounded_weights,
+    by_region,
+    draw_weights,
+    novelty,
+    progress,
+    score_samples,
+)
 from ssl_pipeline.training import run
-from ssl_pipeline.training.callbacks.curator import Curator
 from ssl_pipeline.training.module import PretrainModule
 
 sys.path.append(str(SCRIPTS))
 import probe_curation
 
 SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=64", "probe=none", "report.page=false"]
-JUNK = ["data=junk", "data.samples=200", "corruption=mask", "curation=learnability", "diagnostics.every=0"]
+JUNK = ["data=junk", "data.samples=200", "corruption=mask", "sampler=learnability", "diagnostics.every=0"]
 STILL = ["optimizer.warmup=0", "optimizer.final=1", "hardware.precision=32-true"]
 
 
@@ -52,7 +61,7 @@ def test_equal_scores_and_other_units_change_nothing():
 
 
 def test_bounds_hold_where_one_weight_is_all():
-    weights = bounded(torch.tensor([1e-30, 1e-30, 1e-30, 1e-30, 1e30]), 0.1, 3.0)
+    weights = bounded_weights(torch.tensor([1e-30, 1e-30, 1e-30, 1e-30, 1e30]), 0.1, 3.0)
     assert torch.allclose(weights, torch.tensor([0.5, 0.5, 0.5, 0.5, 3.0]), atol=1e-3)
 
 
@@ -105,7 +114,7 @@ def test_scores_go_from_round_to_round():
     ],
 )
 def test_options_outside_their_range_are_refused(options):
-    with pytest.raises(ValueError, match=f"curation.{next(iter(options))}"):
+    with pytest.raises(ValueError, match=f"sampler.{next(iter(options))}"):
         Learnability(**options)
 
 
@@ -136,7 +145,7 @@ def test_novelty_prefers_what_was_not_drawn():
     scores = curation.then(curation.first(torch.ones(600)), torch.ones(600), z, (kind != 0).nonzero().flatten())
     assert scores.weights[kind == 0].mean() > 2 * scores.weights[kind != 0].mean()
     assert scores.weights.mean().item() == pytest.approx(1, abs=1e-3)
-    with pytest.raises(ValueError, match=r"curation\.novelty"):
+    with pytest.raises(ValueError, match=r"sampler\.novelty"):
         Novelty(k=0)
 
 
@@ -205,15 +214,15 @@ def test_a_curated_run_goes_on_exactly(steps, workers, uninterrupted, tmp_path):
 )
 def test_what_cannot_be_curated_is_refused(options, words, tmp_path):
     sizes = [] if "data=mixed" in options else SMALL[:2]
-    more = ["probe=none", "batch_size=8", "trainer.max_steps=2", "curation=learnability"]
+    more = ["probe=none", "batch_size=8", "trainer.max_steps=2", "sampler=learnability"]
     with pytest.raises(ValueError, match=words):
         run(compose([*sizes, *options, *more]), str(tmp_path))
 
 
 def test_options_of_an_experiment_are_not_used_without_curation(capsys):
-    assert not compose(["experiment=curated", "curation=none"])["curation"]
-    with pytest.raises(ValueError, match=r"curation\.evry"):
-        compose(["curation=learnability", "curation.evry=2"])
+    assert not compose(["experiment=curated", "sampler=none"])["sampler"]
+    with pytest.raises(ValueError, match=r"sampler\.evry"):
+        compose(["sampler=learnability", "sampler.evry=2"])
 
 
 def _rate_as_rank(rank, queue):
@@ -225,7 +234,7 @@ def _rating() -> tuple[Data, torch.Tensor, torch.Tensor]:
     data = junk(digits(), samples=150)
     torch.manual_seed(0)
     words = ["corruption=crop+crop", "objective=info_nce", "encoder.widths=[8,16]"]
-    loss, z = rate(build(compose(words), data.grid, [0.3], [0.3]).eval(), data.train, 32, seed=0)
+    loss, z = score_samples(build(compose(words), data.grid, [0.3], [0.3]).eval(), data.train, 32, seed=0)
     return data, loss, z
 
 
@@ -243,13 +252,14 @@ def test_two_processes_score_as_one_does():
 def _train_as_rank(rank, queue, config, folder):
     os.environ.update(LOCAL_RANK=str(rank), WORLD_SIZE="2", NODE_RANK="0")
     orders = []
-    scored = Curator._round
+    scored = Curator.update
 
     def watched(self, *args):
-        scored(self, *args)
+        values = scored(self, *args)
         orders.append(self.order(len(orders)).tolist())
+        return values
 
-    Curator._round = watched
+    Curator.update = watched
     PretrainModule.on_train_end = lambda self: torch.save(self.graph.state_dict(), f"{folder}/rank_{rank}.pt")
     run(config, folder)
     queue.put((rank, orders))
@@ -280,7 +290,7 @@ def test_the_page_shows_what_was_chosen(tmp_path):
 @pytest.mark.slow
 def test_junk_is_drawn_less_and_probes_are_no_worse(tmp_path):
     """M35, in one seed and few steps; the table in docs/curation.md is of more."""
-    words = ["hardware.precision=32-true", "data@data.of=digits", "curation.every=2"]
+    words = ["hardware.precision=32-true", "data@data.of=digits", "sampler.every=2"]
     uniform, _ = probe_curation.curated("simclr", "junk, uniform", 0, 300, tmp_path, words)
     chosen, shares = probe_curation.curated("simclr", "junk, curated", 0, 300, tmp_path, words)
     assert shares[0] == pytest.approx(0.3, abs=0.01)
@@ -306,5 +316,5 @@ def test_losses_that_are_no_numbers_are_refused_in_every_round():
 
 
 def test_weights_stay_within_bounds_whatever_the_factors():
-    found = bounded(torch.tensor([float("inf"), 1.0, 1.0, 1.0]), floor=0.2, most=1.5)
+    found = bounded_weights(torch.tensor([float("inf"), 1.0, 1.0, 1.0]), floor=0.2, most=1.5)
     assert found.isfinite().all() and found.mean().item() == pytest.approx(1.0, abs=1e-4)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from ssl_pipeline.models.layers import GradientProtection, protect_weight_gradients
-from ssl_pipeline.models.layers.gradient_protection import RULES
+from ssl_pipeline.lab.layers import GradientProtection, protect_weight_gradients
+from ssl_pipeline.lab.layers.gradient_protection import ROW_RULES
 
 
 def behind(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
 # M25
 
 
-@pytest.mark.parametrize("over", RULES)
+@pytest.mark.parametrize("over", ROW_RULES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_forward_pass_is_bit_identical(over, dtype):
     x = torch.randn(4, 3, 8, dtype=dtype)
@@ -163,7 +163,7 @@ def _gradients(net: nn.Module, x: Tensor) -> list[Any]:
     return [p.grad.tolist() for p in net.parameters() if p.grad is not None]
 
 
-HOW = [(over, mean) for over in RULES for mean in (True, False)]
+HOW = [(over, mean) for over in ROW_RULES for mean in (True, False)]
 
 
 def _as_rank(rank: int, queue: Any, x: Tensor) -> None:

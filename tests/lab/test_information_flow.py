@@ -13,20 +13,16 @@ from timm.models.vision_transformer import Block
 from torch import nn
 from torch.func import jacrev, vmap
 
-from ssl_pipeline.diagnostics import (
-    agreement,
-    changes,
+from ssl_pipeline.diagnostics import changes, entropy_rank, layers_of, listen, weight_ranks
+from ssl_pipeline.diagnostics.judge import VANISHED
+from ssl_pipeline.lab.diagnostics import (
+    delta_agreement,
     delta_agreements,
     deltas,
-    entropy_rank,
-    layers_of,
-    listen,
     low_rank_errors,
     low_rank_tail,
     path_spectrum,
-    weight_ranks,
 )
-from ssl_pipeline.diagnostics.judge import VANISHED
 
 
 @pytest.fixture
@@ -270,11 +266,11 @@ def test_deltas_agree_as_much_as_the_weight_is_even():
     torch.manual_seed(0)
     dy, turn = torch.randn(200, 32), torch.linalg.qr(torch.randn(32, 32)).Q
     even = deltas(dy, turn)
-    assert agreement(even["gradient"], even["mapped"]) == pytest.approx((1.0, 1.0), abs=1e-4)
-    assert agreement(even["gradient"], even["sign"]) == pytest.approx((1.0, (2 / torch.pi) ** 0.5), abs=0.01)
+    assert delta_agreement(even["gradient"], even["mapped"]) == pytest.approx((1.0, 1.0), abs=1e-4)
+    assert delta_agreement(even["gradient"], even["sign"]) == pytest.approx((1.0, (2 / torch.pi) ** 0.5), abs=0.01)
     uneven = deltas(dy, turn * torch.logspace(-2, 2, 32)[:, None])
-    assert agreement(uneven["gradient"], uneven["mapped"]).cosine < 0.5
-    assert math.isnan(agreement(torch.zeros(1, 2), torch.ones(1, 2)).cosine)  # there is nothing to compare
+    assert delta_agreement(uneven["gradient"], uneven["mapped"]).cosine < 0.5
+    assert math.isnan(delta_agreement(torch.zeros(1, 2), torch.ones(1, 2)).cosine)  # there is nothing to compare
 
 
 def test_deltas_are_those_of_the_gradients_that_come_in():
@@ -284,7 +280,7 @@ def test_deltas_are_those_of_the_gradients_that_come_in():
     y = net[:5](x).detach()
     out = net[5](y)
     expected = deltas(torch.autograd.grad(out.square().mean(), out)[0], net[5].weight)
-    assert found["5"]["gradient", "mapped"] == pytest.approx(agreement(expected["gradient"], expected["mapped"]))
+    assert found["5"]["gradient", "mapped"] == pytest.approx(delta_agreement(expected["gradient"], expected["mapped"]))
     assert set(found["0"]) == {("gradient", "sign"), ("gradient", "mapped"), ("sign", "mapped")}
 
 

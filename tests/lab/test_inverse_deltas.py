@@ -11,7 +11,7 @@ from timm.optim import Lamb, Lion, Muon
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_pipeline.models.layers import InverseDeltaLinear, damped_inverse
+from ssl_pipeline.lab.layers import InverseDeltaLinear, damped_inverse
 
 
 def behind(layer: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def test_the_inverse_follows_the_optimiser(make, monkeypatch):
     _, made = pair()
     calls = []
     monkeypatch.setattr(
-        "ssl_pipeline.models.layers.inverse_delta.damped_inverse", lambda *a: calls.append(1) or damped_inverse(*a)
+        "ssl_pipeline.lab.layers.inverse_delta.damped_inverse", lambda *a: calls.append(1) or damped_inverse(*a)
     )
     optimiser = make([made.weight])
     for step in range(3):
@@ -108,7 +108,7 @@ def test_the_inverse_follows_the_optimiser(make, monkeypatch):
 
 
 def test_without_a_gradient_there_is_no_inverse(monkeypatch):
-    monkeypatch.setattr("ssl_pipeline.models.layers.inverse_delta.damped_inverse", None)
+    monkeypatch.setattr("ssl_pipeline.lab.layers.inverse_delta.damped_inverse", None)
     plain, made = pair()
     x = torch.randn(2, 6)
     with torch.no_grad():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssl_pipeline.data.synthetic.arithmetic import as_bits, every_sum
-from ssl_pipeline.evaluation.purity import Factor, Seen, purity
+from ssl_pipeline.lab.purity import Factor, Seen, purity
 
 
 def factors(n: int, seed: int) -> dict[str, Factor]:

@@ -31,7 +31,7 @@ def in_yaml(monkeypatch):
         is_data = isinstance(node, dict) and node.get("_target_") == "ssl_pipeline.data.digits"
         return blobs() if is_data else instantiate(node, **kwargs)
 
-    monkeypatch.setattr("ssl_pipeline.training.runner.instantiate", instead)
+    monkeypatch.setattr("ssl_pipeline.training.stages.prepare.instantiate", instead)
 
 
 def test_one_view_is_enough_by_source_and_sources_are_found(tmp_path, in_yaml):

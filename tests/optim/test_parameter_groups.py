@@ -14,7 +14,7 @@ from helpers.graph_kinds import GRAPHS, QUERY, composed, graph_of
 from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.optim.recipe import Recipe, parameter_groups
 from ssl_pipeline.structures.grid import GridSpec
-from ssl_pipeline.training.plan import prepare
+from ssl_pipeline.training.plan import plan_run
 
 
 def recipe(name: str, *overrides: str) -> Recipe:
@@ -109,9 +109,9 @@ def test_an_encoder_that_cannot_tell_its_layers_is_refused():
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         recipe("adamw", "optimizer.layer_decay=0.75").optimizer(graph, 256)
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):  # and before data is read
-        prepare(composed("encoder=torchvision", *QUERY, "optimizer.layer_decay=0.75"))
+        plan_run(composed("encoder=torchvision", *QUERY, "optimizer.layer_decay=0.75"))
     for encoder in ("timm", "vit", "conv"):
-        prepare(composed(f"encoder={encoder}", *QUERY, "optimizer.layer_decay=0.75"))
+        plan_run(composed(f"encoder={encoder}", *QUERY, "optimizer.layer_decay=0.75"))
 
 
 @pytest.mark.parametrize("value", [0, -0.5, 1.01])

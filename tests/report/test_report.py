@@ -138,7 +138,7 @@ def test_a_page_that_fails_takes_nothing_from_the_run(tmp_path, monkeypatch, cap
     def broken(*_, **__):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr("ssl_pipeline.training.runner.write_report", broken)
+    monkeypatch.setattr("ssl_pipeline.training.stages.report.write_report", broken)
     summary = run(compose([*TINY, *KINDS["images"]]), str(tmp_path / "run"))
     assert summary["steps"] == 6 and load(tmp_path / "run").views == ("mask", "noise")
     assert "there is no report.html (RuntimeError: no ink)" in capsys.readouterr().err

@@ -22,14 +22,15 @@ from torch import nn
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import digits, mixed
-from ssl_pipeline.diagnostics import Numbers, findings
+from ssl_pipeline.diagnostics import Numbers, ProbeBatch, findings, look
 from ssl_pipeline.diagnostics.collapse import Signs
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run
-from ssl_pipeline.training.callbacks.diagnostics import Diagnostics, ProbeBatch, evaluating, look
+from ssl_pipeline.training.callbacks.diagnostics import Diagnostics
 from ssl_pipeline.training.graphs import maker
+from ssl_pipeline.training.modes import evaluating
 from ssl_pipeline.training.module import PretrainModule
-from ssl_pipeline.training.plan import prepare
+from ssl_pipeline.training.plan import plan_run
 
 FAST = ["batch_size=64", "optimizer.lr=5e-3", "diagnostics.every=50", "probe=none", "trainer.max_steps=300"]
 COLLAPSING = [
@@ -150,7 +151,7 @@ def test_weights_are_the_same_bit_by_bit_with_and_without(model, tmp_path):
 
 def test_sets_that_take_turns_are_all_looked_at():
     both, config, entries = mixed({"images": images(50), "words": words(24)}), compose(MIXED), []
-    plan = prepare(config)
+    plan = plan_run(config)
     module = PretrainModule(maker(config, both)(), plan.recipe, plan.clock, batch_size=8, seed=0)
     trainer = Mock(spec=L.Trainer, is_global_zero=True)
     trainer.precision_plugin.forward_context = nullcontext

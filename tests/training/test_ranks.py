@@ -34,7 +34,7 @@ from ssl_pipeline.structures.data_spec import ColumnInfo
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training.fsdp import blocks_of, is_sharded, set_weights, shard
 from ssl_pipeline.training.hardware import Hardware
-from ssl_pipeline.training.plan import prepare
+from ssl_pipeline.training.plan import plan_run
 from ssl_pipeline.utils import distributed
 
 OBJECTIVES = sorted({path.stem for path in (CONF / "objective").glob("*.yaml")} - {"none"})
@@ -223,7 +223,7 @@ def test_backbones_are_sharded_where_they_are_called(name, two):
 
 def test_batch_statistics_are_not_shared_in_shards():
     with pytest.raises(ValueError, match=r"sync_batchnorm=true has no effect on weights in shards: take hardware=ddp"):
-        prepare(compose([*SHARDS, "+trainer.sync_batchnorm=true"]))
+        plan_run(compose([*SHARDS, "+trainer.sync_batchnorm=true"]))
 
 
 def test_a_ball_that_descends_is_not_sharded():

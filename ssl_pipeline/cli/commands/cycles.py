@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from ssl_pipeline.cli.commands.arguments import writable
 from ssl_pipeline.cli.commands.dataset import data_of
 from ssl_pipeline.cli.commands.files import device_of
-from ssl_pipeline.evaluation.cycles import Cycle, translations
-from ssl_pipeline.evaluation.cycles import cycles as measured
+from ssl_pipeline.evaluation.cycles import Cycle, cycle_errors, translations
 from ssl_pipeline.inference.load import load
 from ssl_pipeline.report import markdown
 
@@ -47,7 +46,7 @@ def cycles(
     data = data_of(model, [])
     part = data.test or data.train
     batch = part[torch.arange(min(samples, len(part)))].on(model.device)  # pyright: ignore
-    found = measured(model.graph, batch.x, batch.valid)
+    found = cycle_errors(model.graph, batch.x, batch.valid)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "cycles.csv").open("w", newline="") as file:
         csv.writer(file).writerows([Cycle._fields, *found])

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from math import log
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.lab.curation.curator import Curator, Scores
 from ssl_pipeline.lab.curation.novelty import Novelty
 from ssl_pipeline.lab.curation.regions import by_region
-
-
-class Scores(NamedTuple):
-    """What is known of N samples after a round; plain tensors, which a checkpoint can hold."""
-
-    loss: Tensor  # (N,) at the last scoring
-    progress: Tensor  # (N,) see ``progress``
-    weights: Tensor  # (N,) of the next draws, mean 1
-    rounds: int  # that have been scored; weights tell something from the second on
+from ssl_pipeline.training.samplers import Sampler, SamplerContext
 
 
 def progress(
@@ -31,7 +23,7 @@ def progress(
     loss goes up and down from one round to the next. Pure noise stays near 0.
 
     Args:
-        before: losses a round ago, of the same damage.
+        before: losses a round ago, of the same corruption.
         now: losses.
         earlier: progress a round ago.
         memory: share of it that is kept.
@@ -55,13 +47,13 @@ def draw_weights(score: Float[Tensor, "N"], temperature: float, floor: float, mo
     tensor([0.3061, 0.3061, 0.3061, 3.0818])
     """
     standard = (score - score.mean()) / score.std(correction=0).clamp(min=1e-6)
-    return bounded((standard / temperature).softmax(0), floor, most)
+    return bounded_weights((standard / temperature).softmax(0), floor, most)
 
 
-def bounded(weights: Float[Tensor, "N"], floor: float, most: float) -> Float[Tensor, "N"]:
+def bounded_weights(weights: Float[Tensor, "N"], floor: float, most: float) -> Float[Tensor, "N"]:
     """Positive weights times the factor that gives them a mean of 1 where they are kept within bounds.
 
-    >>> bounded(torch.tensor([1.0, 1.0, 1.0, 97.0]), floor=0.1, most=2.5)
+    >>> bounded_weights(torch.tensor([1.0, 1.0, 1.0, 97.0]), floor=0.1, most=2.5)
     tensor([0.5000, 0.5000, 0.5000, 2.5000])
     """
     logs = weights.double().clamp(1e-300, 1e300).log()
@@ -73,13 +65,13 @@ def bounded(weights: Float[Tensor, "N"], floor: float, most: float) -> Float[Ten
     return (logs + high).exp().clamp(floor, most).to(weights.dtype)
 
 
-class Learnability:
+class Learnability(Sampler):
     """Draws what the model makes progress on: neither what it has mastered nor what cannot be learnt.
 
-    Losses are compared with those of the same samples under the same damage in the round before, so that the luck of a
-    mask cancels. Related: prioritised level replay (arXiv 2010.03934) replays what has learning potential; RHO-loss
-    (arXiv 2206.07137) and JEST (arXiv 2406.17711) subtract the loss of a second, reference model, where this takes
-    the model's own past.
+    Losses are compared with those of the same samples under the same corruption in the round before, so that the luck
+    of a mask cancels. Related: prioritised level replay (arXiv 2010.03934) replays what has learning potential;
+    RHO-loss (arXiv 2206.07137) and JEST (arXiv 2406.17711) subtract the loss of a second, reference model, where this
+    takes the model's own past.
 
     Args:
         every: epochs of a round, after each of which all samples are scored, by a forward pass.
@@ -106,17 +98,21 @@ class Learnability:
         novelty: Novelty | None = None,
     ) -> None:
         if every < 1:
-            raise ValueError(f"curation.every={every}: expected a number of epochs, at least 1")
+            raise ValueError(f"sampler.every={every}: expected a number of epochs, at least 1")
         if not 0 <= memory <= 1:
-            raise ValueError(f"curation.memory={memory}: expected a share from 0 to 1")
+            raise ValueError(f"sampler.memory={memory}: expected a share from 0 to 1")
         if regions is not None and regions < 2:
-            raise ValueError(f"curation.regions={regions}: expected at least 2, or null for single samples")
+            raise ValueError(f"sampler.regions={regions}: expected at least 2, or null for single samples")
         if temperature <= 0:
-            raise ValueError(f"curation.temperature={temperature}: expected a positive number")
+            raise ValueError(f"sampler.temperature={temperature}: expected a positive number")
         if not 0 < floor < 1 < most:
-            raise ValueError(f"curation.floor={floor}, curation.most={most}: expected 0 < floor < 1 < most")
+            raise ValueError(f"sampler.floor={floor}, sampler.most={most}: expected 0 < floor < 1 < most")
         self.every, self.memory, self.regions = every, memory, regions
         self.temperature, self.floor, self.most, self.novelty = temperature, floor, most, novelty
+
+    def bind(self, context: SamplerContext) -> Curator:
+        """The sampler of a run, with these options."""
+        return Curator(self, context)
 
     @property
     def embeds(self) -> bool:
@@ -145,11 +141,11 @@ class Learnability:
         score = made if self.regions is None or z is None else by_region(made, z, self.regions)
         weights = draw_weights(score, self.temperature, self.floor, self.most)
         if self.novelty is not None and z is not None:
-            weights = bounded(weights * self.novelty.factors(z, drawn), self.floor, self.most)
+            weights = bounded_weights(weights * self.novelty.factors(z, drawn), self.floor, self.most)
         return Scores(loss, made, weights, scores.rounds + 1)
 
 
 def _check(loss: Tensor) -> None:
     """Refuse losses of which one is no number: it would spread to the weights of all samples."""
     if not torch.isfinite(loss).all():
-        raise ValueError("expected finite losses of all samples, got others: lower optimizer.lr, or take curation=none")
+        raise ValueError("expected finite losses of all samples, got others: lower optimizer.lr, or take sampler=none")

@@ -60,7 +60,7 @@ class Novelty:
     def __init__(self, weight: float = 1.0, k: int = 10, memory: int = 4096) -> None:
         if weight <= 0 or k < 1 or memory <= k:
             raise ValueError(
-                f"curation.novelty: expected weight above 0, k of at least 1 and memory above k, "
+                f"sampler.novelty: expected weight above 0, k of at least 1 and memory above k, "
                 f"got {weight}, {k} and {memory}"
             )
         self.weight, self.k, self.memory = weight, k, memory

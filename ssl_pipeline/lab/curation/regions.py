@@ -8,7 +8,7 @@ from jaxtyping import Float
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-FITTED = 4096
+_FITTED = 4096
 """Samples of which the regions are made."""
 
 
@@ -28,7 +28,7 @@ def by_region(value: Float[Tensor, "N"], z: Float[Tensor, "N D"], regions: int) 
     tensor([ 2.,  2., 15., 15.])
     """
     directions = F.normalize((z - z.mean(0)).float(), dim=-1).cpu()
-    every = -(-len(z) // FITTED)
+    every = -(-len(z) // _FITTED)
     count = min(regions, len(directions[::every]))
     found = KMeans(count, random_state=0).fit(directions[::every].numpy())  # one start, by k-means++
     which = torch.as_tensor(found.predict(directions.numpy())).long().to(value.device)

@@ -13,19 +13,19 @@ from ssl_pipeline.utils import distributed
 
 
 @torch.no_grad()
-def rate(
+def score_samples(
     graph: Graph, dataset: Dataset, size: int, seed: int, embeds: bool = True
 ) -> tuple[Float[Tensor, "N"], Float[Tensor, "N D"] | None]:
     """Losses and embeddings of all samples, on the CPU and alike on all ranks, which share the work.
 
-    Samples come in chunks that are the same each time, damaged in the same way, whatever the number of ranks; the
+    Samples come in chunks that are the same each time, corrupted in the same way, whatever the number of ranks; the
     last is filled with the first samples, which count once. A loss that contrasts samples sees those of its chunk.
 
     Args:
         graph: in evaluation mode.
         dataset: the training samples.
         size: samples of a chunk; no more than there are.
-        seed: of chunks and damage.
+        seed: of chunks and corruptions.
         embeds: give embeddings of the clean samples too; else None.
     """
     n, world, rank = len(dataset), distributed.world_size(), distributed.rank()

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.layers import Patches
 from ssl_pipeline.structures.batch import Latent
+from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 
 

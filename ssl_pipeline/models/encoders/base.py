@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.structures.batch import Latent, View
+from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 
 

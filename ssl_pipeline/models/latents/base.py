@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from torch import nn
 
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.latents.consensus import MeanConsensus
 from ssl_pipeline.structures.batch import Latent
+from ssl_pipeline.structures.binding import Bindable
 
 
 class LatentFormat(Bindable, nn.Module, ABC):

@@ -7,8 +7,8 @@ from math import prod
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.layers.trunk import Trunk
+from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 
 

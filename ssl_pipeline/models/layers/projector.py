@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torchvision.ops import MLP
 
-from ssl_pipeline.models.binding import Bindable
+from ssl_pipeline.structures.binding import Bindable
 
 
 class Projector(Bindable, nn.Sequential):

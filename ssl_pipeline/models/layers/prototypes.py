@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ssl_pipeline.models.binding import Bindable
 from ssl_pipeline.models.layers.projector import Projector
+from ssl_pipeline.structures.binding import Bindable
 
 
 class Prototypes(Bindable, nn.Module):

@@ -26,7 +26,7 @@ class Trunk(nn.Module):
         mlp_ratio: hidden width of the MLPs in multiples of ``width``.
         drop_path: stochastic depth rate of the last block; grows linearly from 0.
         mlp: called with ``width`` and the hidden width, makes what stands in the place of each MLP: timm's ``SwiGLU``
-            or ``GluMlp`` (arXiv 2002.05202), ``LowRankBilinear``; None for timm's ``Mlp``.
+            or ``GluMlp`` (arXiv 2002.05202); None for timm's ``Mlp``.
 
     Raises:
         ValueError: a negative depth; MLPs of no width.

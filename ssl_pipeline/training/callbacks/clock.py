@@ -47,6 +47,10 @@ class Clock(L.Callback):
         """Training seconds so far, those of earlier sittings included."""
         return self.seconds + (0.0 if self._since is None else time.perf_counter() - self._since)
 
+    def is_past(self, seconds: float) -> bool:
+        """Whether a training of so many seconds is over."""
+        return self.max_time is not None and seconds >= self.max_time
+
     def pause(self) -> None:
         """Stop counting; what follows is not training."""
         self.seconds, self._since = self.elapsed(), None

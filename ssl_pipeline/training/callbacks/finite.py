@@ -19,7 +19,7 @@ from ssl_pipeline.training.fsdp import is_sharded
 from ssl_pipeline.utils import distributed
 from ssl_pipeline.utils.checkpoints import newest
 
-SHOWN = 5
+_SHOWN = 5
 """Sources that are named of a batch."""
 
 
@@ -68,27 +68,27 @@ class Finite(L.Callback):
         if bad:
             raise ValueError(self._said(bad[0], trainer, pl_module))
         if elsewhere:
-            raise ValueError(f"the loss of another process is no number at step {now.step + 1}: {REMEDY}")
+            raise ValueError(f"the loss of another process is no number at step {now.step + 1}: {_REMEDY}")
         self._before = now
 
     def _said(self, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str:
         bad = [name for name, value in done.losses.items() if name != "loss" and not torch.isfinite(value).all()]
         sources = done.batch.source.tolist()
-        rest = f" and {len(sources) - SHOWN} more" if len(sources) > SHOWN else ""
-        some = ", ".join(map(str, sources[:SHOWN])) + rest
+        rest = f" and {len(sources) - _SHOWN} more" if len(sources) > _SHOWN else ""
+        some = ", ".join(map(str, sources[:_SHOWN])) + rest
         what = f"the loss is {float(done.losses['loss'])} at step {done.step + 1}"
         of = f" (energies {', '.join(bad)}; samples of the sources {some})"
         last = newest(self.checkpoints)
         if last is None:
-            return f"{what}{of}: {REMEDY}"
+            return f"{what}{of}: {_REMEDY}"
         where = self._replayed(last, done, trainer, module)
         go_on = f"go on from there with resume={os.path.relpath(trainer.default_root_dir)}"
-        return f"{what}{of}; the last good checkpoint is {last.name}, {where}: {REMEDY}, or {go_on}"
+        return f"{what}{of}; the last good checkpoint is {last.name}, {where}: {_REMEDY}, or {go_on}"
 
     def _replayed(self, last: Path, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str:
         """The first layer that gives no number for this batch with the weights of a checkpoint, as a clause."""
         if is_sharded(module.graph):  # pyright: ignore[reportArgumentType]
-            return "the layer cannot be told of weights in shards"
+            return "the layer is not known of weights in shards"
         module.load_state_dict(torch.load(last, map_location="cpu", weights_only=True)["state_dict"])
         graph: Any = module.graph
         graph = graph.at(done.step)[1] if isinstance(graph, MixedGraph) else graph
@@ -109,11 +109,11 @@ def _done(step: int, losses: Mapping[str, Tensor], batch: Batch) -> Done:
     return Done(step, losses, batch, there, event)
 
 
-REMEDY = "lower optimizer.lr, set trainer.gradient_clip_val, or hardware.precision=32-true"
+_REMEDY = "lower optimizer.lr, set trainer.gradient_clip_val, or hardware.precision=32-true"
 
 
 def first_not_finite(graph: Graph, batch: Batch, seed: int, step: int) -> str | None:
-    """Name of the first module whose output holds a number that is not finite, ``views`` for the damaged samples."""
+    """Name of the first module whose output holds a number that is not finite, ``views`` for the corrupted samples."""
     views = graph.corrupt(batch, seed, step)
     if not all(torch.isfinite(view.x).all() for view in views.views.values() if view.x.is_floating_point()):
         return "views"

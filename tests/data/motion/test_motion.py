@@ -13,7 +13,7 @@ from ssl_pipeline.data.motion.regions import lasting
 from ssl_pipeline.data.motion.tracking import tracked
 from ssl_pipeline.data.synthetic.moving_digits import compose
 from ssl_pipeline.data.wrappers.objects import objects_of
-from ssl_pipeline.evaluation.segmentation import agreement
+from ssl_pipeline.evaluation.segmentation import rand_index
 
 
 def scene(*paths: list[tuple[int, int]], side: int = 4, shape: tuple[int, int] = (24, 32)) -> np.ndarray:
@@ -97,8 +97,8 @@ def test_nothing_moves():
 def test_agreement_counts_a_lost_track_as_an_error():
     true = scene([(10, 2 * t) for t in range(6)], [(2, 2 * t) for t in range(6)])
     lost = np.where((true == 1) & (np.arange(6) > 2)[:, None, None], 3, true)
-    assert agreement([true], [true]) == (1.0, 1.0)
-    assert agreement([true], [lost]).foreground < 0.8
+    assert rand_index([true], [true]) == (1.0, 1.0)
+    assert rand_index([true], [lost]).foreground < 0.8
 
 
 def test_known_objects_are_where_the_digits_are():

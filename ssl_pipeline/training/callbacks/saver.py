@@ -1,0 +1,49 @@
+"""Writes the checkpoints of a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+
+from ssl_pipeline.training.callbacks.clock import Clock
+from ssl_pipeline.utils.checkpoints import replace
+
+
+class Saver(Checkpoint):
+    """Saves every few steps and after the last one, always inside the loop, so that Lightning goes on exactly there.
+
+    Args:
+        path: the checkpoint; see ``checkpoints.replace``.
+        clock: the training's clock.
+        every: steps between two.
+        damaged: what lies there cannot be read.
+    """
+
+    def __init__(self, path: Path, clock: Clock, every: int, damaged: bool = False) -> None:
+        self.path, self.clock, self.every, self.damaged = path, clock, every, damaged
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+        """Save where it is time."""
+        if self.due(trainer):
+            self._save(trainer)
+
+    def due(self, trainer: L.Trainer) -> bool:
+        """After every few steps, and where the training ends."""
+        return trainer.global_step % self.every == 0 or trainer.should_stop or self.clock.progress(trainer) >= 1
+
+    def _save(self, trainer: L.Trainer) -> None:
+        def write(path: Path) -> None:
+            trainer.save_checkpoint(path, weights_only=False)  # with optimiser and loops; reading takes tensors alone
+
+        try:
+            replace(self.path, write, mine=trainer.is_global_zero, damaged=self.damaged)
+        except OSError as error:
+            why = f"the checkpoint of step {trainer.global_step} could not be written ({error.strerror or error})"
+            if not self.path.is_file():
+                raise OSError(f"{why}, and there is none yet: make room, or take another folder") from error
+            go_on = f"resume={os.path.relpath(trainer.default_root_dir)}"
+            raise OSError(f"{why}; {self.path} is of an earlier step: make room, then go on with {go_on}") from error
+        self.damaged = False

@@ -1,0 +1,27 @@
+"""The last stage: the page of a run, and what it says on the screen."""
+
+from __future__ import annotations
+
+import sys
+
+from ssl_pipeline.report import write_report
+from ssl_pipeline.training import console
+from ssl_pipeline.training.stages.prepare import PreparedRun
+
+
+def report_run(run: PreparedRun) -> None:
+    """Write ``report.html`` and print the summary, both from the run's folder."""
+    write_page(run)
+    console.end(run.folder.read_summary(), run.folder.relative)
+
+
+def write_page(run: PreparedRun) -> None:
+    """Write ``report.html``; what goes wrong with it takes nothing from the run."""
+    asked, folder = run.config.get("report", {}), run.folder
+    if not asked.get("page", True):
+        return
+    try:
+        write_report(folder.path, run.graphs, run.sets, asked.get("samples", 1000), asked.get("map", "pca"))
+    except Exception as error:
+        again = f"make it again with: ssl-pipeline report run={folder.relative} debug=true"
+        print(f"warning: there is no report.html ({type(error).__name__}: {error}); {again}", file=sys.stderr)

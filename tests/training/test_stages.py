@@ -1,0 +1,70 @@
+"""The stages of a run, each done again by itself from the run's folder."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import pytest
+import torch
+from helpers.runs import configured
+
+from ssl_pipeline.config.resume import again
+from ssl_pipeline.inference.weights import read_weights
+from ssl_pipeline.training import run, stages
+from ssl_pipeline.training.stages import evaluate_run, open_run, report_run
+
+TIMES = ("seconds", "samples_per_s", "data_wait", "memory_gb", "probe_seconds")
+
+
+def scores(summary):
+    return {key: value for key, value in summary.items() if key not in TIMES}
+
+
+def test_evaluation_and_report_are_done_again_from_the_folder(finished, capsys):
+    folder, summary = finished
+    opened = open_run(folder)
+    for name, value in read_weights(folder).items():
+        assert torch.equal(opened.whole.graph.state_dict()[name].cpu(), value), name
+    again = evaluate_run(opened)
+    assert scores(again) == pytest.approx(scores(summary), abs=0.2)
+    assert json.loads((folder / "summary.json").read_text()) == again
+    report_run(opened)
+    assert "probes of frozen features" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("bound", ["trainer.max_steps=6", "trainer.max_time=1"])
+def test_an_interrupted_evaluation_is_resumed(bound, tmp_path, monkeypatch):
+    config = configured(bound, "trainer.max_epochs=-1", "probe.protocol.few_shot=0")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ssl_pipeline.training.stages.evaluate.score_graph", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(config, str(tmp_path))
+    monkeypatch.undo()
+    left = json.loads((tmp_path / "summary.json").read_text())
+    assert left["evaluated"] is False and not left["interrupted"] and "knn" not in left
+    weights = read_weights(tmp_path)
+    summary = run(again(config | {"resume": str(tmp_path)}), "elsewhere")
+    assert summary["knn"] > 20 and "evaluated" not in summary and (tmp_path / "samples").is_dir()
+    assert {key: summary[key] for key in ("steps", "loss", "seconds")} == {
+        key: left[key] for key in ("steps", "loss", "seconds")
+    }
+    assert all(torch.equal(value, weights[name]) for name, value in read_weights(tmp_path).items())
+
+
+def test_an_unevaluated_run_may_be_trained_on(tmp_path, monkeypatch):
+    config = configured("trainer.max_steps=3", "probe.protocol.few_shot=0")
+    monkeypatch.setattr("ssl_pipeline.training.stages.evaluate.score_graph", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(config, str(tmp_path))
+    monkeypatch.undo()
+    longer = configured("trainer.max_steps=5", "probe.protocol.few_shot=0") | {"resume": str(tmp_path)}
+    assert run(again(longer), "elsewhere")["steps"] == 5
+
+
+def test_a_stage_is_short():
+    for stage in (stages.prepare_run, stages.fit_run, stages.evaluate_run, stages.report_run):
+        assert len(inspect.getsource(stage).splitlines()) < 40, stage.__name__
