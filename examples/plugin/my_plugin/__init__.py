@@ -6,15 +6,13 @@ from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.diagnostics import register_diagnostic
 from ssl_pipeline.losses import ReconstructionLoss
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import GraphCallback
 
 
 class Dim(Corruption):
     """Multiplies each sample by a number from ``low`` to 1."""
 
-    def __init__(self, *, low: float = 0.3, grid: GridSpec) -> None:
-        super().__init__(grid)
+    def __init__(self, *, low: float = 0.3) -> None:
         self.low = low
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
