@@ -84,11 +84,8 @@ def decoded_once(
         refuse: raises where there are too many troubles; what is refused is not kept.
 
     Raises:
-        ValueError: ``in_memory`` is something else.
         OSError: the file cannot be written.
     """
-    if in_memory not in (True, False, "auto"):
-        raise ValueError(f"expected in_memory to be auto, true or false, got {in_memory!r}")
     if in_memory is True:
         return _to_memory(decode)
     if place.is_dir():
@@ -111,10 +108,10 @@ def decoded_once(
                 (temporary / "troubles.json").write_text(json.dumps(troubles._asdict()))
     except OSError as error:
         where = f"what is decoded cannot be kept in {str(place.parent)!r} ({error.strerror or error})"
-        trouble = OSError(f"{where}: set cache to a folder with more room, or set in_memory=true")
+        trouble = OSError(f"{where}: set cache.folder to one with more room, or set cache.in_memory=true")
         if in_memory is False or needed >= MEMORY_LIMIT:
             raise trouble from error
-        warnings.warn(f"{where}, so every start decodes anew: set cache to another folder", stacklevel=4)
+        warnings.warn(f"{where}, so every start decodes anew: set cache.folder to another one", stacklevel=4)
         return _to_memory(decode, trouble)
     return _find(place)
 

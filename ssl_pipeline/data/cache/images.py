@@ -18,6 +18,7 @@ from ssl_pipeline.data.cache.decode_cache import Part, Troubles, decoded_once, p
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.codecs.image import read_image
 from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.options import Cache
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,7 @@ def decoded_images(
     size: int,
     channels: int,
     labels: Int64[Tensor, "N"] | None = None,
-    in_memory: bool | str = "auto",
-    cache: str | Path | None = None,
-    workers: int = 1,
+    cache: Cache = Cache(),
     refuse: Callable[[Unreadable], None] = lambda _: None,
 ) -> tuple[MemoryDataset, Unreadable]:
     """The files as squares of pixels, and those that cannot be read.
@@ -45,20 +44,17 @@ def decoded_images(
         size: height and width in pixels.
         channels: 1 (grey) or 3 (red, green, blue).
         labels: class of each file.
-        in_memory: true: pixels in memory; false: in a mapped file; "auto": in such a file if decoding takes over 2 s.
-        cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
-        workers: decoding threads.
+        cache: how they are decoded and kept.
         refuse: raises where too many cannot be read; what is refused is not kept.
 
     Raises:
-        ValueError: ``in_memory`` is something else.
         OSError: no room for the file.
     """
     shape = (channels, size, size)
     found = decoded_once(
-        partial(_decode, files, shape, workers),
-        cache_folder(cache) / fingerprint(files, f"images {VERSION} {shape}"),
-        in_memory,
+        partial(_decode, files, shape, cache.threads),
+        cache_folder(cache.folder) / fingerprint(files, f"images {VERSION} {shape}"),
+        cache.in_memory,
         needed=len(files) * prod(shape),
         refuse=lambda troubles: refuse(troubles.unreadable),
     )

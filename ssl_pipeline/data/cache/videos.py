@@ -17,6 +17,7 @@ from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.folders.image_folder import check_unreadable, refuse_unreadable, warn_cut_short
 from ssl_pipeline.data.io.video_frames import frames_of, squared
+from ssl_pipeline.data.options import Cache
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +28,7 @@ def decoded_videos(
     files: Sequence[Path],
     codec: Clips,
     step: int,
-    in_memory: bool | str = "auto",
-    cache: str | Path | None = None,
-    workers: int = 1,
+    cache: Cache = Cache(),
     limit: float | int = 0.05,
 ) -> Once:
     """All clips of the files; beside each the number of its ``video`` and the second of its ``start``.
@@ -38,9 +37,7 @@ def decoded_videos(
         files: the videos.
         codec: of the clips.
         step: frames from the start of a clip to the next one's.
-        in_memory: see ``decoded_once``.
-        cache: folder of the mapped file; ``~/.cache/ssl_pipeline`` by default.
-        workers: threads of the decoder.
+        cache: how they are decoded and kept.
         limit: largest fraction of unreadable files to leave out before stopping.
 
     Raises:
@@ -48,9 +45,9 @@ def decoded_videos(
         OSError: no room for the mapped file.
     """
     found = decoded_once(
-        partial(_decode, files, codec, step, workers),
-        cache_folder(cache) / fingerprint(files, f"videos {VERSION} {codec} {step}"),
-        in_memory,
+        partial(_decode, files, codec, step, cache.threads),
+        cache_folder(cache.folder) / fingerprint(files, f"videos {VERSION} {codec} {step}"),
+        cache.in_memory,
         refuse=lambda troubles: refuse_unreadable(files, troubles.unreadable, limit, "video"),
     )
     check_unreadable(files, dict(sorted(found.troubles.unreadable.items())), limit, "video")

@@ -15,6 +15,7 @@ from torch import Tensor
 from ssl_pipeline.data.codecs.log_mel import Spectrum, log_mel, waveform
 from ssl_pipeline.data.io.sound import Sound, read_sound, resampled
 from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.utils.extras import require
 
 PCM = 32_768  # steps of 16 bits between silence and full scale
 
@@ -230,6 +231,7 @@ def opened(file: str | Path) -> Sound:
         FileNotFoundError: there is none.
         ValueError: it cannot be read.
     """
+    require("soundfile", "audio", "sound")
     import soundfile
 
     if not Path(file).is_file():
@@ -242,6 +244,7 @@ def opened(file: str | Path) -> Sound:
 
 def write_wav(path: Path, wave: Float[Tensor, "n"], rate: int) -> Path:
     """Write a waveform as ``path`` with the ending .wav, 16 bits."""
+    require("soundfile", "audio", "sound")
     import soundfile
 
     file = path.parent / f"{path.name}.wav"

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.utils.extras import require
 
 BYTES = 256  # symbols 0 .. 255 are the bytes themselves
 MASK = "█"  # what a hole looks like
@@ -187,6 +188,7 @@ class BPE(TextCodec):
         Raises:
             ValueError: ``vocab_size`` has no room for the bytes, the end and the mask.
         """
+        require("tokenizers", "text", "tokens=bpe")
         from tokenizers import trainers
 
         if vocab_size < BYTES + 2:
@@ -239,6 +241,7 @@ LETTERS = _letters()
 
 
 def _tokenizer(spelling: Sequence[bytes], merges: Sequence[tuple[int, int]]) -> Any:
+    require("tokenizers", "text", "tokens=bpe")
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
     names = ["".join(LETTERS[value] for value in some) for some in spelling]

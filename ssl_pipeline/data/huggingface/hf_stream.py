@@ -123,7 +123,7 @@ def in_memory(stream: HfStream) -> MemoryDataset:
     """
     batches = list(stream.in_order(256))
     if not batches:
-        raise ValueError("the stream of the test part is empty: check test_split")
+        raise ValueError("the stream of the test part is empty: check split.test")
     labels = _cat(batch.label for batch in batches)
     if labels is not None and labels.min() < 0:
         labels = None

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from ssl_pipeline.data.codecs.log_mel import log_mel
 from ssl_pipeline.data.codecs.sound import LogMel, SoundCodec, Waveform
+from ssl_pipeline.data.options import Spectrogram
 from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.utils.extras import require
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,15 @@ class MelStatistics:
 
 
 def sound_codec(
-    features: str, rate: int, seconds: float | int, mels: int, hop_ms: float | int, window_ms: float | int
+    features: str, rate: int, seconds: float | int, spectrogram: Spectrogram
 ) -> tuple[SoundCodec, MelStatistics]:
     """The codec that the options of a data set ask for, and what its tables compare with.
 
     Raises:
         ValueError: ``features`` is neither "logmel" nor "waveform".
     """
+    require("torchaudio", "audio", "sound")
     if features not in ("logmel", "waveform"):
         raise ValueError(f"expected features to be logmel or waveform, got {features!r}")
-    mel = LogMel(rate, seconds, mels, hop_ms, window_ms)
+    mel = LogMel(rate, seconds, spectrogram.mels, spectrogram.hop_ms, spectrogram.window_ms)
     return (mel if features == "logmel" else Waveform(rate, seconds)), MelStatistics(mel)

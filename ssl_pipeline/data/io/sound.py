@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from ssl_pipeline.utils.extras import require
+
 # torchaudio and soundfile are imported inside the functions: only sound needs them.
 
 ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".w64", ".caf", ".mp3")
@@ -36,6 +38,7 @@ def read_sound(file: str | Path | BytesIO) -> Sound:
         OSError: no such file.
         soundfile.SoundFileError: it cannot be decoded.
     """
+    require("soundfile", "audio", "sound")
     import soundfile
 
     if isinstance(file, (str, Path)) and not Path(file).stat().st_size:

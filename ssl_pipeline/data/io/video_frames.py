@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
+
+from ssl_pipeline.utils.extras import require
 
 ENDINGS = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm"),
@@ -31,8 +32,7 @@ def check_library() -> None:
     Raises:
         ModuleNotFoundError: PyAV is not installed.
     """
-    if find_spec("av") is None:
-        raise ModuleNotFoundError("videos are read by PyAV, which is not installed: pip install 'ssl_pipeline[video]'")
+    require("av", "video", "video")
 
 
 def frames_of(

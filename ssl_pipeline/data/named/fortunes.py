@@ -13,6 +13,7 @@ import torch
 
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.io.documents import Documents, text_data
+from ssl_pipeline.data.options import Options, Split, TextWindows
 from ssl_pipeline.utils.errors import nearest
 
 INDEXES = (".dat", ".u8", ".pdat")
@@ -34,18 +35,14 @@ class Record(NamedTuple):
 def fortunes(
     root: str,
     length: int = 256,
-    stride: int | None = None,
+    windows: TextWindows | Options = TextWindows(),
     tokens: str = "bytes",
     vocab_size: int = 4096,
-    min_length: int = 16,
-    first: bool = False,
-    closed: bool = False,
     files: Sequence[str] | None = None,
     recursive: bool = False,
     authors: bool = False,
     min_records: int = 1,
-    holdout: float | int = 0.1,
-    seed: int = 0,
+    split: Split | Options = Split(),
 ) -> Data:
     """Files of records parted by lines that hold ``%``; the file is the class, the author the source.
 
@@ -56,23 +53,21 @@ def fortunes(
     Args:
         root: the folder.
         length: symbols in a window.
-        stride: symbols from one start to the next in the training part; None: no overlap, as in the test part.
+        windows: how the texts are cut.
         tokens: "bytes", or "bpe" for pairs of bytes merged as often as they occur in the training part.
         vocab_size: symbols in all, where pairs are merged.
-        min_length: shorter windows are left out, except where a record has no other.
-        first: only the first window of each document.
-        closed: every window closes with the end symbol, as a text of its own.
         files: names of those to read, such as [art, science]; None: all.
         recursive: read the folders below as well, as classes such as "de/zitate"; but none called "off".
         authors: keep only records whose author has at least two.
         min_records: files with fewer are left out.
-        holdout: fraction of the authors, and of the records without one, set aside.
-        seed: of the choice of these.
+        split: which authors, and records without one, are held out.
 
     Raises:
         FileNotFoundError: no such folder, or no such file in it.
         ValueError: no records are left, or an option outside its bounds.
     """
+    windows = TextWindows.of(windows)
+    split = Split.of(split)
     path = Path(root).expanduser()
     found = list_collections(path, recursive)
     if files is not None:
@@ -99,18 +94,15 @@ def fortunes(
         torch.tensor(source),
         torch.tensor([label[record.file] for record in records]),
     )
-    train, test = documents.set_aside(holdout, seed)
+    train, test = documents.set_aside(split)
     return text_data(
         path.resolve().name,
         train,
         test,
         length=length,
-        stride=stride,
+        windows=windows,
         tokens=tokens,
         vocab_size=vocab_size,
-        min_length=min_length,
-        first=first,
-        closed=closed,
         classes=classes,
     )
 

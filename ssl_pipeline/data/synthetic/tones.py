@@ -12,6 +12,7 @@ from ssl_pipeline.data.base import Data, Subset
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings
 from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.options import Options, Spectrogram
 from ssl_pipeline.structures.random import generator
 
 LOWEST = 110.0  # Hz
@@ -33,9 +34,7 @@ def tones(
     rate: int = 8000,
     seconds: float | int = 0.5,
     features: str = "logmel",
-    mels: int = 40,
-    hop_ms: float | int = 10,
-    window_ms: float | int = 25,
+    spectrogram: Spectrogram | Options = Spectrogram(),
     seed: int = 0,
 ) -> Data:
     """Notes of 24 pitches, four timbres and three envelopes, slightly out of tune, some late, some faint, all noisy.
@@ -48,19 +47,18 @@ def tones(
         rate: samples per second, at least 8000.
         seconds: length of a note.
         features: "logmel", or "waveform" for the sound as it is.
-        mels: bands of the log-mel spectrogram; of waveforms, of what tables compare with.
-        hop_ms: milliseconds from one of its frames to the next.
-        window_ms: milliseconds of sound that a frame is made of.
+        spectrogram: of the log-mel features; of waveforms, of what tables compare with.
         seed: of the notes.
 
     Raises:
         ValueError: another label, less than 12 notes, or a rate too low for the harmonics.
     """
+    spectrogram = Spectrogram.of(spectrogram)
     if label not in FACTORS:
         raise ValueError(f"expected label to be one of {', '.join(FACTORS)}, got {label!r}")
     if samples < 12 or rate < 8000:
         raise ValueError(f"expected at least 12 samples at 8000 Hz or more, got {samples} at {rate} Hz")
-    codec, baseline = sound_codec(features, rate, seconds, mels, hop_ms, window_ms)
+    codec, baseline = sound_codec(features, rate, seconds, spectrogram)
     factors = draw_factors(samples, seed)
     stored = []
     for number, part in enumerate(torch.arange(samples).split(256)):

@@ -21,7 +21,7 @@ def test_texts_of_classes_files_and_lists(tmp_path):
     for name in ("a/good-morning", "a/one", "b/one", "b/two", "b/three_four"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         soundfile.write(tmp_path / f"{name}.wav", np.sin(np.arange(4000)) * 0.3, 8000)
-    sounds = audio_folder(str(tmp_path), seconds=0.25, holdout=0)
+    sounds = audio_folder(str(tmp_path), seconds=0.25, split={"holdout": 0})
     assert len(sounds.train) > 5  # several windows a recording
     found = captioned(sounds, text="file")
     names = [file.rpartition("/")[2] for file in files_of(sounds.train)]
