@@ -24,7 +24,7 @@ from ssl_pipeline.data.memory import MappedDataset, MemoryDataset
 PATIENCE = 2.0  # seconds of decoding that need no file
 MEMORY_LIMIT = 2 * 1024**3  # bytes of samples that are kept in memory for want of a file
 
-Part = dict[str, Tensor]
+DecodedRows = dict[str, Tensor]
 """Samples by the name ``x``, and by other names what is known of each of them."""
 
 
@@ -35,22 +35,22 @@ class Troubles(NamedTuple):
     cut_short: list[int]
 
 
-PASSING = {EIO, EMFILE, ENFILE, ESTALE}
+_PASSING = {EIO, EMFILE, ENFILE, ESTALE}
 
 
 def passes(error: BaseException) -> bool:
     """Whether it is the machine that cannot read, and not the file that cannot be read."""
-    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in PASSING)
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _PASSING)
 
 
-Decode = Callable[[Troubles], Iterator[Part]]
+Decode = Callable[[Troubles], Iterator[DecodedRows]]
 """Decodes everything from the beginning, some at a time; fills the troubles on the way."""
 
 
 class Once(NamedTuple):
     """What has been decoded."""
 
-    rows: Part  # of all files; nothing where none can be read
+    rows: DecodedRows  # of all files; nothing where none can be read
     troubles: Troubles
     place: Path | None = None  # folder of the mapped files
 
@@ -127,7 +127,7 @@ def _to_memory(decode: Decode, too_large: OSError | None = None) -> Once:
     return Once(_joined(parts), troubles)
 
 
-def _joined(parts: list[Part]) -> Part:
+def _joined(parts: list[DecodedRows]) -> DecodedRows:
     """All rows of the parts, which are given up one by one, so that memory holds them once."""
     if not parts:
         return {}
@@ -143,7 +143,7 @@ def _joined(parts: list[Part]) -> Part:
     return rows
 
 
-def _write(parts: Iterable[Part], folder: Path, needed: int) -> None:
+def _write(parts: Iterable[DecodedRows], folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed >= free:
         raise OSError(ENOSPC, f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are left")

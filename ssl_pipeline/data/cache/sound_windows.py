@@ -12,18 +12,18 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from ssl_pipeline.data.cache.decode_cache import Part, Troubles, decoded_once, passes
+from ssl_pipeline.data.cache.decode_cache import DecodedRows, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder
 from ssl_pipeline.data.codecs.sound import SoundCodec
 from ssl_pipeline.data.folders.image_folder import check_unreadable, refuse_unreadable, warn_cut_short
-from ssl_pipeline.data.io.sound import Sound, resampled, windows
+from ssl_pipeline.data.io.sound import Sound, cut_windows, resampled
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.options import Cache
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 VERSION = 2  # of reading and encoding: raise it when the same file comes out differently
-CHUNK = 2**21  # samples of sound that are encoded at once
+_CHUNK = 2**21  # samples of sound that are encoded at once
 
 
 class SoundWindows(NamedTuple):
@@ -79,7 +79,7 @@ def _encoded(
     step: int,
     workers: int,
     troubles: Troubles,
-) -> Iterator[Part]:
+) -> Iterator[DecodedRows]:
     """Windows of all recordings, some at a time."""
 
     def prepare(number: int) -> tuple[Tensor, Tensor] | None:
@@ -93,10 +93,10 @@ def _encoded(
             return None
         if sound.cut_short:
             troubles.cut_short.append(number)
-        return windows(resampled(sound.wave, sound.rate, codec.rate), codec.samples, step)
+        return cut_windows(resampled(sound.wave, sound.rate, codec.rate), codec.samples, step)
 
     count = len(names)
-    log.info("reading %d recordings", count)
+    _log.info("reading %d recordings", count)
     waiting: list[tuple[Tensor, Tensor, Tensor]] = []
     with ThreadPoolExecutor(workers) as pool:  # soundfile decodes outside the interpreter lock
         for start in range(0, count, 8 * workers):
@@ -104,16 +104,16 @@ def _encoded(
             for number, result in zip(numbers, pool.map(prepare, numbers), strict=True):
                 if result is not None:
                     waiting.append((*result, torch.full((len(result[0]),), number)))
-            if sum(wave.numel() for wave, _, _ in waiting) >= CHUNK:
+            if sum(wave.numel() for wave, _, _ in waiting) >= _CHUNK:
                 yield from _encode(waiting, codec)
                 waiting = []
-                log.info("%d of %d recordings", numbers.stop, count)
+                _log.info("%d of %d recordings", numbers.stop, count)
     if waiting:
         yield from _encode(waiting, codec)
 
 
-def _encode(waiting: list[tuple[Tensor, Tensor, Tensor]], codec: SoundCodec) -> Iterator[Part]:
+def _encode(waiting: list[tuple[Tensor, Tensor, Tensor]], codec: SoundCodec) -> Iterator[DecodedRows]:
     wave, lengths, recording = (torch.cat(some) for some in zip(*waiting, strict=True))
-    rows = max(1, CHUNK // codec.samples)
+    rows = max(1, _CHUNK // codec.samples)
     for part in zip(wave.split(rows), lengths.split(rows), recording.split(rows), strict=True):
         yield {"x": codec.compact(part[0]), "lengths": part[1], "recording": part[2]}

@@ -12,16 +12,16 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from ssl_pipeline.data.cache.decode_cache import Once, Part, Troubles, decoded_once, passes
+from ssl_pipeline.data.cache.decode_cache import DecodedRows, Once, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.folders.image_folder import check_unreadable, refuse_unreadable, warn_cut_short
 from ssl_pipeline.data.io.video_frames import frames_of, squared
 from ssl_pipeline.data.options import Cache
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-VERSION = 1  # of the decoding: raise it when the same file comes out differently
+_VERSION = 1  # of the decoding: raise it when the same file comes out differently
 
 
 def decoded_videos(
@@ -46,7 +46,7 @@ def decoded_videos(
     """
     found = decoded_once(
         partial(_decode, files, codec, step, cache.threads),
-        cache_folder(cache.folder) / fingerprint(files, f"videos {VERSION} {codec} {step}"),
+        cache_folder(cache.folder) / fingerprint(files, f"videos {_VERSION} {codec} {step}"),
         cache.in_memory,
         refuse=lambda troubles: refuse_unreadable(files, troubles.unreadable, limit, "video"),
     )
@@ -55,9 +55,9 @@ def decoded_videos(
     return found
 
 
-def _decode(files: Sequence[Path], codec: Clips, step: int, workers: int, troubles: Troubles) -> Iterator[Part]:
+def _decode(files: Sequence[Path], codec: Clips, step: int, workers: int, troubles: Troubles) -> Iterator[DecodedRows]:
     """Clip after clip: a film of hours need not fit into memory."""
-    log.info("decoding %d videos", len(files))
+    _log.info("decoding %d videos", len(files))
     for number, file in enumerate(files):
         count = 0
         try:

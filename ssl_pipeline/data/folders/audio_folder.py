@@ -8,11 +8,11 @@ from ssl_pipeline.data.base import Data, holdout
 from ssl_pipeline.data.folders.image_folder import choose_classes, find_parts, list_files
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings, recordings, windows_of_files
-from ssl_pipeline.data.io.sound import ENDINGS, common_rate
+from ssl_pipeline.data.io.sound import SOUND_ENDINGS, common_rate
 from ssl_pipeline.data.options import Cache, Options, Spectrogram, Split, UnreadableFiles, Windows
 from ssl_pipeline.utils.extras import require
 
-SOURCES = ("recording", "name")
+_SOURCES = ("recording", "name")
 
 
 def audio_folder(
@@ -59,11 +59,11 @@ def audio_folder(
     split = Split.of(split)
     unreadable = UnreadableFiles.of(unreadable)
     cache = Cache.of(cache)
-    if source not in SOURCES:
-        raise ValueError(f"expected source to be one of {', '.join(SOURCES)}, got {source!r}")
+    if source not in _SOURCES:
+        raise ValueError(f"expected source to be one of {', '.join(_SOURCES)}, got {source!r}")
     path = Path(root).expanduser()
     places = find_parts(path, "recording")
-    files = {part: list_files(place, ENDINGS, "recording") for part, place in places.items()}
+    files = {part: list_files(place, SOUND_ENDINGS, "recording") for part, place in places.items()}
     classes = choose_classes(files, labels, root, "recording")
     if rate is None:
         rate = common_rate([places["train"] / file for file in files["train"]], cache.threads)

@@ -17,8 +17,8 @@ from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.options import Cache, Options, Split, UnreadableFiles
 from ssl_pipeline.data.wrappers.foreground import FOREGROUND, WithForeground, foreground_spec, masks_of
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
-TEST_FOLDERS = ("test", "val", "valid", "validation")
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
+_TEST_FOLDERS = ("test", "val", "valid", "validation")
 
 
 def folder(
@@ -58,7 +58,7 @@ def folder(
     codec = Pixels(size, channels)
     path = Path(root).expanduser()
     places = find_parts(path)
-    files = {part: list_files(place, ENDINGS) for part, place in places.items()}
+    files = {part: list_files(place, IMAGE_ENDINGS) for part, place in places.items()}
     classes = choose_classes(files, labels, root)
 
     def load(part: str) -> Dataset:
@@ -103,8 +103,8 @@ def find_parts(root: Path, thing: str = "image") -> dict[str, Path]:
         raise NotADirectoryError(f"expected a folder of {thing}s, got the file {str(root)!r}: set root to its folder")
     if not (root / "train").is_dir():
         return {"train": root}
-    test = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
-    others = [p for p in root.iterdir() if p.is_dir() and p.name not in ("train", *TEST_FOLDERS) and p.name[0] != "."]
+    test = next((root / name for name in _TEST_FOLDERS if (root / name).is_dir()), None)
+    others = [p for p in root.iterdir() if p.is_dir() and p.name not in ("train", *_TEST_FOLDERS) and p.name[0] != "."]
     if others and test is None:  # "train" beside "car" and "plane" is a class
         return {"train": root}
     return {"train": root / "train"} if test is None else {"train": root / "train", "test": test}

@@ -19,13 +19,13 @@ from ssl_pipeline.data.folders.image_folder import (
 from ssl_pipeline.data.io.documents import Documents, text_data
 from ssl_pipeline.data.options import Options, Split, TextWindows, UnreadableFiles
 
-ENDINGS = (
+TEXT_ENDINGS = (
     *(".txt", ".text", ".md", ".markdown", ".rst", ".org", ".adoc", ".tex", ".srt", ".csv", ".tsv", ".log"),
     *(".html", ".htm", ".xml", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".css", ".sql", ".sh"),
     *(".py", ".pyi", ".c", ".h", ".cc", ".cpp", ".hpp", ".cu", ".rs", ".go", ".java", ".kt", ".scala", ".js", ".ts"),
     *(".rb", ".pl", ".lua", ".r", ".jl", ".hs", ".ml", ".swift"),
 )
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def text_files(
@@ -65,7 +65,7 @@ def text_files(
     unreadable = UnreadableFiles.of(unreadable)
     if invalid not in ("keep", "skip", "error"):
         raise ValueError(f"expected invalid to be keep, skip or error, got {invalid!r}")
-    wanted = ENDINGS if endings is None else tuple(ending.lower() for ending in endings)
+    wanted = TEXT_ENDINGS if endings is None else tuple(ending.lower() for ending in endings)
     path = Path(root).expanduser()
     if path.is_file():
         places, files = {"train": path.parent}, {"train": [Path(path.name)]}
@@ -112,7 +112,7 @@ def read_texts(paths: Sequence[Path], limit: float | int, invalid: str) -> tuple
     blank, odd = [], []
     for i, path in enumerate(paths):
         try:
-            text = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
+            text = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
         except OSError as error:
             failed[i] = error.strerror or str(error)
             continue

@@ -13,7 +13,7 @@ from ssl_pipeline.data.cache.decode_cache import Once
 from ssl_pipeline.data.cache.videos import decoded_videos
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.folders.image_folder import choose_classes, find_parts, list_files
-from ssl_pipeline.data.io.video_frames import ENDINGS, check_library
+from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS, check_library
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.options import Cache, Options, Split, UnreadableFiles, Windows
 
@@ -68,7 +68,7 @@ def video_folder(
         )
     path = Path(root).expanduser()
     places = find_parts(path, "video")
-    files = {part: list_files(place, ENDINGS, "video") for part, place in places.items()}
+    files = {part: list_files(place, VIDEO_ENDINGS, "video") for part, place in places.items()}
     classes = choose_classes(files, labels, root, "video")
 
     def load(part: str, first: int = 0) -> tuple[MemoryDataset, Once]:

@@ -18,7 +18,7 @@ from ssl_pipeline.data.io.documents import Documents, make_codec, text_data
 from ssl_pipeline.data.io.ngrams import ByteGrams
 from ssl_pipeline.data.options import HubSplit, Options, TextWindows
 
-LEARN_FROM = 10_000  # rows of a stream that a codec is trained on
+_LEARN_FROM = 10_000  # rows of a stream that a codec is trained on
 
 
 def hf_text(
@@ -109,7 +109,7 @@ def _streamed(
     rows, column = load(split.train)
     learn_from = []
     if tokens == "bpe":
-        some = islice(rows.select_columns([text]), LEARN_FROM)
+        some = islice(rows.select_columns([text]), _LEARN_FROM)
         learn_from = [text_of(row[text], number) for number, row in enumerate(some)]
     codec = make_codec(learn_from, tokens, length, vocab_size)
     decode = partial(first_window, codec=codec)

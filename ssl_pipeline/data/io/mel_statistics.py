@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ssl_pipeline.data.codecs.log_mel import log_mel
+from ssl_pipeline.data.codecs.log_mel import log_mel_spectrogram
 from ssl_pipeline.data.codecs.sound import LogMel, SoundCodec, Waveform
 from ssl_pipeline.data.options import Spectrogram
 from ssl_pipeline.structures.batch import Batch
@@ -34,7 +34,7 @@ class MelStatistics:
         if x.ndim == 3:
             frames = self.mel.samples // self.mel.spectrum.hop
             valid = None if valid is None else valid[:, None, : frames * self.mel.spectrum.hop : self.mel.spectrum.hop]
-            x = log_mel(x[:, 0], self.mel.spectrum).unsqueeze(1)
+            x = log_mel_spectrogram(x[:, 0], self.mel.spectrum).unsqueeze(1)
         x = x[:, 0].float()
         weight = torch.ones_like(x) if valid is None else valid.expand_as(x).float()
         count = weight.sum(-1).clamp_min(1)

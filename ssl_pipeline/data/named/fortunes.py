@@ -16,15 +16,15 @@ from ssl_pipeline.data.io.documents import Documents, text_data
 from ssl_pipeline.data.options import Options, Split, TextWindows
 from ssl_pipeline.utils.errors import nearest
 
-INDEXES = (".dat", ".u8", ".pdat")
-ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # colours of a terminal
-SIGNED = re.compile(r"\s*--\s*([^\s-].*)")
-FAR = 4  # columns
-WRITTEN_BY = re.compile(r"作者\s*[:：]\s*(.+)")  # Chinese collections name the author in a line of this form
-NOBODY = {"", "anon", "anonymous", "unknown", "author unknown", "anónimo", "anonimo", "неизвестный автор", "佚名"}
+_INDEXES = (".dat", ".u8", ".pdat")
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # colours of a terminal
+_SIGNED = re.compile(r"\s*--\s*([^\s-].*)")
+_FAR = 4  # columns
+_WRITTEN_BY = re.compile(r"作者\s*[:：]\s*(.+)")  # Chinese collections name the author in a line of this form
+_NOBODY = {"", "anon", "anonymous", "unknown", "author unknown", "anónimo", "anonimo", "неизвестный автор", "佚名"}
 
 
-class Record(NamedTuple):
+class Quotation(NamedTuple):
     """One quotation: its text, who is named below it, and the file that it stands in."""
 
     text: str
@@ -124,7 +124,7 @@ def list_collections(root: Path, recursive: bool) -> dict[str, Path]:
             real = file.resolve()
             # The Italian files, for one, lie in "it" and have links beside the English ones.
             alias = file.is_symlink() and real.is_relative_to(root.resolve())
-            if name[0] == "." or name.endswith(INDEXES) or alias or real in seen or not real.is_file():
+            if name[0] == "." or name.endswith(_INDEXES) or alias or real in seen or not real.is_file():
                 continue
             seen.add(real)
             found[file.relative_to(root).as_posix().removesuffix(".fortunes")] = file
@@ -136,15 +136,15 @@ def list_collections(root: Path, recursive: bool) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def read_records(files: dict[str, Path]) -> Iterator[Record]:
+def read_records(files: dict[str, Path]) -> Iterator[Quotation]:
     """Records of the files, each text once, without the blank ones; bytes that are no UTF-8 are replaced."""
     seen = set()
     for name, path in files.items():
         for raw in re.split(r"(?m)^%\s*$", path.read_text(encoding="utf-8", errors="replace")):
-            text, author = sign(ESCAPES.sub("", raw))
+            text, author = sign(_ESCAPES.sub("", raw))
             if (key := " ".join(text.casefold().split())) and key not in seen:
                 seen.add(key)
-                yield Record(text, author, name)
+                yield Quotation(text, author, name)
 
 
 def sign(record: str) -> tuple[str, str | None]:
@@ -163,19 +163,19 @@ def sign(record: str) -> tuple[str, str | None]:
     depth = -1  # indent of the signature that is being read
     for i, line in enumerate(lines):
         indent = _indent(line)
-        found = SIGNED.fullmatch(line)
-        if not found and line.strip() and depth >= 0 and (indent > depth or indent == depth >= FAR):
+        found = _SIGNED.fullmatch(line)
+        if not found and line.strip() and depth >= 0 and (indent > depth or indent == depth >= _FAR):
             continue
         depth = -1
-        if written := WRITTEN_BY.fullmatch(line.strip()):
+        if written := _WRITTEN_BY.fullmatch(line.strip()):
             names.add(author_name(written[1]))
-        elif found and (indent >= FAR or all(_indent(after) > indent for after in lines[i + 1 :])):
+        elif found and (indent >= _FAR or all(_indent(after) > indent for after in lines[i + 1 :])):
             names.add(author_name(found[1]))
             depth = indent
         else:
             kept.append(line)
     author = names.pop() if len(names) == 1 else None
-    return "\n".join(kept).strip("\n").rstrip(), None if author in NOBODY else author
+    return "\n".join(kept).strip("\n").rstrip(), None if author in _NOBODY else author
 
 
 def _indent(line: str) -> int:

@@ -15,8 +15,8 @@ from ssl_pipeline.utils.extras import require
 
 # torchaudio is imported inside the functions: it is slow to import, and only sound needs it.
 
-FOLDER = "LibriSpeech"
-SUBSETS = (
+_FOLDER = "LibriSpeech"
+_SUBSETS = (
     "dev-clean",
     "dev-other",
     "test-clean",
@@ -25,7 +25,7 @@ SUBSETS = (
     "train-clean-360",
     "train-other-500",
 )
-SOURCES = ("recording", "chapter", "speaker")
+_SOURCES = ("recording", "chapter", "speaker")
 
 
 def librispeech(
@@ -67,16 +67,16 @@ def librispeech(
     spectrogram = Spectrogram.of(spectrogram)
     split = Split.of(split)
     cache = Cache.of(cache)
-    for name, value, allowed in (("subset", subset, SUBSETS), ("source", source, SOURCES)):
+    for name, value, allowed in (("subset", subset, _SUBSETS), ("source", source, _SOURCES)):
         if value not in allowed:
             raise ValueError(f"expected {name} to be one of {', '.join(allowed)}, got {value!r}")
     codec, baseline = sound_codec(features, rate, seconds, spectrogram)
     place = Path(root).expanduser()
-    if not (place / FOLDER / subset).is_dir():
+    if not (place / _FOLDER / subset).is_dir():
         if not download:
             raise FileNotFoundError(
-                f"LibriSpeech: expected the folder '{FOLDER}/{subset}' in {root!r}, found none: "
-                f"set root to the folder that holds {FOLDER!r}, or download=true"
+                f"LibriSpeech: expected the folder '{_FOLDER}/{subset}' in {root!r}, found none: "
+                f"set root to the folder that holds {_FOLDER!r}, or download=true"
             )
         _download(place, subset)
     files, speakers, chapters = zip(*_listed(place, subset), strict=True)
@@ -98,9 +98,11 @@ def _listed(root: Path, subset: str) -> list[tuple[Path, str, str]]:
     several = [found.get_metadata(number) for number in range(len(found))]
     if not several:
         raise FileNotFoundError(
-            f"LibriSpeech: {str(root / FOLDER / subset)!r} holds no recording: delete it and fetch it again"
+            f"LibriSpeech: {str(root / _FOLDER / subset)!r} holds no recording: delete it and fetch it again"
         )
-    return [(root / FOLDER / file, str(speaker), f"{speaker}-{chapter}") for file, _, _, speaker, chapter, _ in several]
+    return [
+        (root / _FOLDER / file, str(speaker), f"{speaker}-{chapter}") for file, _, _, speaker, chapter, _ in several
+    ]
 
 
 def _download(root: Path, subset: str) -> None:
@@ -113,7 +115,7 @@ def _download(root: Path, subset: str) -> None:
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: wrong checksum
             raise OSError(
                 f"LibriSpeech: {subset} is neither in {str(root)!r} nor could it be downloaded ({error}): "
-                f"set root to the folder that holds {FOLDER!r}"
+                f"set root to the folder that holds {_FOLDER!r}"
             ) from error
-        (root / FOLDER).mkdir(exist_ok=True)
-        os.rename(Path(temporary, FOLDER, subset), root / FOLDER / subset)
+        (root / _FOLDER).mkdir(exist_ok=True)
+        os.rename(Path(temporary, _FOLDER, subset), root / _FOLDER / subset)

@@ -15,7 +15,7 @@ from ssl_pipeline.utils.extras import require
 
 # torchaudio is imported inside the functions: it is slow to import, and only sound needs it.
 
-FOLDER = Path("SpeechCommands", "speech_commands_v0.02")
+_FOLDER = Path("SpeechCommands", "speech_commands_v0.02")
 
 
 def speech_commands(
@@ -54,10 +54,10 @@ def speech_commands(
     cache = Cache.of(cache)
     codec, baseline = sound_codec(features, rate, seconds, spectrogram)
     place = Path(root).expanduser()
-    if not (place / FOLDER).is_dir():
+    if not (place / _FOLDER).is_dir():
         if not download:
             raise FileNotFoundError(
-                f"Speech Commands: expected the folder {str(FOLDER)!r} in {root!r}, found none: "
+                f"Speech Commands: expected the folder {str(_FOLDER)!r} in {root!r}, found none: "
                 f"set root to the folder that holds it or download=true"
             )
         _download(place)
@@ -83,10 +83,10 @@ def _listed(root: Path, part: str) -> list[tuple[Path, str, str]]:
     found = SPEECHCOMMANDS(root, subset=part)
     if not len(found):
         raise FileNotFoundError(
-            f"Speech Commands: {str(root / FOLDER)!r} holds no recording for {part}: delete it and fetch it again"
+            f"Speech Commands: {str(root / _FOLDER)!r} holds no recording for {part}: delete it and fetch it again"
         )
     several = [found.get_metadata(number) for number in range(len(found))]
-    return [(root / FOLDER.parts[0] / file, word, speaker) for file, _, word, speaker, _ in several]
+    return [(root / _FOLDER.parts[0] / file, word, speaker) for file, _, word, speaker, _ in several]
 
 
 def _download(root: Path) -> None:
@@ -99,7 +99,7 @@ def _download(root: Path) -> None:
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: wrong checksum
             raise OSError(
                 f"Speech Commands: it is neither in {str(root)!r} nor could it be downloaded ({error}): "
-                f"set root to the folder that holds {str(FOLDER)!r}"
+                f"set root to the folder that holds {str(_FOLDER)!r}"
             ) from error
-        (root / FOLDER).parent.mkdir(exist_ok=True)
-        os.rename(Path(temporary, FOLDER), root / FOLDER)
+        (root / _FOLDER).parent.mkdir(exist_ok=True)
+        os.rename(Path(temporary, _FOLDER), root / _FOLDER)

@@ -23,7 +23,7 @@ from ssl_pipeline.data.rl.experience import Episodes, bounds, experience
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.utils.extras import require
 
-VERSION = 2  # of the files: raise it when the same options come out differently
+_VERSION = 2  # of the files: raise it when the same options come out differently
 
 
 def gym(
@@ -74,7 +74,7 @@ def gym(
         seen, done = world.observation_space, world.action_space
         action = _grid(done, f"actions of {env}")
         grid = pixels.grid if pixels is not None else _grid(seen, f"observations of {env}")
-        asked = [VERSION, env, observation, size, channels, episodes, length, hold, seed, options]
+        asked = [_VERSION, env, observation, size, channels, episodes, length, hold, seed, options]
         name = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
         place = cache_folder(cache.folder) / f"gym-{name}"
         with whole_or_nothing(place) as folder:

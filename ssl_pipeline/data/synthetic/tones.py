@@ -15,17 +15,17 @@ from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.options import Options, Spectrogram
 from ssl_pipeline.structures.random import generator
 
-LOWEST = 110.0  # Hz
-NAMES = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
-PITCHES = tuple(f"{NAMES[i % 12]}{2 + (i + 9) // 12}" for i in range(24))
-TIMBRES = {  # strength of the harmonics 1, 2, …
+_LOWEST = 110.0  # Hz
+_NAMES = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
+_PITCHES = tuple(f"{_NAMES[i % 12]}{2 + (i + 9) // 12}" for i in range(24))
+_TIMBRES = {  # strength of the harmonics 1, 2, …
     "pure": (1.0, 0.05),
     "hollow": (1.0, 0.0, 0.6, 0.0, 0.4, 0.0, 0.3),
     "bright": (1.0, 0.8, 0.7, 0.6, 0.5, 0.45, 0.4, 0.35),
     "nasal": (0.3, 0.4, 0.8, 1.0, 0.9, 0.5),
 }
-ENVELOPES = ("pluck", "swell", "steady")
-FACTORS = {"pitch": PITCHES, "timbre": tuple(TIMBRES), "envelope": ENVELOPES}
+_ENVELOPES = ("pluck", "swell", "steady")
+_FACTORS = {"pitch": _PITCHES, "timbre": tuple(_TIMBRES), "envelope": _ENVELOPES}
 
 
 def tones(
@@ -54,8 +54,8 @@ def tones(
         ValueError: another label, less than 12 notes, or a rate too low for the harmonics.
     """
     spectrogram = Spectrogram.of(spectrogram)
-    if label not in FACTORS:
-        raise ValueError(f"expected label to be one of {', '.join(FACTORS)}, got {label!r}")
+    if label not in _FACTORS:
+        raise ValueError(f"expected label to be one of {', '.join(_FACTORS)}, got {label!r}")
     if samples < 12 or rate < 8000:
         raise ValueError(f"expected at least 12 samples at 8000 Hz or more, got {samples} at {rate} Hz")
     codec, baseline = sound_codec(features, rate, seconds, spectrogram)
@@ -76,7 +76,7 @@ def tones(
         grid=codec.grid,
         train=Subset(notes, range(first)),
         test=Subset(notes, range(first, samples)),
-        classes=FACTORS[label],
+        classes=_FACTORS[label],
         name="tones",
         codec=codec,
         baseline=baseline,
@@ -102,12 +102,12 @@ def play(
     start = between(0, 0.15 * seconds)
     time = torch.arange(samples) / rate - start
     cents = between(-40, 40)
-    hertz = LOWEST * 2 ** ((factors["pitch"].unsqueeze(1) + cents / 100) / 12)
+    hertz = _LOWEST * 2 ** ((factors["pitch"].unsqueeze(1) + cents / 100) / 12)
     # sin(kx) one after the other, by sin((k+1)x) = 2 cos(x) sin(kx) - sin((k-1)x)
     angle = 2 * pi * hertz * time + between(0, 2 * pi)
     twice, before, harmonic = 2 * angle.cos(), torch.zeros_like(angle), angle.sin()
-    most = max(map(len, TIMBRES.values()))
-    recipes = torch.tensor([[*recipe, *[0.0] * (most - len(recipe))] for recipe in TIMBRES.values()])
+    most = max(map(len, _TIMBRES.values()))
+    recipes = torch.tensor([[*recipe, *[0.0] * (most - len(recipe))] for recipe in _TIMBRES.values()])
     strength = (recipes / recipes.norm(dim=1, keepdim=True))[factors["timbre"]]
     wave = torch.zeros_like(angle)
     for k in range(most):

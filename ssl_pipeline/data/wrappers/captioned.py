@@ -77,10 +77,10 @@ def captioned(of: Data, text: str = "class", length: int = 32, template: str = "
     )
 
 
-def files_of(dataset: Dataset) -> list[str]:
+def file_names(dataset: Dataset) -> list[str]:
     """The file behind each sample; empty where a data set knows none."""
     if isinstance(dataset, Subset):
-        files = files_of(dataset.dataset)
+        files = file_names(dataset.dataset)
         return [files[number] for number in dataset.indices.tolist()] if files else []
     paths = getattr(dataset, "paths", None)
     return [paths[source - getattr(dataset, "first", 0)] for source in dataset.sources.tolist()] if paths else []
@@ -135,7 +135,7 @@ def _texts(of: Data, dataset: Dataset, text: str) -> list[str]:
         return [of.classes[label] for label in dataset.labels.tolist()]
     if text.startswith("column:"):
         return column_of(dataset, text.removeprefix("column:"))
-    files = files_of(dataset)
+    files = file_names(dataset)
     if not files:
         raise ValueError(f"{of.name} knows no files behind its samples: set data.text=class")
     if text == "file":

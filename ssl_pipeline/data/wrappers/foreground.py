@@ -17,7 +17,7 @@ from ssl_pipeline.structures.batch import Batch, Column
 FOREGROUND = "foreground"
 """Name of the column: 255 on the foreground and 0 beside it, on the grid of the images with one channel."""
 
-TURNED = (5, 6, 7, 8)
+_TURNED = (5, 6, 7, 8)
 """Orientations of EXIF that lie on their side."""
 
 
@@ -102,7 +102,7 @@ def _size(file: Path) -> tuple[int, int]:
     """Width and height of an image set upright."""
     with Image.open(file) as image:
         across, down = image.size
-        turned = image.getexif().get(ExifTags.Base.Orientation) in TURNED
+        turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED
         return (down, across) if turned else (across, down)
 
 

@@ -62,7 +62,7 @@ def test_what_decodes_quickly_needs_no_file(image_tree, tmp_path, monkeypatch):
 
 
 def test_what_takes_its_time_is_decoded_once(image_tree, impatient, monkeypatch):
-    monkeypatch.setattr(decoded_module, "CHUNK", 3)
+    monkeypatch.setattr(decoded_module, "_CHUNK", 3)
     first = folder(str(image_tree), size=8, split={"holdout": 0}, cache={"workers": 2})
     assert isinstance(first.train, MappedDataset) and len(entries(impatient)) == 1
     memory = folder(str(image_tree), size=8, split={"holdout": 0}, cache={"in_memory": True})

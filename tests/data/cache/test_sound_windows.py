@@ -25,7 +25,7 @@ def test_mapped_windows_equal_those_in_memory(sound_tree, tmp_path, monkeypatch,
     note(sound_tree / "en" / "short.wav", 0.1)
     cache = tmp_path / "cache"
     options = {**OPTIONS, "split": {"holdout": 0}, "unreadable": {"max_share": 0.1}, "features": features}
-    monkeypatch.setattr(windows_module, "CHUNK", 10_000)  # several parts
+    monkeypatch.setattr(windows_module, "_CHUNK", 10_000)  # several parts
     with pytest.warns(UserWarning):
         memory = audio_folder(str(sound_tree), **options)
         mapped = audio_folder(str(sound_tree), **options, cache={"in_memory": False, "folder": str(cache)})
@@ -59,7 +59,7 @@ def test_mapped_windows_equal_those_in_memory(sound_tree, tmp_path, monkeypatch,
 
 
 def test_what_takes_its_time_is_read_once(sound_tree, tmp_path, monkeypatch):
-    monkeypatch.setattr(windows_module, "CHUNK", 10_000)
+    monkeypatch.setattr(windows_module, "_CHUNK", 10_000)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     quick = audio_folder(str(sound_tree), split={"holdout": 0}, **OPTIONS)
     assert type(quick.train.stored) is MemoryDataset and not (tmp_path / "ssl_pipeline").exists()

@@ -153,7 +153,7 @@ def cifar(tmp_path, monkeypatch):
     monkeypatch.setattr(cifar10_module, "RECORDS", 20)
     place = tmp_path / "cifar-10-batches-bin"
     place.mkdir()
-    for number, name in enumerate((*cifar10_module.TRAIN, *cifar10_module.TEST)):
+    for number, name in enumerate((*cifar10_module.TRAIN, *cifar10_module._TEST)):
         records = np.full((20, 3073), number, dtype=np.uint8)
         records[:, 0] = np.arange(20) % 10
         records[:, 1 + 1024 : 1 + 2048] = 200  # green
