@@ -71,7 +71,7 @@ def _decode(
     def read(number: int, row: UInt8[np.ndarray, "C H W"]) -> None:
         try:
             row[:] = read_image(files[number], size, channels)
-        except Exception as error:  # decoders raise whatever they like; every reason is told and counted
+        except Exception as error:  # decoders raise whatever they like; every reason is named and counted
             if passes(error):
                 raise
             troubles.unreadable[number] = (str(error) or type(error).__name__).replace(str(files[number]), "it")

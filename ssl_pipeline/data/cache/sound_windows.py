@@ -85,7 +85,7 @@ def _encoded(
     def prepare(number: int) -> tuple[Tensor, Tensor] | None:
         try:
             sound = read(number)
-        except Exception as error:  # decoders raise whatever they like; every reason is told and counted
+        except Exception as error:  # decoders raise whatever they like; every reason is named and counted
             if passes(error):
                 raise
             reason = getattr(error, "error_string", str(error)) or type(error).__name__  # libsndfile's own words

@@ -31,7 +31,7 @@ def decoded_videos(
     cache: Cache = Cache(),
     limit: float | int = 0.05,
 ) -> Once:
-    """All clips of the files; beside each the number of its ``video`` and the second of its ``start``.
+    """All clips of the files, and of each the number of its ``video`` and the second of its ``start``.
 
     Args:
         files: the videos.
@@ -68,7 +68,7 @@ def _decode(files: Sequence[Path], codec: Clips, step: int, workers: int, troubl
                     "start": torch.tensor([count * step / codec.fps], dtype=torch.float32),
                 }
                 count += 1
-        except Exception as error:  # decoders raise whatever they like; every reason is told and counted
+        except Exception as error:  # decoders raise whatever they like; every reason is named and counted
             if passes(error):
                 raise
             if count:

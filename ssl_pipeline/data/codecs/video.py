@@ -107,7 +107,7 @@ class Clips:
         return squared(frames[: self.frames], self.size).transpose(0, 1)
 
     def decode(self, x: Tensor, valid: Tensor | None = None) -> list[UInt8[np.ndarray, "T H W C"]]:
-        """Frames of samples: floats are in the grid's range, what lies beside it is cut off."""
+        """Frames of samples: floats are in the grid's range, what lies outside is cut off."""
         pixels = x if x.dtype == torch.uint8 else (x.float().clamp(0, 1) * 255).round().to(torch.uint8)
         return [*pixels.permute(0, 2, 3, 4, 1).cpu().numpy()]
 

@@ -64,10 +64,10 @@ def folder(
     def load(part: str) -> Dataset:
         paths = [places[part] / file for file in files[part]]
         numbers = torch.tensor([classes.index(file.parts[0]) for file in files[part]]) if classes else None
-        beside = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
+        mask_files = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
         dataset, failed = decode(paths, channels, numbers)
-        if beside is not None:
-            known, lost = decode(beside, 1, None)
+        if mask_files is not None:
+            known, lost = decode(mask_files, 1, None)
             dataset, failed = WithForeground(dataset, known), failed | lost
         return Subset(dataset, [i for i in range(len(paths)) if i not in failed]) if failed else dataset
 
@@ -105,7 +105,7 @@ def find_parts(root: Path, thing: str = "image") -> dict[str, Path]:
         return {"train": root}
     test = next((root / name for name in _TEST_FOLDERS if (root / name).is_dir()), None)
     others = [p for p in root.iterdir() if p.is_dir() and p.name not in ("train", *_TEST_FOLDERS) and p.name[0] != "."]
-    if others and test is None:  # "train" beside "car" and "plane" is a class
+    if others and test is None:  # "train" next to "car" and "plane" is a class
         return {"train": root}
     return {"train": root / "train"} if test is None else {"train": root / "train", "test": test}
 

@@ -218,7 +218,7 @@ def pixels_of(value: Any, number: int, size: int, channels: int) -> UInt8[np.nda
     """Pixels of an image given as bytes, path or address.
 
     Raises:
-        ValueError: no image, or a damaged one.
+        ValueError: no image, or a corrupt one.
     """
     import datasets
 

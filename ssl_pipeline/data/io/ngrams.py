@@ -1,4 +1,4 @@
-"""Counts of short runs of bytes: the features of raw text that stand beside learnt ones in tables."""
+"""Counts of short runs of bytes: the features of raw text that are compared with learnt ones in tables."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def _steps(reach: int) -> tuple[CellIndices, Float[np.ndarray, "n"]]:
 
 
 def _at(frame: Integer[np.ndarray, "H W"], cells: Integer[np.ndarray, "*n 2"]) -> Integer[np.ndarray, "*n"]:
-    """Labels at cells; 0 beside the frame."""
+    """Labels at cells; 0 outside the frame."""
     rows, columns = cells[..., 0], cells[..., 1]
     inside = (rows >= 0) & (rows < frame.shape[0]) & (columns >= 0) & (columns < frame.shape[1])
     return np.where(inside, frame[rows.clip(0, frame.shape[0] - 1), columns.clip(0, frame.shape[1] - 1)], 0)

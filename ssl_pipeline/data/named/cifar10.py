@@ -36,7 +36,7 @@ def cifar10(root: str = "data", download: bool = True) -> Data:
     Raises:
         FileNotFoundError: not found and not to be downloaded.
         OSError: the download failed.
-        ValueError: a damaged file.
+        ValueError: a corrupt file.
     """
     folder = _find(Path(root))
     if folder is None:
@@ -65,7 +65,7 @@ def _part(files: list[Path]) -> MemoryDataset:
     for file in files:
         if file.stat().st_size != RECORDS * _RECORD:
             raise ValueError(
-                f"{file} is damaged: expected {RECORDS * _RECORD:,} bytes, got {file.stat().st_size:,}: "
+                f"{file} is corrupt: expected {RECORDS * _RECORD:,} bytes, got {file.stat().st_size:,}: "
                 f"delete its folder and fetch it again"
             )
     records = torch.from_numpy(

@@ -35,7 +35,7 @@ def fashion_mnist(root: str = "data", download: bool = True) -> Data:
     Raises:
         FileNotFoundError: not found and not to be downloaded.
         OSError: the download failed.
-        ValueError: a damaged file.
+        ValueError: a corrupt file.
     """
     folder = _find(Path(root))
     if folder is None:
@@ -59,7 +59,7 @@ def read_idx(file: Path) -> UInt8[Tensor, "..."]:
     try:
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{file} is damaged ({error}): delete it and fetch it again") from error
+        raise ValueError(f"{file} is corrupt ({error}): delete it and fetch it again") from error
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":
         raise ValueError(
             f"{file} is no idx file of bytes: expected it to begin with 00 00 08, got {content[:3].hex(' ')}"
@@ -69,7 +69,7 @@ def read_idx(file: Path) -> UInt8[Tensor, "..."]:
     expected = head + int(np.prod(shape, dtype=object)) if shape else head
     if len(content) != expected or not shape:
         raise ValueError(
-            f"{file} is damaged: expected {expected:,} bytes for the shape {shape}, got {len(content):,}: "
+            f"{file} is corrupt: expected {expected:,} bytes for the shape {shape}, got {len(content):,}: "
             f"delete it and fetch it again"
         )
     return torch.from_numpy(np.frombuffer(content, dtype=np.uint8, offset=head).reshape(shape).copy())

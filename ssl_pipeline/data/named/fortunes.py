@@ -46,9 +46,9 @@ def fortunes(
 ) -> Data:
     """Files of records parted by lines that hold ``%``; the file is the class, the author the source.
 
-    The line that names the author is taken out of the text, so that two quotations can only be told to be by the same
-    hand by how they are written. A record without an author, or with several, is a source of its own. A record that
-    stands there twice counts once.
+    The line that names the author is taken out of the text, so that only their style shows that two
+    quotations are by the same author. A record without an author, or with several, is a source of its own. A record
+    that stands there twice counts once.
 
     Args:
         root: the folder.
@@ -122,7 +122,7 @@ def list_collections(root: Path, recursive: bool) -> dict[str, Path]:
         for name in sorted(names):
             file = Path(place, name)
             real = file.resolve()
-            # The Italian files, for one, lie in "it" and have links beside the English ones.
+            # The Italian files, for one, lie in "it" and have links next to the English ones.
             alias = file.is_symlink() and real.is_relative_to(root.resolve())
             if name[0] == "." or name.endswith(_INDEXES) or alias or real in seen or not real.is_file():
                 continue

@@ -60,7 +60,7 @@ def librispeech(
     Raises:
         FileNotFoundError: not found and not to be downloaded, or incomplete.
         OSError: the download failed.
-        ValueError: damaged files, or an option outside its bounds.
+        ValueError: corrupt files, or an option outside its bounds.
     """
     require("soundfile", "audio", "data=librispeech")
     windows = Windows.of(windows)

@@ -46,7 +46,7 @@ def speech_commands(
     Raises:
         FileNotFoundError: not found and not to be downloaded, or incomplete.
         OSError: the download failed.
-        ValueError: damaged files, or an option outside its bounds.
+        ValueError: corrupt files, or an option outside its bounds.
     """
     require("soundfile", "audio", "data=speech_commands")
     windows = Windows.of(windows)

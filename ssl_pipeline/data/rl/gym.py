@@ -80,10 +80,10 @@ def gym(
         with whole_or_nothing(place) as folder:
             if folder is not None:
                 _write(folder, _steps(world, observation, pixels, episodes, length, hold, seed))
-    told = _read(place, grid, action, pixels is not None)
+    rolled = _read(place, grid, action, pixels is not None)
     if pixels is None and not grid.discrete:
-        grid = replace(grid, range=bounds(told.observation))  # that of speeds and their like is often without end
-    return experience(env, told, grid, action, steps, test, seed, codec=pixels)
+        grid = replace(grid, range=bounds(rolled.observation))  # that of speeds and their like is often without end
+    return experience(env, rolled, grid, action, steps, test, seed, codec=pixels)
 
 
 @contextmanager

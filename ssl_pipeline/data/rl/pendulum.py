@@ -111,7 +111,7 @@ def pendulum(
         label.append(((body.upright / (2 * pi) * _SECTORS).round() % _SECTORS).long())
         body = body.moved(torque)
     action = torch.cat([torques, torch.zeros(episodes, 1)], dim=1)
-    told = Episodes(
+    recorded = Episodes(
         torch.stack(seen, dim=1).flatten(0, 1),
         action.flatten().view(-1, 1, 1),
         torch.stack(reward, dim=1).flatten(),
@@ -119,7 +119,7 @@ def pendulum(
         torch.stack(label, dim=1).flatten(),
     )
     sectors = tuple(f"{360 * number // _SECTORS} degrees" for number in range(_SECTORS))
-    return experience("pendulum", told, _GRIDS[observation], _ACTION, steps, test, seed, sectors)
+    return experience("pendulum", recorded, _GRIDS[observation], _ACTION, steps, test, seed, sectors)
 
 
 def pushes(episodes: int, length: int, random: torch.Generator) -> Float[Tensor, "E L"]:

@@ -59,7 +59,7 @@ def arithmetic(rule: str = "add", bits: int = 6, test: float | int = 0.25, seed:
         seed: of the order.
 
     Raises:
-        ValueError: another rule, or a number beside its range.
+        ValueError: another rule, or a number outside its range.
 
     >>> data = arithmetic("add", bits=4)
     >>> data.grid.shape, len(data.train), len(data.test)

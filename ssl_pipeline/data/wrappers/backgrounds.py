@@ -125,7 +125,7 @@ def draw_on_backgrounds(
     another = (label + torch.randint(1, max(2, classes), (samples,), generator=random)) % classes
     kind = torch.where(uniform() < agreement, label, another)
     free = torch.randint(classes, (2, samples), generator=random)
-    hue, grain = (torch.where(torch.tensor(told), kind, other) for told, other in zip(tells, free, strict=True))
+    hue, grain = (torch.where(torch.tensor(of_class), kind, other) for of_class, other in zip(tells, free, strict=True))
     ground = texture(hue, grain, classes, uniform(3), _PIXELS.size)
     size = _SIZES[0] + (_SIZES[1] - _SIZES[0]) * uniform()
     place = {axis: (_PIXELS.size - size) * uniform() for axis in "xy"}

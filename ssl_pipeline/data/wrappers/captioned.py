@@ -1,4 +1,4 @@
-"""A text beside each sample of another data set: the name of its class, of its file, or what a list says of it."""
+"""A text for each sample of another data set: the name of its class, of its file, or what a list says of it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def column_of(dataset: Dataset, name: str) -> list[str]:
         )
     if name not in table.column_names:
         raise ValueError(f"there is no column {name!r}; {nearest(name, table.column_names)}")
-    texts = table.select_columns([name]).with_format("arrow")[:]  # images beside it stay on disk
+    texts = table.select_columns([name]).with_format("arrow")[:]  # images of the same rows stay on disk
     return ["" if value is None else str(value) for value in texts[name].to_pylist()]
 
 

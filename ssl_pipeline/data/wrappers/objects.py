@@ -41,7 +41,7 @@ class Crops(NamedTuple):
 def objects(
     of: Data, motion: Segments, what: str = "objects", size: int = 32, times: int = 4, margin: float | int = 1.3
 ) -> Data:
-    """Squares around each thing that moves in the clips of a data set, at several times; or, beside them, whole frames.
+    """Squares around each thing that moves in the clips of a data set, at several times; or, to compare, whole frames.
 
     The class of an image is that of its clip. Where the set tells the class of each cell as a column ``cells``, 0 for
     none and else 1 more than its number, it is the one that most of the object's cells have, or "nothing".
@@ -128,9 +128,9 @@ def objects_of(
     if not boxes:
         return Crops(clip.new_empty(0, clip.shape[1], size, size, dtype=torch.uint8), torch.empty(0).long())
     where = torch.tensor(boxes, dtype=torch.float32)
-    beside = int(max((where[:, 3:] - where[:, 1:3]).max() / 2, 0)) + 1
-    where[:, 1:] += beside
-    padded = F.pad(clip, [beside] * 4, mode="replicate")
+    border = int(max((where[:, 3:] - where[:, 1:3]).max() / 2, 0)) + 1
+    where[:, 1:] += border
+    padded = F.pad(clip, [border] * 4, mode="replicate")
     return Crops(_pixels(roi_align(padded, where, size, aligned=True)), torch.tensor(numbers))
 
 
