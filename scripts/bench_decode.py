@@ -75,12 +75,12 @@ def notes(place: Path, count: int, rate: int, ending: str) -> None:
 
 def images(root: Path, cache: Path, size: int) -> Data:
     """As ``data=folder``."""
-    return folder(str(root), size=size, holdout=0, in_memory=False, cache=str(cache))
+    return folder(str(root), size=size, split={"holdout": 0}, cache={"in_memory": False, "folder": str(cache)})
 
 
 def sounds(root: Path, cache: Path) -> Data:
     """As ``data=audio_folder data.rate=16000``."""
-    return audio_folder(str(root), rate=16_000, holdout=0, in_memory=False, cache=str(cache))
+    return audio_folder(str(root), rate=16_000, split={"holdout": 0}, cache={"in_memory": False, "folder": str(cache)})
 
 
 def by_torchvision(file: Path, size: int) -> Tensor:

@@ -70,10 +70,10 @@ def pretrain(
 
 def _kind(root: Path) -> str:
     """The data set for what a folder holds: images, recordings or videos, whichever are most, else texts."""
-    from ssl_pipeline.data.folders.image_folder import ENDINGS as IMAGES
-    from ssl_pipeline.data.folders.text_files import ENDINGS as TEXTS
-    from ssl_pipeline.data.io.sound import ENDINGS as SOUNDS
-    from ssl_pipeline.data.io.video_frames import ENDINGS as VIDEOS
+    from ssl_pipeline.data.folders.image_folder import IMAGE_ENDINGS as IMAGES
+    from ssl_pipeline.data.folders.text_files import TEXT_ENDINGS as TEXTS
+    from ssl_pipeline.data.io.sound import SOUND_ENDINGS as SOUNDS
+    from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS as VIDEOS
 
     found = Counter(path.suffix.lower() for path in root.rglob("*") if path.name[0] != ".")
     kinds = {"folder": IMAGES, "audio_folder": SOUNDS, "video_folder": VIDEOS}

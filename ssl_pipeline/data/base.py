@@ -166,7 +166,7 @@ def held_out(sources: Int64[Tensor, "N"], fraction: float | int, seed: int) -> B
     n = int(source.max()) + 1
     held = max(1, round(n * fraction))
     if held >= n:
-        raise ValueError(f"{n} sources cannot be split with holdout={fraction}: add some or set holdout=0")
+        raise ValueError(f"{n} sources cannot be split with split.holdout={fraction}: add some or set split.holdout=0")
     aside = torch.zeros(n, dtype=torch.bool)
     aside[torch.randperm(n, generator=generator("cpu", seed, "holdout"))[:held]] = True
     return aside[source]

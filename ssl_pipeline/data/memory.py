@@ -42,8 +42,8 @@ class MemoryDataset:
         paths: tuple[str, ...] | None = None,
         columns: Mapping[str, Column] = {},
     ) -> None:
-        told = ((f"column {name}", column.x) for name, column in columns.items())
-        for name, part in (("labels", labels), ("source", source), ("valid", valid), *told):
+        parts = ((f"column {name}", column.x) for name, column in columns.items())
+        for name, part in (("labels", labels), ("source", source), ("valid", valid), *parts):
             if part is not None and len(part) != len(x):
                 raise ValueError(f"expected {name} for each of the {len(x)} samples, got {len(part)}")
         self.x = x

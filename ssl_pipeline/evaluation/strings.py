@@ -34,7 +34,7 @@ def exact_match(graph: Graph, data: Data, samples: int = 2000, zeroed: bool = Fa
         ValueError: no test set, or no string in it that training has not seen.
     """
     if data.test is None:
-        raise ValueError("there is no test set: set data.holdout above 0")
+        raise ValueError("there is no test set: set data.split.holdout above 0")
     seen = {key for batch in sequential_batches(data.train, 2000) for key in _strings(batch)}
     decoder: Decoder = graph.decoders[CLEAN.name]  # pyright: ignore[reportAssignmentType]
     device, right, count = next(graph.parameters()).device, 0, 0

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.data import Clips, Data, Pixels
-from ssl_pipeline.data.codecs.video import strip
+from ssl_pipeline.data.codecs.video import film_strip
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.modules import Restorer
 from ssl_pipeline.report.pictures import drawn, figure, inside, styled
@@ -93,7 +93,7 @@ def picture(shown: Mapping[str, Form], data: Data) -> str:
         low, high = data.grid.range if visible else _bounds(next(iter(shown.values())).x)
         for row, (name, form) in zip(axes, shown.items(), strict=True):
             for axis, x in zip(row, form.x[:count].float(), strict=True):
-                x = strip(x, FRAMES) if x.ndim == 4 else x
+                x = film_strip(x, FRAMES) if x.ndim == 4 else x
                 if x.ndim == 2:
                     axis.plot(x[0], linewidth=0.4, color="k")
                     axis.set_ylim(low, high)

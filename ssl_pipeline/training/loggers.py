@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import soundfile
 import torch
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from PIL import Image
@@ -118,6 +117,8 @@ def _to_tensorboard(logger: TensorBoardLogger, folder: Path, files: dict[str, li
             pixels = np.asarray(image.convert("RGB"))
         writer.add_image(f"samples/{_name(file, folder)}", pixels, step, dataformats="HWC")
     for file in files[SOUNDS]:
+        import soundfile  # whoever has sounds has it
+
         wave, rate = soundfile.read(file, dtype="float32")
         writer.add_audio(f"samples/{_name(file, folder)}", torch.from_numpy(wave)[None], step, sample_rate=rate)
     for file in files[TEXTS]:

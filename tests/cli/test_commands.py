@@ -289,14 +289,14 @@ def test_what_cannot_work_is_said_before_the_work(words, said, run, images, tmp_
 
 
 def test_a_data_set_of_the_runs_own_kind_takes_the_runs_options(images, tmp_path):
-    words = ["data=folder", f"data.root={images}", "data.size=8", "data.channels=1", "data.holdout=0"]
+    words = ["data=folder", f"data.root={images}", "data.size=8", "data.channels=1", "data.split.holdout=0"]
     run = folder_of_a_run(tmp_path / "run", *CONV, *words)
     shutil.copytree(images, tmp_path / "more")
     (tmp_path / "more/0.png").unlink()
     embed = ["embed", f"run={run}", "split=train", "data=folder", f"data.root={tmp_path}/more"]
     assert call(*embed, f"out={tmp_path}/out") == 0
     assert table(tmp_path / "out")["id"] == ["train/0", "train/1"]
-    assert call(*embed, f"out={tmp_path}/half", "data.holdout=0.5") == 0  # what is said counts more
+    assert call(*embed, f"out={tmp_path}/half", "data.split.holdout=0.5") == 0  # what is said counts more
     assert table(tmp_path / "half")["id"] == ["train/0"]
 
 

@@ -370,6 +370,6 @@ def test_a_look_at_very_few_samples(samples, tmp_path):
 def test_early_words_are_no_fault(tmp_path, capsys):
     """A decoder of symbols first learns how frequent each is, which is the same for all samples."""
     words = ["experiment=bert", "encoder.width=32", "encoder.depth=1", "encoder.heads=2", "decoder.width=32"]
-    words += ["decoder.depth=1", "decoder.heads=2", "data.stride=128", "batch_size=32"]
+    words += ["decoder.depth=1", "decoder.heads=2", "data.windows.stride=128", "batch_size=32"]
     run(compose([*words, "probe=none", "diagnostics.every=20", "trainer.max_steps=60"]), str(tmp_path))
     assert warned(capsys) == []

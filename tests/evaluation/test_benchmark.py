@@ -144,7 +144,7 @@ def test_what_few_samples_do_not_tell_is_left_out_and_named(trained, tmp_path, c
     ]
     words += ["data.size=8", "data.channels=1", f"out={tmp_path}/x.json"]
     for held_out, lost in ((0.1, {"rankme", "std", "alpha", "lidar"}), (0.34, {"alpha"}), (0.5, set())):
-        assert main([*words, f"data.holdout={held_out}"]) == 0
+        assert main([*words, f"data.split.holdout={held_out}"]) == 0
         found, said = rows(tmp_path / "x.json")["this encoder"], capsys.readouterr().out
         assert {"rankme", "std", "alpha", "lidar"} - found.keys() == lost
         assert all(np.isfinite(score["mean"]) for score in found.values())

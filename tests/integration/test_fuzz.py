@@ -32,7 +32,7 @@ FIXED += ["probe.protocol.train_limit=64", "probe.protocol.test_limit=32", "prob
 DATA = {
     "digits": [],
     "tones": ["data.samples=48", "data.seconds=0.2"],
-    "pydoc": ["data.length=24", "data.stride=24"],
+    "pydoc": ["data.length=24", "data.windows.stride=24"],
 }
 LEFT_ALONE = (
     "trainer.max_steps",

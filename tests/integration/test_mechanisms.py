@@ -65,7 +65,13 @@ def test_a_text_goes_through_a_few_slots(tmp_path):
     """M9 in small (docs/results.md has the full size): unseen strings return exactly, and not without the latent."""
     _, data = trained(
         tmp_path,
-        *["experiment=text_autoencoder", "data.length=9", "data.stride=2", "data.min_length=2", "latent.slots=3"],
+        *[
+            "experiment=text_autoencoder",
+            "data.length=9",
+            "data.windows.stride=2",
+            "data.windows.min_length=2",
+            "latent.slots=3",
+        ],
         *["encoder.patch=3", "encoder.width=64", "encoder.depth=1", "latent.depth=1", "decoder.width=64"],
         *["decoder.depth=1", "optimizer.lr=3e-3", "trainer.max_steps=1500"],
     )
@@ -78,7 +84,7 @@ def test_a_text_goes_through_a_few_slots(tmp_path):
 
 def test_prompts_agree_that_no_target_was_told_for(tmp_path):
     """M12 in small (docs/prompts.md has the full size): outputs of new templates come to those of known ones."""
-    small = ["data.length=9", "data.stride=2", "data.min_length=2", "batch_size=64", "encoder.width=48"]
+    small = ["data.length=9", "data.windows.stride=2", "data.windows.min_length=2", "batch_size=64", "encoder.width=48"]
     small += ["encoder.depth=1", "decoder.width=48", "decoder.depth=1", "probe=none", "report.page=false"]
     templates = {"known": ["Say: {}", "{} now", "<{}>"], "new": ["Once more {}", "'{}' again", "Copy [{}]"]}
 

@@ -192,8 +192,8 @@ def test_columns_stay_with_their_samples():
 
 def test_gymnasium(tmp_path):
     pytest.importorskip("gymnasium")
-    data = gym("CartPole-v1", episodes=8, length=20, steps=2, cache=tmp_path)
-    again = gym("CartPole-v1", episodes=8, length=20, steps=2, cache=tmp_path)
+    data = gym("CartPole-v1", episodes=8, length=20, steps=2, cache={"folder": tmp_path})
+    again = gym("CartPole-v1", episodes=8, length=20, steps=2, cache={"folder": tmp_path})
     assert torch.equal(data.train[[0, 3]].x, again.train[[0, 3]].x)
     assert data.columns["action"].grid.vocab == 2 and data.train[[0]].columns["next"].x.shape == (1, 2, 1, 4)
     assert len(list(tmp_path.glob("gym-*/*.arrow"))) == 1
@@ -201,7 +201,7 @@ def test_gymnasium(tmp_path):
     follows = batch.source[1:] == batch.source[:-1]
     torch.testing.assert_close(batch.columns["next"].x[:-1, 0][follows], batch.x[1:][follows])
     with pytest.raises(ValueError, match="cannot be made"):
-        gym("Nowhere-v0", cache=tmp_path)
+        gym("Nowhere-v0", cache={"folder": tmp_path})
     with pytest.raises(ValueError, match="state or pixels"):
         gym("CartPole-v1", observation="sound")
 
@@ -237,21 +237,21 @@ def line():
 
 
 def test_choices_are_counted_from_0_and_matrices_are_numbers(line, tmp_path):
-    data = gym("Line-v0", episodes=10, length=20, steps=2, cache=tmp_path)
+    data = gym("Line-v0", episodes=10, length=20, steps=2, cache={"folder": tmp_path})
     batch = data.train[torch.arange(100)]
     assert data.grid.vocab == 5 and batch.x.unique().tolist() == [0, 1, 2, 3, 4]
     action, follows = batch.columns["action"].x[:, 0, 0], batch.columns["next"].x[:, 0]
     assert torch.equal(follows, (batch.x + action.view(-1, 1) * 2 - 1).clamp(0, 4))
-    matrix = gym("Line-v0", options={"space": "matrix"}, episodes=10, length=20, steps=2, cache=tmp_path)
+    matrix = gym("Line-v0", options={"space": "matrix"}, episodes=10, length=20, steps=2, cache={"folder": tmp_path})
     assert matrix.grid.shape == (6,) and matrix.grid.channels == 1
     with pytest.raises(ValueError, match="does not take these options"):
-        gym("Line-v0", options={"spaec": "matrix"}, cache=tmp_path)
+        gym("Line-v0", options={"spaec": "matrix"}, cache={"folder": tmp_path})
     with pytest.raises(ValueError, match=r"shape \(4, 8, 8\), and pictures have .*pixels"):
-        gym("Line-v0", options={"space": "frames"}, cache=tmp_path)
+        gym("Line-v0", options={"space": "frames"}, cache={"folder": tmp_path})
 
 
 def test_symbols_are_followed_as_well(line, tmp_path):
-    data = gym("Line-v0", episodes=10, length=20, steps=2, cache=tmp_path)
+    data = gym("Line-v0", episodes=10, length=20, steps=2, cache={"folder": tmp_path})
     config = compose(["experiment=world_model", *SMALL, *SYMBOLS])
     graph = maker(config, data)().eval()
     found = rollouts(graph, data.test, horizon=4)
@@ -269,7 +269,7 @@ def test_what_is_not_decoded_is_not_followed():
 
 def test_a_run_on_choices(tmp_path):
     pytest.importorskip("gymnasium")
-    overrides = ["data=gym", "data.episodes=8", "data.length=20", f"data.cache={tmp_path / 'cache'}", *SMALL]
+    overrides = ["data=gym", "data.episodes=8", "data.length=20", f"data.cache.folder={tmp_path / 'cache'}", *SMALL]
     summary = run(
         compose(["experiment=world_model", *overrides, "trainer.max_steps=2", "batch_size=8"]), str(tmp_path / "run")
     )

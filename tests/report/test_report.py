@@ -42,7 +42,7 @@ KINDS = {
     "images": [*CONV, "corruption=mask+noise"],
     "sounds": [*CONV, "data=tones", "corruption=noise+reversal", "encoder.pool=1"],
     "waves": [*VIT, "data=tones", "data.features=waveform", "encoder.patch=50", "decoder.patch=50", "corruption=noise"],
-    "texts": ["experiment=bart", "data.length=32", "data.stride=32", "encoder.width=16", "encoder.depth=1"],
+    "texts": ["experiment=bart", "data.length=32", "data.windows.stride=32", "encoder.width=16", "encoder.depth=1"],
 }
 KINDS["texts"] += ["encoder.heads=2", "decoder.width=16", "decoder.depth=1", "decoder.heads=2", "batch_size=8"]
 

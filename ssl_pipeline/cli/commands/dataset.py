@@ -41,7 +41,10 @@ def data_of(model: Model, overrides: list[str]) -> Data:
     if data.grid != model.grid or (theirs and mine and theirs != mine):
         wanted = {key: value for key, value in mine.items() if theirs.get(key) != value and key != "_target_"}
         wanted |= {key: own[key] for key in KINDS if key in own and own[key] != options.get(key)}
-        advice = " ".join(f"data.{key}={value}" for key, value in wanted.items() if key in options)
+        places = {key: key for key in options} | {
+            inner: f"{key}.{inner}" for key, group in options.items() if isinstance(group, Mapping) for inner in group
+        }
+        advice = " ".join(f"data.{places[key]}={value}" for key, value in wanted.items() if key in places)
         raise ValueError(
             f"the model takes samples of {described(model.grid, model.codec)}, and {data.name} gives "
             f"{described(data.grid, data.codec)}: {f'set {advice}' if advice else 'name another data set'}"
@@ -65,8 +68,19 @@ def asked(overrides: list[str], own: Mapping[str, Any] | None = None) -> dict[st
     found = compose(overrides)["data"]
     if own is None or found.get("_target_") != own.get("_target_"):
         return found
-    told = {key.split(".")[1] for key in keys if "." in key}
-    return found | {key: value for key, value in own.items() if key not in told}
+    return _filled(found, own, {tuple(key.split(".")[1:]) for key in keys if "." in key})
+
+
+def _filled(found: dict[str, Any], own: Mapping[str, Any], asked_for: set[tuple[str, ...]]) -> dict[str, Any]:
+    """Options of ``own``, but for those that are asked for; groups of options are filled one by one."""
+    filled = dict(found)
+    for key, value in own.items():
+        inside = {rest[1:] for rest in asked_for if rest[0] == key}
+        if not inside:
+            filled[key] = value
+        elif () not in inside and isinstance(value, Mapping) and isinstance(found.get(key), dict):
+            filled[key] = _filled(found[key], value, inside)
+    return filled
 
 
 def described(grid: GridSpec, codec: Codec | None = None) -> str:

@@ -19,7 +19,7 @@ from ssl_pipeline.cli.commands.sheet import before_and_after
 from ssl_pipeline.cli.commands.windows import restored
 from ssl_pipeline.data import LogMel, Waveform
 from ssl_pipeline.data.codecs.image import upright
-from ssl_pipeline.data.codecs.log_mel import log_mel
+from ssl_pipeline.data.codecs.log_mel import log_mel_spectrogram
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.io.sound import read_sound
 from ssl_pipeline.data.io.video_frames import frames_of, write_frames
@@ -168,7 +168,7 @@ def _sound(model: Model, files: Files, file: Path, view: str) -> np.ndarray | No
         x, valid = codec.encode([wave])
         after = codec.decode(model.restore(x, view, valid=valid).cpu())[0]
     else:  # one spectrogram of the whole, so that its phases are guessed once and fit each other
-        whole = wave[None] if isinstance(codec, Waveform) else log_mel(wave[None], codec.spectrum)
+        whole = wave[None] if isinstance(codec, Waveform) else log_mel_spectrogram(wave[None], codec.spectrum)
         after = restored(whole, model.grid.shape, lambda some, _: model.restore(some, view))
         after = codec.decode(after[None])[0]
     return pad(after, (0, max(0, len(wave) - len(after))))[: len(wave)].clamp(-1, 1).numpy()

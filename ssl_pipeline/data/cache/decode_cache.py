@@ -24,7 +24,7 @@ from ssl_pipeline.data.memory import MappedDataset, MemoryDataset
 PATIENCE = 2.0  # seconds of decoding that need no file
 MEMORY_LIMIT = 2 * 1024**3  # bytes of samples that are kept in memory for want of a file
 
-Part = dict[str, Tensor]
+DecodedRows = dict[str, Tensor]
 """Samples by the name ``x``, and by other names what is known of each of them."""
 
 
@@ -35,22 +35,22 @@ class Troubles(NamedTuple):
     cut_short: list[int]
 
 
-PASSING = {EIO, EMFILE, ENFILE, ESTALE}
+_PASSING = {EIO, EMFILE, ENFILE, ESTALE}
 
 
 def passes(error: BaseException) -> bool:
     """Whether it is the machine that cannot read, and not the file that cannot be read."""
-    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in PASSING)
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _PASSING)
 
 
-Decode = Callable[[Troubles], Iterator[Part]]
+Decode = Callable[[Troubles], Iterator[DecodedRows]]
 """Decodes everything from the beginning, some at a time; fills the troubles on the way."""
 
 
 class Once(NamedTuple):
     """What has been decoded."""
 
-    rows: Part  # of all files; nothing where none can be read
+    rows: DecodedRows  # of all files; nothing where none can be read
     troubles: Troubles
     place: Path | None = None  # folder of the mapped files
 
@@ -84,11 +84,8 @@ def decoded_once(
         refuse: raises where there are too many troubles; what is refused is not kept.
 
     Raises:
-        ValueError: ``in_memory`` is something else.
         OSError: the file cannot be written.
     """
-    if in_memory not in (True, False, "auto"):
-        raise ValueError(f"expected in_memory to be auto, true or false, got {in_memory!r}")
     if in_memory is True:
         return _to_memory(decode)
     if place.is_dir():
@@ -111,10 +108,10 @@ def decoded_once(
                 (temporary / "troubles.json").write_text(json.dumps(troubles._asdict()))
     except OSError as error:
         where = f"what is decoded cannot be kept in {str(place.parent)!r} ({error.strerror or error})"
-        trouble = OSError(f"{where}: set cache to a folder with more room, or set in_memory=true")
+        trouble = OSError(f"{where}: set cache.folder to one with more room, or set cache.in_memory=true")
         if in_memory is False or needed >= MEMORY_LIMIT:
             raise trouble from error
-        warnings.warn(f"{where}, so every start decodes anew: set cache to another folder", stacklevel=4)
+        warnings.warn(f"{where}, so every start decodes anew: set cache.folder to another one", stacklevel=4)
         return _to_memory(decode, trouble)
     return _find(place)
 
@@ -130,7 +127,7 @@ def _to_memory(decode: Decode, too_large: OSError | None = None) -> Once:
     return Once(_joined(parts), troubles)
 
 
-def _joined(parts: list[Part]) -> Part:
+def _joined(parts: list[DecodedRows]) -> DecodedRows:
     """All rows of the parts, which are given up one by one, so that memory holds them once."""
     if not parts:
         return {}
@@ -146,7 +143,7 @@ def _joined(parts: list[Part]) -> Part:
     return rows
 
 
-def _write(parts: Iterable[Part], folder: Path, needed: int) -> None:
+def _write(parts: Iterable[DecodedRows], folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed >= free:
         raise OSError(ENOSPC, f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are left")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def cache_folder(cache: str | Path | None) -> Path:
@@ -68,7 +68,7 @@ def _alone(file: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            log.info("another process decodes the same data: waiting for it")
+            _log.info("another process decodes the same data: waiting for it")
             lock.acquire()
     except NotImplementedError as error:
         raise OSError(f"files cannot be locked there: {error}") from error

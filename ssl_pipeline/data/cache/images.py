@@ -14,15 +14,16 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from ssl_pipeline.data.cache.decode_cache import Part, Troubles, decoded_once, passes
+from ssl_pipeline.data.cache.decode_cache import DecodedRows, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.codecs.image import read_image
 from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.options import Cache
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-VERSION = 2  # of the decoding: raise it when the same file comes out differently
-CHUNK = 32  # images a thread that are written at once
+_VERSION = 2  # of the decoding: raise it when the same file comes out differently
+_CHUNK = 32  # images a thread that are written at once
 
 Unreadable = dict[int, str]
 """Number of a file and why it cannot be read; its row stays black."""
@@ -33,9 +34,7 @@ def decoded_images(
     size: int,
     channels: int,
     labels: Int64[Tensor, "N"] | None = None,
-    in_memory: bool | str = "auto",
-    cache: str | Path | None = None,
-    workers: int = 1,
+    cache: Cache = Cache(),
     refuse: Callable[[Unreadable], None] = lambda _: None,
 ) -> tuple[MemoryDataset, Unreadable]:
     """The files as squares of pixels, and those that cannot be read.
@@ -45,20 +44,17 @@ def decoded_images(
         size: height and width in pixels.
         channels: 1 (grey) or 3 (red, green, blue).
         labels: class of each file.
-        in_memory: true: pixels in memory; false: in a mapped file; "auto": in such a file if decoding takes over 2 s.
-        cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
-        workers: decoding threads.
+        cache: how they are decoded and kept.
         refuse: raises where too many cannot be read; what is refused is not kept.
 
     Raises:
-        ValueError: ``in_memory`` is something else.
         OSError: no room for the file.
     """
     shape = (channels, size, size)
     found = decoded_once(
-        partial(_decode, files, shape, workers),
-        cache_folder(cache) / fingerprint(files, f"images {VERSION} {shape}"),
-        in_memory,
+        partial(_decode, files, shape, cache.threads),
+        cache_folder(cache.folder) / fingerprint(files, f"images {_VERSION} {shape}"),
+        cache.in_memory,
         needed=len(files) * prod(shape),
         refuse=lambda troubles: refuse(troubles.unreadable),
     )
@@ -67,24 +63,26 @@ def decoded_images(
     )
 
 
-def _decode(files: Sequence[Path], shape: tuple[int, int, int], workers: int, troubles: Troubles) -> Iterator[Part]:
+def _decode(
+    files: Sequence[Path], shape: tuple[int, int, int], workers: int, troubles: Troubles
+) -> Iterator[DecodedRows]:
     channels, size, _ = shape
 
     def read(number: int, row: UInt8[np.ndarray, "C H W"]) -> None:
         try:
             row[:] = read_image(files[number], size, channels)
-        except Exception as error:  # decoders raise whatever they like; every reason is told and counted
+        except Exception as error:  # decoders raise whatever they like; every reason is named and counted
             if passes(error):
                 raise
             troubles.unreadable[number] = (str(error) or type(error).__name__).replace(str(files[number]), "it")
 
-    def finished(rows: UInt8[np.ndarray, "N C H W"], work: Iterator[None]) -> Part:
+    def finished(rows: UInt8[np.ndarray, "N C H W"], work: Iterator[None]) -> DecodedRows:
         for _ in work:
             pass
         return {"x": torch.from_numpy(rows)}
 
-    log.info("decoding %d images", len(files))
-    step, ahead = CHUNK * workers, None
+    _log.info("decoding %d images", len(files))
+    step, ahead = _CHUNK * workers, None
     with ThreadPoolExecutor(workers) as pool:  # PIL decodes and torch resizes outside the interpreter lock
         for start in range(0, len(files), step):
             numbers = range(start, min(start + step, len(files)))

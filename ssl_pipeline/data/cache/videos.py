@@ -12,35 +12,32 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from ssl_pipeline.data.cache.decode_cache import Once, Part, Troubles, decoded_once, passes
+from ssl_pipeline.data.cache.decode_cache import DecodedRows, Once, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.folders.image_folder import check_unreadable, refuse_unreadable, warn_cut_short
 from ssl_pipeline.data.io.video_frames import frames_of, squared
+from ssl_pipeline.data.options import Cache
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-VERSION = 1  # of the decoding: raise it when the same file comes out differently
+_VERSION = 1  # of the decoding: raise it when the same file comes out differently
 
 
 def decoded_videos(
     files: Sequence[Path],
     codec: Clips,
     step: int,
-    in_memory: bool | str = "auto",
-    cache: str | Path | None = None,
-    workers: int = 1,
+    cache: Cache = Cache(),
     limit: float | int = 0.05,
 ) -> Once:
-    """All clips of the files; beside each the number of its ``video`` and the second of its ``start``.
+    """All clips of the files, and of each the number of its ``video`` and the second of its ``start``.
 
     Args:
         files: the videos.
         codec: of the clips.
         step: frames from the start of a clip to the next one's.
-        in_memory: see ``decoded_once``.
-        cache: folder of the mapped file; ``~/.cache/ssl_pipeline`` by default.
-        workers: threads of the decoder.
+        cache: how they are decoded and kept.
         limit: largest fraction of unreadable files to leave out before stopping.
 
     Raises:
@@ -48,9 +45,9 @@ def decoded_videos(
         OSError: no room for the mapped file.
     """
     found = decoded_once(
-        partial(_decode, files, codec, step, workers),
-        cache_folder(cache) / fingerprint(files, f"videos {VERSION} {codec} {step}"),
-        in_memory,
+        partial(_decode, files, codec, step, cache.threads),
+        cache_folder(cache.folder) / fingerprint(files, f"videos {_VERSION} {codec} {step}"),
+        cache.in_memory,
         refuse=lambda troubles: refuse_unreadable(files, troubles.unreadable, limit, "video"),
     )
     check_unreadable(files, dict(sorted(found.troubles.unreadable.items())), limit, "video")
@@ -58,9 +55,9 @@ def decoded_videos(
     return found
 
 
-def _decode(files: Sequence[Path], codec: Clips, step: int, workers: int, troubles: Troubles) -> Iterator[Part]:
+def _decode(files: Sequence[Path], codec: Clips, step: int, workers: int, troubles: Troubles) -> Iterator[DecodedRows]:
     """Clip after clip: a film of hours need not fit into memory."""
-    log.info("decoding %d videos", len(files))
+    _log.info("decoding %d videos", len(files))
     for number, file in enumerate(files):
         count = 0
         try:
@@ -71,7 +68,7 @@ def _decode(files: Sequence[Path], codec: Clips, step: int, workers: int, troubl
                     "start": torch.tensor([count * step / codec.fps], dtype=torch.float32),
                 }
                 count += 1
-        except Exception as error:  # decoders raise whatever they like; every reason is told and counted
+        except Exception as error:  # decoders raise whatever they like; every reason is named and counted
             if passes(error):
                 raise
             if count:

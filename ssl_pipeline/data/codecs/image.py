@@ -84,7 +84,7 @@ class Pixels:
             raise ValueError(f"{file} cannot be read as an image: {' '.join(str(error).split())}") from None
 
     def decode(self, x: Tensor, valid: Tensor | None = None) -> list[Image.Image]:
-        """Images of samples: floats are in the grid's range, what lies beside it is cut off."""
+        """Images of samples: floats are in the grid's range, what lies outside is cut off."""
         pixels = x if x.dtype == torch.uint8 else (x.float().clamp(0, 1) * 255).round().to(torch.uint8)
         arrays = pixels.permute(0, 2, 3, 1).cpu().numpy()
         return [Image.fromarray(array if array.shape[2] == 3 else array[..., 0]) for array in arrays]

@@ -13,9 +13,9 @@ from torch.nn.functional import pad
 
 # torchaudio is imported inside the functions: it is slow to import, and only sound needs it.
 
-FLOOR = 1e-8  # power, 80 dB below white noise of full scale
-STEPS = 64  # of the non-negative least squares
-ROUNDS = 64  # of Griffin and Lim
+_FLOOR = 1e-8  # power, 80 dB below white noise of full scale
+_STEPS = 64  # of the non-negative least squares
+_ROUNDS = 64  # of Griffin and Lim
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Spectrum:
     @property
     def range(self) -> tuple[float, float]:
         """Smallest and largest value that a waveform between -1 and 1 can give."""
-        return log(FLOOR), log(FLOOR + 2 * self.window / 3)  # sum(window)² / sum(window²) = 2/3 window
+        return log(_FLOOR), log(_FLOOR + 2 * self.window / 3)  # sum(window)² / sum(window²) = 2/3 window
 
 
-def log_mel(wave: Float[Tensor, "B n"], spectrum: Spectrum) -> Float[Tensor, "B M T"]:
+def log_mel_spectrogram(wave: Float[Tensor, "B n"], spectrum: Spectrum) -> Float[Tensor, "B M T"]:
     """Natural logarithm of the power in each band, ``n // hop`` frames.
 
     White noise of variance v is about ln(v) in all bands, whatever the window.
@@ -70,7 +70,7 @@ def log_mel(wave: Float[Tensor, "B n"], spectrum: Spectrum) -> Float[Tensor, "B 
         spectrum: how it is taken.
 
     >>> silence = torch.zeros(1, 4000)
-    >>> log_mel(silence, Spectrum(rate=8000, mels=20, hop=80, window=200)).shape
+    >>> log_mel_spectrogram(silence, Spectrum(rate=8000, mels=20, hop=80, window=200)).shape
     torch.Size([1, 20, 50])
     """
     window = _window(spectrum, wave.device)
@@ -80,7 +80,7 @@ def log_mel(wave: Float[Tensor, "B n"], spectrum: Spectrum) -> Float[Tensor, "B 
     frames = padded.unfold(-1, spectrum.window, spectrum.hop)[:, : wave.shape[-1] // spectrum.hop]
     z = torch.fft.rfft(frames * (window / window.norm()), n=spectrum.fft)
     power = z.real.square() + z.imag.square()  # (B, T, F); abs() guards against overflow, which takes its time
-    return (power @ _bank(spectrum).to(wave.device) + FLOOR).log_().mT.contiguous()
+    return (power @ _bank(spectrum).to(wave.device) + _FLOOR).log_().mT.contiguous()
 
 
 def waveform(x: Float[Tensor, "B M T"], spectrum: Spectrum, samples: int) -> Float[Tensor, "B n"]:
@@ -89,13 +89,13 @@ def waveform(x: Float[Tensor, "B M T"], spectrum: Spectrum, samples: int) -> Flo
     The same spectrogram gives the same waveform each time.
 
     Args:
-        x: as ``log_mel`` gives them.
+        x: as ``log_mel_spectrogram`` gives them.
         spectrum: how it was taken.
         samples: length of the result.
     """
     from torchaudio.functional import griffinlim
 
-    mel = (x.float().exp() - FLOOR).clamp_min(0)
+    mel = (x.float().exp() - _FLOOR).clamp_min(0)
     mel = torch.cat([mel, mel[..., -1:]], dim=-1)[..., : samples // spectrum.hop + 1]  # the frame that was left out
     window = _window(spectrum, x.device)
     power = _spread(mel, _bank(spectrum).to(x.device)) * window.square().sum()
@@ -108,7 +108,7 @@ def waveform(x: Float[Tensor, "B M T"], spectrum: Spectrum, samples: int) -> Flo
             hop_length=spectrum.hop,
             win_length=spectrum.window,
             power=2.0,
-            n_iter=ROUNDS,
+            n_iter=_ROUNDS,
             momentum=0.99,
             length=samples,
             rand_init=True,
@@ -133,7 +133,7 @@ def _spread(mel: Float[Tensor, "B M T"], bank: Float[Tensor, "F M"]) -> Float[Te
     target = bank @ mel
     power = target / bank.sum(1, keepdim=True).clamp_min(1e-12)
     both = bank @ bank.T
-    for _ in range(STEPS):
+    for _ in range(_STEPS):
         power = power * target / (both @ power).clamp_min(1e-20)
     return power
 

@@ -12,11 +12,12 @@ import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
-from ssl_pipeline.data.codecs.log_mel import Spectrum, log_mel, waveform
+from ssl_pipeline.data.codecs.log_mel import Spectrum, log_mel_spectrogram, waveform
 from ssl_pipeline.data.io.sound import Sound, read_sound, resampled
 from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.utils.extras import require
 
-PCM = 32_768  # steps of 16 bits between silence and full scale
+_PCM = 32_768  # steps of 16 bits between silence and full scale
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,11 @@ class Waveform:
 
     def compact(self, wave: Float[Tensor, "B n"]) -> Shaped[Tensor, "B n"]:
         """Windows as they are stored: 16 bit integers."""
-        return (wave * PCM).round_().clamp_(-PCM, PCM - 1).to(torch.int16)
+        return (wave * _PCM).round_().clamp_(-_PCM, _PCM - 1).to(torch.int16)
 
     def expand(self, stored: Shaped[Tensor, "B n"]) -> Float[Tensor, "B 1 n"]:
         """Samples of stored windows."""
-        return stored.float().div_(PCM).unsqueeze(1)
+        return stored.float().div_(_PCM).unsqueeze(1)
 
     def valid(self, lengths: Int64[Tensor, "B"]) -> Bool[Tensor, "B n"] | None:
         """Which cells are real where a window holds so many samples of sound; None: all of all windows."""
@@ -155,7 +156,7 @@ class LogMel:
         wave, lengths = stack(raw, self)
         if not len(wave):  # which a Fourier transform does not take
             return wave.new_zeros(0, 1, *self.grid.shape), None
-        return log_mel(wave, self.spectrum).unsqueeze(1), self.valid(lengths)
+        return log_mel_spectrogram(wave, self.spectrum).unsqueeze(1), self.valid(lengths)
 
     def decode(self, x: Tensor, valid: Tensor | None = None) -> list[Float[Tensor, "n"]]:
         """Waveforms of samples, without their padding; the same sample gives the same waveform each time.
@@ -182,7 +183,7 @@ class LogMel:
 
     def compact(self, wave: Float[Tensor, "B n"]) -> Shaped[Tensor, "B M T"]:
         """Windows as they are stored: half precision, good to 0.01."""
-        return log_mel(wave, self.spectrum).half()
+        return log_mel_spectrogram(wave, self.spectrum).half()
 
     def expand(self, stored: Shaped[Tensor, "B M T"]) -> Float[Tensor, "B 1 M T"]:
         """Samples of stored windows."""
@@ -230,6 +231,7 @@ def opened(file: str | Path) -> Sound:
         FileNotFoundError: there is none.
         ValueError: it cannot be read.
     """
+    require("soundfile", "audio", "sound")
     import soundfile
 
     if not Path(file).is_file():
@@ -242,6 +244,7 @@ def opened(file: str | Path) -> Sound:
 
 def write_wav(path: Path, wave: Float[Tensor, "n"], rate: int) -> Path:
     """Write a waveform as ``path`` with the ending .wav, 16 bits."""
+    require("soundfile", "audio", "sound")
     import soundfile
 
     file = path.parent / f"{path.name}.wav"

@@ -18,12 +18,13 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.utils.extras import require
 
-BYTES = 256  # symbols 0 .. 255 are the bytes themselves
-MASK = "█"  # what a hole looks like
+_BYTES = 256  # symbols 0 .. 255 are the bytes themselves
+_MASK = "█"  # what a hole looks like
 # Whitespace stands alone, so that a corruption of whole words finds where they end. The bound keeps a text without
 # spaces (Chinese, base64) from being one single word.
-WORDS = r"[ \t\n\r\f\v]|[\p{L}\p{M}]{1,24}|\p{N}{1,3}|[^ \t\n\r\f\v\p{L}\p{M}\p{N}]{1,24}"
+_WORDS = r"[ \t\n\r\f\v]|[\p{L}\p{M}]{1,24}|\p{N}{1,3}|[^ \t\n\r\f\v\p{L}\p{M}\p{N}]{1,24}"
 
 
 class TextCodec(ABC):
@@ -46,7 +47,7 @@ class TextCodec(ABC):
             raise ValueError(f"expected a length of at least 1 symbol, got {length}")
         self.length = length
         self.end, self.mask = len(spelling), len(spelling) + 1
-        self.spelling = (*spelling, b"", MASK.encode())
+        self.spelling = (*spelling, b"", _MASK.encode())
         self.written = (*spelling, b"", b"")
 
     @property
@@ -130,7 +131,7 @@ class Bytes(TextCodec):
     """
 
     def __init__(self, length: int) -> None:
-        super().__init__(length, [bytes([value]) for value in range(BYTES)])
+        super().__init__(length, [bytes([value]) for value in range(_BYTES)])
 
     def symbols(self, texts: Sequence[str | bytes]) -> Iterator[np.ndarray]:
         """All bytes of each text."""
@@ -160,7 +161,7 @@ class BPE(TextCodec):
     """
 
     def __init__(self, length: int, merges: Iterable[Sequence[int]]) -> None:
-        spelling = [bytes([value]) for value in range(BYTES)]
+        spelling = [bytes([value]) for value in range(_BYTES)]
         known = set(spelling)
         self.merges = [(int(left), int(right)) for left, right in merges]
         for left, right in self.merges:
@@ -187,17 +188,18 @@ class BPE(TextCodec):
         Raises:
             ValueError: ``vocab_size`` has no room for the bytes, the end and the mask.
         """
+        require("tokenizers", "text", "tokens=bpe")
         from tokenizers import trainers
 
-        if vocab_size < BYTES + 2:
-            raise ValueError(f"expected vocab_size to be at least {BYTES + 2} (bytes, end, mask), got {vocab_size}")
+        if vocab_size < _BYTES + 2:
+            raise ValueError(f"expected vocab_size to be at least {_BYTES + 2} (bytes, end, mask), got {vocab_size}")
         _say_that_threads_are_meant()
         tokenizer = _tokenizer([], [])
         trainer = trainers.BpeTrainer(
-            vocab_size=vocab_size - 2, min_frequency=2, initial_alphabet=list(LETTERS), show_progress=False
+            vocab_size=vocab_size - 2, min_frequency=2, initial_alphabet=list(_LETTERS), show_progress=False
         )
         tokenizer.train_from_iterator((part for text in texts for part in _parts(_text(text))), trainer)
-        number = {letter: value for value, letter in enumerate(LETTERS)}
+        number = {letter: value for value, letter in enumerate(_LETTERS)}
         merges = []
         for left, right in json.loads(tokenizer.to_str())["model"]["merges"]:
             merges.append((number[left], number[right]))
@@ -230,21 +232,22 @@ class BPE(TextCodec):
 def _letters() -> str:
     # The library works on characters, so each byte needs one that can be printed: these are its own.
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = (value for value in range(BYTES) if value not in printable)
-    letter = {value: chr(value) for value in printable} | {v: chr(BYTES + i) for i, v in enumerate(others)}
-    return "".join(letter[value] for value in range(BYTES))
+    others = (value for value in range(_BYTES) if value not in printable)
+    letter = {value: chr(value) for value in printable} | {v: chr(_BYTES + i) for i, v in enumerate(others)}
+    return "".join(letter[value] for value in range(_BYTES))
 
 
-LETTERS = _letters()
+_LETTERS = _letters()
 
 
 def _tokenizer(spelling: Sequence[bytes], merges: Sequence[tuple[int, int]]) -> Any:
+    require("tokenizers", "text", "tokens=bpe")
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-    names = ["".join(LETTERS[value] for value in some) for some in spelling]
+    names = ["".join(_LETTERS[value] for value in some) for some in spelling]
     vocab = {name: number for number, name in enumerate(names)}
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[(names[left], names[right]) for left, right in merges]))
-    words = pre_tokenizers.Split(Regex(WORDS), "isolated")
+    words = pre_tokenizers.Split(Regex(_WORDS), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(  # pyright: ignore[reportAttributeAccessIssue]
         [words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )

@@ -107,7 +107,7 @@ class Clips:
         return squared(frames[: self.frames], self.size).transpose(0, 1)
 
     def decode(self, x: Tensor, valid: Tensor | None = None) -> list[UInt8[np.ndarray, "T H W C"]]:
-        """Frames of samples: floats are in the grid's range, what lies beside it is cut off."""
+        """Frames of samples: floats are in the grid's range, what lies outside is cut off."""
         pixels = x if x.dtype == torch.uint8 else (x.float().clamp(0, 1) * 255).round().to(torch.uint8)
         return [*pixels.permute(0, 2, 3, 4, 1).cpu().numpy()]
 
@@ -124,10 +124,10 @@ class Clips:
         return {"_target_": "ssl_pipeline.data.Clips", **asdict(self)}
 
 
-def strip(x: Shaped[Tensor, "C T H W"], most: int = 4) -> Shaped[Tensor, "C H w"]:
+def film_strip(x: Shaped[Tensor, "C T H W"], most: int = 4) -> Shaped[Tensor, "C H w"]:
     """Some frames of a clip side by side, the first and the last among them.
 
-    >>> strip(torch.arange(6).view(1, 6, 1, 1), most=3)
+    >>> film_strip(torch.arange(6).view(1, 6, 1, 1), most=3)
     tensor([[[0, 2, 5]]])
     """
     chosen = torch.linspace(0, x.shape[1] - 1, min(most, x.shape[1])).long()

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from ssl_pipeline.data.base import Data
-from ssl_pipeline.data.base import holdout as set_aside
-from ssl_pipeline.data.cache.sound_windows import Keep
-from ssl_pipeline.data.folders.image_folder import choose_classes, find_parts, list_files, unreadable_limit
+from ssl_pipeline.data.base import Data, holdout
+from ssl_pipeline.data.folders.image_folder import choose_classes, find_parts, list_files
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings, recordings, windows_of_files
-from ssl_pipeline.data.io.sound import ENDINGS, common_rate
+from ssl_pipeline.data.io.sound import SOUND_ENDINGS, common_rate
+from ssl_pipeline.data.options import Cache, Options, Spectrogram, Split, UnreadableFiles, Windows
+from ssl_pipeline.utils.extras import require
 
-SOURCES = ("recording", "name")
+_SOURCES = ("recording", "name")
 
 
 def audio_folder(
     root: str,
     rate: int | None = None,
     seconds: float | int = 1.0,
-    stride: float | int | None = None,
+    windows: Windows | Options = Windows(),
     features: str = "logmel",
-    mels: int = 40,
-    hop_ms: float | int = 10,
-    window_ms: float | int = 25,
+    spectrogram: Spectrogram | Options = Spectrogram(),
     labels: bool | str = "auto",
     source: str = "recording",
-    holdout: float | int = 0.1,
-    seed: int = 0,
-    unreadable: str = "skip",
-    max_unreadable: float | int = 0.05,
-    in_memory: bool | str = "auto",
-    cache: str | None = None,
-    workers: int | None = None,
+    split: Split | Options = Split(),
+    unreadable: UnreadableFiles | Options = UnreadableFiles(),
+    cache: Cache | Options = Cache(),
 ) -> Data:
     """A tree of recordings; its top-level folders are classes, or ``train`` and ``test`` (or ``val``), or mean nothing.
 
@@ -44,47 +37,50 @@ def audio_folder(
         root: the folder.
         rate: samples per second that all are brought to; the most common one among the files by default.
         seconds: length of a window.
-        stride: seconds from the start of one window to the next; None: no overlap.
+        windows: how recordings are cut.
         features: "logmel", or "waveform" for the sound as it is.
-        mels: bands of the log-mel spectrogram; of waveforms, of what tables compare with.
-        hop_ms: milliseconds from one of its frames to the next.
-        window_ms: milliseconds of sound that a frame is made of.
+        spectrogram: of the log-mel features; of waveforms, of what tables compare with.
         labels: take the top-level folders as classes; "auto": where every recording lies in one and there are at least
             two.
         source: what stays on one side of the split: a "recording", or all those of one "name", which is the path below
             the top-level folder (the same sentence in several languages).
-        holdout: fraction of the sources set aside for testing where there is no test folder.
-        seed: of the choice of these.
-        unreadable: leave unreadable files out, or stop.
-        max_unreadable: largest fraction to leave out before stopping all the same.
-        in_memory: true: windows in memory; false: in a mapped file; "auto": in such a file if reading takes over 2 s.
-        cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
-        workers: reading threads; as many as processors by default.
+        split: which recordings are held out.
+        unreadable: what happens to files that cannot be read.
+        cache: how they are decoded and kept.
 
     Raises:
         FileNotFoundError: no such folder, or no recording in it.
         NotADirectoryError: a file.
         ValueError: too many unreadable files, no classes where ``labels=true``, or another option outside its bounds.
     """
-    if source not in SOURCES:
-        raise ValueError(f"expected source to be one of {', '.join(SOURCES)}, got {source!r}")
-    keep = Keep(in_memory, cache, workers, unreadable_limit(unreadable, max_unreadable))
+    require("soundfile", "audio", "data=audio_folder")
+    windows = Windows.of(windows)
+    spectrogram = Spectrogram.of(spectrogram)
+    split = Split.of(split)
+    unreadable = UnreadableFiles.of(unreadable)
+    cache = Cache.of(cache)
+    if source not in _SOURCES:
+        raise ValueError(f"expected source to be one of {', '.join(_SOURCES)}, got {source!r}")
     path = Path(root).expanduser()
     places = find_parts(path, "recording")
-    files = {part: list_files(place, ENDINGS, "recording") for part, place in places.items()}
+    files = {part: list_files(place, SOUND_ENDINGS, "recording") for part, place in places.items()}
     classes = choose_classes(files, labels, root, "recording")
     if rate is None:
-        rate = common_rate([places["train"] / file for file in files["train"]], workers or os.cpu_count() or 1)
-    codec, baseline = sound_codec(features, rate, seconds, mels, hop_ms, window_ms)
+        rate = common_rate([places["train"] / file for file in files["train"]], cache.threads)
+    codec, baseline = sound_codec(features, rate, seconds, spectrogram)
 
     def load(part: str, first: int = 0) -> Recordings:
-        found = windows_of_files([places[part] / file for file in files[part]], codec, stride, keep)
+        found = windows_of_files(
+            [places[part] / file for file in files[part]], codec, windows.stride, cache, unreadable.limit
+        )
         names = [name_of(file) if source == "name" else str(places[part] / file) for file in files[part]]
         numbers = [classes.index(file.parts[0]) for file in files[part]] if classes else None
         return recordings(found, codec, names, numbers, first)
 
     train = load("train")
-    train, test = (train, load("test", first=len(train.paths))) if "test" in places else set_aside(train, holdout, seed)
+    train, test = (
+        (train, load("test", first=len(train.paths))) if "test" in places else holdout(train, split.holdout, split.seed)
+    )
     return Data(
         grid=codec.grid,
         train=train,

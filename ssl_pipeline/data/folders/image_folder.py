@@ -10,15 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ssl_pipeline.data.base import Data, Dataset, Subset
-from ssl_pipeline.data.base import holdout as set_aside
+from ssl_pipeline.data.base import Data, Dataset, Subset, holdout
 from ssl_pipeline.data.cache.images import Unreadable, decoded_images
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.options import Cache, Options, Split, UnreadableFiles
 from ssl_pipeline.data.wrappers.foreground import FOREGROUND, WithForeground, foreground_spec, masks_of
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
-TEST_FOLDERS = ("test", "val", "valid", "validation")
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
+_TEST_FOLDERS = ("test", "val", "valid", "validation")
 
 
 def folder(
@@ -26,13 +26,9 @@ def folder(
     size: int = 64,
     channels: int = 3,
     labels: bool | str = "auto",
-    holdout: float | int = 0.1,
-    seed: int = 0,
-    unreadable: str = "skip",
-    max_unreadable: float | int = 0.05,
-    in_memory: bool | str = "auto",
-    cache: str | None = None,
-    workers: int | None = None,
+    split: Split | Options = Split(),
+    unreadable: UnreadableFiles | Options = UnreadableFiles(),
+    cache: Cache | Options = Cache(),
     masks: str | None = None,
 ) -> Data:
     """A tree of images; its top-level folders are classes, or ``train`` and ``test`` (or ``val``), or mean nothing.
@@ -42,13 +38,9 @@ def folder(
         size: height and width in pixels: the shorter side is resized to it, the centre cropped.
         channels: 3, or 1 for grey.
         labels: take the top-level folders as classes; "auto": where every image lies in one and there are at least two.
-        holdout: fraction set aside for testing where there is no test folder.
-        seed: of the choice of these.
-        unreadable: leave unreadable files out, or stop.
-        max_unreadable: largest fraction to leave out before stopping all the same.
-        in_memory: true: pixels in memory; false: in a mapped file; "auto": in such a file if decoding takes over 2 s.
-        cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
-        workers: decoding threads; as many as processors by default.
+        split: which images are held out.
+        unreadable: what happens to files that cannot be read.
+        cache: how they are decoded and kept.
         masks: folder of images whose bright half is the foreground, one for each image, of its name and size; probes
             then also see images on other backgrounds.
 
@@ -58,22 +50,24 @@ def folder(
         ValueError: too many unreadable files, no classes where ``labels=true``, no such size, or a mask that does not
             fit its image.
     """
+    split = Split.of(split)
+    unreadable = UnreadableFiles.of(unreadable)
+    cache = Cache.of(cache)
     if type(size) is not int or size < 1:
         raise ValueError(f"expected data.size as a whole number of pixels, at least 1, got {size!r}: set data.size=64")
-    limit = unreadable_limit(unreadable, max_unreadable)
     codec = Pixels(size, channels)
     path = Path(root).expanduser()
     places = find_parts(path)
-    files = {part: list_files(place, ENDINGS) for part, place in places.items()}
+    files = {part: list_files(place, IMAGE_ENDINGS) for part, place in places.items()}
     classes = choose_classes(files, labels, root)
 
     def load(part: str) -> Dataset:
         paths = [places[part] / file for file in files[part]]
         numbers = torch.tensor([classes.index(file.parts[0]) for file in files[part]]) if classes else None
-        beside = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
+        mask_files = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
         dataset, failed = decode(paths, channels, numbers)
-        if beside is not None:
-            known, lost = decode(beside, 1, None)
+        if mask_files is not None:
+            known, lost = decode(mask_files, 1, None)
             dataset, failed = WithForeground(dataset, known), failed | lost
         return Subset(dataset, [i for i in range(len(paths)) if i not in failed]) if failed else dataset
 
@@ -83,16 +77,14 @@ def folder(
             size,
             channels,
             numbers,
-            in_memory,
             cache,
-            workers or os.cpu_count() or 1,
-            refuse=lambda failed: refuse_unreadable(paths, failed, limit),
+            refuse=lambda failed: refuse_unreadable(paths, failed, unreadable.limit),
         )
-        check_unreadable(paths, failed, limit)
+        check_unreadable(paths, failed, unreadable.limit)
         return dataset, failed
 
     train = load("train")
-    train, test = (train, load("test")) if "test" in places else set_aside(train, holdout, seed)
+    train, test = (train, load("test")) if "test" in places else holdout(train, split.holdout, split.seed)
     columns = {} if masks is None else {FOREGROUND: foreground_spec(size)}
     name = path.resolve().name
     return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=name, columns=columns)
@@ -111,9 +103,9 @@ def find_parts(root: Path, thing: str = "image") -> dict[str, Path]:
         raise NotADirectoryError(f"expected a folder of {thing}s, got the file {str(root)!r}: set root to its folder")
     if not (root / "train").is_dir():
         return {"train": root}
-    test = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
-    others = [p for p in root.iterdir() if p.is_dir() and p.name not in ("train", *TEST_FOLDERS) and p.name[0] != "."]
-    if others and test is None:  # "train" beside "car" and "plane" is a class
+    test = next((root / name for name in _TEST_FOLDERS if (root / name).is_dir()), None)
+    others = [p for p in root.iterdir() if p.is_dir() and p.name not in ("train", *_TEST_FOLDERS) and p.name[0] != "."]
+    if others and test is None:  # "train" next to "car" and "plane" is a class
         return {"train": root}
     return {"train": root / "train"} if test is None else {"train": root / "train", "test": test}
 
@@ -183,17 +175,6 @@ def find_classes(files: dict[str, list[Path]]) -> tuple[str, ...] | None:
     return tuple(sorted(name for name in train if name))
 
 
-def unreadable_limit(unreadable: str, max_unreadable: float | int) -> float | int:
-    """Largest fraction of unreadable files that is borne.
-
-    Raises:
-        ValueError: ``unreadable`` is neither "skip" nor "error".
-    """
-    if unreadable not in ("skip", "error"):
-        raise ValueError(f"expected unreadable=skip or unreadable=error, got {unreadable!r}")
-    return 0.0 if unreadable == "error" else max_unreadable
-
-
 def check_unreadable(
     paths: Sequence[Path | str], unreadable: Unreadable, limit: float | int, thing: str = "image"
 ) -> None:
@@ -219,8 +200,8 @@ def refuse_unreadable(
         raise ValueError(f"{_named(paths, unreadable, thing)}: set root to a folder of intact {thing}s")
     if len(unreadable) > limit * len(paths):
         raise ValueError(
-            f"{_named(paths, unreadable, thing)}: mend or remove them, or allow more with unreadable=skip and "
-            f"max_unreadable"
+            f"{_named(paths, unreadable, thing)}: mend or remove them, or allow more with "
+            f"unreadable.action=skip and unreadable.max_share"
         )
 
 

@@ -15,65 +15,57 @@ from ssl_pipeline.data.folders.image_folder import (
     choose_classes,
     find_parts,
     list_files,
-    unreadable_limit,
 )
 from ssl_pipeline.data.io.documents import Documents, text_data
+from ssl_pipeline.data.options import Options, Split, TextWindows, UnreadableFiles
 
-ENDINGS = (
+TEXT_ENDINGS = (
     *(".txt", ".text", ".md", ".markdown", ".rst", ".org", ".adoc", ".tex", ".srt", ".csv", ".tsv", ".log"),
     *(".html", ".htm", ".xml", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".css", ".sql", ".sh"),
     *(".py", ".pyi", ".c", ".h", ".cc", ".cpp", ".hpp", ".cu", ".rs", ".go", ".java", ".kt", ".scala", ".js", ".ts"),
     *(".rb", ".pl", ".lua", ".r", ".jl", ".hs", ".ml", ".swift"),
 )
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def text_files(
     root: str,
     length: int = 256,
-    stride: int | None = None,
+    windows: TextWindows | Options = TextWindows(),
     tokens: str = "bytes",
     vocab_size: int = 4096,
-    min_length: int = 16,
-    first: bool = False,
-    closed: bool = False,
     endings: Sequence[str] | None = None,
     labels: bool | str = "auto",
     invalid: str = "keep",
-    holdout: float | int = 0.1,
-    seed: int = 0,
-    unreadable: str = "skip",
-    max_unreadable: float | int = 0.05,
+    split: Split | Options = Split(),
+    unreadable: UnreadableFiles | Options = UnreadableFiles(),
 ) -> Data:
     """A tree of texts, a source each; its top-level folders are classes, or ``train`` and ``test``, or mean nothing.
 
     Args:
         root: the folder; or one file, whose last part is then what is set aside.
         length: symbols in a window.
-        stride: symbols from one start to the next in the training part; None: no overlap, as in the test part.
+        windows: how the texts are cut.
         tokens: "bytes", or "bpe" for pairs of bytes merged as often as they occur in the training part.
         vocab_size: symbols in all, where pairs are merged.
-        min_length: shorter windows are left out, except where a file has no other.
-        first: only the first window of each document.
-        closed: every window closes with the end symbol, as a text of its own.
         endings: of the files to read, such as [.txt, .md]; those of common texts and programs by default.
         labels: take the top-level folders as classes; "auto": where every file lies in one and there are at least two.
         invalid: files that are not UTF-8: "keep" their bytes (replacement characters where pairs are merged),
             "skip" them, or "error".
-        holdout: fraction of the files set aside for testing where there is no test folder.
-        seed: of the choice of these.
-        unreadable: "skip" files that cannot be read or hold zero bytes, as texts never do, or "error".
-        max_unreadable: largest fraction to leave out before stopping all the same.
+        split: which files are held out.
+        unreadable: what happens to files that cannot be read, or hold zero bytes, as texts never do.
 
     Raises:
         FileNotFoundError: no such folder, or no file with such an ending in it.
         ValueError: too many unreadable files, files that are not UTF-8 where ``invalid="error"``, no classes where
             ``labels=true``, or another option outside its bounds.
     """
-    limit = unreadable_limit(unreadable, max_unreadable)
+    windows = TextWindows.of(windows)
+    split = Split.of(split)
+    unreadable = UnreadableFiles.of(unreadable)
     if invalid not in ("keep", "skip", "error"):
         raise ValueError(f"expected invalid to be keep, skip or error, got {invalid!r}")
-    wanted = ENDINGS if endings is None else tuple(ending.lower() for ending in endings)
+    wanted = TEXT_ENDINGS if endings is None else tuple(ending.lower() for ending in endings)
     path = Path(root).expanduser()
     if path.is_file():
         places, files = {"train": path.parent}, {"train": [Path(path.name)]}
@@ -84,7 +76,7 @@ def text_files(
     classes = choose_classes(files, labels, root, "text")
 
     def load(part: str, first: int = 0) -> Documents:
-        texts, kept = read_texts([places[part] / file for file in files[part]], limit, invalid)
+        texts, kept = read_texts([places[part] / file for file in files[part]], unreadable.limit, invalid)
         numbers = [classes.index(files[part][i].parts[0]) for i in kept] if classes else None
         source = torch.arange(first, first + len(texts))
         return Documents(texts, source, None if numbers is None else torch.tensor(numbers))
@@ -93,20 +85,17 @@ def text_files(
     if "test" in places:
         test = load("test", first=len(train.texts))
     elif path.is_file():
-        train, test = split_text(train.texts[0], holdout)
+        train, test = split_text(train.texts[0], split.holdout)
     else:
-        train, test = train.set_aside(holdout, seed)
+        train, test = train.set_aside(split)
     return text_data(
         path.resolve().stem if path.is_file() else path.resolve().name,
         train,
         test,
         length=length,
-        stride=stride,
+        windows=windows,
         tokens=tokens,
         vocab_size=vocab_size,
-        min_length=min_length,
-        first=first,
-        closed=closed,
         classes=classes,
     )
 
@@ -123,7 +112,7 @@ def read_texts(paths: Sequence[Path], limit: float | int, invalid: str) -> tuple
     blank, odd = [], []
     for i, path in enumerate(paths):
         try:
-            text = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
+            text = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
         except OSError as error:
             failed[i] = error.strerror or str(error)
             continue
@@ -166,7 +155,9 @@ def split_text(text: str | bytes, fraction: float | int) -> tuple[Documents, Doc
     place = line or word or _character(text, place)
     parts = text[:place], text[place:]
     if not all(part.strip() for part in parts):
-        raise ValueError(f"a text of {len(text)} bytes cannot be split with holdout={fraction}: set holdout=0")
+        raise ValueError(
+            f"a text of {len(text)} bytes cannot be split with split.holdout={fraction}: set split.holdout=0"
+        )
     return Documents([parts[0]], torch.tensor([0])), Documents([parts[1]], torch.tensor([1]))
 
 

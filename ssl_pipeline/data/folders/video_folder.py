@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from ssl_pipeline.data.base import Data, Dataset, Subset, check_fraction, held_out
+from ssl_pipeline.data.base import Data, Dataset, Subset, held_out
 from ssl_pipeline.data.cache.decode_cache import Once
 from ssl_pipeline.data.cache.videos import decoded_videos
 from ssl_pipeline.data.codecs.video import Clips
-from ssl_pipeline.data.folders.image_folder import choose_classes, find_parts, list_files, unreadable_limit
-from ssl_pipeline.data.io.video_frames import ENDINGS, check_library
+from ssl_pipeline.data.folders.image_folder import choose_classes, find_parts, list_files
+from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS, check_library
 from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.options import Cache, Options, Split, UnreadableFiles, Windows
 
 
 def video_folder(
@@ -24,16 +24,12 @@ def video_folder(
     channels: int = 3,
     frames: int = 8,
     fps: float | int = 8,
-    stride: float | int | None = None,
+    windows: Windows | Options = Windows(),
     source: float | int | None = None,
     labels: bool | str = "auto",
-    holdout: float | int = 0.1,
-    seed: int = 0,
-    unreadable: str = "skip",
-    max_unreadable: float | int = 0.05,
-    in_memory: bool | str = "auto",
-    cache: str | None = None,
-    workers: int | None = None,
+    split: Split | Options = Split(),
+    unreadable: UnreadableFiles | Options = UnreadableFiles(),
+    cache: Cache | Options = Cache(),
 ) -> Data:
     """A tree of videos; its top-level folders are classes, or ``train`` and ``test`` (or ``val``), or mean nothing.
 
@@ -45,16 +41,12 @@ def video_folder(
         channels: 3, or 1 for grey.
         frames: of a clip.
         fps: frames a second: those of a video are left out or repeated, so that clips last ``frames / fps`` seconds.
-        stride: seconds from the start of one clip to the next; None: no overlap.
+        windows: how videos are cut.
         source: seconds of a video that are one source, for positives in a long one; None: the whole video is.
         labels: take the top-level folders as classes; "auto": where every video lies in one and there are at least two.
-        holdout: fraction set aside for testing where there is no test folder.
-        seed: of the choice of these.
-        unreadable: leave unreadable files, and those shorter than a clip, out, or stop.
-        max_unreadable: largest fraction to leave out before stopping all the same.
-        in_memory: true: pixels in memory; false: in a mapped file; "auto": in such a file if decoding takes over 2 s.
-        cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
-        workers: decoding threads; as many as processors by default.
+        split: which videos are held out.
+        unreadable: what happens to files that cannot be read, or are shorter than a clip.
+        cache: how they are decoded and kept.
 
     Raises:
         ModuleNotFoundError: PyAV is not installed.
@@ -62,25 +54,28 @@ def video_folder(
         NotADirectoryError: a file.
         ValueError: too many unreadable files, no classes where ``labels=true``, or another option outside its bounds.
     """
+    windows = Windows.of(windows)
+    split = Split.of(split)
+    unreadable = UnreadableFiles.of(unreadable)
+    cache = Cache.of(cache)
     check_library()
-    check_fraction(holdout)
-    codec, limit = Clips(size, channels, frames, fps), unreadable_limit(unreadable, max_unreadable)
-    step = frames if stride is None else round(stride * fps)
+    codec = Clips(size, channels, frames, fps)
+    step = frames if windows.stride is None else round(windows.stride * fps)
     if step < 1 or (source is not None and source < frames / fps):
         raise ValueError(
             f"expected a stride of at least one frame and a source of at least one clip ({frames / fps:g} seconds), "
-            f"got stride={stride} and source={source}: set larger ones"
+            f"got windows.stride={windows.stride} and source={source}: set larger ones"
         )
     path = Path(root).expanduser()
     places = find_parts(path, "video")
-    files = {part: list_files(place, ENDINGS, "video") for part, place in places.items()}
+    files = {part: list_files(place, VIDEO_ENDINGS, "video") for part, place in places.items()}
     classes = choose_classes(files, labels, root, "video")
 
     def load(part: str, first: int = 0) -> tuple[MemoryDataset, Once]:
         paths = [places[part] / file for file in files[part]]
-        found = decoded_videos(paths, codec, step, in_memory, cache, workers or os.cpu_count() or 1, limit)
+        found = decoded_videos(paths, codec, step, cache, unreadable.limit)
         video = found.rows["video"]
-        number, of_video = pieces(video, found.rows["start"], source)
+        number, of_video = number_sources(video, found.rows["start"], source)
         names = (*[""] * first, *(str(paths[i]) for i in of_video.tolist()))
         of_class = torch.tensor([classes.index(file.parts[0]) for file in files[part]]) if classes else None
         return found.dataset(None if of_class is None else of_class[video], first + number, names), found
@@ -89,13 +84,13 @@ def video_folder(
     test: Dataset | None = None
     if "test" in places:
         test, _ = load("test", first=int(train.sources.max()) + 1)
-    elif holdout:
-        both = split(found.rows["video"], found.rows["start"], holdout, seed, frames / fps)
+    elif split.holdout:
+        both = split_clips(found.rows["video"], found.rows["start"], split, frames / fps)
         train, test = (Subset(train, rows.nonzero().flatten()) for rows in both)
     return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=path.resolve().name)
 
 
-def pieces(
+def number_sources(
     video: Int64[Tensor, "N"], start: Float[Tensor, "N"], seconds: float | int | None
 ) -> tuple[Int64[Tensor, "N"], Int64[Tensor, "M"]]:
     """Source of each clip, and the video of each source.
@@ -105,7 +100,7 @@ def pieces(
         start: seconds from its beginning.
         seconds: that are one source; None: all of a video.
 
-    >>> number, of_video = pieces(torch.tensor([0, 0, 0, 1]), torch.tensor([0.0, 1.0, 2.0, 0.0]), seconds=2)
+    >>> number, of_video = number_sources(torch.tensor([0, 0, 0, 1]), torch.tensor([0.0, 1.0, 2.0, 0.0]), seconds=2)
     >>> number.tolist(), of_video.tolist()
     ([0, 0, 1, 2], [0, 0, 1])
     """
@@ -114,34 +109,34 @@ def pieces(
     return number, found[:, 0]
 
 
-def split(
-    video: Int64[Tensor, "N"], start: Float[Tensor, "N"], fraction: float | int, seed: int, seconds: float
+def split_clips(
+    video: Int64[Tensor, "N"], start: Float[Tensor, "N"], split: Split, seconds: float
 ) -> tuple[Bool[Tensor, "N"], Bool[Tensor, "N"]]:
     """Clips to train and to test on: of other videos; of a single one, the end of which is set aside, of other times.
 
     Args:
         video: number of each clip's video.
         start: seconds from its beginning.
-        fraction: to be set aside.
-        seed: of the choice of videos.
+        split: which share is held out.
         seconds: that a clip lasts.
 
     Raises:
         ValueError: nothing would be left.
 
-    >>> train, test = split(torch.zeros(5).long(), torch.arange(5) * 0.5, 0.2, seed=0, seconds=1.0)
+    >>> train, test = split_clips(torch.zeros(5).long(), torch.arange(5) * 0.5, Split(0.2), seconds=1.0)
     >>> train.tolist(), test.tolist()
     ([True, True, True, False, False], [False, False, False, False, True])
     """
     if len(video.unique()) > 1:
-        test = held_out(video, fraction, seed)
+        test = held_out(video, split.holdout, split.seed)
         return ~test, test
-    held = max(1, round(len(start) * fraction))
+    held = max(1, round(len(start) * split.holdout))
     begin = float(start.sort().values[-held])
     test = start >= begin
     train = start + seconds <= begin + 1e-4
     if not train.any():
         raise ValueError(
-            f"one video of {len(start)} clips cannot be split with holdout={fraction}: add some or set holdout=0"
+            f"one video of {len(start)} clips cannot be split with split.holdout={split.holdout}: "
+            f"add some or set split.holdout=0"
         )
     return train, test

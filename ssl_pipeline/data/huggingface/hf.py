@@ -14,10 +14,11 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
-from ssl_pipeline.data.base import Data, Index
-from ssl_pipeline.data.base import holdout as set_aside
+from ssl_pipeline.data.base import Data, Index, holdout
 from ssl_pipeline.data.codecs.image import Pixels, read_image, to_pixels
+from ssl_pipeline.data.options import HubSplit, Options
 from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.utils.extras import require
 
 # `datasets` is imported inside the functions: it is slow to import, and no other set needs it.
 
@@ -27,14 +28,11 @@ DEFAULT_LABEL = "label"
 def hf(
     path: str,
     name: str | None = None,
-    split: str = "train",
-    test_split: str | None = None,
+    split: HubSplit | Options = HubSplit(),
     image: str = "image",
     label: str | None = DEFAULT_LABEL,
     size: int = 64,
     channels: int = 3,
-    holdout: float | int = 0.1,
-    seed: int = 0,
     streaming: bool = False,
     buffer: int = 1000,
     data_files: str | Sequence[str] | Mapping[str, Any] | None = None,
@@ -47,15 +45,12 @@ def hf(
     Args:
         path: name on the hub, folder, address, or format ("parquet", "imagefolder", …) of ``data_files``.
         name: configuration of the set.
-        split: part to learn from, such as "train" or "train[:10%]".
-        test_split: held-out part; without one a fraction of ``split`` is set aside, though not of a stream.
+        split: which parts to learn from and to test on.
         image: column of the images.
         label: column of the labels (classes, texts or whole numbers); None, or no column "label": unlabelled.
             A part in which some are missing is unlabelled, and so is a stream unless they are classes.
         size: height and width in pixels: the shorter side is resized to it, the centre cropped.
         channels: 3, or 1 for grey.
-        holdout: fraction set aside.
-        seed: of the choice of these.
         streaming: read while training instead of fetching everything first; the test part is then held in memory.
         buffer: samples among which a stream is shuffled.
         data_files: files of a format.
@@ -65,6 +60,7 @@ def hf(
         OSError: it cannot be loaded.
         ValueError: no such split or column, or labels of another kind.
     """
+    split = HubSplit.of(split)
     from ssl_pipeline.data.huggingface.hf_stream import HfStream, in_memory
 
     codec = Pixels(size, channels)
@@ -74,22 +70,22 @@ def hf(
         rows = load_rows(path, name, part, data_files, revision, streaming)
         return rows, check_columns(rows, image, label)
 
-    rows, column = load(split)
+    rows, column = load(split.train)
     if streaming:
         decode = partial(pixels_of, size=size, channels=channels)
         train = HfStream(rows, image, column, decode, buffer)
         test = None
-        if test_split is not None:
-            rows, column = load(test_split)
+        if split.test is not None:
+            rows, column = load(split.test)
             test = in_memory(HfStream(rows, image, column, decode, buffer))
         return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=train.classes, name=called)
 
     labels, classes = read_labels(rows, column)
     train = HfImages(rows, image, labels, size, channels)
-    if test_split is None:
-        train, test = set_aside(train, holdout, seed)
+    if split.test is None:
+        train, test = holdout(train, split.holdout, split.seed)
     else:
-        rows, column = load(test_split)
+        rows, column = load(split.test)
         test = HfImages(rows, image, read_labels(rows, column, classes)[0], size, channels)
     return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=called)
 
@@ -128,6 +124,7 @@ def load_rows(
         OSError: it cannot be loaded.
         ValueError: no such split, or a format that is made of code.
     """
+    require("datasets", "hf", "a data set of the Hugging Face hub")
     import datasets
     from datasets.exceptions import DatasetsError
 
@@ -221,7 +218,7 @@ def pixels_of(value: Any, number: int, size: int, channels: int) -> UInt8[np.nda
     """Pixels of an image given as bytes, path or address.
 
     Raises:
-        ValueError: no image, or a damaged one.
+        ValueError: no image, or a corrupt one.
     """
     import datasets
 

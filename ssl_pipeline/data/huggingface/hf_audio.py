@@ -7,14 +7,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ssl_pipeline.data.base import Data
-from ssl_pipeline.data.base import holdout as set_aside
+from ssl_pipeline.data.base import Data, holdout
 from ssl_pipeline.data.cache.folder import fingerprint
-from ssl_pipeline.data.cache.sound_windows import VERSION, Keep, load_windows
+from ssl_pipeline.data.cache.sound_windows import VERSION, load_windows
 from ssl_pipeline.data.huggingface.hf import DEFAULT_LABEL, check_columns, load_rows, read_labels
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings, recordings
 from ssl_pipeline.data.io.sound import Sound, read_sound
+from ssl_pipeline.data.options import Cache, HubSplit, Options, Spectrogram, UnreadableFiles, Windows
+from ssl_pipeline.utils.extras import require
 
 # `datasets` is imported inside the functions: it is slow to import, and no other set needs it.
 
@@ -22,24 +23,17 @@ from ssl_pipeline.data.io.sound import Sound, read_sound
 def hf_audio(
     path: str,
     name: str | None = None,
-    split: str = "train",
-    test_split: str | None = None,
+    split: HubSplit | Options = HubSplit(),
     audio: str = "audio",
     label: str | None = DEFAULT_LABEL,
     source: str | None = None,
     rate: int = 16_000,
     seconds: float | int = 1.0,
-    stride: float | int | None = None,
+    windows: Windows | Options = Windows(),
     features: str = "logmel",
-    mels: int = 40,
-    hop_ms: float | int = 10,
-    window_ms: float | int = 25,
-    holdout: float | int = 0.1,
-    seed: int = 0,
-    max_unreadable: float | int = 0.05,
-    in_memory: bool | str = "auto",
-    cache: str | None = None,
-    workers: int | None = None,
+    spectrogram: Spectrogram | Options = Spectrogram(),
+    unreadable: UnreadableFiles | Options = UnreadableFiles(),
+    cache: Cache | Options = Cache(),
     data_files: str | Sequence[str] | Mapping[str, Any] | None = None,
     revision: str | None = None,
 ) -> Data:
@@ -50,25 +44,18 @@ def hf_audio(
     Args:
         path: name on the hub, folder, address, or format ("parquet", "audiofolder", …) of ``data_files``.
         name: configuration of the set.
-        split: part to learn from, such as "train" or "train[:10%]".
-        test_split: held-out part; without one a fraction of ``split`` is set aside.
+        split: which parts to learn from and to test on.
         audio: column of the recordings: sounds, or the bytes or paths of files.
         label: column of the labels (classes, texts or whole numbers); None, or no column "label": unlabelled.
         source: column that tells what stays on one side of the split, such as the speaker; None: each recording,
             as where a row names none.
         rate: samples per second that all are brought to.
         seconds: length of a window.
-        stride: seconds from the start of one window to the next; None: no overlap.
+        windows: how recordings are cut.
         features: "logmel", or "waveform" for the sound as it is.
-        mels: bands of the log-mel spectrogram; of waveforms, of what tables compare with.
-        hop_ms: milliseconds from one of its frames to the next.
-        window_ms: milliseconds of sound that a frame is made of.
-        holdout: fraction of the sources set aside.
-        seed: of the choice of these.
-        max_unreadable: largest fraction of unreadable recordings to leave out before stopping.
-        in_memory: true: windows in memory; false: in a mapped file; "auto": in such a file if reading takes over 2 s.
-        cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
-        workers: reading threads; as many as processors by default.
+        spectrogram: of the log-mel features; of waveforms, of what tables compare with.
+        unreadable: what happens to files that cannot be read.
+        cache: how they are decoded and kept.
         data_files: files of a format.
         revision: version on the hub.
 
@@ -76,8 +63,13 @@ def hf_audio(
         OSError: it cannot be loaded.
         ValueError: no such split or column, labels of another kind, or too many unreadable recordings.
     """
-    codec, baseline = sound_codec(features, rate, seconds, mels, hop_ms, window_ms)
-    keep = Keep(in_memory, cache, workers, max_unreadable)
+    require("soundfile", "audio", "data=hf_audio")
+    windows = Windows.of(windows)
+    spectrogram = Spectrogram.of(spectrogram)
+    split = HubSplit.of(split)
+    unreadable = UnreadableFiles.of(unreadable)
+    cache = Cache.of(cache)
+    codec, baseline = sound_codec(features, rate, seconds, spectrogram)
 
     def load(
         part: str, classes: tuple[str, ...] | None = None, first: int = 0
@@ -91,10 +83,11 @@ def hf_audio(
             read=reader(rows, audio),
             names=[f"row {number}" for number in range(len(rows))],
             # What `datasets` itself names its cached files by: it changes with the data.
-            key=fingerprint((), f"sound {VERSION} {rows._fingerprint} {audio} {codec} {stride}"),
+            key=fingerprint((), f"sound {VERSION} {rows._fingerprint} {audio} {codec} {windows.stride}"),
             codec=codec,
-            stride=stride,
-            keep=keep,
+            stride=windows.stride,
+            cache=cache,
+            limit=unreadable.limit,
         )
         if source is None:
             sources = [f"{number:09}" for number in range(len(rows))]
@@ -103,11 +96,11 @@ def hf_audio(
             sources = [f"{number:09}" if name is None else str(name) for number, name in enumerate(named)]
         return recordings(found, codec, sources, None if labels is None else labels.tolist(), first), classes
 
-    train, classes = load(split)
-    if test_split is None:
-        train, test = set_aside(train, holdout, seed)
+    train, classes = load(split.train)
+    if split.test is None:
+        train, test = holdout(train, split.holdout, split.seed)
     else:
-        test = load(test_split, classes, first=len(train.paths))[0]
+        test = load(split.test, classes, first=len(train.paths))[0]
     return Data(
         grid=codec.grid, train=train, test=test, classes=classes, name=Path(path).name, codec=codec, baseline=baseline
     )

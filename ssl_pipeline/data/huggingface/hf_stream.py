@@ -20,7 +20,7 @@ from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.random import seed_of
 
-READ_AT_ONCE = 10  # shards; neighbours in a shard are often alike
+_READ_AT_ONCE = 10  # shards; neighbours in a shard are often alike
 
 
 class HfStream:
@@ -103,7 +103,7 @@ class HfStream:
         order = rng.permutation(n).tolist()
         whole = n % world == 0  # then a rank reads its own shards only, else all of them for every world-th sample
         shards = (self.rows.shard(n, number) for number in (order[rank::world] if whole else order))
-        rows = interleave(shards, width=READ_AT_ONCE)
+        rows = interleave(shards, width=_READ_AT_ONCE)
         return shuffled(rows if whole else islice(rows, rank, None, world), self.buffer, rng)
 
     def _batch(self, rows: list[dict], source: Int64[Tensor, "B"], pool: ThreadPoolExecutor) -> Batch:
@@ -123,7 +123,7 @@ def in_memory(stream: HfStream) -> MemoryDataset:
     """
     batches = list(stream.in_order(256))
     if not batches:
-        raise ValueError("the stream of the test part is empty: check test_split")
+        raise ValueError("the stream of the test part is empty: check split.test")
     labels = _cat(batch.label for batch in batches)
     if labels is not None and labels.min() < 0:
         labels = None

@@ -16,26 +16,21 @@ from ssl_pipeline.data.codecs.text import TextCodec
 from ssl_pipeline.data.huggingface.hf import DEFAULT_LABEL, check_columns, load_rows, read_labels
 from ssl_pipeline.data.io.documents import Documents, make_codec, text_data
 from ssl_pipeline.data.io.ngrams import ByteGrams
+from ssl_pipeline.data.options import HubSplit, Options, TextWindows
 
-LEARN_FROM = 10_000  # rows of a stream that a codec is trained on
+_LEARN_FROM = 10_000  # rows of a stream that a codec is trained on
 
 
 def hf_text(
     path: str,
     name: str | None = None,
-    split: str = "train",
-    test_split: str | None = None,
+    split: HubSplit | Options = HubSplit(),
     text: str = "text",
     label: str | None = DEFAULT_LABEL,
     length: int = 256,
-    stride: int | None = None,
+    windows: TextWindows | Options = TextWindows(),
     tokens: str = "bytes",
     vocab_size: int = 4096,
-    min_length: int = 16,
-    first: bool = False,
-    closed: bool = False,
-    holdout: float | int = 0.1,
-    seed: int = 0,
     streaming: bool = False,
     buffer: int = 1000,
     data_files: str | Sequence[str] | Mapping[str, Any] | None = None,
@@ -49,21 +44,15 @@ def hf_text(
     Args:
         path: name on the hub, folder, address, or format ("parquet", "text", "json", …) of ``data_files``.
         name: configuration of the set.
-        split: part to learn from, such as "train" or "train[:10%]".
-        test_split: held-out part; without one a fraction of ``split`` is set aside, though not of a stream.
+        split: which parts to learn from and to test on.
         text: column of the texts.
         label: column of the labels (classes, texts or whole numbers); None, or no column "label": unlabelled.
             A part in which some are missing is unlabelled, and so is a stream unless they are classes.
         length: symbols in a window.
-        stride: symbols from one start to the next; None: no overlap. Not of a stream.
+        windows: how the texts are cut.
         tokens: "bytes", or "bpe" for pairs of bytes merged as often as they occur in the training part; of a stream,
             in its first 10,000 rows.
         vocab_size: symbols in all, where pairs are merged.
-        min_length: shorter windows are left out, except where a row has no other. Not of a stream.
-        first: only the first window of each document. Not of a stream.
-        closed: every window closes with the end symbol, as a text of its own. Not of a stream.
-        holdout: fraction of the rows set aside.
-        seed: of the choice of these.
         streaming: read while training instead of fetching everything first; the test part is then held in memory.
         buffer: samples among which a stream is shuffled.
         data_files: files of a format.
@@ -73,6 +62,8 @@ def hf_text(
         OSError: it cannot be loaded.
         ValueError: no such split or column, a column of something else, or labels of another kind.
     """
+    windows = TextWindows.of(windows)
+    split = HubSplit.of(split)
     called = Path(path).name
 
     def load(part: str) -> tuple[Any, str | None]:
@@ -80,15 +71,15 @@ def hf_text(
         return rows, check_columns(rows, text, label, option="text")
 
     if streaming:
-        return _streamed(load, called, split, test_split, text, tokens, length, vocab_size, buffer)
+        return _streamed(load, called, split, text, tokens, length, vocab_size, buffer)
 
-    rows, column = load(split)
+    rows, column = load(split.train)
     labels, classes = read_labels(rows, column)
     train = Documents(_texts(rows, text), torch.arange(len(rows)), labels).written()
-    if test_split is None:
-        train, test = train.set_aside(holdout, seed)
+    if split.test is None:
+        train, test = train.set_aside(split)
     else:
-        others, column = load(test_split)
+        others, column = load(split.test)
         source = torch.arange(len(rows), len(rows) + len(others))
         test = Documents(_texts(others, text), source, read_labels(others, column, classes)[0]).written()
     return text_data(
@@ -96,12 +87,9 @@ def hf_text(
         train,
         test,
         length=length,
-        stride=stride,
+        windows=windows,
         tokens=tokens,
         vocab_size=vocab_size,
-        min_length=min_length,
-        first=first,
-        closed=closed,
         classes=classes,
     )
 
@@ -109,8 +97,7 @@ def hf_text(
 def _streamed(
     load: Any,
     called: str,
-    split: str,
-    test_split: str | None,
+    split: HubSplit,
     text: str,
     tokens: str,
     length: int,
@@ -119,17 +106,17 @@ def _streamed(
 ) -> Data:
     from ssl_pipeline.data.huggingface.hf_stream import HfStream, in_memory
 
-    rows, column = load(split)
+    rows, column = load(split.train)
     learn_from = []
     if tokens == "bpe":
-        some = islice(rows.select_columns([text]), LEARN_FROM)
+        some = islice(rows.select_columns([text]), _LEARN_FROM)
         learn_from = [text_of(row[text], number) for number, row in enumerate(some)]
     codec = make_codec(learn_from, tokens, length, vocab_size)
     decode = partial(first_window, codec=codec)
     train = HfStream(rows, text, column, decode, buffer, valid=codec.real)
     test = None
-    if test_split is not None:
-        rows, column = load(test_split)
+    if split.test is not None:
+        rows, column = load(split.test)
         test = in_memory(HfStream(rows, text, column, decode, buffer, valid=codec.real))
     return Data(
         grid=codec.grid,

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from ssl_pipeline.data.base import Data
-from ssl_pipeline.data.base import holdout as hold_out
+from ssl_pipeline.data.base import Data, holdout
 from ssl_pipeline.data.codecs.text import BPE, Bytes, TextCodec
 from ssl_pipeline.data.io.ngrams import ByteGrams
 from ssl_pipeline.data.io.passages import Passages
 from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.options import Split, TextWindows
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,11 @@ class Documents:
         warnings.warn(f"{count}; they are left out", stacklevel=4)
         return self[index]
 
-    def set_aside(self, fraction: float | int, seed: int) -> tuple[Documents, Documents | None]:
+    def set_aside(self, split: Split) -> tuple[Documents, Documents | None]:
         """A random fraction of the sources, chosen before a codec has seen any: ``(train, test)``."""
-        train, test = hold_out(MemoryDataset(torch.empty(len(self.texts), 0), source=self.source), fraction, seed)
+        train, test = holdout(
+            MemoryDataset(torch.empty(len(self.texts), 0), source=self.source), split.holdout, split.seed
+        )
         if test is None:
             return self, None
         return self[train.indices], self[test.indices]  # pyright: ignore[reportAttributeAccessIssue]
@@ -78,12 +80,9 @@ def text_data(
     test: Documents | None,
     *,
     length: int,
-    stride: int | None,
+    windows: TextWindows,
     tokens: str,
     vocab_size: int,
-    min_length: int,
-    first: bool = False,
-    closed: bool = False,
     classes: tuple[str, ...] | None = None,
 ) -> Data:
     """Windows of documents, with a codec that has learnt from the training part only.
@@ -91,12 +90,9 @@ def text_data(
     Args:
         name: how reports call the set.
         length: symbols in a window.
-        stride: symbols from one start to the next in the training part; None: no overlap, as in the test part.
+        windows: how documents are cut.
         tokens: "bytes", or "bpe" for merged pairs of bytes.
         vocab_size: symbols in all, where pairs are merged.
-        min_length: shorter windows are left out, except where the document has no other; at most ``length`` counts.
-        first: only the first window of each document.
-        closed: every window closes with the end symbol, as a text of its own.
         classes: names of the labels.
 
     Raises:
@@ -110,16 +106,16 @@ def text_data(
             codec.end,
             length,
             stride,
-            min(min_length, length - closed),
-            first,
-            closed,
+            min(windows.min_length, length - windows.closed),
+            windows.first,
+            windows.closed,
             labels=part.labels,
             source=part.source,
         )
 
     return Data(
         grid=codec.grid,
-        train=cut(train, stride),
+        train=cut(train, windows.stride),
         test=None if test is None else cut(test, None),
         classes=classes,
         name=name,

@@ -8,9 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ssl_pipeline.data.codecs.log_mel import log_mel
+from ssl_pipeline.data.codecs.log_mel import log_mel_spectrogram
 from ssl_pipeline.data.codecs.sound import LogMel, SoundCodec, Waveform
+from ssl_pipeline.data.options import Spectrogram
 from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.utils.extras import require
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class MelStatistics:
         if x.ndim == 3:
             frames = self.mel.samples // self.mel.spectrum.hop
             valid = None if valid is None else valid[:, None, : frames * self.mel.spectrum.hop : self.mel.spectrum.hop]
-            x = log_mel(x[:, 0], self.mel.spectrum).unsqueeze(1)
+            x = log_mel_spectrogram(x[:, 0], self.mel.spectrum).unsqueeze(1)
         x = x[:, 0].float()
         weight = torch.ones_like(x) if valid is None else valid.expand_as(x).float()
         count = weight.sum(-1).clamp_min(1)
@@ -42,14 +44,15 @@ class MelStatistics:
 
 
 def sound_codec(
-    features: str, rate: int, seconds: float | int, mels: int, hop_ms: float | int, window_ms: float | int
+    features: str, rate: int, seconds: float | int, spectrogram: Spectrogram
 ) -> tuple[SoundCodec, MelStatistics]:
     """The codec that the options of a data set ask for, and what its tables compare with.
 
     Raises:
         ValueError: ``features`` is neither "logmel" nor "waveform".
     """
+    require("torchaudio", "audio", "sound")
     if features not in ("logmel", "waveform"):
         raise ValueError(f"expected features to be logmel or waveform, got {features!r}")
-    mel = LogMel(rate, seconds, mels, hop_ms, window_ms)
+    mel = LogMel(rate, seconds, spectrogram.mels, spectrogram.hop_ms, spectrogram.window_ms)
     return (mel if features == "logmel" else Waveform(rate, seconds)), MelStatistics(mel)

@@ -1,4 +1,4 @@
-"""Counts of short runs of bytes: the features of raw text that stand beside learnt ones in tables."""
+"""Counts of short runs of bytes: the features of raw text that are compared with learnt ones in tables."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ssl_pipeline.structures.batch import Batch
 
-BUCKETS = 4096
-LONGEST = 3
+_BUCKETS = 4096
+_LONGEST = 3
 
 
 class ByteGrams:
@@ -39,8 +39,8 @@ class ByteGrams:
         symbols, row = batch.x.cpu(), torch.arange(len(batch.x)).unsqueeze(1).expand(batch.x.shape)
         keep = torch.ones_like(symbols, dtype=torch.bool) if batch.valid is None else batch.valid.cpu()
         letters, row = self._spell(symbols[keep], row[keep])
-        counts = torch.zeros(len(batch.x) * BUCKETS, dtype=torch.int64)
-        for n in range(1, LONGEST + 1):
+        counts = torch.zeros(len(batch.x) * _BUCKETS, dtype=torch.int64)
+        for n in range(1, _LONGEST + 1):
             m = len(letters) - n + 1
             if m < 1:
                 break
@@ -50,8 +50,8 @@ class ByteGrams:
             # Fibonacci hashing: the upper bits of a product mix all bits of the code.
             bucket = (code * 2654435769 & 0xFFFFFFFF) >> 20
             inside = row[:m] == row[n - 1 :]
-            counts += torch.bincount((row[:m] * BUCKETS + bucket)[inside], minlength=len(counts))
-        return torch.nn.functional.normalize(counts.view(-1, BUCKETS).float().log1p_(), dim=1)
+            counts += torch.bincount((row[:m] * _BUCKETS + bucket)[inside], minlength=len(counts))
+        return torch.nn.functional.normalize(counts.view(-1, _BUCKETS).float().log1p_(), dim=1)
 
     def _spell(self, symbols: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
         size = self.size[symbols]

@@ -12,7 +12,7 @@ from torch import Tensor
 from ssl_pipeline.data.base import Index
 from ssl_pipeline.structures.batch import Batch
 
-WHITESPACE = np.frombuffer(b" \t\n\r\f\v", dtype=np.uint8)
+_WHITESPACE = np.frombuffer(b" \t\n\r\f\v", dtype=np.uint8)
 
 
 class Passages:
@@ -96,7 +96,7 @@ def _windows(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Start, size and document of each window; the documents lie one after the other and end at ``stop``."""
     # Searching bytes for the last blank is so fast that the loop over windows costs less than arrays over symbols.
-    blank = np.isin(flat, WHITESPACE).tobytes()
+    blank = np.isin(flat, _WHITESPACE).tobytes()
     # Bytes inside a character of UTF-8: no window starts with one.
     inner = ((flat & 0xC0 == 0x80) & (flat < 256)).tobytes()
 

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ssl_pipeline.data.base import Index
 from ssl_pipeline.data.cache.folder import fingerprint
-from ssl_pipeline.data.cache.sound_windows import VERSION, Keep, Windows, load_windows
+from ssl_pipeline.data.cache.sound_windows import VERSION, SoundWindows, load_windows
 from ssl_pipeline.data.codecs.sound import SoundCodec
 from ssl_pipeline.data.io.sound import read_sound
 from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.options import Cache
 from ssl_pipeline.structures.batch import Batch
 
 
@@ -66,7 +67,7 @@ class Recordings:
 
 
 def recordings(
-    found: Windows,
+    found: SoundWindows,
     codec: SoundCodec,
     sources: Sequence[str],
     labels: Sequence[int] | None = None,
@@ -88,7 +89,9 @@ def recordings(
     return Recordings(found.stored, found.lengths, codec, source, label, tuple(names), first)
 
 
-def windows_of_files(files: Sequence[Path], codec: SoundCodec, stride: float | int | None, keep: Keep) -> Windows:
+def windows_of_files(
+    files: Sequence[Path], codec: SoundCodec, stride: float | int | None, cache: Cache, limit: float | int = 0.05
+) -> SoundWindows:
     """All windows of the files.
 
     Raises:
@@ -100,5 +103,6 @@ def windows_of_files(files: Sequence[Path], codec: SoundCodec, stride: float | i
         key=fingerprint(files, f"sound {VERSION} {codec} {stride}"),
         codec=codec,
         stride=stride,
-        keep=keep,
+        cache=cache,
+        limit=limit,
     )

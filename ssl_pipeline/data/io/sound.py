@@ -15,9 +15,11 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from ssl_pipeline.utils.extras import require
+
 # torchaudio and soundfile are imported inside the functions: only sound needs them.
 
-ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".w64", ".caf", ".mp3")
+SOUND_ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".w64", ".caf", ".mp3")
 
 
 class Sound(NamedTuple):
@@ -36,6 +38,7 @@ def read_sound(file: str | Path | BytesIO) -> Sound:
         OSError: no such file.
         soundfile.SoundFileError: it cannot be decoded.
     """
+    require("soundfile", "audio", "sound")
     import soundfile
 
     if isinstance(file, (str, Path)) and not Path(file).stat().st_size:
@@ -94,17 +97,19 @@ def common_rate(files: Sequence[Path], workers: int = 1) -> int:
     return max(counts, key=lambda rate: (counts[rate], rate))
 
 
-def windows(wave: Float32[Tensor, "n"], size: int, stride: int) -> tuple[Float32[Tensor, "W size"], Int64[Tensor, "W"]]:
+def cut_windows(
+    wave: Float32[Tensor, "n"], size: int, stride: int
+) -> tuple[Float32[Tensor, "W size"], Int64[Tensor, "W"]]:
     """Windows of ``size`` samples, ``stride`` apart, and how many samples of each are real.
 
     A shorter recording is one window, padded with zeros. What is left at the end of a longer one, if it is at least
     half a window, is completed with the samples before it, so that the last window ends where the recording does.
 
-    >>> windows(torch.arange(9.0), size=4, stride=4)[0].tolist()
+    >>> cut_windows(torch.arange(9.0), size=4, stride=4)[0].tolist()
     [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]
-    >>> windows(torch.arange(10.0), size=4, stride=4)[0][-1].tolist()
+    >>> cut_windows(torch.arange(10.0), size=4, stride=4)[0][-1].tolist()
     [6.0, 7.0, 8.0, 9.0]
-    >>> windows(torch.arange(3.0), size=4, stride=4)[1].tolist()
+    >>> cut_windows(torch.arange(3.0), size=4, stride=4)[1].tolist()
     [3]
     """
     n = len(wave)

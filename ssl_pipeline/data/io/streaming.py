@@ -13,10 +13,10 @@ from typing import TypeVar
 
 import numpy as np
 
-T = TypeVar("T")
+_Item = TypeVar("_Item")
 
 
-def interleave(sources: Iterable[Iterable[T]], width: int) -> Iterator[T]:
+def interleave(sources: Iterable[Iterable[_Item]], width: int) -> Iterator[_Item]:
     """Read ``width`` sources by turns; where one ends, the next takes its turn.
 
     >>> list(interleave(["ab", "cde", "fg"], width=2))
@@ -35,13 +35,13 @@ def interleave(sources: Iterable[Iterable[T]], width: int) -> Iterator[T]:
         yield item
 
 
-def shuffled(items: Iterable[T], buffer: int, rng: np.random.Generator) -> Iterator[T]:
+def shuffled(items: Iterable[_Item], buffer: int, rng: np.random.Generator) -> Iterator[_Item]:
     """Each item once, drawn at random from the ``buffer`` that have been read but not given out.
 
     >>> "".join(sorted(shuffled("stream", buffer=3, rng=np.random.default_rng(0))))
     'aemrst'
     """
-    held: list[T] = []
+    held: list[_Item] = []
     for item in items:
         if len(held) < buffer:
             held.append(item)

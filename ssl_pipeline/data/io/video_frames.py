@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,18 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-ENDINGS = (
+from ssl_pipeline.utils.extras import require
+
+VIDEO_ENDINGS = (
     *(".mp4", ".avi", ".mov", ".mkv", ".webm"),
     *(".mpg", ".mpeg", ".m4v", ".wmv", ".flv", ".ogv", ".3gp", ".mts", ".m2ts"),
 )
-GAP = 10.0
+_GAP = 10.0
 """Seconds without a picture, or back in time, behind which a file is another one."""
 
-ROUNDING = 1e-4
+_ROUNDING = 1e-4
 """Seconds that times in files are off."""
-FORMATS = {1: "gray", 3: "rgb24"}
+_FORMATS = {1: "gray", 3: "rgb24"}
 
 
 def check_library() -> None:
@@ -31,8 +32,7 @@ def check_library() -> None:
     Raises:
         ModuleNotFoundError: PyAV is not installed.
     """
-    if find_spec("av") is None:
-        raise ModuleNotFoundError("videos are read by PyAV, which is not installed: pip install 'ssl_pipeline[video]'")
+    require("av", "video", "video")
 
 
 def frames_of(
@@ -65,13 +65,13 @@ def frames_of(
             if frame.time is None:
                 raise ValueError("its pictures have no times")
             begin = frame.time if begin is None else begin
-            if shown is not None and not -GAP < frame.time - begin - end < GAP:
+            if shown is not None and not -_GAP < frame.time - begin - end < _GAP:
                 break  # files that were joined jump in time: what is behind a jump is cut off
-            while shown is not None and count / fps < frame.time - begin - ROUNDING:
+            while shown is not None and count / fps < frame.time - begin - _ROUNDING:
                 yield _array(shown, channels)
                 count += 1
             shown, end = frame, frame.time - begin + _seconds(frame, 1 / fps)
-        while shown is not None and count / fps < end - ROUNDING:
+        while shown is not None and count / fps < end - _ROUNDING:
             yield _array(shown, channels)
             count += 1
 
@@ -82,7 +82,7 @@ def _seconds(frame, otherwise: float) -> float:
 
 
 def _array(frame, channels: int) -> UInt8[np.ndarray, "H W C"]:
-    pixels = frame.to_ndarray(format=FORMATS[channels]).reshape(frame.height, frame.width, channels)
+    pixels = frame.to_ndarray(format=_FORMATS[channels]).reshape(frame.height, frame.width, channels)
     return np.rot90(pixels, round(frame.rotation / 90))  # cameras that are turned store how far
 
 
@@ -100,7 +100,7 @@ def write_frames(file: Path, frames: UInt8[np.ndarray, "T H W C"], fps: float | 
     check_library()
     import av
 
-    kind = FORMATS[frames.shape[3]]
+    kind = _FORMATS[frames.shape[3]]
     pixels = np.ascontiguousarray(frames[..., 0] if kind == "gray" else frames)
     with av.open(str(file), "w", format="matroska") as container:
         stream = container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(1001))

@@ -12,7 +12,7 @@ from ssl_pipeline.data.motion.regions import components
 
 Video = Float[np.ndarray, "T H W"]
 
-TO_SIGMA = 1.4826
+_TO_SIGMA = 1.4826
 """Standard deviation of a normal variable over the median of its absolute values."""
 
 
@@ -94,7 +94,7 @@ def foreground(
     noise = np.median(change)
     if around is not None:
         noise = np.maximum(noise, ndimage.median_filter(np.median(change, axis=0), around))
-    found = change > np.maximum(threshold * TO_SIGMA * noise, least)
+    found = change > np.maximum(threshold * _TO_SIGMA * noise, least)
     if join:
         padded = np.pad(found, ((0, 0), (join, join), (join, join)))  # closing takes what lies outside for empty
         found = ndimage.binary_closing(padded, diamond(join)[None])[:, join:-join, join:-join]

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Integer
 from scipy import ndimage
 
-Cells = Integer[np.ndarray, "_ 2"]
+CellIndices = Integer[np.ndarray, "_ 2"]
 """Rows and columns."""
 
 
@@ -33,7 +33,7 @@ def clearest(parts: Integer[np.ndarray, "T H W"]) -> int:
     return int(np.argmax([worth[np.unique(frame)].sum() for frame in parts]))
 
 
-def pieces(frame: Integer[np.ndarray, "H W"]) -> dict[int, Cells]:
+def pieces(frame: Integer[np.ndarray, "H W"]) -> dict[int, CellIndices]:
     """Cells of each component of a frame, by its number."""
     boxes = enumerate(ndimage.find_objects(frame), 1)
     return {

@@ -12,19 +12,19 @@ from jaxtyping import Bool, Float, Integer
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import KDTree
 
-from ssl_pipeline.data.motion.regions import Cells, clearest, components, lasting, pieces
+from ssl_pipeline.data.motion.regions import CellIndices, clearest, components, lasting, pieces
 
-WIDEST = 2**20
+_WIDEST = 2**20
 """Cells, above the width of any frame."""
-MEMORY = 4
+_MEMORY = 4
 """Frames of which an object's shape is made."""
-SMOOTH = 0.5
+_SMOOTH = 0.5
 """Weight of the newest step in a velocity."""
-PULL = 0.03
+_PULL = 0.03
 """Share of its cells that an object gives up for lying one cell nearer to where it is expected."""
-HELD = 0.4
+_HELD = 0.4
 """Of an object's cells that must move for it to be seen."""
-SHARE = 0.25
+_SHARE = 0.25
 """Of an object's cells, or of a component's, that must lie in both for the one to belong to the other."""
 
 
@@ -44,17 +44,17 @@ class Track:
     number: int
     place: Float[np.ndarray, "2"]
     velocity: Float[np.ndarray, "2"]
-    seen: list[Cells] = field(default_factory=list)
+    seen: list[CellIndices] = field(default_factory=list)
     missed: int = 0
-    shape: Cells = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
+    shape: CellIndices = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
 
-    def cells(self) -> Cells:
+    def cells(self) -> CellIndices:
         """Where they are expected now."""
         return self.shape + np.round(self.place).astype(int)
 
-    def remember(self, cells: Cells) -> None:
+    def remember(self, cells: CellIndices) -> None:
         """What is seen of it, alone."""
-        self.seen = [*self.seen[1 - MEMORY :], cells - np.round(self.place).astype(int)]
+        self.seen = [*self.seen[1 - _MEMORY :], cells - np.round(self.place).astype(int)]
         shape = common(self.seen)
         self.shape = shape if len(shape) else self.seen[-1]
 
@@ -96,19 +96,19 @@ def tracked(
     return lasting(ids, life)
 
 
-def common(some: Sequence[Cells]) -> Cells:
+def common(some: Sequence[CellIndices]) -> CellIndices:
     """Cells that are in at least half of some sets.
 
     >>> common([np.array([[0, -1], [2, 2]]), np.array([[0, -1]]), np.array([[5, 5]])]).tolist()
     [[0, -1]]
     """
     # One number a cell, for numpy sorts rows twenty times as slowly.
-    numbers, count = np.unique(np.concatenate(some) @ (WIDEST, 1), return_counts=True)
-    rows, columns = np.divmod(numbers[2 * count >= len(some)] + WIDEST // 2, WIDEST)
-    return np.stack([rows, columns - WIDEST // 2], axis=1)
+    numbers, count = np.unique(np.concatenate(some) @ (_WIDEST, 1), return_counts=True)
+    rows, columns = np.divmod(numbers[2 * count >= len(some)] + _WIDEST // 2, _WIDEST)
+    return np.stack([rows, columns - _WIDEST // 2], axis=1)
 
 
-def _new(number: int, cells: Cells) -> Track:
+def _new(number: int, cells: CellIndices) -> Track:
     track = Track(number, cells.mean(axis=0), np.zeros(2))
     track.remember(cells)
     return track
@@ -140,7 +140,7 @@ def _follow(
             if not own:
                 own.append(_new(number, found[label]))
                 tracks, number = [*tracks, *own], number + 1
-        of_track: dict[int, list[Cells]] = {track.number: [] for track in tracks}
+        of_track: dict[int, list[CellIndices]] = {track.number: [] for track in tracks}
         alone = set(of_track)
         for label, own in owners.items():
             for track, cells in zip(own, divided(found[label], [track.cells() for track in own]), strict=True):
@@ -160,17 +160,17 @@ def _register(track: Track, frame: Integer[np.ndarray, "H W"], reach: int) -> No
     """Lay an object where most of its cells move, rather near to where it is expected."""
     steps, far = _steps(reach)
     held = (_at(frame, track.cells() + steps[:, None]) > 0).mean(axis=1)
-    best = int(np.argmax(held - PULL * far))
-    if held[best] < HELD:
+    best = int(np.argmax(held - _PULL * far))
+    if held[best] < _HELD:
         track.missed += 1
         return
     track.missed = 0
     track.place = track.place + steps[best]
-    track.velocity = track.velocity + SMOOTH * steps[best] if len(track.seen) > 1 else track.velocity + steps[best]
+    track.velocity = track.velocity + _SMOOTH * steps[best] if len(track.seen) > 1 else track.velocity + steps[best]
 
 
 @cache
-def _steps(reach: int) -> tuple[Cells, Float[np.ndarray, "n"]]:
+def _steps(reach: int) -> tuple[CellIndices, Float[np.ndarray, "n"]]:
     """Steps along each axis, shorter ones first, and how long they are."""
     steps = np.array(list(product(range(-reach, reach + 1), repeat=2)))
     far = np.linalg.norm(steps, axis=1)
@@ -179,24 +179,24 @@ def _steps(reach: int) -> tuple[Cells, Float[np.ndarray, "n"]]:
 
 
 def _at(frame: Integer[np.ndarray, "H W"], cells: Integer[np.ndarray, "*n 2"]) -> Integer[np.ndarray, "*n"]:
-    """Labels at cells; 0 beside the frame."""
+    """Labels at cells; 0 outside the frame."""
     rows, columns = cells[..., 0], cells[..., 1]
     inside = (rows >= 0) & (rows < frame.shape[0]) & (columns >= 0) & (columns < frame.shape[1])
     return np.where(inside, frame[rows.clip(0, frame.shape[0] - 1), columns.clip(0, frame.shape[1] - 1)], 0)
 
 
-def _inside(track: Track, frame: Integer[np.ndarray, "H W"], found: dict[int, Cells]) -> list[int]:
+def _inside(track: Track, frame: Integer[np.ndarray, "H W"], found: dict[int, CellIndices]) -> list[int]:
     """Components that an object lies in, or that are pieces of it."""
     labels, count = np.unique(_at(frame, track.cells()), return_counts=True)
     size = len(track.cells())
     return [
         int(label)
         for label, n in zip(labels, count, strict=True)
-        if label and n > SHARE * min(size, len(found[int(label)]))
+        if label and n > _SHARE * min(size, len(found[int(label)]))
     ]
 
 
-def _returned(tracks: list[Track], free: list[Cells], reach: int) -> list[tuple[Track, int]]:
+def _returned(tracks: list[Track], free: list[CellIndices], reach: int) -> list[tuple[Track, int]]:
     """Objects that were lost, each with the number of a component that no other has; they move there."""
     lost = [track for track in tracks if track.missed]
     if not lost or not free:
@@ -209,12 +209,12 @@ def _returned(tracks: list[Track], free: list[Cells], reach: int) -> list[tuple[
         if distance[row, column] <= 2 * reach:
             track = lost[row]
             track.place, track.missed = track.place + away[row, column], 0
-            track.velocity = track.velocity + SMOOTH * away[row, column]
+            track.velocity = track.velocity + _SMOOTH * away[row, column]
             near.append((track, int(column)))
     return near
 
 
-def divided(cells: Cells, expected: list[Cells]) -> list[Cells]:
+def divided(cells: CellIndices, expected: list[CellIndices]) -> list[CellIndices]:
     """Cells of each object that lies in a component: those nearest to where its own are expected."""
     if len(expected) == 1:
         return [cells]

@@ -14,16 +14,16 @@ from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
 
-PIXELS = Pixels(size=32, channels=3)
+_PIXELS = Pixels(size=32, channels=3)
 
-URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
-FOLDER = "cifar-10-batches-bin"
+_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
+_FOLDER = "cifar-10-batches-bin"
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
-TEST = ("test_batch.bin",)
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_TEST = ("test_batch.bin",)
+_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 RECORDS = 10_000  # in each file
-RECORD = 1 + 3 * 32 * 32  # label, then the red, green and blue planes
+_RECORD = 1 + 3 * 32 * 32  # label, then the red, green and blue planes
 
 
 def cifar10(root: str = "data", download: bool = True) -> Data:
@@ -36,43 +36,43 @@ def cifar10(root: str = "data", download: bool = True) -> Data:
     Raises:
         FileNotFoundError: not found and not to be downloaded.
         OSError: the download failed.
-        ValueError: a damaged file.
+        ValueError: a corrupt file.
     """
     folder = _find(Path(root))
     if folder is None:
         if not download:
             raise FileNotFoundError(
-                f"CIFAR-10: expected {TRAIN[0]} and its companions in {root!r} or in its {FOLDER}, found them in "
+                f"CIFAR-10: expected {TRAIN[0]} and its companions in {root!r} or in its {_FOLDER}, found them in "
                 f"neither (the pickled version is not read): set root to where they lie or download=true"
             )
         folder = _download(Path(root))
     return Data(
-        grid=PIXELS.grid,
-        codec=PIXELS,
+        grid=_PIXELS.grid,
+        codec=_PIXELS,
         train=_part([folder / name for name in TRAIN]),
-        test=_part([folder / name for name in TEST]),
-        classes=CLASSES,
+        test=_part([folder / name for name in _TEST]),
+        classes=_CLASSES,
         name="cifar10",
     )
 
 
 def _find(root: Path) -> Path | None:
-    folders = (root, root / FOLDER)
-    return next((folder for folder in folders if all((folder / name).is_file() for name in TRAIN + TEST)), None)
+    folders = (root, root / _FOLDER)
+    return next((folder for folder in folders if all((folder / name).is_file() for name in TRAIN + _TEST)), None)
 
 
 def _part(files: list[Path]) -> MemoryDataset:
     for file in files:
-        if file.stat().st_size != RECORDS * RECORD:
+        if file.stat().st_size != RECORDS * _RECORD:
             raise ValueError(
-                f"{file} is damaged: expected {RECORDS * RECORD:,} bytes, got {file.stat().st_size:,}: "
+                f"{file} is corrupt: expected {RECORDS * _RECORD:,} bytes, got {file.stat().st_size:,}: "
                 f"delete its folder and fetch it again"
             )
     records = torch.from_numpy(
-        np.concatenate([np.fromfile(file, dtype=np.uint8) for file in files]).reshape(-1, RECORD)
+        np.concatenate([np.fromfile(file, dtype=np.uint8) for file in files]).reshape(-1, _RECORD)
     )
     labels = records[:, 0].long()
-    if labels.max() >= len(CLASSES):
+    if labels.max() >= len(_CLASSES):
         raise ValueError(f"{files[0].parent}: expected labels 0 to 9, got {labels.max().item()}: fetch the files again")
     return MemoryDataset(records[:, 1:].reshape(-1, 3, 32, 32).contiguous(), labels=labels)
 
@@ -83,13 +83,13 @@ def _download(root: Path) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root) as temporary:
         try:
-            download_and_extract_archive(URL, temporary, md5=MD5)
+            download_and_extract_archive(_URL, temporary, md5=_MD5)
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: wrong checksum
             raise OSError(
-                f"CIFAR-10: its binary version is neither in {str(root)!r} nor could {URL} be downloaded ({error}): "
-                f"set root to a folder that holds {FOLDER}"
+                f"CIFAR-10: its binary version is neither in {str(root)!r} nor could {_URL} be downloaded ({error}): "
+                f"set root to a folder that holds {_FOLDER}"
             ) from error
-        (root / FOLDER).mkdir(exist_ok=True)
-        for file in Path(temporary, FOLDER).iterdir():  # moved whole, so that no half a file is ever found
-            os.replace(file, root / FOLDER / file.name)
-    return root / FOLDER
+        (root / _FOLDER).mkdir(exist_ok=True)
+        for file in Path(temporary, _FOLDER).iterdir():  # moved whole, so that no half a file is ever found
+            os.replace(file, root / _FOLDER / file.name)
+    return root / _FOLDER

@@ -8,9 +8,9 @@ from ssl_pipeline.data.base import Data, Subset
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
 
-PIXELS = Pixels(size=8, channels=1)
+_PIXELS = Pixels(size=8, channels=1)
 
-TEST = 360
+HELD_OUT = 360
 """The last fifth. Samples lie in the order of their writers, so it mostly tests on writers not seen in training."""
 
 
@@ -26,10 +26,10 @@ def digits() -> Data:
     counts, target = load_digits(return_X_y=True)
     x = torch.as_tensor(counts).mul(255 / 16).round().to(torch.uint8).view(-1, 1, 8, 8)  # they count 0..16
     dataset = MemoryDataset(x, labels=torch.as_tensor(target).long())
-    cut = len(dataset) - TEST
+    cut = len(dataset) - HELD_OUT
     return Data(
-        grid=PIXELS.grid,
-        codec=PIXELS,
+        grid=_PIXELS.grid,
+        codec=_PIXELS,
         train=Subset(dataset, range(cut)),
         test=Subset(dataset, range(cut, len(dataset))),
         classes=tuple(str(digit) for digit in range(10)),

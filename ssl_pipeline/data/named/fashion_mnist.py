@@ -18,10 +18,10 @@ from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
 
-PIXELS = Pixels(size=28, channels=1)
+_PIXELS = Pixels(size=28, channels=1)
 
-PARTS = {"train": "train", "test": "t10k"}
-CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_PARTS = {"train": "train", "test": "t10k"}
+_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
 def fashion_mnist(root: str = "data", download: bool = True) -> Data:
@@ -35,7 +35,7 @@ def fashion_mnist(root: str = "data", download: bool = True) -> Data:
     Raises:
         FileNotFoundError: not found and not to be downloaded.
         OSError: the download failed.
-        ValueError: a damaged file.
+        ValueError: a corrupt file.
     """
     folder = _find(Path(root))
     if folder is None:
@@ -46,8 +46,8 @@ def fashion_mnist(root: str = "data", download: bool = True) -> Data:
                 f"set root to where they lie or download=true"
             )
         folder = _download(Path(root) / "FashionMNIST" / "raw")
-    train, test = (_part(folder, part) for part in PARTS)
-    return Data(grid=PIXELS.grid, codec=PIXELS, train=train, test=test, classes=CLASSES, name="fashion_mnist")
+    train, test = (_part(folder, part) for part in _PARTS)
+    return Data(grid=_PIXELS.grid, codec=_PIXELS, train=train, test=test, classes=_CLASSES, name="fashion_mnist")
 
 
 def read_idx(file: Path) -> UInt8[Tensor, "..."]:
@@ -59,7 +59,7 @@ def read_idx(file: Path) -> UInt8[Tensor, "..."]:
     try:
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{file} is damaged ({error}): delete it and fetch it again") from error
+        raise ValueError(f"{file} is corrupt ({error}): delete it and fetch it again") from error
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":
         raise ValueError(
             f"{file} is no idx file of bytes: expected it to begin with 00 00 08, got {content[:3].hex(' ')}"
@@ -69,14 +69,14 @@ def read_idx(file: Path) -> UInt8[Tensor, "..."]:
     expected = head + int(np.prod(shape, dtype=object)) if shape else head
     if len(content) != expected or not shape:
         raise ValueError(
-            f"{file} is damaged: expected {expected:,} bytes for the shape {shape}, got {len(content):,}: "
+            f"{file} is corrupt: expected {expected:,} bytes for the shape {shape}, got {len(content):,}: "
             f"delete it and fetch it again"
         )
     return torch.from_numpy(np.frombuffer(content, dtype=np.uint8, offset=head).reshape(shape).copy())
 
 
 def _names(part: str) -> tuple[str, str]:
-    return f"{PARTS[part]}-images-idx3-ubyte", f"{PARTS[part]}-labels-idx1-ubyte"
+    return f"{_PARTS[part]}-images-idx3-ubyte", f"{_PARTS[part]}-labels-idx1-ubyte"
 
 
 def _file(folder: Path, name: str) -> Path | None:
@@ -87,7 +87,7 @@ def _find(root: Path) -> Path | None:
     # Only folders that say "fashion": MNIST and its other relatives use the same file names.
     near = sorted(path for path in root.glob("*") if path.is_dir() and "fashion" in path.name.lower())
     for folder in (root, root / "FashionMNIST" / "raw", *near):
-        if all(_file(folder, name) for part in PARTS for name in _names(part)):
+        if all(_file(folder, name) for part in _PARTS for name in _names(part)):
             return folder
     return None
 
@@ -99,7 +99,7 @@ def _part(folder: Path, part: str) -> MemoryDataset:
             f"{folder}: expected images (N, 28, 28) with labels (N,), got {tuple(images.shape)} with "
             f"{tuple(labels.shape)}: fetch the files of {part} again"
         )
-    if labels.max() >= len(CLASSES):
+    if labels.max() >= len(_CLASSES):
         raise ValueError(f"{folder}: expected labels 0 to 9, got {labels.max().item()}: these files hold another set")
     return MemoryDataset(images.unsqueeze(1), labels=labels.long())
 

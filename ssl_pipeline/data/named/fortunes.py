@@ -13,17 +13,18 @@ import torch
 
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.io.documents import Documents, text_data
+from ssl_pipeline.data.options import Options, Split, TextWindows
 from ssl_pipeline.utils.errors import nearest
 
-INDEXES = (".dat", ".u8", ".pdat")
-ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # colours of a terminal
-SIGNED = re.compile(r"\s*--\s*([^\s-].*)")
-FAR = 4  # columns
-WRITTEN_BY = re.compile(r"作者\s*[:：]\s*(.+)")  # Chinese collections name the author in a line of this form
-NOBODY = {"", "anon", "anonymous", "unknown", "author unknown", "anónimo", "anonimo", "неизвестный автор", "佚名"}
+_INDEXES = (".dat", ".u8", ".pdat")
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # colours of a terminal
+_SIGNED = re.compile(r"\s*--\s*([^\s-].*)")
+_FAR = 4  # columns
+_WRITTEN_BY = re.compile(r"作者\s*[:：]\s*(.+)")  # Chinese collections name the author in a line of this form
+_NOBODY = {"", "anon", "anonymous", "unknown", "author unknown", "anónimo", "anonimo", "неизвестный автор", "佚名"}
 
 
-class Record(NamedTuple):
+class Quotation(NamedTuple):
     """One quotation: its text, who is named below it, and the file that it stands in."""
 
     text: str
@@ -34,45 +35,39 @@ class Record(NamedTuple):
 def fortunes(
     root: str,
     length: int = 256,
-    stride: int | None = None,
+    windows: TextWindows | Options = TextWindows(),
     tokens: str = "bytes",
     vocab_size: int = 4096,
-    min_length: int = 16,
-    first: bool = False,
-    closed: bool = False,
     files: Sequence[str] | None = None,
     recursive: bool = False,
     authors: bool = False,
     min_records: int = 1,
-    holdout: float | int = 0.1,
-    seed: int = 0,
+    split: Split | Options = Split(),
 ) -> Data:
     """Files of records parted by lines that hold ``%``; the file is the class, the author the source.
 
-    The line that names the author is taken out of the text, so that two quotations can only be told to be by the same
-    hand by how they are written. A record without an author, or with several, is a source of its own. A record that
-    stands there twice counts once.
+    The line that names the author is taken out of the text, so that only their style shows that two
+    quotations are by the same author. A record without an author, or with several, is a source of its own. A record
+    that stands there twice counts once.
 
     Args:
         root: the folder.
         length: symbols in a window.
-        stride: symbols from one start to the next in the training part; None: no overlap, as in the test part.
+        windows: how the texts are cut.
         tokens: "bytes", or "bpe" for pairs of bytes merged as often as they occur in the training part.
         vocab_size: symbols in all, where pairs are merged.
-        min_length: shorter windows are left out, except where a record has no other.
-        first: only the first window of each document.
-        closed: every window closes with the end symbol, as a text of its own.
         files: names of those to read, such as [art, science]; None: all.
         recursive: read the folders below as well, as classes such as "de/zitate"; but none called "off".
         authors: keep only records whose author has at least two.
         min_records: files with fewer are left out.
-        holdout: fraction of the authors, and of the records without one, set aside.
-        seed: of the choice of these.
+        split: which authors, and records without one, are held out.
 
     Raises:
         FileNotFoundError: no such folder, or no such file in it.
         ValueError: no records are left, or an option outside its bounds.
     """
+    windows = TextWindows.of(windows)
+    split = Split.of(split)
     path = Path(root).expanduser()
     found = list_collections(path, recursive)
     if files is not None:
@@ -99,18 +94,15 @@ def fortunes(
         torch.tensor(source),
         torch.tensor([label[record.file] for record in records]),
     )
-    train, test = documents.set_aside(holdout, seed)
+    train, test = documents.set_aside(split)
     return text_data(
         path.resolve().name,
         train,
         test,
         length=length,
-        stride=stride,
+        windows=windows,
         tokens=tokens,
         vocab_size=vocab_size,
-        min_length=min_length,
-        first=first,
-        closed=closed,
         classes=classes,
     )
 
@@ -130,9 +122,9 @@ def list_collections(root: Path, recursive: bool) -> dict[str, Path]:
         for name in sorted(names):
             file = Path(place, name)
             real = file.resolve()
-            # The Italian files, for one, lie in "it" and have links beside the English ones.
+            # The Italian files, for one, lie in "it" and have links next to the English ones.
             alias = file.is_symlink() and real.is_relative_to(root.resolve())
-            if name[0] == "." or name.endswith(INDEXES) or alias or real in seen or not real.is_file():
+            if name[0] == "." or name.endswith(_INDEXES) or alias or real in seen or not real.is_file():
                 continue
             seen.add(real)
             found[file.relative_to(root).as_posix().removesuffix(".fortunes")] = file
@@ -144,15 +136,15 @@ def list_collections(root: Path, recursive: bool) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def read_records(files: dict[str, Path]) -> Iterator[Record]:
+def read_records(files: dict[str, Path]) -> Iterator[Quotation]:
     """Records of the files, each text once, without the blank ones; bytes that are no UTF-8 are replaced."""
     seen = set()
     for name, path in files.items():
         for raw in re.split(r"(?m)^%\s*$", path.read_text(encoding="utf-8", errors="replace")):
-            text, author = sign(ESCAPES.sub("", raw))
+            text, author = sign(_ESCAPES.sub("", raw))
             if (key := " ".join(text.casefold().split())) and key not in seen:
                 seen.add(key)
-                yield Record(text, author, name)
+                yield Quotation(text, author, name)
 
 
 def sign(record: str) -> tuple[str, str | None]:
@@ -171,19 +163,19 @@ def sign(record: str) -> tuple[str, str | None]:
     depth = -1  # indent of the signature that is being read
     for i, line in enumerate(lines):
         indent = _indent(line)
-        found = SIGNED.fullmatch(line)
-        if not found and line.strip() and depth >= 0 and (indent > depth or indent == depth >= FAR):
+        found = _SIGNED.fullmatch(line)
+        if not found and line.strip() and depth >= 0 and (indent > depth or indent == depth >= _FAR):
             continue
         depth = -1
-        if written := WRITTEN_BY.fullmatch(line.strip()):
+        if written := _WRITTEN_BY.fullmatch(line.strip()):
             names.add(author_name(written[1]))
-        elif found and (indent >= FAR or all(_indent(after) > indent for after in lines[i + 1 :])):
+        elif found and (indent >= _FAR or all(_indent(after) > indent for after in lines[i + 1 :])):
             names.add(author_name(found[1]))
             depth = indent
         else:
             kept.append(line)
     author = names.pop() if len(names) == 1 else None
-    return "\n".join(kept).strip("\n").rstrip(), None if author in NOBODY else author
+    return "\n".join(kept).strip("\n").rstrip(), None if author in _NOBODY else author
 
 
 def _indent(line: str) -> int:

@@ -9,18 +9,15 @@ import torch
 
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.io.documents import Documents, text_data
+from ssl_pipeline.data.options import Options, Split, TextWindows
 
 
 def pydoc(
     length: int = 128,
-    stride: int | None = None,
+    windows: TextWindows | Options = TextWindows(),
     tokens: str = "bytes",
     vocab_size: int = 4096,
-    min_length: int = 16,
-    first: bool = False,
-    closed: bool = False,
-    holdout: float | int = 0.2,
-    seed: int = 0,
+    split: Split | Options = Split(holdout=0.2),
 ) -> Data:
     """Some 80 topics of Python's ``help``, a source each; which ones depends on the version of Python.
 
@@ -28,33 +25,28 @@ def pydoc(
 
     Args:
         length: symbols in a window.
-        stride: symbols from one start to the next in the training part; None: no overlap, as in the test part.
+        windows: how the texts are cut.
         tokens: "bytes", or "bpe" for pairs of bytes merged as often as they occur in the training part.
         vocab_size: symbols in all, where pairs are merged.
-        min_length: shorter windows are left out, except where a topic has no other.
-        first: only the first window of each document.
-        closed: every window closes with the end symbol, as a text of its own.
-        holdout: fraction of the topics set aside.
-        seed: of the choice of these.
+        split: which topics are held out.
 
     Raises:
         ValueError: an option outside its bounds.
     """
+    windows = TextWindows.of(windows)
+    split = Split.of(split, holdout=0.2)
     from pydoc_data.topics import topics
 
     texts = list(distinct_paragraphs(topics).values())
-    train, test = Documents(texts, torch.arange(len(texts))).set_aside(holdout, seed)
+    train, test = Documents(texts, torch.arange(len(texts))).set_aside(split)
     return text_data(
         "pydoc",
         train,
         test,
         length=length,
-        stride=stride,
+        windows=windows,
         tokens=tokens,
         vocab_size=vocab_size,
-        min_length=min_length,
-        first=first,
-        closed=closed,
     )
 
 

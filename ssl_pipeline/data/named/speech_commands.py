@@ -8,13 +8,14 @@ from http.client import HTTPException
 from pathlib import Path
 
 from ssl_pipeline.data.base import Data
-from ssl_pipeline.data.cache.sound_windows import Keep
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings, recordings, windows_of_files
+from ssl_pipeline.data.options import Cache, Options, Spectrogram, Windows
+from ssl_pipeline.utils.extras import require
 
 # torchaudio is imported inside the functions: it is slow to import, and only sound needs it.
 
-FOLDER = Path("SpeechCommands", "speech_commands_v0.02")
+_FOLDER = Path("SpeechCommands", "speech_commands_v0.02")
 
 
 def speech_commands(
@@ -22,14 +23,10 @@ def speech_commands(
     download: bool = True,
     rate: int = 16_000,
     seconds: float | int = 1.0,
-    stride: float | int | None = None,
+    windows: Windows | Options = Windows(),
     features: str = "logmel",
-    mels: int = 40,
-    hop_ms: float | int = 10,
-    window_ms: float | int = 25,
-    in_memory: bool | str = "auto",
-    cache: str | None = None,
-    workers: int | None = None,
+    spectrogram: Spectrogram | Options = Spectrogram(),
+    cache: Cache | Options = Cache(),
 ) -> Data:
     """85,000 + 11,000 recordings of 35 words, a second long (https://arxiv.org/abs/1804.03209), version 0.02.
 
@@ -41,36 +38,35 @@ def speech_commands(
         download: fetch it (2.3 GB) into ``root`` where it is not found.
         rate: samples per second.
         seconds: length of a window.
-        stride: seconds from the start of one window to the next; None: no overlap.
+        windows: how recordings are cut.
         features: "logmel", or "waveform" for the sound as it is.
-        mels: bands of the log-mel spectrogram; of waveforms, of what tables compare with.
-        hop_ms: milliseconds from one of its frames to the next.
-        window_ms: milliseconds of sound that a frame is made of.
-        in_memory: true: windows in memory; false: in a mapped file; "auto": in such a file if reading takes over 2 s.
-        cache: folder of that file; ``~/.cache/ssl_pipeline`` by default.
-        workers: reading threads; as many as processors by default.
+        spectrogram: of the log-mel features; of waveforms, of what tables compare with.
+        cache: how they are decoded and kept.
 
     Raises:
         FileNotFoundError: not found and not to be downloaded, or incomplete.
         OSError: the download failed.
-        ValueError: damaged files, or an option outside its bounds.
+        ValueError: corrupt files, or an option outside its bounds.
     """
-    codec, baseline = sound_codec(features, rate, seconds, mels, hop_ms, window_ms)
+    require("soundfile", "audio", "data=speech_commands")
+    windows = Windows.of(windows)
+    spectrogram = Spectrogram.of(spectrogram)
+    cache = Cache.of(cache)
+    codec, baseline = sound_codec(features, rate, seconds, spectrogram)
     place = Path(root).expanduser()
-    if not (place / FOLDER).is_dir():
+    if not (place / _FOLDER).is_dir():
         if not download:
             raise FileNotFoundError(
-                f"Speech Commands: expected the folder {str(FOLDER)!r} in {root!r}, found none: "
+                f"Speech Commands: expected the folder {str(_FOLDER)!r} in {root!r}, found none: "
                 f"set root to the folder that holds it or download=true"
             )
         _download(place)
-    keep = Keep(in_memory, cache, workers)
     listed = {part: _listed(place, part) for part in ("training", "testing")}
     classes = tuple(sorted({word for _, word, _ in listed["training"]}))
 
     def load(part: str, first: int = 0) -> Recordings:
         files, words, speakers = zip(*listed[part], strict=True)
-        found = windows_of_files(files, codec, stride, keep)
+        found = windows_of_files(files, codec, windows.stride, cache)
         return recordings(found, codec, speakers, [classes.index(word) for word in words], first)
 
     train = load("training")
@@ -87,10 +83,10 @@ def _listed(root: Path, part: str) -> list[tuple[Path, str, str]]:
     found = SPEECHCOMMANDS(root, subset=part)
     if not len(found):
         raise FileNotFoundError(
-            f"Speech Commands: {str(root / FOLDER)!r} holds no recording for {part}: delete it and fetch it again"
+            f"Speech Commands: {str(root / _FOLDER)!r} holds no recording for {part}: delete it and fetch it again"
         )
     several = [found.get_metadata(number) for number in range(len(found))]
-    return [(root / FOLDER.parts[0] / file, word, speaker) for file, _, word, speaker, _ in several]
+    return [(root / _FOLDER.parts[0] / file, word, speaker) for file, _, word, speaker, _ in several]
 
 
 def _download(root: Path) -> None:
@@ -103,7 +99,7 @@ def _download(root: Path) -> None:
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: wrong checksum
             raise OSError(
                 f"Speech Commands: it is neither in {str(root)!r} nor could it be downloaded ({error}): "
-                f"set root to the folder that holds {str(FOLDER)!r}"
+                f"set root to the folder that holds {str(_FOLDER)!r}"
             ) from error
-        (root / FOLDER).parent.mkdir(exist_ok=True)
-        os.rename(Path(temporary, FOLDER), root / FOLDER)
+        (root / _FOLDER).parent.mkdir(exist_ok=True)
+        os.rename(Path(temporary, _FOLDER), root / _FOLDER)

@@ -66,16 +66,16 @@ class Experience:
 
     def __getitem__(self, index: Index) -> Batch:
         index = torch.as_tensor(index, dtype=torch.int64)
-        start, told = self.starts[index], self.episodes
+        start, episodes = self.starts[index], self.episodes
         during = start.unsqueeze(1) + torch.arange(self.steps)
         return Batch(
-            x=told.observation[start],
+            x=episodes.observation[start],
             source=self.sources[index],
             label=None if self.labels is None else self.labels[index],
             columns={
-                "action": Column(told.action[during]),
-                "next": Column(told.observation[during + 1]),
-                "reward": Column(told.reward[during][..., None, None]),
+                "action": Column(episodes.action[during]),
+                "next": Column(episodes.observation[during + 1]),
+                "reward": Column(episodes.reward[during][..., None, None]),
             },
         )
 

@@ -18,10 +18,12 @@ from torch.nn.functional import interpolate
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.cache.folder import cache_folder, whole_or_nothing
 from ssl_pipeline.data.codecs.image import Pixels
+from ssl_pipeline.data.options import CacheFolder, Options
 from ssl_pipeline.data.rl.experience import Episodes, bounds, experience
 from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.utils.extras import require
 
-VERSION = 2  # of the files: raise it when the same options come out differently
+_VERSION = 2  # of the files: raise it when the same options come out differently
 
 
 def gym(
@@ -36,7 +38,7 @@ def gym(
     test: float | int = 0.1,
     seed: int = 0,
     options: dict[str, Any] | None = None,
-    cache: str | Path | None = None,
+    cache: CacheFolder | Options = CacheFolder(),
 ) -> Data:
     """Episodes of an environment in which each action is drawn at random; rolled out once, then found again.
 
@@ -53,12 +55,15 @@ def gym(
         test: share of the episodes that is held out.
         seed: of the environment and of the actions.
         options: further ones of the environment.
-        cache: folder of the Arrow files; ``~/.cache/ssl_pipeline`` by default.
+        cache: where the Arrow files are kept.
 
     Raises:
         ModuleNotFoundError: Gymnasium, or what the environment needs, is not installed.
         ValueError: there is no such environment, or its observations or actions are of a kind that has no grid.
     """
+    for package in ("gymnasium", "datasets"):
+        require(package, "world", "data=gym")
+    cache = CacheFolder.of(cache)
     if observation not in ("state", "pixels"):
         raise ValueError(f"expected observation to be state or pixels, got {observation!r}")
     if min(episodes, length, hold) < 1:
@@ -69,24 +74,22 @@ def gym(
         seen, done = world.observation_space, world.action_space
         action = _grid(done, f"actions of {env}")
         grid = pixels.grid if pixels is not None else _grid(seen, f"observations of {env}")
-        asked = [VERSION, env, observation, size, channels, episodes, length, hold, seed, options]
+        asked = [_VERSION, env, observation, size, channels, episodes, length, hold, seed, options]
         name = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]
-        place = cache_folder(cache) / f"gym-{name}"
+        place = cache_folder(cache.folder) / f"gym-{name}"
         with whole_or_nothing(place) as folder:
             if folder is not None:
                 _write(folder, _steps(world, observation, pixels, episodes, length, hold, seed))
-    told = _read(place, grid, action, pixels is not None)
+    rolled = _read(place, grid, action, pixels is not None)
     if pixels is None and not grid.discrete:
-        grid = replace(grid, range=bounds(told.observation))  # that of speeds and their like is often without end
-    return experience(env, told, grid, action, steps, test, seed, codec=pixels)
+        grid = replace(grid, range=bounds(rolled.observation))  # that of speeds and their like is often without end
+    return experience(env, rolled, grid, action, steps, test, seed, codec=pixels)
 
 
 @contextmanager
 def _world(env: str, observation: str, options: dict[str, Any]) -> Iterator[Any]:
-    try:
-        import gymnasium
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("data=gym needs Gymnasium: pip install 'ssl_pipeline[world]'") from None
+    import gymnasium
+
     try:
         shown = {"render_mode": "rgb_array"} if observation == "pixels" else {}
         try:

@@ -14,13 +14,13 @@ from ssl_pipeline.data.rl.experience import Episodes, experience
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.random import generator
 
-GRAVITY, SECONDS, TORQUE, SPEED = 10.0, 0.05, 2.0, 8.0  # m/s^2; a step; N m and rad/s at most
-SIDE = 24  # pixels of a picture
-SECTORS = 8
-ACTION = GridSpec.of(("component", 1), channels=1, range=(-TORQUE, TORQUE))
-GRIDS = {
+_GRAVITY, _SECONDS, TORQUE, _SPEED = 10.0, 0.05, 2.0, 8.0  # m/s^2; a step; N m and rad/s at most
+_SIDE = 24  # pixels of a picture
+_SECTORS = 8
+_ACTION = GridSpec.of(("component", 1), channels=1, range=(-TORQUE, TORQUE))
+_GRIDS = {
     "state": GridSpec.of(("component", 3), channels=1, range=(-1.0, 1.0)),
-    "pixels": GridSpec.of(("y", SIDE), ("x", SIDE), channels=2),
+    "pixels": GridSpec.of(("y", _SIDE), ("x", _SIDE), channels=2),
 }
 
 
@@ -37,9 +37,9 @@ class Pendulum(NamedTuple):
         >>> hanging.moved(torch.zeros(1)).speed.abs().item() < 1e-5
         True
         """
-        push = 1.5 * GRAVITY * self.angle.sin() + 3.0 * torque.clamp(-TORQUE, TORQUE)
-        speed = (self.speed + SECONDS * push).clamp(-SPEED, SPEED)
-        return Pendulum(self.angle + SECONDS * speed, speed)
+        push = 1.5 * _GRAVITY * self.angle.sin() + 3.0 * torque.clamp(-TORQUE, TORQUE)
+        speed = (self.speed + _SECONDS * push).clamp(-_SPEED, _SPEED)
+        return Pendulum(self.angle + _SECONDS * speed, speed)
 
     @property
     def upright(self) -> Float[Tensor, "B"]:
@@ -53,12 +53,12 @@ class Pendulum(NamedTuple):
     def observed(self, kind: str) -> Tensor:
         """What is seen of it: cosine, sine and speed, each up to 1, or its picture now and a step ago, in 8 bits."""
         if kind == "state":
-            return torch.stack([self.angle.cos(), self.angle.sin(), self.speed / SPEED], dim=1).unsqueeze(1)
-        frames = torch.stack([drawn(self.angle), drawn(self.angle - SECONDS * self.speed)], dim=1)
+            return torch.stack([self.angle.cos(), self.angle.sin(), self.speed / _SPEED], dim=1).unsqueeze(1)
+        frames = torch.stack([draw_rod(self.angle), draw_rod(self.angle - _SECONDS * self.speed)], dim=1)
         return frames.mul(255).round().to(torch.uint8)
 
 
-def drawn(angle: Float[Tensor, "B"], side: int = SIDE) -> Float[Tensor, "B {side} {side}"]:
+def draw_rod(angle: Float[Tensor, "B"], side: int = _SIDE) -> Float[Tensor, "B {side} {side}"]:
     """A white rod from the middle of a black ground."""
     line = (torch.arange(side, device=angle.device) + 0.5) / side * 2 - 1
     y, x = torch.meshgrid(-line, line, indexing="ij")
@@ -95,31 +95,31 @@ def pendulum(
     >>> data.train[[0, 1]].columns["next"].x.shape
     torch.Size([2, 2, 1, 3])
     """
-    if observation not in GRIDS:
-        raise ValueError(f"expected observation to be one of {', '.join(GRIDS)}, got {observation!r}")
+    if observation not in _GRIDS:
+        raise ValueError(f"expected observation to be one of {', '.join(_GRIDS)}, got {observation!r}")
     if episodes < 2 or length < steps:
         raise ValueError(f"expected 2 episodes of {steps} steps or more, got {episodes} of {length}")
     random = generator("cpu", seed, "pendulum")
     body = Pendulum(
-        (torch.rand(episodes, generator=random) * 2 - 1) * pi, (torch.rand(episodes, generator=random) * 2 - 1) * SPEED
+        (torch.rand(episodes, generator=random) * 2 - 1) * pi, (torch.rand(episodes, generator=random) * 2 - 1) * _SPEED
     )
     torques = pushes(episodes, length, random)
     seen, reward, label = [], [], []
     for torque in [*torques.unbind(1), torch.zeros(episodes)]:
         seen.append(body.observed(observation))
         reward.append(body.reward(torque))
-        label.append(((body.upright / (2 * pi) * SECTORS).round() % SECTORS).long())
+        label.append(((body.upright / (2 * pi) * _SECTORS).round() % _SECTORS).long())
         body = body.moved(torque)
     action = torch.cat([torques, torch.zeros(episodes, 1)], dim=1)
-    told = Episodes(
+    recorded = Episodes(
         torch.stack(seen, dim=1).flatten(0, 1),
         action.flatten().view(-1, 1, 1),
         torch.stack(reward, dim=1).flatten(),
         torch.arange(episodes).repeat_interleave(length + 1),
         torch.stack(label, dim=1).flatten(),
     )
-    sectors = tuple(f"{360 * number // SECTORS} degrees" for number in range(SECTORS))
-    return experience("pendulum", told, GRIDS[observation], ACTION, steps, test, seed, sectors)
+    sectors = tuple(f"{360 * number // _SECTORS} degrees" for number in range(_SECTORS))
+    return experience("pendulum", recorded, _GRIDS[observation], _ACTION, steps, test, seed, sectors)
 
 
 def pushes(episodes: int, length: int, random: torch.Generator) -> Float[Tensor, "E L"]:

@@ -14,11 +14,11 @@ from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.random import generator
 
-REACHES = 4
+_REACHES = 4
 """Times the range of the operands for which the grid has places."""
 
 
-class Rule(NamedTuple):
+class Operation(NamedTuple):
     """How two numbers are mixed.
 
     Args:
@@ -32,10 +32,10 @@ class Rule(NamedTuple):
     parts: Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]
 
 
-RULES = {
-    "add": Rule(torch.add, lambda bits: bits + 1, lambda a, b, r: {"xor": a ^ b, "carry": a ^ b ^ r}),
-    "multiply": Rule(torch.mul, lambda bits: 2 * bits, lambda a, b, r: {"xor": a ^ b, "and": a & b}),
-    "xor": Rule(torch.bitwise_xor, lambda bits: bits, lambda a, b, r: {"and": a & b}),
+OPERATIONS = {
+    "add": Operation(torch.add, lambda bits: bits + 1, lambda a, b, r: {"xor": a ^ b, "carry": a ^ b ^ r}),
+    "multiply": Operation(torch.mul, lambda bits: 2 * bits, lambda a, b, r: {"xor": a ^ b, "and": a & b}),
+    "xor": Operation(torch.bitwise_xor, lambda bits: bits, lambda a, b, r: {"and": a & b}),
 }
 
 
@@ -59,14 +59,14 @@ def arithmetic(rule: str = "add", bits: int = 6, test: float | int = 0.25, seed:
         seed: of the order.
 
     Raises:
-        ValueError: another rule, or a number beside its range.
+        ValueError: another rule, or a number outside its range.
 
     >>> data = arithmetic("add", bits=4)
     >>> data.grid.shape, len(data.train), len(data.test)
     ((2, 7), 169, 56)
     """
-    if rule not in RULES:
-        raise ValueError(f"expected rule to be one of {', '.join(RULES)}, got {rule!r}")
+    if rule not in OPERATIONS:
+        raise ValueError(f"expected rule to be one of {', '.join(OPERATIONS)}, got {rule!r}")
     if not 2 <= bits <= 8 or not 0 < test < 1:
         raise ValueError(f"expected 2 to 8 bits and a share between 0 and 1 to test, got {bits} and {test}")
     sums = every_sum(rule, bits, seed)
@@ -110,10 +110,10 @@ def distant_sums(rule: str, bits: int, reach: int, samples: int, seed: int) -> S
 
 def written(rule: str, bits: int, pairs: Int64[Tensor, "N 2"]) -> Sums:
     """Pairs of operands as samples."""
-    mix, places, parts = RULES[rule]
+    mix, places, parts = OPERATIONS[rule]
     a, b = pairs.unbind(1)
     r = mix(a, b)
-    x = as_bits(torch.stack([a, r], dim=1), places(bits + REACHES.bit_length() - 1))
+    x = as_bits(torch.stack([a, r], dim=1), places(bits + _REACHES.bit_length() - 1))
     return Sums(x.mul(255).to(torch.uint8).unsqueeze(1), {"a": a, "b": b, **parts(a, b, r)})
 
 

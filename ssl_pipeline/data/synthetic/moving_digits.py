@@ -14,27 +14,27 @@ from torch.nn import functional as F
 from ssl_pipeline.data.base import ColumnSpec, Data, Subset
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.memory import MemoryDataset
-from ssl_pipeline.data.named.digits import TEST
+from ssl_pipeline.data.named.digits import HELD_OUT
 from ssl_pipeline.structures.batch import Column
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.random import generator
 
-SIDE = (8.0, 11.0)
+_SIDE = (8.0, 11.0)
 """Pixels of a digit's side."""
-SPEED = (1.5, 2.5)
+_SPEED = (1.5, 2.5)
 """Pixels that it moves from a frame to the next."""
-VALUE = (0.8, 1.0)
+_VALUE = (0.8, 1.0)
 """Brightness of its lines."""
-GROUND = 0.9
+_GROUND = 0.9
 """Brightness of the brightest ground; all below are as frequent."""
-BOLD = 1.6
+_BOLD = 1.6
 """Factor of the strength of lines, before they are cut off at 1."""
-TEXTURE = 1.8
+_TEXTURE = 1.8
 """Pixels: standard deviation of the blur that makes the ground of white noise."""
-FPS = 8
+_FPS = 8
 CELLS = "cells"
 """Name of the column that tells the class of each cell: 0 of the ground, 1 more than its digit of an object."""
-CHUNK = 2**13  # frames that are painted at once
+_CHUNK = 2**13  # frames that are painted at once
 
 
 class Moving(NamedTuple):
@@ -85,11 +85,11 @@ def moving_digits(
         raise ValueError(
             f"expected clips of at least 8 sources, got clips={clips} of per_source={per_source}: set more clips"
         )
-    codec, length = Clips(size, 1, frames, FPS), frames * per_source
+    codec, length = Clips(size, 1, frames, _FPS), frames * per_source
     options = {"size": size, "digits": digits, "noise": noise, "grounds": grounds}
     parts = [
-        compose(sequences - held, length, seed=seed, **options),
-        compose(held, length, seed=seed, held_out=True, **options),
+        render_clips(sequences - held, length, seed=seed, **options),
+        render_clips(held, length, seed=seed, held_out=True, **options),
     ]
     x, objects = (torch.cat([cut(some, frames) for some in both]) for both in zip(*(p[:2] for p in parts), strict=True))
     digit = torch.cat([part.digit for part in parts]).repeat_interleave(per_source, 0)
@@ -109,7 +109,7 @@ def moving_digits(
     )
 
 
-def compose(
+def render_clips(
     sequences: int,
     frames: int,
     *,
@@ -131,7 +131,7 @@ def compose(
     Raises:
         ValueError: a number below its least.
 
-    >>> made = compose(2, 5, digits=2)
+    >>> made = render_clips(2, 5, digits=2)
     >>> made.x.shape, made.objects.unique()
     (torch.Size([2, 1, 5, 32, 32]), tensor([0, 1, 2], dtype=torch.uint8))
     """
@@ -144,7 +144,7 @@ def compose(
             f"got digits={digits}, size={size}, noise={noise}, grounds={grounds}"
         )
     counts, digit = load_digits(return_X_y=True)
-    shown = slice(-TEST, None) if held_out else slice(None, -TEST)
+    shown = slice(-HELD_OUT, None) if held_out else slice(None, -HELD_OUT)
     glyphs, digit = torch.as_tensor(counts[shown]).float().div(16).view(-1, 1, 8, 8), torch.as_tensor(digit[shown])
     random = generator("cpu", seed, "moving_digits", str(held_out))
 
@@ -152,10 +152,10 @@ def compose(
         return low + (high - low) * torch.rand(shape, generator=random)
 
     which = torch.randint(len(glyphs), (sequences, most), generator=random)
-    side, value = draw(*SIDE, sequences, most), draw(*VALUE, sequences, most)
+    side, value = draw(*_SIDE, sequences, most), draw(*_VALUE, sequences, most)
     room = size - side
     begin, angle = draw(0, 1, sequences, most, 2) * room.unsqueeze(-1), draw(0, 2 * torch.pi, sequences, most)
-    velocity = torch.stack([angle.cos(), angle.sin()], dim=-1) * draw(*SPEED, sequences, most).unsqueeze(-1)
+    velocity = torch.stack([angle.cos(), angle.sin()], dim=-1) * draw(*_SPEED, sequences, most).unsqueeze(-1)
     present = torch.arange(most) < torch.randint(least, most + 1, (sequences, 1), generator=random)
     time = torch.arange(frames).view(1, 1, -1, 1)
     place = bounced(begin.unsqueeze(2) + time * velocity.unsqueeze(2), room.view(sequences, most, 1, 1))
@@ -166,7 +166,7 @@ def compose(
     ]
     x = torch.empty(sequences, 1, frames, size, size, dtype=torch.uint8)
     objects = torch.empty(sequences, frames, size, size, dtype=torch.uint8)
-    for rows in torch.arange(sequences).split(max(1, CHUNK // frames)):
+    for rows in torch.arange(sequences).split(max(1, _CHUNK // frames)):
         light = behind[rows].unsqueeze(1).repeat(1, frames, 1, 1)
         ids = torch.zeros(light.shape, dtype=torch.uint8)
         for k in range(most):
@@ -190,9 +190,9 @@ def bounced(place: Float[Tensor, "*rest"], room: Float[Tensor, "*room"]) -> Floa
 
 def ground(white: Float[Tensor, "N H W"]) -> Float[Tensor, "N H W"]:
     """White noise as a texture of all brightnesses up to ``GROUND``, each as frequent."""
-    smooth = torch.from_numpy(gaussian_filter(white.numpy(), (0, TEXTURE, TEXTURE), mode="wrap"))
+    smooth = torch.from_numpy(gaussian_filter(white.numpy(), (0, _TEXTURE, _TEXTURE), mode="wrap"))
     std = smooth.flatten(1).std(1).clamp(min=1e-6).view(-1, 1, 1)
-    return GROUND * torch.special.ndtr(smooth / std)
+    return _GROUND * torch.special.ndtr(smooth / std)
 
 
 def painted(
@@ -211,7 +211,7 @@ def painted(
     row_x = torch.stack([scale, zero, scale - 1 - 2 * place[:, 0] / side], dim=1)
     row_y = torch.stack([zero, scale, scale - 1 - 2 * place[:, 1] / side], dim=1)
     where = F.affine_grid(torch.stack([row_x, row_y], dim=1), [len(side), 1, size, size], align_corners=False)
-    cover = F.grid_sample((BOLD * glyphs).clamp(max=1).repeat_interleave(frames, 0), where, align_corners=False)
+    cover = F.grid_sample((_BOLD * glyphs).clamp(max=1).repeat_interleave(frames, 0), where, align_corners=False)
     return cover.view(-1, frames, size, size)
 
 

@@ -12,18 +12,18 @@ from torch.nn import functional as F
 from ssl_pipeline.data.base import Data, Subset
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
-from ssl_pipeline.data.named.digits import TEST
+from ssl_pipeline.data.named.digits import HELD_OUT
 from ssl_pipeline.structures.random import generator
 
-PIXELS = Pixels(size=24, channels=1)
+_PIXELS = Pixels(size=24, channels=1)
 
 RANGES = {"x": (0.0, 3.5), "y": (0.0, 3.5), "brightness": (0.1, 0.325), "size": (6.0, 10.0)}
 """Pixels from the left and the top to the digit, the strength of its lines, and its side in pixels."""
 
-REACHING = ("x", "y", "brightness")
+_REACHING = ("x", "y", "brightness")
 """Factors of which four times the range still fits the image."""
 
-CLASSES = 4
+_CLASSES = 4
 """Classes that a factor is cut into where it is the label."""
 
 
@@ -57,21 +57,21 @@ def scenes(label: str = "digit", samples: int = 4000, seed: int = 0) -> Data:
     if samples < 8:
         raise ValueError(f"expected at least 8 samples, got {samples}")
     held = samples // 4
-    made = [compose(samples - held, seed), compose(held, seed, held_out=True)]
+    made = [draw_scenes(samples - held, seed), draw_scenes(held, seed, held_out=True)]
     images = MemoryDataset(
         torch.cat([part.x for part in made]), labels=torch.cat([_classes(part, label) for part in made])
     )
     return Data(
-        grid=PIXELS.grid,
-        codec=PIXELS,
+        grid=_PIXELS.grid,
+        codec=_PIXELS,
         train=Subset(images, range(samples - held)),
         test=Subset(images, range(samples - held, samples)),
-        classes=tuple(map(str, range(10 if label == "digit" else CLASSES))),
+        classes=tuple(map(str, range(10 if label == "digit" else _CLASSES))),
         name="scenes",
     )
 
 
-def compose(samples: int, seed: int, held_out: bool = False, reach: int = 1) -> Scenes:
+def draw_scenes(samples: int, seed: int, held_out: bool = False, reach: int = 1) -> Scenes:
     """Draw the factors, each by itself, and paint them.
 
     Args:
@@ -81,20 +81,20 @@ def compose(samples: int, seed: int, held_out: bool = False, reach: int = 1) -> 
         reach: 1, or 2 or 4 for places and strengths beyond those of the data set: from half of so many times the range
             to the whole.
 
-    >>> bright = compose(100, 0, reach=4).factors["brightness"]
+    >>> bright = draw_scenes(100, 0, reach=4).factors["brightness"]
     >>> 0.55 <= bright.min() and bright.max() <= 1
     tensor(True)
     """
     from sklearn.datasets import load_digits
 
     counts, digit = load_digits(return_X_y=True)
-    shown = slice(-TEST, None) if held_out else slice(None, -TEST)
+    shown = slice(-HELD_OUT, None) if held_out else slice(None, -HELD_OUT)
     glyphs, digit = torch.as_tensor(counts[shown]).float().div(16).view(-1, 1, 8, 8), torch.as_tensor(digit[shown])
     random = generator("cpu", seed, "scenes", str(held_out), reach)
     which = torch.randint(len(glyphs), (samples,), generator=random)
     factors = {}
     for name, (low, high) in RANGES.items():
-        first, last = (reach / 2, reach) if reach > 1 and name in REACHING else (0.0, 1.0)
+        first, last = (reach / 2, reach) if reach > 1 and name in _REACHING else (0.0, 1.0)
         factors[name] = low + (high - low) * (first + (last - first) * torch.rand(samples, generator=random))
     x = paint(glyphs[which], **factors) * 255
     return Scenes(x.round().to(torch.uint8), digit[which].float(), factors)
@@ -106,7 +106,7 @@ def paint(
     y: Float[Tensor, "N"],
     brightness: Float[Tensor, "N"],
     size: Float[Tensor, "N"],
-    side: int = PIXELS.size,
+    side: int = _PIXELS.size,
 ) -> Float[Tensor, "N 1 s s"]:
     """Squares of ``side`` pixels with a glyph each, bilinear, so that places and sizes need not be whole pixels.
 
@@ -124,4 +124,4 @@ def _classes(made: Scenes, label: str) -> Tensor:
     if label == "digit":
         return made.digit.long()
     low, high = RANGES[label]
-    return ((made.factors[label] - low) / (high - low) * CLASSES).long().clamp(max=CLASSES - 1)
+    return ((made.factors[label] - low) / (high - low) * _CLASSES).long().clamp(max=_CLASSES - 1)

@@ -12,19 +12,20 @@ from ssl_pipeline.data.base import Data, Subset
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings
 from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.options import Options, Spectrogram
 from ssl_pipeline.structures.random import generator
 
-LOWEST = 110.0  # Hz
-NAMES = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
-PITCHES = tuple(f"{NAMES[i % 12]}{2 + (i + 9) // 12}" for i in range(24))
-TIMBRES = {  # strength of the harmonics 1, 2, …
+_LOWEST = 110.0  # Hz
+_NAMES = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
+_PITCHES = tuple(f"{_NAMES[i % 12]}{2 + (i + 9) // 12}" for i in range(24))
+_TIMBRES = {  # strength of the harmonics 1, 2, …
     "pure": (1.0, 0.05),
     "hollow": (1.0, 0.0, 0.6, 0.0, 0.4, 0.0, 0.3),
     "bright": (1.0, 0.8, 0.7, 0.6, 0.5, 0.45, 0.4, 0.35),
     "nasal": (0.3, 0.4, 0.8, 1.0, 0.9, 0.5),
 }
-ENVELOPES = ("pluck", "swell", "steady")
-FACTORS = {"pitch": PITCHES, "timbre": tuple(TIMBRES), "envelope": ENVELOPES}
+_ENVELOPES = ("pluck", "swell", "steady")
+_FACTORS = {"pitch": _PITCHES, "timbre": tuple(_TIMBRES), "envelope": _ENVELOPES}
 
 
 def tones(
@@ -33,9 +34,7 @@ def tones(
     rate: int = 8000,
     seconds: float | int = 0.5,
     features: str = "logmel",
-    mels: int = 40,
-    hop_ms: float | int = 10,
-    window_ms: float | int = 25,
+    spectrogram: Spectrogram | Options = Spectrogram(),
     seed: int = 0,
 ) -> Data:
     """Notes of 24 pitches, four timbres and three envelopes, slightly out of tune, some late, some faint, all noisy.
@@ -48,19 +47,18 @@ def tones(
         rate: samples per second, at least 8000.
         seconds: length of a note.
         features: "logmel", or "waveform" for the sound as it is.
-        mels: bands of the log-mel spectrogram; of waveforms, of what tables compare with.
-        hop_ms: milliseconds from one of its frames to the next.
-        window_ms: milliseconds of sound that a frame is made of.
+        spectrogram: of the log-mel features; of waveforms, of what tables compare with.
         seed: of the notes.
 
     Raises:
         ValueError: another label, less than 12 notes, or a rate too low for the harmonics.
     """
-    if label not in FACTORS:
-        raise ValueError(f"expected label to be one of {', '.join(FACTORS)}, got {label!r}")
+    spectrogram = Spectrogram.of(spectrogram)
+    if label not in _FACTORS:
+        raise ValueError(f"expected label to be one of {', '.join(_FACTORS)}, got {label!r}")
     if samples < 12 or rate < 8000:
         raise ValueError(f"expected at least 12 samples at 8000 Hz or more, got {samples} at {rate} Hz")
-    codec, baseline = sound_codec(features, rate, seconds, mels, hop_ms, window_ms)
+    codec, baseline = sound_codec(features, rate, seconds, spectrogram)
     factors = draw_factors(samples, seed)
     stored = []
     for number, part in enumerate(torch.arange(samples).split(256)):
@@ -78,7 +76,7 @@ def tones(
         grid=codec.grid,
         train=Subset(notes, range(first)),
         test=Subset(notes, range(first, samples)),
-        classes=FACTORS[label],
+        classes=_FACTORS[label],
         name="tones",
         codec=codec,
         baseline=baseline,
@@ -104,12 +102,12 @@ def play(
     start = between(0, 0.15 * seconds)
     time = torch.arange(samples) / rate - start
     cents = between(-40, 40)
-    hertz = LOWEST * 2 ** ((factors["pitch"].unsqueeze(1) + cents / 100) / 12)
+    hertz = _LOWEST * 2 ** ((factors["pitch"].unsqueeze(1) + cents / 100) / 12)
     # sin(kx) one after the other, by sin((k+1)x) = 2 cos(x) sin(kx) - sin((k-1)x)
     angle = 2 * pi * hertz * time + between(0, 2 * pi)
     twice, before, harmonic = 2 * angle.cos(), torch.zeros_like(angle), angle.sin()
-    most = max(map(len, TIMBRES.values()))
-    recipes = torch.tensor([[*recipe, *[0.0] * (most - len(recipe))] for recipe in TIMBRES.values()])
+    most = max(map(len, _TIMBRES.values()))
+    recipes = torch.tensor([[*recipe, *[0.0] * (most - len(recipe))] for recipe in _TIMBRES.values()])
     strength = (recipes / recipes.norm(dim=1, keepdim=True))[factors["timbre"]]
     wave = torch.zeros_like(angle)
     for k in range(most):

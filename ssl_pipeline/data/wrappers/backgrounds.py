@@ -17,12 +17,12 @@ from ssl_pipeline.data.wrappers.foreground import FOREGROUND, foreground_spec
 from ssl_pipeline.structures.batch import Column, as_float
 from ssl_pipeline.structures.random import generator
 
-PIXELS = Pixels(size=32, channels=3)
+_PIXELS = Pixels(size=32, channels=3)
 
-SIZES = (20.0, 28.0)
+_SIZES = (20.0, 28.0)
 """Side in pixels that a shape is drawn at."""
 
-TELLS = {"colour": (True, False), "texture": (False, True), "both": (True, True)}
+_TELLS = {"colour": (True, False), "texture": (False, True), "both": (True, True)}
 """What of a background goes with the class: its colour, its texture."""
 
 
@@ -61,8 +61,8 @@ def backgrounds(
     >>> len(data.train), len(data.test), data.grid.shape, data.columns["foreground"].grid.channels
     (60, 20, (32, 32), 1)
     """
-    if tells not in TELLS:
-        raise ValueError(f"expected tells to be one of {', '.join(TELLS)}, got {tells!r}")
+    if tells not in _TELLS:
+        raise ValueError(f"expected tells to be one of {', '.join(_TELLS)}, got {tells!r}")
     for name, value in (("agreement", agreement), ("threshold", threshold)):
         if not 0 <= value <= 1:
             raise ValueError(f"expected {name} from 0 to 1, got {value}")
@@ -80,7 +80,7 @@ def backgrounds(
         )
     held = samples // 4
     train, test = (
-        compose(part, of, count, agreement, TELLS[tells], seed, threshold)
+        draw_on_backgrounds(part, of, count, agreement, _TELLS[tells], seed, threshold)
         for part, count in ((of.train, samples - held), (of.test, held))
     )
     images = MemoryDataset(
@@ -89,17 +89,17 @@ def backgrounds(
         columns={FOREGROUND: Column(torch.cat([train.foreground, test.foreground]).to(torch.uint8) * 255)},
     )
     return Data(
-        grid=PIXELS.grid,
-        codec=PIXELS,
+        grid=_PIXELS.grid,
+        codec=_PIXELS,
         train=Subset(images, range(samples - held)),
         test=Subset(images, range(samples - held, samples)),
         classes=of.classes,
         name=f"{of.name}_on_backgrounds",
-        columns={FOREGROUND: foreground_spec(PIXELS.size)},
+        columns={FOREGROUND: foreground_spec(_PIXELS.size)},
     )
 
 
-def compose(
+def draw_on_backgrounds(
     part: Dataset | Stream,
     of: Data,
     samples: int,
@@ -125,12 +125,12 @@ def compose(
     another = (label + torch.randint(1, max(2, classes), (samples,), generator=random)) % classes
     kind = torch.where(uniform() < agreement, label, another)
     free = torch.randint(classes, (2, samples), generator=random)
-    hue, grain = (torch.where(torch.tensor(told), kind, other) for told, other in zip(tells, free, strict=True))
-    ground = texture(hue, grain, classes, uniform(3), PIXELS.size)
-    size = SIZES[0] + (SIZES[1] - SIZES[0]) * uniform()
-    place = {axis: (PIXELS.size - size) * uniform() for axis in "xy"}
+    hue, grain = (torch.where(torch.tensor(of_class), kind, other) for of_class, other in zip(tells, free, strict=True))
+    ground = texture(hue, grain, classes, uniform(3), _PIXELS.size)
+    size = _SIZES[0] + (_SIZES[1] - _SIZES[0]) * uniform()
+    place = {axis: (_PIXELS.size - size) * uniform() for axis in "xy"}
     shapes = paint(
-        as_float(part[drawn].x, of.grid), **place, size=size, brightness=torch.ones(samples), side=PIXELS.size
+        as_float(part[drawn].x, of.grid), **place, size=size, brightness=torch.ones(samples), side=_PIXELS.size
     )
     foreground = shapes > threshold
     tint = 0.7 + 0.3 * uniform(3, 1, 1)

@@ -1,4 +1,4 @@
-"""A text beside each sample of another data set: the name of its class, of its file, or what a list says of it."""
+"""A text for each sample of another data set: the name of its class, of its file, or what a list says of it."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ def captioned(of: Data, text: str = "class", length: int = 32, template: str = "
     )
 
 
-def files_of(dataset: Dataset) -> list[str]:
+def file_names(dataset: Dataset) -> list[str]:
     """The file behind each sample; empty where a data set knows none."""
     if isinstance(dataset, Subset):
-        files = files_of(dataset.dataset)
+        files = file_names(dataset.dataset)
         return [files[number] for number in dataset.indices.tolist()] if files else []
     paths = getattr(dataset, "paths", None)
     return [paths[source - getattr(dataset, "first", 0)] for source in dataset.sources.tolist()] if paths else []
@@ -102,7 +102,7 @@ def column_of(dataset: Dataset, name: str) -> list[str]:
         )
     if name not in table.column_names:
         raise ValueError(f"there is no column {name!r}; {nearest(name, table.column_names)}")
-    texts = table.select_columns([name]).with_format("arrow")[:]  # images beside it stay on disk
+    texts = table.select_columns([name]).with_format("arrow")[:]  # images of the same rows stay on disk
     return ["" if value is None else str(value) for value in texts[name].to_pylist()]
 
 
@@ -135,7 +135,7 @@ def _texts(of: Data, dataset: Dataset, text: str) -> list[str]:
         return [of.classes[label] for label in dataset.labels.tolist()]
     if text.startswith("column:"):
         return column_of(dataset, text.removeprefix("column:"))
-    files = files_of(dataset)
+    files = file_names(dataset)
     if not files:
         raise ValueError(f"{of.name} knows no files behind its samples: set data.text=class")
     if text == "file":

@@ -1,4 +1,4 @@
-"""What is known of the foreground of images: a mask beside each, as a column of its data set."""
+"""What is known of the foreground of images: a mask of each, as a column of its data set."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.structures.batch import Batch, Column
 
 FOREGROUND = "foreground"
-"""Name of the column: 255 on the foreground and 0 beside it, on the grid of the images with one channel."""
+"""Name of the column: 255 on the foreground and 0 elsewhere, on the grid of the images with one channel."""
 
-TURNED = (5, 6, 7, 8)
+_TURNED = (5, 6, 7, 8)
 """Orientations of EXIF that lie on their side."""
 
 
 def foreground_spec(size: int) -> ColumnSpec:
-    """The column of masks beside images of ``size`` pixels a side."""
+    """The column of masks of images of ``size`` pixels a side."""
     codec = Pixels(size, channels=1)
     return ColumnSpec(codec.grid, codec)
 
 
 class WithForeground:
-    """Images, each with the mask of its foreground beside it.
+    """Images, each with the mask of its foreground.
 
     Args:
         images: the samples, in memory or mapped.
@@ -102,7 +102,7 @@ def _size(file: Path) -> tuple[int, int]:
     """Width and height of an image set upright."""
     with Image.open(file) as image:
         across, down = image.size
-        turned = image.getexif().get(ExifTags.Base.Orientation) in TURNED
+        turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED
         return (down, across) if turned else (across, down)
 
 

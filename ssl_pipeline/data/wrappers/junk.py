@@ -15,7 +15,7 @@ from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.random import generator
 from ssl_pipeline.utils.errors import nearest
 
-KINDS = ("noise", "shuffled", "flat")
+_KINDS = ("noise", "shuffled", "flat")
 
 
 def junk(
@@ -56,10 +56,10 @@ def junk(
         raise ValueError(f"data.share={share}: expected the share of junk, from 0 up to, not including, 1")
     if samples is not None and not 1 <= samples <= len(of.train):
         raise ValueError(f"data.samples={samples}: {of.name} has {len(of.train)} training samples; take some of them")
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise ValueError(f"data.kinds has no {unknown[0]!r}; {nearest(unknown[0], KINDS)}")
+    if unknown := [kind for kind in kinds if kind not in _KINDS]:
+        raise ValueError(f"data.kinds has no {unknown[0]!r}; {nearest(unknown[0], _KINDS)}")
     if not kinds:
-        raise ValueError(f"data.kinds is empty: name some of {', '.join(KINDS)}")
+        raise ValueError(f"data.kinds is empty: name some of {', '.join(_KINDS)}")
     images = of.train if samples is None else Subset(of.train, range(samples))
     count = round(len(images) * share / (1 - share))
     x = torch.stack([_made(images, kind, -(-count // len(kinds)), seed) for kind in kinds], dim=1)

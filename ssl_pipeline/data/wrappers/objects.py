@@ -22,12 +22,12 @@ from ssl_pipeline.structures.batch import as_float
 Segments = Callable[[np.ndarray], np.ndarray]
 """From the brightness (T, H, W) of a clip to the number of the object at each cell; 0 where there is none."""
 
-KINDS = ("objects", "frames")
-NOTHING = "nothing"
+_CROPS = ("objects", "frames")
+_NOTHING = "nothing"
 """Class of what moves where nothing is known to be."""
-KNOWN = 0.2
+_KNOWN = 0.2
 """Share of an object's cells that must be of some class."""
-UNLABELLED = -1
+_UNLABELLED = -1
 
 
 class Crops(NamedTuple):
@@ -41,7 +41,7 @@ class Crops(NamedTuple):
 def objects(
     of: Data, motion: Segments, what: str = "objects", size: int = 32, times: int = 4, margin: float | int = 1.3
 ) -> Data:
-    """Squares around each thing that moves in the clips of a data set, at several times; or, beside them, whole frames.
+    """Squares around each thing that moves in the clips of a data set, at several times; or, to compare, whole frames.
 
     The class of an image is that of its clip. Where the set tells the class of each cell as a column ``cells``, 0 for
     none and else 1 more than its number, it is the one that most of the object's cells have, or "nothing".
@@ -57,8 +57,8 @@ def objects(
     Raises:
         ValueError: no clips, another ``what``, a number below its least, or nothing that moves.
     """
-    if what not in KINDS:
-        raise ValueError(f"expected what to be one of {', '.join(KINDS)}, got {what!r}")
+    if what not in _CROPS:
+        raise ValueError(f"expected what to be one of {', '.join(_CROPS)}, got {what!r}")
     if times < 1 or margin <= 0:
         raise ValueError(f"expected times of at least 1 and a margin above 0, got times={times}, margin={margin}")
     if of.grid.names != ("time", "y", "x") or not of.grid.channels or isinstance(of.train, Stream):
@@ -70,7 +70,7 @@ def objects(
 
     def cut(clip: Float[Tensor, "T C H W"], label: int, cells: Tensor | None) -> Crops:
         if what == "frames":
-            return frames_of(clip, size, times, label)
+            return whole_frames(clip, size, times, label)
         found = objects_of(clip, ids := motion(clip.mean(1).numpy()), size, times, margin)
         label_of = torch.full((int(ids.max()) + 1,), label) if cells is None else classes_of(ids, cells, nothing)
         return Crops(found.x, found.object, label_of[found.object + 1])
@@ -79,7 +79,7 @@ def objects(
         crops = []
         for batch in sequential_batches(part, 64):
             clips = as_float(batch.x, of.grid).transpose(1, 2)
-            labels = [UNLABELLED] * len(clips) if batch.label is None else batch.label.tolist()
+            labels = [_UNLABELLED] * len(clips) if batch.label is None else batch.label.tolist()
             cells = batch.columns[CELLS].x if known else [None] * len(clips)
             crops += map(cut, clips, labels, cells)
         return stored(crops, first)
@@ -91,7 +91,7 @@ def objects(
         codec=Pixels(size, of.grid.channels),
         train=train,
         test=test,
-        classes=(*(of.classes or ()), NOTHING) if known else of.classes,
+        classes=(*(of.classes or ()), _NOTHING) if known else of.classes,
         name=f"{what} of {of.name}",
     )
 
@@ -128,9 +128,9 @@ def objects_of(
     if not boxes:
         return Crops(clip.new_empty(0, clip.shape[1], size, size, dtype=torch.uint8), torch.empty(0).long())
     where = torch.tensor(boxes, dtype=torch.float32)
-    beside = int(max((where[:, 3:] - where[:, 1:3]).max() / 2, 0)) + 1
-    where[:, 1:] += beside
-    padded = F.pad(clip, [beside] * 4, mode="replicate")
+    border = int(max((where[:, 3:] - where[:, 1:3]).max() / 2, 0)) + 1
+    where[:, 1:] += border
+    padded = F.pad(clip, [border] * 4, mode="replicate")
     return Crops(_pixels(roi_align(padded, where, size, aligned=True)), torch.tensor(numbers))
 
 
@@ -161,12 +161,12 @@ def classes_of(
     count = np.zeros((int(ids.max()) + 1, nothing + 1), dtype=np.int64)
     np.add.at(count, (ids.ravel(), cells.numpy().ravel()), 1)
     known = count[:, 1:]
-    enough = known.sum(axis=1) >= KNOWN * count.sum(axis=1)
+    enough = known.sum(axis=1) >= _KNOWN * count.sum(axis=1)
     enough[0] = False
     return torch.from_numpy(np.where(enough, known.argmax(axis=1), nothing))
 
 
-def frames_of(clip: Float[Tensor, "T C H W"], size: int, times: int, label: int) -> Crops:
+def whole_frames(clip: Float[Tensor, "T C H W"], size: int, times: int, label: int) -> Crops:
     """Whole frames of a clip, evenly spread."""
     chosen = torch.linspace(0, len(clip) - 1, min(times, len(clip))).round().long()
     x = F.interpolate(clip[chosen], size=(size, size), mode="bilinear", antialias=True)
@@ -190,7 +190,7 @@ def stored(crops: Sequence[Crops], first: int = 0) -> MemoryDataset:
     labels = torch.cat([some.label for some in crops if some.label is not None])
     return MemoryDataset(
         torch.cat([some.x for some in crops]),
-        labels=None if UNLABELLED in labels else labels,
+        labels=None if _UNLABELLED in labels else labels,
         source=first + torch.cat([some.object + n for some, n in zip(crops, before, strict=True)]),
     )
 

@@ -16,12 +16,12 @@ def test_photographs_are_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3  # stored upside down
     Image.fromarray(half).save(tmp_path / "a.png", exif=exif)
-    x = folder(str(tmp_path), size=16, channels=1, holdout=0).train[[0]].x[0, 0]
+    x = folder(str(tmp_path), size=16, channels=1, split={"holdout": 0}).train[[0]].x[0, 0]
     assert (x[0] == 0).all() and (x[-1] == 255).all()
 
 
 def test_folder_with_classes(image_tree):
-    data = folder(str(image_tree), size=16, holdout=0.2)
+    data = folder(str(image_tree), size=16, split={"holdout": 0.2})
     check_contract(data)
     assert data.classes == ("cat", "dog") and data.name == "images"
     assert (len(data.train), len(data.test)) == (16, 4)
@@ -43,7 +43,7 @@ def test_folder_labels_by_choice(image_tree):
 def test_flat_folder(tmp_path):
     for number in range(5):
         Image.new("L", (9, 9), number * 10).save(tmp_path / f"{number}.png")
-    data = folder(str(tmp_path), size=8, channels=1, holdout=0)
+    data = folder(str(tmp_path), size=8, channels=1, split={"holdout": 0})
     check_contract(data)
     assert data.classes is None and data.test is None
     assert data.train[[4, 0, 2]].x[:, 0, 0, 0].tolist() == [40, 0, 20]
@@ -77,13 +77,13 @@ def test_links_are_followed_but_not_in_circles(image_tree):
     (image_tree / "cat" / "up").symlink_to(image_tree)
     os.rename(image_tree / "dog", image_tree.parent / "elsewhere")
     (image_tree / "dog").symlink_to(image_tree.parent / "elsewhere")
-    assert len(folder(str(image_tree), size=8, holdout=0).train) == 20
+    assert len(folder(str(image_tree), size=8, split={"holdout": 0}).train) == 20
 
 
 def test_unreadable_files_are_named_and_left_out(image_tree):
     (image_tree / "cat" / "broken.png").write_bytes(b"not a picture")
     with pytest.warns(UserWarning, match=r"1 of 21 images cannot be read: .*cat/broken.png"):
-        data = folder(str(image_tree), size=8, holdout=0)
+        data = folder(str(image_tree), size=8, split={"holdout": 0})
     check_contract(data)
     assert len(data.train) == 20
     assert data.train.labels.tolist() == [0] * 10 + [1] * 10
@@ -91,17 +91,17 @@ def test_unreadable_files_are_named_and_left_out(image_tree):
     sources = data.train[range(20)].source.tolist()
     assert [p for i, p in enumerate(data.train.dataset.paths) if i not in sources] == broken
     with pytest.raises(ValueError, match=r"broken.png"):
-        folder(str(image_tree), size=8, unreadable="error")
+        folder(str(image_tree), size=8, unreadable={"action": "error"})
 
 
 def test_too_many_unreadable_files(image_tree):
     whole = (image_tree / "cat" / "deep" / "5.jpg").read_bytes()
     (image_tree / "cat" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (image_tree / "cat" / "empty.png").touch()
-    with pytest.raises(ValueError, match=r"2 of 22 images.*cut.jpg.*empty.png.*max_unreadable"):
+    with pytest.raises(ValueError, match=r"2 of 22 images.*cut.jpg.*empty.png.*unreadable\.max_share"):
         folder(str(image_tree), size=8)
     with pytest.warns(UserWarning):
-        assert len(folder(str(image_tree), size=8, holdout=0, max_unreadable=0.1).train) == 20
+        assert len(folder(str(image_tree), size=8, split={"holdout": 0}, unreadable={"max_share": 0.1}).train) == 20
 
 
 def test_folders_that_hold_nothing(tmp_path):
@@ -113,16 +113,16 @@ def test_folders_that_hold_nothing(tmp_path):
     with pytest.raises(NotADirectoryError, match="got the file"):
         folder(str(tmp_path / "a.png"))
     with pytest.raises(ValueError, match=r"1 of 1 images cannot be read.*intact"):
-        folder(str(tmp_path), max_unreadable=1.0)
+        folder(str(tmp_path), unreadable={"max_share": 1.0})
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"channels": 2}, "channels=1"),
-        ({"unreadable": "ignore"}, "unreadable=skip"),
+        ({"unreadable": {"action": "ignore"}}, "unreadable.action=skip"),
         ({"labels": "yes"}, "labels"),
-        ({"in_memory": "maybe"}, "in_memory"),
+        ({"cache": {"in_memory": "maybe"}}, "cache.in_memory"),
     ],
 )
 def test_folder_options_are_checked(image_tree, options, words):

@@ -21,7 +21,7 @@ def tree(tmp_path):
 
 
 def test_text_files(tree):
-    data = text_files(str(tree), length=64, holdout=0.2)
+    data = text_files(str(tree), length=64, split={"holdout": 0.2})
     check_contract(data)
     assert data.classes == ("code", "prose") and data.name == "texts"
     assert len(data.train.sources.unique()) == 8 and len(data.test.sources.unique()) == 2
@@ -31,7 +31,7 @@ def test_text_files(tree):
 
 
 def test_text_files_by_ending(tree):
-    data = text_files(str(tree), endings=[".txt"], holdout=0)
+    data = text_files(str(tree), endings=[".txt"], split={"holdout": 0})
     assert data.classes is None and len(data.train.sources.unique()) == 5
     assert all("prose" in text for text in words(data, data.train))
     with pytest.raises(FileNotFoundError, match=r"no text in .*expected files ending in \.md, \.tex"):
@@ -47,7 +47,7 @@ def test_text_files_that_are_odd(tree):
     (tree / "prose" / "latin.txt").write_bytes("caf\xe9 ".encode("latin-1") * 10)
     (tree / "prose" / "zeros.txt").write_bytes(b"text\0text")
     (tree / "prose" / "marked.txt").write_bytes(b"\xef\xbb\xbfmarked")
-    options = {"root": str(tree), "holdout": 0, "max_unreadable": 0.1}
+    options = {"root": str(tree), "split": {"holdout": 0}, "unreadable": {"max_share": 0.1}}
     with pytest.warns(UserWarning) as warned:
         data = text_files(**options)
     corruption_params = " ".join(str(w.message) for w in warned)
@@ -65,7 +65,7 @@ def test_text_files_that_are_odd(tree):
     with pytest.warns(UserWarning), pytest.raises(ValueError, match=r"not UTF-8.*latin\.txt"):
         text_files(**options, invalid="error")
     with pytest.raises(ValueError, match=r"1 of 14 texts cannot be read"):
-        text_files(str(tree), unreadable="error")
+        text_files(str(tree), unreadable={"action": "error"})
 
 
 def test_text_files_train_and_test(tmp_path):
@@ -87,22 +87,22 @@ def test_text_files_one_file(tmp_path):
     train, test = "".join(words(data, data.train)), "".join(words(data, data.test))
     assert data.name == "play" and train + test == "".join(lines)
     assert train.endswith("\n") and len(test) == pytest.approx(0.1 * len(train + test), rel=0.05)
-    assert text_files(str(tmp_path / "play.dat"), holdout=0).test is None
+    assert text_files(str(tmp_path / "play.dat"), split={"holdout": 0}).test is None
     (tmp_path / "play.dat").write_text(1000 * "山川" + "a")  # a cut at any byte would fall inside a character
-    parts = text_files(str(tmp_path / "play.dat"), length=64, holdout=0.3)
+    parts = text_files(str(tmp_path / "play.dat"), length=64, split={"holdout": 0.3})
     assert all(set(words(parts, part)[0]) <= set("山川a") for part in (parts.train, parts.test))
     (tmp_path / "play.dat").write_text("word")
-    with pytest.raises(ValueError, match="holdout=0"):
-        text_files(str(tmp_path / "play.dat"), holdout=0.01)
+    with pytest.raises(ValueError, match=r"set split\.holdout=0"):
+        text_files(str(tmp_path / "play.dat"), split={"holdout": 0.01})
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"invalid": "maybe"}, "keep, skip or error"),
-        ({"unreadable": "maybe"}, "unreadable=skip"),
+        ({"unreadable": {"action": "maybe"}}, "unreadable.action=skip"),
         ({"labels": "maybe"}, "auto, true or false"),
-        ({"holdout": 1.0}, "up to, not including, 1"),
+        ({"split": {"holdout": 1.0}}, "up to, not including, 1"),
     ],
 )
 def test_text_files_refuse(tree, options, words):

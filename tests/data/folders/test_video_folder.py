@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from ssl_pipeline.data import Clips, video_folder
-from ssl_pipeline.data.folders.video_folder import split
+from ssl_pipeline.data.folders.video_folder import split_clips
 from ssl_pipeline.data.io.video_frames import frames_of
+from ssl_pipeline.data.options import Split
 
 CLIPS = Clips(size=8, channels=1, frames=4, fps=8)
 
@@ -44,27 +45,35 @@ def test_frames_come_at_even_times(tmp_path):
 
 
 def test_a_folder_of_videos(films, tmp_path):
-    data = video_folder(str(films), size=8, channels=1, frames=4, fps=8, stride=0.25, holdout=0.3)
+    data = video_folder(
+        str(films), size=8, channels=1, frames=4, fps=8, windows={"stride": 0.25}, split={"holdout": 0.3}
+    )
     assert data.classes == ("dark", "light") and data.test is not None
     assert len(data.train) + len(data.test) == 6 * 11  # windows of 4 of 24 frames, 2 apart
     assert not set(data.train.sources.tolist()) & set(data.test.sources.tolist())
     batch = data.train[[0, 1]]
     assert batch.x[:, 0, :, 0, 0].tolist() == [[0, 8, 16, 24], [16, 24, 32, 40]]  # whole frames of one grey, in order
     assert batch.source[0] == batch.source[1]
-    cached = video_folder(str(films), size=8, channels=1, in_memory=False, cache=str(tmp_path), holdout=0)
-    again = video_folder(str(films), size=8, channels=1, in_memory=False, cache=str(tmp_path), holdout=0)
+    cached = video_folder(
+        str(films), size=8, channels=1, cache={"in_memory": False, "folder": str(tmp_path)}, split={"holdout": 0}
+    )
+    again = video_folder(
+        str(films), size=8, channels=1, cache={"in_memory": False, "folder": str(tmp_path)}, split={"holdout": 0}
+    )
     assert torch.equal(cached.train[range(18)].x, again.train[range(18)].x) and again.test is None
 
 
 def test_a_single_video_is_split_by_time(tmp_path):
     film(tmp_path / "a.mkv")
-    data = video_folder(str(tmp_path), size=8, channels=1, frames=4, stride=0.25, holdout=0.3, source=1.0)
+    data = video_folder(
+        str(tmp_path), size=8, channels=1, frames=4, windows={"stride": 0.25}, split={"holdout": 0.3}, source=1.0
+    )
     assert data.test is not None and data.classes is None
     train, test = (part[range(len(part))].x[:, 0, :, 0, 0] for part in (data.train, data.test))
     assert train.max() < test.min()
     assert len(data.train.sources.unique()) == 2
     with pytest.raises(ValueError, match="one video of 1 clips cannot be split"):
-        split(torch.zeros(1).long(), torch.zeros(1), 0.1, 0, 1.0)
+        split_clips(torch.zeros(1).long(), torch.zeros(1), Split(0.1), 1.0)
 
 
 def test_unreadable_and_short_videos_are_left_out(films, tmp_path):
@@ -76,7 +85,7 @@ def test_unreadable_and_short_videos_are_left_out(films, tmp_path):
     with pytest.raises(ValueError, match=r"2 of 8 videos cannot be read.*shorter than a clip of 0.5 seconds"):
         video_folder(str(tmp_path), **options)
     with pytest.warns(UserWarning, match="2 of 8 videos cannot be read"):
-        data = video_folder(str(tmp_path), **options, max_unreadable=0.3)
+        data = video_folder(str(tmp_path), **options, unreadable={"max_share": 0.3})
     assert len(data.train.sources.unique()) == 5
     corrupted = (films / "dark" / "0.mkv").read_bytes()
     (tmp_path / "cut").mkdir()
@@ -87,7 +96,6 @@ def test_unreadable_and_short_videos_are_left_out(films, tmp_path):
 
 def test_without_the_library_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr("ssl_pipeline.data.io.video_frames.find_spec", lambda _: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'ssl_pipeline\[video\]'"):
         video_folder(str(tmp_path))
 

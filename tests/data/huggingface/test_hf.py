@@ -23,11 +23,11 @@ def test_hf_save_to_disk_with_splits(tmp_path, class_label):
 
     parts = datasets.DatasetDict({"train": pictures(20, class_label), "dev": pictures(6, class_label)})
     parts.save_to_disk(tmp_path / "saved")
-    data = hf(str(tmp_path / "saved"), image="picture", test_split="dev", size=8, channels=1)
+    data = hf(str(tmp_path / "saved"), image="picture", split={"test": "dev"}, size=8, channels=1)
     check_contract(data)
     assert (len(data.train), len(data.test), data.name) == (20, 6, "saved")
     with pytest.raises(ValueError, match="no split 'test': its splits are train, dev"):
-        hf(str(tmp_path / "saved"), image="picture", test_split="test")
+        hf(str(tmp_path / "saved"), image="picture", split={"test": "test"})
 
 
 @pytest.mark.usefixtures("hub")
@@ -37,7 +37,7 @@ def test_hf_save_to_disk_without_splits(tmp_path):
     check_contract(data)
     assert data.classes is None
     with pytest.raises(ValueError, match="without splits"):
-        hf(str(tmp_path / "saved"), image="picture", test_split="test")
+        hf(str(tmp_path / "saved"), image="picture", split={"test": "test"})
 
 
 @pytest.mark.usefixtures("hub")
@@ -46,7 +46,7 @@ def test_hf_image_folder(tmp_path):
         (tmp_path / name).mkdir()
         for number in range(4):
             picture("RGB").save(tmp_path / name / f"{number}.png")
-    data = hf(str(tmp_path), size=8, holdout=0)
+    data = hf(str(tmp_path), size=8, split={"holdout": 0})
     check_contract(data)
     assert data.classes == ("cat", "dog") and len(data.train) == 8 and data.test is None
 
@@ -62,7 +62,7 @@ def test_hf_labels_of_other_kinds(tmp_path, labels, classes, numbers):
         pictures(3, labels).save_to_disk(tmp_path / "saved")
     else:
         pictures(3, None).add_column("label", labels).save_to_disk(tmp_path / "saved")
-    data = hf(str(tmp_path / "saved"), image="picture", size=8, holdout=0)
+    data = hf(str(tmp_path / "saved"), image="picture", size=8, split={"holdout": 0})
     check_contract(data)
     assert data.classes == classes and data.train.labels.tolist() == numbers
 
@@ -72,8 +72,8 @@ def test_hf_labels_that_are_missing_or_unusable(tmp_path):
     set_ = pictures(3, None)
     set_ = set_.add_column("label", ["a", None, "b"]).add_column("score", [0.5, 1.5, 2.5])
     set_.save_to_disk(tmp_path / "saved")
-    assert hf(str(tmp_path / "saved"), image="picture", holdout=0).classes is None
-    assert hf(str(tmp_path / "saved"), image="picture", label=None, holdout=0).classes is None
+    assert hf(str(tmp_path / "saved"), image="picture", split={"holdout": 0}).classes is None
+    assert hf(str(tmp_path / "saved"), image="picture", label=None, split={"holdout": 0}).classes is None
     with pytest.raises(ValueError, match=r"'score'.*set label to another column"):
         hf(str(tmp_path / "saved"), image="picture", label="score")
 
@@ -84,12 +84,12 @@ def test_hf_test_labels_unknown_to_training(tmp_path):
 
     parts = {"train": pictures(2, ["a", "b"]), "test": pictures(1, ["a"])}
     datasets.DatasetDict(parts).save_to_disk(tmp_path / "saved")
-    data = hf(str(tmp_path / "saved"), image="picture", test_split="test", size=8)
+    data = hf(str(tmp_path / "saved"), image="picture", split={"test": "test"}, size=8)
     assert data.test.labels.tolist() == [0]
     parts = {"train": pictures(1, ["b"]), "test": pictures(1, ["a"])}
     datasets.DatasetDict(parts).save_to_disk(tmp_path / "other")
     with pytest.raises(ValueError, match="training part lacks: a"):
-        hf(str(tmp_path / "other"), image="picture", test_split="test")
+        hf(str(tmp_path / "other"), image="picture", split={"test": "test"})
 
 
 @pytest.mark.usefixtures("hub")
@@ -101,7 +101,7 @@ def test_hf_names_the_columns(tmp_path, class_label):
             hf("parquet", data_files=files, streaming=streaming)
         with pytest.raises(ValueError, match="no column 'klass': set label to one of picture, label"):
             hf("parquet", data_files=files, image="picture", label="klass", streaming=streaming)
-    data = hf("parquet", data_files=files, image="label", label=None, holdout=0)
+    data = hf("parquet", data_files=files, image="label", label=None, split={"holdout": 0})
     with pytest.raises(ValueError, match="sample 1 is no readable image"):
         data.train[[1]]
 
@@ -120,7 +120,7 @@ def test_hf_takes_the_lists_of_hydra(tmp_path):
 
     pictures(4, None).to_parquet(tmp_path / "a.parquet")
     for files in ([str(tmp_path / "a.parquet")], {"train": [str(tmp_path / "a.parquet")]}):
-        data = hf("parquet", data_files=OmegaConf.create(files), image="picture", size=8, holdout=0)
+        data = hf("parquet", data_files=OmegaConf.create(files), image="picture", size=8, split={"holdout": 0})
         assert len(data.train) == 4
 
 

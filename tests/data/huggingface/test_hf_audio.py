@@ -42,7 +42,7 @@ def test_hf_parquet(tmp_path, decode):
 
     rows = table(12).cast_column("audio", datasets.Audio(decode=decode, sampling_rate=16_000 if decode else None))
     rows.to_parquet(tmp_path / "a.parquet")
-    data = hf_audio("parquet", data_files=str(tmp_path / "a.parquet"), rate=8000, seconds=0.5, holdout=0.25)
+    data = hf_audio("parquet", data_files=str(tmp_path / "a.parquet"), rate=8000, seconds=0.5, split={"holdout": 0.25})
     check_contract(data)
     assert data.classes == ("even", "odd") and (len(data.train), len(data.test)) == (9, 3)
     expected, _ = LogMel(8000, 0.5).encode([sine(0.6, hertz=200 + 50 * int(data.train.sources[4]))])
@@ -56,26 +56,31 @@ def test_hf_sources_splits_and_paths(tmp_path):
     note(tmp_path / "a.wav", 0.6)
     datasets.DatasetDict({"train": table(9), "test": table(5, 20)}).save_to_disk(tmp_path / "set")
     options = {"rate": 8000, "seconds": 0.5, "features": "waveform"}
-    data = hf_audio(str(tmp_path / "set"), source="who", holdout=0.4, **options)
+    data = hf_audio(str(tmp_path / "set"), source="who", split={"holdout": 0.4}, **options)
     check_contract(data)
     assert (len(data.train), len(data.test)) == (6, 3) and data.name == "set"
     rows = datasets.load_from_disk(str(tmp_path / "set"))["train"]
     names = [None if i % 3 else "same" for i in range(9)]  # a row without a name is a source of its own
     datasets.DatasetDict({"train": rows.add_column("by", names)}).save_to_disk(tmp_path / "unnamed")
-    data = hf_audio(str(tmp_path / "unnamed"), source="by", holdout=0, label=None, **options)
+    data = hf_audio(str(tmp_path / "unnamed"), source="by", split={"holdout": 0}, label=None, **options)
     assert len(data.train.sources.unique()) == 7
-    data = hf_audio(str(tmp_path / "set"), test_split="test", label=None, **options)
+    data = hf_audio(str(tmp_path / "set"), split={"test": "test"}, label=None, **options)
     check_contract(data)
     assert data.classes is None and (len(data.train), len(data.test)) == (9, 5)
     datasets.Dataset.from_dict({"audio": [str(tmp_path / "a.wav")] * 3}).to_parquet(tmp_path / "p.parquet")
-    files = {"data_files": str(tmp_path / "p.parquet"), "holdout": 0}
+    files = {"data_files": str(tmp_path / "p.parquet"), "split": {"holdout": 0}}
     assert len(hf_audio("parquet", **files, **options).train) == 3
 
 
 @pytest.mark.usefixtures("hub")
 def test_hf_mapped_windows_are_found_again(tmp_path, monkeypatch):
     table(6).to_parquet(tmp_path / "a.parquet")
-    options = {"rate": 8000, "seconds": 0.5, "in_memory": False, "cache": str(tmp_path / "cache"), "holdout": 0}
+    options = {
+        "rate": 8000,
+        "seconds": 0.5,
+        "cache": {"in_memory": False, "folder": str(tmp_path / "cache")},
+        "split": {"holdout": 0},
+    }
     first = hf_audio("parquet", data_files=str(tmp_path / "a.parquet"), **options)
 
     def refuse(*_):
@@ -95,7 +100,7 @@ def test_hf_columns_and_recordings_are_checked(tmp_path):
         "length": [1, 2, 3],
     }
     datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "a.parquet")
-    options = {"data_files": str(tmp_path / "a.parquet"), "rate": 8000, "seconds": 0.5, "holdout": 0}
+    options = {"data_files": str(tmp_path / "a.parquet"), "rate": 8000, "seconds": 0.5, "split": {"holdout": 0}}
     with pytest.raises(ValueError, match="no column 'audio': set audio to one of sound, length"):
         hf_audio("parquet", **options)
     with pytest.raises(ValueError, match="no column 'who': set source"):
@@ -103,4 +108,4 @@ def test_hf_columns_and_recordings_are_checked(tmp_path):
     with pytest.raises(ValueError, match=r"2 of 3 recordings cannot be read: row 1 .*row 2 .*expected the bytes"):
         hf_audio("parquet", audio="sound", **options)
     with pytest.warns(UserWarning, match="row 1"):
-        assert len(hf_audio("parquet", audio="sound", max_unreadable=0.7, **options).train) == 1
+        assert len(hf_audio("parquet", audio="sound", unreadable={"max_share": 0.7}, **options).train) == 1

@@ -108,7 +108,7 @@ def test_stream_with_a_test_split(tmp_path, class_label):
     for part, n in (("train", 10), ("test", 5)):
         pictures(n, class_label).to_parquet(tmp_path / f"{part}.parquet")
     files = {part: str(tmp_path / f"{part}.parquet") for part in ("train", "test")}
-    data = hf("parquet", data_files=files, image="picture", size=8, streaming=True, test_split="test")
+    data = hf("parquet", data_files=files, image="picture", size=8, streaming=True, split={"test": "test"})
     assert data.test[range(5)].x[:, 0, 0, 0].tolist() == list(range(5))
     assert data.test.labels.tolist() == [0, 1, 0, 1, 0]
     mean, _ = statistics(data.train, data.grid, limit=10)

@@ -42,7 +42,7 @@ def test_hf_text_with_a_test_split_and_rows_without_text(tmp_path):
         "test": rows(3, tmp_path / "test.parquet"),
     }
     with pytest.warns(UserWarning, match="2 of 4 documents hold no text"):
-        data = hf_text("parquet", data_files=files, test_split="test", length=200)
+        data = hf_text("parquet", data_files=files, split={"test": "test"}, length=200)
     check_contract(data)
     assert words(data, data.train) == ["some words", "other words"] and data.train.sources.tolist() == [2, 3]
     assert data.test.labels.tolist() == [0, 1, 0]
@@ -56,7 +56,7 @@ def test_hf_text_stream(tmp_path, tokens):
         "test": rows(3, tmp_path / "test.parquet", text=["", "a", None]),
     }
     options = {"data_files": files, "length": 16, "tokens": tokens, "vocab_size": 280, "streaming": True}
-    data = hf_text("parquet", **options, test_split="test")
+    data = hf_text("parquet", **options, split={"test": "test"})
     assert isinstance(data.train, Stream) and data.classes == ("even", "odd")
     whole = list(islice(data.train.batches(4, 0, 0, 0, 1), 3))
     batch = whole[0]

@@ -8,7 +8,7 @@ import soundfile
 import torch
 from helpers.sounds import sine
 
-from ssl_pipeline.data.io.sound import read_sound, resampled, windows
+from ssl_pipeline.data.io.sound import cut_windows, read_sound, resampled
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "aiff", "mp3"])
@@ -37,12 +37,12 @@ def test_what_lies_above_half_the_rate_is_taken_away():
 
 def test_windows():
     wave = torch.arange(1, 26).float()
-    cut, lengths = windows(wave[:20], 10, 10)
+    cut, lengths = cut_windows(wave[:20], 10, 10)
     assert cut[:, 0].tolist() == [1, 11] and lengths.tolist() == [10, 10]
-    assert windows(wave[:24], 10, 10)[0][:, 0].tolist() == [1, 11]  # 4 left: less than half
-    assert windows(wave, 10, 10)[0][:, [0, -1]].tolist() == [[1, 10], [11, 20], [16, 25]]
-    assert windows(wave[:22], 10, 5)[0][:, 0].tolist() == [1, 6, 11, 13]
-    assert windows(wave[:20], 10, 5)[0][:, 0].tolist() == [1, 6, 11]  # the last one ends where the recording does
-    assert windows(wave, 10, 20)[0][:, 0].tolist() == [1, 16]
-    cut, lengths = windows(wave[:3], 10, 10)
+    assert cut_windows(wave[:24], 10, 10)[0][:, 0].tolist() == [1, 11]  # 4 left: less than half
+    assert cut_windows(wave, 10, 10)[0][:, [0, -1]].tolist() == [[1, 10], [11, 20], [16, 25]]
+    assert cut_windows(wave[:22], 10, 5)[0][:, 0].tolist() == [1, 6, 11, 13]
+    assert cut_windows(wave[:20], 10, 5)[0][:, 0].tolist() == [1, 6, 11]  # the last one ends where the recording does
+    assert cut_windows(wave, 10, 20)[0][:, 0].tolist() == [1, 16]
+    cut, lengths = cut_windows(wave[:3], 10, 10)
     assert cut.tolist() == [[1, 2, 3, *[0] * 7]] and lengths.tolist() == [3]

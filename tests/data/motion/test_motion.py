@@ -11,7 +11,7 @@ from ssl_pipeline.data import MotionSegments
 from ssl_pipeline.data.motion.detection import foreground, moving, static
 from ssl_pipeline.data.motion.regions import lasting
 from ssl_pipeline.data.motion.tracking import tracked
-from ssl_pipeline.data.synthetic.moving_digits import compose
+from ssl_pipeline.data.synthetic.moving_digits import render_clips
 from ssl_pipeline.data.wrappers.objects import objects_of
 from ssl_pipeline.evaluation.segmentation import rand_index
 
@@ -102,14 +102,14 @@ def test_agreement_counts_a_lost_track_as_an_error():
 
 
 def test_known_objects_are_where_the_digits_are():
-    made = compose(3, 6, digits=(1, 3), noise=0.0)
+    made = render_clips(3, 6, digits=(1, 3), noise=0.0)
     assert made.digit.shape == (3, 3) and (made.digit[:, 0] >= 0).all()
     for objects, digit in zip(made.objects, made.digit, strict=True):
         assert set(objects.unique().tolist()) <= {0, *(k + 1 for k in range(3) if digit[k] >= 0)}
-    alone = compose(2, 6, digits=1, noise=0.0)
+    alone = render_clips(2, 6, digits=1, noise=0.0)
     bright = alone.x[:, 0].float() / 255
     assert bright[alone.objects > 0].mean() > bright[alone.objects == 0].mean() + 0.2
-    assert torch.equal(alone.x, compose(2, 6, digits=1, noise=0.0).x)
+    assert torch.equal(alone.x, render_clips(2, 6, digits=1, noise=0.0).x)
 
 
 def test_squares_are_centred_and_stay_inside_the_frame():

@@ -59,7 +59,7 @@ def quotes(tmp_path):
 
 
 def test_fortunes(quotes):
-    data = fortunes(str(quotes), holdout=0)
+    data = fortunes(str(quotes), split={"holdout": 0})
     check_contract(data)
     assert data.classes == ("art", "law") and data.name == "quotes"
     texts = words(data, data.train)
@@ -78,24 +78,24 @@ def test_fortunes(quotes):
 
 
 def test_fortunes_of_authors(quotes):
-    data = fortunes(str(quotes), authors=True, holdout=0.5)
+    data = fortunes(str(quotes), authors=True, split={"holdout": 0.5})
     check_contract(data)
     assert sorted(map(len, (data.train, data.test))) == [2, 2]
     assert all(part.sources.unique().numel() == 1 for part in (data.train, data.test))
-    assert len(fortunes(str(quotes), min_records=4, holdout=0).train) == 5
+    assert len(fortunes(str(quotes), min_records=4, split={"holdout": 0}).train) == 5
     with pytest.raises(ValueError, match="no records are left"):
         fortunes(str(quotes), authors=True, min_records=3)
 
 
 def test_fortunes_of_all_folders(quotes):
-    data = fortunes(str(quotes), recursive=True, holdout=0)
+    data = fortunes(str(quotes), recursive=True, split={"holdout": 0})
     assert data.classes == ("art", "de/zitate", "law")
     assert "Aus de" in words(data, data.train) and "Aus off" not in words(data, data.train)
-    assert fortunes(str(quotes / "off"), holdout=0).classes == ("zitate",)
+    assert fortunes(str(quotes / "off"), split={"holdout": 0}).classes == ("zitate",)
 
 
 def test_fortunes_by_name(quotes):
-    assert fortunes(str(quotes), files=["law"], holdout=0).classes == ("law",)
+    assert fortunes(str(quotes), files=["law"], split={"holdout": 0}).classes == ("law",)
     with pytest.raises(FileNotFoundError, match=r"no collection 'lav'.*nearest: law"):
         fortunes(str(quotes), files=["lav"])
     with pytest.raises(FileNotFoundError, match="no folder"):
@@ -109,7 +109,7 @@ def test_fortunes_in_chinese(tmp_path):
     (tmp_path / "poems").write_text(
         "\x1b[32m《送别》\x1b[m\n\x1b[33m作者：王维（７０１－７６１）\x1b[m\n山中相送罢\n%\n春草\n作者:王维\n"
     )
-    data = fortunes(str(tmp_path), holdout=0)
+    data = fortunes(str(tmp_path), split={"holdout": 0})
     assert words(data, data.train) == ["《送别》\n山中相送罢", "春草"] and data.train.sources.tolist() == [0, 0]
 
 

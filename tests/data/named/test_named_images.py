@@ -124,13 +124,13 @@ def test_idx_round_trip(tmp_path, packed):
     [
         ("a", lambda c: c[:-1], "expected 40 bytes .* got 39"),
         ("a", lambda c: c + b"x", "expected 40 bytes .* got 41"),
-        ("a", lambda c: c[:9], "is damaged"),
+        ("a", lambda c: c[:9], "is corrupt"),
         ("a", lambda c: b"", "no idx file"),
         ("a", lambda c: b"\x00\x00\x0d" + c[3:], "begin with 00 00 08, got 00 00 0d"),
         ("a", lambda c: b"\x89PNG" + c, "no idx file"),
-        ("a", lambda c: c[:4] + b"\xff" * 12 + c[16:], "is damaged"),
-        ("a.gz", lambda c: gzip.compress(c)[:-9], "is damaged"),
-        ("a.gz", lambda c: c, "is damaged"),
+        ("a", lambda c: c[:4] + b"\xff" * 12 + c[16:], "is corrupt"),
+        ("a.gz", lambda c: gzip.compress(c)[:-9], "is corrupt"),
+        ("a.gz", lambda c: c, "is corrupt"),
         ("a.gz", lambda c: gzip.compress(c[:-3]), "expected 40 bytes"),
     ],
 )
@@ -153,7 +153,7 @@ def cifar(tmp_path, monkeypatch):
     monkeypatch.setattr(cifar10_module, "RECORDS", 20)
     place = tmp_path / "cifar-10-batches-bin"
     place.mkdir()
-    for number, name in enumerate((*cifar10_module.TRAIN, *cifar10_module.TEST)):
+    for number, name in enumerate((*cifar10_module.TRAIN, *cifar10_module._TEST)):
         records = np.full((20, 3073), number, dtype=np.uint8)
         records[:, 0] = np.arange(20) % 10
         records[:, 1 + 1024 : 1 + 2048] = 200  # green
@@ -176,7 +176,7 @@ def test_cifar10(cifar):
 def test_damaged_or_missing_cifar10(cifar):
     file = cifar / "data_batch_3.bin"
     file.write_bytes(file.read_bytes()[:-3073])
-    with pytest.raises(ValueError, match=r"data_batch_3.bin is damaged: expected 61,460 bytes, got 58,387"):
+    with pytest.raises(ValueError, match=r"data_batch_3.bin is corrupt: expected 61,460 bytes, got 58,387"):
         cifar10(str(cifar), download=False)
     file.unlink()
     with pytest.raises(FileNotFoundError, match="pickled version is not read"):

@@ -45,7 +45,7 @@ def books(tmp_path):
 
 @pytest.mark.parametrize(("source", "n"), [("recording", 12), ("chapter", 4), ("speaker", 3)])
 def test_librispeech(books, source, n):
-    data = librispeech(str(books), "dev-clean", download=False, source=source, seconds=1.0, holdout=0.3)
+    data = librispeech(str(books), "dev-clean", download=False, source=source, seconds=1.0, split={"holdout": 0.3})
     check_contract(data)
     assert data.classes == ("174", "251", "84") and len(data.train) + len(data.test) == 36
     sources = torch.cat([data.train.sources, data.test.sources]).unique()

@@ -8,6 +8,7 @@ from helpers.texts import check_contract, words
 
 from ssl_pipeline.data import BPE, pydoc
 from ssl_pipeline.data.io.documents import Documents
+from ssl_pipeline.data.options import Split, TextWindows
 
 
 @pytest.mark.parametrize("tokens", ["bytes", "bpe"])
@@ -38,15 +39,17 @@ def test_codec_learns_from_the_training_part_only(monkeypatch):
     documents = Documents([f"text number {i}" for i in range(10)], torch.arange(10))
     from ssl_pipeline.data.io.documents import text_data
 
-    parts = documents.set_aside(0.3, seed=0)
-    text_data("x", *parts, length=32, stride=None, tokens="bpe", vocab_size=300, min_length=1)
+    parts = documents.set_aside(Split(0.3))
+    text_data("x", *parts, length=32, windows=TextWindows(min_length=1), tokens="bpe", vocab_size=300)
     assert seen == parts[0].texts and len(seen) == 7 and not set(seen) & set(parts[1].texts)
 
 
 def test_split_depends_on_the_seed_alone():
-    splits = [pydoc(length=n, seed=seed).test.sources.unique().tolist() for n, seed in ((64, 0), (128, 0), (64, 1))]
+    splits = [
+        pydoc(length=n, split={"seed": seed}).test.sources.unique().tolist() for n, seed in ((64, 0), (128, 0), (64, 1))
+    ]
     assert splits[0] == splits[1] != splits[2]
-    assert pydoc(holdout=0).test is None
+    assert pydoc(split={"holdout": 0}).test is None
 
 
 def test_unknown_tokens():
@@ -57,9 +60,9 @@ def test_unknown_tokens():
 @pytest.mark.parametrize("closed", [False, True])
 @pytest.mark.parametrize("length", [8, 12, 16, 24])
 def test_short_windows_lose_no_text(length, closed):
-    data = pydoc(length=length, closed=closed, holdout=0)
+    data = pydoc(length=length, windows={"closed": closed}, split={"holdout": 0})
     batch = data.train[range(len(data.train))]
     held = int((batch.valid & (batch.x < 256)).sum())
-    longer = pydoc(length=512, holdout=0).train
+    longer = pydoc(length=512, split={"holdout": 0}).train
     everything = longer[range(len(longer))]
     assert held > 0.99 * int((everything.valid & (everything.x < 256)).sum())

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ssl_pipeline.data import arithmetic, scenes
-from ssl_pipeline.data.synthetic.arithmetic import RULES, distant_sums, every_sum
-from ssl_pipeline.data.synthetic.scenes import compose
+from ssl_pipeline.data.synthetic.arithmetic import OPERATIONS, distant_sums, every_sum
+from ssl_pipeline.data.synthetic.scenes import draw_scenes
 
 
 @pytest.mark.parametrize(("rule", "mix"), [("add", int.__add__), ("multiply", int.__mul__), ("xor", int.__xor__)])
@@ -26,7 +26,7 @@ def test_no_sum_is_shown_and_asked_for():
 
 
 @pytest.mark.parametrize("reach", [2, 4])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OPERATIONS)
 def test_distant_sums_lie_beyond_and_on_the_same_grid(rule, reach):
     sums, data = distant_sums(rule, 4, reach, 50, seed=0), arithmetic(rule, bits=4)
     assert tuple(sums.x.shape[2:]) == data.grid.shape
@@ -58,7 +58,7 @@ def test_what_cannot_be_is_refused(make, message):
 @pytest.mark.parametrize("reach", [1, 2, 4])
 def test_scenes_show_their_factors(reach):
     """Measured in the picture: the middle of the light against the place, the light against the strength."""
-    made = compose(200, seed=0, reach=reach)
+    made = draw_scenes(200, seed=0, reach=reach)
     light = made.x[:, 0].float() / 255
     assert light.amax() < 1 and light[:, -1].max() < 0.2  # nothing is cut off or too bright
     across = torch.arange(24) + 0.5
@@ -70,7 +70,7 @@ def test_scenes_show_their_factors(reach):
 
 
 def test_factors_of_scenes_are_independent():
-    made = compose(4000, seed=0)
+    made = draw_scenes(4000, seed=0)
     table = torch.stack([made.digit, *made.factors.values()])
     assert (torch.corrcoef(table) - torch.eye(5)).abs().max() < 0.06
 

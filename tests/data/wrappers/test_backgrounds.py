@@ -91,12 +91,12 @@ def files(tmp_path):
 
 
 def load(files: Path, **options: object) -> Data:
-    return folder(str(files / "images"), size=20, masks=str(files / "masks"), holdout=0.25, **options)
+    return folder(str(files / "images"), size=20, masks=str(files / "masks"), split={"holdout": 0.25}, **options)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_masks_of_files_are_cut_as_their_images_are(files, in_memory):
-    data = load(files, in_memory=in_memory, cache=str(files / "cache"))
+    data = load(files, cache={"in_memory": in_memory, "folder": str(files / "cache")})
     assert data.columns[FOREGROUND].grid.shape == data.grid.shape
     for part in (data.train, data.test):
         batch = part[range(len(part))]
@@ -109,7 +109,7 @@ def test_a_damaged_image_takes_its_mask_along(files):
     (files / "images" / "a" / "0.bmp").write_bytes(b"BM")
     (files / "masks" / "b" / "1.png").write_bytes(b"nothing")
     with pytest.warns(UserWarning, match="left out"):
-        data = load(files, max_unreadable=0.5)
+        data = load(files, unreadable={"max_share": 0.5})
     batch = data.train[range(len(data.train))]
     assert len(data.train) + len(data.test) == 10
     assert threshold(batch.columns[FOREGROUND].x)[..., :10].all()

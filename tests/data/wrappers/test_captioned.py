@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from ssl_pipeline.data import Bytes, MemoryDataset, audio_folder, captioned, digits, hf, tones
-from ssl_pipeline.data.wrappers.captioned import files_of, read_list
+from ssl_pipeline.data.wrappers.captioned import file_names, read_list
 
 
 def test_texts_of_classes_files_and_lists(tmp_path):
@@ -21,10 +21,10 @@ def test_texts_of_classes_files_and_lists(tmp_path):
     for name in ("a/good-morning", "a/one", "b/one", "b/two", "b/three_four"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         soundfile.write(tmp_path / f"{name}.wav", np.sin(np.arange(4000)) * 0.3, 8000)
-    sounds = audio_folder(str(tmp_path), seconds=0.25, holdout=0)
+    sounds = audio_folder(str(tmp_path), seconds=0.25, split={"holdout": 0})
     assert len(sounds.train) > 5  # several windows a recording
     found = captioned(sounds, text="file")
-    names = [file.rpartition("/")[2] for file in files_of(sounds.train)]
+    names = [file.rpartition("/")[2] for file in file_names(sounds.train)]
     said = Bytes(32).decode(found.train[torch.arange(len(names))].columns["text"].x)
     assert said == [name.removesuffix(".wav").replace("-", " ").replace("_", " ") for name in names]
     lines = b"; a comment\na/one: One.\nb/one: Uno.\ntwo\tDue: o no.\nthree_four: x\ngood-morning: Good morning.\n"
@@ -32,7 +32,7 @@ def test_texts_of_classes_files_and_lists(tmp_path):
     listed = captioned(sounds, text=str(tmp_path / "list.txt.gz"))
     said = dict(
         zip(
-            files_of(sounds.train),
+            file_names(sounds.train),
             Bytes(32).decode(listed.train[torch.arange(len(names))].columns["text"].x),
             strict=True,
         )
