@@ -14,6 +14,7 @@ from dynamics_stacks import Digits, batches
 from torch import Tensor, nn
 
 from ssl_pipeline.diagnostics import changes, listen
+from ssl_pipeline.models.ema_teacher import EMATeacher
 
 ROWS = {"none": "plain", "LayerNorm": "LayerNorm", "BatchNorm": "BatchNorm", "dropout": "dropout"}
 AVERAGED = "EMA of none"
