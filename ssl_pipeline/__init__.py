@@ -1,29 +1,110 @@
-"""ssl_pipeline: many damaged views of a sample, one latent, decoders back to the clean form."""
+"""ssl_pipeline: many corrupted views of a sample, one latent, decoders back to the clean form.
+
+>>> import lightning
+>>> import ssl_pipeline as sslp
+>>> import torch
+>>> graph = sslp.Graph({"mask": sslp.Mask(ratio=0.75), "noise": sslp.Noise()}, encoder=sslp.ViT(width=24, depth=1),
+...                    objective=sslp.Reconstruction())
+>>> module = sslp.PretrainModule(graph, optimizer=sslp.AdamW(lr=1e-3))
+>>> loader = torch.utils.data.DataLoader(torch.rand(64, 1, 8, 8), batch_size=32)
+>>> quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+>>> lightning.Trainer(max_epochs=1, accelerator="cpu", **quiet).fit(module, loader)
+>>> module.graph.embed(torch.rand(5, 1, 8, 8)).shape
+torch.Size([5, 24])
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ssl_pipeline.api import pretrain
+    from ssl_pipeline.api import (
+        Run,
+        list_corruptions,
+        list_data,
+        list_decoders,
+        list_encoders,
+        list_methods,
+        list_objectives,
+        list_optimizers,
+        pretrain,
+    )
+    from ssl_pipeline.corruptions import (
+        Chain,
+        Corruption,
+        Crop,
+        Drop,
+        Echo,
+        Infill,
+        LowRes,
+        Mask,
+        Mix,
+        Noise,
+        Reversal,
+        Shuffle,
+        Template,
+    )
     from ssl_pipeline.graph.graph import Graph
     from ssl_pipeline.inference.load import load
     from ssl_pipeline.inference.model import Model
+    from ssl_pipeline.losses import (
+        L1,
+        MSE,
+        NNCLR,
+        BarlowTwins,
+        CrossEntropy,
+        InfoNCE,
+        MoCo,
+        SelfDistillation,
+        SIGReg,
+        SmoothL1,
+        VICReg,
+    )
+    from ssl_pipeline.models.decoders import AutoregressiveDecoder, ConvDecoder, CrossAttentionDecoder, Decoder
+    from ssl_pipeline.models.ema_teacher import EMATeacher
+    from ssl_pipeline.models.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, ViT
+    from ssl_pipeline.models.latents import Slots, Tokens
+    from ssl_pipeline.models.layers import Projector, Prototypes
+    from ssl_pipeline.objectives import (
+        Consistency,
+        CrossModal,
+        JointEmbedding,
+        MaskedPrediction,
+        Reconstruction,
+        TeacherPrediction,
+        WorldModel,
+    )
+    from ssl_pipeline.optim.adamw import AdamW
     from ssl_pipeline.structures.batch import Batch, Latent, View
+    from ssl_pipeline.structures.data_spec import DataSpec
     from ssl_pipeline.structures.grid import GridSpec
+    from ssl_pipeline.training import GraphCallback, PretrainModule
 
 __version__ = "0.1.0"
-__all__ = ["Batch", "Graph", "GridSpec", "Latent", "Model", "View", "load", "pretrain"]
 
-_HOME = {
-    "Batch": "structures.batch",
-    "Graph": "graph.graph",
-    "GridSpec": "structures.grid",
-    "Latent": "structures.batch",
-    "Model": "inference.model",
-    "View": "structures.batch",
-    "load": "inference.load",
-    "pretrain": "api",
+_NAMES = {
+    "api": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives list_optimizers
+        pretrain Run""",
+    "corruptions": "Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal Shuffle Template",
+    "graph.graph": "Graph",
+    "inference.load": "load",
+    "inference.model": "Model",
+    "losses": "BarlowTwins CrossEntropy InfoNCE L1 MSE MoCo NNCLR SIGReg SelfDistillation SmoothL1 VICReg",
+    "models.decoders": "AutoregressiveDecoder ConvDecoder CrossAttentionDecoder Decoder",
+    "models.ema_teacher": "EMATeacher",
+    "models.encoders": "ConvEncoder Encoder TimmBackbone TorchvisionBackbone ViT",
+    "models.latents": "Slots Tokens",
+    "models.layers": "Projector Prototypes",
+    "objectives": """Consistency CrossModal JointEmbedding MaskedPrediction Reconstruction TeacherPrediction
+        WorldModel""",
+    "optim.adamw": "AdamW",
+    "structures.batch": "Batch Latent View",
+    "structures.data_spec": "DataSpec",
+    "structures.grid": "GridSpec",
+    "training": "GraphCallback PretrainModule",
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = [*_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,3 +112,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -224,6 +224,11 @@ def explained(error: BaseException, overrides: list[str], config_dir: str | None
     return sentence(error, EXPECTED)
 
 
+def group_names(group: str, config_dir: str | None = None) -> Names:
+    """Names of the files of a group, those of plug-ins and of the user's folder among them."""
+    return sorted(_options(group, [], config_dir))
+
+
 def _options(group: str, overrides: Names, config_dir: str | None) -> Names:
     """Names of the files in a group, wherever they are looked for."""
     with _loader(config_dir) as search:

@@ -170,6 +170,11 @@ class Graph(Bindable, nn.Module):
         return nn.ModuleDict({to.name: self._decoder(to, led) for to in decoded(led)})
 
     @property
+    def is_bound(self) -> bool:
+        """Whether it is bound to data, and so has weights."""
+        return hasattr(self, "spec")
+
+    @property
     def edges(self) -> dict[str, tuple[Edge, ...]]:
         """Edges of each term."""
         return {name: term.edges for name, term in self.objective.named()}

@@ -9,8 +9,10 @@ import lightning as L
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ssl_pipeline.data.loaders import as_batch, spec_of
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.optim.adamw import AdamW
 from ssl_pipeline.optim.recipe import Recipe
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.random import seed_models
@@ -21,13 +23,16 @@ from ssl_pipeline.utils import distributed
 
 
 class PretrainModule(L.LightningModule):
-    """Corrupts each batch on its device and minimises the graph's loss.
+    """Corrupts each batch on its device and minimises the graph's loss, in any ``lightning.Trainer``.
+
+    Loaders may give tensors, tuples that begin with one, dictionaries or ``Batch`` records.
 
     Args:
-        graph: what is trained; of a mixed one, each step the graph whose turn it is.
-        recipe: optimiser and schedule.
-        clock: knows the progress that the schedule follows.
-        batch_size: global batch.
+        graph: what is trained; of several data sets, each step the graph whose turn it is. One that is not bound to
+            data is bound to the training loader's first samples.
+        optimizer: optimiser and schedule; None: AdamW.
+        clock: knows the progress that the schedule follows; None: the trainer's steps or epochs.
+        batch_size: global batch, for rules that scale the rate with it; None: that of the optimiser's rate.
         seed: of every random number in training.
         callbacks: called around each step, in this order.
     """
@@ -35,22 +40,36 @@ class PretrainModule(L.LightningModule):
     def __init__(
         self,
         graph: Graph | MixedGraph,
-        recipe: Recipe,
-        clock: Clock,
-        batch_size: int,
-        seed: int,
+        optimizer: Recipe | None = None,
+        clock: Clock | None = None,
+        batch_size: int | None = None,
+        seed: int = 0,
         callbacks: Sequence[GraphCallback] = (),
     ) -> None:
         super().__init__()
-        for callback in callbacks:
-            callback.on_build(graph)
         self.graph, self.callbacks = graph, tuple(callbacks)
-        self.recipe, self.clock, self.batch_size, self.seed = recipe, clock, batch_size, seed
+        self.recipe = optimizer or AdamW()
+        self.clock, self.seed = clock or Clock(), seed
+        self.batch_size = batch_size or self.recipe.base_batch
+        if not isinstance(graph, Graph) or graph.is_bound:
+            self._built()
+
+    def _built(self) -> None:
+        for callback in self.callbacks:
+            callback.on_build(self.graph)
 
     def configure_model(self) -> None:
-        """Leave a shard on each device, where the strategy has made a mesh of them."""
+        """Bind the graph to the data where it is not, and leave a shard on each device of a mesh."""
+        if isinstance(self.graph, Graph) and not self.graph.is_bound:
+            self.trainer.fit_loop.setup_data()
+            self.graph = self.graph.bind(spec_of(self.trainer.train_dataloader or ()))
+            self._built()
         if self.device_mesh is not None and not is_sharded(self.graph):
             shard(self.graph, self.device_mesh)  # pyright: ignore[reportArgumentType]
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
+        """Batches of any loader as records."""
+        return as_batch(batch)
 
     def configure_optimizers(self) -> Optimizer:
         """The recipe's optimiser."""

@@ -125,7 +125,7 @@ def test_pretrain_on_texts(tmp_path):
         (tmp_path / f"{number}.txt").write_text(f"a text with the number {number} " * 20)
     small = {"trainer.max_steps": 2, "probe": "none", "encoder.width": 24, "encoder.depth": 1, "encoder.heads": 2}
     run = ssl_pipeline.pretrain(str(tmp_path), batch_size=4, output=str(tmp_path / "run"), options=small)
-    assert ssl_pipeline.load(run["folder"]).embed(["a text"]).shape == (1, 24)
+    assert run.model.embed(["a text"]).shape == (1, 24)
 
 
 def test_an_empty_folder_holds_nothing_to_learn_from(tmp_path):

@@ -203,14 +203,25 @@ def test_unlabelled_pictures_without_a_test_set(tmp_path, capsys):
         epochs=2,
         batch_size=8,
         output=str(tmp_path / "run"),
-        options={"data.size": 16, "data.split.holdout": 0, "encoder.widths": [8, 8], "data.cache.folder": str(tmp_path / "cache")},
-    )
+        options={
+            "data.size": 16,
+            "data.split.holdout": 0,
+            "encoder.widths": [8, 8],
+            "data.cache.folder": str(tmp_path / "cache"),
+        },
+    ).summary
     assert "knn" not in summary and "rankme" in summary and "reconstruction/mask" in summary
     assert "probes are left out" in capsys.readouterr().out
 
 
 def test_labelled_pictures(tmp_path):
     root = pictures(tmp_path / "pictures")
-    options = {"data.size": 16, "data.split.holdout": 0.25, "encoder.widths": [8, 8], "data.cache.folder": str(tmp_path / "cache")}
-    summary = ssl_pipeline.pretrain(str(root), epochs=1, batch_size=6, output=str(tmp_path / "run"), options=options)
+    options = {
+        "data.size": 16,
+        "data.split.holdout": 0.25,
+        "encoder.widths": [8, 8],
+        "data.cache.folder": str(tmp_path / "cache"),
+    }
+    run = ssl_pipeline.pretrain(root, epochs=1, batch_size=6, output=tmp_path / "run", options=options)
+    summary = run.summary
     assert {"knn", "linear", "knn_raw", "knn_untrained"} <= set(summary)
