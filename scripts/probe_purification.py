@@ -30,9 +30,8 @@ import ssl_pipeline as sslp
 from ssl_pipeline import Graph
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.instantiate import instantiate
-from ssl_pipeline.data.synthetic.arithmetic import RULES, Sums, as_bits, distant_sums, every_sum
-from ssl_pipeline.data.synthetic.scenes import RANGES, Scenes
-from ssl_pipeline.data.synthetic.scenes import compose as compose_scenes
+from ssl_pipeline.data.synthetic.arithmetic import OPERATIONS, Sums, as_bits, distant_sums, every_sum
+from ssl_pipeline.data.synthetic.scenes import RANGES, Scenes, draw_scenes
 from ssl_pipeline.evaluation.probes import OneScale
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.lab.purity import Factor, Purity, Seen, purity
@@ -69,8 +68,8 @@ class Task(NamedTuple):
 def scenes(samples: int) -> list[Made]:
     """Images; the samples are those of ``data=scenes``."""
     held = samples // 4
-    parts = [compose_scenes(samples - held, SEED), compose_scenes(held, SEED, held_out=True)]
-    return [*map(_of_scenes, parts), *(_of_scenes(compose_scenes(DISTANT, SEED, True, reach)) for reach in REACHES)]
+    parts = [draw_scenes(samples - held, SEED), draw_scenes(held, SEED, held_out=True)]
+    return [*map(_of_scenes, parts), *(_of_scenes(draw_scenes(DISTANT, SEED, True, reach)) for reach in REACHES)]
 
 
 def _of_scenes(made: Scenes) -> Made:
@@ -95,12 +94,14 @@ def _of_sums(made: Sums) -> Made:
 def tasks(samples: int) -> dict[str, Task]:
     """Everything that is mixed, by name."""
     images = Task(["data=scenes", f"data.samples={samples}"], ["autoencoder", "simclr"], partial(scenes, samples))
-    return {"scenes": images} | {rule: Task(mlp(rule), ["autoencoder", "dae"], partial(sums, rule)) for rule in RULES}
+    return {"scenes": images} | {
+        rule: Task(mlp(rule), ["autoencoder", "dae"], partial(sums, rule)) for rule in OPERATIONS
+    }
 
 
 def mlp(rule: str) -> list[str]:
     """A sum in a single token, of which a transformer is an MLP with 64 numbers in the middle."""
-    patch = f"[2,{RULES[rule].places(BITS + len(REACHES))}]"
+    patch = f"[2,{OPERATIONS[rule].places(BITS + len(REACHES))}]"
     encoder = ["encoder=vit", f"encoder.patch={patch}", "encoder.width=64", "encoder.depth=3", "encoder.heads=4"]
     decoder = ["decoder=cross_attention", f"decoder.patch={patch}", "decoder.width=64"]
     return ["data=arithmetic", f"data.rule={rule}", f"data.bits={BITS}", *encoder, *decoder]

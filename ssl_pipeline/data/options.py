@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import isfinite
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from ssl_pipeline.data.base import check_fraction
@@ -168,7 +169,7 @@ class CacheFolder(OptionGroup):
     """
 
     group = "cache"
-    folder: str | None = None
+    folder: str | Path | None = None
 
 
 @dataclass(frozen=True)

@@ -278,7 +278,7 @@ def test_cycles_leave_a_table_and_a_plot(run, tmp_path, capsys):
     ],
 )
 def test_what_cannot_work_is_said_before_the_work(words, said, run, images, tmp_path, capsys, monkeypatch):
-    for name, work in (("cycles", "measured"), ("evaluate", "measure")):
+    for name, work in (("cycles", "cycle_errors"), ("evaluate", "measure")):
         monkeypatch.setattr(sys.modules[f"ssl_pipeline.cli.commands.{name}"], work, pytest.fail)
     (tmp_path / "file").touch()
     names = {"RUN": run, "OUT": tmp_path / "out", "IMAGES": images, "FILE": tmp_path / "file"}

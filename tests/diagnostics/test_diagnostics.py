@@ -48,11 +48,15 @@ class Plain(Encoder):
 
     sees_masked = True
 
-    def __init__(self, *, grid, views, depth=10, width=64, narrow=None, norm=False, residual=False):
+    def __init__(self, *, depth=10, width=64, narrow=None, norm=False, residual=False):
         super().__init__()
         self.width = self.embedding_width = width
-        self.dense_shape = (1,) * grid.ndim
         self.residual = residual
+        self.depth_of_maps, self.narrow, self.normed = depth, narrow, norm
+
+    def setup(self, grid, views):
+        depth, width, narrow, norm = self.depth_of_maps, self.width, self.narrow, self.normed
+        self.dense_shape = (1,) * grid.ndim
         sizes = [math.prod(grid.shape) * grid.width, *[width] * depth]
         self.maps = nn.ModuleList(nn.Linear(*pair) for pair in itertools.pairwise(sizes))
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) if norm else nn.Identity() for _ in self.maps)
@@ -84,7 +88,7 @@ def pretrain(folder, *overrides, data=None, **options):
     config = compose(
         [*fixed, "probe=none", "batch_size=64", "diagnostics.every=20", "trainer.max_steps=60", *overrides]
     )
-    config["encoder"] = {"_target_": f"{__name__}.Plain", "_partial_": True, **options}
+    config["encoder"] = {"_target_": f"{__name__}.Plain", **options}
     if data is not None:
         config["data"] = {"_target_": f"{__name__}.{data}"}
     return run(config | {"trust": [__name__]}, str(folder))

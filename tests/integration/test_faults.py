@@ -28,7 +28,7 @@ from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import Metrics
 from ssl_pipeline.training.callbacks.finite import first_not_finite
 from ssl_pipeline.training.module import PretrainModule
-from ssl_pipeline.training.torch_errors import explained
+from ssl_pipeline.training.torch_errors import machine_error
 from ssl_pipeline.utils.checkpoints import DAMAGED, LAST, PREVIOUS, intact, newest, replace
 
 TINY = [*SMALL, "probe=none", "diagnostics.every=0", "report.page=false", "optimizer.warmup=0", "optimizer.final=1"]
@@ -90,7 +90,7 @@ def test_where_there_are_no_links_the_one_before_is_copied(tmp_path, monkeypatch
     assert [step_of(tmp_path / name) for name in (LAST, PREVIOUS)] == [3, 2]
 
 
-@pytest.mark.parametrize("damage", ["cut", "turned", "gone", "empty"])
+@pytest.mark.parametrize("corrupt", ["cut", "turned", "gone", "empty"])
 def test_of_a_damaged_checkpoint_the_one_before_is_taken(corrupt, tmp_path, capsys):
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     run(compose([*TINY, "trainer.max_steps=8"]), str(whole))
@@ -171,11 +171,13 @@ def test_the_layer_that_gives_no_number_is_named():
 
 
 def test_memory_and_readers():
-    said = str(explained(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0"), "resume=x"))
+    said = str(
+        machine_error(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0"), "resume=x")
+    )
     assert "did not suffice (2.00 GiB more were asked for): lower batch_size" in said
     text = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
-    assert "lower batch_size" in str(explained(RuntimeError(text), "resume=x"))
-    assert explained(RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "resume=x") is None
+    assert "lower batch_size" in str(machine_error(RuntimeError(text), "resume=x"))
+    assert machine_error(RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "resume=x") is None
 
 
 def test_data_that_have_changed_are_refused(tmp_path, monkeypatch):

@@ -29,7 +29,7 @@ def mine(tmp_path, monkeypatch):
     (tmp_path / "darkroom.py").write_text(CODE)
     (tmp_path / "conf" / "corruption").mkdir(parents=True)
     (tmp_path / "conf" / "corruption" / "negative.yaml").write_text(
-        "# @package corruption.negative\n_target_: darkroom.Negative\n_partial_: true\n"
+        "# @package corruption.negative\n_target_: darkroom.Negative\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -128,7 +128,7 @@ def test_rollouts_need_episodes_that_are_long_enough():
 
 def test_actions_may_be_choices():
     grid = GridSpec.of(("component", 2), vocab=3)
-    model = ActionTrunk(8, grid, depth=1, heads=2)
+    model = ActionTrunk(depth=1, heads=2).bind(8, grid)
     torch.nn.init.normal_(model.change.weight)
     z = torch.randn(1, 4, 8).expand(2, -1, -1)
     one, other = model(z, torch.tensor([[0, 1], [1, 0]]))
