@@ -192,7 +192,7 @@ def _kind(root: Path) -> str:
     found = Counter(path.suffix.lower() for path in root.rglob("*") if path.name[0] != ".")
     kinds = {"folder": IMAGES, "audio_folder": SOUNDS, "video_folder": VIDEOS}
     counts = {kind: sum(found[ending] for ending in endings) for kind, endings in kinds.items()}
-    if any(counts.values()):  # texts beside them are notes
+    if any(counts.values()):  # texts next to them are notes
         return max(counts, key=lambda kind: counts[kind])
     if not any(found[ending] for ending in TEXTS):
         raise FileNotFoundError(f"there is no image, recording, video or text in {str(root)!r}: give another folder")

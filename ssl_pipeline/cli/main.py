@@ -136,10 +136,10 @@ export, embed, evaluate, restore, cycles = map(_with_a_run, ("export", "embed", 
 report, compare, draw_dag = map(_with_a_run, ("report", "compare", "draw_dag"))
 COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "train": (train, "pretrain: corruption=mask+noise data=digits ..."),
-    "evaluate": (evaluate, "probes beside their baselines: run=FOLDER data=... finetune=10 ..."),
+    "evaluate": (evaluate, "probes with their baselines: run=FOLDER data=... finetune=10 ..."),
     "export": (export, "one model of a run, by itself: run=FOLDER part=encoder format=onnx ..."),
     "embed": (embed, "a data set or a folder of files: run=FOLDER source=FOLDER out=FOLDER ..."),
-    "restore": (restore, "damaged files: run=FOLDER view=noise source=FOLDER out=FOLDER ..."),
+    "restore": (restore, "corrupted files: run=FOLDER view=noise source=FOLDER out=FOLDER ..."),
     "report": (report, "a run's page, made again: run=FOLDER"),
     "compare": (compare, "runs side by side on one page: FOLDER FOLDER ... out=compare.html"),
     "draw_dag": (draw_dag, "a picture of a graph: corruption=mask+noise objective=... out=dag.svg"),

@@ -116,7 +116,7 @@ def _job(resume: str | None) -> str | None:
 
 
 def conf_dir() -> Path:
-    """The folder of YAML files: inside the package in a wheel, beside it in a checkout."""
+    """The folder of YAML files: inside the package in a wheel, next to it in a checkout."""
     package = Path(__file__).parents[1]
     return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
 

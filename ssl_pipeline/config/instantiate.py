@@ -64,7 +64,7 @@ def instantiate(node: Any, *, at: str = "", trust: tuple[str, ...] = (), allowed
         return node
     if "_target_" not in node:
         if "_partial_" in node:
-            raise ValueError(f"_partial_ stands beside a _target_, which is missing beside {', '.join(map(str, node))}")
+            raise ValueError(f"_partial_ goes with a _target_, which is missing next to {', '.join(map(str, node))}")
         return {key: below(key, value) for key, value in node.items()}
     name, is_partial = node["_target_"], node.get("_partial_", False)
     if not isinstance(name, str) or not isinstance(is_partial, bool):

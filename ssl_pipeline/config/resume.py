@@ -72,9 +72,9 @@ def again(asked: Mapping[str, Any]) -> dict[str, Any]:
     """
     path = Path(asked["resume"]) / CONFIG
     saved: dict[str, Any] = yaml.safe_load(path.read_text())
-    told = {key: value for key, value in asked.items() if key not in FREE}
-    for keys in dict.fromkeys([*_leaves(told), *_leaves({key: saved.get(key) for key in told})]):
-        had, wanted = _get(saved, keys), _get(told, keys)
+    given = {key: value for key, value in asked.items() if key not in FREE}
+    for keys in dict.fromkeys([*_leaves(given), *_leaves({key: saved.get(key) for key in given})]):
+        had, wanted = _get(saved, keys), _get(given, keys)
         if _is_place(keys):
             _set(saved, keys, wanted)
         elif wanted != had and (wanted, had) != ({}, None):  # of a group that is younger than the run: nothing chosen

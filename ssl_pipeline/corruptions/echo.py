@@ -1,4 +1,4 @@
-"""Echo: the view that is not damaged at all."""
+"""Echo: the view that is not corrupted at all."""
 
 from __future__ import annotations
 

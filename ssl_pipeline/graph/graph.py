@@ -199,7 +199,7 @@ class Graph(Bindable, nn.Module):
             ValueError: samples that pass some of the views only; no term that tells the energy of a sample.
         """
         if corrupted.assignment.rows is not None:
-            raise ValueError("expected all samples in all views, got some of them: call damage(..., whole=True)")
+            raise ValueError("expected all samples in all views, got some of them: call corrupt(..., whole=True)")
         return self.objective.per_sample(self.state(corrupted)).float()
 
     def state(self, corrupted: Views) -> State:
@@ -248,7 +248,7 @@ class Graph(Bindable, nn.Module):
         Args:
             x: samples.
             valid: False = padding.
-            view: the damage that they have suffered.
+            view: their corruption.
             teacher: embed with the teacher's slow copy of the encoder.
 
         Raises:
@@ -333,7 +333,7 @@ class Graph(Bindable, nn.Module):
         return leading(self.objective.edges, target, tuple(self.corruptions))
 
     def corruption_params(self, name: str, view: View) -> Tensor | None:
-        """Parameters of a view's corruption, (B, k), as a decoder to that view is told them."""
+        """Parameters of a view's corruption, (B, k), as a decoder to that view takes them."""
         corruption_params = self.corruptions[name].corruption_params
         return (
             torch.stack([view.params[key].float() for key in corruption_params], dim=1) if corruption_params else None

@@ -52,7 +52,7 @@ class Teaching:
         encoder, latent = self.parts
         same = latents if self.teacher is None else {}
         known = {name: _fixed(same[name]) for name in self.views if name in same and views[name].mask is None}
-        # A view without its holes is none that the encoder is told of.
+        # The encoder has no name for a view without its holes.
         names = {name: name if views[name].mask is None else f"unmasked {name}" for name in self.views}
         rest = {names[name]: intact(views[name]) for name in self.views if name not in known}
         found = encoder(rest, 1 if self.teacher is None else self.teacher.layers) if rest else {}

@@ -56,7 +56,7 @@ def _sample(source: Source | None, grid: GridSpec, batch: int, seed: int) -> dic
 
 
 def _holes(source: Source | None, x: Tensor, seed: int) -> Tensor:
-    """Holes as the damage itself cuts them."""
+    """Holes as the corruption itself cuts them."""
     if source is None or source.corruption is None or not source.holes:
         return torch.zeros(len(x), dtype=torch.bool)
     mask = source.corruption(clean_view(source.corruption.grid, x), torch.Generator().manual_seed(seed)).mask

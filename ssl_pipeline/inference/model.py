@@ -112,7 +112,7 @@ class Model:
         Args:
             name: ``encoder``, ``teacher``, ``decoder``, ``restorer:VIEW``, ``translator:VIEW-VIEW``, ``edge:NAME``,
                 ``front@CUT`` or ``back@CUT``; None for the one that an exported folder holds.
-            view: the damage that the samples of an encoder or of halves have suffered; None for ``unknown``.
+            view: the corruption of the samples, for an encoder or for halves; None for ``unknown``.
 
         Raises:
             ValueError: no such part, or it is not held here.
@@ -147,12 +147,12 @@ class Model:
             valid: (B, *grid) bool, False = padding; None: there is none, or, with a list, it is found.
             batch_size: samples in a pass.
             teacher: embed with the slow copy of the encoder, of a run with ``teacher=ema``.
-            view: the damage that the samples have suffered, ``unknown`` for none or another than those of the run.
+            view: their corruption, ``unknown`` for none or another than those of the run.
             mask: see ``restore``.
 
         Raises:
-            ValueError: the samples do not lie on the model's grid or clearly beside its range, they are not finite, the
-                run's data has no codec that reads them, or there is no teacher.
+            ValueError: the samples do not lie on the model's grid or clearly outside its range, they are not finite,
+                the run's data has no codec that reads them, or there is no teacher.
         """
         part = self.part("teacher" if teacher else "encoder", view)
         return self._run(part, self._known(part, x, mask, valid), batch_size)
@@ -165,11 +165,11 @@ class Model:
         valid: Marks = None,
         batch_size: int = 500,
     ) -> Tensor:
-        """The clean form of damaged samples: the inverse of a corruption, given what is known of it.
+        """The clean form of corrupted samples: the inverse of a corruption, given what is known of it.
 
         Args:
             x: see ``embed``.
-            view: the damage that they have suffered.
+            view: their corruption.
             mask: (B, *grid) or (B, 1, *grid) bool, or 0 and 1 as uint8, true in a hole, of a view with holes,
                 whatever stands in them; (*grid) where all samples have the same. Of symbols None for where the symbol
                 of a hole stands.
@@ -177,7 +177,7 @@ class Model:
             batch_size: samples in a pass.
 
         Returns:
-            (B, C, *grid) floats in the data's units, which may lie a little beside its range, or (B, *grid) symbols.
+            (B, C, *grid) floats in the data's units, which may lie a little outside its range, or (B, *grid) symbols.
 
         Raises:
             ValueError: see ``embed``; no decoder has learned it; it is not known where the holes are.
@@ -195,12 +195,12 @@ class Model:
         batch_size: int = 500,
         **corruption_params: float | Tensor,
     ) -> Tensor:
-        """Samples of one damage as they would be of another.
+        """Samples of one corruption as they would be of another.
 
         Args:
             x: see ``embed``.
-            view: the damage that they have suffered.
-            to: the damage that they are to suffer.
+            view: their corruption.
+            to: the corruption that they are to have.
             mask: see ``restore``.
             valid: see ``embed``.
             batch_size: samples in a pass.
@@ -235,7 +235,7 @@ class Model:
             mask: holes of the view that the edge starts from, see ``restore``; of several views by name.
             valid: see ``embed``; where there are several starts, by name.
             batch_size: samples in a pass.
-            corruption_params: of an edge to a view, what that damage is told of itself, see ``translate``.
+            corruption_params: of an edge to a view, the parameters of that corruption, see ``translate``.
 
         Returns:
             (B, C, *grid) floats in the units of what it leads to, or (B, *grid) symbols, of which
@@ -266,7 +266,7 @@ class Model:
 
         Args:
             at: ``latent``, ``encoder.NUMBER`` or ``decoder.NUMBER``, the block after which it is cut.
-            view: the damage that the samples have suffered.
+            view: their corruption.
 
         Raises:
             ValueError: no such cut or view; no decoder leads to the clean form.

@@ -14,7 +14,7 @@ from ssl_pipeline.data.codecs.text import TextCodec
 from ssl_pipeline.structures.grid import GridSpec
 
 ON_AVERAGE = 0.25
-"""How far values may lie beside the range, in widths of it. Noise of sigma 0.5 takes black there by 0.2 on average."""
+"""How far values may lie outside the range, in widths of it. Noise of sigma 0.5 takes black there by 0.2 on average."""
 WITHIN_ONE = 0.18
 """The same where none of ``ENOUGH`` lies further than one width: those of -1..1 end there, such noise goes on."""
 ENOUGH = 256
@@ -132,14 +132,14 @@ def number(name: str, given: Any, count: int) -> Tensor:
 
 
 def parameters(to: str, names: Sequence[str], corruption_params: Mapping[str, Any], count: int) -> dict[str, Tensor]:
-    """Parameters (B, k) of the corruption that samples are to suffer; nothing where it has none.
+    """Parameters (B, k) of the corruption that samples are to have; nothing where it has none.
 
     Raises:
         ValueError: one too few or too many, or one that is no finite number.
     """
     if set(corruption_params) != set(names):
         raise ValueError(
-            f"a translation to {to} is told {', '.join(f'{name}=...' for name in names) or 'nothing'}, "
+            f"a translation to {to} takes {', '.join(f'{name}=...' for name in names) or 'nothing'}, "
             f"got {', '.join(corruption_params) or 'nothing'}: give all of them, and no others"
         )
     return (
@@ -150,25 +150,25 @@ def parameters(to: str, names: Sequence[str], corruption_params: Mapping[str, An
 
 
 def check_corruption_params(to: str, names: Sequence[str], corruption_params: Tensor | None) -> None:
-    """Refuse to make samples of a damage without its parameters.
+    """Refuse to make samples of a corruption without its parameters.
 
     Raises:
         ValueError: it has some, and they are not given.
     """
     if names and corruption_params is None:
-        raise ValueError(f"a sample of view {to} is told {', '.join(names)}: pass told, (B, k)")
+        raise ValueError(f"a sample of view {to} takes {', '.join(names)}: pass corruption_params, (B, k)")
 
 
 def plausible(x: Tensor, grid: GridSpec, holes: Tensor | None = None, far: Sequence[float] = (0.0, 0.0)) -> None:
     """Refuse values that are not finite, or clearly of another range; what stands in holes does not count.
 
-    Noise takes values beside the range, so they are judged by how far they lie beside it on average and at most.
+    Noise takes values outside the range, so they are judged by how far they lie outside it on average and at most.
 
     Args:
         x: samples on the grid.
         grid: theirs.
         holes: (B, *grid) bool.
-        far: how far the damage that they have suffered takes values, see ``beside``; more than usual is let through.
+        far: how far their corruption takes values, see ``outside_range``; more than usual is let through.
 
     Raises:
         ValueError: such values; names the range that was found.
@@ -189,7 +189,7 @@ def plausible(x: Tensor, grid: GridSpec, holes: Tensor | None = None, far: Seque
                 f"expected symbols from 0 to {grid.vocab - 1}, got {low:.0f} to {high:.0f}: use the run's own codec"
             )
         return
-    means, mosts = beside(x, grid)
+    means, mosts = outside_range(x, grid)
     seen = 1.0 if holes is None else max(float((~holes).float().mean()), 1e-9)
     mean, most = float(means.mean()) / seen, float(mosts.max())
     limit = WITHIN_ONE if most <= 1 and x.numel() >= ENOUGH else ON_AVERAGE
@@ -203,10 +203,11 @@ def hidden(x: Tensor, holes: Tensor, grid: GridSpec) -> Tensor:
     return x.masked_fill(holes, 0) if grid.discrete else x.masked_fill(holes.unsqueeze(1), grid.range[0])
 
 
-def beside(x: Tensor, grid: GridSpec) -> tuple[Tensor, Tensor]:
-    """How far a sample's values lie beside the range, in widths of it, on average and at most: twice (B,).
+def outside_range(x: Tensor, grid: GridSpec) -> tuple[Tensor, Tensor]:
+    """How far a sample's values lie outside the range, in widths of it, on average and at most: twice (B,).
 
-    >>> [float(one) for one in beside(torch.tensor([[[-0.5, 0.5, 1.0, 1.5]]]), GridSpec.of(("x", 4), channels=1))]
+    >>> grid = GridSpec.of(("x", 4), channels=1)
+    >>> [float(one) for one in outside_range(torch.tensor([[[-0.5, 0.5, 1.0, 1.5]]]), grid)]
     [0.25, 0.5]
     """
     low, high = grid.range

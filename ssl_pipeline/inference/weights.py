@@ -43,7 +43,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def write_safetensors(state: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors by name, and beside them their sum, as ``sha256sum --check`` reads it."""
+    """Write tensors by name, and next to them their sum, as ``sha256sum --check`` reads it."""
     save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, path)
     _sum_of(path).write_text(f"{_sum(path)}  {path.name}\n")
 
@@ -57,10 +57,10 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: export the model again")
-    beside = _sum_of(path)
-    if beside.is_file() and beside.read_text().partition(" ")[0] != _sum(path):
+    sums = _sum_of(path)
+    if sums.is_file() and sums.read_text().partition(" ")[0] != _sum(path):
         raise ValueError(
-            f"{path} is damaged, so it is not loaded (it has another sum than {beside.name} says): export the model "
+            f"{path} is damaged, so it is not loaded (it has another sum than {sums.name} says): export the model "
             f"again, or remove that file if you have changed the weights yourself"
         )
     try:

@@ -19,7 +19,7 @@ from ssl_pipeline.structures.nodes import CLEAN, Edge, Node
 class Consistency(Term):
     """The decoder to the clean form says the same of two views of a sample (UDA, arXiv 1904.12848; R-Drop, 2106.14448).
 
-    No view is told what is right, so that one constant output for all samples costs nothing: another term must lead
+    No view learns what is right, so that one constant output for all samples costs nothing: another term must lead
     some of the views to the clean form. A decoder that continues from true symbols gets those of the clean sample.
 
     Args:

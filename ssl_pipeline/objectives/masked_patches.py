@@ -12,10 +12,10 @@ def check_where(where: str) -> None:
     """Refuse an unknown choice of places.
 
     Raises:
-        ValueError: neither damaged nor everywhere.
+        ValueError: neither masked nor everywhere.
     """
     if where not in ("masked", "everywhere"):
-        raise ValueError(f"where={where!r} is not known; take damaged or everywhere")
+        raise ValueError(f"where={where!r} is not known; take masked or everywhere")
 
 
 def in_the_hole(view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:

@@ -181,7 +181,7 @@ Compared = tuple[Tensor, Tensor, Tensor | None]
 
 
 def decoded(decoder: Decoder, wanted: Wanted, whole: bool = False) -> Compared:
-    """What a decoder makes of a latent beside the truth: patches, or ``whole`` signals."""
+    """What a decoder makes of a latent, and the truth: patches, or ``whole`` signals."""
     latent, truth, valid, corruption_params, places, weight = wanted
     if whole:
         return decoder.patches.join(decoder(latent, None, corruption_params)), truth, valid

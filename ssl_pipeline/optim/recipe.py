@@ -20,7 +20,7 @@ MAPS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, Pointwise)
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an optimiser needs to be told.
+    """What an optimiser is made of.
 
     Args:
         make: called with parameter groups and ``lr``, makes the optimiser.

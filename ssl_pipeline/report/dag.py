@@ -12,7 +12,7 @@ from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, Node
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c510a", "#5e3c99")
-"""One a term, told apart by colour-blind readers, too (Okabe and Ito)."""
+"""One a term, distinct for colour-blind readers, too (Okabe and Ito)."""
 
 ROW, HIGH, WIDE = 44, 28, 128  # distance of rows; height and width of a box
 AT = {"clean": 12, "view": 190, "encoder": 368, "latent": 500, "consensus": 660, "decoder": 760, "target": 900}

@@ -20,7 +20,7 @@ STEP = {
     "update": ("update / weight, log10", "viridis", (None, None)),
 }
 MOST = 40
-"""Names of layers beside a map, at most."""
+"""Names of layers next to a map, at most."""
 
 
 def paths(curves: dict[str, Curve]) -> dict[str, str]:

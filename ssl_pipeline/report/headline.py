@@ -27,7 +27,7 @@ class Table(NamedTuple):
 
 
 def probes(summary: Mapping[str, Any]) -> Table:
-    """An encoder beside its baselines, in percent; no rows where nothing was probed."""
+    """An encoder with its baselines, in percent; no rows where nothing was probed."""
     shown = [key for key in COLUMNS if key in summary]
     rows = []
     for label, suffix in LABELS:
@@ -120,7 +120,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
         Section(
             "How far the world model can be followed",
             followed(summary),
-            "Held-out episodes: what is decoded from latents that are reached blindly, beside what was seen.",
+            "Held-out episodes: what is decoded from latents that are reached blindly, next to what was seen.",
         ),
         Section("Agreement", agreeing(summary), "Outputs of the same held-out samples, and their embeddings."),
         Section(f"{swapped} images on other backgrounds, in %", backgrounds(summary), swaps),

@@ -15,7 +15,7 @@ LINED = 40
 """Samples whose views are joined by lines."""
 
 NAMED = 12
-"""Labels that are named beside a map, at most."""
+"""Labels that are named next to a map, at most."""
 
 
 def latent_map(

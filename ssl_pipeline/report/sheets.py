@@ -1,4 +1,4 @@
-"""Samples clean, damaged and restored: pictures, spectrograms to listen to, or texts with what differs."""
+"""Samples clean, corrupted and restored: pictures, spectrograms to listen to, or texts with what differs."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _sounds(shown: Mapping[str, Form], data: Data, most: int = 3) -> list[list[t
 
 
 def _texts(shown: Mapping[str, Form], data: Data) -> list[list[tuple[str, str]]]:
-    """The forms of each sample; of the damaged and the restored one what differs from the clean one is marked."""
+    """The forms of each sample; of the corrupted and the restored one what differs from the clean one is marked."""
     rows = []
     for i in range(len(next(iter(shown.values())).x)):
         words = {name: _text(data, form.x[i], _row(form.valid, i)) for name, form in shown.items()}

@@ -65,7 +65,7 @@ class View(NamedTuple):
     visible: int | None = None  # number of cells of that size outside the hole, where all samples have the same
     unmasked: Tensor | None = None  # x before its holes were cut; None: it has none, or x has changed since
     valid: Tensor | None = None  # (B, *grid) bool, False = padding
-    params: Mapping[str, Tensor] = {}  # (B,) float each: what a map from the latent back to this view must be told
+    params: Mapping[str, Tensor] = {}  # (B,) float each: what a map from the latent back to this view needs
 
     def first(self, count: int) -> View:
         """Its first samples."""

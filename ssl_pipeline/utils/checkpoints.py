@@ -8,17 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-LAST, PREVIOUS, DAMAGED = "last.ckpt", "previous.ckpt", "damaged.ckpt"
+LAST, PREVIOUS, UNREADABLE = "last.ckpt", "previous.ckpt", "unreadable.ckpt"
 
 
-def replace(path: Path, write: Callable[[Path], None], *, mine: bool = True, damaged: bool = False) -> None:
+def replace(path: Path, write: Callable[[Path], None], *, mine: bool = True, unreadable: bool = False) -> None:
     """Write a checkpoint; a process that dies at any moment leaves the last one, or this one, and the one before.
 
     Args:
         path: of the checkpoint.
-        write: writes to the path that it is given, a temporary file beside it.
+        write: writes to the path that it is given, a temporary file next to it.
         mine: whether this process is the one that writes; the others only take part in ``write``.
-        damaged: what lies there cannot be read: it is set aside and does not become the one before.
+        unreadable: what lies there cannot be read: it is set aside and does not become the one before.
 
     Raises:
         OSError: there is no room, or no right to write; what was there is as it was.
@@ -29,8 +29,8 @@ def replace(path: Path, write: Callable[[Path], None], *, mine: bool = True, dam
         if not mine:
             return
         _to_disk(temporary)
-        if path.exists() and damaged:
-            os.replace(path, path.with_name(DAMAGED))
+        if path.exists() and unreadable:
+            os.replace(path, path.with_name(UNREADABLE))
         elif path.exists():
             _keep(path, path.with_name(PREVIOUS))
         os.replace(temporary, path)
@@ -61,15 +61,15 @@ def intact(path: Path) -> bool:
 
 def _keep(path: Path, under: Path) -> None:
     """Let another name stand for a file, whatever stood there; the file is never without a name."""
-    beside = under.with_name(f".{under.name}.tmp")
-    beside.unlink(missing_ok=True)
+    twin = under.with_name(f".{under.name}.tmp")
+    twin.unlink(missing_ok=True)
     try:
-        os.link(path, beside)
+        os.link(path, twin)
     except OSError:  # a file system without links
-        shutil.copyfile(path, beside)
-        _to_disk(beside)
-    os.replace(beside, under)
-    beside.unlink(missing_ok=True)  # where both were names of one file already, nothing was moved
+        shutil.copyfile(path, twin)
+        _to_disk(twin)
+    os.replace(twin, under)
+    twin.unlink(missing_ok=True)  # where both were names of one file already, nothing was moved
 
 
 def _to_disk(path: Path) -> None:

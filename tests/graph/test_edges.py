@@ -322,7 +322,7 @@ def test_what_is_known_of_starts_is_told(several):
         part(mask_x=images.float(), mask_mask=holes)
     with pytest.raises(ValueError, match="no input 'nonsense'"):
         model.part("edge:caption")(x=images.float(), mask=holes, nonsense=images)
-    with pytest.raises(ValueError, match="is told factor: pass told"):
+    with pytest.raises(ValueError, match="takes factor: pass corruption_params"):
         model.part("edge:blurred")(x=torch.zeros(1, 8, dtype=torch.int64))
     with pytest.raises(ValueError, match="view mask has holes: pass mask"):
         model.relate("caption", {"mask": images})
@@ -332,7 +332,7 @@ def test_what_is_known_of_starts_is_told(several):
         model.relate("whole", {"text": "1"})
     one, other = (model.relate("blurred", {"text": ["7"]}, corruption_params={"factor": factor}) for factor in (2, 4))
     assert one.shape == (1, 1, 8, 8) and not torch.equal(one, other)
-    with pytest.raises(ValueError, match=r"is told factor=\.\.\., got nothing"):
+    with pytest.raises(ValueError, match=r"takes factor=\.\.\., got nothing"):
         model.relate("blurred", {"text": ["7"]})
     codes = model.columns["text"].encode(["7", "12345678"])
     assert torch.equal(

@@ -80,7 +80,7 @@ def test_translations_are_told_what_is_to_happen():
     assert torch.allclose(each[0], two[0], atol=1e-5) and torch.allclose(each[1], four[1], atol=1e-5)
     assert whole.translate(X, "mask", "lowres", holes(), factor=2).shape == X.shape
     for call, words in (
-        (lambda: whole.translate(X, "noise", "lowres"), "is told factor=..., got nothing"),
+        (lambda: whole.translate(X, "noise", "lowres"), "takes factor=..., got nothing"),
         (lambda: whole.translate(X, "noise", "lowres", factor=2, sigma=1), "got factor, sigma"),
         (lambda: whole.translate(X, "lowres", "noise", sigma=1), "no decoder leads to noise"),
         (lambda: whole.translate(X, "lowers", "noise", sigma=1), "there is no view 'lowers'; nearest: lowres"),

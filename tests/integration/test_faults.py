@@ -29,7 +29,7 @@ from ssl_pipeline.training.callbacks import Metrics
 from ssl_pipeline.training.callbacks.finite import first_not_finite
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.torch_errors import machine_error
-from ssl_pipeline.utils.checkpoints import DAMAGED, LAST, PREVIOUS, intact, newest, replace
+from ssl_pipeline.utils.checkpoints import LAST, PREVIOUS, UNREADABLE, intact, newest, replace
 
 TINY = [*SMALL, "probe=none", "diagnostics.every=0", "report.page=false", "optimizer.warmup=0", "optimizer.final=1"]
 
@@ -105,7 +105,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_taken(corrupt, tmp_path, caps
     assert "damaged or missing: going on from previous.ckpt, step 3" in capsys.readouterr().err
     expected, got = read_weights(whole), read_weights(parted)
     assert all(torch.equal(value, got[name]) for name, value in expected.items())
-    assert (parted / "checkpoints" / DAMAGED).is_file() is (corrupt != "gone")
+    assert (parted / "checkpoints" / UNREADABLE).is_file() is (corrupt != "gone")
     for name in (LAST, PREVIOUS):
         (parted / "checkpoints" / name).write_bytes(b"nothing")
     with pytest.raises(ValueError, match="is damaged, and there is none before it"):

@@ -61,7 +61,7 @@ def embed(
             FILE@SECOND.
         overrides: written data=NAME data.root=... as in training: another data set than the run's own.
         split: train, test or all of a data set.
-        view: the damage that the samples have suffered; none by default.
+        view: their corruption; none by default.
         teacher: embed with the slow copy of the encoder.
         batch_size: samples in a pass.
         device: cpu, cuda ... or auto.

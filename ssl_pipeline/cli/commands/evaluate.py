@@ -1,4 +1,4 @@
-"""Probe encoders, each beside its baselines."""
+"""Probe encoders, each with its baselines."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def evaluate(
     set: str | None = None,
     trust: tuple[str, ...] = (),
 ) -> None:
-    """Probes of an encoder beside the raw input and an untrained twin, as a table and a JSON.
+    """Probes of an encoder, of the raw input and of an untrained twin, as a table and a JSON.
 
     kNN-20, logistic regression on all and on some of the labels, retrieval by source; with attentive= and finetune=
     also heads that are trained by gradient; and what embeddings say without labels: RankMe, alpha-ReQ, LiDAR. Where
@@ -70,13 +70,13 @@ def evaluate(
         overrides: written data=NAME data.root=... as in training: another data set than the run's own.
         out: the JSON; by default evaluation_DATA.json in the run's folder.
         weights: of timm:NAME, a file; without it, the model is untrained.
-        view: the damage that the samples have suffered; none by default.
+        view: their corruption; none by default.
         few_shot: shares of the labels for further linear probes, with commas between them, below 1; none: few_shot=
         attentive: epochs of an attentive probe; 0 for none.
         finetune: epochs of fine-tuning a copy of the encoder; 0 for none.
         seeds: of the draws of few labels, and of heads that are trained.
         limit: labelled samples, the first ones of the training part.
-        baselines: whether the raw input and the untrained encoder stand beside.
+        baselines: whether the raw input and the untrained encoder are probed, too.
         device: cpu, cuda ... or auto.
         set: name of the data set whose model is wanted, of a run on several.
         trust: packages of your own whose classes the run may name, with commas between them.
@@ -179,8 +179,8 @@ def _check_alike(named: dict[str, str]) -> None:
         ValueError: their data differ.
     """
     if len({*named.values()}) > 1:
-        told = "; ".join(f"{run} of {data}" for run, data in named.items())
-        raise ValueError(f"these runs are of different data: {told}: name runs of the same, or one for all, data=...")
+        listed = "; ".join(f"{run} of {data}" for run, data in named.items())
+        raise ValueError(f"these runs are of different data: {listed}: name runs of the same, or one for all, data=...")
 
 
 def _cell(score: Score | None) -> str:

@@ -26,7 +26,7 @@ def export(
     Args:
         run: the run's folder.
         part: encoder, teacher, decoder, restorer:VIEW, translator:VIEW-VIEW, edge:NAME, front@CUT or back@CUT.
-        view: the damage that samples of an encoder or of halves have suffered; none by default.
+        view: the corruption of the samples, for an encoder or for halves; none by default.
         format: safetensors, torch_export or onnx.
         out: folder; by default in the run's own.
         length: name of an axis along which samples of an encoder may have other sizes, too.

@@ -1,4 +1,4 @@
-"""A folder of results: what it was made of stands beside them, so that nothing else is taken for them."""
+"""A folder of results: what it was made of lies with them, so that nothing else is taken for them."""
 
 from __future__ import annotations
 

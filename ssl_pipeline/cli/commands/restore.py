@@ -1,4 +1,4 @@
-"""Restore files: damaged images, recordings or videos in, clean ones out."""
+"""Restore files: corrupted images, recordings or videos in, clean ones out."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def restore(
 
     Args:
         run: folder of the run, or of an exported restorer.
-        view: the damage that the files have suffered, as the run names it.
+        view: their corruption, as the run names it.
         source: folder of images, recordings or videos, or one of them. A video is restored as a whole in memory.
         out: folder of the restored ones: PNG, WAV of 16 bits or lossless MKV (FFV1), at the model's rate.
         holes: for a view with holes, images whose bright half says where they are: a folder with one for each image,

@@ -27,7 +27,7 @@ class Relation(Part):
         target: name of what it leads to.
         sources: its starts, views or columns of the data, by name. Of a single one it takes what every other part does
             (``x``, ``mask``, ``valid``), of several the same with their names before it (``text_x``).
-        corruption_params: names of the parameters of the target's damage, which it takes as ``corruption_params``.
+        corruption_params: names of the parameters of the target's corruption.
 
     Raises:
         ValueError: there is no such edge.

@@ -1,4 +1,4 @@
-"""From samples to embeddings, and from damaged samples to clean ones or to others."""
+"""From samples to embeddings, and from corrupted samples to clean ones or to others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Embedder(Part):
 
     Args:
         graph: trained.
-        view: the damage that the samples have suffered.
+        view: their corruption.
         teacher: the slow copy of the encoder.
 
     Raises:
@@ -44,13 +44,13 @@ class Embedder(Part):
 
 
 class Restorer(Part):
-    """The clean form of samples that have suffered a damage.
+    """The clean form of corrupted samples.
 
     Of holes that the decoder has learned to fill, only the holes are filled, and the rest stays as it is.
 
     Args:
         graph: trained.
-        view: the damage.
+        view: the corruption.
 
     Raises:
         ValueError: no decoder leads from this view to the clean form.
@@ -66,7 +66,7 @@ class Restorer(Part):
         self.fills_only = self.source.holes and graph.fills_only(view) and not self.source.moves
 
     def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
-        """Of damaged samples, see ``Embedder``."""
+        """Of corrupted samples, see ``Embedder``."""
         view, mask = self.source(x, mask, valid), self.source.places(x, mask)
         restored = self.trained.restore(self.source.name, view)
         if mask is None or not self.fills_only:
@@ -80,8 +80,8 @@ class Translator(Part):
 
     Args:
         graph: trained.
-        view: the damage that the samples have suffered.
-        to: the damage that they are to suffer.
+        view: their corruption.
+        to: the corruption that they are to have.
 
     Raises:
         ValueError: no decoder leads from one to the other.
@@ -104,7 +104,7 @@ class Translator(Part):
         valid: Tensor | None = None,
         corruption_params: Tensor | None = None,
     ) -> Tensor:
-        """Of damaged samples, see ``Embedder``, and the parameters (B, k) of the damage to come."""
+        """Of corrupted samples, see ``Embedder``, and the parameters (B, k) of the corruption to come."""
         check_corruption_params(self.target, self.corruption_params, corruption_params)
         view = self.source(x, mask, valid)
         return self.trained.decode(

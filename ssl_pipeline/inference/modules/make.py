@@ -22,7 +22,7 @@ def make(graph: Graph, part: str, view: str | None = None) -> Part:
         graph: trained.
         part: ``encoder``, ``teacher``, ``decoder``, ``restorer:VIEW``, ``translator:VIEW-VIEW``, ``edge:NAME``,
             ``front@CUT`` or ``back@CUT``.
-        view: the damage that the samples have suffered, of an encoder or of halves; ``unknown`` where not given.
+        view: their corruption, of an encoder or of halves; ``unknown`` where not given.
 
     Raises:
         ValueError: no such part, or the graph does not hold it.

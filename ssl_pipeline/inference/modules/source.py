@@ -1,4 +1,4 @@
-"""What a user knows of damaged samples, made into the graph's view of them."""
+"""What a user knows of corrupted samples, made into the graph's view of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.data import Codec
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.inference.validate_inputs import beside, fits, hidden, plausible, samples, tensor, truths
+from ssl_pipeline.inference.validate_inputs import fits, hidden, outside_range, plausible, samples, tensor, truths
 from ssl_pipeline.structures.batch import View, as_float, clean_view
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.random import generator
@@ -20,7 +20,7 @@ UNKNOWN = "unknown"
 
 
 class Source:
-    """Samples of a damage as the graph's view of them: what a user knows of it made into a record.
+    """Samples of a corruption as the graph's view of them: what a user knows of it made into a record.
 
     Args:
         graph: trained.
@@ -42,7 +42,7 @@ class Source:
 
     @property
     def moves(self) -> bool:
-        """Whether cells lie elsewhere in the damaged sample than in the clean one."""
+        """Whether cells lie elsewhere in the corrupted sample than in the clean one."""
         if self.corruption is None:
             return False
         grid = self.corruption.grid
@@ -51,8 +51,8 @@ class Source:
 
     @cached_property
     def far(self) -> tuple[float, float]:
-        """How far this damage takes values beside the range, on average and at most, with some room: as much is let
-        through. Tried on black, white and random samples."""
+        """How far this corruption takes values outside the range, on average and at most, with some room: as much is
+        let through. Tried on black, white and random samples."""
         if self.corruption is None or self.grid.discrete:
             return 0.0, 0.0
         grid, seed = self.corruption.grid, generator("cpu", 0)
@@ -60,7 +60,7 @@ class Source:
         share = torch.rand((24, grid.width, *grid.shape), generator=seed)
         share[:8], share[8:16] = 0, 1
         view = self.corruption(clean_view(grid, low + (high - low) * share), seed)
-        mean, most = beside(view.x, self.grid)
+        mean, most = outside_range(view.x, self.grid)
         return 1.1 * float(mean.max()), 1.5 * float(most.max())
 
     def taken(

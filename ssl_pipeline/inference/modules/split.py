@@ -27,13 +27,13 @@ class Front(Part):
     """From samples to what passes a cut: the first of two halves, each the other's inverse.
 
     ``outputs`` are ``z``, the tokens (B, N, D) of the encoder or the latent, with those that are ``valid`` where holes
-    leave some out; behind a block of the decoder ``z`` is what comes out of it, and the latent's ``tokens`` pass beside
-    it where further blocks read them.
+    leave some out; behind a block of the decoder ``z`` is what comes out of it, and the latent's ``tokens`` pass
+    next to it where further blocks read them.
 
     Args:
         graph: trained.
         at: ``latent``, ``encoder.NUMBER`` or ``decoder.NUMBER``, the block after which it is cut.
-        view: the damage that the samples have suffered.
+        view: their corruption.
 
     Raises:
         ValueError: no such cut or view.

@@ -18,7 +18,7 @@ from ssl_pipeline.structures.grid import GridSpec
 
 
 class ConvEncoder(Encoder):
-    """Strided stages of residual blocks (arXiv 1512.03385); holes and padding are told by an extra input channel.
+    """Strided stages of residual blocks (arXiv 1512.03385); an extra input channel marks holes and padding.
 
     The embedding is the last map averaged into a few cells, each dimension standardised by running statistics. Views
     of one size pass together, so that batch statistics are those of their mixture; those of the embedding are over
@@ -135,8 +135,8 @@ class ConvEncoder(Encoder):
     def _first(self, views: Mapping[str, View]) -> Tensor:
         """First maps, likewise."""
         x = self.stem(torch.cat([_with_hole(view) for view in views.values()]))
-        told = torch.cat([self.view(name, n := view.x.shape[0]).expand(n, -1) for name, view in views.items()])
-        return added(x, told[(..., *(None,) * (x.ndim - 2))].to(x.dtype), self.training)
+        views_added = torch.cat([self.view(name, n := view.x.shape[0]).expand(n, -1) for name, view in views.items()])
+        return added(x, views_added[(..., *(None,) * (x.ndim - 2))].to(x.dtype), self.training)
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Stem and view embedding, then the residual blocks; the last norm belongs to the last of them."""

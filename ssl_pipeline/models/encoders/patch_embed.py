@@ -79,7 +79,7 @@ class PatchStem(nn.Module):
         Args:
             views: where the hole of one has the same size in every sample, only the visible tokens are embedded.
             dense: keep all tokens and mark the hole as not valid (same result, static shapes: for export).
-            kept: of each view (B, *grid) bool, True = in a hole of which it is not told: with a mask token it takes the
+            kept: of each view (B, *grid) bool, True = in a hole that is hidden from it: with a mask token it takes the
                 place of patches that lie wholly in it.
 
         Raises:

@@ -20,7 +20,7 @@ class ViewEmbedding(nn.Module):
     Args:
         views: names of the training views.
         width: length of the vectors.
-        drop: share of training samples whose view is not told, so that ``unknown`` is trained too.
+        drop: share of training samples whose view is hidden, so that ``unknown`` is trained too.
 
     Raises:
         ValueError: ``drop`` outside [0, 1].
@@ -41,5 +41,5 @@ class ViewEmbedding(nn.Module):
         index = self.index.get(family(view), 0)
         if not self.training or index == 0 or self.drop == 0:
             return self.table[index : index + 1]
-        told = torch.rand(batch, 1, device=self.table.device) >= self.drop
-        return torch.where(told, self.table[index], self.table[0])
+        known = torch.rand(batch, 1, device=self.table.device) >= self.drop
+        return torch.where(known, self.table[index], self.table[0])

@@ -136,8 +136,8 @@ class ViT(Encoder):
             kept = [view.mask for view in seen]
             seen = [view._replace(mask=None, cell=None, visible=None) for view in seen]
         tokens = dict(zip(views, self.stem(seen, dense or self.dense, kept), strict=True))
-        told = {name: self.view(name, view.x.shape[0]).unsqueeze(1) for name, view in views.items()}
-        return {name: t._replace(values=t.values + told[name].to(t.values.dtype)) for name, t in tokens.items()}
+        by_view = {name: self.view(name, view.x.shape[0]).unsqueeze(1) for name, view in views.items()}
+        return {name: t._replace(values=t.values + by_view[name].to(t.values.dtype)) for name, t in tokens.items()}
 
     def _latent(self, values: Tensor, tokens: Tokens) -> Latent:
         pooled = self.pool(values, tokens.coords, tokens.valid)

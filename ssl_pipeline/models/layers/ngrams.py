@@ -35,7 +35,7 @@ class NGrams(nn.Module):
 
     Args:
         longest: length of the longest n-gram; the shortest has 2 symbols.
-        buckets: rows of the table for n-grams of one length; those that share a row are not told apart.
+        buckets: rows of the table for n-grams of one length; those that share a row are one.
         width: width of the embeddings.
 
     Raises:

@@ -51,7 +51,7 @@ class Trunk(nn.Module):
             Block(width, heads, mlp_ratio=mlp_ratio, qkv_bias=True, drop_path=rate, attn_layer=SelfAttention)
             for rate in torch.linspace(0, drop_path, depth).tolist()
         )
-        if mlp is not None:  # not by Block's ``mlp_layer``, which is told an activation, too, that is not a gate's
+        if mlp is not None:  # not by Block's ``mlp_layer``, which gets an activation, too, that is not a gate's
             for block in self.blocks:
                 block.mlp = mlp(width, int(width * mlp_ratio))
         self.norm = nn.LayerNorm(width)

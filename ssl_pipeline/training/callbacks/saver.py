@@ -19,11 +19,11 @@ class Saver(Checkpoint):
         path: the checkpoint; see ``checkpoints.replace``.
         clock: the training's clock.
         every: steps between two.
-        damaged: what lies there cannot be read.
+        unreadable: what lies there cannot be read.
     """
 
-    def __init__(self, path: Path, clock: Clock, every: int, damaged: bool = False) -> None:
-        self.path, self.clock, self.every, self.damaged = path, clock, every, damaged
+    def __init__(self, path: Path, clock: Clock, every: int, unreadable: bool = False) -> None:
+        self.path, self.clock, self.every, self.unreadable = path, clock, every, unreadable
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
         """Save where it is time."""
@@ -39,11 +39,11 @@ class Saver(Checkpoint):
             trainer.save_checkpoint(path, weights_only=False)  # with optimiser and loops; reading takes tensors alone
 
         try:
-            replace(self.path, write, mine=trainer.is_global_zero, damaged=self.damaged)
+            replace(self.path, write, mine=trainer.is_global_zero, unreadable=self.unreadable)
         except OSError as error:
             why = f"the checkpoint of step {trainer.global_step} could not be written ({error.strerror or error})"
             if not self.path.is_file():
                 raise OSError(f"{why}, and there is none yet: make room, or take another folder") from error
             go_on = f"resume={os.path.relpath(trainer.default_root_dir)}"
             raise OSError(f"{why}; {self.path} is of an earlier step: make room, then go on with {go_on}") from error
-        self.damaged = False
+        self.unreadable = False

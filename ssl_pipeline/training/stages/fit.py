@@ -98,7 +98,7 @@ def _callbacks(run: PreparedRun, waiting: Waiting) -> _Callbacks:
     config, plan, folder, turns = run.config, run.plan, run.folder, len(run.sets)
     every, lines = plan.bounds["log_every_n_steps"], not shows_bar(plan.bounds)
     unreadable = run.start.checkpoint not in (None, folder.checkpoint)
-    saver = Saver(folder.checkpoint, plan.clock, config["checkpoint"]["every_n_steps"], damaged=unreadable)
+    saver = Saver(folder.checkpoint, plan.clock, config["checkpoint"]["every_n_steps"], unreadable=unreadable)
     diagnostics = Diagnostics(
         **config.get("diagnostics", {}),
         seed=config["seed"],
