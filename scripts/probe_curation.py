@@ -32,6 +32,7 @@ from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.lab.curation import novelty
 from ssl_pipeline.report.markdown import head, row
 from ssl_pipeline.training import run
+from ssl_pipeline.training.graphs import data_spec
 
 KINDS = {
     "no junk": ["data.share=0"],
@@ -78,7 +79,7 @@ def trained(name: str, data: Data, steps: int, seed: int, more: Sequence[str] = 
     """The graph of an experiment after some steps on a data set, by a plain loop."""
     config = compose([f"experiment={name}", *more])
     torch.manual_seed(seed)
-    graph = GraphFactory(config).build(spec_of(data))
+    graph = GraphFactory(config).build(data_spec(data))
     order, size = EpochOrder(data.train.sources, seed), config["batch_size"]  # pyright: ignore
     optimizer = torch.optim.AdamW(graph.parameters(), lr=config["optimizer"]["lr"] / 2, weight_decay=0.05)
     for step in range(steps):

@@ -22,7 +22,7 @@ from ssl_pipeline.utils.errors import HINT, Interrupted, nearest
 
 RUN_DIR = "SSL_PIPELINE_RUN_DIR"
 RANKS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
-Run = Callable[[dict[str, Any], str], Any]
+_Run = Callable[[dict[str, Any], str], Any]
 
 
 class Reported(Exception):
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     return COMMANDS[name][0](rest, command=[name])
 
 
-def train(arguments: list[str] | None = None, *, run: Run | None = None, command: list[str] | None = None) -> int:
+def train(arguments: list[str] | None = None, *, run: _Run | None = None, command: list[str] | None = None) -> int:
     """Compose the configuration and train: returns the exit code.
 
     Args:
@@ -147,7 +147,7 @@ COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
 }
 
 
-def _training() -> Run:
+def _training() -> _Run:
     from ssl_pipeline.training import run  # only now: it imports torch, and names are checked faster without
 
     return run

@@ -12,7 +12,7 @@ from torch import Tensor
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import GridSpec
 
-Kind = TypeVar("Kind", bound="Corruption")
+_Own = TypeVar("_Own", bound="Corruption")
 
 Range = float | tuple[float, float] | list[float]
 
@@ -44,7 +44,7 @@ class Corruption(ABC):
         """Whether cutting holes is all that it does."""
         return self.masks
 
-    def bind(self: Kind, grid: GridSpec) -> Kind:
+    def bind(self: _Own, grid: GridSpec) -> _Own:
         """A copy of it for views on a grid.
 
         Raises:

@@ -11,6 +11,7 @@ from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Embedder, Part, Relation, Translator
 from ssl_pipeline.models.encoders import TimmBackbone
 from ssl_pipeline.report import markdown
+from ssl_pipeline.structures.grid import GridSpec
 
 SCORES = {"knn": "kNN-20", "linear": "linear probe", "few_shot": "few labels", "retrieval": "source found"}
 WHOSE = {"": "this encoder", "_teacher": "its teacher", "_untrained": "untrained encoder", "_raw": "raw input"}

@@ -17,7 +17,7 @@ from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.view_assignment import ViewAssignment
 from ssl_pipeline.utils.errors import options_of
 
-Part = TypeVar("Part", Encoder, Decoder)
+_Model = TypeVar("_Model", Encoder, Decoder)
 
 
 class ColumnModels(NamedTuple):
@@ -145,7 +145,7 @@ def _own_encoder(name: str, info: ColumnInfo, models: ColumnModels, encoder: Enc
     return own
 
 
-def elsewhere(part: Part) -> Part:
+def elsewhere(part: _Model) -> _Model:
     """A model of the samples for another grid: ``patch`` counts cells, and there it is the usual one."""
     part = deepcopy(part)
     if hasattr(part, "patch"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any, TypeVar
 
-Part = TypeVar("Part", bound="Bindable")
+_Own = TypeVar("_Own", bound="Bindable")
 
 
 class Bindable:
     """Something that is made from options alone and gets its weights when it is bound to sizes."""
 
-    def bind(self: Part, *args: Any, **kwargs: Any) -> Part:
+    def bind(self: _Own, *args: Any, **kwargs: Any) -> _Own:
         """A copy of it with weights; takes what its ``setup`` takes. The original stays as it is.
 
         Raises:

@@ -32,7 +32,7 @@ def maker(config: Mapping[str, Any], data: Data | Mixed) -> Callable[[], Graph |
     if isinstance(data, Mixed) and config.get("edge"):
         raise ValueError("edge= joins columns of one data set, and this run has several: take one of them")
     factory = GraphFactory(config, trust=tuple(config.get("trust", ())))
-    specs = {name: spec_of(part) for name, part in sets_of(data).items()}
+    specs = {name: data_spec(part) for name, part in sets_of(data).items()}
 
     def make() -> Graph | MixedGraph:
         torch.manual_seed(config["seed"])
@@ -41,7 +41,7 @@ def maker(config: Mapping[str, Any], data: Data | Mixed) -> Callable[[], Graph |
     return make
 
 
-def spec_of(data: Data) -> DataSpec:
+def data_spec(data: Data) -> DataSpec:
     """What a graph must know of a data set.
 
     Raises:
