@@ -24,8 +24,8 @@ from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data import Data, MotionSegments, Subset, moving_digits, objects
 from ssl_pipeline.data.motion.detection import foreground
 from ssl_pipeline.data.motion.regions import components
-from ssl_pipeline.data.synthetic.moving_digits import compose as composed
-from ssl_pipeline.data.wrappers.objects import KINDS
+from ssl_pipeline.data.synthetic.moving_digits import render_clips
+from ssl_pipeline.data.wrappers.objects import OBJECT_KINDS
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.restoration import decibels, restoration
@@ -62,7 +62,7 @@ def segments(clips: int = 200, noise: float = 0.02) -> dict[str, dict[str, tuple
     """ARI over the cells of true objects and over all cells, by setting and way."""
     found = {}
     for setting, options in SETTINGS.items():
-        made = composed(clips, digits=(2, 3), held_out=True, noise=noise, **options)
+        made = render_clips(clips, digits=(2, 3), held_out=True, noise=noise, **options)
         videos, true = made.x[:, 0].numpy() / 255, made.objects.numpy()
         found[setting] = {way: tuple(rand_index(true, map(see, videos))) for way, see in WAYS.items()}
     return found
@@ -85,7 +85,7 @@ def positives(seeds: list[int], overrides: list[str]) -> dict[str, dict[str, lis
     quiet = ["probe=none", "report.page=false", "trainer.enable_progress_bar=false"]
     protocol, rows = P1(few_shot=0), defaultdict(lambda: defaultdict(list))
     size = compose(["experiment=objects", *overrides])["data"]["size"]
-    probes = {kind: single_objects(kind, size) for kind in KINDS}
+    probes = {kind: single_objects(kind, size) for kind in OBJECT_KINDS}
 
     def note(row: str, kind: str, scores: dict[str, float]) -> None:
         for key in ("knn", "linear"):
@@ -94,7 +94,7 @@ def positives(seeds: list[int], overrides: list[str]) -> dict[str, dict[str, lis
     for kind, data in probes.items():
         note("raw pixels", kind, protocol.raw(data))
     for seed in seeds:
-        for what in KINDS:
+        for what in OBJECT_KINDS:
             config = compose(["experiment=objects", *quiet, *overrides, f"data.what={what}", f"seed={seed}"])
             run(config, str(root / f"{what}-{seed}"))
             embed = embedder(sslp.load(root / f"{what}-{seed}").graph)

@@ -1,11 +1,14 @@
-"""What an import costs."""
+"""What an import costs, and that what is imported is there."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from importlib import import_module
 
-from helpers.paths import ROOT
+import pytest
+from helpers.paths import ROOT, SCRIPTS
 
 
 def test_importing_the_package_is_quick_and_light():
@@ -16,3 +19,17 @@ def test_importing_the_package_is_quick_and_light():
         "import ssl_pipeline.api; assert 'lightning' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_script_imports_is_there(script):
+    """Most scripts are run by slow tests alone, and a renamed function is found here."""
+    found = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in found if (node.module or "").split(".")[0] == "ssl_pipeline"]
+    lost = [
+        f"{node.module}.{name.name}"
+        for node in ours
+        for name in node.names
+        if not hasattr(import_module(str(node.module)), name.name)
+    ]
+    assert not lost
