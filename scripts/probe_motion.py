@@ -25,7 +25,7 @@ from ssl_pipeline.data import Data, MotionSegments, Subset, moving_digits, objec
 from ssl_pipeline.data.motion.detection import foreground
 from ssl_pipeline.data.motion.regions import components
 from ssl_pipeline.data.synthetic.moving_digits import render_clips
-from ssl_pipeline.data.wrappers.objects import OBJECT_KINDS
+from ssl_pipeline.data.wrappers.objects import CROPS
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.restoration import decibels, restoration
@@ -85,7 +85,7 @@ def positives(seeds: list[int], overrides: list[str]) -> dict[str, dict[str, lis
     quiet = ["probe=none", "report.page=false", "trainer.enable_progress_bar=false"]
     protocol, rows = P1(few_shot=0), defaultdict(lambda: defaultdict(list))
     size = compose(["experiment=objects", *overrides])["data"]["size"]
-    probes = {kind: single_objects(kind, size) for kind in OBJECT_KINDS}
+    probes = {kind: single_objects(kind, size) for kind in CROPS}
 
     def note(row: str, kind: str, scores: dict[str, float]) -> None:
         for key in ("knn", "linear"):
@@ -94,7 +94,7 @@ def positives(seeds: list[int], overrides: list[str]) -> dict[str, dict[str, lis
     for kind, data in probes.items():
         note("raw pixels", kind, protocol.raw(data))
     for seed in seeds:
-        for what in OBJECT_KINDS:
+        for what in CROPS:
             config = compose(["experiment=objects", *quiet, *overrides, f"data.what={what}", f"seed={seed}"])
             run(config, str(root / f"{what}-{seed}"))
             embed = embedder(sslp.load(root / f"{what}-{seed}").graph)

@@ -22,7 +22,7 @@ from ssl_pipeline.structures.batch import as_float
 Segments = Callable[[np.ndarray], np.ndarray]
 """From the brightness (T, H, W) of a clip to the number of the object at each cell; 0 where there is none."""
 
-_CROPS = ("objects", "frames")
+CROPS = ("objects", "frames")
 _NOTHING = "nothing"
 """Class of what moves where nothing is known to be."""
 _KNOWN = 0.2
@@ -57,8 +57,8 @@ def objects(
     Raises:
         ValueError: no clips, another ``what``, a number below its least, or nothing that moves.
     """
-    if what not in _CROPS:
-        raise ValueError(f"expected what to be one of {', '.join(_CROPS)}, got {what!r}")
+    if what not in CROPS:
+        raise ValueError(f"expected what to be one of {', '.join(CROPS)}, got {what!r}")
     if times < 1 or margin <= 0:
         raise ValueError(f"expected times of at least 1 and a margin above 0, got times={times}, margin={margin}")
     if of.grid.names != ("time", "y", "x") or not of.grid.channels or isinstance(of.train, Stream):
