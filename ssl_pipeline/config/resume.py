@@ -53,7 +53,7 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> Saved:
         if keys[0] in FREE or _is_place(keys):
             _set(saved, keys, wanted)
             anew.add(".".join(keys))
-        elif wanted != had:
+        elif not _alike(wanted, had, tuple(keys)):
             raise ValueError(
                 f"{override} differs from the run that is resumed ({'.'.join(keys)} was {had}): leave it out, "
                 f"or start a new run from its weights with init_from={asked['resume']}"
@@ -94,6 +94,14 @@ def _leaves(node: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tu
 def _is_place(keys: Sequence[str]) -> bool:
     """Whether an option says where the data lies, whether it is fetched, and where it is kept."""
     return keys[0] == "data" and (keys[-1] in ("root", "download") or "cache" in keys)
+
+
+def _alike(wanted: Any, had: Any, keys: tuple[str, ...]) -> bool:
+    """Whether options are the same, but for where the data lies."""
+    if not (isinstance(wanted, Mapping) and isinstance(had, Mapping)):
+        return wanted == had
+    inner = [(*keys, key) for key in dict.fromkeys([*wanted, *had])]
+    return all(_alike(wanted.get(k[-1]), had.get(k[-1]), k) for k in inner if not _is_place(k))
 
 
 def _get(node: Any, keys: Sequence[str]) -> Any:

@@ -67,7 +67,14 @@ def _bounds(asked: Mapping[str, Any]) -> tuple[dict[str, Any], Clock]:
     """Lightning's options, and the clock that takes the bound on time out of them."""
     bounds = dict(asked)
     check_names("trainer", L.Trainer, bounds, complete=False)
-    for key in (*Hardware.__dataclass_fields__, "accumulate_grad_batches", "callbacks", "logger", "profiler"):
+    for key in (
+        *Hardware.__dataclass_fields__,
+        "accumulate_grad_batches",
+        "callbacks",
+        "default_root_dir",
+        "logger",
+        "profiler",
+    ):
         if key in bounds:
             raise ValueError(
                 f"trainer.{key} is not set here: take hardware.* for the machine, batch_size for larger steps"
