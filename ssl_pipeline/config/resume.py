@@ -69,9 +69,9 @@ def again(asked: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: the command would train something else.
     """
     saved = read_saved(Path(asked["resume"])).config
-    new = {key: value for key, value in asked.items() if key not in FREE}
-    for keys in dict.fromkeys([*_leaves(new), *_leaves({key: saved.get(key) for key in new})]):
-        had, wanted = _get(saved, keys), _get(new, keys)
+    given = {key: value for key, value in asked.items() if key not in FREE}
+    for keys in dict.fromkeys([*_leaves(given), *_leaves({key: saved.get(key) for key in given})]):
+        had, wanted = _get(saved, keys), _get(given, keys)
         if _is_place(keys):
             _set(saved, keys, wanted)
         elif wanted != had and (wanted, had) != ({}, None):  # of a group that is younger than the run: nothing chosen

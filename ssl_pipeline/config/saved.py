@@ -64,8 +64,9 @@ def read_saved(folder: Path, trust: tuple[str, ...] = ()) -> Saved:
 
 def _settled(kind: str, node: Any, at: str, ignored: list[str]) -> Any:
     """A node whose parts have those options settled that a file does not decide."""
-    if isinstance(node, str):
-        node = {"type": node}
+    if isinstance(node, str):  # a name alone, which says all where nothing is settled
+        settled = _settled(kind, {"type": node}, at, ignored)
+        return node if settled == {"type": node} else settled
     if isinstance(node, list):
         return [_settled(kind, one, f"{at}.{i}", ignored) for i, one in enumerate(node)]
     if not isinstance(node, Mapping):

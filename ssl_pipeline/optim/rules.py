@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import timm.optim
 import torch
+from timm.optim.adan import Adan
+from timm.optim.lamb import Lamb
+from timm.optim.lars import Lars
+from timm.optim.lion import Lion
+from timm.optim.muon import Muon
 
 from ssl_pipeline.config.build import construct
 from ssl_pipeline.config.registry import Entry, register
@@ -15,11 +19,11 @@ from ssl_pipeline.optim.recipe import Recipe
 _RULES = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
-    "adan": timm.optim.Adan,
-    "lamb": timm.optim.Lamb,
-    "lars": timm.optim.Lars,
-    "lion": timm.optim.Lion,
-    "muon": timm.optim.Muon,
+    "adan": Adan,
+    "lamb": Lamb,
+    "lars": Lars,
+    "lion": Lion,
+    "muon": Muon,
     "nadam": torch.optim.NAdam,
     "radam": torch.optim.RAdam,
     "rmsprop": torch.optim.RMSprop,

@@ -15,6 +15,7 @@ from helpers.runs import configured
 import ssl_pipeline
 from ssl_pipeline.cli import main as cli
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.resume import again
 from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.training import run
 from ssl_pipeline.training.stages import open_run
@@ -211,6 +212,16 @@ def test_a_file_that_is_no_configuration(text, forged, tmp_path):
     for call in (lambda: ssl_pipeline.load(folder), lambda: compose([f"resume={folder}"]), lambda: open_run(folder)):
         assert "config.yaml is damaged" in refused(call)
     assert not (tmp_path / "x").exists()
+
+
+def test_names_alone_stay_names(tmp_path, monkeypatch):
+    """``loss=l1`` is saved as it was said, so the same command goes on with it."""
+    monkeypatch.chdir(tmp_path)
+    words = ["objective.reconstruct.loss=l1", "trainer.max_steps=2", "hardware=cpu", "report.page=false", "probe=none"]
+    run(configured(*words), "run")
+    assert read_saved(tmp_path / "run").config["objective"]["reconstruct"]["loss"] == "l1"
+    assert again(configured(*words) | {"resume": "run"})["objective"]["reconstruct"]["loss"] == "l1"
+    assert type(ssl_pipeline.load("run").graph.objective.terms["reconstruct"].loss).__name__ == "L1"
 
 
 def test_what_was_saved_by_a_run_still_runs(forged):

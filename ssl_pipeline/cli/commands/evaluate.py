@@ -242,5 +242,5 @@ def _of_timm(
 
 
 def _default(run: str, data: Data) -> Path:
-    file = f"evaluation_{data.name}.json"
+    file = f"evaluation_{data.name.replace('/', '_')}.json"  # data=gym has names such as ALE/Pong-v5
     return Path(run.replace(":", "_") + "_" + file) if run.startswith(TIMM) else Path(run) / file
