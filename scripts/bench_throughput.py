@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data import Data, train_loader
 from ssl_pipeline.graph.graph import Views
+from ssl_pipeline.optim.rules import make_recipe
 from ssl_pipeline.report import markdown
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks.metrics import memory_gb
@@ -79,9 +80,9 @@ class Row:
     def __init__(self, words: list[str], steps: int) -> None:
         self.config = compose([*words, *COMMON, f"trainer.max_steps={steps + WARM}"])
         self.steps = steps + WARM
-        self.data: Data = instantiate(self.config["data"])
+        self.data: Data = build_part("data", self.config["data"])
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.precision = Hardware(**{k: v for k, v in self.config["hardware"].items() if k != "_target_"})
+        self.precision = Hardware(**self.config["hardware"])
 
     def round(self) -> Round:
         """Both, one after the other."""
@@ -104,7 +105,7 @@ class Row:
         """Medians of forward, backward and the rest, for each of which a GPU is waited for, or of all together."""
         graph: Any = maker(self.config, self.data)()
         graph = graph.to(self.device).train()
-        optimizer = instantiate(self.config["optimizer"]).optimizer(graph, self.config["batch_size"])
+        optimizer = make_recipe(self.config["optimizer"]).optimizer(graph, self.config["batch_size"])
         autocast, seconds = self.precision.resolved_precision == "bf16-mixed", []
         for corrupted in views:
             times = [now()]

@@ -13,10 +13,10 @@ from bench_throughput import now
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data import Data, sequential_batches
-from ssl_pipeline.optim.recipe import Recipe
+from ssl_pipeline.optim.rules import make_recipe
 from ssl_pipeline.structures.batch import as_float, clean_view
 from ssl_pipeline.training.hardware import Hardware
 
@@ -80,19 +80,19 @@ class Job:
     def __init__(self, words: list[str], workers: int) -> None:
         self.words, self.workers = words, workers
         self.config = compose([*words, "trainer.enable_progress_bar=false", "report.page=false"])
-        self.data: Data = instantiate(self.config["data"])
+        self.data: Data = build_part("data", self.config["data"])
         batches = [*sequential_batches(self.data.train, 10_000)]
         self.x = torch.cat([as_float(one.x, self.data.grid) for one in batches])
         self.labels = torch.cat([one.label for one in batches])
         self.batch = int(self.config["batch_size"])
         self.mean, self.std = [self.x.mean().item()], [self.x.std().item()]
-        self.recipe: Recipe = instantiate(self.config["optimizer"])
+        self.recipe = make_recipe(self.config["optimizer"])
         self.precision = Hardware(precision=self.config["hardware"]["precision"]).resolved_precision
         self.masks = self.config["name"] == "mae"
 
     def encoder(self) -> nn.Module:
         """Our encoder behind a plain call: images (B, C, H, W) to embeddings."""
-        return Plain(instantiate(self.config["encoder"])(grid=self.data.grid, views=("view",)), self.data)
+        return Plain(build_part("encoder", self.config["encoder"]).bind(self.data.grid, ("view",)), self.data)
 
     def vit(self) -> VisionTransformer:
         """timm's of the same size, as the libraries' masked autoencoders want it."""

@@ -22,8 +22,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import DATA, instantiate
 from ssl_pipeline.data import Data, EpochOrder, Subset, junk
 from ssl_pipeline.data.sampling import batch_indices
 from ssl_pipeline.evaluation.protocol import embedder, features
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str]) -> None:
         more += [] if samples is None else [f"data.samples={samples}"]
         print_junk(folder / name, experiments, [int(seed) for seed in seeds], steps, more)
         return
-    data = instantiate(compose([f"data={name}", *(f"data.{o}" for o in root)])["data"], at="data", allowed=DATA)
+    data = build_part("data", compose([f"data={name}", *(f"data.{o}" for o in root)])["data"])
     data = known_and_junk(data, held, None if samples is None else int(samples))
     print(head("experiment", "seed", *Novel._fields))
     for experiment in experiments:

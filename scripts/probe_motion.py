@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 import ssl_pipeline as sslp
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data import Data, MotionSegments, Subset, moving_digits, objects
 from ssl_pipeline.data.motion.detection import foreground
 from ssl_pipeline.data.motion.regions import components
@@ -106,7 +106,7 @@ def positives(seeds: list[int], overrides: list[str]) -> dict[str, dict[str, lis
 def restored(folder: Path, samples: int = 500) -> dict[str, dict[str, float]]:
     """PSNR (dB) of each view of a run on held-out clips, as it came in, as restored, and of a line between frames."""
     model = sslp.load(folder)
-    data: Data = instantiate(model.config["data"])
+    data: Data = build_part("data", model.config["data"])
     assert data.test is not None
     scores = restoration(model.graph.eval(), data.test, samples)
     rows = {}

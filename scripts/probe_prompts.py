@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import ssl_pipeline as sslp
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.corruptions import Corruption, Template
 from ssl_pipeline.corruptions.template import chosen
 from ssl_pipeline.data import Data, sequential_batches
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0", help="parted by commas")
     asked, overrides = parser.parse_known_args()
     config = sslp.load(asked.run).config if asked.run else compose(["experiment=prompts_agree", *overrides])
-    data: Data = instantiate(config["data"])
+    data: Data = build_part("data", config["data"])
     views = groups(config, data)
     print(markdown.head("", "templates", *COLUMNS))
     print(table([raw(data, views)], "raw bytes"), flush=True)

@@ -28,8 +28,8 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 import ssl_pipeline as sslp
 from ssl_pipeline import Graph
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data.synthetic.arithmetic import OPERATIONS, Sums, as_bits, distant_sums, every_sum
 from ssl_pipeline.data.synthetic.scenes import RANGES, Scenes, draw_scenes
 from ssl_pipeline.evaluation.probes import OneScale
@@ -113,7 +113,7 @@ def encoders(task: Task, experiments: list[str], overrides: list[str], steps: in
     quick += ["report.page=false", "diagnostics.every=0", f"seed={SEED}", *overrides]
     configs = {name: compose([f"experiment={name}", *task.overrides, *quick]) for name in experiments}
     first = configs[experiments[0]]
-    data = instantiate(first["data"])
+    data = build_part("data", first["data"])
     make: Callable[[], Any] = maker(first, data)
     found: dict[str, Embed] = {"raw": lambda x: x.flatten(1).float() / 255}
     found["untrained"] = _embed(untrained(make, data, "cpu"))

@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 import ssl_pipeline as sslp
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data import Data
 from ssl_pipeline.evaluation.strings import exact_match
 from ssl_pipeline.training import run
@@ -48,7 +48,7 @@ def numbers(text: str) -> list[int]:
 def measure(folder: Path, samples: int) -> None:
     """A line of the table."""
     model = sslp.load(folder)
-    data: Data = instantiate(model.config["data"])
+    data: Data = build_part("data", model.config["data"])
     full, zeroed = (exact_match(model.graph, data, samples, zeroed) for zeroed in (False, True))
     slots, width = model.graph.latent.queries.shape[1:]
     shares = f"{full.percent:>10.2f}{zeroed.percent:>11.2f}"

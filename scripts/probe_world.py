@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 import ssl_pipeline as sslp
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data import Data
 from ssl_pipeline.data.rl.pendulum import TORQUE, Pendulum
 from ssl_pipeline.evaluation.cross_modal import relations
@@ -42,7 +42,7 @@ def main() -> None:
         quiet = ["trainer.enable_progress_bar=false", "probe=none"]
         run(compose(["experiment=world_model", *quiet, *overrides]), str(folder))
     model = sslp.load(folder)
-    data: Data = instantiate(model.config["data"])
+    data: Data = build_part("data", model.config["data"])
     assert data.test is not None and not hasattr(data.test, "batches")
     followed(model, data)
     between(model, data)

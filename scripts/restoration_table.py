@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ssl_pipeline import Model, View, load
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.corruptions import Corruption, LowRes, Reversal
 from ssl_pipeline.data import sequential_batches
 from ssl_pipeline.evaluation.restoration import decibels, span
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     asked = parser.parse_args()
     model = load(asked.run)
-    data = instantiate(model.config["data"])
+    data = build_part("data", model.config["data"])
     batches = [*sequential_batches(data.test, 250, asked.samples)]
     clean = torch.cat([as_float(batch.x, model.grid) for batch in batches])
     real = [batch.valid for batch in batches]
@@ -80,7 +80,7 @@ def corruption(name: str, config: Mapping[str, Any], grid: GridSpec) -> Corrupti
     for part in leaf:
         if isinstance(leaf[part], Mapping) and part in own:
             leaf[part] = own[part]
-    return instantiate(leaf)(grid=grid)
+    return build_part("corruption", leaf).bind(grid)
 
 
 def counted(view: View, valid: Tensor | None) -> Tensor:

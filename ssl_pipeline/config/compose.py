@@ -182,7 +182,12 @@ def finish(
         begun = folder is not None and any((Path(folder) / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
         config["resume"] = folder if begun else None
         return again(config) if config["resume"] else config
-    return resumed(config, overrides) if config["resume"] else config
+    if not config["resume"]:
+        return config
+    saved, ignored = resumed(config, overrides)
+    for key in ignored:
+        _note(f"{key} is not taken from the saved run: say it again where it matters")
+    return saved
 
 
 def is_further_rank() -> bool:

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ssl_pipeline.config.build import is_part
 from ssl_pipeline.utils.errors import nearest
 
-CHAIN = {"_target_": "ssl_pipeline.corruptions.Chain"}
-
-
-EDGE = {"_target_": "ssl_pipeline.objectives.CrossModal"}
+CHAIN = {"type": "chain"}
+EDGE = {"type": "cross_modal"}
 
 
 def numbered(names: list[str]) -> list[str]:
@@ -29,7 +28,7 @@ def numbered(names: list[str]) -> list[str]:
 
 
 def prune(parts: dict[str, Any], group: str, known: list[str], overrides: list[str]) -> list[str]:
-    """Delete what is left of parts that were replaced: options without a ``_target_``. Returns their names.
+    """Delete what is left of parts that were replaced: options without a name. Returns their names.
 
     An experiment that says ``corruption: {noise: {sigma: 0.2}}`` leaves such a ghost when the user chooses other views.
 
@@ -40,9 +39,9 @@ def prune(parts: dict[str, Any], group: str, known: list[str], overrides: list[s
     Raises:
         ValueError: a misspelt name, an override of a ghost, a file without its header.
     """
-    if "_target_" in parts:
+    if is_part(parts):
         raise ValueError(f"the file chosen for {group} lacks its first line: '# @package {group}.NAME', NAME its own")
-    ghosts = [name for name, part in parts.items() if not (isinstance(part, dict) and "_target_" in part)]
+    ghosts = [name for name, part in parts.items() if not is_part(part)]
     real = [name for name in parts if name not in ghosts]
     for name in ghosts:
         for override in overrides:
@@ -63,7 +62,7 @@ def is_ghost(part: Mapping[str, Any] | None, group: str, overrides: list[str]) -
     Raises:
         ValueError: an override of such an option.
     """
-    if not part or "_target_" in part:
+    if not part or is_part(part):
         return False
     if asked := [o for o in overrides if o.lstrip("+").startswith(f"{group}.")]:
         raise ValueError(f"{asked[0]} is an option of a {group}, and there is none: choose one with {group}=")
@@ -108,7 +107,7 @@ def columns(asked: Any) -> dict[str, Any]:
         if wrong := own.keys() - {*kinds}:
             raise ValueError(f"columns.{name} has no option {min(wrong)!r}; {nearest(min(wrong), kinds)}")
         for kind, node in own.items():
-            if not (isinstance(node, Mapping) and "_target_" in node):
+            if not is_part(node):
                 raise ValueError(f"columns.{name}.{kind} is no model: choose one with +{kind}@columns.{name}.{kind}=")
     return dict(asked)
 
@@ -151,7 +150,7 @@ def check(config: dict[str, Any]) -> None:
         raise ValueError(f"report.samples={report['samples']}: expected at least 3, or report.page=false")
     for name, view in views.items():
         parts = {key: part for key, part in view.items() if isinstance(part, dict)}
-        real = [key for key, part in parts.items() if "_target_" in part]
-        for key in parts if view["_target_"] == CHAIN["_target_"] else ():
+        real = [key for key, part in parts.items() if is_part(part)]
+        for key in parts if view.get("type") == CHAIN["type"] else ():
             if key not in real:
                 raise ValueError(f"corruption.{name} is a chain without {key!r}; {nearest(key, real)}")

@@ -5,11 +5,13 @@ In the ``pyproject.toml`` of a plug-in::
     [project.entry-points."ssl_pipeline.plugins"]
     my_plugin = "my_plugin"
 
-The folder ``conf`` of that package, where it has one, is searched for YAML files after our own.
+The module is imported when a part is looked up that we do not have, and registers its own. The folder ``conf`` next to
+it, where there is one, is searched for YAML files after our own.
 """
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -24,10 +26,18 @@ def modules() -> tuple[str, ...]:
     return tuple(point.module for point in _points())
 
 
+@cache
 def load() -> None:
-    """Import the plug-ins, so that what they register is there."""
-    for name in modules():
-        import_module(name)
+    """Import the plug-ins, once, so that what they register is there; stderr names one that cannot be imported."""
+    for point in _points():
+        try:
+            import_module(point.module)
+        except Exception as error:
+            why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            print(
+                f"warning: the plug-in {point.name} cannot be imported, so its parts are missing ({why})",
+                file=sys.stderr,
+            )
 
 
 @cache

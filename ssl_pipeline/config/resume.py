@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ssl_pipeline.config.saved import Saved, read_saved
 
 AUTO = "auto"
 """Go on in the run's folder where it holds a run, else begin one."""
 
-CONFIG = "config.yaml"
 FREE = (
     "trainer",
     "hardware",
@@ -29,8 +28,8 @@ FREE = (
 """What may be set anew, besides where the data lies: bounds, machine, when to save, what to measure and to refuse."""
 
 
-def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The saved configuration of the run ``asked["resume"]``, with the bounds and hardware of these overrides.
+def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> Saved:
+    """The saved configuration of the run ``asked["resume"]``, with what these overrides may set anew.
 
     Args:
         asked: the configuration that the command line composes.
@@ -42,10 +41,8 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
     """
     if not Path(asked["resume"]).is_dir():
         raise FileNotFoundError(f"resume={asked['resume']}: there is no such folder")
-    path = Path(asked["resume"]) / CONFIG
-    if not path.is_file():
-        raise FileNotFoundError(f"resume={asked['resume']}: there is no {path.name} in it, so it is no run's folder")
-    saved: dict[str, Any] = yaml.safe_load(path.read_text())
+    saved, ignored = read_saved(Path(asked["resume"]), tuple(asked.get("trust", ())))
+    anew = set()
     for override in overrides:
         keys = override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".").split(".")
         wanted, had = _get(asked, keys), _get(saved, keys)
@@ -55,13 +52,14 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
             )
         if keys[0] in FREE or _is_place(keys):
             _set(saved, keys, wanted)
-        elif wanted != had:
+            anew.add(".".join(keys))
+        elif not _alike(wanted, had, tuple(keys)):
             raise ValueError(
                 f"{override} differs from the run that is resumed ({'.'.join(keys)} was {had}): leave it out, "
                 f"or start a new run from its weights with init_from={asked['resume']}"
             )
-    # Whose code may run is said anew each time: the file that would say it may be somebody else's.
-    return saved | {"resume": asked["resume"], "trust": asked.get("trust", [])}
+    lost = [key for key in ignored if not any(f"{key}.".startswith(f"{one}.") for one in anew)]
+    return Saved(saved | {"resume": asked["resume"]}, lost)
 
 
 def again(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,8 +68,7 @@ def again(asked: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: the command would train something else.
     """
-    path = Path(asked["resume"]) / CONFIG
-    saved: dict[str, Any] = yaml.safe_load(path.read_text())
+    saved = read_saved(Path(asked["resume"])).config
     given = {key: value for key, value in asked.items() if key not in FREE}
     for keys in dict.fromkeys([*_leaves(given), *_leaves({key: saved.get(key) for key in given})]):
         had, wanted = _get(saved, keys), _get(given, keys)
@@ -95,8 +92,16 @@ def _leaves(node: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tu
 
 
 def _is_place(keys: Sequence[str]) -> bool:
-    """Whether an option says where the data lies."""
-    return keys[0] == "data" and keys[-1] in ("root", "cache")
+    """Whether an option says where the data lies, whether it is fetched, and where it is kept."""
+    return keys[0] == "data" and (keys[-1] in ("root", "download") or "cache" in keys)
+
+
+def _alike(wanted: Any, had: Any, keys: tuple[str, ...]) -> bool:
+    """Whether options are the same, but for where the data lies."""
+    if not (isinstance(wanted, Mapping) and isinstance(had, Mapping)):
+        return wanted == had
+    inner = [(*keys, key) for key in dict.fromkeys([*wanted, *had])]
+    return all(_alike(wanted.get(k[-1]), had.get(k[-1]), k) for k in inner if not _is_place(k))
 
 
 def _get(node: Any, keys: Sequence[str]) -> Any:

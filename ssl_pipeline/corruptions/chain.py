@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
 
 
+@register("corruption", "chain", parts={"*": "corruption"})
 class Chain(Corruption):
     """Composition in the order written; each part takes the grid that the one before it leaves.
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._photometric import Photometric
 from ssl_pipeline.corruptions._resample import Lines, along, interpolate, place, pooled, take
 from ssl_pipeline.corruptions._validation import axis_dims, interval
@@ -20,6 +21,7 @@ from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import GridSpec
 
 
+@register("corruption", "crop")
 class Crop(Corruption):
     """Random resized crop with mirror and photometric jitter, after SimCLR, https://arxiv.org/abs/2002.05709.
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._tokens import (
     SEPARATORS,
     Content,
@@ -31,6 +32,7 @@ def word_numbers(text: Content, separators: Sequence[int]) -> Int64[Tensor, "B N
     return (starts(gap) & ~gap).long().cumsum(1) - 1
 
 
+@register("corruption", "drop")
 class Drop(Corruption):
     """Every k-th token or word is left out, the rest moves together, and the end is padded.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
 
 
+@register("corruption", "echo")
 class Echo(Corruption):
     """Identity: with a reconstruction loss, a plain autoencoder.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._tokens import check_text, content, moved, padding_symbol
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
 
 
+@register("corruption", "infill")
 class Infill(Corruption):
     """Text infilling as in BART, https://arxiv.org/abs/1910.13461, and T5, https://arxiv.org/abs/1910.10683.
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._resample import band_limited, pooled
 from ssl_pipeline.corruptions._validation import axis_dims, divisor
 from ssl_pipeline.corruptions.base import Corruption
@@ -43,6 +44,7 @@ def repeat_every(x: Shaped[Tensor, "B *axes"], factor: tuple[int, ...]) -> Shape
     return x
 
 
+@register("corruption", "lowres")
 class LowRes(Corruption):
     """Super-resolution's forward operator; on a discrete grid every k-th token, repeated. Holes stay where they are.
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._mask_shapes import Blobs, MaskShape, Rectangles, highest, shared_out
 from ssl_pipeline.corruptions._snr import visible_mean
 from ssl_pipeline.corruptions._tokens import replace_tokens
@@ -26,6 +27,7 @@ def enlarge(cells: Bool[Tensor, "B *cells"], side: tuple[int, ...]) -> Bool[Tens
     return cells
 
 
+@register("corruption", "mask")
 class Mask(Corruption):
     """Holes made of whole cells, as in MAE, https://arxiv.org/abs/2111.06377, equally many in every sample.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import torch
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._snr import added
 from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Corruption, Range, draw
 from ssl_pipeline.structures.batch import View
 
 
+@register("corruption", "mix")
 class Mix(Corruption):
     """Each sample gets another one added, the one a random number of places further on in the batch.
 

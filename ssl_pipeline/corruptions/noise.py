@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._snr import added, coloured, log_noise
 from ssl_pipeline.corruptions._tokens import replace_tokens
 from ssl_pipeline.corruptions._validation import interval
@@ -20,6 +21,7 @@ def gaussian(x: Float[Tensor, "B C *grid"], generator: torch.Generator) -> Float
     return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
 
 
+@register("corruption", "noise")
 class Noise(Corruption):
     """Denoising autoencoders, https://www.jmlr.org/papers/v11/vincent10a.html; token replacement as in BERT.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._tokens import (
     SEPARATORS,
     Unit,
@@ -21,6 +22,7 @@ from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
 
 
+@register("corruption", "reversal")
 class Reversal(Corruption):
     """Flips along named axes. ``coords`` stays, or the encoder could see the flip; ``source_coords`` flips with ``x``.
 

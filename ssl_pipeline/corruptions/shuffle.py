@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._resample import along, place
 from ssl_pipeline.corruptions._validation import axis_dims
 from ssl_pipeline.corruptions.base import Corruption
@@ -24,6 +25,7 @@ def permutation(movable: Bool[Tensor, "B W"], generator: torch.Generator) -> Int
     return torch.empty_like(places).scatter_(1, places, torch.where(movable, luck, 1 + number).argsort(1))
 
 
+@register("corruption", "shuffle")
 class Shuffle(Corruption):
     """Windows along one axis are put in a random order, each sample's own; within a window all stays as it is.
 

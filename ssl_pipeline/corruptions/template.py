@@ -8,12 +8,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._tokens import BYTES, check_text, content, moved, padding_symbol
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.utils.errors import nearest
 
 
+@register("corruption", "template")
 class Template(Corruption):
     """Each text is put into one of several templates, which all ask for the same: to give back the text.
 

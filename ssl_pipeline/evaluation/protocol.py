@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data import Data, Dataset, Stream, Subset, sequential_batches
 from ssl_pipeline.evaluation.backgrounds import gaps, variants
 from ssl_pipeline.evaluation.probes import Labelled, OneScale, Scaler, accuracy, few_label, logistic, nearest_neighbours
@@ -43,6 +44,7 @@ class Features(NamedTuple):
     variants: Mapping[str, Sampled] = {}  # of the test images, on other backgrounds
 
 
+@register("protocol", "p1")
 @dataclass(frozen=True)
 class P1:
     """Labels of the first training samples, the full test set, kNN and logistic regression, also of the raw input.

@@ -121,8 +121,8 @@ def _writes(part: Part) -> bool:
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration without its loggers and, but for what the graph is built from, without absolute paths.
 
-    >>> portable({"data": {"_target_": "a.folder", "root": "/home/me/images", "size": 8}, "logger": {}})
-    {'data': {'_target_': 'a.folder', 'size': 8}}
+    >>> portable({"data": {"type": "folder", "root": "/home/me/images", "size": 8}, "logger": {}})
+    {'data': {'type': 'folder', 'size': 8}}
     """
 
     def leads(value: Any) -> bool:
@@ -134,7 +134,7 @@ def portable(config: Mapping[str, Any]) -> dict[str, Any]:
         return [without(one) for one in node if not leads(one)] if isinstance(node, list) else node
 
     groups = {key: value for key, value in config.items() if key in GROUPS}
-    return without({key: value for key, value in config.items() if key != "logger"}) | groups
+    return without({key: value for key, value in config.items() if key not in ("logger", "trust")}) | groups
 
 
 def _safetensors(model: Model, live: Part, folder: Path, length: tuple[str, int] | None) -> Call:
@@ -144,7 +144,7 @@ def _safetensors(model: Model, live: Part, folder: Path, length: tuple[str, int]
     )
     if isinstance(live, Embedder) and isinstance(model.graph.encoder, TimmBackbone) and not live.teacher:
         write_safetensors(model.graph.encoder.model.state_dict(), folder / "timm.safetensors")
-    again = load(folder).to(model.device).part()
+    again = load(folder, trust=model.trust).to(model.device).part()
     return lambda inputs: _tuple(again(**inputs))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ssl_pipeline.config.build import part_name
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Embedder, Part, Relation, Translator
 from ssl_pipeline.models.encoders import TimmBackbone
@@ -85,7 +86,7 @@ def card(
     lines = [
         f"# {export['part']} of {config['name']}",
         "",
-        f"One model of a graph that was trained {without} on {config['data'].get('_target_', 'several data sets')}"
+        f"One model of a graph that was trained {without} on {part_name(config['data']) or 'other data'}"
         f" with `corruption={'+'.join(config['corruption'])}`, `objective={'+'.join(config['objective'])}`{seen}.",
         "",
         *(f"- {whose}: {_lies(where, export['format'])}." for whose, where in grids.items()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssl_pipeline.config.instantiate import instantiate
+from ssl_pipeline.config.build import build_part, build_parts
 from ssl_pipeline.config.parts import columns, edges
 from ssl_pipeline.graph.columns import ColumnModels
 from ssl_pipeline.graph.graph import Graph
@@ -14,15 +14,6 @@ from ssl_pipeline.objectives import Objective
 from ssl_pipeline.structures.data_spec import DataSpec
 
 GROUPS = ("corruption", "encoder", "latent", "decoder", "teacher", "objective")
-PARTS = (
-    "ssl_pipeline.corruptions",
-    "ssl_pipeline.models",
-    "ssl_pipeline.objectives",
-    "ssl_pipeline.losses",
-    "torch.nn",
-    "timm.layers",
-)
-"""What a graph may be made of: nothing that reads, writes or trains."""
 
 
 class GraphFactory:
@@ -30,20 +21,26 @@ class GraphFactory:
 
     Args:
         config: resolved, plain dictionaries.
-        trust: see ``instantiate``.
+        trust: see ``config.build``.
 
     Attributes:
         parts: those of the graph, by group, not yet bound to data.
 
     Raises:
-        ValueError: whatever ``instantiate`` and the parts refuse.
+        ValueError: whatever ``config.build`` and the parts refuse.
     """
 
     def __init__(self, config: Mapping[str, Any], *, trust: tuple[str, ...] = ()) -> None:
-        asked = {group: config.get(group) or {} for group in GROUPS}  # older runs go without some groups
-        asked["columns"] = columns(config.get("columns") or {})
-        asked["edge"] = edges(config.get("edge") or {}, asked["objective"])
-        self.parts = {group: instantiate(node, at=group, trust=trust, allowed=PARTS) for group, node in asked.items()}
+        single = ("encoder", "latent", "decoder", "teacher")
+        self.parts: dict[str, Any] = {one: build_part(one, config.get(one), at=one, trust=trust) for one in single}
+        for group in ("corruption", "objective"):
+            self.parts[group] = build_parts(group, config.get(group), at=group, trust=trust)
+        asked = edges(config.get("edge") or {}, self.parts["objective"])
+        self.parts["edge"] = build_parts("objective", asked, at="edge", trust=trust)
+        self.parts["columns"] = {
+            name: {kind: build_part(kind, node, at=f"columns.{name}.{kind}", trust=trust) for kind, node in own.items()}
+            for name, own in columns(config.get("columns") or {}).items()
+        }
         self.views_per_step, self.allow_collapse = config["views_per_step"], config["allow_collapse"]
 
     def graph(self, objective: Objective | None = None) -> Graph:
@@ -52,8 +49,8 @@ class GraphFactory:
             self.parts["corruption"],
             encoder=self.parts["encoder"],
             latent=self.parts["latent"],
-            decoder=self.parts["decoder"] or None,
-            teacher=self.parts["teacher"] or None,
+            decoder=self.parts["decoder"],
+            teacher=self.parts["teacher"],
             objective=objective or self.objective,
             columns={name: ColumnModels(**models) for name, models in self.parts["columns"].items()},
             views_per_step=self.views_per_step,

@@ -38,10 +38,10 @@ def terms_fit_the_grid(
                     f"its own and has no teacher: take a loss between the two latents, such as info_nce"
                 )
         if isinstance(term, Consistency) and not term.fits(grid):
-            kind, other = ("symbols", "SymmetricKL") if grid.discrete else ("numbers", "MSE")
+            kind, other = ("symbols", "symmetric_kl") if grid.discrete else ("numbers", "mse")
             raise ValueError(
                 f"objective.{name}.loss={type(term.loss).__name__} does not compare {kind}, which this data is "
-                f"made of: take {{_target_: ssl_pipeline.losses.{other}}}"
+                f"made of: take {{type: {other}}}"
             )
         for view in term.covered(tuple(corruptions)) if isinstance(term, MaskedPrediction) else ():
             if view not in corruptions:

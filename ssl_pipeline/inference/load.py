@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from torch import Tensor
 
-from ssl_pipeline.config.instantiate import check, resolve
-from ssl_pipeline.data import BPE, Bytes, Clips, Codec, LogMel, Pixels, Waveform
+from ssl_pipeline.config.build import build_part, is_part
+from ssl_pipeline.config.saved import CONFIG, read_saved
+from ssl_pipeline.data import Codec
 from ssl_pipeline.graph.builder import GROUPS, GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.example_inputs import examples, strip, used
@@ -18,8 +18,6 @@ from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.weights import WEIGHTS, read_safetensors, read_weights
 from ssl_pipeline.structures.data_spec import DataSpec
 
-CODECS = tuple(f"ssl_pipeline.data.{kind.__name__}" for kind in (BPE, Bytes, Clips, LogMel, Pixels, Waveform))
-"""What a folder may name as its codec: these and nothing within them, for they can write files."""
 EXPORT = {"part", "view", "data", "format"}
 LATER = {"teacher"}
 """A group that older runs have not."""
@@ -31,14 +29,14 @@ def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = 
     Args:
         path: the folder.
         data: name of the data set whose stem and heads are wanted, of a run on several.
-        trust: packages besides this one whose classes its configuration may name.
+        trust: packages besides this one and its plug-ins whose classes its configuration may name.
 
     Raises:
         FileNotFoundError: no such folder, or something is missing in it.
         ValueError: a damaged file, a class that is not trusted, or no such data set.
     """
     folder = Path(path)
-    config = _config(folder)
+    config = _config(folder, trust)
     exported = config.get("export")
     if exported is not None:
         if exported["format"] != "safetensors":
@@ -88,18 +86,15 @@ def _fill(graph: Graph, weights: dict[str, Tensor], folder: Path, strict: bool) 
         raise ValueError(f"the weights in {folder} do not fit its config.yaml ({wrong[0]}): restore the files")
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _config(folder: Path, trust: tuple[str, ...]) -> dict[str, Any]:
     """The configuration of a run, with all that a graph is built from."""
-    file = folder / "config.yaml"
-    if not file.is_file():
-        raise FileNotFoundError(f"{folder} is no run's folder and no exported one: it has no config.yaml")
+    file, config = folder / CONFIG, read_saved(folder, trust).config
     try:
-        config = yaml.safe_load(file.read_text())
         for about in config.get("sets", {"": config}).values():
             DataSpec.from_plain(about["spec"])
         exported = config.get("export") or dict.fromkeys(EXPORT)
         lost = {*GROUPS, "views_per_step"} - config.keys() - LATER | EXPORT - exported.keys()
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError, KeyError, ValueError) as error:
+    except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{file} is damaged ({type(error).__name__}: {' '.join(str(error).split())})") from None
     if lost:
         raise ValueError(f"{file} is damaged: it lacks {', '.join(sorted(lost))}")
@@ -117,9 +112,6 @@ def _codec(folder: Path, part: str, trust: tuple[str, ...]) -> Codec | None:
         options = dict(found[part])  # plain values: what stands in them is never made into things
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise ValueError(f"{file} is damaged ({error}): restore the file") from None
-    name = options.pop("_target_", None)
-    if name not in CODECS and not str(name).startswith(tuple(f"{prefix}." for prefix in trust)):
-        raise ValueError(f"{file} names {name} as its codec, expected one of {', '.join(CODECS)}: restore the file")
-    target = resolve(name, trust=trust)
-    check(name, target, list(options), is_partial=False)
-    return target(**options)
+    if not is_part(options):
+        raise ValueError(f"{file} is damaged: expected the name of a codec as type, got {options}")
+    return build_part("codec", options, at=str(file), trust=trust)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses.base import PairLoss
 from ssl_pipeline.utils import distributed
 
@@ -28,6 +29,7 @@ def source_align(z: Float[Tensor, "M D"], source: Int64[Tensor, " M"]) -> Float[
     return distance.where(same, 0.0).sum() * distributed.world_size() / pairs.clamp(min=1)
 
 
+@register("loss", "alignment")
 class Alignment(PairLoss):
     """Squared distance of normalised embeddings. Alone it collapses."""
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses.base import PairLoss
 from ssl_pipeline.utils import distributed
 
@@ -40,6 +41,7 @@ def _standard(z: Tensor) -> Tensor:
     return (z - z.mean(0)) * (z.var(0, unbiased=False) + EPS).rsqrt()
 
 
+@register("loss", "barlow_twins")
 class BarlowTwins(PairLoss):
     """Cross-correlation of the views drawn to the identity.
 

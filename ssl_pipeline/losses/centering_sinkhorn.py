@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.utils import distributed
 
 
@@ -50,6 +51,7 @@ def sinkhorn(scores: Float[Tensor, "B K"], iterations: int, temperature: float) 
     return log_p.exp()
 
 
+@register("balance", "centering")
 class Centering(Balancing):
     """Softmax of scores from which a running mean over all ranks is taken (DINO, arXiv 2104.14294).
 
@@ -95,6 +97,7 @@ class Centering(Balancing):
             self.centre.lerp_(mean, 1 - self.momentum)
 
 
+@register("balance", "sinkhorn")
 class Sinkhorn(Balancing):
     """Codes that give every prototype equal weight in the batch.
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses.base import ReconstructionLoss
 
 
@@ -45,6 +46,7 @@ class Divergence(ReconstructionLoss):
         """Divergence at each place."""
 
 
+@register("loss", "jensen_shannon")
 class JensenShannon(Divergence):
     """Jensen-Shannon divergence, in nats: bounded, so that a place that is sure and wrong does not rule the others."""
 
@@ -53,6 +55,7 @@ class JensenShannon(Divergence):
         return jensen_shannon(prediction, target)
 
 
+@register("loss", "symmetric_kl")
 class SymmetricKL(Divergence):
     """Mean of both Kullback-Leibler divergences (R-Drop, arXiv 2106.14448), in nats."""
 

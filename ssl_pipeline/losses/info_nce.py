@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses.base import PairLoss
 from ssl_pipeline.utils import distributed
 
@@ -61,6 +62,7 @@ def _cosines(local: Tensor, every: Tensor, own: Tensor, temperature: float) -> T
     return cosines.scatter(1, own.unsqueeze(1), float("-inf"))
 
 
+@register("loss", "info_nce")
 class InfoNCE(PairLoss):
     """NT-Xent, its negatives all other samples of the step; given sources, SupCon over them.
 

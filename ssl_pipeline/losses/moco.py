@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses.memory_bank import QueueEnergy
 
 
@@ -32,6 +33,7 @@ def _scores(a: Tensor, b: Tensor, negatives: Tensor, temperature: float) -> Tens
         return torch.cat([(a * b).sum(-1, keepdim=True), a @ negatives.T], dim=1) / temperature
 
 
+@register("loss", "moco")
 class MoCo(QueueEnergy):
     """Contrast of queries with a queue of past keys.
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses.memory_bank import QueueEnergy
 from ssl_pipeline.utils import distributed
 
@@ -33,6 +34,7 @@ def nnclr(a: Float[Tensor, "B D"], neighbours: Float[Tensor, "B D"], temperature
     return F.cross_entropy(cosines / temperature, own)
 
 
+@register("loss", "nnclr")
 class NNCLR(QueueEnergy):
     """Contrast in the batch, each target replaced by its nearest neighbour among past targets.
 

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses.base import ReconstructionLoss
 
 
@@ -20,6 +21,7 @@ def normalized_patch_error(
     return (prediction - target).square().mean(-1) / (variance + eps)
 
 
+@register("loss", "mse")
 class MSE(ReconstructionLoss):
     """Mean squared error."""
 
@@ -28,6 +30,7 @@ class MSE(ReconstructionLoss):
         return (prediction.float() - target).square().mean(-1)
 
 
+@register("loss", "l1")
 class L1(ReconstructionLoss):
     """Mean absolute error."""
 
@@ -36,6 +39,7 @@ class L1(ReconstructionLoss):
         return (prediction.float() - target).abs().mean(-1)
 
 
+@register("loss", "smooth_l1")
 class SmoothL1(ReconstructionLoss):
     """Squared error where it is small, absolute error where it is large (Fast R-CNN, arXiv 1504.08083).
 
@@ -57,6 +61,7 @@ class SmoothL1(ReconstructionLoss):
         return F.smooth_l1_loss(prediction.float(), target.float(), beta=self.beta, reduction="none").mean(-1)
 
 
+@register("loss", "normalized_patches")
 class NormalizedPatches(ReconstructionLoss):
     """Squared error relative to the variance of each target patch.
 
@@ -78,6 +83,7 @@ class NormalizedPatches(ReconstructionLoss):
         return normalized_patch_error(prediction.float(), target, self.eps)
 
 
+@register("loss", "cross_entropy")
 class CrossEntropy(ReconstructionLoss):
     """Cross-entropy of symbols, in nats."""
 

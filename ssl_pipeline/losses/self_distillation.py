@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses.base import PairLoss
 from ssl_pipeline.losses.centering_sinkhorn import Balancing
 
@@ -24,6 +25,7 @@ def self_distillation(
     return F.cross_entropy(scores.float() / temperature, target)
 
 
+@register("loss", "self_distillation", parts={"balance": "balance"})
 class SelfDistillation(PairLoss):
     """Cross-entropy of scores of prototypes with the balanced ones of a teacher.
 

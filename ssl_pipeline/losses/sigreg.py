@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses.base import PairLoss
 from ssl_pipeline.losses.random_directions import directions
 from ssl_pipeline.utils import distributed
@@ -58,6 +59,7 @@ def sigreg(
     return (1 - weight) * invariance + weight * epps_pulley(projections, knots, t_max).mean()
 
 
+@register("loss", "sigreg")
 class SIGReg(PairLoss):
     """Sketched isotropic Gaussian regularisation; the directions are new in every call while it trains.
 

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses.base import ReconstructionLoss
 from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
@@ -124,6 +125,7 @@ class _Spectral(Bindable, ReconstructionLoss):
         return self.per_place(prediction, target).mean(1)
 
 
+@register("loss", "stft")
 class MultiResolutionSTFT(_Spectral):
     """Mean of ``stft_distance`` over window sizes.
 
@@ -144,6 +146,7 @@ class MultiResolutionSTFT(_Spectral):
         return torch.stack(distances).mean(0)
 
 
+@register("loss", "log_mel")
 class LogMelL1(_Spectral):
     """Mean absolute difference of log-mel spectrograms.
 

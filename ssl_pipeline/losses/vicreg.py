@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses.base import PairLoss
 from ssl_pipeline.utils import distributed
 
@@ -35,6 +36,7 @@ def _off_diagonal(z: Tensor) -> Tensor:
     return (cov.square().sum() - cov.diagonal().square().sum()) / z.shape[1]
 
 
+@register("loss", "vicreg")
 class VICReg(PairLoss):
     """Variance-invariance-covariance regularisation.
 

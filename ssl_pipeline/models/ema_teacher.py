@@ -10,10 +10,12 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders import Encoder
 from ssl_pipeline.structures.binding import Bindable
 
 
+@register("teacher", "ema")
 class EMATeacher(Bindable, nn.Module):
     """Exponential moving average of modules (Mean Teacher, arXiv 1703.01780), without gradient.
 

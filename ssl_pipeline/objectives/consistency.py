@@ -8,6 +8,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import Divergence, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.objectives.base import GraphInfo, State, Term
@@ -16,6 +17,7 @@ from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.nodes import CLEAN, Edge, Node
 
 
+@register("objective", "consistency", parts={"loss": "loss"})
 class Consistency(Term):
     """The decoder to the clean form says the same of two views of a sample (UDA, arXiv 1904.12848; R-Drop, 2106.14448).
 

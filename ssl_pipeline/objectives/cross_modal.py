@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.objectives.base import GraphInfo, Record, State, Term, on_rows
@@ -16,6 +17,7 @@ from ssl_pipeline.structures.nodes import CLEAN, Edge, Node
 from ssl_pipeline.utils.errors import nearest
 
 
+@register("objective", "cross_modal", parts={"loss": "loss"})
 class CrossModal(Term):
     """The latents of some parts of a sample lead, together, to another part.
 

@@ -8,6 +8,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import PairLoss
 from ssl_pipeline.objectives.base import GraphInfo, State, Term
 from ssl_pipeline.objectives.heads import Head, head
@@ -15,6 +16,7 @@ from ssl_pipeline.structures.nodes import Edge, Node
 from ssl_pipeline.structures.view_assignment import ViewAssignment
 
 
+@register("objective", "joint_embedding", parts={"loss": "loss", "projector": "head"})
 class JointEmbedding(Term):
     """Embeddings of the views of a sample, or of the samples of a source, meet pair by pair.
 

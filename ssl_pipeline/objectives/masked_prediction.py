@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import PairLoss, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.layers import Patches, pick
@@ -17,6 +18,7 @@ from ssl_pipeline.objectives.masked_patches import check_where, in_the_hole, wei
 from ssl_pipeline.structures.nodes import Edge, Node
 
 
+@register("objective", "masked_prediction", parts={"loss": "loss", "predictor": "decoder", "projector": "head"})
 class MaskedPrediction(Term):
     """What a view shows leads to the teacher's tokens of the same view without its holes; no gradient flows there.
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import MSE, CrossEntropy, Divergence, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.layers import Patches, pick
@@ -19,6 +20,7 @@ from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, Node
 
 
+@register("objective", "reconstruction", parts={"loss": "loss"})
 class Reconstruction(Term):
     """Decoders lead from the latents to the clean sample or to other views.
 

@@ -7,12 +7,14 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import PairLoss
 from ssl_pipeline.objectives.base import GraphInfo, State, Term
 from ssl_pipeline.objectives.heads import Head, check_width, head, width_after
 from ssl_pipeline.structures.nodes import Edge, Node
 
 
+@register("objective", "teacher_prediction", parts={"loss": "loss", "projector": "head", "predictor": "head"})
 class TeacherPrediction(Term):
     """The embedding of a view leads to the teacher's embedding of another one, into which no gradient flows.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import MSE, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.objectives.base import GraphInfo, State, Term
@@ -17,6 +18,7 @@ from ssl_pipeline.structures.nodes import Edge, Node
 from ssl_pipeline.utils.errors import nearest
 
 
+@register("objective", "world_model", parts={"model": "transition", "loss": "loss"})
 class WorldModel(Term):
     """From the latent of an observation, action by action, to the latents of the next ones and to themselves.
 

@@ -14,6 +14,8 @@ import torch
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from PIL import Image
 
+from ssl_pipeline.config.registry import register
+
 IMAGES, SOUNDS, TEXTS = "*.png", "*.wav", "*.txt"
 
 
@@ -25,6 +27,7 @@ class Tracker(Protocol):
         ...
 
 
+@register("logger", "wandb", settled={"entity": None})
 @dataclass(frozen=True)
 class Wandb:
     """Weights & Biases.
@@ -60,6 +63,7 @@ class Wandb:
         )
 
 
+@register("logger", "mlflow", settled={"uri": None})
 @dataclass(frozen=True)
 class MLflow:
     """MLflow.

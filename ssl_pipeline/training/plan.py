@@ -10,16 +10,21 @@ from typing import Any, NamedTuple
 import lightning as L
 
 from ssl_pipeline.config import plugins
-from ssl_pipeline.config.instantiate import check, check_kinds, instantiate
+from ssl_pipeline.config.build import build_part, build_parts, construct
+from ssl_pipeline.config.options import check_names, check_values
+from ssl_pipeline.config.registry import Entry
 from ssl_pipeline.data import Data, EpochOrder, Mixed, Stream
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.optim.recipe import Recipe
+from ssl_pipeline.optim.rules import make_recipe
 from ssl_pipeline.training.callbacks.base import GraphCallback
 from ssl_pipeline.training.callbacks.clock import Clock, seconds_of
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.loggers import Tracker
 from ssl_pipeline.training.samplers import Sampler
+
+_HARDWARE = Entry("hardware", "hardware", Hardware)
 
 
 class RunPlan(NamedTuple):
@@ -45,13 +50,13 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     trust = tuple(config.get("trust", ()))
     factory = GraphFactory(config, trust=trust)
     bounds, clock = _bounds(config["trainer"])
-    protocol = instantiate(config["probe"]["protocol"], at="probe.protocol")
-    recipe = instantiate(config["optimizer"], at="optimizer", trust=trust)
+    protocol = build_part("protocol", config["probe"]["protocol"], at="probe.protocol", trust=trust)
+    recipe = make_recipe(config["optimizer"], trust=trust)
     recipe.check(factory.parts["encoder"])
-    tracker = instantiate(config.get("logger", {}), at="logger", trust=trust) or None
+    tracker = build_part("logger", config.get("logger"), at="logger", trust=trust)
     if config.get("report", {}).get("map") == "umap" and find_spec("umap") is None:
         raise ModuleNotFoundError("report.map=umap needs umap-learn: pip install umap-learn, or take report.map=pca")
-    hardware: Hardware = instantiate(config["hardware"], at="hardware")
+    hardware: Hardware = construct(_HARDWARE, config["hardware"], at="hardware")
     if hardware.shards and bounds.get("sync_batchnorm"):
         raise ValueError("trainer.sync_batchnorm=true has no effect on weights in shards: take hardware=ddp, or false")
     callbacks, sampler = _callbacks(config, hardware), _sampler(config, hardware)
@@ -61,8 +66,15 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
 def _bounds(asked: Mapping[str, Any]) -> tuple[dict[str, Any], Clock]:
     """Lightning's options, and the clock that takes the bound on time out of them."""
     bounds = dict(asked)
-    check("trainer", L.Trainer, list(bounds), is_partial=True)
-    for key in (*Hardware.__dataclass_fields__, "accumulate_grad_batches", "callbacks", "logger", "profiler"):
+    check_names("trainer", L.Trainer, bounds, complete=False)
+    for key in (
+        *Hardware.__dataclass_fields__,
+        "accumulate_grad_batches",
+        "callbacks",
+        "default_root_dir",
+        "logger",
+        "profiler",
+    ):
         if key in bounds:
             raise ValueError(
                 f"trainer.{key} is not set here: take hardware.* for the machine, batch_size for larger steps"
@@ -71,20 +83,15 @@ def _bounds(asked: Mapping[str, Any]) -> tuple[dict[str, Any], Clock]:
     for key in ("max_steps", "max_epochs"):
         if not isinstance(bounds[key], int | None):
             raise ValueError(f"trainer.{key}={bounds[key]}: expected a whole number, or null for none")
-    check_kinds("trainer", seconds_of, {"max_time": bounds["max_time"]})  # which may be seconds here
+    check_values("trainer", seconds_of, {"max_time": bounds["max_time"]})  # which may be seconds here
     clock = Clock(seconds_of(bounds.pop("max_time")))
-    check_kinds("trainer", L.Trainer, bounds)
+    check_values("trainer", L.Trainer, bounds)
     return bounds, clock
 
 
-def _plugged(config: Mapping[str, Any], group: str) -> Any:
-    """What a group of plug-ins' parts asks for; only they, and packages that are trusted, may be named."""
-    trust = tuple(config.get("trust", ()))
-    return instantiate(config.get(group) or {}, at=group, trust=(*trust, *plugins.modules()), allowed=())
-
-
 def _callbacks(config: Mapping[str, Any], hardware: Hardware) -> tuple[GraphCallback, ...]:
-    callbacks: dict[str, GraphCallback] = _plugged(config, "callback")
+    trust = tuple(config.get("trust", ()))
+    callbacks: dict[str, GraphCallback] = build_parts("callback", config.get("callback"), at="callback", trust=trust)
     for name, callback in callbacks.items():
         if hardware.scales_loss and not callback.loss_scale:
             raise ValueError(
@@ -99,7 +106,9 @@ def _callbacks(config: Mapping[str, Any], hardware: Hardware) -> tuple[GraphCall
 
 
 def _sampler(config: Mapping[str, Any], hardware: Hardware) -> Sampler | None:
-    sampler: Sampler | None = _plugged(config, "sampler") or None
+    sampler: Sampler | None = build_part(
+        "sampler", config.get("sampler"), at="sampler", trust=tuple(config.get("trust", ()))
+    )
     if sampler is None:
         return None
     if config["members_per_source"] > 1:

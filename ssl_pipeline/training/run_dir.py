@@ -70,7 +70,7 @@ class RunDir:
         return Start(step, found)
 
     def write_config(self, config: Mapping[str, Any], sets: Mapping[str, Data]) -> None:
-        """Everything that ``load`` needs besides the weights."""
+        """Everything that ``load`` needs besides the weights; whose code is trusted is no business of a file."""
 
         def plain(data: Data) -> dict[str, Any]:
             return {
@@ -80,8 +80,9 @@ class RunDir:
             }
 
         about = plain(sets[""]) if "" in sets else {"sets": {name: plain(data) for name, data in sets.items()}}
+        saved = {key: value for key, value in config.items() if key != "trust"}
         written = self.path / ".config.yaml.tmp"  # other ranks may be reading it, and a job may end here
-        written.write_text(yaml.safe_dump({**config, **about}, sort_keys=False))
+        written.write_text(yaml.safe_dump(saved | about, sort_keys=False))
         written.replace(self.path / "config.yaml")
         codecs = {name: data.codec.plain() for name, data in sets.items() if data.codec is not None}
         columns = {name: spec for data in sets.values() for name, spec in data.columns.items()}

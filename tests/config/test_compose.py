@@ -28,7 +28,7 @@ def test_an_experiments_options_go_with_the_teacher_that_the_user_takes_out(caps
 def test_defaults_are_plain_and_resolved(conf):
     found = compose([])
     assert list(found["corruption"]) == ["mask", "noise"]
-    assert found["corruption"]["noise"] == {"_target_": "ssl_pipeline.x.noise", "_partial_": True, "sigma": 0.1}
+    assert found["corruption"]["noise"] == {"type": "noise", "sigma": 0.1}
     assert (found["batch_size"], found["views_per_step"], found["trainer"]["max_steps"]) == (256, "all", -1)
     assert "hydra" not in found and "experiment" not in found
     assert type(found["corruption"]["noise"]) is dict
@@ -53,9 +53,9 @@ def test_names_of_views(conf, name, views):
 def test_chain(conf):
     view = compose(["corruption=mask+lowres-noise", "corruption.lowres-noise.noise.sigma=0.4"])["corruption"]
     assert view["lowres-noise"] == {
-        "_target_": "ssl_pipeline.corruptions.Chain",
-        "lowres": {"_target_": "ssl_pipeline.x.lowres", "_partial_": True, "factor": 2},
-        "noise": {"_target_": "ssl_pipeline.x.noise", "_partial_": True, "sigma": 0.4},
+        "type": "chain",
+        "lowres": {"type": "lowres", "factor": 2},
+        "noise": {"type": "noise", "sigma": 0.4},
     }
     assert list(compose(["corruption=noise-noise"])["corruption"]["noise-noise"])[1:] == ["noise_1", "noise_2"]
 
@@ -172,7 +172,7 @@ def test_one_sentence_with_the_nearest_names(conf, overrides, sentence):
     write(conf, "experiment", "typo3", {"batch_size": "many"}, "_global_")
     write(conf, "experiment", "typo4", {"defaults": [{"override /corruption": "mask-nois"}]}, "_global_")
     write(conf, "experiment", "typo5", {"defaults": [{"override /encoder": "vitt"}]}, "_global_")
-    write(conf, "corruption", "bare", {"_target_": "ssl_pipeline.x.bare"})
+    write(conf, "corruption", "bare", {"type": "bare"})
     with pytest.raises(ValueError) as caught:
         compose(overrides)
     assert sentence in str(caught.value)

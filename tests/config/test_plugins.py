@@ -53,7 +53,7 @@ def test_a_strangers_package_trains(tmp_path):
     lines = [f"{name} = {module}" for name, module in announced(EXAMPLE / "pyproject.toml").items()]
     (installed / "entry_points.txt").write_text("\n".join(["[ssl_pipeline.plugins]", *lines, ""]))
     path = os.pathsep.join([str(EXAMPLE), str(installed.parent), os.environ.get("PYTHONPATH", "")])
-    words = ["corruption=dim+echo", "objective=log_cosh", "callback=gradient_noise", "trust=[my_plugin]"]
+    words = ["corruption=dim+echo", "objective=log_cosh", "callback=gradient_noise"]
     words += [*SMALL, "diagnostics.every=2", "trainer.max_steps=3", "probe=none", "report.page=false"]
     done = command(*words, f"hydra.run.dir={tmp_path}/run", PYTHONPATH=path)
     assert done.returncode == 0, done.stderr

@@ -9,11 +9,12 @@ import torch
 from helpers.cases import CORRUPTIONS, GRIDS, sample
 from helpers.paths import CONF
 from helpers.views import EVERY, assert_same, seeded
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import ssl_pipeline.corruptions as package
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import register
+from ssl_pipeline.config.registry import lookup
 from ssl_pipeline.corruptions import Corruption
 
 
@@ -85,7 +86,7 @@ def test_autocast_changes_nothing(case, grid):
 def test_every_corruption_has_yaml_and_a_case():
     built = {c.__name__ for c in vars(package).values() if inspect.isclass(c) and issubclass(c, Corruption)}
     yamls = {path.stem: OmegaConf.load(path) for path in (CONF / "corruption").glob("*.yaml")}
-    targets = {name: leaf._target_.rpartition(".")[2] for name, leaf in yamls.items()}
+    targets = {name: lookup("corruption", leaf.type).target.__name__ for name, leaf in yamls.items()}
     assert built - {"Corruption", "Chain"} == set(targets.values())
     assert targets == {case.name: case.build.__name__ for case in CORRUPTIONS}
 
@@ -94,12 +95,12 @@ def test_every_corruption_has_yaml_and_a_case():
 def test_yaml_spells_every_option_with_its_default(path):
     assert path.read_text().startswith(f"# @package corruption.{path.stem}\n")
     register()  # what a file may interpolate
-    leaf = instantiate(OmegaConf.load(path), _convert_="all")
+    loaded = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    leaf = build_part("corruption", loaded)
     fitting = next(case.grids[0] for case in CORRUPTIONS if case.name == path.stem)
     assert isinstance(leaf.bind(GRIDS[fitting]), Corruption)
     options = inspect.signature(type(leaf)).parameters
     defaults = {name: option.default for name, option in options.items()}
-    loaded = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    written = {k: tuple(v) if isinstance(v, list) else v for k, v in loaded.items() if k != "_target_"}
+    written = {k: tuple(v) if isinstance(v, list) else v for k, v in loaded.items() if k != "type"}
     needed = {name: written[name] for name, default in defaults.items() if default is inspect.Parameter.empty}
     assert written == defaults | needed

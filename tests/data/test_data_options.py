@@ -44,11 +44,11 @@ def test_yaml_spells_every_option_with_its_default(function):
     text = (CONF / "data" / f"{function.__name__}.yaml").read_text()
     options = yaml.safe_load(text)
     assert text.startswith("# @package data\n")
-    assert options.pop("_target_") == f"ssl_pipeline.data.{function.__name__}"
+    assert options.pop("type") == function.__name__
     parameters = inspect.signature(function).parameters.values()
     defaults = {p.name: "???" if p.default is p.empty else p.default for p in parameters}
     assert options == {name: asdict(value) if is_dataclass(value) else value for name, value in defaults.items()}
-    lines = [line for line in text.splitlines() if not line.startswith("#") and "_target_" not in line]
+    lines = [line for line in text.splitlines() if not line.startswith("#") and not line.startswith("type:")]
     assert all("  # " in line for line in lines)
 
 

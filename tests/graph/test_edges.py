@@ -10,8 +10,8 @@ import torch
 from helpers.exports import EXPORT_ALL
 
 import ssl_pipeline
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import DATA, instantiate
 from ssl_pipeline.config.parts import edges
 from ssl_pipeline.data import captioned, digits, mixed
 from ssl_pipeline.evaluation.cross_modal import relations
@@ -29,7 +29,7 @@ SHORT = ["batch_size=16", "trainer.max_steps=2", "probe=none"]
 
 def made(*overrides):
     config = compose([*TEXTS, *overrides])
-    data = instantiate(config["data"], at="data", allowed=DATA)
+    data = build_part("data", config["data"])
     return maker(config, data)(), data
 
 
@@ -149,7 +149,7 @@ def test_models_of_a_column_of_its_own():
         (["edge={from: echo, to: echo}"], "to another one"),
         (["edge={from: echo, to: text, wieght: 2}"], "no option 'wieght'; nearest: weight"),
         (["edge={reconstruct: {from: echo, to: text}}"], "name of a term"),
-        (["edge={from: echo, to: text, loss: {_target_: ssl_pipeline.losses.MSE}}"], "does not compare symbols"),
+        (["edge={from: echo, to: text, loss: mse}"], "does not compare symbols"),
         (
             ["objective=reconstruct+byol", "objective.byol.views=[echo]", "objective.byol.targets=[text]"],
             "a grid of its own and has no teacher",
@@ -177,7 +177,7 @@ def test_one_decoder_leads_from_a_latent_to_one_thing():
 
     def made(*overrides):
         config = compose([*world, "edge={from: echo, to: next}", *overrides])
-        return maker(config, instantiate(config["data"], at="data", allowed=DATA))()
+        return maker(config, build_part("data", config["data"]))()
 
     with pytest.raises(
         ValueError, match=r"echo leads to clean and to next .*\+decoder@columns.next.decoder=cross_attention"
@@ -215,13 +215,13 @@ def test_what_an_edge_makes_is_taken_everywhere():
 def test_a_convolutional_decoder_to_a_column_like_the_samples(overrides):
     config = compose(["data=pendulum", "data.episodes=12", "data.length=20", "encoder=vit", "decoder=conv", *overrides])
     with pytest.raises(ValueError, match="the decoder to clean needs a latent that covers the grid"):
-        maker(config, instantiate(config["data"], at="data", allowed=DATA))()
+        maker(config, build_part("data", config["data"]))()
 
 
 def test_columns_meet_without_a_decoder():
     contrast = ["corruption=crop", "objective=info_nce", "objective.info_nce.views=[crop, text]"]
     config = compose(["data=captioned", "encoder=vit", "~decoder", *SMALL[:3], *contrast])
-    data = instantiate(config["data"], at="data", allowed=DATA)
+    data = build_part("data", config["data"])
     graph = maker(config, data)()
     losses = graph(graph.corrupt(data.train[torch.arange(8)]))
     assert [name for name in losses if name != "loss"] == ["info_nce/crop~text"]
@@ -247,7 +247,7 @@ def test_a_convolutional_decoder_needs_the_grid_of_the_samples(overrides, why):
     ]
     config = compose(["data=captioned", "data.length=8", "corruption=echo", *conv, *overrides])
     with pytest.raises(ValueError, match=f"covers the grid, and .* {why}: set decoder=cross_attention"):
-        maker(config, instantiate(config["data"], at="data", allowed=DATA))()
+        maker(config, build_part("data", config["data"]))()
 
 
 def test_several_data_sets_have_no_edges():

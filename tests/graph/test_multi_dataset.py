@@ -11,8 +11,8 @@ from helpers.paths import ROOT
 from safetensors.torch import load_file
 
 import ssl_pipeline
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data import mixed
 from ssl_pipeline.export import export
 from ssl_pipeline.training import run
@@ -80,7 +80,7 @@ def test_one_run_on_images_sound_and_text(tmp_path):
     text = ssl_pipeline.load(tmp_path, "pydoc")
     assert text.embed(["import this", "a longer sentence about nothing"]).shape == (2, 32)
     image = ssl_pipeline.load(tmp_path, "digits")
-    data = instantiate(config["data"]["sets"]["digits"])
+    data = build_part("data", config["data"]["sets"]["digits"])
     assert image.embed(data.test[range(3)].x).shape == (3, 32)
     assert torch.equal(image.graph.encoder.trunk.norm.weight, text.graph.encoder.trunk.norm.weight)
     with pytest.raises(ValueError, match="trained on digits, tones, pydoc"):

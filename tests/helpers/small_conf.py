@@ -46,8 +46,7 @@ def write(folder, group, name, content, package=None):
 
 
 def leaf(folder, group, name, options):
-    target = {"_target_": f"ssl_pipeline.x.{name}", "_partial_": True}
-    write(folder, group, name, target | options, f"{group}.{name}" if group in config.SIGNS else None)
+    write(folder, group, name, {"type": name} | options, f"{group}.{name}" if group in config.SIGNS else None)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from ssl_pipeline.cli import main as cli
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import DATA, instantiate
 from ssl_pipeline.report.headline import backgrounds as backgrounds_of
 from ssl_pipeline.training import run
 
@@ -61,4 +61,4 @@ def test_other_shapes_are_chosen_on_the_command_line(tmp_path):
         ["data=backgrounds", "data@data.of=fashion_mnist", f"data.of.root={tmp_path}", "data.of.download=false"]
     )
     with pytest.raises(FileNotFoundError, match="Fashion-MNIST"):
-        instantiate(config["data"], allowed=DATA)
+        build_part("data", config["data"])

@@ -15,6 +15,7 @@ import ssl_pipeline.losses
 import ssl_pipeline.models.decoders
 import ssl_pipeline.models.encoders
 import ssl_pipeline.models.latents
+from ssl_pipeline.config.registry import lookup
 from ssl_pipeline.training import GraphCallback
 
 TABLES = {
@@ -51,33 +52,21 @@ def test_every_class_has_a_row(group):
 @pytest.mark.parametrize("path", yaml_files("*"), ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_yaml_spells_every_option(path):
     """A YAML file is what users read: it names all options of its class, with values that the class would take."""
-    node = yaml.safe_load(path.read_text())
-    found = list(_targets(node))
-    assert found or path.parent.name not in (*TABLES, "latent") or path.stem == "none", f"{path.name} has no target"
-    for target, options in found:
-        module, _, name = target.rpartition(".")
-        parameters = inspect.signature(getattr(__import__(module, fromlist=[name]), name)).parameters
-        given_later = {
-            "grid",
-            "views",
-            "width",
-            "embedding_width",
-            "latent_width",
-            "dense_shape",
-            "corruption_params",
-            "sizes",
-            "self",
-        }
-        known = {n for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-        assert options <= known | {"width"}, f"{path.name} has options that {target} lacks"
-        if target.startswith("ssl_pipeline") and path.parent.name in (*TABLES, "latent"):
-            missing = known - options - given_later
-            assert not missing, f"{path.name} leaves out {missing}"
+    node, group = yaml.safe_load(path.read_text()) or {}, path.parent.name
+    found = [*_parts(group, node)] if "type" in node else []
+    assert found or group not in (*TABLES, "latent") or path.stem == "none", f"{path.name} names no part"
+    for entry, options in found:
+        parameters = inspect.signature(entry.target).parameters.values()
+        known = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        assert options <= known, f"{path.name} has options that {entry.kind} {entry.name} lacks"
+        if group in (*TABLES, "latent"):
+            assert not (missing := known - options), f"{path.name} leaves out {missing}"
 
 
-def _targets(node):
+def _parts(kind, node):
+    entry = lookup(kind, node if isinstance(node, str) else node["type"])
     if isinstance(node, dict):
-        if "_target_" in node:
-            yield node["_target_"], {k for k in node if not k.startswith("_") and k != "defaults"}
-        for value in node.values():
-            yield from _targets(value)
+        yield entry, {key for key in node if key not in ("type", "defaults")}
+        for key, value in node.items():
+            if value is not None and (inner := entry.kind_of(key)) is not None:
+                yield from _parts(inner, value)

@@ -12,9 +12,10 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data import train_loader
+from ssl_pipeline.optim.rules import make_recipe
 from ssl_pipeline.training.graphs import graphs_of, maker, sets_of
 
 EXPERIMENTS = sorted(path.stem for path in yaml_files("experiment"))
@@ -62,11 +63,11 @@ class Waits(TorchDispatchMode):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_no_step_waits_for_the_device(name):
     config = compose([f"experiment={name}", "batch_size=8"])
-    data = instantiate(config["data"])
+    data = build_part("data", config["data"])
     graphs, sets = graphs_of(maker(config, data)()), sets_of(data)
     assert graphs
     for key, graph in graphs.items():
-        optimizer = instantiate(config["optimizer"]).optimizer(graph.train(), 8)
+        optimizer = make_recipe(config["optimizer"]).optimizer(graph.train(), 8)
         batches = iter(train_loader(sets[key].train, batch_size=8, seed=0))
         waits = Waits()
         for step in range(2):  # the optimiser makes its state in the first one

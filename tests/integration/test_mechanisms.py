@@ -6,8 +6,8 @@ import pytest
 import soundfile
 
 import ssl_pipeline
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.diagnostics import ProbeBatch, gap, look, signs
 from ssl_pipeline.evaluation import output_agreement, prompted
 from ssl_pipeline.evaluation.strings import exact_match
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def trained(folder, *overrides):
     config = compose([*overrides, "probe.online=0", "probe.baselines=false", "probe.protocol.few_shot=0"])
-    return run(config, str(folder)), instantiate(config["data"])
+    return run(config, str(folder)), build_part("data", config["data"])
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_prompts_agree_that_no_target_was_told_for(tmp_path):
     agree = ["experiment=prompts_agree", *small, *views, *steps, f"init_from={tmp_path / 'first'}"]
     run(compose(agree), str(tmp_path / "agree"))
     after = ssl_pipeline.load(tmp_path / "agree")
-    data, asked, pair = instantiate(after.config["data"]), prompted(after.graph), ("template_1", "template_2")
+    data, asked, pair = build_part("data", after.config["data"]), prompted(after.graph), ("template_1", "template_2")
     found = output_agreement(after.graph, data.test, asked)
     before = output_agreement(ssl_pipeline.load(tmp_path / "first").graph, data.test, asked)
     assert before.exact["template_1"] > 90 and before.exact["template_2"] < 10

@@ -39,10 +39,10 @@ def mine(tmp_path, monkeypatch):
 def test_ones_own_class_from_training_to_evaluation(mine, capsys):
     once = [*mine, "trainer.max_steps=2", "hydra.run.dir=run"]
     assert cli.main(["train", *once]) == 1
-    assert "trust=[darkroom] on the command line" in capsys.readouterr().err
+    assert "darkroom.Negative is neither a registered corruption" in capsys.readouterr().err
     assert cli.main(["train", *once, "trust=[darkroom]"]) == 0
 
-    with pytest.raises(ValueError, match=r"darkroom\.Negative is not on the allow-list"):
+    with pytest.raises(ValueError, match=r"darkroom\.Negative is neither a registered corruption"):
         ssl_pipeline.load("run")
     model = ssl_pipeline.load("run", trust=("darkroom",))
     assert model.restore(torch.zeros(2, 1, 8, 8), "negative").shape == (2, 1, 8, 8)

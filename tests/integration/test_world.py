@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import ssl_pipeline
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import DATA, instantiate
 from ssl_pipeline.data import MemoryDataset, gym, pendulum
 from ssl_pipeline.data.rl.experience import Episodes, Experience
 from ssl_pipeline.data.rl.pendulum import Pendulum, pushes
@@ -32,7 +32,7 @@ FEW = ["data.episodes=12", "data.length=20", "data.steps=3"]
 
 def made(*overrides):
     config = compose(["experiment=world_model", *SMALL, *FEW, *overrides])
-    data = instantiate(config["data"], at="data", allowed=DATA)
+    data = build_part("data", config["data"])
     return maker(config, data)(), data
 
 
@@ -90,7 +90,7 @@ def test_of_a_column_of_several_steps_the_first_counts_elsewhere(overrides):
     config = compose(
         ["data=pendulum", "encoder=vit", "decoder=cross_attention", "corruption=echo", *SMALL[:5], *FEW, *overrides]
     )
-    data = instantiate(config["data"], at="data", allowed=DATA)
+    data = build_part("data", config["data"])
     graph, batch = maker(config, data)().eval(), data.train[torch.arange(8)]
     first = batch._replace(columns={name: column.of(lambda x: x[:, :1]) for name, column in batch.columns.items()})
     assert batch.columns["next"].x.shape[1] == 3
@@ -137,7 +137,7 @@ def test_actions_may_be_choices():
 
 def test_data_without_actions_are_refused():
     with pytest.raises(ValueError, match="needs the columns action and next"):
-        maker(config := compose(["objective=reconstruct+transition"]), instantiate(config["data"], allowed=DATA))()
+        maker(config := compose(["objective=reconstruct+transition"]), build_part("data", config["data"]))()
 
 
 def test_tokens_are_predicted_of_views():
@@ -146,7 +146,7 @@ def test_tokens_are_predicted_of_views():
     )
     config["objective"]["ibot"]["views"] = ["echo", "next"]
     with pytest.raises(ValueError, match=r"objective.ibot predicts the tokens of views, and next is none"):
-        maker(config, instantiate(config["data"], at="data", allowed=DATA))()
+        maker(config, build_part("data", config["data"]))()
 
 
 def test_a_latent_that_is_only_predicted_collapses():

@@ -215,4 +215,4 @@ def test_widths_follow_the_projector():
 @pytest.mark.parametrize("name", ["byol", "moco", "nnclr", "dino", "swav"])
 def test_yaml_files_of_one_kind_are_alike(name):
     node = yaml.safe_load((CONF / "objective" / f"{name}.yaml").read_text())
-    assert list(node) == ["_target_", "weight", "views", "targets", "projector", "predictor", "loss"]
+    assert list(node) == ["type", "weight", "views", "targets", "projector", "predictor", "loss"]

@@ -157,8 +157,7 @@ def test_force_on_the_weights_of_a_bent_decoder():
 
 def test_a_graph_at_rest_feels_the_partial_derivative():
     """The loss of a relaxed graph has the gradient of min_z E over all of its weights, encoder and decoder."""
-    consensus = "ssl_pipeline.models.latents.RelaxedConsensus"
-    relaxed = f"latent.fuse={{_target_: {consensus}, steps: 60, rate: 0.5, stiffness: 0.2}}"
+    relaxed = "latent.fuse={type: relaxed, steps: 60, rate: 0.5, stiffness: 0.2}"
     graph = make("corruption=mask+noise", *SLOTS, relaxed, "allow_collapse=true").eval()
     corrupted, weights = graph.corrupt(batch()), [*graph.parameters()]
     graph(corrupted)["loss"].backward()

@@ -7,7 +7,6 @@ import torch
 from helpers.sources import SMALL, blobs
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.data import Data, MemoryDataset
 from ssl_pipeline.losses import InfoNCE
 from ssl_pipeline.structures.batch import Batch
@@ -27,11 +26,7 @@ def test_holdout_keeps_sources_whole():
 def in_yaml(monkeypatch):
     """``blobs`` in place of the digits."""
 
-    def instead(node, **kwargs):
-        is_data = isinstance(node, dict) and node.get("_target_") == "ssl_pipeline.data.digits"
-        return blobs() if is_data else instantiate(node, **kwargs)
-
-    monkeypatch.setattr("ssl_pipeline.training.stages.prepare.instantiate", instead)
+    monkeypatch.setattr("ssl_pipeline.training.stages.prepare.build_part", lambda kind, node, **others: blobs())
 
 
 def test_one_view_is_enough_by_source_and_sources_are_found(tmp_path, in_yaml):

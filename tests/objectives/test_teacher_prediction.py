@@ -24,9 +24,9 @@ TOKENS = ["encoder.patch=4", "encoder.width=32", "encoder.depth=3", "encoder.hea
 DIRECTED = [
     "corruption=crop+crop",
     "objective=info_nce",
-    "objective.info_nce.loss._target_=ssl_pipeline.losses.SelfDistillation",
+    "objective.info_nce.loss.type=self_distillation",
     "~objective.info_nce.loss.temperature",
-    "+objective.info_nce.loss.balance={_target_: ssl_pipeline.losses.Sinkhorn}",
+    "+objective.info_nce.loss.balance=sinkhorn",
 ]
 METHODS = ["moco", "nnclr", "byol", "simsiam", "swav", "dino", "ibot", "ijepa", "data2vec"]
 

@@ -11,14 +11,14 @@ from helpers.build import build
 from helpers.cases import ENCODERS, GRIDS
 from helpers.graph_kinds import GRAPHS, QUERY, composed, graph_of
 
-from ssl_pipeline.config.instantiate import instantiate
 from ssl_pipeline.optim.recipe import Recipe, parameter_groups
+from ssl_pipeline.optim.rules import make_recipe
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training.plan import plan_run
 
 
 def recipe(name: str, *overrides: str) -> Recipe:
-    return instantiate(composed(f"optimizer={name}", *overrides)["optimizer"])
+    return make_recipe(composed(f"optimizer={name}", *overrides)["optimizer"])
 
 
 # Groups

@@ -61,7 +61,7 @@ SPECIAL = {
         "grey",
         [
             *("corruption=mask+noise", CELL, "objective=reconstruct+consistency"),
-            "objective.consistency.loss={_target_: ssl_pipeline.losses.MSE}",
+            "objective.consistency.loss=mse",
         ],
     ),
     "transition": ("grey", ["corruption=noise", "objective=reconstruct+transition"]),

@@ -2,6 +2,7 @@
 
 import torch
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.diagnostics import register_diagnostic
 from ssl_pipeline.losses import ReconstructionLoss
@@ -9,6 +10,7 @@ from ssl_pipeline.structures.batch import View
 from ssl_pipeline.training import GraphCallback
 
 
+@register("corruption", "dim")
 class Dim(Corruption):
     """Multiplies each sample by a number from ``low`` to 1."""
 
@@ -21,6 +23,7 @@ class Dim(Corruption):
         return view._replace(x=view.x * factor)
 
 
+@register("loss", "log_cosh")
 class LogCosh(ReconstructionLoss):
     """log cosh of the error: squared where it is small, absolute where it is large."""
 
@@ -28,6 +31,7 @@ class LogCosh(ReconstructionLoss):
         return (prediction.float() - target).cosh().log().mean(-1)
 
 
+@register("callback", "gradient_noise")
 class GradientNoise(GraphCallback):
     """Adds Gaussian noise to every gradient (arXiv 1511.06807)."""
 

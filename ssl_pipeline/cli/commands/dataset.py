@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ssl_pipeline.config.build import build_part, part_name
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import DATA, instantiate
 from ssl_pipeline.data import Codec, Data, Mixed
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.structures.grid import GridSpec
@@ -28,7 +28,7 @@ def data_of(model: Model, overrides: list[str]) -> Data:
     own = model.config["data"]
     options = asked(overrides, own) if overrides else own
     try:
-        data: Data | Mixed = instantiate(options, trust=model.trust, allowed=DATA)
+        data: Data | Mixed = build_part("data", options, at="data", trust=model.trust)
     except ValueError as error:
         if model.held is None or overrides:
             raise
@@ -39,7 +39,7 @@ def data_of(model: Model, overrides: list[str]) -> Data:
         options, data = options["sets"][model.data], data.sets[model.data]
     theirs, mine = ({} if codec is None else codec.plain() for codec in (data.codec, model.codec))
     if data.grid != model.grid or (theirs and mine and theirs != mine):
-        wanted = {key: value for key, value in mine.items() if theirs.get(key) != value and key != "_target_"}
+        wanted = {key: value for key, value in mine.items() if theirs.get(key) != value and key != "type"}
         wanted |= {key: own[key] for key in KINDS if key in own and own[key] != options.get(key)}
         places = {key: key for key in options} | {
             inner: f"{key}.{inner}" for key, group in options.items() if isinstance(group, Mapping) for inner in group
@@ -66,7 +66,7 @@ def asked(overrides: list[str], own: Mapping[str, Any] | None = None) -> dict[st
     if "data" not in keys:
         raise ValueError(f"{overrides[0]} is an option of a data set: name that, too, such as data=folder")
     found = compose(overrides)["data"]
-    if own is None or found.get("_target_") != own.get("_target_"):
+    if own is None or part_name(found) != part_name(own):
         return found
     return _filled(found, own, {tuple(key.split(".")[1:]) for key in keys if "." in key})
 

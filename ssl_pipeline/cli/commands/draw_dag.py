@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.instantiate import DATA, instantiate
 from ssl_pipeline.data import Data, Mixed
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.report import draw_dag as drawn
@@ -21,7 +21,7 @@ def draw_dag(overrides: list[str], out: Path = Path("dag.svg"), set: str | None 
     """
     config = compose(overrides)
     trust = tuple(config["trust"])
-    data: Data | Mixed = instantiate(config["data"], trust=trust, allowed=DATA)
+    data: Data | Mixed = build_part("data", config["data"], at="data", trust=trust)
     if isinstance(data, Mixed):
         name = set or next(iter(data.sets))
         if name not in data.sets:

@@ -11,7 +11,7 @@ import torch
 from ssl_pipeline.cli.commands.arguments import writable
 from ssl_pipeline.cli.commands.dataset import asked, data_of, described
 from ssl_pipeline.cli.commands.files import device_of
-from ssl_pipeline.config.instantiate import DATA, instantiate
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.data import Data, Mixed
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.evaluation.benchmark import Score, joined, measure, plain, probed
@@ -226,7 +226,7 @@ def _of_timm(
     """A model of timm's and its untrained twin."""
     if not overrides:
         raise ValueError(f"run={name} has no data of its own: name some, data=...")
-    data: Data | Mixed = instantiate(asked(overrides), allowed=DATA)
+    data: Data | Mixed = build_part("data", asked(overrides), at="data")
     if isinstance(data, Mixed):
         raise ValueError("timm's models take one kind of data: name one data set")
     name = name.removeprefix(TIMM)
@@ -242,5 +242,5 @@ def _of_timm(
 
 
 def _default(run: str, data: Data) -> Path:
-    file = f"evaluation_{data.name}.json"
+    file = f"evaluation_{data.name.replace('/', '_')}.json"  # data=gym has names such as ALE/Pong-v5
     return Path(run.replace(":", "_") + "_" + file) if run.startswith(TIMM) else Path(run) / file

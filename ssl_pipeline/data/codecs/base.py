@@ -33,5 +33,5 @@ class Codec(Protocol):
         ...
 
     def plain(self) -> dict[str, Any]:
-        """``_target_`` and options, in plain values, from which it can be built again."""
+        """``type`` and options, in plain values, from which it can be built again."""
         ...

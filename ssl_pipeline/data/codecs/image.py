@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.structures.grid import GridSpec
 
 MODES = {1: "L", 3: "RGB"}
@@ -34,6 +35,7 @@ def image_grid(size: int, channels: int) -> GridSpec:
     return GridSpec.of(("y", size), ("x", size), channels=channels)
 
 
+@register("codec", "pixels")
 @dataclass(frozen=True)
 class Pixels:
     """Images as they are, 8 bits a channel.
@@ -96,8 +98,8 @@ class Pixels:
         return file
 
     def plain(self) -> dict[str, Any]:
-        """``_target_`` and options, from which it can be built again."""
-        return {"_target_": "ssl_pipeline.data.Pixels", **asdict(self)}
+        """``type`` and options, from which it can be built again."""
+        return {"type": "pixels", **asdict(self)}
 
 
 def read_image(file: str | Path | BytesIO, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:

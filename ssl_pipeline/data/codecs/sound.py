@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.codecs.log_mel import Spectrum, log_mel_spectrogram, waveform
 from ssl_pipeline.data.io.sound import Sound, read_sound, resampled
 from ssl_pipeline.structures.grid import GridSpec
@@ -20,6 +21,7 @@ from ssl_pipeline.utils.extras import require
 _PCM = 32_768  # steps of 16 bits between silence and full scale
 
 
+@register("codec", "waveform")
 @dataclass(frozen=True)
 class Waveform:
     """Samples of sound as they are, between -1 and 1.
@@ -76,8 +78,8 @@ class Waveform:
         return write_wav(path, self.decode(x[None], None if valid is None else valid[None])[0], self.rate)
 
     def plain(self) -> dict[str, Any]:
-        """``_target_`` and options, from which it can be built again."""
-        return {"_target_": "ssl_pipeline.data.Waveform", **asdict(self)}
+        """``type`` and options, from which it can be built again."""
+        return {"type": "waveform", **asdict(self)}
 
     def compact(self, wave: Float[Tensor, "B n"]) -> Shaped[Tensor, "B n"]:
         """Windows as they are stored: 16 bit integers."""
@@ -94,6 +96,7 @@ class Waveform:
         return torch.arange(self.samples) < lengths.unsqueeze(1)
 
 
+@register("codec", "log_mel")
 @dataclass(frozen=True)
 class LogMel:
     """Natural logarithm of the power in bands that are equally wide on the mel scale.
@@ -178,8 +181,8 @@ class LogMel:
         return write_wav(path, self.decode(x[None], None if valid is None else valid[None])[0], self.rate)
 
     def plain(self) -> dict[str, Any]:
-        """``_target_`` and options, from which it can be built again."""
-        return {"_target_": "ssl_pipeline.data.LogMel", **asdict(self)}
+        """``type`` and options, from which it can be built again."""
+        return {"type": "log_mel", **asdict(self)}
 
     def compact(self, wave: Float[Tensor, "B n"]) -> Shaped[Tensor, "B M T"]:
         """Windows as they are stored: half precision, good to 0.01."""

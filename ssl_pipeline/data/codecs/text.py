@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.utils.extras import require
 
@@ -73,7 +74,7 @@ class TextCodec(ABC):
 
     @abstractmethod
     def plain(self) -> dict[str, Any]:
-        """``_target_`` and options, in plain values, from which it can be built again."""
+        """``type`` and options, in plain values, from which it can be built again."""
 
     def encode(self, raw: Sequence[Any]) -> tuple[Int64[Tensor, "B L"], Bool[Tensor, "B L"]]:
         """Samples of texts, and which cells are real; a text that is too long is cut and has no end.
@@ -116,6 +117,7 @@ class TextCodec(ABC):
         return file
 
 
+@register("codec", "bytes")
 class Bytes(TextCodec):
     """One symbol for each byte.
 
@@ -139,10 +141,11 @@ class Bytes(TextCodec):
             yield np.frombuffer(text.encode() if isinstance(text, str) else text, dtype=np.uint8)
 
     def plain(self) -> dict[str, Any]:
-        """``_target_`` and ``length``."""
-        return {"_target_": "ssl_pipeline.data.Bytes", "length": self.length}
+        """``type`` and ``length``."""
+        return {"type": "bytes", "length": self.length}
 
 
+@register("codec", "bpe")
 class BPE(TextCodec):
     """Byte pairs that are frequent in the training texts, merged again and again (https://arxiv.org/abs/1508.07909).
 
@@ -224,9 +227,9 @@ class BPE(TextCodec):
             yield from (np.asarray(one.ids, dtype=np.int32) for one in found)
 
     def plain(self) -> dict[str, Any]:
-        """``_target_``, ``length`` and ``merges``."""
+        """``type``, ``length`` and ``merges``."""
         merges = [list(pair) for pair in self.merges]
-        return {"_target_": "ssl_pipeline.data.BPE", "length": self.length, "merges": merges}
+        return {"type": "bpe", "length": self.length, "merges": merges}
 
 
 def _letters() -> str:

@@ -14,6 +14,7 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.codecs.image import MODES
 from ssl_pipeline.data.io.video_frames import frames_of, squared
 from ssl_pipeline.structures.grid import GridSpec
@@ -37,6 +38,7 @@ def clip_grid(frames: int, size: int, channels: int, fps: float | int) -> GridSp
     return GridSpec.of(("time", frames, 1 / fps), ("y", size), ("x", size), channels=channels)
 
 
+@register("codec", "clips")
 @dataclass(frozen=True)
 class Clips:
     """Clips as they are, 8 bits a channel.
@@ -120,8 +122,8 @@ class Clips:
         return file
 
     def plain(self) -> dict[str, Any]:
-        """``_target_`` and options, from which it can be built again."""
-        return {"_target_": "ssl_pipeline.data.Clips", **asdict(self)}
+        """``type`` and options, from which it can be built again."""
+        return {"type": "clips", **asdict(self)}
 
 
 def film_strip(x: Shaped[Tensor, "C T H W"], most: int = 4) -> Shaped[Tensor, "C H w"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, holdout
 from ssl_pipeline.data.folders.image_folder import choose_classes, find_parts, list_files
 from ssl_pipeline.data.io.mel_statistics import sound_codec
@@ -15,6 +16,7 @@ from ssl_pipeline.utils.extras import require
 _SOURCES = ("recording", "name")
 
 
+@register("data", "audio_folder", settled={"cache.folder": None})
 def audio_folder(
     root: str,
     rate: int | None = None,

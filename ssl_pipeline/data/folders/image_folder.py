@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Subset, holdout
 from ssl_pipeline.data.cache.images import Unreadable, decoded_images
 from ssl_pipeline.data.codecs.image import Pixels
@@ -21,6 +22,7 @@ IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".web
 _TEST_FOLDERS = ("test", "val", "valid", "validation")
 
 
+@register("data", "folder", settled={"cache.folder": None})
 def folder(
     root: str,
     size: int = 64,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.cache.images import Unreadable
 from ssl_pipeline.data.folders.image_folder import (
@@ -28,6 +29,7 @@ TEXT_ENDINGS = (
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+@register("data", "text_files")
 def text_files(
     root: str,
     length: int = 256,

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Subset, held_out
 from ssl_pipeline.data.cache.decode_cache import Once
 from ssl_pipeline.data.cache.videos import decoded_videos
@@ -18,6 +19,7 @@ from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.options import Cache, Options, Split, UnreadableFiles, Windows
 
 
+@register("data", "video_folder", settled={"cache.folder": None})
 def video_folder(
     root: str,
     size: int = 64,

@@ -14,6 +14,7 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Index, holdout
 from ssl_pipeline.data.codecs.image import Pixels, read_image, to_pixels
 from ssl_pipeline.data.options import HubSplit, Options
@@ -25,6 +26,7 @@ from ssl_pipeline.utils.extras import require
 DEFAULT_LABEL = "label"
 
 
+@register("data", "hf")
 def hf(
     path: str,
     name: str | None = None,

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, holdout
 from ssl_pipeline.data.cache.folder import fingerprint
 from ssl_pipeline.data.cache.sound_windows import VERSION, load_windows
@@ -20,6 +21,7 @@ from ssl_pipeline.utils.extras import require
 # `datasets` is imported inside the functions: it is slow to import, and no other set needs it.
 
 
+@register("data", "hf_audio", settled={"cache.folder": None})
 def hf_audio(
     path: str,
     name: str | None = None,

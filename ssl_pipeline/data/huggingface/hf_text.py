@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.codecs.text import TextCodec
 from ssl_pipeline.data.huggingface.hf import DEFAULT_LABEL, check_columns, load_rows, read_labels
@@ -21,6 +22,7 @@ from ssl_pipeline.data.options import HubSplit, Options, TextWindows
 _LEARN_FROM = 10_000  # rows of a stream that a codec is trained on
 
 
+@register("data", "hf_text")
 def hf_text(
     path: str,
     name: str | None = None,

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Integer
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.motion.detection import CAMERAS, Video, foreground
 from ssl_pipeline.data.motion.tracking import tracked
 
 
+@register("segments", "motion")
 @dataclass(frozen=True)
 class MotionSegments:
     """What changes against the background, or from frame to frame, followed through time.

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
@@ -26,6 +27,7 @@ RECORDS = 10_000  # in each file
 _RECORD = 1 + 3 * 32 * 32  # label, then the red, green and blue planes
 
 
+@register("data", "cifar10", settled={"download": False})
 def cifar10(root: str = "data", download: bool = True) -> Data:
     """50,000 + 10,000 colour images of ten things, 32 by 32 (https://www.cs.toronto.edu/~kriz/cifar.html).
 

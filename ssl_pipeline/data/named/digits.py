@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Subset
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
@@ -14,6 +15,7 @@ HELD_OUT = 360
 """The last fifth. Samples lie in the order of their writers, so it mostly tests on writers not seen in training."""
 
 
+@register("data", "digits")
 def digits() -> Data:
     """scikit-learn's 1,797 digits: 1,437 to learn from, 360 held out.
 

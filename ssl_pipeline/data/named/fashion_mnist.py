@@ -14,6 +14,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
@@ -24,6 +25,7 @@ _PARTS = {"train": "train", "test": "t10k"}
 _CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
+@register("data", "fashion_mnist", settled={"download": False})
 def fashion_mnist(root: str = "data", download: bool = True) -> Data:
     """Zalando's 60,000 + 10,000 grey images of clothes, 28 by 28 (https://arxiv.org/abs/1708.07747).
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.io.documents import Documents, text_data
 from ssl_pipeline.data.options import Options, Split, TextWindows
@@ -32,6 +33,7 @@ class Quotation(NamedTuple):
     file: str
 
 
+@register("data", "fortunes")
 def fortunes(
     root: str,
     length: int = 256,

@@ -7,6 +7,7 @@ import tempfile
 from http.client import HTTPException
 from pathlib import Path
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, holdout
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import recordings, windows_of_files
@@ -28,6 +29,7 @@ _SUBSETS = (
 _SOURCES = ("recording", "chapter", "speaker")
 
 
+@register("data", "librispeech", settled={"download": False, "cache.folder": None})
 def librispeech(
     root: str = "data",
     subset: str = "train-clean-100",

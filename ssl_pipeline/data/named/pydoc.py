@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 import torch
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.io.documents import Documents, text_data
 from ssl_pipeline.data.options import Options, Split, TextWindows
 
 
+@register("data", "pydoc")
 def pydoc(
     length: int = 128,
     windows: TextWindows | Options = TextWindows(),

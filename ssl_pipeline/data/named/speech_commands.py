@@ -7,6 +7,7 @@ import tempfile
 from http.client import HTTPException
 from pathlib import Path
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings, recordings, windows_of_files
@@ -18,6 +19,7 @@ from ssl_pipeline.utils.extras import require
 _FOLDER = Path("SpeechCommands", "speech_commands_v0.02")
 
 
+@register("data", "speech_commands", settled={"download": False, "cache.folder": None})
 def speech_commands(
     root: str = "data",
     download: bool = True,

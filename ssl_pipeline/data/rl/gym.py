@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.cache.folder import cache_folder, whole_or_nothing
 from ssl_pipeline.data.codecs.image import Pixels
@@ -26,6 +27,7 @@ from ssl_pipeline.utils.extras import require
 _VERSION = 2  # of the files: raise it when the same options come out differently
 
 
+@register("data", "gym", settled={"cache.folder": None}, imports=("env", "options"))
 def gym(
     env: str,
     observation: str = "state",

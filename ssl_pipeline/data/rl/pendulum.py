@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.rl.experience import Episodes, experience
 from ssl_pipeline.structures.grid import GridSpec
@@ -68,6 +69,7 @@ def draw_rod(angle: Float[Tensor, "B"], side: int = _SIDE) -> Float[Tensor, "B {
     return (1.5 - distance * side / 4).clamp(0, 1)
 
 
+@register("data", "pendulum")
 def pendulum(
     observation: str = "state",
     episodes: int = 400,

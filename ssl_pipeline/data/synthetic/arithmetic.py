@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Subset
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.structures.grid import GridSpec
@@ -46,6 +47,7 @@ class Sums(NamedTuple):
     numbers: dict[str, Int64[Tensor, "N"]]  # the pure factors a and b, and the parts of the rule
 
 
+@register("data", "arithmetic")
 def arithmetic(rule: str = "add", bits: int = 6, test: float | int = 0.25, seed: int = 0) -> Data:
     """Pairs (a, r) with r = a + b, a * b or a XOR b, a number a row, as bits; b is to be found, and is the label.
 

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import ColumnSpec, Data, Subset
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.memory import MemoryDataset
@@ -45,6 +46,7 @@ class Moving(NamedTuple):
     digit: Int64[Tensor, "N K"]  # -1 where there are fewer objects
 
 
+@register("data", "moving_digits")
 def moving_digits(
     clips: int = 2000,
     frames: int = 8,

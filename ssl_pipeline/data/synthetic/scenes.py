@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Subset
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
@@ -35,6 +36,7 @@ class Scenes(NamedTuple):
     factors: dict[str, Float[Tensor, "N"]]  # those of ``RANGES``, in their units
 
 
+@register("data", "scenes")
 def scenes(label: str = "digit", samples: int = 4000, seed: int = 0) -> Data:
     """scikit-learn's digits, each somewhere in the upper left, of some size and strength; the last quarter is held out.
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Subset
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings
@@ -28,6 +29,7 @@ _ENVELOPES = ("pluck", "swell", "steady")
 _FACTORS = {"pitch": _PITCHES, "timbre": tuple(_TIMBRES), "envelope": _ENVELOPES}
 
 
+@register("data", "tones")
 def tones(
     label: str = "pitch",
     samples: int = 2400,

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Stream, Subset
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
@@ -35,6 +36,7 @@ class Composed(NamedTuple):
     kind: Int64[Tensor, "N"]  # the class whose kind of background it is
 
 
+@register("data", "backgrounds", parts={"of": "data"})
 def backgrounds(
     of: Data, agreement: float = 0.95, tells: str = "colour", samples: int = 4000, seed: int = 0, threshold: float = 0.3
 ) -> Data:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import ColumnSpec, Data, Dataset, Index, Stream, Subset
 from ssl_pipeline.data.codecs.text import Bytes
 from ssl_pipeline.structures.batch import Batch, Column
@@ -40,6 +41,7 @@ class Joined:
         return batch._replace(columns={**batch.columns, self.name: self.rows.of(lambda rows: rows[which])})
 
 
+@register("data", "captioned", parts={"of": "data"})
 def captioned(of: Data, text: str = "class", length: int = 32, template: str = "{}") -> Data:
     """A data set whose samples have a column ``text``.
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Index, Stream, Subset
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
@@ -18,6 +19,7 @@ from ssl_pipeline.utils.errors import nearest
 _KINDS = ("noise", "shuffled", "flat")
 
 
+@register("data", "junk", parts={"of": "data"})
 def junk(
     of: Data,
     share: float = 0.3,

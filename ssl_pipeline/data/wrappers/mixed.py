@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Stream
 from ssl_pipeline.data.sampling import EpochOrder, StepSampler
 from ssl_pipeline.structures.batch import Batch
@@ -62,6 +63,7 @@ class Turns:
         raise TypeError("samples of several grids have no common order: read each set by itself")
 
 
+@register("data", "mixed", parts={"sets": "data"})
 def mixed(sets: Mapping[str, Data]) -> Mixed:
     """Data sets for one run with a shared trunk.
 

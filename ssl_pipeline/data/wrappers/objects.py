@@ -12,6 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Stream
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.memory import MemoryDataset
@@ -38,6 +39,7 @@ class Crops(NamedTuple):
     label: Int64[Tensor, "n"] | None = None
 
 
+@register("data", "objects", parts={"of": "data", "motion": "segments"})
 def objects(
     of: Data, motion: Segments, what: str = "objects", size: int = 32, times: int = 4, margin: float | int = 1.3
 ) -> Data:

@@ -7,12 +7,14 @@ from typing import ClassVar
 
 from torch import nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
 from ssl_pipeline.lab.callbacks.base import PartsCallback
 from ssl_pipeline.lab.layers import InverseDeltaLinear
 
 
+@register("callback", "inverse_delta")
 class InverseDeltas(PartsCallback):
     """``InverseDeltaLinear`` in the place of each ``nn.Linear`` of the chosen parts, with its weights and their names.
 

@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
 from ssl_pipeline.lab.callbacks.base import PartsCallback, blocks
 from ssl_pipeline.lab.layers import GradientProtection, protect_weight_gradients
 
 
+@register("callback", "gradient_protection")
 class ProtectGradients(PartsCallback):
     """``GradientProtection`` behind each block of the chosen parts, and behind each linear layer where there is none.
 

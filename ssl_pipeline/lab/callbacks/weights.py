@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
 from ssl_pipeline.lab.callbacks.base import PartsCallback
@@ -14,6 +15,7 @@ from ssl_pipeline.lab.layers import bounded_spectrum
 from ssl_pipeline.optim.recipe import MAPS
 
 
+@register("callback", "weight_protection")
 class ProtectWeights(PartsCallback):
     """Moves each matrix towards the nearest one whose singular values lie in bounds; see ``bounded_spectrum``.
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.lab.curation.curator import Curator, Scores
 from ssl_pipeline.lab.curation.novelty import Novelty
 from ssl_pipeline.lab.curation.regions import by_region
@@ -65,6 +66,7 @@ def bounded_weights(weights: Float[Tensor, "N"], floor: float, most: float) -> F
     return (logs + high).exp().clamp(floor, most).to(weights.dtype)
 
 
+@register("sampler", "learnability", parts={"novelty": "novelty"})
 class Learnability(Sampler):
     """Draws what the model makes progress on: neither what it has mastered nor what cannot be learnt.
 

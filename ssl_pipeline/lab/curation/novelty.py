@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ssl_pipeline.config.registry import register
+
 
 def novelty(z: Float[Tensor, "N D"], seen: Float[Tensor, "M D"], k: int = 10, chunk: int = 1024) -> Float[Tensor, "N"]:
     """Log of the distance to the k nearest of what was seen, over the distance that those have to their own nearest.
@@ -45,6 +47,7 @@ def _nearest(rows: Tensor, seen: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return torch.cdist(rows, seen, compute_mode="donot_use_mm_for_euclid_dist").topk(k, largest=False)
 
 
+@register("novelty", "novelty")
 class Novelty:
     """Prefers samples that are unlike those drawn in the last round, in the embedding as it is now.
 

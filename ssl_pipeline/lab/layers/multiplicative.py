@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
+
 
 class OuterProduct(nn.Module):
     """A linear map of all products x_i x_j: every form of degree 2 (second-order pooling, Carreira et al., ECCV 2012).
@@ -43,6 +45,7 @@ class OuterProduct(nn.Module):
         return self.linear(x[..., self.first] * x[..., self.second])
 
 
+@register("layer", "low_rank_bilinear")
 class LowRankBilinear(nn.Module):
     """P (U x * V x) + b: products of ``rank`` pairs of linear forms (arXiv 1610.04325), for widths with too many pairs.
 

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.decoders.base import Decoder
 from ssl_pipeline.models.layers import CausalBlock, Patches, pick, sincos
 from ssl_pipeline.models.layers.attention import KeyValue
@@ -14,6 +15,7 @@ from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.grid import GridSpec
 
 
+@register("decoder", "autoregressive")
 class AutoregressiveDecoder(Decoder):
     """Next-symbol decoder that attends to the latent (arXiv 1706.03762; from slots: arXiv 1511.06349).
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.decoders.base import Decoder
 from ssl_pipeline.models.layers import Patches, pick
 from ssl_pipeline.models.layers.conv import ResidualBlock, conv_nd
@@ -15,6 +16,7 @@ from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.grid import GridSpec
 
 
+@register("decoder", "conv")
 class ConvDecoder(Decoder):
     """Residual blocks, each followed by nearest-neighbour up-sampling, which leaves no checkerboards.
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.decoders.base import Decoder
 from ssl_pipeline.models.layers import CrossBlock, Patches, pick, sincos
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.grid import GridSpec
 
 
+@register("decoder", "cross_attention", parts={"mlp": "layer"})
 class CrossAttentionDecoder(Decoder):
     """Cross-attention decoder: only the wanted places are computed (CrossMAE, arXiv 2401.14391).
 

@@ -9,6 +9,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders.base import Encoder
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
 from ssl_pipeline.models.layers import cell_means, pool_cells
@@ -17,6 +18,7 @@ from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
 
 
+@register("encoder", "conv")
 class ConvEncoder(Encoder):
     """Strided stages of residual blocks (arXiv 1512.03385); an extra input channel marks holes and padding.
 

@@ -12,6 +12,7 @@ from timm.models import group_parameters  # pyright: ignore[reportPrivateImportU
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders.base import Encoder
 from ssl_pipeline.models.encoders.conv import dense_latent
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
@@ -74,6 +75,7 @@ class _ImageBackbone(Encoder):
             self.train(training)
 
 
+@register("encoder", "timm")
 class TimmBackbone(_ImageBackbone):
     """A timm model by name, untrained (weights come through ``init_from``).
 
@@ -145,6 +147,7 @@ class TimmBackbone(_ImageBackbone):
         return [[*self.view.parameters(), *stem], *blocks]
 
 
+@register("encoder", "torchvision")
 class TorchvisionBackbone(_ImageBackbone):
     """A torchvision model by name, cut at a node, untrained; where a grid has not 3 channels, a 1x1 convolution makes
     them.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders.base import Encoder
 from ssl_pipeline.models.encoders.patch_embed import PatchStem, Tokens
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
@@ -16,6 +17,7 @@ from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
 
 
+@register("encoder", "vit", parts={"mlp": "layer"})
 class ViT(Encoder):
     """ViT over any grid (arXiv 2010.11929) that computes visible tokens only (MAE, arXiv 2111.06377).
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.structures.batch import Latent
 
 
@@ -38,6 +39,7 @@ class Consensus(NamedTuple):
         return added
 
 
+@register("consensus", "mean")
 class MeanConsensus(nn.Module):
     """The mean of the views' latents, where a free latent rests that only their springs hold."""
 
@@ -50,6 +52,7 @@ class MeanConsensus(nn.Module):
         return Consensus(z, consensus_loss(z, views).unsqueeze(0), None)
 
 
+@register("consensus", "relaxed")
 class RelaxedConsensus(MeanConsensus):
     """K descent steps on the energy from the mean, then detached: dE/dtheta is the partial derivative at rest.
 

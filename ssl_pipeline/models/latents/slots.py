@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.latents.base import LatentFormat
 from ssl_pipeline.models.latents.consensus import FUSES, MeanConsensus
 from ssl_pipeline.models.layers import CrossBlock
 from ssl_pipeline.structures.batch import Latent
 
 
+@register("latent", "slots", parts={"fuse": "consensus"})
 class Slots(LatentFormat):
     """K learned queries read the tokens: a fixed-format latent that any encoder can reach (arXiv 2103.03206).
 

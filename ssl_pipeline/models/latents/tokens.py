@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.latents.base import LatentFormat
 from ssl_pipeline.structures.batch import Latent
 
 
+@register("latent", "tokens")
 class Tokens(LatentFormat):
     """Each view keeps the tokens its encoder gave."""
 

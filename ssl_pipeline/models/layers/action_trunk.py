@@ -7,11 +7,13 @@ from math import prod
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.layers.trunk import Trunk
 from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 
 
+@register("transition", "action_trunk")
 class ActionTrunk(Bindable, nn.Module):
     """Every token gets the action; a transformer says by how much each changes, at first by nothing.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import nn
 from torchvision.ops import MLP
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.structures.binding import Bindable
 
 
+@register("head", "projector")
 class Projector(Bindable, nn.Sequential):
     """MLP with BatchNorm after every layer but the last (SimCLR, arXiv 2002.05709).
 

@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.layers.projector import Projector
 from ssl_pipeline.structures.binding import Bindable
 
 
+@register("head", "prototypes")
 class Prototypes(Bindable, nn.Module):
     """Cosines of a projection with learned prototypes (SwAV, arXiv 2006.09882; DINO, arXiv 2104.14294).
 

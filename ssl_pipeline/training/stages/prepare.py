@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch.utilities import rank_zero_only
 
-from ssl_pipeline.config.instantiate import DATA, instantiate
+from ssl_pipeline.config.build import build_part
+from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.data import Data, Mixed
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.multi_dataset import MixedGraph
@@ -62,7 +62,7 @@ def prepare_run(config: dict[str, Any], folder: RunDir) -> PreparedRun:
     resume = bool(config["resume"])
     plan = plan_run(config)
     start = folder.start(resume=resume)
-    data: Data | Mixed = instantiate(config["data"], at="data", trust=tuple(config.get("trust", ())), allowed=DATA)
+    data: Data | Mixed = build_part("data", config["data"], at="data", trust=tuple(config.get("trust", ())))
     if resume:
         folder.check_data(sets_of(data))
     plan = bound_epochs(plan, data)
@@ -87,8 +87,8 @@ def open_run(path: str | Path) -> PreparedRun:
     The packages that the saved configuration trusts are not trusted.
     """
     folder = RunDir(Path(path).resolve())
-    saved: dict[str, Any] = yaml.safe_load((folder.path / "config.yaml").read_text())
+    saved = read_saved(folder.path).config
     bounds = saved["trainer"] | {"max_steps": folder.start(resume=True).step + 1, "max_epochs": None}
-    prepared = prepare_run(saved | {"resume": str(folder.path), "trust": [], "trainer": bounds}, folder)
+    prepared = prepare_run(saved | {"resume": str(folder.path), "trainer": bounds}, folder)
     prepared.load_weights()
     return prepared

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import pickle
 from math import log
 from pathlib import Path
@@ -13,6 +12,7 @@ import soundfile
 import torch
 from helpers.sounds import note, sine
 
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.data import Codec, LogMel, Waveform, tones
 from ssl_pipeline.data.codecs.log_mel import Spectrum, log_mel_spectrogram
 from ssl_pipeline.data.io.mel_statistics import MelStatistics
@@ -69,9 +69,7 @@ def test_codec_contract(codec, tmp_path):
     cells = codec.grid.shape[-1] // 2  # a small crop
     hop = codec.spectrum.hop if isinstance(codec, LogMel) else 1
     assert [len(wave) for wave in codec.decode(x[..., :cells])] == [cells * hop] * 2
-    plain = codec.plain()
-    target = plain.pop("_target_").rpartition(".")
-    assert getattr(importlib.import_module(target[0]), target[2])(**plain) == codec
+    assert build_part("codec", codec.plain()) == codec
     assert pickle.loads(pickle.dumps(codec)) == codec
     # Stored small and taken out again, it is the same, nearly.
     stored = codec.compact(whole.unsqueeze(0))

@@ -10,15 +10,15 @@ import pytest
 import torch
 from helpers.texts import TEXTS
 
+from ssl_pipeline.config.build import build_part
 from ssl_pipeline.data import BPE, Bytes
 
 
 @pytest.mark.parametrize("kind", ["bytes", "bpe"])
 def test_round_trip(kind, bpe):
     codec = Bytes(400) if kind == "bytes" else bpe
-    again = codec.plain()
-    target = again.pop("_target_")
-    again = {"ssl_pipeline.data.Bytes": Bytes, "ssl_pipeline.data.BPE": BPE}[target](**json.loads(json.dumps(again)))
+    again = build_part("codec", json.loads(json.dumps(codec.plain())))
+    assert type(again) is {"bytes": Bytes, "bpe": BPE}[kind]
     x, valid = codec.encode(TEXTS)
     assert codec.decode(x, valid) == again.decode(x) == TEXTS
     assert torch.equal(again.encode(TEXTS)[0], x) and again.grid == codec.grid

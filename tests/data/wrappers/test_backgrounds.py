@@ -20,7 +20,7 @@ from ssl_pipeline.structures.batch import as_float
 
 def test_yaml_spells_every_option_with_its_default():
     options = yaml.safe_load((CONF / "data" / "backgrounds.yaml").read_text())
-    assert options.pop("_target_") == "ssl_pipeline.data.backgrounds"
+    assert options.pop("type") == "backgrounds"
     assert options.pop("defaults") == [{"/data@of": "digits"}]
     parameters = {p.name: p.default for p in inspect.signature(backgrounds).parameters.values()}
     assert options == {name: default for name, default in parameters.items() if name != "of"}
