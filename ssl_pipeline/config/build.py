@@ -1,8 +1,8 @@
 """From plain dictionaries to objects: ``type: NAME`` is a registered part, the other keys are its options.
 
 A file can name registered parts of the kind that its place asks for, and plain values, nothing else. A class that is
-not registered is written ``_target_: package.Class``, and code of a package runs only where the caller says ``trust``:
-it is an argument of every function that builds, and no file ever gives it.
+not registered is written ``_target_: package.Class``, or as ``type`` with a dot in it, and code of a package runs only
+where the caller says ``trust``: it is an argument of every function that builds, and no file ever gives it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def build_part(kind: str, node: Any, *, at: str = "", trust: tuple[str, ...] = (
         kind: of the part.
         node: ``{type: NAME, option: value ...}`` in plain values, or the name alone.
         at: dotted key of the node in the configuration, for errors.
-        trust: packages, modules or names that may stand behind ``_target_``.
+        trust: packages, modules or names of which dotted names may be.
 
     Returns:
         The part; of the kinds in ``DEFERRED`` a ``functools.partial``.
@@ -99,7 +99,7 @@ def _entry(kind: str, node: Mapping[str, Any], at: str, trust: tuple[str, ...]) 
         raise ValueError(f"{at or kind} says type={node['type']} and _target_={node['_target_']}: drop one of them")
     if not isinstance(name := part_name(node), str):
         raise ValueError(f"{at or kind}: expected the name of a {kind} as type, got {name!r}")
-    if "type" not in node:
+    if "_target_" in node or "." in name:
         return Entry(kind, name, _resolve(name, kind, trust))
     try:
         return lookup(kind, name)
@@ -123,7 +123,7 @@ def _resolve(name: str, kind: str, trust: tuple[str, ...]) -> Callable[..., Any]
         ValueError: it is not trusted, or it does not exist.
     """
     if _inside(name, (_OURS,)):
-        raise ValueError(f"_target_: {name}: parts of {_OURS} have names of their own, as in {{type: NAME}}")
+        raise ValueError(f"{name}: parts of {_OURS} have names of their own, as in {{type: NAME}}")
     if not _inside(name, trust) or "._" in name:
         raise ValueError(_untrusted(name, kind))
     found: Any = None
@@ -131,7 +131,7 @@ def _resolve(name: str, kind: str, trust: tuple[str, ...]) -> Callable[..., Any]
     for i, word in enumerate(words, 1):
         found = getattr(found, word) if hasattr(found, word) else _imported(name, ".".join(words[:i]), found)
     if not callable(found):
-        raise ValueError(f"_target_: {name} is no class or function")
+        raise ValueError(f"{name} is no class or function")
     # A path may lead through a module to what that module imports: `my_package.os.system`.
     home = f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', None)}"
     if not _inside(home, trust) or _inside(home, (_OURS,)):
@@ -148,7 +148,7 @@ def _imported(target: str, name: str, parent: Any) -> Any:
             raise
     word = name.rpartition(".")[2]
     names = [] if parent is None else [key for key in dir(parent) if not key.startswith("_")]
-    raise ValueError(f"_target_: {target} does not exist: there is no {word!r}; {nearest(word, names)}")
+    raise ValueError(f"{target} does not exist: there is no {word!r}; {nearest(word, names)}")
 
 
 def _check_imports(at: str, value: Any, trust: tuple[str, ...]) -> None:
@@ -169,4 +169,4 @@ def _inside(name: str, prefixes: tuple[str, ...]) -> bool:
 
 
 def _untrusted(what: str, kind: str) -> str:
-    return f"_target_: {what} is neither a registered {kind} nor of a package that is trusted, so it is not made"
+    return f"{what} is neither a registered {kind} nor of a package that is trusted, so it is not made"

@@ -45,7 +45,7 @@ def read_saved(folder: Path, trust: tuple[str, ...] = ()) -> Saved:
     """
     file = folder / CONFIG
     if not file.is_file():
-        raise FileNotFoundError(f"there is no {CONFIG} in {folder}, so it is no run's folder")
+        raise FileNotFoundError(f"{folder} is no run's folder and no exported one: it has no {CONFIG}")
     try:
         config = yaml.safe_load(file.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:

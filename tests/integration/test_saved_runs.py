@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from functools import partial
@@ -10,6 +11,7 @@ from functools import partial
 import pytest
 import torch
 import yaml
+from helpers.paths import ROOT
 from helpers.runs import configured
 
 import ssl_pipeline
@@ -228,3 +230,29 @@ def test_what_was_saved_by_a_run_still_runs(forged):
     folder = forged()
     assert run(compose([f"resume={folder}", "trainer.max_steps=3"]), str(folder))["steps"] == 3
     assert ssl_pipeline.load(folder).embed(torch.rand(2, 1, 8, 8)).shape[0] == 2
+
+
+READERS = {
+    "ssl_pipeline/config/saved.py",
+    "ssl_pipeline/config/families.py",  # templates of texts
+    "scripts/bench_methods.py",  # its own rows
+    # The rest shows what stands in a file, or compares it, and makes nothing of it.
+    "ssl_pipeline/training/run_dir.py",
+    "ssl_pipeline/report/page.py",
+    "ssl_pipeline/report/compare.py",
+    "ssl_pipeline/cli/commands/report.py",
+    "scripts/sweep_table.py",
+}
+
+
+def test_saved_configurations_are_read_in_one_place():
+    """Studies and commands take a run's configuration from ``load`` or ``read_saved``, never from the file itself."""
+    sources = {str(file.relative_to(ROOT)): file.read_text() for file in python_files()}
+    assert {name for name, text in sources.items() if re.search(r"yaml\.(safe_)?load|OmegaConf\.load", text)} == READERS
+    imports = {name for name, text in sources.items() if re.search(r"\bimport_module\(|__import__\(", text)}
+    mine = {"build.py", "plugins.py", "registry.py"}
+    assert imports == {"ssl_pipeline/__init__.py", *(f"ssl_pipeline/config/{name}" for name in mine)}
+
+
+def python_files():
+    return [file for room in ("ssl_pipeline", "scripts") for file in (ROOT / room).rglob("*.py")]
