@@ -16,7 +16,9 @@ from helpers.runs import configured
 
 import ssl_pipeline
 from ssl_pipeline.cli import main as cli
+from ssl_pipeline.config import registry
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.config.resume import again
 from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.training import run
@@ -195,6 +197,27 @@ def test_a_file_does_not_decide_what_is_fetched_and_where_things_go(forged, tmp_
         compose([f"resume={folder}", "data=folder", "data.root=new", "data.size=32"])
 
 
+def test_a_part_of_ones_own_is_settled_wherever_it_stands(forged):
+    """``settled`` holds at every place that takes a part, and for parts inside parts."""
+    try:
+        for kind in ("loss", "encoder", "optimizer", "protocol", "layer", "callback"):
+            register(kind, "writes", settled={"path": None})(Writes)
+        node = {"type": "writes", "path": "HERE", "size": 1}
+        groups = {name: place(node) for name, place in (PLACES | IN_GRAPHS).items()}
+        groups |= {"edges": {"edge": {"a": {"from": "x", "to": "y", "loss": node}}}}
+        for name in ("optimizer", "protocol", "callback", "encoder", "mlp", "loss", "edge", "edges", "column"):
+            config, ignored = read_saved(forged(**groups[name]))
+            text = json.dumps({key: config[key] for key in groups[name]}, sort_keys=True)
+            assert '{"path": null, "size": 1, "type": "writes"}' in text and len(ignored) == 1, name
+    finally:
+        for kind in registry._ENTRIES.values():
+            kind.pop("writes", None)
+
+
+class Writes:
+    def __init__(self, path=None, size=0): ...
+
+
 @pytest.mark.parametrize(
     "groups",
     [
@@ -250,7 +273,7 @@ def test_saved_configurations_are_read_in_one_place():
     sources = {str(file.relative_to(ROOT)): file.read_text() for file in python_files()}
     assert {name for name, text in sources.items() if re.search(r"yaml\.(safe_)?load|OmegaConf\.load", text)} == READERS
     imports = {name for name, text in sources.items() if re.search(r"\bimport_module\(|__import__\(", text)}
-    mine = {"build.py", "plugins.py", "registry.py"}
+    mine = {"plugins.py", "registry.py", "trust.py"}
     assert imports == {"ssl_pipeline/__init__.py", *(f"ssl_pipeline/config/{name}" for name in mine)}
 
 
