@@ -1,24 +1,22 @@
 """From plain dictionaries to objects: ``type: NAME`` is a registered part, the other keys are its options.
 
 A file can name registered parts of the kind that its place asks for, and plain values, nothing else. A class that is
-not registered is written ``_target_: package.Class``, and code of a package runs only where the caller says ``trust``:
-it is an argument of every function that builds, and no file ever gives it.
+not registered is written ``_target_: package.Class``, or as ``type`` with a dot in it, and code of a package runs only
+where the caller says ``trust``: it is an argument of every function that builds, and no file ever gives it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from ssl_pipeline.config.options import check_names, check_values
 from ssl_pipeline.config.registry import DEFERRED, Entry, lookup
-from ssl_pipeline.utils.errors import nearest
+from ssl_pipeline.config.trust import check_imports, trusted
 
 _SAYS = ("type", "_target_")
-_OURS = __name__.partition(".")[0]
 
 
 def build_part(kind: str, node: Any, *, at: str = "", trust: tuple[str, ...] = ()) -> Any:
@@ -28,7 +26,7 @@ def build_part(kind: str, node: Any, *, at: str = "", trust: tuple[str, ...] = (
         kind: of the part.
         node: ``{type: NAME, option: value ...}`` in plain values, or the name alone.
         at: dotted key of the node in the configuration, for errors.
-        trust: packages, modules or names that may stand behind ``_target_``.
+        trust: packages, modules or names of which dotted names may be.
 
     Returns:
         The part; of the kinds in ``DEFERRED`` a ``functools.partial``.
@@ -77,7 +75,7 @@ def construct(entry: Entry, options: Mapping[str, Any], *, at: str = "", trust: 
     inner = {key: kind for key in options if (kind := entry.kind_of(key)) is not None}
     check_values(at or entry.name, target, {key: value for key, value in options.items() if key not in inner})
     for key in entry.imports:
-        _check_imports(f"{at or entry.name}.{key}", options.get(key), trust)
+        check_imports(f"{at or entry.name}.{key}", options.get(key), trust)
     made = dict(options) | {
         key: _inner(kind, options[key], f"{at or entry.name}.{key}", trust) for key, kind in inner.items()
     }
@@ -99,8 +97,8 @@ def _entry(kind: str, node: Mapping[str, Any], at: str, trust: tuple[str, ...]) 
         raise ValueError(f"{at or kind} says type={node['type']} and _target_={node['_target_']}: drop one of them")
     if not isinstance(name := part_name(node), str):
         raise ValueError(f"{at or kind}: expected the name of a {kind} as type, got {name!r}")
-    if "type" not in node:
-        return Entry(kind, name, _resolve(name, kind, trust))
+    if "_target_" in node or "." in name:
+        return Entry(kind, name, trusted(name, kind, trust))
     try:
         return lookup(kind, name)
     except ValueError as error:
@@ -114,59 +112,3 @@ def _inner(kind: str, value: Any, at: str, trust: tuple[str, ...]) -> Any:
     if isinstance(value, Mapping) and value and not is_part(value):
         return build_parts(kind, value, at=at, trust=trust)
     return build_part(kind, value, at=at, trust=trust)
-
-
-def _resolve(name: str, kind: str, trust: tuple[str, ...]) -> Callable[..., Any]:
-    """The class or function with this dotted name.
-
-    Raises:
-        ValueError: it is not trusted, or it does not exist.
-    """
-    if _inside(name, (_OURS,)):
-        raise ValueError(f"_target_: {name}: parts of {_OURS} have names of their own, as in {{type: NAME}}")
-    if not _inside(name, trust) or "._" in name:
-        raise ValueError(_untrusted(name, kind))
-    found: Any = None
-    words = name.split(".")
-    for i, word in enumerate(words, 1):
-        found = getattr(found, word) if hasattr(found, word) else _imported(name, ".".join(words[:i]), found)
-    if not callable(found):
-        raise ValueError(f"_target_: {name} is no class or function")
-    # A path may lead through a module to what that module imports: `my_package.os.system`.
-    home = f"{getattr(found, '__module__', None)}.{getattr(found, '__qualname__', None)}"
-    if not _inside(home, trust) or _inside(home, (_OURS,)):
-        raise ValueError(_untrusted(f"{name} (that is {home})", kind))
-    return found
-
-
-def _imported(target: str, name: str, parent: Any) -> Any:
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        # What the module itself wants to import is another matter: the user must install it.
-        if not _inside(name, (str(error.name),)):
-            raise
-    word = name.rpartition(".")[2]
-    names = [] if parent is None else [key for key in dir(parent) if not key.startswith("_")]
-    raise ValueError(f"_target_: {target} does not exist: there is no {word!r}; {nearest(word, names)}")
-
-
-def _check_imports(at: str, value: Any, trust: tuple[str, ...]) -> None:
-    """Refuse text that would have a module imported.
-
-    Raises:
-        ValueError: the module is not trusted.
-    """
-    if isinstance(value, Mapping | list | tuple):
-        for one in value.values() if isinstance(value, Mapping) else value:
-            _check_imports(at, one, trust)
-    elif isinstance(value, str) and ":" in value and not _inside(value.partition(":")[0], trust):
-        raise ValueError(f"{at}={value!r} names a module that would be imported, and it is not one that is trusted")
-
-
-def _inside(name: str, prefixes: tuple[str, ...]) -> bool:
-    return any(f"{name}.".startswith(f"{prefix.rstrip('.')}.") for prefix in prefixes)
-
-
-def _untrusted(what: str, kind: str) -> str:
-    return f"_target_: {what} is neither a registered {kind} nor of a package that is trusted, so it is not made"

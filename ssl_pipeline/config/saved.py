@@ -16,8 +16,16 @@ from ssl_pipeline.config.build import is_part
 from ssl_pipeline.config.registry import lookup
 
 CONFIG = "config.yaml"
-_SINGLE = ("data", "encoder", "latent", "decoder", "teacher", "sampler", "logger")
-_NAMED = ("corruption", "objective", "callback")
+_MODELS = {"encoder": "encoder", "decoder": "decoder"}
+_KINDS: dict[str, Any] = {
+    **{group: group for group in ("data", "encoder", "latent", "decoder", "teacher", "sampler", "logger")},
+    **{group: {"*": group} for group in ("corruption", "objective", "callback")},
+    "columns": {"*": _MODELS},
+    "edge": {"loss": "loss", "*": {"loss": "loss"}},  # one, or several by name
+    "optimizer": {"make": "optimizer"},
+    "probe": {"protocol": "protocol"},
+}
+"""Kinds of the parts in a configuration, by the keys that lead to them; ``*`` is any key."""
 
 
 class Saved(NamedTuple):
@@ -45,7 +53,7 @@ def read_saved(folder: Path, trust: tuple[str, ...] = ()) -> Saved:
     """
     file = folder / CONFIG
     if not file.is_file():
-        raise FileNotFoundError(f"there is no {CONFIG} in {folder}, so it is no run's folder")
+        raise FileNotFoundError(f"{folder} is no run's folder and no exported one: it has no {CONFIG}")
     try:
         config = yaml.safe_load(file.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -53,43 +61,42 @@ def read_saved(folder: Path, trust: tuple[str, ...] = ()) -> Saved:
     if not isinstance(config, dict):
         raise ValueError(f"{file} is damaged: expected the keys of a configuration, got {type(config).__name__}")
     ignored: list[str] = []
-    for group in _SINGLE:
+    for group, kind in _KINDS.items():
         if group in config:
-            config[group] = _settled(group, config[group], group, ignored)
-    for group in _NAMED:
-        if isinstance(nodes := config.get(group), Mapping):
-            config[group] = {name: _settled(group, node, f"{group}.{name}", ignored) for name, node in nodes.items()}
+            config[group] = _settled(kind, config[group], group, ignored)
     return Saved(config | {"trust": [*trust]}, ignored)
 
 
-def _settled(kind: str, node: Any, at: str, ignored: list[str]) -> Any:
+def _settled(kind: Any, node: Any, at: str, ignored: list[str]) -> Any:
     """A node whose parts have those options settled that a file does not decide."""
-    if isinstance(node, str):  # a name alone, which says all where nothing is settled
-        settled = _settled(kind, {"type": node}, at, ignored)
-        return node if settled == {"type": node} else settled
     if isinstance(node, list):
         return [_settled(kind, one, f"{at}.{i}", ignored) for i, one in enumerate(node)]
+    if isinstance(kind, str) and isinstance(node, str):  # a name alone, which says all where nothing is settled
+        settled = _settled(kind, {"type": node}, at, ignored)
+        return node if settled == {"type": node} else settled
     if not isinstance(node, Mapping):
         return node
-    if not is_part(node):
-        return {name: _settled(kind, one, f"{at}.{name}", ignored) for name, one in node.items()}
-    if not isinstance(node.get("type"), str):  # a class that must be trusted, or nonsense, which `build_part` refuses
-        return node
+    if isinstance(kind, str) and is_part(node):
+        return _settled_part(kind, node, at, ignored)
+    kinds = {"*": kind} if isinstance(kind, str) else kind or {}  # parts by name, or what leads to parts
+    return {key: _settled(kinds.get(key, kinds.get("*")), value, f"{at}.{key}", ignored) for key, value in node.items()}
+
+
+def _settled_part(kind: str, node: Mapping[str, Any], at: str, ignored: list[str]) -> Mapping[str, Any]:
     try:
-        entry, settled = lookup(kind, node["type"]), dict(node)
-    except ValueError:  # `build_part` refuses it where it is needed
+        entry = lookup(kind, str(node.get("type")))
+    except ValueError:  # no such part, which `build_part` refuses where it is needed
         return node
+    settled = dict(node)
     for option, value in node.items():
         if (inner := entry.kind_of(option)) is not None and option != "type":
             settled[option] = _settled(inner, value, f"{at}.{option}", ignored)
     for place, value in entry.settled.items():
         group, _, option = place.rpartition(".")
-        if group and not isinstance(settled.get(group) or {}, Mapping):
+        options = settled.get(group) or {} if group else settled
+        if not isinstance(options, Mapping):
             continue  # which `build_part` refuses
-        options = dict(settled.get(group) or {}) if group else settled
         if isinstance(options.get(option), str):
             ignored.append(f"{at}.{place}")
-        options[option] = value
-        if group:
-            settled[group] = options
+        settled |= {group: {**options, option: value}} if group else {option: value}
     return settled

@@ -41,7 +41,7 @@ def test_experiment_names_the_folder_and_resume_keeps_it(conf, tmp_path, monkeyp
     Path(folder, "config.yaml").write_text(yaml.safe_dump({"data": {"sets": sets}}))
     moved = {"data": {"sets": {"a": {"root": "there", "size": 9}}}}
     asked = {"resume": folder, **moved}
-    assert resumed(asked, ["data.sets.a.root=there"])["data"]["sets"]["a"] == {"root": "there", "size": 8}
+    assert resumed(asked, ["data.sets.a.root=there"]).config["data"]["sets"]["a"] == {"root": "there", "size": 8}
     with pytest.raises(ValueError, match=r"data\.sets\.a\.size was 8"):
         resumed(asked, ["data.sets.a.size=9"])
     code, jobs = train(["resume=outputs/nothing"], monkeypatch)

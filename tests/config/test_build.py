@@ -112,11 +112,10 @@ def test_names_of_parts_cannot_lead_to_other_folders(name):
         "timm.models.load_state_dict",
     ],
 )
-def test_untrusted_targets(target):
-    with pytest.raises(
-        ValueError, match=rf"^_target_: {target} is neither a registered loss nor of a package"
-    ) as caught:
-        build_part("loss", {"_target_": target})
+@pytest.mark.parametrize("key", ["type", "_target_"])
+def test_untrusted_targets(key, target):
+    with pytest.raises(ValueError, match=rf"^{target} is neither a registered loss nor of a package") as caught:
+        build_part("loss", {key: target})
     assert "trust=" not in str(caught.value)
 
 
@@ -150,6 +149,7 @@ def test_trust_is_of_whole_names_and_of_what_is_written_there(tmp_path, monkeypa
     node = {"_target_": "own_module.Own", "x": 2}
     assert build_part("loss", node, trust=("own_module",)).x == 2
     assert build_part("loss", node, trust=("own_module.Own",)).x == 2
+    assert build_part("loss", "own_module.Own", trust=("own_module",)).x == 1
     for trust in ("own", "own_modul", "own_module.O", ""):
         with pytest.raises(ValueError, match="is neither a registered loss"):
             build_part("loss", node, trust=(trust,))

@@ -190,10 +190,13 @@ def test_a_damaged_export_ends_in_a_sentence(run, tmp_path):
         (lambda: config.write_text(text.replace("  format:", "  fromat:")), "it lacks format"),
         (lambda: config.write_text(text.replace("axes:", "axis:")), r"config\.yaml is damaged"),
         (lambda: config.write_text("[]"), r"config\.yaml is damaged"),
-        (lambda: config.write_text(text.replace("ConvEncoder", "ConvEncodr")), "ConvEncoder"),
         (
-            lambda: config.write_text(text.replace("ssl_pipeline.models.encoders.ConvEncoder", "os.system")),
-            "allow-list",
+            lambda: config.write_text(text.replace("type: conv", "type: convv")),
+            "there is no encoder 'convv'; nearest: conv",
+        ),
+        (
+            lambda: config.write_text(text.replace("type: conv", "_target_: os.system")),
+            "os.system is neither a registered encoder",
         ),
         (
             lambda: config.write_text(text.replace("part: encoder", "part: restorer:noise")),

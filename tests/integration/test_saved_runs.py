@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from functools import partial
@@ -10,11 +11,14 @@ from functools import partial
 import pytest
 import torch
 import yaml
+from helpers.paths import ROOT
 from helpers.runs import configured
 
 import ssl_pipeline
 from ssl_pipeline.cli import main as cli
+from ssl_pipeline.config import registry
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.config.resume import again
 from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.training import run
@@ -193,6 +197,27 @@ def test_a_file_does_not_decide_what_is_fetched_and_where_things_go(forged, tmp_
         compose([f"resume={folder}", "data=folder", "data.root=new", "data.size=32"])
 
 
+def test_a_part_of_ones_own_is_settled_wherever_it_stands(forged):
+    """``settled`` holds at every place that takes a part, and for parts inside parts."""
+    try:
+        for kind in ("loss", "encoder", "optimizer", "protocol", "layer", "callback"):
+            register(kind, "writes", settled={"path": None})(Writes)
+        node = {"type": "writes", "path": "HERE", "size": 1}
+        groups = {name: place(node) for name, place in (PLACES | IN_GRAPHS).items()}
+        groups |= {"edges": {"edge": {"a": {"from": "x", "to": "y", "loss": node}}}}
+        for name in ("optimizer", "protocol", "callback", "encoder", "mlp", "loss", "edge", "edges", "column"):
+            config, ignored = read_saved(forged(**groups[name]))
+            text = json.dumps({key: config[key] for key in groups[name]}, sort_keys=True)
+            assert '{"path": null, "size": 1, "type": "writes"}' in text and ignored, name
+    finally:
+        for kind in registry._ENTRIES.values():
+            kind.pop("writes", None)
+
+
+class Writes:
+    def __init__(self, path=None, size=0): ...
+
+
 @pytest.mark.parametrize(
     "groups",
     [
@@ -228,3 +253,29 @@ def test_what_was_saved_by_a_run_still_runs(forged):
     folder = forged()
     assert run(compose([f"resume={folder}", "trainer.max_steps=3"]), str(folder))["steps"] == 3
     assert ssl_pipeline.load(folder).embed(torch.rand(2, 1, 8, 8)).shape[0] == 2
+
+
+READERS = {
+    "ssl_pipeline/config/saved.py",
+    "ssl_pipeline/config/families.py",  # templates of texts
+    "scripts/bench_methods.py",  # its own rows
+    # The rest shows what stands in a file, or compares it, and makes nothing of it.
+    "ssl_pipeline/training/run_dir.py",
+    "ssl_pipeline/report/page.py",
+    "ssl_pipeline/report/compare.py",
+    "ssl_pipeline/cli/commands/report.py",
+    "scripts/sweep_table.py",
+}
+
+
+def test_saved_configurations_are_read_in_one_place():
+    """Studies and commands take a run's configuration from ``load`` or ``read_saved``, never from the file itself."""
+    sources = {str(file.relative_to(ROOT)): file.read_text() for file in python_files()}
+    assert {name for name, text in sources.items() if re.search(r"yaml\.(safe_)?load|OmegaConf\.load", text)} == READERS
+    imports = {name for name, text in sources.items() if re.search(r"\bimport_module\(|__import__\(", text)}
+    mine = {"plugins.py", "registry.py", "trust.py"}
+    assert imports == {"ssl_pipeline/__init__.py", *(f"ssl_pipeline/config/{name}" for name in mine)}
+
+
+def python_files():
+    return [file for room in ("ssl_pipeline", "scripts") for file in (ROOT / room).rglob("*.py")]

@@ -307,5 +307,5 @@ def test_a_killed_sitting_is_told_from_a_finished_run(images, tmp_path, monkeypa
 def test_a_data_set_of_ones_own_is_drawn(tmp_path, monkeypatch, capsys):
     (tmp_path / "mydata.py").write_text("from ssl_pipeline.data import digits\n\ndef mine():\n    return digits()\n")
     monkeypatch.syspath_prepend(tmp_path)
-    words = ["draw_dag", "trust=[mydata]", "data={_target_:mydata.mine}", f"out={tmp_path}/dag.svg"]
+    words = ["draw_dag", "trust=[mydata]", "data={type:mydata.mine}", f"out={tmp_path}/dag.svg"]
     assert cli.main(words) == 0, capsys.readouterr().err
