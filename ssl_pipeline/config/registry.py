@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from ssl_pipeline.config import plugins
 from ssl_pipeline.utils.errors import nearest
 
-Target = TypeVar("Target", bound=Callable[..., Any])
+_Target = TypeVar("_Target", bound=Callable[..., Any])
 
 DEFERRED = {"layer", "optimizer"}
 """Kinds that are made later and elsewhere, of sizes or of weights: building them gives a ``functools.partial``."""
@@ -80,7 +80,7 @@ def register(
     parts: Mapping[str, str] | None = None,
     settled: Mapping[str, Any] | None = None,
     imports: Sequence[str] = (),
-) -> Callable[[Target], Target]:
+) -> Callable[[_Target], _Target]:
     """Decorator: enter a class or function; for one of another package, call what it returns.
 
     Args:
@@ -97,7 +97,7 @@ def register(
     (True, ['and'])
     """
 
-    def enter(target: Target) -> Target:
+    def enter(target: _Target) -> _Target:
         entry = Entry(kind, name, target, parts or {}, settled or {}, imports)
         taken = _ENTRIES.setdefault(kind, {}).setdefault(name, entry).target
         if (taken.__module__, taken.__qualname__) != (target.__module__, target.__qualname__):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ssl_pipeline.corruptions._resample import along
 from ssl_pipeline.corruptions._validation import interval
-from ssl_pipeline.corruptions._window import fractions, used
+from ssl_pipeline.corruptions._window import fractions, valid_extent
 from ssl_pipeline.corruptions.base import Range, draw
 
 Cells = tuple[int, ...]
@@ -131,7 +131,7 @@ class Rectangles(MaskShape):
         wide = [n > 1 for n in cells]  # an axis of one cell has nothing to choose
         parts = iter(fractions(scale, aspect, max(sum(wide), 1), generator))
         for axis, n in enumerate(cells):
-            first, room = (k.repeat_interleave(self.blocks) for k in used(real, axis))
+            first, room = (k.repeat_interleave(self.blocks) for k in valid_extent(real, axis))
             side = (next(parts) * room).round().clamp(min=1) if wide[axis] else torch.ones_like(room)
             start = (first + (draw((0.0, 1.0), total, generator) * (room - side + 1)).floor()).unsqueeze(1)
             index = torch.arange(n, device=inside.device)

@@ -18,12 +18,12 @@ def visible_mean(x: Float[Tensor, "B C *grid"], visible: Bool[Tensor, "B *grid"]
     return (x * weight).sum(dims, keepdim=True) / weight.sum(dims, keepdim=True).clamp(min=1)
 
 
-def mean(x: Float[Tensor, "B C *grid"], valid: Bool[Tensor, "B *grid"] | None) -> Float[Tensor, "B C *ones"]:
+def valid_mean(x: Float[Tensor, "B C *grid"], valid: Bool[Tensor, "B *grid"] | None) -> Float[Tensor, "B C *ones"]:
     """Mean over the grid without its padding, per sample and channel."""
     return x.mean(tuple(range(2, x.ndim)), keepdim=True) if valid is None else visible_mean(x, valid)
 
 
-def power(
+def mean_power(
     x: Float[Tensor, "B C *grid"], grid: GridSpec, valid: Bool[Tensor, "B *grid"] | None = None
 ) -> Float[Tensor, "B"]:
     """Mean power of the valid cells: the square of a signal, the exponential of logarithms, elsewhere the variance.
@@ -31,15 +31,15 @@ def power(
     A grey level is no signal, so that the values of an image count from the mean of their channel.
 
     >>> wave = GridSpec.of(("time", 4), channels=1, range=(-1.0, 1.0), signal=True)
-    >>> power(torch.tensor([[[0.0, 1.0, 0.0, -1.0]]]), wave)
+    >>> mean_power(torch.tensor([[[0.0, 1.0, 0.0, -1.0]]]), wave)
     tensor([0.5000])
     """
     x = x.float()
-    swing = x if grid.signal or grid.log else x - mean(x, valid)
-    return mean(swing.exp() if grid.log else swing.square(), valid).flatten(1).mean(1)
+    swing = x if grid.signal or grid.log else x - valid_mean(x, valid)
+    return valid_mean(swing.exp() if grid.log else swing.square(), valid).flatten(1).mean(1)
 
 
-def added(
+def added_at_snr(
     x: Float[Tensor, "B C *grid"],
     other: Float[Tensor, "B C *grid"],
     snr_db: Float[Tensor, "B"],
@@ -53,15 +53,15 @@ def added(
 
     >>> wave = GridSpec.of(("time", 2), channels=1, range=(-1.0, 1.0), signal=True)
     >>> x, other = torch.tensor([[[0.5, -0.5]]]), torch.tensor([[[9.0, 9.0]]])
-    >>> added(x, other, torch.tensor([20.0]), wave)
+    >>> added_at_snr(x, other, torch.tensor([20.0]), wave)
     tensor([[[ 0.5500, -0.4500]]])
     """
-    loud = power(other, grid, other_valid)
-    share = power(x, grid, valid) * 10 ** (-snr_db / 10) / torch.where(loud > 0, loud, math.inf)
+    loud = mean_power(other, grid, other_valid)
+    share = mean_power(x, grid, valid) * 10 ** (-snr_db / 10) / torch.where(loud > 0, loud, math.inf)
     share = share.view(-1, *[1] * (x.ndim - 1))
     more = other.float()
     if not (grid.log or grid.signal):
-        more = more - mean(more, other_valid)
+        more = more - valid_mean(more, other_valid)
     more = more + share.log() if grid.log else more * share.sqrt()
     if other_valid is not None:
         more = more.masked_fill(~other_valid.unsqueeze(1), -math.inf if grid.log else 0.0)

@@ -126,10 +126,10 @@ def separates(x: Int64[Tensor, "B N"], separators: Sequence[int]) -> Bool[Tensor
     return torch.stack([x == symbol for symbol in separators]).any(0)
 
 
-def starts(kind: Bool[Tensor, "B N"]) -> Bool[Tensor, "B N"]:
+def run_starts(kind: Bool[Tensor, "B N"]) -> Bool[Tensor, "B N"]:
     """Whether a cell is the first of a run of its kind.
 
-    >>> starts(torch.tensor([[True, True, False, False, True]]))
+    >>> run_starts(torch.tensor([[True, True, False, False, True]]))
     tensor([[ True, False,  True, False,  True]])
     """
     first = torch.ones_like(kind[:, :1])

@@ -39,10 +39,10 @@ def fractions(
     return [s.clamp(max=0).exp() for s in sides]
 
 
-def used(valid: Bool[Tensor, "B *grid"], axis: int) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
+def valid_extent(valid: Bool[Tensor, "B *grid"], axis: int) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
     """First index along an axis that is not all padding, and the number of indices from there to the last such one.
 
-    >>> used(torch.tensor([[False, True, True, True, False]]), axis=0)
+    >>> valid_extent(torch.tensor([[False, True, True, True, False]]), axis=0)
     (tensor([1.]), tensor([3.]))
     """
     line = valid.movedim(axis + 1, 1).reshape(valid.shape[0], valid.shape[axis + 1], -1).any(2).int()

@@ -37,7 +37,7 @@ class Corruption(ABC):
     """Whether its views have holes. What cuts them keeps ``View.unmasked``: ``x`` before the first of them."""
 
     keeps_unmasked: bool = True
-    """Whether ``intact`` can give its views without their holes."""
+    """Whether ``unmasked_view`` can give its views without their holes."""
 
     @property
     def only_masks(self) -> bool:

@@ -15,7 +15,7 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._photometric import Photometric
 from ssl_pipeline.corruptions._resample import Lines, along, interpolate, place, pooled, take
 from ssl_pipeline.corruptions._validation import axis_dims, interval
-from ssl_pipeline.corruptions._window import Span, clamped, fractions, kept, mirrored, stretched, used
+from ssl_pipeline.corruptions._window import Span, clamped, fractions, kept, mirrored, stretched, valid_extent
 from ssl_pipeline.corruptions.base import Corruption, Range, draw
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import GridSpec
@@ -179,7 +179,7 @@ class Crop(Corruption):
                 spans.append(Span(torch.zeros_like(whole), whole))
                 continue
             side = next(sides)
-            first, cells = (0.0, self.grid.shape[axis]) if view.valid is None else used(view.valid, axis)
+            first, cells = (0.0, self.grid.shape[axis]) if view.valid is None else valid_extent(view.valid, axis)
             side = side * cells
             luck = draw((0.0, 1.0), batch, generator)
             if self.resample:

@@ -19,8 +19,8 @@ from ssl_pipeline.corruptions._tokens import (
     front,
     moved,
     padding_symbol,
+    run_starts,
     separates,
-    starts,
 )
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
@@ -29,7 +29,7 @@ from ssl_pipeline.structures.batch import View
 def word_numbers(text: Content, separators: Sequence[int]) -> Int64[Tensor, "B N"]:
     """Which word a cell belongs to; separators go with the word before them, -1 before the first."""
     gap = separates(text.x, separators)
-    return (starts(gap) & ~gap).long().cumsum(1) - 1
+    return (run_starts(gap) & ~gap).long().cumsum(1) - 1
 
 
 @register("corruption", "drop")

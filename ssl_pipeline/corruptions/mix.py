@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.corruptions._snr import added
+from ssl_pipeline.corruptions._snr import added_at_snr
 from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Corruption, Range, draw
 from ssl_pipeline.structures.batch import View
@@ -54,4 +54,4 @@ class Mix(Corruption):
         shift = torch.randint(1, batch, (1,), generator=generator, device=x.device)
         other = (torch.arange(batch, device=x.device) + shift) % batch
         other_valid = None if view.valid is None else view.valid[other]
-        return view._replace(x=added(x, x[other], snr_db, self.grid, view.valid, other_valid), params=params)
+        return view._replace(x=added_at_snr(x, x[other], snr_db, self.grid, view.valid, other_valid), params=params)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.corruptions._snr import added, coloured, log_noise
+from ssl_pipeline.corruptions._snr import added_at_snr, coloured, log_noise
 from ssl_pipeline.corruptions._tokens import replace_tokens
 from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Corruption, Range, draw
@@ -86,12 +86,12 @@ class Noise(Corruption):
         x, white = view.x, self.colour == (0.0, 0.0)
         colour = x.new_zeros(x.shape[0]) if white else draw(self.colour, x.shape[0], generator)
         if self.snr_db is not None and self.grid.log:
-            return added(x, log_noise(x, colour, generator), strength, self.grid, view.valid, view.valid)
+            return added_at_snr(x, log_noise(x, colour, generator), strength, self.grid, view.valid, view.valid)
         noise = gaussian(x, generator)
         if not white:
             noise = coloured(noise, colour).to(x.dtype)
         if self.snr_db is not None:
-            return added(x, noise, strength, self.grid, view.valid, view.valid)
+            return added_at_snr(x, noise, strength, self.grid, view.valid, view.valid)
         return torch.addcmul(x, noise, strength.to(x.dtype).view(-1, *[1] * (x.ndim - 1)))
 
     def _wrong(self, view: View, ratio: Tensor, generator: torch.Generator) -> Tensor:

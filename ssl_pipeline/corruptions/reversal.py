@@ -14,8 +14,8 @@ from ssl_pipeline.corruptions._tokens import (
     check_unit,
     content,
     moved,
+    run_starts,
     separates,
-    starts,
 )
 from ssl_pipeline.corruptions._validation import axis_dims
 from ssl_pipeline.corruptions.base import Corruption
@@ -81,7 +81,7 @@ class Reversal(Corruption):
         text = content(view, self.grid)
         run = text.index.expand(view.x.shape)
         if self.unit == "word":
-            run = starts(separates(text.x, self.separators)).long().cumsum(1)
+            run = run_starts(separates(text.x, self.separators)).long().cumsum(1)
         order = (-run).masked_fill(~text.inside, 1).argsort(dim=1, stable=True)  # last run first, the rest where it is
         cells = torch.empty_like(order).scatter_(1, text.cells, text.cells.gather(1, order))
         out = moved(view, view.x.gather(1, cells), cells, view.valid)

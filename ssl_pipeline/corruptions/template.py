@@ -55,7 +55,7 @@ class Template(Corruption):
     ) -> None:
         if room < 0:
             raise ValueError(f"room={room}: expected a number of cells, 0 for none")
-        self.templates, self.room = chosen(families, only, fold), room
+        self.templates, self.room = select_templates(families, only, fold), room
 
     def setup(self) -> None:
         """The templates as symbols of the grid: one discrete axis, whose symbols 0 to 255 are bytes (UTF-8)."""
@@ -110,7 +110,7 @@ class Template(Corruption):
         return rows, torch.tensor([[len(part)] for part in parts])
 
 
-def chosen(
+def select_templates(
     families: Mapping[str, Sequence[str]], only: Sequence[str] | None = None, fold: Sequence[int] | None = None
 ) -> list[str]:
     """The templates of some families and of one fold, each once, in their order.
@@ -123,7 +123,7 @@ def chosen(
     Raises:
         ValueError: an unknown family, a fold that is none, or no template.
 
-    >>> chosen({"say": ["a {}", "b {}", "c {}"], "sag": ["d {}"]}, fold=(1, 2))
+    >>> select_templates({"say": ["a {}", "b {}", "c {}"], "sag": ["d {}"]}, fold=(1, 2))
     ['a {}', 'c {}', 'd {}']
     """
     names = [*families] if only is None else only

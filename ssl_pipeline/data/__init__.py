@@ -2,9 +2,10 @@
 
 from ssl_pipeline.data.base import ColumnSpec, Data, Dataset, Stream, Subset, holdout, statistics
 from ssl_pipeline.data.codecs.base import Codec
+from ssl_pipeline.data.codecs.bpe import BPE
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.codecs.sound import LogMel, Waveform
-from ssl_pipeline.data.codecs.text import BPE, Bytes
+from ssl_pipeline.data.codecs.text import Bytes
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.folders.audio_folder import audio_folder
 from ssl_pipeline.data.folders.image_folder import folder

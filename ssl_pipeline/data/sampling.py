@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ssl_pipeline.data.base import Dataset, Stream
+from ssl_pipeline.data.stream_steps import EndlessSteps, StreamByStep
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.random import generator
 
@@ -159,33 +160,6 @@ def _check_batch_size(batch_size: int, world: int) -> None:
         )
 
 
-class _Steps:
-    """Global steps without end: the sampler of a stream."""
-
-    def __init__(self, start: Callable[[], int]) -> None:
-        self.start = start
-
-    def __iter__(self) -> Iterator[int]:
-        step = self.start()
-        while True:
-            yield step
-            step += 1
-
-
-class _StreamByStep:
-    """A stream asked by global step. Steps come in order, so only the first one, or a jump, opens the stream."""
-
-    def __init__(self, stream: Stream, **kwargs: int) -> None:
-        self.stream, self.kwargs = stream, kwargs
-        self.next, self.batches = -1, iter(())
-
-    def __getitem__(self, step: int) -> Batch:
-        if step != self.next:
-            self.batches = self.stream.batches(step=step, **self.kwargs)
-        self.next = step + 1
-        return next(self.batches)
-
-
 def train_loader(
     dataset: Dataset | Stream,
     *,
@@ -218,8 +192,8 @@ def train_loader(
         if order is not None:
             raise ValueError("an order was given, and a stream comes in its own: take another set, or order=None")
         workers = min(workers, 1)
-        sampler = _Steps(start)
-        dataset = _StreamByStep(dataset, batch_size=batch_size, seed=seed, rank=rank, world=world)  # pyright: ignore
+        sampler = EndlessSteps(start)
+        dataset = StreamByStep(dataset, batch_size=batch_size, seed=seed, rank=rank, world=world)  # pyright: ignore
     else:
         sampler = StepSampler(order or EpochOrder(dataset.sources, seed, members), batch_size, rank, world, start)
     return DataLoader(

@@ -59,7 +59,7 @@ def loss_gradients(graph: Graph, views: Views) -> LossGradients | None:
 
 
 def _grouped(graph: Graph, found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weighted losses by edge, or by term where there are many; those on a relaxed ball teach by its springs."""
+    """Weighted losses by edge, or by term where there are many; a relaxed consensus teaches by its own loss."""
     parts: dict[str, dict[str, Tensor]] = (
         {"consensus": {"consensus": found["consensus"]}} if "consensus" in found else {}
     )

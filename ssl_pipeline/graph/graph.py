@@ -12,7 +12,7 @@ from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.graph.columns import ColumnModels, ColumnNode, Columns, column_node
 from ssl_pipeline.graph.corrupter import Corrupter, Views
 from ssl_pipeline.graph.teacher_targets import Teaching, learners
-from ssl_pipeline.graph.topology import check, decoded, leading, springs, topology
+from ssl_pipeline.graph.topology import check_topology, consensus_edges, decoded_nodes, leading, topology
 from ssl_pipeline.graph.validation import (
     latent_feeds,
     targets_are_distinct,
@@ -156,8 +156,8 @@ class Graph(Bindable, nn.Module):
         names, fuse, edges = tuple(self.corruptions), self.latent.fuse, self.objective.edges
         found = topology(names, edges, fuse is not None, tuple(self.columns))
         self.nodes, self.students, self.teacher_views, self.encoded_columns = found
-        held = springs(names) if fuse is not None and fuse.relaxes else []
-        check(self.nodes, [*edges, *held], self.allow_collapse)
+        held = consensus_edges(names) if fuse is not None and fuse.relaxes else []
+        check_topology(self.nodes, [*edges, *held], self.allow_collapse)
         terms_fit_the_grid(self.objective, self.grid, self.corruptions, self.columns.named())
         views_share_samples(self.objective, names, self.views_per_step, fuse is not None)
         teacher_sees(self.teacher_views, self.corruptions)
@@ -167,7 +167,7 @@ class Graph(Bindable, nn.Module):
         """One decoder a target; to columns on the grid of the samples lead those of the samples."""
         like = [Node.view(name) for name in self._like_samples]
         led = [edge._replace(target=CLEAN) if edge.target in like else edge for edge in edges]
-        return nn.ModuleDict({to.name: self._decoder(to, led) for to in decoded(led)})
+        return nn.ModuleDict({to.name: self._decoder(to, led) for to in decoded_nodes(led)})
 
     @property
     def is_bound(self) -> bool:
@@ -371,7 +371,7 @@ class Graph(Bindable, nn.Module):
     def consensus(self, views: Mapping[str, View]) -> Latent:
         """The one latent of some of a sample's views, at least one, in the data's units.
 
-        The springs alone hold it: nothing of the clean sample is needed. ``decode`` leads on to the clean form.
+        The consensus loss alone holds it: nothing of the clean sample is needed. ``decode`` leads on to the clean form.
 
         Raises:
             ValueError: no views; the latent has no consensus.

@@ -11,7 +11,7 @@ from torch import nn
 from ssl_pipeline.models.ema_teacher import EMATeacher
 from ssl_pipeline.models.encoders import Encoder
 from ssl_pipeline.objectives import Objective, Targets
-from ssl_pipeline.structures.batch import Latent, View, intact
+from ssl_pipeline.structures.batch import Latent, View, unmasked_view
 
 
 def learners(encoder: Encoder, latent: nn.Module, objective: Objective) -> dict[str, nn.Module]:
@@ -54,7 +54,7 @@ class Teaching:
         known = {name: _fixed(same[name]) for name in self.views if name in same and views[name].mask is None}
         # The encoder has no name for a view without its holes.
         names = {name: name if views[name].mask is None else f"unmasked {name}" for name in self.views}
-        rest = {names[name]: intact(views[name]) for name in self.views if name not in known}
+        rest = {names[name]: unmasked_view(views[name]) for name in self.views if name not in known}
         found = encoder(rest, 1 if self.teacher is None else self.teacher.layers) if rest else {}
         seen = {name: latent(found[names[name]]) for name in self.views if name not in known}
         return Targets({**known, **seen}, self.head)

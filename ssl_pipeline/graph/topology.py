@@ -57,18 +57,18 @@ def leading(edges: Sequence[Edge], target: Node, views: Sequence[str]) -> list[s
     return [view for view in views if Node.latent(view) in starts or CONSENSUS in starts]
 
 
-def decoded(edges: Sequence[Edge]) -> list[Node]:
+def decoded_nodes(edges: Sequence[Edge]) -> list[Node]:
     """The nodes that need a decoder: the clean form, and views."""
     wanted = (CLEAN if edge.target.kind == "output" else edge.target for edge in edges)
     return [*dict.fromkeys(node for node in wanted if node.kind in ("clean", "view"))]
 
 
-def springs(views: Sequence[str]) -> list[Edge]:
+def consensus_edges(views: Sequence[str]) -> list[Edge]:
     """What holds a relaxed consensus: it attracts the latents of all views, and teaches them only where it lies."""
-    return [Edge(f"springs/{v}", (Node.latent(v),), CONSENSUS, attracts=True, prevents_collapse=False) for v in views]
+    return [Edge(f"consensus/{v}", (Node.latent(v),), CONSENSUS, attracts=True, prevents_collapse=False) for v in views]
 
 
-def check(nodes: Parents, edges: Sequence[Edge], allow_collapse: bool = False) -> None:
+def check_topology(nodes: Parents, edges: Sequence[Edge], allow_collapse: bool = False) -> None:
     """Refuse a graph that cannot learn.
 
     Args:
@@ -144,7 +144,7 @@ def _collapses(members: set[Node], edges: Sequence[Edge]) -> str:
     names = ", ".join(sorted(map(str, members - {CONSENSUS})))
     if CONSENSUS in members:
         return (
-            f"latent.fuse=relaxed: nothing but its springs teaches {names}, and they cost nothing where these are one "
+            f"latent.fuse=relaxed: only the consensus loss teaches {names}, and it is zero where these are one "
             f"constant for all samples, while the consensus between them has seen the clean sample: add a term that "
             f"keeps samples apart (objective=reconstruct+sigreg, +vicreg or +info_nce), set latent.fuse=mean, or set "
             f"allow_collapse=true"

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ssl_pipeline.utils.checkpoints import LAST, PREVIOUS, intact
+from ssl_pipeline.utils.checkpoints import LAST, PREVIOUS, is_readable
 
 PREFIX = "graph."
 WEIGHTS = "weights.safetensors"
@@ -31,12 +31,12 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is no run's folder: it has no checkpoints/{LAST}")
     try:
-        if not intact(path):
+        if not is_readable(path):
             raise ValueError("its parts do not have the sums that were written with them")
         weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     except (KeyError, UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         before = path.with_name(PREVIOUS)
-        advice = f"; {before} can be read: put it in its place" if intact(before) else ""
+        advice = f"; {before} can be read: put it in its place" if is_readable(before) else ""
         why = str(error).partition("\n")[0] or "it is empty"
         raise ValueError(f"{path} is damaged or holds more than weights, so it is not loaded ({why}){advice}") from None
     return {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}

@@ -12,7 +12,7 @@ from ssl_pipeline.losses.memory_bank import QueueEnergy
 from ssl_pipeline.utils import distributed
 
 
-def nearest(z: Float[Tensor, "B D"], support: Float[Tensor, "Q D"]) -> Float[Tensor, "B D"]:
+def nearest_in_support(z: Float[Tensor, "B D"], support: Float[Tensor, "Q D"]) -> Float[Tensor, "B D"]:
     """The one of the unit vectors ``support`` with the largest cosine with each embedding."""
     with torch.autocast(z.device.type, enabled=False):
         return support[(z.float() @ support.T).argmax(1)]
@@ -55,7 +55,7 @@ class NNCLR(QueueEnergy):
     @torch.no_grad()
     def target(self, said: Tensor) -> Tensor:
         """The nearest neighbour (B, D) of each embedding in the queue."""
-        return nearest(said, self.queue(said))
+        return nearest_in_support(said, self.queue(said))
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from (B, D) predictions and neighbours of the targets."""

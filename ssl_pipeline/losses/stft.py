@@ -15,7 +15,7 @@ from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 
 
-def power(x: Float[Tensor, "B C T"], size: int, hop: int) -> Float[Tensor, "B C F N"]:
+def stft_power(x: Float[Tensor, "B C T"], size: int, hop: int) -> Float[Tensor, "B C F N"]:
     """Power in Hann windows; white noise of variance 1 has 1 everywhere (twice that at 0 and the highest frequency).
 
     Args:
@@ -43,7 +43,7 @@ def stft_distance(
         size: window in samples; it moves by a quarter.
         eps: power added everywhere, so that silence has a logarithm.
     """
-    ours, theirs = ((power(x, size, size // 4) + eps).sqrt() for x in (prediction, target))
+    ours, theirs = ((stft_power(x, size, size // 4) + eps).sqrt() for x in (prediction, target))
     convergence = vector_norm(ours - theirs, dim=(-2, -1)) / vector_norm(theirs, dim=(-2, -1))
     return convergence + (ours.log() - theirs.log()).abs().mean((-2, -1))
 
@@ -80,7 +80,7 @@ def log_mel(x: Float[Tensor, "B C T"], filters: Float[Tensor, "M F"], hop: int, 
         hop: step of the windows in samples.
         eps: power added everywhere.
     """
-    bands = power(x, 2 * (filters.shape[1] - 1), hop)
+    bands = stft_power(x, 2 * (filters.shape[1] - 1), hop)
     with torch.autocast(x.device.type, enabled=False):
         return (filters @ bands + eps).log()
 

@@ -11,7 +11,7 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.objectives.base import GraphInfo, Record, State, Term, on_rows
-from ssl_pipeline.objectives.reconstruction import Compared, Wanted, decoded, default_loss
+from ssl_pipeline.objectives.reconstruction import Compared, Wanted, compare_decoded, default_loss
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.nodes import CLEAN, Edge, Node
 from ssl_pipeline.utils.errors import nearest
@@ -99,7 +99,7 @@ class CrossModal(Term):
     def _decoded(self, state: State, share: float) -> Compared:
         decoder: Decoder = state.decoders[self.target]  # pyright: ignore[reportAssignmentType]
         wanted = Wanted(self.start(state), *self.truth(state), state.corruption_params(self.target))
-        return decoded(decoder, wanted.first(share), self.loss.whole)
+        return compare_decoded(decoder, wanted.first(share), self.loss.whole)
 
     def start(self, state: State) -> Latent:
         """What the edge starts from: the latents of its starts, as one."""

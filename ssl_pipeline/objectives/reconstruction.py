@@ -154,7 +154,7 @@ class Reconstruction(Term):
                 on_rows(part, lambda x: state.assignment.shared(x, target, start)) for part in found
             )
         wanted = Wanted(latent, truth, valid, corruption_params, places, weight).first(share)
-        return decoded(decoder, wanted, self.loss.whole)
+        return compare_decoded(decoder, wanted, self.loss.whole)
 
     def _damaged(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
         """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
@@ -182,7 +182,7 @@ Compared = tuple[Tensor, Tensor, Tensor | None]
 """What a decoder gives, what it should have given, and how much each place counts: as energies take them."""
 
 
-def decoded(decoder: Decoder, wanted: Wanted, whole: bool = False) -> Compared:
+def compare_decoded(decoder: Decoder, wanted: Wanted, whole: bool = False) -> Compared:
     """What a decoder makes of a latent, and the truth: patches, or ``whole`` signals."""
     latent, truth, valid, corruption_params, places, weight = wanted
     if whole:

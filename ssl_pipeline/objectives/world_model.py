@@ -11,7 +11,7 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import MSE, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.objectives.base import GraphInfo, State, Term
-from ssl_pipeline.objectives.reconstruction import Wanted, decoded, default_loss
+from ssl_pipeline.objectives.reconstruction import Wanted, compare_decoded, default_loss
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.nodes import Edge, Node
@@ -109,7 +109,7 @@ class WorldModel(Term):
         decoder: Decoder = state.decoders[self.next]  # pyright: ignore[reportAssignmentType]
         next = state.views[self.next]
         found = [state.assignment.shared(rows, self.next, view) for rows in (next.x, next.valid) if rows is not None]
-        return self.seen(*decoded(decoder, Wanted(placed(reached, state.latents[view]), *found)))
+        return self.seen(*compare_decoded(decoder, Wanted(placed(reached, state.latents[view]), *found)))
 
     @staticmethod
     def _steps(state: State, view: str, rows: Tensor, column: str) -> Tensor:

@@ -104,7 +104,7 @@ def clean_view(grid: GridSpec, x: Tensor, valid: Tensor | None = None) -> View:
     return View(x=x, coords=where, source_coords=where, valid=valid)
 
 
-def intact(view: View) -> View:
+def unmasked_view(view: View) -> View:
     """The view without its holes: what stood in them is back. A view without holes is returned as it is.
 
     Raises:
@@ -113,7 +113,7 @@ def intact(view: View) -> View:
     >>> grid = GridSpec.of(("x", 2), channels=1)
     >>> hole = torch.tensor([[True, False]])
     >>> view = clean_view(grid, torch.zeros(1, 1, 2))._replace(mask=hole, unmasked=torch.ones(1, 1, 2))
-    >>> intact(view).x, intact(view).mask
+    >>> unmasked_view(view).x, unmasked_view(view).mask
     (tensor([[[1., 1.]]]), None)
     """
     if view.mask is None:

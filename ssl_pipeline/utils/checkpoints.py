@@ -47,10 +47,10 @@ def newest(folder: Path) -> Path | None:
     Args:
         folder: ``checkpoints`` in that of a run.
     """
-    return next((path for name in (LAST, PREVIOUS) if intact(path := folder / name)), None)
+    return next((path for name in (LAST, PREVIOUS) if is_readable(path := folder / name)), None)
 
 
-def intact(path: Path) -> bool:
+def is_readable(path: Path) -> bool:
     """Whether a checkpoint is there and all its parts have the sums that were written with them."""
     try:
         with ZipFile(path) as file:

@@ -9,7 +9,7 @@ from helpers.views import EVERY, assert_same, seeded
 
 from ssl_pipeline.corruptions import Chain, Mask
 from ssl_pipeline.corruptions._mask_shapes import Rectangles
-from ssl_pipeline.structures.batch import intact
+from ssl_pipeline.structures.batch import unmasked_view
 from ssl_pipeline.structures.grid import GridSpec
 
 
@@ -173,8 +173,8 @@ def test_intact_is_the_view_before_its_holes(name):
     start = sample(grid)._replace(valid=torch.rand(6, *grid.shape) < 0.8, params={"before": torch.ones(6)})
     view = Mask(ratio=0.5).bind(grid)(start, seeded())
     assert not torch.equal(view.x, start.x)
-    assert_same(intact(view), start, rtol=0, atol=0)
-    assert intact(start) is start
+    assert_same(unmasked_view(view), start, rtol=0, atol=0)
+    assert unmasked_view(start) is start
 
 
 @pytest.mark.parametrize(("case", "grid"), EVERY)
@@ -183,8 +183,8 @@ def test_only_further_holes_keep_what_stood_in_the_first(case, grid):
     clean = sample(grid)
     view = chain(clean, seeded())
     if case.build is Mask:
-        torch.testing.assert_close(intact(view).x, clean.x, rtol=0, atol=0)
+        torch.testing.assert_close(unmasked_view(view).x, clean.x, rtol=0, atol=0)
         return
     assert view.unmasked is None and view.mask is not None
     with pytest.raises(ValueError, match=r"holes were cut last.*mask it last"):
-        intact(view)
+        unmasked_view(view)

@@ -11,7 +11,7 @@ from helpers.views import seeded
 
 from ssl_pipeline.config.families import read_families
 from ssl_pipeline.corruptions import Chain, Drop, Infill, Mask, Noise, Reversal, Shuffle, Template
-from ssl_pipeline.corruptions.template import chosen
+from ssl_pipeline.corruptions.template import select_templates
 from ssl_pipeline.structures.batch import View, clean_view
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -207,8 +207,8 @@ def test_room_keeps_the_whole_text_and_counts_the_places_on():
 
 def test_folds_part_each_family_and_views_of_one_sample_differ():
     families = read_families("paraphrases")
-    folds = [chosen(families, ["ask", "french"], (i, 3)) for i in (1, 2, 3)]
-    assert sorted(chain.from_iterable(folds)) == sorted(chosen(families, ["ask", "french"]))
+    folds = [select_templates(families, ["ask", "french"], (i, 3)) for i in (1, 2, 3)]
+    assert sorted(chain.from_iterable(folds)) == sorted(select_templates(families, ["ask", "french"]))
     assert len(folds[0]) == len(set(folds[0])) == 8
     clean = texts(*["cat"] * 64)
     views = [Template(families=families, fold=(i, 3), room=16).bind(BYTES)(clean, seeded()) for i in (1, 2, 3)]
@@ -218,7 +218,7 @@ def test_folds_part_each_family_and_views_of_one_sample_differ():
 
 def test_every_shipped_template_says_where_the_text_goes():
     families = read_families("paraphrases")
-    assert len(families) >= 5 and len(chosen(families)) == sum(map(len, families.values()))
+    assert len(families) >= 5 and len(select_templates(families)) == sum(map(len, families.values()))
     Template(families=families, room=1).bind(BYTES)
 
 

@@ -347,7 +347,7 @@ def test_rounding_under_autocast_adds_no_directions():
         assert effective_ranks([x, x.bfloat16()])[0] == pytest.approx(1, abs=0.02)
 
 
-def test_a_relaxed_ball_teaches_by_its_springs():
+def test_a_relaxed_consensus_teaches_by_its_loss():
     words = ["latent=slots", "latent.heads=2", "latent.fuse=relaxed", "corruption=mask+noise"]
     graph = build(compose([*VIT, *words, "objective=reconstruct+sigreg"]), digits().grid).eval()
     found = loss_gradients(graph, graph.corrupt(digits().train[range(24)], whole=True))

@@ -166,7 +166,7 @@ def test_grid_survives_being_written_down():
         (["corruption=mask+noise", *SLOTS, "latent.fuse=mean", "objective.reconstruct.views=[mask]"], "views=null"),
         (
             ["corruption=mask+noise", *RELAXED],
-            r"latent.fuse=relaxed: .* springs teaches latent/mask, latent/noise.*reconstruct\+sigreg.*allow_collapse",
+            r"relaxed: .* consensus loss teaches latent/mask, latent/noise.*reconstruct\+sigreg.*allow_collapse",
         ),
         (["corruption=mask", "corruption.mask.ratio=-1"], "ratio must be at least 0"),
         (["corruption=mask+noise", "objective.reconstruct.views=[mask]"], "no loss reaches the latent of view noise"),

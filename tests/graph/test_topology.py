@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers.nodes import edge, node, nodes
 
-from ssl_pipeline.graph.topology import check, springs, topology
+from ssl_pipeline.graph.topology import check_topology, consensus_edges, topology
 
 NODES = nodes(
     {"clean": (), "view/a": ("clean",), "view/b": ("clean",), "latent/a": ("view/a",), "latent/b": ("view/b",)}
@@ -18,75 +18,75 @@ DECODE_B = edge("reconstruct/b", "latent/b", "clean", prevents=True)
 
 
 def test_sound_graphs_pass():
-    check(NODES, [DECODE_A, DECODE_B])
-    check(NODES, [ALIGN, DECODE_A])
-    check(NODES, [edge("info_nce/a~b", "latent/a", "latent/b", attracts=True, prevents=True)])
+    check_topology(NODES, [DECODE_A, DECODE_B])
+    check_topology(NODES, [ALIGN, DECODE_A])
+    check_topology(NODES, [edge("info_nce/a~b", "latent/a", "latent/b", attracts=True, prevents=True)])
 
 
 def test_unknown_node_names_the_nearest():
     with pytest.raises(ValueError, match="'view/aa', which does not exist; nearest: view/a"):
-        check(NODES, [edge("translate", "latent/a", "view/aa")])
+        check_topology(NODES, [edge("translate", "latent/a", "view/aa")])
 
 
 def test_unknown_parent():
     with pytest.raises(ValueError, match="node latent/c follows from 'view/c'"):
-        check(NODES | nodes({"latent/c": ("view/c",)}), [DECODE_A])
+        check_topology(NODES | nodes({"latent/c": ("view/c",)}), [DECODE_A])
 
 
 def test_cycle_names_its_links():
     with pytest.raises(ValueError, match=r"has a cycle: .*view/a.*view/b"):
-        check(NODES | nodes({"view/a": ("view/b",), "view/b": ("view/a",)}), [DECODE_A, DECODE_B])
+        check_topology(NODES | nodes({"view/a": ("view/b",), "view/b": ("view/a",)}), [DECODE_A, DECODE_B])
 
 
 def test_no_energy():
     with pytest.raises(ValueError, match="add a term"):
-        check(NODES, [])
+        check_topology(NODES, [])
 
 
 def test_latent_without_energy():
     with pytest.raises(ValueError, match="no loss reaches the latent of view b"):
-        check(NODES, [DECODE_A])
+        check_topology(NODES, [DECODE_A])
 
 
 def test_attraction_alone_collapses():
     with pytest.raises(ValueError, match=r"latent/a, latent/b only attract each other.*info_nce"):
-        check(NODES, [ALIGN])
-    check(NODES, [ALIGN], allow_collapse=True)
+        check_topology(NODES, [ALIGN])
+    check_topology(NODES, [ALIGN], allow_collapse=True)
 
 
 def test_a_far_anchor_does_not_help_another_component():
     more = NODES | nodes({"latent/c": ("view/a",), "latent/d": ("view/b",)})
     other = edge("align/c~d", "latent/c", "latent/d", attracts=True)
     with pytest.raises(ValueError, match="latent/c, latent/d"):
-        check(more, [ALIGN, DECODE_A, other])
+        check_topology(more, [ALIGN, DECODE_A, other])
 
 
 def test_an_anchor_reaches_through_the_component():
     more = NODES | nodes({"latent/c": ("view/a",)})
-    check(more, [ALIGN, edge("align/b~c", "latent/b", "latent/c", attracts=True), DECODE_A])
+    check_topology(more, [ALIGN, edge("align/b~c", "latent/b", "latent/c", attracts=True), DECODE_A])
 
 
 BALL = NODES | nodes({"consensus": ("latent/a", "latent/b")})
 DECODE_BALL = edge("reconstruct/consensus", "consensus", "clean", prevents=True)
 
 
-def test_what_decodes_a_relaxed_ball_holds_up_none_of_its_springs():
-    check(BALL, [DECODE_BALL])  # a mean passes gradients to its views
-    check(BALL, [DECODE_BALL, ALIGN])
+def test_what_decodes_a_relaxed_ball_anchors_none_of_its_views():
+    check_topology(BALL, [DECODE_BALL])  # a mean passes gradients to its views
+    check_topology(BALL, [DECODE_BALL, ALIGN])
     with pytest.raises(ValueError, match="latent/a, latent/b only attract"):
-        check(BALL, [edge("read/consensus", "consensus", "clean"), ALIGN])
+        check_topology(BALL, [edge("read/consensus", "consensus", "clean"), ALIGN])
     with pytest.raises(
-        ValueError, match=r"springs teaches latent/a, latent/b, .*reconstruct\+sigreg.*latent.fuse=mean"
+        ValueError, match=r"consensus loss teaches latent/a, latent/b, .*reconstruct\+sigreg.*latent.fuse=mean"
     ):
-        check(BALL, [DECODE_BALL, *springs("ab")])
-    check(BALL, [DECODE_BALL, *springs("ab")], allow_collapse=True)
-    check(BALL, [DECODE_BALL, *springs("ab"), edge("sigreg/a~b", "latent/a", "latent/b", True, True)])
+        check_topology(BALL, [DECODE_BALL, *consensus_edges("ab")])
+    check_topology(BALL, [DECODE_BALL, *consensus_edges("ab")], allow_collapse=True)
+    check_topology(BALL, [DECODE_BALL, *consensus_edges("ab"), edge("sigreg/a~b", "latent/a", "latent/b", True, True)])
 
 
 def test_a_predictor_is_named_by_its_key():
     edges = [edge("byol/a>b", "latent/a", "teacher/b", attracts=True)]
     with pytest.raises(ValueError, match=r"latent/a, latent/b only attract.*\(objective\.byol\.predictor\)"):
-        check(topology("ab", edges, consensus=False).nodes, edges)
+        check_topology(topology("ab", edges, consensus=False).nodes, edges)
 
 
 def test_what_only_the_teacher_sees_is_not_encoded():

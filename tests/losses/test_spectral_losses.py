@@ -10,7 +10,7 @@ import torch
 from helpers.cases import GRIDS
 
 from ssl_pipeline.losses import LogMelL1, MultiResolutionSTFT
-from ssl_pipeline.losses.stft import mel_filters, power
+from ssl_pipeline.losses.stft import mel_filters, stft_power
 from ssl_pipeline.structures.grid import GridSpec
 
 WAVE = GridSpec.of(("time", 64, 1 / 8000), channels=2, range=(-1.0, 1.0), signal=True)
@@ -71,7 +71,7 @@ def test_log_mel_is_the_mean_distance_of_logarithms():
 
 def test_white_noise_has_power_one():
     noise = torch.randn(1, 1, 100_000, generator=torch.Generator().manual_seed(0))
-    assert power(noise, 64, 16)[..., 1:-1, 4:-4].mean().item() == pytest.approx(1, abs=0.02)
+    assert stft_power(noise, 64, 16)[..., 1:-1, 4:-4].mean().item() == pytest.approx(1, abs=0.02)
     assert mel_filters(4, 64, 8000.0).sum(1).tolist() == pytest.approx([1, 1, 1, 1])
 
 

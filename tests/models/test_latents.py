@@ -68,7 +68,7 @@ def test_relaxed_meets_the_closed_form_of_linear_maps():
     )
     _, g, x = linear_energy(latents[0])
     f = torch.stack([v.detach().flatten(1) for v in latents])
-    # (sum k + kappa G G^T) z = sum k f + kappa G x, with k = 7 / 10 since springs are means over the 10 values
+    # (sum k + kappa G G^T) z = sum k f + kappa G x, with k = 7 / 10 since losses are means over the 10 values
     a = 0.7 * 3 * torch.eye(len(g)) + 0.5 * g @ g.T
     expected = torch.linalg.solve(a, (0.7 * f.sum(0) + 0.5 * x @ g.T).T).T
     torch.testing.assert_close(consensus.tokens.flatten(1), expected, rtol=1e-3, atol=1e-3)
@@ -79,7 +79,7 @@ def test_a_stiffer_spring_counts_more():
     a, b = views(n=2)
     consensus = RelaxedConsensus(steps=3000, rate=0.005, stiffness=2.0)([a, a, b], lambda z: linear_energy(z)[0])
     _, g, x = linear_energy(a)
-    stiff, loose = 2 * 2.0 / 10, 2.0 / 10  # springs are means over 10 values
+    stiff, loose = 2 * 2.0 / 10, 2.0 / 10  # losses are means over 10 values
     matrix = (stiff + loose) * torch.eye(10) + g @ g.T
     wanted = (stiff * a + loose * b).detach().flatten(1) + x @ g.T
     expected = torch.linalg.solve(matrix, wanted.T).T
@@ -196,7 +196,7 @@ def test_magnets_come_to_rest_near_each_other(n, k, m):
 
 
 def test_without_the_clean_sample_the_ball_rests_among_the_views():
-    """At inference the springs alone hold it, for any of the views."""
+    """At inference the consensus loss alone holds it, for any of the views."""
     latents = views()
     for some in (latents, latents[:1], latents[1:]):
         consensus = RelaxedConsensus()(some, None)
@@ -204,7 +204,7 @@ def test_without_the_clean_sample_the_ball_rests_among_the_views():
         torch.testing.assert_close(consensus.energy, consensus_loss(consensus.tokens, some)[None])
 
 
-def test_relaxed_is_detached_and_its_springs_pull_the_encoders():
+def test_relaxed_is_detached_and_its_loss_pulls_the_encoders():
     latents = views()
     consensus = RelaxedConsensus()(latents, lambda z: linear_energy(z)[0])
     assert not consensus.tokens.requires_grad

@@ -10,7 +10,7 @@ from helpers.build import build
 from helpers.nodes import edge, node
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.graph.topology import check, decoded, leading, topology
+from ssl_pipeline.graph.topology import check_topology, decoded_nodes, leading, topology
 from ssl_pipeline.losses import L1, CrossEntropy, JensenShannon, MultiResolutionSTFT, SymmetricKL
 from ssl_pipeline.objectives import Consistency, GraphInfo, Reconstruction
 from ssl_pipeline.structures.batch import Batch
@@ -134,22 +134,22 @@ DECODE = edge("r/a", "latent/a", "clean", False, True)
 
 def test_outputs_that_only_agree_are_refused():
     with pytest.raises(ValueError, match=r"decoded from a, b is only compared .*\+cross_entropy or \+reconstruct"):
-        check(topology("ab", [COMPARE], False).nodes, [COMPARE])
-    check(topology("ab", [COMPARE], False).nodes, [COMPARE], allow_collapse=True)
-    check(topology("ab", [COMPARE, DECODE], False).nodes, [COMPARE, DECODE])
+        check_topology(topology("ab", [COMPARE], False).nodes, [COMPARE])
+    check_topology(topology("ab", [COMPARE], False).nodes, [COMPARE], allow_collapse=True)
+    check_topology(topology("ab", [COMPARE, DECODE], False).nodes, [COMPARE, DECODE])
 
 
 def test_latents_that_are_kept_apart_do_not_keep_outputs_apart():
     spread = edge("sigreg/a~b", "latent/a", "latent/b", True, True)
     with pytest.raises(ValueError, match="one constant output"):
-        check(topology("ab", [COMPARE, spread], False).nodes, [COMPARE, spread])
+        check_topology(topology("ab", [COMPARE, spread], False).nodes, [COMPARE, spread])
     other = [COMPARE, edge("c/c~d", "output/c", "output/d", True, False), DECODE]
     with pytest.raises(ValueError, match="decoded from c, d is only compared"):
-        check(topology("abcd", other, False).nodes, other)
+        check_topology(topology("abcd", other, False).nodes, other)
 
 
 def test_what_is_compared_is_decoded():
-    assert decoded([COMPARE]) == [CLEAN] and leading([COMPARE], CLEAN, "abc") == ["a", "b"]
+    assert decoded_nodes([COMPARE]) == [CLEAN] and leading([COMPARE], CLEAN, "abc") == ["a", "b"]
     assert leading([COMPARE], node("view/a"), "abc") == []
     found = topology("abc", [COMPARE, DECODE, edge("p/c>a", "latent/c", "teacher/a", True, True)], False)
     assert found.students == ["a", "b", "c"] and found.nodes[node("output/a")] == (node("latent/a"),)

@@ -17,6 +17,7 @@ from torch import Tensor
 from ssl_pipeline.data.cache.decode_cache import DecodedRows, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.codecs.image import read_image
+from ssl_pipeline.data.io.unreadable import Unreadable
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.options import Cache
 
@@ -24,9 +25,6 @@ _log = logging.getLogger(__name__)
 
 _VERSION = 2  # of the decoding: raise it when the same file comes out differently
 _CHUNK = 32  # images a thread that are written at once
-
-Unreadable = dict[int, str]
-"""Number of a file and why it cannot be read; its row stays black."""
 
 
 def decoded_images(
@@ -37,7 +35,7 @@ def decoded_images(
     cache: Cache = Cache(),
     refuse: Callable[[Unreadable], None] = lambda _: None,
 ) -> tuple[MemoryDataset, Unreadable]:
-    """The files as squares of pixels, and those that cannot be read.
+    """The files as squares of pixels, and those that cannot be read, whose rows stay black.
 
     Args:
         files: the images.

@@ -15,8 +15,8 @@ from torch import Tensor
 from ssl_pipeline.data.cache.decode_cache import DecodedRows, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder
 from ssl_pipeline.data.codecs.sound import SoundCodec
-from ssl_pipeline.data.folders.image_folder import check_unreadable, refuse_unreadable, warn_cut_short
 from ssl_pipeline.data.io.sound import Sound, cut_windows, resampled
+from ssl_pipeline.data.io.unreadable import check_unreadable, refuse_unreadable, warn_cut_short
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.options import Cache
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from ssl_pipeline.data.cache.decode_cache import DecodedRows, Once, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.codecs.video import Clips
-from ssl_pipeline.data.folders.image_folder import check_unreadable, refuse_unreadable, warn_cut_short
+from ssl_pipeline.data.io.unreadable import check_unreadable, refuse_unreadable, warn_cut_short
 from ssl_pipeline.data.io.video_frames import frames_of, squared
 from ssl_pipeline.data.options import Cache
 

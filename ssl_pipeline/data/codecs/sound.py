@@ -14,9 +14,8 @@ from torch import Tensor
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.codecs.log_mel import Spectrum, log_mel_spectrogram, waveform
-from ssl_pipeline.data.io.sound import Sound, read_sound, resampled
+from ssl_pipeline.data.io.sound import opened, resampled, write_wav
 from ssl_pipeline.structures.grid import GridSpec
-from ssl_pipeline.utils.extras import require
 
 _PCM = 32_768  # steps of 16 bits between silence and full scale
 
@@ -225,31 +224,3 @@ def stack(raw: Sequence[Any], codec: SoundCodec) -> tuple[Float[Tensor, "B n"], 
         lengths[number] = min(len(one), codec.samples)
         wave[number, : len(one)] = one[: codec.samples].clamp(-1, 1)
     return wave, lengths
-
-
-def opened(file: str | Path) -> Sound:
-    """What a file holds.
-
-    Raises:
-        FileNotFoundError: there is none.
-        ValueError: it cannot be read.
-    """
-    require("soundfile", "audio", "sound")
-    import soundfile
-
-    if not Path(file).is_file():
-        raise FileNotFoundError(f"there is no file {str(file)!r}: give the path of a recording")
-    try:
-        return read_sound(file)
-    except (ValueError, OSError, soundfile.SoundFileError) as error:
-        raise ValueError(f"{file} cannot be read as a recording: {' '.join(str(error).split())}") from None
-
-
-def write_wav(path: Path, wave: Float[Tensor, "n"], rate: int) -> Path:
-    """Write a waveform as ``path`` with the ending .wav, 16 bits."""
-    require("soundfile", "audio", "sound")
-    import soundfile
-
-    file = path.parent / f"{path.name}.wav"
-    soundfile.write(file, wave.detach().clamp(-1, 1).cpu().numpy(), rate, subtype="PCM_16")
-    return file

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, holdout
-from ssl_pipeline.data.folders.image_folder import choose_classes, find_parts, list_files
+from ssl_pipeline.data.folders.tree import Tree
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings, recordings, windows_of_files
 from ssl_pipeline.data.io.sound import SOUND_ENDINGS, common_rate
@@ -56,42 +56,25 @@ def audio_folder(
         ValueError: too many unreadable files, no classes where ``labels=true``, or another option outside its bounds.
     """
     require("soundfile", "audio", "data=audio_folder")
-    windows = Windows.of(windows)
-    spectrogram = Spectrogram.of(spectrogram)
-    split = Split.of(split)
-    unreadable = UnreadableFiles.of(unreadable)
-    cache = Cache.of(cache)
+    windows, spectrogram, split = Windows.of(windows), Spectrogram.of(spectrogram), Split.of(split)
+    unreadable, cache = UnreadableFiles.of(unreadable), Cache.of(cache)
     if source not in _SOURCES:
         raise ValueError(f"expected source to be one of {', '.join(_SOURCES)}, got {source!r}")
-    path = Path(root).expanduser()
-    places = find_parts(path, "recording")
-    files = {part: list_files(place, SOUND_ENDINGS, "recording") for part, place in places.items()}
-    classes = choose_classes(files, labels, root, "recording")
-    if rate is None:
-        rate = common_rate([places["train"] / file for file in files["train"]], cache.threads)
+    tree = Tree.of(Path(root).expanduser(), SOUND_ENDINGS, labels, "recording")
+    rate = common_rate(tree.paths("train"), cache.threads) if rate is None else rate
     codec, baseline = sound_codec(features, rate, seconds, spectrogram)
 
     def load(part: str, first: int = 0) -> Recordings:
-        found = windows_of_files(
-            [places[part] / file for file in files[part]], codec, windows.stride, cache, unreadable.limit
-        )
-        names = [name_of(file) if source == "name" else str(places[part] / file) for file in files[part]]
-        numbers = [classes.index(file.parts[0]) for file in files[part]] if classes else None
-        return recordings(found, codec, names, numbers, first)
+        paths, label = tree.paths(part), tree.labels(part)
+        found = windows_of_files(paths, codec, windows.stride, cache, unreadable.limit)
+        names = [name_of(file) for file in tree.files[part]] if source == "name" else [*map(str, paths)]
+        return recordings(found, codec, names, None if label is None else label.tolist(), first)
 
     train = load("train")
-    train, test = (
-        (train, load("test", first=len(train.paths))) if "test" in places else holdout(train, split.holdout, split.seed)
-    )
-    return Data(
-        grid=codec.grid,
-        train=train,
-        test=test,
-        classes=classes,
-        name=path.resolve().name,
-        codec=codec,
-        baseline=baseline,
-    )
+    test = load("test", first=len(train.paths)) if tree.has_test else None
+    if test is None:
+        train, test = holdout(train, split.holdout, split.seed)
+    return Data(codec.grid, train, test, tree.classes, tree.name, codec=codec, baseline=baseline)
 
 
 def name_of(file: Path) -> str:

@@ -10,14 +10,9 @@ import torch
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
-from ssl_pipeline.data.cache.images import Unreadable
-from ssl_pipeline.data.folders.image_folder import (
-    check_unreadable,
-    choose_classes,
-    find_parts,
-    list_files,
-)
+from ssl_pipeline.data.folders.tree import Tree, choose_classes
 from ssl_pipeline.data.io.documents import Documents, text_data
+from ssl_pipeline.data.io.unreadable import check_unreadable
 from ssl_pipeline.data.options import Options, Split, TextWindows, UnreadableFiles
 
 TEXT_ENDINGS = (
@@ -62,44 +57,43 @@ def text_files(
         ValueError: too many unreadable files, files that are not UTF-8 where ``invalid="error"``, no classes where
             ``labels=true``, or another option outside its bounds.
     """
-    windows = TextWindows.of(windows)
-    split = Split.of(split)
-    unreadable = UnreadableFiles.of(unreadable)
+    windows, split, unreadable = TextWindows.of(windows), Split.of(split), UnreadableFiles.of(unreadable)
     if invalid not in ("keep", "skip", "error"):
         raise ValueError(f"expected invalid to be keep, skip or error, got {invalid!r}")
-    wanted = TEXT_ENDINGS if endings is None else tuple(ending.lower() for ending in endings)
     path = Path(root).expanduser()
-    if path.is_file():
-        places, files = {"train": path.parent}, {"train": [Path(path.name)]}
-    else:
-        places = find_parts(path, "text")
-        advice = "set root to another folder, or endings to those of its files, such as [.txt,.md]"
-        files = {part: list_files(place, wanted, "text", advice) for part, place in places.items()}
-    classes = choose_classes(files, labels, root, "text")
+    tree = _tree(path, TEXT_ENDINGS if endings is None else tuple(ending.lower() for ending in endings), labels)
 
     def load(part: str, first: int = 0) -> Documents:
-        texts, kept = read_texts([places[part] / file for file in files[part]], unreadable.limit, invalid)
-        numbers = [classes.index(files[part][i].parts[0]) for i in kept] if classes else None
-        source = torch.arange(first, first + len(texts))
-        return Documents(texts, source, None if numbers is None else torch.tensor(numbers))
+        texts, kept = read_texts(tree.paths(part), unreadable.limit, invalid)
+        label, source = tree.labels(part), torch.arange(first, first + len(texts))
+        return Documents(texts, source, None if label is None else label[kept])
 
     train = load("train")
-    if "test" in places:
+    if tree.has_test:
         test = load("test", first=len(train.texts))
     elif path.is_file():
         train, test = split_text(train.texts[0], split.holdout)
     else:
         train, test = train.set_aside(split)
     return text_data(
-        path.resolve().stem if path.is_file() else path.resolve().name,
+        tree.name,
         train,
         test,
         length=length,
         windows=windows,
         tokens=tokens,
         vocab_size=vocab_size,
-        classes=classes,
+        classes=tree.classes,
     )
+
+
+def _tree(path: Path, endings: tuple[str, ...], labels: bool | str) -> Tree:
+    """The texts of a folder, or the one."""
+    if not path.is_file():
+        advice = "set root to another folder, or endings to those of its files, such as [.txt,.md]"
+        return Tree.of(path, endings, labels, "text", advice)
+    files = {"train": [Path(path.name)]}
+    return Tree(path.resolve().stem, files, {"train": path.parent}, choose_classes(files, labels, str(path), "text"))
 
 
 def read_texts(paths: Sequence[Path], limit: float | int, invalid: str) -> tuple[list[bytes], list[int]]:
@@ -110,7 +104,7 @@ def read_texts(paths: Sequence[Path], limit: float | int, invalid: str) -> tuple
             ``invalid="error"``.
     """
     found: dict[int, bytes] = {}
-    failed: Unreadable = {}
+    failed: dict[int, str] = {}
     blank, odd = [], []
     for i, path in enumerate(paths):
         try:

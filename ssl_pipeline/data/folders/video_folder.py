@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.data.base import Data, Dataset, Subset, held_out
+from ssl_pipeline.data.base import Data, Subset, held_out
 from ssl_pipeline.data.cache.decode_cache import Once
 from ssl_pipeline.data.cache.videos import decoded_videos
 from ssl_pipeline.data.codecs.video import Clips
-from ssl_pipeline.data.folders.image_folder import choose_classes, find_parts, list_files
+from ssl_pipeline.data.folders.tree import Tree
 from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS, check_library
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.options import Cache, Options, Split, UnreadableFiles, Windows
@@ -35,7 +35,7 @@ def video_folder(
 ) -> Data:
     """A tree of videos; its top-level folders are classes, or ``train`` and ``test`` (or ``val``), or mean nothing.
 
-    Videos are set aside whole. Of a single one the end is, and no clip of the training part reaches into it.
+    Videos are set aside whole; of a single one the end is, and no clip of the training part reaches into it.
 
     Args:
         root: the folder.
@@ -52,44 +52,34 @@ def video_folder(
 
     Raises:
         ModuleNotFoundError: PyAV is not installed.
-        FileNotFoundError: no such folder, or no video in it.
-        NotADirectoryError: a file.
+        OSError: no such folder, or no video in it.
         ValueError: too many unreadable files, no classes where ``labels=true``, or another option outside its bounds.
     """
-    windows = Windows.of(windows)
-    split = Split.of(split)
-    unreadable = UnreadableFiles.of(unreadable)
-    cache = Cache.of(cache)
     check_library()
+    windows, split = Windows.of(windows), Split.of(split)
+    unreadable, cache = UnreadableFiles.of(unreadable), Cache.of(cache)
     codec = Clips(size, channels, frames, fps)
     step = frames if windows.stride is None else round(windows.stride * fps)
-    if step < 1 or (source is not None and source < frames / fps):
-        raise ValueError(
-            f"expected a stride of at least one frame and a source of at least one clip ({frames / fps:g} seconds), "
-            f"got windows.stride={windows.stride} and source={source}: set larger ones"
-        )
-    path = Path(root).expanduser()
-    places = find_parts(path, "video")
-    files = {part: list_files(place, VIDEO_ENDINGS, "video") for part, place in places.items()}
-    classes = choose_classes(files, labels, root, "video")
+    if step < 1:
+        raise ValueError(f"windows.stride={windows.stride} is less than one frame ({1 / fps:g} s): raise it")
+    if source is not None and source < frames / fps:
+        raise ValueError(f"source={source} is less than one clip ({frames / fps:g} s): raise it")
+    tree = Tree.of(Path(root).expanduser(), VIDEO_ENDINGS, labels, "video")
 
     def load(part: str, first: int = 0) -> tuple[MemoryDataset, Once]:
-        paths = [places[part] / file for file in files[part]]
-        found = decoded_videos(paths, codec, step, cache, unreadable.limit)
-        video = found.rows["video"]
-        number, of_video = number_sources(video, found.rows["start"], source)
-        names = (*[""] * first, *(str(paths[i]) for i in of_video.tolist()))
-        of_class = torch.tensor([classes.index(file.parts[0]) for file in files[part]]) if classes else None
-        return found.dataset(None if of_class is None else of_class[video], first + number, names), found
+        paths, label = tree.paths(part), tree.labels(part)
+        video = (found := decoded_videos(paths, codec, step, cache, unreadable.limit)).rows["video"]
+        number, videos = number_sources(video, found.rows["start"], source)
+        names = (*[""] * first, *(str(paths[i]) for i in videos.tolist()))
+        return found.dataset(None if label is None else label[video], first + number, names), found
 
-    train, found = load("train")
-    test: Dataset | None = None
-    if "test" in places:
+    (train, found), test = load("train"), None
+    if tree.has_test:
         test, _ = load("test", first=int(train.sources.max()) + 1)
     elif split.holdout:
-        both = split_clips(found.rows["video"], found.rows["start"], split, frames / fps)
-        train, test = (Subset(train, rows.nonzero().flatten()) for rows in both)
-    return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=path.resolve().name)
+        parts = split_clips(found.rows["video"], found.rows["start"], split, frames / fps)
+        train, test = (Subset(train, rows.nonzero().flatten()) for rows in parts)
+    return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=tree.classes, name=tree.name)
 
 
 def number_sources(

@@ -62,26 +62,15 @@ def hf(
         OSError: it cannot be loaded.
         ValueError: no such split or column, or labels of another kind.
     """
-    split = HubSplit.of(split)
-    from ssl_pipeline.data.huggingface.hf_stream import HfStream, in_memory
-
-    codec = Pixels(size, channels)
-    called = Path(path).name
+    split, codec, called = HubSplit.of(split), Pixels(size, channels), Path(path).name
 
     def load(part: str) -> tuple[Any, str | None]:
         rows = load_rows(path, name, part, data_files, revision, streaming)
         return rows, check_columns(rows, image, label)
 
-    rows, column = load(split.train)
     if streaming:
-        decode = partial(pixels_of, size=size, channels=channels)
-        train = HfStream(rows, image, column, decode, buffer)
-        test = None
-        if split.test is not None:
-            rows, column = load(split.test)
-            test = in_memory(HfStream(rows, image, column, decode, buffer))
-        return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=train.classes, name=called)
-
+        return _streamed(load, called, split, image, codec, buffer)
+    rows, column = load(split.train)
     labels, classes = read_labels(rows, column)
     train = HfImages(rows, image, labels, size, channels)
     if split.test is None:
@@ -90,6 +79,18 @@ def hf(
         rows, column = load(split.test)
         test = HfImages(rows, image, read_labels(rows, column, classes)[0], size, channels)
     return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=called)
+
+
+def _streamed(load: Any, called: str, split: HubSplit, image: str, codec: Pixels, buffer: int) -> Data:
+    from ssl_pipeline.data.huggingface.hf_stream import HfStream, in_memory
+
+    decode = partial(pixels_of, size=codec.size, channels=codec.channels)
+    rows, column = load(split.train)
+    train, test = HfStream(rows, image, column, decode, buffer), None
+    if split.test is not None:
+        rows, column = load(split.test)
+        test = in_memory(HfStream(rows, image, column, decode, buffer))
+    return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=train.classes, name=called)
 
 
 class HfImages:

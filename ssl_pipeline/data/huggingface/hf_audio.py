@@ -10,13 +10,16 @@ from typing import Any
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, holdout
 from ssl_pipeline.data.cache.folder import fingerprint
-from ssl_pipeline.data.cache.sound_windows import VERSION, load_windows
+from ssl_pipeline.data.cache.sound_windows import VERSION, SoundWindows, load_windows
+from ssl_pipeline.data.codecs.sound import SoundCodec
 from ssl_pipeline.data.huggingface.hf import DEFAULT_LABEL, check_columns, load_rows, read_labels
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings, recordings
 from ssl_pipeline.data.io.sound import Sound, read_sound
 from ssl_pipeline.data.options import Cache, HubSplit, Options, Spectrogram, UnreadableFiles, Windows
 from ssl_pipeline.utils.extras import require
+
+Classes = tuple[str, ...] | None
 
 # `datasets` is imported inside the functions: it is slow to import, and no other set needs it.
 
@@ -41,7 +44,7 @@ def hf_audio(
 ) -> Data:
     """Whatever ``datasets.load_dataset`` loads, or a folder (or address) that ``save_to_disk`` wrote.
 
-    Code that comes with a data set is never run. All recordings are read once, when the set is loaded.
+    Code that comes with a data set is never run. All recordings are read when the set is loaded.
 
     Args:
         path: name on the hub, folder, address, or format ("parquet", "audiofolder", …) of ``data_files``.
@@ -49,8 +52,7 @@ def hf_audio(
         split: which parts to learn from and to test on.
         audio: column of the recordings: sounds, or the bytes or paths of files.
         label: column of the labels (classes, texts or whole numbers); None, or no column "label": unlabelled.
-        source: column that tells what stays on one side of the split, such as the speaker; None: each recording,
-            as where a row names none.
+        source: column that tells what stays on one side of the split, such as the speaker; None: each recording.
         rate: samples per second that all are brought to.
         seconds: length of a window.
         windows: how recordings are cut.
@@ -66,36 +68,15 @@ def hf_audio(
         ValueError: no such split or column, labels of another kind, or too many unreadable recordings.
     """
     require("soundfile", "audio", "data=hf_audio")
-    windows = Windows.of(windows)
-    spectrogram = Spectrogram.of(spectrogram)
-    split = HubSplit.of(split)
-    unreadable = UnreadableFiles.of(unreadable)
-    cache = Cache.of(cache)
+    windows, spectrogram, split = Windows.of(windows), Spectrogram.of(spectrogram), HubSplit.of(split)
+    unreadable, cache = UnreadableFiles.of(unreadable), Cache.of(cache)
     codec, baseline = sound_codec(features, rate, seconds, spectrogram)
 
-    def load(
-        part: str, classes: tuple[str, ...] | None = None, first: int = 0
-    ) -> tuple[Recordings, tuple[str, ...] | None]:
+    def load(part: str, classes: Classes = None, first: int = 0) -> tuple[Recordings, Classes]:
         rows = load_rows(path, name, part, data_files, revision, streaming=False)
-        column = check_columns(rows, audio, label, option="audio")
-        if source is not None:
-            check_columns(rows, source, None, option="source")
-        labels, classes = read_labels(rows, column, classes)
-        found = load_windows(
-            read=reader(rows, audio),
-            names=[f"row {number}" for number in range(len(rows))],
-            # What `datasets` itself names its cached files by: it changes with the data.
-            key=fingerprint((), f"sound {VERSION} {rows._fingerprint} {audio} {codec} {windows.stride}"),
-            codec=codec,
-            stride=windows.stride,
-            cache=cache,
-            limit=unreadable.limit,
-        )
-        if source is None:
-            sources = [f"{number:09}" for number in range(len(rows))]
-        else:
-            named = rows.select_columns([source]).with_format("arrow")[:][source].to_pylist()
-            sources = [f"{number:09}" if name is None else str(name) for number, name in enumerate(named)]
+        sources = sources_of(rows, source)
+        labels, classes = read_labels(rows, check_columns(rows, audio, label, option="audio"), classes)
+        found = windows_of_rows(rows, audio, codec, windows.stride, cache, unreadable.limit)
         return recordings(found, codec, sources, None if labels is None else labels.tolist(), first), classes
 
     train, classes = load(split.train)
@@ -103,9 +84,36 @@ def hf_audio(
         train, test = holdout(train, split.holdout, split.seed)
     else:
         test = load(split.test, classes, first=len(train.paths))[0]
-    return Data(
-        grid=codec.grid, train=train, test=test, classes=classes, name=Path(path).name, codec=codec, baseline=baseline
+    return Data(codec.grid, train, test, classes, Path(path).name, codec=codec, baseline=baseline)
+
+
+def windows_of_rows(
+    rows: Any, column: str, codec: SoundCodec, stride: float | int | None, cache: Cache, limit: float | int
+) -> SoundWindows:
+    """All windows of the recordings of a column; see ``windows_of_files``."""
+    return load_windows(
+        read=reader(rows, column),
+        names=[f"row {number}" for number in range(len(rows))],
+        # What `datasets` itself names its cached files by: it changes with the data.
+        key=fingerprint((), f"sound {VERSION} {rows._fingerprint} {column} {codec} {stride}"),
+        codec=codec,
+        stride=stride,
+        cache=cache,
+        limit=limit,
     )
+
+
+def sources_of(rows: Any, column: str | None) -> list[str]:
+    """What each row belongs to: the value of a column, or itself where there is none.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    if column is None:
+        return [f"{number:09}" for number in range(len(rows))]
+    check_columns(rows, column, None, option="source")
+    named = rows.select_columns([column]).with_format("arrow")[:][column].to_pylist()
+    return [f"{number:09}" if name is None else str(name) for number, name in enumerate(named)]
 
 
 def reader(rows: Any, column: str) -> Callable[[int], Sound]:

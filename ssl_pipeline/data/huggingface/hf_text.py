@@ -38,10 +38,9 @@ def hf_text(
     data_files: str | Sequence[str] | Mapping[str, Any] | None = None,
     revision: str | None = None,
 ) -> Data:
-    """Whatever ``datasets.load_dataset`` loads, or a folder (or address) that ``save_to_disk`` wrote, row by row.
+    """Whatever ``datasets.load_dataset`` loads, or a folder (or address) that ``save_to_disk`` wrote.
 
-    A row is a source. Code that comes with a data set is never run. The texts are read into memory unless they are
-    streamed; of a streamed row only the first window is used.
+    A row is a source. Code that comes with a data set is never run. Of a streamed row only the first window is used.
 
     Args:
         path: name on the hub, folder, address, or format ("parquet", "text", "json", …) of ``data_files``.
@@ -64,9 +63,7 @@ def hf_text(
         OSError: it cannot be loaded.
         ValueError: no such split or column, a column of something else, or labels of another kind.
     """
-    windows = TextWindows.of(windows)
-    split = HubSplit.of(split)
-    called = Path(path).name
+    windows, split, called = TextWindows.of(windows), HubSplit.of(split), Path(path).name
 
     def load(part: str) -> tuple[Any, str | None]:
         rows = load_rows(path, name, part, data_files, revision, streaming)
@@ -84,16 +81,8 @@ def hf_text(
         others, column = load(split.test)
         source = torch.arange(len(rows), len(rows) + len(others))
         test = Documents(_texts(others, text), source, read_labels(others, column, classes)[0]).written()
-    return text_data(
-        called,
-        train,
-        test,
-        length=length,
-        windows=windows,
-        tokens=tokens,
-        vocab_size=vocab_size,
-        classes=classes,
-    )
+    how = {"length": length, "windows": windows, "tokens": tokens, "vocab_size": vocab_size}
+    return text_data(called, train, test, classes=classes, **how)
 
 
 def _streamed(

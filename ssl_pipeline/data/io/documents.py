@@ -11,7 +11,8 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from ssl_pipeline.data.base import Data, holdout
-from ssl_pipeline.data.codecs.text import BPE, Bytes, TextCodec
+from ssl_pipeline.data.codecs.bpe import BPE
+from ssl_pipeline.data.codecs.text import Bytes, TextCodec
 from ssl_pipeline.data.io.ngrams import ByteGrams
 from ssl_pipeline.data.io.passages import Passages
 from ssl_pipeline.data.memory import MemoryDataset

@@ -121,3 +121,31 @@ def cut_windows(
     if left < size and 2 * left >= size and n > (len(cut) - 1) * stride + size:
         cut = torch.cat([cut, wave[-size:].unsqueeze(0)])
     return cut, torch.full((len(cut),), size)
+
+
+def opened(file: str | Path) -> Sound:
+    """What a file holds.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it cannot be read.
+    """
+    require("soundfile", "audio", "sound")
+    import soundfile
+
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"there is no file {str(file)!r}: give the path of a recording")
+    try:
+        return read_sound(file)
+    except (ValueError, OSError, soundfile.SoundFileError) as error:
+        raise ValueError(f"{file} cannot be read as a recording: {' '.join(str(error).split())}") from None
+
+
+def write_wav(path: Path, wave: Float32[Tensor, "n"], rate: int) -> Path:
+    """Write a waveform as ``path`` with the ending .wav, 16 bits."""
+    require("soundfile", "audio", "sound")
+    import soundfile
+
+    file = path.parent / f"{path.name}.wav"
+    soundfile.write(file, wave.detach().clamp(-1, 1).cpu().numpy(), rate, subtype="PCM_16")
+    return file

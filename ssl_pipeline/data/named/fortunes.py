@@ -68,25 +68,9 @@ def fortunes(
         FileNotFoundError: no such folder, or no such file in it.
         ValueError: no records are left, or an option outside its bounds.
     """
-    windows = TextWindows.of(windows)
-    split = Split.of(split)
+    windows, split = TextWindows.of(windows), Split.of(split)
     path = Path(root).expanduser()
-    found = list_collections(path, recursive)
-    if files is not None:
-        if unknown := [name for name in files if name not in found]:
-            raise FileNotFoundError(f"there is no collection {unknown[0]!r} in {root!r}; {nearest(unknown[0], found)}")
-        found = {name: found[name] for name in files}
-    records = list(read_records(found))
-    if authors:
-        by = Counter(record.author for record in records if record.author)
-        records = [record for record in records if record.author and by[record.author] > 1]
-    size = Counter(record.file for record in records)
-    records = [record for record in records if size[record.file] >= min_records]
-    if not records:
-        raise ValueError(
-            f"no records are left of the {len(found)} collections in {root!r}: "
-            f"set root to a folder of files parted by lines of %, or lower min_records={min_records}, authors={authors}"
-        )
+    records = _wanted(_asked(list_collections(path, recursive), files, root), authors, min_records, root)
     classes = tuple(sorted({record.file for record in records}))
     label = {name: number for number, name in enumerate(classes)}
     number: dict[str | int, int] = {}
@@ -107,6 +91,31 @@ def fortunes(
         vocab_size=vocab_size,
         classes=classes,
     )
+
+
+def _asked(found: dict[str, Path], files: Sequence[str] | None, root: str) -> dict[str, Path]:
+    """The collections of these names; None: all."""
+    if files is None:
+        return found
+    if unknown := [name for name in files if name not in found]:
+        raise FileNotFoundError(f"there is no collection {unknown[0]!r} in {root!r}; {nearest(unknown[0], found)}")
+    return {name: found[name] for name in files}
+
+
+def _wanted(found: dict[str, Path], authors: bool, min_records: int, root: str) -> list[Quotation]:
+    """The records of files that have enough of them; with ``authors`` those whose author has at least two."""
+    records = list(read_records(found))
+    if authors:
+        by = Counter(record.author for record in records if record.author)
+        records = [record for record in records if record.author and by[record.author] > 1]
+    size = Counter(record.file for record in records)
+    records = [record for record in records if size[record.file] >= min_records]
+    if not records:
+        raise ValueError(
+            f"no records are left of the {len(found)} collections in {root!r}: "
+            f"set root to a folder of files parted by lines of %, or lower min_records={min_records}, authors={authors}"
+        )
+    return records
 
 
 def list_collections(root: Path, recursive: bool) -> dict[str, Path]:

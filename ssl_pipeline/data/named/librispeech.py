@@ -65,10 +65,8 @@ def librispeech(
         ValueError: corrupt files, or an option outside its bounds.
     """
     require("soundfile", "audio", "data=librispeech")
-    windows = Windows.of(windows)
-    spectrogram = Spectrogram.of(spectrogram)
-    split = Split.of(split)
-    cache = Cache.of(cache)
+    windows, spectrogram = Windows.of(windows), Spectrogram.of(spectrogram)
+    split, cache = Split.of(split), Cache.of(cache)
     for name, value, allowed in (("subset", subset, _SUBSETS), ("source", source, _SOURCES)):
         if value not in allowed:
             raise ValueError(f"expected {name} to be one of {', '.join(allowed)}, got {value!r}")

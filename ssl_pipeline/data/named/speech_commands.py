@@ -51,9 +51,7 @@ def speech_commands(
         ValueError: corrupt files, or an option outside its bounds.
     """
     require("soundfile", "audio", "data=speech_commands")
-    windows = Windows.of(windows)
-    spectrogram = Spectrogram.of(spectrogram)
-    cache = Cache.of(cache)
+    windows, spectrogram, cache = Windows.of(windows), Spectrogram.of(spectrogram), Cache.of(cache)
     codec, baseline = sound_codec(features, rate, seconds, spectrogram)
     place = Path(root).expanduser()
     if not (place / _FOLDER).is_dir():

@@ -84,9 +84,7 @@ def moving_digits(
     sequences = clips // max(per_source, 1)
     held = sequences // 4
     if per_source < 1 or held < 2:
-        raise ValueError(
-            f"expected clips of at least 8 sources, got clips={clips} of per_source={per_source}: set more clips"
-        )
+        raise ValueError(f"expected at least 8 sources, got clips={clips} of per_source={per_source}: set more clips")
     codec, length = Clips(size, 1, frames, _FPS), frames * per_source
     options = {"size": size, "digits": digits, "noise": noise, "grounds": grounds}
     parts = [
@@ -109,6 +107,15 @@ def moving_digits(
         name="moving_digits",
         columns=spec,
     )
+
+
+def _glyphs(held_out: bool) -> tuple[Float[Tensor, "N 1 8 8"], Int64[Tensor, "N"]]:
+    """Digits, from 0 to 1, and which they are."""
+    from sklearn.datasets import load_digits
+
+    counts, digit = load_digits(return_X_y=True)
+    shown = slice(-HELD_OUT, None) if held_out else slice(None, -HELD_OUT)
+    return torch.as_tensor(counts[shown]).float().div(16).view(-1, 1, 8, 8), torch.as_tensor(digit[shown])
 
 
 def render_clips(
@@ -137,18 +144,13 @@ def render_clips(
     >>> made.x.shape, made.objects.unique()
     (torch.Size([2, 1, 5, 32, 32]), tensor([0, 1, 2], dtype=torch.uint8))
     """
-    from sklearn.datasets import load_digits
-
     least, most = (digits, digits) if isinstance(digits, int) else digits
     if not 1 <= least <= most or size < 16 or noise < 0 or (grounds is not None and grounds < 1):
         raise ValueError(
-            f"expected 1 <= least <= most digits, size of at least 16, noise of at least 0 and at least one ground, "
+            "expected 1 <= least <= most digits, size of at least 16, noise of at least 0 and at least one ground, "
             f"got digits={digits}, size={size}, noise={noise}, grounds={grounds}"
         )
-    counts, digit = load_digits(return_X_y=True)
-    shown = slice(-HELD_OUT, None) if held_out else slice(None, -HELD_OUT)
-    glyphs, digit = torch.as_tensor(counts[shown]).float().div(16).view(-1, 1, 8, 8), torch.as_tensor(digit[shown])
-    random = generator("cpu", seed, "moving_digits", str(held_out))
+    (glyphs, digit), random = _glyphs(held_out), generator("cpu", seed, "moving_digits", str(held_out))
 
     def draw(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(shape, generator=random)
@@ -159,26 +161,23 @@ def render_clips(
     begin, angle = draw(0, 1, sequences, most, 2) * room.unsqueeze(-1), draw(0, 2 * torch.pi, sequences, most)
     velocity = torch.stack([angle.cos(), angle.sin()], dim=-1) * draw(*_SPEED, sequences, most).unsqueeze(-1)
     present = torch.arange(most) < torch.randint(least, most + 1, (sequences, 1), generator=random)
-    time = torch.arange(frames).view(1, 1, -1, 1)
-    place = bounced(begin.unsqueeze(2) + time * velocity.unsqueeze(2), room.view(sequences, most, 1, 1))
+    there = present.view(sequences, most, 1, 1, 1)
+    path = torch.arange(frames).view(1, 1, -1, 1) * velocity.unsqueeze(2)
+    place = bounced(begin.unsqueeze(2) + path, room.view(sequences, most, 1, 1))
     count = sequences if grounds is None else grounds
     behind = ground(torch.randn(count, size, size, generator=random))
-    behind = behind[
-        torch.arange(sequences) if grounds is None else torch.randint(count, (sequences,), generator=random)
-    ]
-    x = torch.empty(sequences, 1, frames, size, size, dtype=torch.uint8)
-    objects = torch.empty(sequences, frames, size, size, dtype=torch.uint8)
+    camera = torch.arange(sequences) if grounds is None else torch.randint(count, (sequences,), generator=random)
+    x, objects = torch.empty(2, sequences, frames, size, size, dtype=torch.uint8)
     for rows in torch.arange(sequences).split(max(1, _CHUNK // frames)):
-        light = behind[rows].unsqueeze(1).repeat(1, frames, 1, 1)
+        light = behind[camera[rows]].unsqueeze(1).repeat(1, frames, 1, 1)
         ids = torch.zeros(light.shape, dtype=torch.uint8)
         for k in range(most):
-            cover = painted(glyphs[which[rows, k]], place[rows, k], side[rows, k], size)
-            cover = cover * present[rows, k].view(-1, 1, 1, 1)
+            cover = painted(glyphs[which[rows, k]], place[rows, k], side[rows, k], size) * there[rows, k]
             light = torch.lerp(light, value[rows, k].view(-1, 1, 1, 1), cover)
             ids = ids.masked_fill(cover > 0.5, k + 1)
         light = light + noise * torch.randn(light.shape, generator=random)
-        x[rows, 0], objects[rows] = (light.clamp(0, 1) * 255).round().to(torch.uint8), ids
-    return Moving(x, objects, digit[which].masked_fill(~present, -1))
+        x[rows], objects[rows] = (light.clamp(0, 1) * 255).round().to(torch.uint8), ids
+    return Moving(x.unsqueeze(1), objects, digit[which].masked_fill(~present, -1))
 
 
 def bounced(place: Float[Tensor, "*rest"], room: Float[Tensor, "*room"]) -> Float[Tensor, "*rest"]:

@@ -70,13 +70,8 @@ def backgrounds(
             raise ValueError(f"expected {name} from 0 to 1, got {value}")
     if samples < 8:
         raise ValueError(f"expected at least 8 samples, got {samples}")
-    if (
-        of.classes is None
-        or of.test is None
-        or of.grid.channels != 1
-        or len(set(of.grid.shape)) > 1
-        or of.grid.ndim != 2
-    ):
+    square = of.grid.ndim == 2 and len(set(of.grid.shape)) == 1
+    if of.classes is None or of.test is None or of.grid.channels != 1 or not square:
         raise ValueError(
             f"expected square grey images with labels and a test part, got {of.name}: set data@data.of=digits"
         )

@@ -13,7 +13,7 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders.base import Encoder
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
 from ssl_pipeline.models.layers import cell_means, pool_cells
-from ssl_pipeline.models.layers.conv import ResidualBlock, added, conv_nd, norm_nd
+from ssl_pipeline.models.layers.conv import ResidualBlock, conv_nd, norm_nd, residual_sum
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -138,7 +138,7 @@ class ConvEncoder(Encoder):
         """First maps, likewise."""
         x = self.stem(torch.cat([_with_hole(view) for view in views.values()]))
         views_added = torch.cat([self.view(name, n := view.x.shape[0]).expand(n, -1) for name, view in views.items()])
-        return added(x, views_added[(..., *(None,) * (x.ndim - 2))].to(x.dtype), self.training)
+        return residual_sum(x, views_added[(..., *(None,) * (x.ndim - 2))].to(x.dtype), self.training)
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Stem and view embedding, then the residual blocks; the last norm belongs to the last of them."""

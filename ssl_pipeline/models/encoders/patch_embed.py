@@ -16,7 +16,7 @@ SYMBOL = 32
 """Least width of a symbol's embedding, where several make up a token."""
 
 
-class Tokens(NamedTuple):
+class PatchTokens(NamedTuple):
     """Embedded patches of a view."""
 
     values: Tensor  # (B, K, D)
@@ -73,7 +73,7 @@ class PatchStem(nn.Module):
 
     def forward(
         self, views: Sequence[View], dense: bool = False, kept: Sequence[Tensor | None] | None = None
-    ) -> list[Tokens]:
+    ) -> list[PatchTokens]:
         """Tokens of views, all of them embedded in one pass: a table of many rows then has one gradient.
 
         Args:
@@ -102,7 +102,7 @@ class PatchStem(nn.Module):
             tokens = torch.where(hidden.unsqueeze(-1), self.mask_token.to(tokens.dtype), tokens)
         return tokens + sincos(coords / self.unit, self.width).to(tokens.dtype)
 
-    def _cut(self, view: View, dense: bool) -> Tokens:
+    def _cut(self, view: View, dense: bool) -> PatchTokens:
         """The patches (B, K, P) of a view that are to be embedded."""
         if view.cell is not None and not self.patches.fits(view.cell):
             raise ValueError(
@@ -124,7 +124,7 @@ class PatchStem(nn.Module):
                 valid = None if valid is None else valid.gather(1, index)
         valid = None if valid is None else _or_else(valid, torch.ones_like(valid))
         shape = self.patches.shape_of(view.coords.shape[1:-1]) if view.mask is None else None
-        return Tokens(patches, coords, valid, shape)
+        return PatchTokens(patches, coords, valid, shape)
 
     def _codes(self, x: Tensor) -> Tensor:
         """What is known of each cell: its values, or its symbol and the rows of the n-grams that end there."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders.base import Encoder
-from ssl_pipeline.models.encoders.patch_embed import PatchStem, Tokens
+from ssl_pipeline.models.encoders.patch_embed import PatchStem, PatchTokens
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
 from ssl_pipeline.models.layers import CellMean, Trunk, pool_cells
 from ssl_pipeline.structures.batch import Latent, View
@@ -132,7 +132,7 @@ class ViT(Encoder):
         layers[-1] += self.trunk.norm.parameters()
         return layers
 
-    def _tokens(self, views: Mapping[str, View], dense: bool = False) -> dict[str, Tokens]:
+    def _tokens(self, views: Mapping[str, View], dense: bool = False) -> dict[str, PatchTokens]:
         kept, seen = None, [*views.values()]
         if self.sees_masked:
             kept = [view.mask for view in seen]
@@ -141,6 +141,6 @@ class ViT(Encoder):
         by_view = {name: self.view(name, view.x.shape[0]).unsqueeze(1) for name, view in views.items()}
         return {name: t._replace(values=t.values + by_view[name].to(t.values.dtype)) for name, t in tokens.items()}
 
-    def _latent(self, values: Tensor, tokens: Tokens) -> Latent:
+    def _latent(self, values: Tensor, tokens: PatchTokens) -> Latent:
         pooled = self.pool(values, tokens.coords, tokens.valid)
         return Latent(values, pooled, tokens.coords, tokens.valid, tokens.dense_shape)

@@ -26,7 +26,7 @@ class Consensus(NamedTuple):
         return Latent(self.tokens, self.tokens.mean(1))
 
     def added_to(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Energies of an objective with those of a relaxed ball.
+        """The losses of an objective with those of a relaxed consensus.
 
         ``consensus`` is part of ``loss``. ``relaxation/0`` to ``relaxation/K`` are the mean energy at the start and
         after each step of the way down: they carry no gradient, and the loss does not hold them.
@@ -41,10 +41,10 @@ class Consensus(NamedTuple):
 
 @register("consensus", "mean")
 class MeanConsensus(nn.Module):
-    """The mean of the views' latents, where a free latent rests that only their springs hold."""
+    """The mean of the views' latents, where a free latent rests that only the consensus loss holds."""
 
     relaxes = False
-    """Whether the consensus is detached, so that its springs alone teach the encoders."""
+    """Whether the consensus is detached, so that the consensus loss alone teaches the encoders."""
 
     def forward(self, views: Sequence[Tensor], loss: Callable[[Tensor], Tensor] | None) -> Consensus:
         """Consensus of latents (B, K, D); gradients pass to every view."""
@@ -57,16 +57,17 @@ class RelaxedConsensus(MeanConsensus):
     """K descent steps on the energy from the mean, then detached: dE/dtheta is the partial derivative at rest.
 
     Each sample halves its own step where the energy would rise, so its energy never rises. Without an energy the
-    springs alone hold the latent, at the mean.
+    consensus loss alone holds the latent, at the mean.
 
     The consensus sees the clean sample on its way, so that a decoder which answers to ever smaller moves of it can do
-    without the views: their latents then become one constant, on which the springs cost nothing. (A norm of fixed scale
-    over the slots does not prevent it.) So it needs a term that keeps the latents of samples apart, such as SIGReg.
+    without the views: their latents then become one constant, at which the consensus loss is zero. (A norm of fixed
+    scale over the slots does not prevent it.) So it needs a term that keeps the latents of samples apart, such as
+    SIGReg.
 
     Args:
         steps: number of descent steps.
         rate: first step length, in units of the number of values in a latent.
-        stiffness: weight of the springs to the views.
+        stiffness: weight of the consensus loss.
         data_weight: weight of the energy given to ``forward`` (the clamped clean sample).
 
     Raises:

@@ -45,7 +45,7 @@ def norm_nd(norm: str, ndim: int, channels: int) -> nn.Module:
     return kinds[norm](channels)
 
 
-def added(x: Tensor, y: Tensor, inplace: bool) -> Tensor:
+def residual_sum(x: Tensor, y: Tensor, inplace: bool) -> Tensor:
     """Their sum, in the place of the first one where that is given up."""
     return x.add_(y) if inplace else x + y
 
@@ -102,4 +102,4 @@ class ResidualBlock(nn.Module):
         y = F.relu(self.norm1(x), inplace=self.training)
         skip = x if isinstance(self.skip, nn.Identity) else self.skip(y.movedim(1, -1)).movedim(-1, 1)
         made = self.conv2(F.relu(self.norm2(self.conv1(y)), inplace=self.training))
-        return added(made, skip, self.training)
+        return residual_sum(made, skip, self.training)
