@@ -29,13 +29,21 @@ def check_names(name: str, target: Callable[..., Any], keys: Collection[str], *,
         return
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     names = [p.name for p in named]
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+    if _inherits_init(target) or not any(p.kind is p.VAR_KEYWORD for p in parameters):
         for key in keys:
             if key not in names:
                 raise ValueError(f"{name} has no option {key!r}; {nearest(str(key), names)}")
     needed = [p.name for p in named if p.default is p.empty and p.name not in keys]
     if needed and complete:
         raise ValueError(f"{name} needs the option{'s' * (len(needed) > 1)} {', '.join(needed)}")
+
+
+def _inherits_init(target: Callable[..., Any]) -> bool:
+    """Whether a class has no constructor of its own, so that it takes no options, whatever its library's base takes."""
+    if not inspect.isclass(target):
+        return False
+    owner = next(base for base in target.__mro__ if "__init__" in vars(base))
+    return owner.__module__.partition(".")[0] != target.__module__.partition(".")[0]
 
 
 def check_values(at: str, target: Callable[..., Any], options: Mapping[str, Any]) -> None:

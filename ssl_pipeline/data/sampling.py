@@ -1,4 +1,7 @@
-"""Which samples a step sees: a pure function of seed, step and rank, so nothing about it need be saved."""
+"""Which samples a step sees: a pure function of seed, step and rank.
+
+So a checkpoint holds nothing of it, as it would with torchdata's StatefulDataLoader, and any rank can compute any step.
+"""
 
 from __future__ import annotations
 

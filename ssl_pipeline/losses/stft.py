@@ -51,6 +51,8 @@ def stft_distance(
 def mel_filters(mels: int, size: int, rate: float) -> Float[Tensor, "M F"]:
     """Triangles of equal height on the mel scale 2595 log10(1 + f / 700) from 0 to ``rate / 2``, each of sum 1.
 
+    Own code: torchaudio's takes whole numbers of samples a second only.
+
     Raises:
         ValueError: a triangle narrow enough to fall between two frequencies of the window.
 

@@ -70,6 +70,7 @@ def test_the_node_is_not_changed():
         ("loss", "mask", r"^there is no loss 'mask'; there are: alignment, "),
         ("loss", "vicregg", r"^there is no loss 'vicregg'; nearest: vicreg"),
         ("loss", {"type": "smooth_l1", "bta": 1}, r"^loss smooth_l1 has no option 'bta'; nearest: beta$"),
+        ("loss", {"type": "mse", "beta": 1}, r"^loss mse has no option 'beta'; there are none$"),
         ("optimizer", {"type": "sgd", "momentm": 1}, r"^optimizer sgd has no option 'momentm'; nearest: momentum$"),
         ("loss", "self_distillation", r"^loss self_distillation needs the option balance$"),
         ("loss", {"type": "self_distillation", "balance": "mse"}, r"^self_distillation.balance: there is no balance"),

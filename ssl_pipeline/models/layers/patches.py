@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
@@ -43,6 +44,10 @@ class Patches:
         self.count = prod(self.shape)
         self.cells = prod(self.size)
         self.width = self.cells * (grid.channels or 1)
+        counts, sides = ([f"{sign}{axis}" for axis in range(grid.ndim)] for sign in "np")
+        self._sides = dict(zip(sides, self.size, strict=True))
+        self._cut = "b c " + " ".join(f"({count} {side})" for count, side in zip(counts, sides, strict=True))
+        self._flat = f"b ({' '.join(counts)}) (c {' '.join(sides)})"
 
     def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
         """Number of patches along each axis of a view of so many cells.
@@ -66,18 +71,13 @@ class Patches:
             ValueError: see ``shape_of``.
         """
         x = x if x.ndim == self.grid.ndim + 2 else x.unsqueeze(1)
-        n = self.grid.ndim
-        sides = [k for pair in zip(self.shape_of(x.shape[2:]), self.size, strict=True) for k in pair]
-        x = x.reshape(x.shape[0], x.shape[1], *sides)
-        order = [0, *range(2, 2 + 2 * n, 2), 1, *range(3, 3 + 2 * n, 2)]
-        return x.permute(order).flatten(1 + n).flatten(1, n)
+        self.shape_of(x.shape[2:])
+        return rearrange(x, f"{self._cut} -> {self._flat}", **self._sides)
 
     def join(self, tokens: Shaped[Tensor, "B N P"]) -> Shaped[Tensor, "B C ..."]:
         """Inverse of ``split`` on the continuous grid itself: ``(B, N, C * cells)`` to ``(B, C, *grid)``."""
-        n = self.grid.ndim
-        x = tokens.reshape(tokens.shape[0], *self.shape, self.grid.width, *self.size)
-        order = [0, 1 + n, *(k for axis in range(n) for k in (1 + axis, 2 + n + axis))]
-        return x.permute(order).reshape(tokens.shape[0], self.grid.width, *self.grid.shape)
+        counts = {f"n{axis}": count for axis, count in enumerate(self.shape)}
+        return rearrange(tokens, f"{self._flat} -> {self._cut}", **counts, **self._sides)
 
     def centres(self, where: Float[Tensor, "B *grid n"]) -> Float[Tensor, "B N n"]:
         """Mean coordinate of each patch's cells."""
