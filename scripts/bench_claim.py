@@ -1,9 +1,9 @@
-"""All damages together against each of them alone, at equal wall-clock: the views of an experiment, one by one.
+"""All corruptions together against each of them alone, at equal wall-clock: the views of an experiment, one by one.
 
 python scripts/bench_claim.py --minutes 2 --seeds 0,1,2 experiment=dag data=fashion_mnist data.root=FOLDER
 python scripts/bench_claim.py --tune optimizer.lr=1e-3,3e-3 ...    # the first seed tries each, the others take the best
 
-Rows: the experiment itself (all); each damage of it alone, decoded to the clean form (mask); two draws of each view,
+Rows: the experiment itself (all); each corruption of it alone, decoded to the clean form (mask); two draws of each view,
 contrasted (crop-mask_pair). Options are those of the experiment (of numbered views and terms, those of the first), but
 small crops are given the full size. With --more also each chain alone, decoded (crop-mask), and pairs decoded as well,
 weighed as in the experiment (crop-mask_pair_decoded).
@@ -136,7 +136,7 @@ def pair(view: str, options: Any, objective: str) -> list[str]:
 
 
 def parts(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The damages of a chain but its crop."""
+    """The corruptions of a chain but its crop."""
     yield from ((name, part) for name, part in options.items() if isinstance(part, Mapping) and name != "crop")
 
 

@@ -2,7 +2,7 @@
 
 Makes folders of images and of recordings, and reads each in three ways: every sample decoded whenever it is asked for,
 as a data set of single files in a DataLoader would; all decoded once into a mapped file, as the first start of a run
-does; and shuffled batches from that file, as training does. The second start of a run finds the file. Beside them
+does; and shuffled batches from that file, as training does. The second start of a run finds the file. Next to them
 stands another decoder of images, that of torchvision.io.
 """
 

@@ -22,7 +22,7 @@ from ssl_pipeline.report import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = {"samples_per_s": "samples/s", "knn": "kNN-20", "linear": "linear", "rankme": "RankMe", "std": "std"}
-BESIDE = {
+BASELINES = {
     f"{key}_{suffix}": f"{whose} {COLUMNS[key]}"
     for suffix, whose in (("teacher", "teacher's"), ("untrained", "untrained"))
     for key in ("knn", "linear")
@@ -77,19 +77,19 @@ def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -
 
 
 def table(out: Path) -> str:
-    """Markdown: a row an experiment, means over seeds, its untrained encoder and the raw input beside."""
+    """Markdown: a row an experiment, means over seeds, its untrained encoder and the raw input."""
     runs: dict[str, list[dict]] = {}
     for file in sorted(out.glob("*.json")):
         summary = json.loads(file.read_text())
         runs.setdefault(summary["row"], []).append(summary)
-    beside = {key: head for key, head in BESIDE.items() if any(key in s for some in runs.values() for s in some)}
-    lines = [markdown.head("", *COLUMNS.values(), *beside.values())]
+    others = {key: head for key, head in BASELINES.items() if any(key in s for some in runs.values() for s in some)}
+    lines = [markdown.head("", *COLUMNS.values(), *others.values())]
     for name, some in sorted(runs.items(), key=lambda item: -mean(s.get("knn", 0) for s in item[1])):
-        cells = [_cell(some, key) for key in (*COLUMNS, *beside)]
+        cells = [_cell(some, key) for key in (*COLUMNS, *others)]
         lines.append(markdown.row(f"`{name}`", *cells))
     raw = next((s for some in runs.values() for s in some if "knn_raw" in s), {})
     if raw:
-        empty = [""] * (len(COLUMNS) + len(beside) - 3)
+        empty = [""] * (len(COLUMNS) + len(others) - 3)
         lines.append(markdown.row("raw input", "", f"{raw['knn_raw']:.1f}", f"{raw['linear_raw']:.1f}", *empty))
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ Needs the extra ``bench`` (pip install -e '.[bench]'). lightly and stable-pretra
 their own views, losses and loaders, in Lightning, without probes and checkpoints; stable-pretraining makes its views
 of whole batches on the device (kornia). The recipe is ours for all: views of the same strength, AdamW, warm-up and
 cosine. ``--seconds 120`` trains each for so long, the rate following the clock, and measures all by
-protocol P1, raw pixels and untrained encoders beside. The masked autoencoders of the others also crop and mirror, as
+protocol P1, raw pixels and untrained encoders, too. The masked autoencoders of the others also crop and mirror, as
 their examples do; ours masks alone.
 """
 

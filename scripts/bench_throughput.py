@@ -1,7 +1,7 @@
 """What the pipeline costs beyond its model: ``scripts/bench_throughput.py data=fashion_mnist data.root=FOLDER``.
 
 Of each row the bare graph (forward, backward, clipping, optimiser, teacher, on views that were made before) and a whole
-run (data, damages, logging, all callbacks of a default run but probes) train by turns in one process. A round's time of
+run (data, corruptions, logging, all callbacks of a default run but probes) train by turns in one process. A round's time of
 a step is the median of its steps without the first ones; what is said of several rounds is their median and range.
 """
 
@@ -57,15 +57,15 @@ class Round(NamedTuple):
 
     whole: float
     waiting: float
-    damages: float
+    corruptions: float
     forward: float
     backward: float
     optimiser: float
-    bare: float  # without data, damages, logging and callbacks
+    bare: float  # without data, corruptions, logging and callbacks
 
     def shares(self) -> list[float]:
-        """Of the whole step: damages, forward, backward, optimiser, waiting, and the rest."""
-        parts = [self.damages, self.forward, self.backward, self.optimiser, self.waiting]
+        """Of the whole step: corruptions, forward, backward, optimiser, waiting, and the rest."""
+        parts = [self.corruptions, self.forward, self.backward, self.optimiser, self.waiting]
         return [part / self.whole for part in (*parts, self.whole - sum(parts))]
 
 
@@ -86,9 +86,9 @@ class Row:
 
     def round(self) -> Round:
         """Both, one after the other."""
-        views, damages = self._views()
+        views, corruptions = self._views()
         parts, (bare,) = self._bare(views, apart=True), self._bare(views, apart=False)
-        return Round(*self._whole(), damages, *parts, bare)
+        return Round(*self._whole(), corruptions, *parts, bare)
 
     def _views(self) -> tuple[list[Views], float]:
         graph: Any = maker(self.config, self.data)().to(self.device)
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="of train.py, the same for all: data=... batch_size=256")
     asked = parser.parse_args()
     chosen = {n: w for n, w in ROWS.items() if not asked.only or n.startswith(tuple(asked.only))}
-    parts = "damages", "forward", "backward", "optimiser", "waiting", "rest"
+    parts = "corruptions", "forward", "backward", "optimiser", "waiting", "rest"
     columns = "bare, samples/s", "whole, samples/s", "whole / bare", *parts, "memory, GB"
     print(markdown.head("", *columns), flush=True)
     for precision in asked.precision:

@@ -1,4 +1,4 @@
-"""Bits per step (M22): a learner that is told one bit a try against one that is told a gradient, by weights."""
+"""Bits per step (M22): a learner that gets one bit a try against one that gets a gradient, by weights."""
 
 from __future__ import annotations
 

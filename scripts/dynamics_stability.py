@@ -28,7 +28,7 @@ class Stability(NamedTuple):
 
     row: str
     rate: float  # of AdamW
-    training: list[float]  # as in training: dropout, and other samples beside the probe in each epoch
+    training: list[float]  # as in training: dropout, and other samples next to the probe in each epoch
     evaluation: list[float]  # nothing but the weights has changed
 
 
@@ -55,17 +55,17 @@ def sweep(data: Digits, epochs: int, depth: int = 4, seed: int = 0) -> Iterator[
 
 
 class Looks:
-    """One look an epoch at the same samples, the mode of the network and what stands beside them left as they are."""
+    """One look an epoch at the same samples, the mode of the network and what stands next to them left as they are."""
 
     def __init__(self, data: Digits) -> None:
         self.probe, self.changes = data.test_x[:PROBE], list[float]()
         self._before: dict[str, Tensor] = {}
 
-    def look(self, net: nn.Module, beside: Tensor) -> None:
+    def look(self, net: nn.Module, others: Tensor) -> None:
         """Compare with the last look."""
         buffers = {name: value.clone() for name, value in net.named_buffers()}
         blocks = dict(net[0].named_children())  # pyright: ignore[reportIndexIssue]
-        kept = listen(net, torch.cat([self.probe, beside[:PROBE]]), layers=blocks).kept
+        kept = listen(net, torch.cat([self.probe, others[:PROBE]]), layers=blocks).kept
         net.load_state_dict(buffers, strict=False)  # running statistics do not learn from the probe
         now = {name: h[:PROBE] for name, h in kept.items()}
         if self._before:

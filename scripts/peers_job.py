@@ -1,4 +1,4 @@
-"""What libraries are asked to train beside each other: a model, a recipe, and when to end."""
+"""What libraries are asked to train side by side: a model, a recipe, and when to end."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Job:
         return VisionTransformer(img_size=side, patch_size=4, in_chans=channels, num_classes=0, **sizes)
 
     def trainer(self, bound: Bound, watch: Stopwatch) -> L.Trainer:
-        """Lightning's, with nothing that costs time; it refuses to clip beside a fused optimiser, which is faster."""
+        """Lightning's, with nothing that costs time; it refuses to clip with a fused optimiser, which is faster."""
         quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
         options = bound.options | quiet | {"devices": 1, "logger": False}
         return L.Trainer(callbacks=[watch], precision=self.precision, num_sanity_val_steps=0, **options)

@@ -4,7 +4,7 @@ python scripts/probe_prompts.py                        # three trainings a seed,
 python scripts/probe_prompts.py --seeds 0,1,2 [OVERRIDES of all trainings]
 python scripts/probe_prompts.py --run outputs/prompts_agree/<time>        # one that is there already
 
-Each seed: experiment=prompts; from its weights experiment=prompts_agree, whose new templates are told no target; and as
+Each seed: experiment=prompts; from its weights experiment=prompts_agree, whose new templates get no target; and as
 a control as many steps of the same without the energy between outputs. All numbers are of texts that were held out.
 Divergence (nats) and retrieval are between known templates and those of the row; in the first row the known ones are
 parted in two.

@@ -41,7 +41,7 @@ ROWS = {
 PROBES = {"knn": "kNN-20", "linear": "linear"}
 BASELINES = "simclr"
 """The row whose runs also measure what has no training."""
-BESIDE = {"_untrained": "untrained encoder", "_raw": "raw input"}
+BASELINES = {"_untrained": "untrained encoder", "_raw": "raw input"}
 
 
 def main() -> None:
@@ -92,7 +92,7 @@ def table(found: list[dict], probe: str) -> str:
         for name in ROWS:
             if some := [one for one in alike if one["row"] == name]:
                 lines.append(markdown.row(name, agreement, *(cell(some, f"{probe}/{key}") for key in TITLES)))
-        for suffix, title in BESIDE.items():
+        for suffix, title in BASELINES.items():
             if some := [one for one in alike if one["row"] == BASELINES]:
                 lines.append(markdown.row(title, agreement, *(cell(some, f"{probe}/{key}{suffix}") for key in TITLES)))
     return "\n".join(lines)

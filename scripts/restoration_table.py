@@ -1,4 +1,4 @@
-"""What the inverse models of a run restore on unseen samples, beside simple rules, as a table and a picture.
+"""What the inverse models of a run restore on unseen samples, next to simple rules, as a table and a picture.
 
 python scripts/restoration_table.py RUN --unseen noise-lowres          # with a mixture that the run was not trained on
 python scripts/restoration_table.py RUN --picture restored.png
@@ -30,7 +30,7 @@ from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.random import generator
 
 NEARLY_SYMMETRIC = 0.1
-"""Squared distance to the mirror image as a share of the variance, below which reversal cannot be told."""
+"""Squared distance to the mirror image as a share of the variance, below which reversal cannot be seen."""
 
 
 def main() -> None:
@@ -92,7 +92,7 @@ def counted(view: View, valid: Tensor | None) -> Tensor:
 
 
 def simple(made: Corruption, view: View, clean: Tensor, grid: GridSpec) -> tuple[str, Tensor] | None:
-    """What a rule without learning makes of what the damage has left."""
+    """What a rule without learning makes of what the corruption has left."""
     if view.mask is not None:
         return "as filled (with the mean, by default)", view.x
     if isinstance(made, LowRes) and len(made.factors) == 1 and not grid.log and grid.ndim < 3:
@@ -119,7 +119,7 @@ def turned(made: Reversal, model: Model, clean: Tensor, restored: Tensor) -> str
 
 
 def picture(clean: Tensor, shown: list[tuple[str, Tensor, Tensor]], file: Path, model: Model, count: int = 2) -> None:
-    """Damaged, restored and clean samples, some of each damage side by side."""
+    """Corrupted, restored and clean samples, some of each corruption side by side."""
     index = torch.linspace(0, len(clean) - 1, count * len(shown)).long()
     figure = Figure(figsize=(1.1 * len(index), 3.6), layout="constrained")
     axes = figure.subplots(3, len(index))

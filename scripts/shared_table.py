@@ -1,4 +1,4 @@
-"""One graph for several damages beside a graph for each of them: parameters, and errors of what is restored.
+"""One graph for several corruptions, and a graph for each of them: parameters, and errors of what is restored.
 
 python scripts/shared_table.py SHARED_RUN SINGLE_RUN SINGLE_RUN ...       # of corruption=noise+lowres, noise and lowres
 """

@@ -28,7 +28,7 @@ def latent_map(
     """Embeddings in two dimensions, coloured by label or source, and by view.
 
     Args:
-        clean: (N, D) of undamaged samples.
+        clean: (N, D) of clean samples.
         labels: (N,) of these; None where there are none.
         names: of the labels.
         views: by name (M, D), row i of all from sample i.

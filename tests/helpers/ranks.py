@@ -12,7 +12,7 @@ from ssl_pipeline.training.fsdp import shard
 
 
 def part(views: Views, rank: int, world: int) -> Views:
-    """A rank's rows of what was damaged as a whole."""
+    """A rank's rows of what was corrupted as a whole."""
 
     def mine(x: Tensor) -> Tensor:
         return x.chunk(world)[rank]
