@@ -3,7 +3,7 @@
 python scripts/bench_claim.py --minutes 2 --seeds 0,1,2 experiment=dag data=fashion_mnist data.root=FOLDER
 python scripts/bench_claim.py --tune optimizer.lr=1e-3,3e-3 ...    # the first seed tries each, the others take the best
 
-Rows: the experiment itself (all); each corruption of it alone, decoded to the clean form (mask); two draws of each view,
+Rows: the experiment itself (all); each corruption of it alone, decoded to the clean form (mask); two draws of a view,
 contrasted (crop-mask_pair). Options are those of the experiment (of numbered views and terms, those of the first), but
 small crops are given the full size. With --more also each chain alone, decoded (crop-mask), and pairs decoded as well,
 weighed as in the experiment (crop-mask_pair_decoded).

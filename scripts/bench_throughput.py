@@ -1,7 +1,7 @@
 """What the pipeline costs beyond its model: ``scripts/bench_throughput.py data=fashion_mnist data.root=FOLDER``.
 
 Of each row the bare graph (forward, backward, clipping, optimiser, teacher, on views that were made before) and a whole
-run (data, corruptions, logging, all callbacks of a default run but probes) train by turns in one process. A round's time of
+run (data, corruptions, logging, callbacks of a default run but probes) train by turns in one process. A round's time of
 a step is the median of its steps without the first ones; what is said of several rounds is their median and range.
 """
 

@@ -5,7 +5,7 @@ python scripts/probe_purification.py --only scenes --experiments dag,byol [OVERR
 python scripts/probe_purification.py --steps 2000 --out outputs/purification
 
 Readouts are linear and fitted to the training part; all numbers are of mixtures that were held out, 2x and 4x of
-factors beyond the trained range. Next to the experiments stand the raw input, the untrained encoder and the same encoder
+factors beyond the trained range. Next to the experiments stand the raw input, the untrained encoder and the same one
 taught the factors themselves. The second table mixes the features once more: mixing never purifies.
 """
 
