@@ -61,16 +61,19 @@ def fits(value: Any, hint: Any) -> bool:
     if not inspect.isclass(kind):
         return True
     if isinstance(value, list | tuple):
-        if not any(issubclass(some, kind) for some in LISTS):
-            return False
-        each = inner[0] if inner else Any
-        if kind is tuple and inner and Ellipsis not in inner:
-            return len(value) == len(inner) and all(map(fits, value, inner))
-        return all(fits(item, each) for item in value)
+        return _list_fits(value, kind, inner)
     if isinstance(value, dict):
         each = inner[1] if len(inner) == 2 else Any
         return issubclass(dict, kind) and all(fits(item, each) for item in value.values())
     return True
+
+
+def _list_fits(value: Sequence[Any], kind: type, inner: tuple[Any, ...]) -> bool:
+    if not any(issubclass(some, kind) for some in LISTS):
+        return False
+    if kind is tuple and inner and Ellipsis not in inner:
+        return len(value) == len(inner) and all(map(fits, value, inner))
+    return all(fits(item, inner[0] if inner else Any) for item in value)
 
 
 def _words(hint: Any) -> str:

@@ -91,10 +91,22 @@ def explain(error: BaseException, options: Callable[[str], list[str]], tree: Cal
         inner = re.search(rf"full_key: ({re.escape(found[1])}\.\S+)", str(error.__cause__))  # KEY={inner: ...}
         return unknown_key(inner[1] if inner else found[1], tree())
     if found := re.match(r"In '(.+?)': \w+ raised while composing config:\n((?s:.+))", text):
-        key = re.search(r"full_key: (\S+)", found[2])
-        if key and re.match(r"Key '.*' not in", found[2]):
-            return f"{found[1]}.yaml: {unknown_key(key[1], tree())}"
-        return f"{found[1]}.yaml: {_first_line(found[2])}" + (f" (at {key[1]})" if key else "")
+        return _in_file(found[1], found[2], tree)
+    if not text and error.__cause__ is not None:
+        return explain(error.__cause__, options, tree)
+    return _of_text(text, error)
+
+
+def _in_file(name: str, text: str, tree: Callable[[], dict[str, Any]]) -> str:
+    """The sentence about a file that cannot be composed."""
+    key = re.search(r"full_key: (\S+)", text)
+    if key and re.match(r"Key '.*' not in", text):
+        return f"{name}.yaml: {unknown_key(key[1], tree())}"
+    return f"{name}.yaml: {_first_line(text)}" + (f" (at {key[1]})" if key else "")
+
+
+def _of_text(text: str, error: BaseException) -> str:
+    """The sentence for what an error says; what is not known stays as it is."""
     if found := re.match(r"Error merging override (\S+)", text):
         return f"{found[1]}: {_first_line(str(error.__cause__))}"
     if found := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'", text):
@@ -107,8 +119,6 @@ def explain(error: BaseException, options: Callable[[str], list[str]], tree: Cal
         return f"{found[1]} has no value: set {found[1]}=..."
     if found := re.match(r"\w+ raised while resolving interpolation: (.+)", text):
         return found[1]
-    if not text and error.__cause__ is not None:
-        return explain(error.__cause__, options, tree)
     return _first_line(text)
 
 

@@ -129,31 +129,49 @@ def _follow(
         for track in tracks:
             track.place = track.place + track.velocity
             _register(track, parts[t], reach)
-        owners = {label: [] for label in found}
-        for track in tracks:
-            for label in _inside(track, parts[t], found) if not track.missed else ():
-                owners[label].append(track)
-        free = [label for label, own in owners.items() if not own]
-        for track, label in _returned(tracks, [found[label] for label in free], reach):
-            owners[free[label]].append(track)
+        owners = _owners(tracks, parts[t], found, reach)
         for label, own in owners.items():
             if not own:
                 own.append(_new(number, found[label]))
                 tracks, number = [*tracks, *own], number + 1
-        of_track: dict[int, list[CellIndices]] = {track.number: [] for track in tracks}
-        alone = set(of_track)
-        for label, own in owners.items():
-            for track, cells in zip(own, divided(found[label], [track.cells() for track in own]), strict=True):
-                of_track[track.number].append(cells)
-            alone -= {track.number for track in own} if len(own) > 1 else set()
-        for track in tracks:
-            if cells := of_track[track.number]:
-                whole = np.concatenate(cells)
-                ids[t][tuple(whole.T)] = track.number
-                if track.number in alone:
-                    track.remember(whole)
+        _fill(ids[t], tracks, found, owners)
         tracks = [track for track in tracks if track.missed <= patience]
     return number
+
+
+def _owners(
+    tracks: list[Track], frame: Integer[np.ndarray, "H W"], found: dict[int, CellIndices], reach: int
+) -> dict[int, list[Track]]:
+    """The known objects that each component of a frame belongs to."""
+    owners: dict[int, list[Track]] = {label: [] for label in found}
+    for track in tracks:
+        for label in _inside(track, frame, found) if not track.missed else ():
+            owners[label].append(track)
+    free = [label for label, own in owners.items() if not own]
+    for track, label in _returned(tracks, [found[label] for label in free], reach):
+        owners[free[label]].append(track)
+    return owners
+
+
+def _fill(
+    ids: Integer[np.ndarray, "H W"],
+    tracks: list[Track],
+    found: dict[int, CellIndices],
+    owners: dict[int, list[Track]],
+) -> None:
+    """Give the cells of a frame their numbers; an object remembers what it looked like where it was alone."""
+    of_track: dict[int, list[CellIndices]] = {track.number: [] for track in tracks}
+    alone = set(of_track)
+    for label, own in owners.items():
+        for track, cells in zip(own, divided(found[label], [track.cells() for track in own]), strict=True):
+            of_track[track.number].append(cells)
+        alone -= {track.number for track in own} if len(own) > 1 else set()
+    for track in tracks:
+        if cells := of_track[track.number]:
+            whole = np.concatenate(cells)
+            ids[tuple(whole.T)] = track.number
+            if track.number in alone:
+                track.remember(whole)
 
 
 def _register(track: Track, frame: Integer[np.ndarray, "H W"], reach: int) -> None:
