@@ -61,7 +61,7 @@ def curated(
     if not (file / "summary.json").is_file() or json.loads((file / "summary.json").read_text())["interrupted"]:
         options = [f"experiment={name}", "data=junk", *KINDS[kind], f"seed={seed}", f"trainer.max_steps={steps}", *more]
         options += ["probe.baselines=false", "report.page=false", "diagnostics.every=0"]
-        options = [o for o in options if kind == "junk, curated" or not o.startswith("curation.")]
+        options = [o for o in options if kind == "junk, curated" or not o.startswith("sampler.")]
         run(compose(options), str(file))
     rows = [*csv.DictReader((file / "curation.csv").open())] if (file / "curation.csv").is_file() else []
     shares = [float(one["value"]) for one in rows if one["name"] == "junk_share"]

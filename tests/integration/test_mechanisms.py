@@ -140,7 +140,7 @@ def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, caps
         graph, batch = ssl_pipeline.load(folder).graph, data.test[range(300)]
         z, _ = look(graph, ProbeBatch(batch), seed=0, layers=False)
         found[objective], knn[objective] = min(signs(view).spread for view in z.values()), summary["knn"]
-        loss = graph.relax(graph.corrupt(batch)).loss
+        loss = graph.relax(graph.corrupt(batch)).energy
         assert (loss.diff(dim=0) <= 1e-5).all()
     assert loss[-1].mean() < 0.95 * loss[0].mean()  # of the second; a collapsed ball may be too touchy to move
     assert found["reconstruct+sigreg"] > 3 * found["reconstruct"]

@@ -49,7 +49,7 @@ def _train_as_rank(rank, queue, config, folder):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "kept"),
-    [("moco", ("energy.queue.rows", "energy.queue.place")), ("dino", ("energy.balance.centre",))],
+    [("moco", ("loss.queue.rows", "loss.queue.place")), ("dino", ("loss.balance.centre",))],
 )
 def test_what_two_processes_remember_is_alike_and_goes_on_in_one(experiment, kept, tmp_path):
     options = ["probe=none", "hardware.precision=32-true", "optimizer.warmup=0"]
