@@ -11,7 +11,7 @@ from typing import Any
 
 import hydra
 import yaml
-from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
@@ -228,7 +228,7 @@ def _loader(config_dir: str | None) -> Iterator[Names]:
                 return
             folder = f"file://{Path(config_dir).resolve()}"
             # The override below does not reach `Suitable`, and this alone does not reach Hydra.
-            GlobalHydra.instance().config_loader().get_search_path().append("own", folder, anchor="main")
+            GlobalHydra.instance().config_loader().get_search_path().append("own", folder, SearchPathQuery("main", None))
             yield [f"hydra.searchpath=[{quoted(folder)}]"]
     finally:
         GlobalHydra.instance().hydra = before
