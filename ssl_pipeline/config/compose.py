@@ -228,7 +228,9 @@ def _loader(config_dir: str | None) -> Iterator[Names]:
                 return
             folder = f"file://{Path(config_dir).resolve()}"
             # The override below does not reach `Suitable`, and this alone does not reach Hydra.
-            GlobalHydra.instance().config_loader().get_search_path().append("own", folder, SearchPathQuery("main", None))
+            GlobalHydra.instance().config_loader().get_search_path().append(
+                "own", folder, SearchPathQuery("main", None)
+            )
             yield [f"hydra.searchpath=[{quoted(folder)}]"]
     finally:
         GlobalHydra.instance().hydra = before

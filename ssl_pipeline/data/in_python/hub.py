@@ -74,8 +74,10 @@ def image_column(rows: Any, reading: Reading) -> str:
         return reading.image
     found = [name for name, feature in rows.features.items() if isinstance(feature, datasets.Image)]
     if len(found) != 1:
-        what = f"{len(found)} columns of images ({', '.join(found)})" if found else "no column of images"
-        raise ValueError(f"there are {what} among {_names(rows)}: name one, options={{'data.image': COLUMN}}")
+        raise ValueError(
+            f"expected one column of images, got {len(found)} among {_names(rows)}: name it, "
+            f"options={{'data.image': COLUMN}}"
+        )
     return found[0]
 
 

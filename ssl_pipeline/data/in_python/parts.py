@@ -11,7 +11,7 @@ from torch import Tensor
 from ssl_pipeline.config.options import check_names, check_values
 from ssl_pipeline.data.base import Data, Dataset, Stream, holdout
 from ssl_pipeline.data.in_python.labels import Classes
-from ssl_pipeline.data.in_python.samples import codec_for, grid_for
+from ssl_pipeline.data.in_python.samples import codec_for, grid_for, sample_kind
 from ssl_pipeline.data.options import Split
 
 
@@ -76,8 +76,8 @@ def build_data(name: str, train: GivenPart, test: GivenPart | None, reading: Rea
     """
     both = [train, *([] if test is None else [test])]
     vocab = reading.vocab
-    if vocab is None and all(part.whole for part in both) and train.seen.numel():
-        vocab = max(int(part.seen.max()) for part in both) + 1
+    if vocab is None and sample_kind(train.seen) == "symbols" and all(part.whole for part in both):
+        vocab = max((int(part.seen.max()) for part in both if part.seen.numel()), default=0) + 1
     grid = grid_for(train.seen, vocab)
     if test is not None:
         if (mine := test.seen.shape[1:]) != (wanted := train.seen.shape[1:]):
