@@ -6,6 +6,8 @@ import lightning
 import pytest
 import torch
 import yaml
+from helpers.pages import blocks
+from helpers.paths import ROOT
 from helpers.runs import command
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -50,9 +52,7 @@ def test_a_run_goes_on_with_its_data_as_if_it_had_not_stopped(run, tmp_path):
     assert rest.folder == run.folder and rest.summary["steps"] == 6
     ours, theirs = rest.model.graph.state_dict(), whole.model.graph.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    with pytest.raises(
-        ValueError, match=r"from the run that is resumed \(data.what was tensor \(60, 1, 8, 8\)\)"
-    ):
+    with pytest.raises(ValueError, match=r"from the run that is resumed \(data.what was tensor \(60, 1, 8, 8\)\)"):
         sslp.pretrain(X[:50], steps=9, options=options)
 
 
@@ -99,6 +99,15 @@ def test_a_method_among_the_options_decides_the_views(tmp_path):
     options = QUICK | {"experiment": "mae"}
     run = sslp.pretrain("digits", steps=1, output=tmp_path / "run", options=options)
     assert run.model.views == ("mask",) and list(run.model.config["objective"]) == ["patchnorm"]
+
+
+@pytest.mark.slow
+def test_the_example_of_the_page_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = (text for text in blocks(ROOT / "docs/python.md", "python") if "labels=" in text)
+    found = {}
+    exec(example.replace("steps=100", "steps=2"), found)
+    assert len(found["z"]) == 200 and "knn" in found["run"].summary
 
 
 @pytest.mark.slow

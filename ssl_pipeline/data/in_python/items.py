@@ -67,7 +67,9 @@ class Items:
             return as_batch(self.collate(read))
         except (RuntimeError, TypeError) as error:
             why = " ".join(str(error).split())
-            raise ValueError(f"items {numbers[0]} to {numbers[-1]} cannot be stacked ({why}): resize them") from error
+            raise ValueError(
+                f"items {numbers[0]} to {numbers[-1]} cannot be stacked ({why}): give all the same shape"
+            ) from error
 
 
 def items_part(

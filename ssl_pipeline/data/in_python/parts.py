@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from jaxtyping import Float
 from torch import Tensor
 
 from ssl_pipeline.config.options import check_names, check_values
 from ssl_pipeline.data.base import Data, Dataset, Stream, holdout
 from ssl_pipeline.data.in_python.labels import Classes
-from ssl_pipeline.data.in_python.samples import codec_for, grid_for, sample_kind
+from ssl_pipeline.data.in_python.samples import FEATURE, codec_for, grid_for, sample_kind
 from ssl_pipeline.data.options import Split
 
 
@@ -79,6 +81,8 @@ def build_data(name: str, train: GivenPart, test: GivenPart | None, reading: Rea
     if vocab is None and sample_kind(train.seen) == "symbols" and all(part.whole for part in both):
         vocab = max((int(part.seen.max()) for part in both if part.seen.numel()), default=0) + 1
     grid = grid_for(train.seen, vocab)
+    if grid.names == (FEATURE,):
+        _warn_of_scales(train.seen)
     if test is not None:
         if (mine := test.seen.shape[1:]) != (wanted := train.seen.shape[1:]):
             raise ValueError(f"expected test samples of {tuple(wanted)}, as in training, got {tuple(mine)}")
@@ -90,3 +94,15 @@ def build_data(name: str, train: GivenPart, test: GivenPart | None, reading: Rea
     if held_out is None and not isinstance(learnt, Stream):
         learnt, held_out = holdout(learnt, reading.split.holdout, reading.split.seed)
     return Data(grid=grid, train=learnt, test=held_out, classes=train.classes, name=name, codec=codec_for(grid))
+
+
+def _warn_of_scales(x: Float[Tensor, "N F"]) -> None:
+    """One mean and one scale serve all features, so those of small numbers would count for nothing."""
+    std = x.float().std(0, correction=0)
+    low, high = float(std[std > 0].min()) if (std > 0).any() else 1.0, float(std.max())
+    if high > 100 * low:
+        warnings.warn(
+            f"the features have standard deviations from {low:.3g} to {high:.3g}, and all are learnt on one scale: "
+            f"bring each to mean 0 and deviation 1",
+            stacklevel=2,
+        )

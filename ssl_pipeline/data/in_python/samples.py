@@ -12,6 +12,8 @@ from ssl_pipeline.data.loaders import grid_of
 from ssl_pipeline.structures.grid import GridSpec
 
 SHAPES = "images (B, C, H, W), sound (B, C, T), volumes or video (B, C, D, H, W), symbols (B, T) or features (B, F)"
+FEATURE = "feature"
+"""Name of the axis of a table's columns."""
 
 
 def sample_kind(x: Tensor) -> str:
@@ -72,7 +74,7 @@ def grid_for(x: Tensor, vocab: int | None) -> GridSpec:
     grid = grid_of(on_grid(x))
     if kind == "numbers":
         return grid
-    return replace(grid, axes=(grid.axes[0]._replace(name="feature"),), signal=False)
+    return replace(grid, axes=(grid.axes[0]._replace(name=FEATURE),), signal=False)
 
 
 def codec_for(grid: GridSpec) -> Pixels | None:

@@ -71,6 +71,12 @@ def test_square_images_can_be_read_from_files_later():
     assert given(torch.rand(20, 5, 8, 8)).data.codec is given(torch.randn(20, 3, 8, 8)).data.codec is None
 
 
+def test_features_of_different_scales_are_named():
+    x = np.stack([RNG.normal(size=40), 1000 * RNG.normal(size=40)], axis=1)
+    with pytest.warns(UserWarning, match=r"standard deviations from .* to .*: bring each to mean 0"):
+        given(x)
+
+
 def test_memory_is_shared_and_left_as_it_was():
     x = np.zeros((20, 1, 4, 4), dtype=np.float32)
     x.flags.writeable = False

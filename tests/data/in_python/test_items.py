@@ -117,7 +117,7 @@ def test_a_name_of_ones_own_for_the_samples():
     [
         ([], "expected a data set with items, got list of length 0"),
         (["a.png"] * 9, "expected a tensor, a tuple that begins with one"),
-        ([torch.zeros(1, 4, 4 + n) for n in range(9)], "items 0 to 8 cannot be stacked .*: resize them"),
+        ([torch.zeros(1, 4, 4 + n) for n in range(9)], "items 0 to 8 cannot be stacked .*: give all the same shape"),
         ([torch.full((1, 4), torch.inf)] * 9, "expected finite samples"),
         ([value(1), value(2)], "2 sources cannot be split with split.holdout=0.9"),
     ],
