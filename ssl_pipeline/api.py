@@ -99,6 +99,9 @@ def pretrain(
         output: folder of the run; None for a new one below ``outputs``.
         options: further keys, as ``{"corruption.noise.sigma": 0.3}``.
 
+    Returns:
+        The run: its folder, its numbers and the trained model.
+
     Raises:
         FileNotFoundError: no such folder, or nothing in it to learn from.
         ValueError: a name, key or value that cannot be; data that cannot be read; a method that is named twice.

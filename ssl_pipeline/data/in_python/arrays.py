@@ -41,12 +41,12 @@ def array_part(x: Tensor, labels: Any = None, classes: Classes = None) -> GivenP
     Args:
         x: on the CPU.
         labels: one for each; None: unlabelled.
-        classes: of the training part, where this is the test part.
+        classes: of the training part, where this is the test part; () where that is unlabelled.
 
     Raises:
         ValueError: labels that do not fit.
     """
     numbers = None
-    if labels is not None:
+    if labels is not None and classes != ():
         numbers, classes = numbered_labels(labels, len(x), classes)
     return GivenPart(MemoryDataset(on_grid(x), labels=numbers), x, whole=True, classes=classes)

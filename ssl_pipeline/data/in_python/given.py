@@ -85,7 +85,7 @@ def given(data: Any, labels: Any = None, options: Mapping[str, Any] = {}) -> Giv
     reading = Reading.of(options)
     train, test = _parts(data)
     learnt = _part(train, reading, labels)
-    held_out = None if test is None else _part(test, reading, classes=learnt.classes)
+    held_out = None if test is None else _part(test, reading, classes=learnt.classes or ())
     found = build_data(type(data).__name__, learnt, held_out, reading)
     batch_size = None if isinstance(data, IterableDataset) else getattr(train, "batch_size", None)
     return GivenData(found, sample_kind(learnt.seen), _described(data, train), batch_size)

@@ -12,10 +12,12 @@ from ssl_pipeline.data.in_python.items import items_part, pixels
 from ssl_pipeline.data.in_python.labels import Classes, numbered_labels
 from ssl_pipeline.data.in_python.parts import GivenPart, Reading
 
+_MODULES = ("datasets.arrow_dataset", "datasets.dataset_dict", "datasets.iterable_dataset")
+
 
 def is_hub(data: Any) -> bool:
     """Whether an object is a data set of that library, or several by the names of their splits."""
-    return type(data).__module__.partition(".")[0] == "datasets"
+    return type(data).__module__ in _MODULES
 
 
 def splits(data: Any) -> tuple[Any, Any]:
@@ -55,7 +57,7 @@ def hub_part(rows: Any, reading: Reading, labels: Any = None, classes: Classes =
     if labels is not None:
         numbers, classes = numbered_labels(labels, len(rows), classes)
     else:
-        numbers, classes = read_labels(rows, check_columns(rows, column, reading.label), classes)
+        numbers, classes = read_labels(rows, check_columns(rows, column, reading.label), classes or None)
     dataset = HfImages(rows, column, numbers, codec.size, codec.channels)
     return GivenPart(dataset, dataset[torch.arange(min(len(rows), 2))].x, classes=classes)
 
@@ -76,7 +78,7 @@ def image_column(rows: Any, reading: Reading) -> str:
     if len(found) != 1:
         raise ValueError(
             f"expected one column of images, got {len(found)} among {_names(rows)}: name it, "
-            f"options={{'data.image': COLUMN}}"
+            f"options={{'data.image': COLUMN}}, or save texts and sound and take data='hf_text' and 'hf_audio'"
         )
     return found[0]
 

@@ -81,7 +81,7 @@ def items_part(
         items: the data set, or a list of items.
         reading: its options.
         labels: one for each item; None: what the data set knows.
-        classes: of the training part, where this is the test part.
+        classes: of the training part, where this is the test part; () where only its items know their labels.
         collate: in place of torch's own.
 
     Raises:
@@ -90,7 +90,7 @@ def items_part(
     if not len(items):
         raise ValueError(f"expected a data set with items, got {type(items).__name__} of length 0: fill it")
     numbers, labels = None, known_labels(items) if labels is None else labels
-    if labels is not None:
+    if labels is not None and classes != ():
         numbers, classes = numbered_labels(labels, len(items), classes)
     dataset = Items(items, item_reader(items[0], reading), collate or default_collate, numbers)
     return GivenPart(dataset, dataset.stacked(some_of(len(items))).x, classes=classes)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler, get_worker_info
 
 from ssl_pipeline.data.in_python.parts import GivenPart
 from ssl_pipeline.data.in_python.samples import on_grid
@@ -32,8 +32,10 @@ class LoaderStream:
         """This rank's rows of each global batch, from ``step`` on, without end.
 
         Raises:
-            ValueError: the loader gives nothing.
+            ValueError: the loader gives nothing, or has workers where it is read by one.
         """
+        if get_worker_info() is not None and self.loader.num_workers:
+            raise ValueError("this loader has workers of its own, which a worker cannot start: set hardware.workers=0")
         part = batch_size // world
         rows = slice(rank * part, (rank + 1) * part)
         for batch in islice(_cut(self._endless(), batch_size), step, None):

@@ -205,6 +205,20 @@ def test_a_module_whose_parts_differ_is_refused():
         given(Two())
 
 
+def test_labels_of_both_parts_are_counted_alike():
+    class Wrapped(lightning.LightningDataModule):
+        def train_dataloader(self):
+            return DataLoader(Made(lambda n: (value(n), 5 * (n % 2))), 10)
+
+        def val_dataloader(self):
+            made = Made(lambda n: (value(n), 5 * (n % 2)))
+            made.targets = [5 * (n % 2) for n in range(40)]
+            return DataLoader(made, 10)
+
+    data = given(Wrapped()).data
+    assert data.train[[1]].label.item() == data.test[[1]].label.item() == 5
+
+
 def test_rows_of_hugging_face():
     datasets = pytest.importorskip("datasets")
     pictures = [Image.new("RGB", (12, 10), (n, 0, 0)) for n in range(30)]
