@@ -59,11 +59,15 @@ def grid_for(x: Tensor, vocab: int | None) -> GridSpec:
         vocab: number of symbols, in which that of a hole is not counted; needed of symbols.
 
     Raises:
-        ValueError: see ``sample_kind``; an empty axis; values that are not finite; symbols outside the vocabulary.
+        ValueError: see ``sample_kind``; an empty axis, or a single cell; values that are not finite; symbols outside the vocabulary.
     """
     kind = sample_kind(x)
     if not x.numel():
         raise ValueError(f"expected samples, got none: {tuple(x.shape)}")
+    if x[0].numel() == (1 if x.ndim == 2 else x.shape[1]):
+        raise ValueError(
+            f"expected samples of several cells, got one: {tuple(x.shape)}, of which no part can be hidden"
+        )
     if kind == "symbols":
         if vocab is None:
             raise ValueError("nobody knows how many symbols there are: say it, options={'data.vocab': N}")

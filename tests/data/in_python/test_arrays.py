@@ -88,6 +88,8 @@ def test_memory_is_shared_and_left_as_it_was():
     ("x", "sentence"),
     [
         (torch.zeros(0, 1, 8, 8), r"expected samples, got none: \(0, 1, 8, 8\)"),
+        (torch.zeros(9, 1), r"expected samples of several cells, got one: \(9, 1\)"),
+        (torch.zeros(9, 2, 1), r"expected samples of several cells, got one: \(9, 2, 1\)"),
         (torch.zeros(9), r"expected images \(B, C, H, W\), sound .* got \(9,\) of torch.float32: reshape"),
         (np.zeros((9, 32, 32, 3), dtype=np.uint8), r"looks like \(B, H, W, C\): move the channels"),
         (np.zeros((9, 3, 8, 8), dtype=np.int64), "expected numbers as uint8 .* or floats, .* convert the samples"),
