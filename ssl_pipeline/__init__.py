@@ -17,8 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ssl_pipeline.api import (
-        Run,
+    from ssl_pipeline.api import Run, pretrain
+    from ssl_pipeline.config.names import (
         list_corruptions,
         list_data,
         list_decoders,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         list_methods,
         list_objectives,
         list_optimizers,
-        pretrain,
     )
     from ssl_pipeline.corruptions import (
         Chain,
@@ -82,8 +81,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
-    "api": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives list_optimizers
-        pretrain Run""",
+    "api": "Run pretrain",
+    "config.names": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives
+        list_optimizers""",
     "corruptions": "Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal Shuffle Template",
     "graph.graph": "Graph",
     "inference.load": "load",

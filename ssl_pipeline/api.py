@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,13 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.names import list_data, list_encoders
+from ssl_pipeline.config.overrides import overrides_of
+from ssl_pipeline.config.suitable import IN_PYTHON
+
 if TYPE_CHECKING:
+    from ssl_pipeline.data import Data
     from ssl_pipeline.inference.model import Model
 
 
@@ -61,9 +66,10 @@ class Run:
 
 
 def pretrain(
-    data: str | Path,
+    data: Any,
     method: str | None = None,
     *,
+    labels: Any = None,
     corruption: str | None = None,
     objective: str | None = None,
     encoder: str | None = None,
@@ -78,15 +84,17 @@ def pretrain(
     """Pretrain an encoder; the same as ``train.py`` with these choices.
 
     Args:
-        data: a folder of images, of recordings, of videos or of texts, or the name of a data set such as ``digits``.
+        data: a folder of images, recordings, videos or texts, the name of a data set as ``digits``, or data itself:
+            a tensor, an array, a ``Dataset``, a ``DataLoader``, a ``LightningDataModule``.
         method: a whole recipe, see ``list_methods()``; None: two views, ``mask+noise``, that are reconstructed.
+        labels: one for each sample of a tensor, an array or a ``Dataset``, for probes alone.
         corruption: views, as ``mask+noise`` or ``crop+crop``; None: what the method says, as the next three.
         objective: losses, as ``reconstruct`` or ``reconstruct+align``.
         encoder: ``conv``, ``vit`` ..., or the name of a model of timm's.
         decoder: ``conv``, ``cross_attention`` or ``autoregressive``.
         epochs: passes over the data; None: what the method says.
         steps: of the optimiser, in place of ``epochs``.
-        batch_size: over all devices; None: what the method says.
+        batch_size: over all devices; None: what the loader or the method says.
         seed: of every random number.
         output: folder of the run; None for a new one below ``outputs``.
         options: further keys, as ``{"corruption.noise.sigma": 0.3}``.
@@ -96,117 +104,51 @@ def pretrain(
 
     Raises:
         FileNotFoundError: no such folder, or nothing in it to learn from.
-        ValueError: a name, key or value that cannot be; a data set that cannot be read; a method that is named twice.
+        ValueError: a name, key or value that cannot be; data that cannot be read; a method that is named twice.
 
     Example:
         ``run = pretrain("path/to/images", "simclr", epochs=50)``
     """
-    from ssl_pipeline.config.compose import compose
     from ssl_pipeline.training import run
 
     more = dict(options or {})
-    if method is not None and "experiment" in more:
-        raise ValueError(
-            f"the method is named twice, method={method!r} and experiment={more['experiment']!r}: drop one"
-        )
-    is_folder, kind = _data(str(data))
-    # A method has models that suit its data; without one, texts need others than images do.
-    is_text = method is None and "experiment" not in more and kind in ("text_files", "pydoc", "fortunes", "hf_text")
-    of_timm = encoder is not None and encoder not in list_encoders()
-    choices = {
-        "experiment": method,
-        "data": kind,
-        "data.root": str(Path(data).resolve()) if is_folder else None,
-        "corruption": corruption,
-        "objective": objective or ("cross_entropy" if is_text else None),
-        "encoder": "timm" if of_timm else encoder or ("vit" if is_text else None),
-        "encoder.name": encoder if of_timm else None,
-        "decoder": decoder or ("cross_attention" if is_text else None),
-        "trainer.max_epochs": epochs if steps is None else -1,
-        "trainer.max_steps": steps,
-        "batch_size": batch_size,
-        "seed": seed,
-        **more,
-    }
-    config = compose([f"{key}={_plain(value)}" for key, value in choices.items() if value is not None])
-    folder = Path(output or f"outputs/pretrain/{datetime.now():%Y-%m-%d_%H-%M-%S}")
-    return Run(folder, run(config, str(folder)))
+    if method is not None and (other := more.get("experiment")) is not None:
+        raise ValueError(f"the method is named twice, method={method!r} and experiment={other!r}: drop one")
+    given, choices = _data(data, labels, more)
+    choices |= {"experiment": method, "corruption": corruption, "objective": objective, "decoder": decoder}
+    choices |= _encoder(encoder) | {"trainer.max_epochs": epochs if steps is None else -1, "trainer.max_steps": steps}
+    choices |= {"seed": seed} | ({} if batch_size is None else {"batch_size": batch_size}) | more
+    config = compose(overrides_of(choices))
+    folder = Path(config["resume"] or output or f"outputs/pretrain/{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    return Run(folder, run(config, str(folder), given))
 
 
-def _data(data: str) -> tuple[bool, str]:
-    """Whether it is a folder, and the name of the data set that reads it."""
-    is_folder = Path(data).is_dir() and data not in list_data()
-    if not is_folder and "/" in data:
-        raise FileNotFoundError(f"there is no folder {data!r}: give a folder or the name of a data set")
-    return is_folder, _kind(Path(data)) if is_folder else data
+def _encoder(name: str | None) -> dict[str, Any]:
+    """Choices that an encoder's name stands for, one of ours or of timm's."""
+    if name is None or name in list_encoders():
+        return {"encoder": name}
+    return {"encoder": "timm", "encoder.name": name}
 
 
-def list_methods() -> list[str]:
-    """Names of whole recipes, as ``pretrain(method=NAME)`` and ``experiment=NAME`` take them."""
-    return _names("experiment")
+def _data(data: Any, labels: Any, options: Mapping[str, Any]) -> tuple[Data | None, dict[str, Any]]:
+    """The data, where it was passed itself, and the choices that name it or say what it was."""
+    if not isinstance(data, str | Path):
+        from ssl_pipeline.data.in_python import given
 
+        own = {key.removeprefix("data."): value for key, value in options.items() if key.startswith("data.")}
+        found = given(data, labels, own)
+        return found.data, {
+            "data": f"{IN_PYTHON}_{found.kind}",
+            "data.what": found.what,
+            "batch_size": found.batch_size,
+        }
+    if labels is not None:
+        raise ValueError(f"labels= belong to data that is passed itself, and data={str(data)!r} has its own: drop them")
+    name = str(data)
+    if name in list_data() or not (Path(name).is_dir() or "/" in name):
+        return None, {"data": name}
+    if not Path(name).is_dir():
+        raise FileNotFoundError(f"there is no folder {name!r}: give a folder or the name of a data set")
+    from ssl_pipeline.data.folders.contents import reader_of
 
-def list_corruptions() -> list[str]:
-    """Names that ``corruption=`` takes; ``a+b`` makes two views, ``a-b`` one by both."""
-    return _names("corruption")
-
-
-def list_encoders() -> list[str]:
-    """Names that ``encoder=`` takes."""
-    return _names("encoder")
-
-
-def list_decoders() -> list[str]:
-    """Names that ``decoder=`` takes."""
-    return _names("decoder")
-
-
-def list_objectives() -> list[str]:
-    """Names that ``objective=`` takes; ``a+b`` is their sum."""
-    return _names("objective")
-
-
-def list_optimizers() -> list[str]:
-    """Names that ``optimizer=`` takes."""
-    return _names("optimizer")
-
-
-def list_data() -> list[str]:
-    """Names that ``data=`` takes."""
-    return _names("data")
-
-
-def _names(group: str) -> list[str]:
-    from ssl_pipeline.config.compose import group_names
-
-    return [name for name in group_names(group) if name != "none"]
-
-
-def _kind(root: Path) -> str:
-    """The data set for what a folder holds: images, recordings or videos, whichever are most, else texts."""
-    from ssl_pipeline.data.folders.image_folder import IMAGE_ENDINGS as IMAGES
-    from ssl_pipeline.data.folders.text_files import TEXT_ENDINGS as TEXTS
-    from ssl_pipeline.data.io.sound import SOUND_ENDINGS as SOUNDS
-    from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS as VIDEOS
-
-    found = Counter(path.suffix.lower() for path in root.rglob("*") if path.name[0] != ".")
-    kinds = {"folder": IMAGES, "audio_folder": SOUNDS, "video_folder": VIDEOS}
-    counts = {kind: sum(found[ending] for ending in endings) for kind, endings in kinds.items()}
-    if any(counts.values()):  # texts next to them are notes
-        return max(counts, key=lambda kind: counts[kind])
-    if not any(found[ending] for ending in TEXTS):
-        raise FileNotFoundError(f"there is no image, recording, video or text in {str(root)!r}: give another folder")
-    return "text_files"
-
-
-def _plain(value: Any) -> str:
-    """A value as Hydra's command line writes it."""
-    from ssl_pipeline.config.compose import quoted
-
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(_plain(item) for item in value) + "]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_plain(item)}" for key, item in value.items()) + "}"
-    return quoted(value) if isinstance(value, str) else str(value)
+    return None, {"data": reader_of(Path(name)), "data.root": str(Path(name).resolve())}

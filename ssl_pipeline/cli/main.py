@@ -71,7 +71,7 @@ def train(arguments: list[str] | None = None, *, run: _Run | None = None, comman
             print(f"job {settings.job.num}: {' '.join(settings.overrides.task)}", file=sys.stderr)
         folder = settings.runtime.output_dir
         try:
-            config = finish(cfg, overrides, config_dir, folder)
+            config = finish(cfg, overrides, config_dir, folder, settings.runtime.choices)
             again = [*command, *([] if config_dir is None else ["--config-dir", config_dir]), *overrides]
             if _by_torchrun() and not is_further_rank():
                 _store().set(_KEY, folder)

@@ -1,90 +1,49 @@
-"""The configuration language: Hydra, where ``a+b`` and ``a-b`` are names too. Only this file and the CLI know Hydra.
-
-``corruption=a+b`` is two views, ``corruption=a-b`` one view made by a chain, ``objective=a+b`` a sum and
-``callback=a+b`` both. The parts are the files of the group's folder, whose names therefore have neither sign in them.
-"""
+"""The configuration language: Hydra, with names that combine others and names that suit the data."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import hydra
 import yaml
-from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.version import VersionBase
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from ssl_pipeline.config import plugins
+from ssl_pipeline.config.combination import SIGNS, Combination
 from ssl_pipeline.config.families import read_families
-from ssl_pipeline.config.parts import CHAIN, check, is_ghost, numbered, prune
+from ssl_pipeline.config.parts import check, is_ghost, prune
 from ssl_pipeline.config.resume import AUTO, again, resumed
 from ssl_pipeline.config.schema import Train
+from ssl_pipeline.config.suitable import Suitable, note
 from ssl_pipeline.utils.checkpoints import LAST, PREVIOUS
 from ssl_pipeline.utils.errors import explain, sentence
 
 VERSION_BASE = "1.3"
-SIGNS = {"corruption": "+-", "objective": "+", "callback": "+"}
 UNREADABLE = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 EXPECTED = (ValueError, OSError, ModuleNotFoundError, yaml.YAMLError)
 
 Names = list[str]
 
 
-class Combination(ConfigSource):
-    """Reads ``corruption/a+b`` as a file whose defaults are its parts."""
-
-    @staticmethod
-    def scheme() -> str:
-        return "combination"
-
-    def available(self) -> bool:
-        return True
-
-    def is_group(self, config_path: str) -> bool:
-        return config_path in SIGNS
-
-    def is_config(self, config_path: str) -> bool:
-        group, _, name = config_path.rpartition("/")
-        return any(sign in name for sign in SIGNS.get(group, ""))
-
-    def list(self, config_path: str, results_filter: ObjectType | None) -> Names:
-        return []
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        group, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        sign = "+" if "+" in name else "-"
-        parts = name.split(sign)
-        if "" in parts:
-            raise ValueError(f"{group}={name}: expected a name on either side of each {sign!r}")
-        items = [f"{part}@{key}" for part, key in zip(parts, numbered(parts), strict=True)]
-        content: dict[str, Any] = {"defaults": ["_self_", *items]}
-        if sign == "-":
-            content |= CHAIN
-        return ConfigResult(
-            config=OmegaConf.create(content),
-            path=self.full_path(),
-            provider=self.provider,
-            header={"package": f"{group}.{name}" if sign == "-" else None},
-        )
-
-
-class CombinationPath(SearchPathPlugin):
+class SourcesPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         search_path.append("ssl_pipeline", "combination://")
+        search_path.append("ssl_pipeline", "suitable://")
         for name, folder in plugins.config_folders().items():
             search_path.append(name, f"file://{folder}")
 
@@ -125,7 +84,8 @@ def register() -> None:
     """Make the schema, the combinations and the resolvers known to Hydra; to do so again changes nothing."""
     ConfigStore.instance().store("schema", Train)
     Plugins.instance().register(Combination)
-    Plugins.instance().register(CombinationPath)
+    Plugins.instance().register(Suitable)
+    Plugins.instance().register(SourcesPath)
     OmegaConf.register_new_resolver("ssl_pipeline.run_dir", run_dir, replace=True)
     OmegaConf.register_new_resolver("ssl_pipeline.config.families", read_families, replace=True)
 
@@ -135,12 +95,13 @@ def quoted(text: str) -> str:
     return QuotedString(text, Quote.single).with_quotes()
 
 
-def compose(overrides: list[str], config_dir: str | None = None) -> dict[str, Any]:
+def compose(overrides: list[str], config_dir: str | None = None, *, notes: bool = True) -> dict[str, Any]:
     """The configuration of a run as plain dictionaries, without any Hydra around.
 
     Args:
         overrides: as on the command line: ``corruption=mask+noise``, ``corruption.noise.sigma=0.3``.
         config_dir: folder of the user's own YAML files.
+        notes: whether stderr names the models that were chosen to suit the data.
 
     Raises:
         ValueError: a name, key or value that is not valid, with the nearest that is.
@@ -148,13 +109,21 @@ def compose(overrides: list[str], config_dir: str | None = None) -> dict[str, An
     """
     with _loader(config_dir) as search:
         try:
-            return finish(hydra.compose("train", [*search, *overrides]), overrides, config_dir)
+            cfg = hydra.compose("train", [*search, *overrides], return_hydra_config=True)
+            choices = dict(cfg.hydra.runtime.choices)
+            with flag_override(cfg, ["struct", "readonly"], False):
+                del cfg["hydra"]
+            return finish(cfg, overrides, config_dir, choices=choices if notes else {})
         except (*UNREADABLE, ValueError) as error:
             raise ValueError(explained(error, overrides, config_dir)) from error
 
 
 def finish(
-    cfg: DictConfig, overrides: list[str], config_dir: str | None = None, folder: str | None = None
+    cfg: DictConfig,
+    overrides: list[str],
+    config_dir: str | None = None,
+    folder: str | None = None,
+    choices: Mapping[str, str | None] = {},
 ) -> dict[str, Any]:
     """What Hydra composed, resolved, pruned and checked; notices go to stderr.
 
@@ -163,6 +132,7 @@ def finish(
         overrides: of the command line.
         config_dir: folder of the user's own YAML files.
         folder: of the run, which ``resume=auto`` may find begun.
+        choices: name of the file by group, as Hydra has them.
 
     Raises:
         ValueError: an override of a view that is not there; a value that cannot be right.
@@ -183,6 +153,7 @@ def finish(
         config["resume"] = folder if begun else None
         return again(config) if config["resume"] else config
     if not config["resume"]:
+        _note(note(choices))
         return config
     saved, ignored = resumed(config, overrides)
     for key in ignored:
@@ -196,9 +167,9 @@ def is_further_rank() -> bool:
     return next((number for number in numbers if number is not None), "0") != "0"
 
 
-def _note(text: str) -> None:
+def _note(text: str | None) -> None:
     """Said once, by the first process of a run."""
-    if not is_further_rank():
+    if text is not None and not is_further_rank():
         print(f"note: {text}", file=sys.stderr)
 
 
@@ -252,8 +223,15 @@ def _loader(config_dir: str | None) -> Iterator[Names]:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(conf_dir().resolve()), job_name="train", version_base=VERSION_BASE):
-            folder = [] if config_dir is None else [quoted(f"file://{Path(config_dir).resolve()}")]
-            yield [f"hydra.searchpath=[{path}]" for path in folder]
+            if config_dir is None:
+                yield []
+                return
+            folder = f"file://{Path(config_dir).resolve()}"
+            # The override below does not reach `Suitable`, and this alone does not reach Hydra.
+            GlobalHydra.instance().config_loader().get_search_path().append(
+                "own", folder, SearchPathQuery("main", None)
+            )
+            yield [f"hydra.searchpath=[{quoted(folder)}]"]
     finally:
         GlobalHydra.instance().hydra = before
         VersionBase.instance().version_base = base

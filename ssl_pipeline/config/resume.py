@@ -53,10 +53,10 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> Saved:
         if keys[0] in FREE or _is_place(keys):
             _set(saved, keys, wanted)
             anew.add(".".join(keys))
-        elif not _alike(wanted, had, tuple(keys)):
+        elif other := next(_differing(wanted, had, tuple(keys)), None):
             raise ValueError(
-                f"{override} differs from the run that is resumed ({'.'.join(keys)} was {had}): leave it out, "
-                f"or start a new run from its weights with init_from={asked['resume']}"
+                f"{override} differs from the run that is resumed ({'.'.join(other)} was {_get(saved, other)}): leave "
+                f"it out, or start a new run from its weights with init_from={asked['resume']}"
             )
     lost = [key for key in ignored if not any(f"{key}.".startswith(f"{one}.") for one in anew)]
     return Saved(saved | {"resume": asked["resume"]}, lost)
@@ -96,12 +96,15 @@ def _is_place(keys: Sequence[str]) -> bool:
     return keys[0] == "data" and (keys[-1] in ("root", "download") or "cache" in keys)
 
 
-def _alike(wanted: Any, had: Any, keys: tuple[str, ...]) -> bool:
-    """Whether options are the same, but for where the data lies."""
+def _differing(wanted: Any, had: Any, keys: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Options that are not the same, but for where the data lies."""
     if not (isinstance(wanted, Mapping) and isinstance(had, Mapping)):
-        return wanted == had
-    inner = [(*keys, key) for key in dict.fromkeys([*wanted, *had])]
-    return all(_alike(wanted.get(k[-1]), had.get(k[-1]), k) for k in inner if not _is_place(k))
+        if wanted != had:
+            yield keys
+        return
+    for key in dict.fromkeys([*wanted, *had]):
+        if not _is_place((*keys, key)):
+            yield from _differing(wanted.get(key), had.get(key), (*keys, key))
 
 
 def _get(node: Any, keys: Sequence[str]) -> Any:

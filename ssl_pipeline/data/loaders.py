@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from ssl_pipeline.structures.grid import GridSpec
 AXES = {1: ("time",), 2: ("y", "x"), 3: ("z", "y", "x")}
 """Names of a grid's axes where nobody gives any."""
 
-_SAMPLES = ("x", "image", "images", "pixel_values", "input_values", "audio", "input_ids")
+_SAMPLES = ("x", "image", "images", "img", "pixel_values", "input_values", "audio", "input_ids")
 _LABELS = ("label", "labels", "y", "target")
 _SHOWN = 2048
 
@@ -40,7 +41,7 @@ def as_batch(batch: Any) -> Batch:
         if x is None:
             raise ValueError(f"expected samples under one of {', '.join(_SAMPLES)}, got {', '.join(map(str, batch))}")
         label = next((batch[name] for name in _LABELS if name in batch), None)
-        return _record(x, label, batch.get("source"))
+        return _record(x, label, batch.get("source"), batch.get("valid"))
     if isinstance(batch, Sequence) and batch and isinstance(batch[0], Tensor):
         return _record(batch[0], batch[1] if len(batch) > 1 else None)
     raise ValueError(
@@ -49,10 +50,10 @@ def as_batch(batch: Any) -> Batch:
     )
 
 
-def _record(x: Tensor, label: Any = None, source: Any = None) -> Batch:
+def _record(x: Tensor, label: Any = None, source: Any = None, valid: Tensor | None = None) -> Batch:
     label = label if isinstance(label, Tensor) and label.ndim == 1 and not label.is_floating_point() else None
     own = torch.arange(len(x), device=x.device)
-    return Batch(x, source if isinstance(source, Tensor) else own, None if label is None else label.long())
+    return Batch(x, source if isinstance(source, Tensor) else own, None if label is None else label.long(), valid)
 
 
 def spec_of(batches: Iterable[Any], limit: int = _SHOWN) -> DataSpec:
@@ -75,6 +76,18 @@ def spec_of(batches: Iterable[Any], limit: int = _SHOWN) -> DataSpec:
     if not parts:
         raise ValueError("expected a loader of batches, got none: is the data set empty?")
     x = torch.cat(parts)
+    grid = grid_of(x)
+    values = as_float(x, grid).double().movedim(1, -1).flatten(0, -2)
+    std = values.std(0, correction=0).clamp_min(1e-3)
+    return DataSpec(grid, {}, values.mean(0).tolist(), std.tolist())
+
+
+def grid_of(x: Tensor) -> GridSpec:
+    """Grid of samples (B, C, ...) that nobody describes: bytes lie on 0 to 1, numbers as in ``spec_of``.
+
+    Raises:
+        ValueError: symbols, samples of one, five or more dimensions, or values that are not finite.
+    """
     axes = AXES.get(x.ndim - 2)
     if axes is None or not (x.is_floating_point() or x.dtype == torch.uint8):
         raise ValueError(
@@ -82,18 +95,14 @@ def spec_of(batches: Iterable[Any], limit: int = _SHOWN) -> DataSpec:
             f"bind the graph to a grid of your own, graph.bind(DataSpec(GridSpec.of(...)))"
         )
     bounds = (0.0, 1.0) if x.dtype == torch.uint8 else _bounds(x)
-    signal = len(axes) == 1 and bounds[0] < 0
     named = tuple(zip(axes, x.shape[2:], strict=True))
-    grid = GridSpec.of(*named, channels=x.shape[1], range=bounds, signal=signal)
-    values = as_float(x, grid).double().movedim(1, -1).flatten(0, -2)
-    if not values.isfinite().all():
-        raise ValueError("expected finite samples, got NaN or infinity: remove them, or fill what they lack")
-    std = values.std(0, correction=0).clamp_min(1e-3)
-    return DataSpec(grid, {}, values.mean(0).tolist(), std.tolist())
+    return GridSpec.of(*named, channels=x.shape[1], range=bounds, signal=len(axes) == 1 and bounds[0] < 0)
 
 
 def _bounds(x: Tensor) -> tuple[float, float]:
-    low, high = float(x.min()), float(x.max())
+    low, high = map(float, x.aminmax())  # NaN where there is one
+    if not (isfinite(low) and isfinite(high)):
+        raise ValueError("expected finite samples, got NaN or infinity: remove them, or fill what they lack")
     if low >= 0 and high <= 1:
         return 0.0, 1.0
-    return (-1.0, 1.0) if low >= -1 and high <= 1 else (low, high)
+    return (-1.0, 1.0) if low >= -1 and high <= 1 else (low, max(high, low + 1e-3))

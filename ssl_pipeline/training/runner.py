@@ -8,6 +8,7 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from ssl_pipeline.data import Data, Mixed
 from ssl_pipeline.training.loggers import close
 from ssl_pipeline.training.run_dir import RunDir
 from ssl_pipeline.training.stages import (
@@ -23,12 +24,13 @@ from ssl_pipeline.training.torch_errors import machine_error
 from ssl_pipeline.utils.errors import Interrupted
 
 
-def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
+def run(config: dict[str, Any], run_dir: str, given: Data | Mixed | None = None) -> dict[str, Any]:
     """Train, probe and write the run's folder; with ``resume`` go on in that one, be it within its evaluation.
 
     Args:
         config: resolved, plain dictionaries, as ``conf/train.yaml`` composes them.
         run_dir: folder of a new run.
+        given: the data, in place of what the configuration names.
 
     Returns:
         The content of ``summary.json``.
@@ -40,7 +42,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     """
     folder = RunDir(Path(config["resume"] or run_dir).resolve())
     try:
-        prepared = prepare_run(config, folder)
+        prepared = prepare_run(config, folder, given)
         return _evaluated(prepared) if prepared.trained else _trained(prepared)
     except (RuntimeError, MemoryError, ConnectionError, EOFError) as error:
         raise machine_error(error, f"resume={folder.relative}") or error from None

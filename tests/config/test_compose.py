@@ -243,7 +243,9 @@ def test_the_real_defaults_compose():
     missing = [
         pair
         for pair in chosen
-        if not set("+-") & set(pair[1]) and not (ROOT / f"conf/{pair[0]}/{pair[1]}.yaml").exists()
+        if not set("+-$") & set(pair[1]) and not (ROOT / f"conf/{pair[0]}/{pair[1]}.yaml").exists()
     ]
     assert not missing
-    assert list(compose([])["corruption"]) == ["mask", "noise"]
+    found = compose([])
+    assert list(found["corruption"]) == ["mask", "noise"] and list(found["objective"]) == ["reconstruct"]
+    assert found["encoder"]["type"] == found["decoder"]["type"] == "conv"

@@ -65,7 +65,7 @@ def asked(overrides: list[str], own: Mapping[str, Any] | None = None) -> dict[st
     keys = [word.partition("=")[0] for word in overrides]
     if "data" not in keys:
         raise ValueError(f"{overrides[0]} is an option of a data set: name that, too, such as data=folder")
-    found = compose(overrides)["data"]
+    found = compose(overrides, notes=False)["data"]
     if own is None or part_name(found) != part_name(own):
         return found
     return _filled(found, own, {tuple(key.split(".")[1:]) for key in keys if "." in key})

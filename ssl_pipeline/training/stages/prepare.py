@@ -52,8 +52,11 @@ class PreparedRun:
         self.whole.graph.to("cuda" if self.plan.hardware.on_gpu else "cpu")
 
 
-def prepare_run(config: dict[str, Any], folder: RunDir) -> PreparedRun:
+def prepare_run(config: dict[str, Any], folder: RunDir, given: Data | Mixed | None = None) -> PreparedRun:
     """Check the configuration, read the data, build the graph; nothing is written yet.
+
+    Args:
+        config: see ``training.run``, as are the others.
 
     Raises:
         ValueError: anything in the configuration or the data that cannot work.
@@ -62,7 +65,8 @@ def prepare_run(config: dict[str, Any], folder: RunDir) -> PreparedRun:
     resume = bool(config["resume"])
     plan = plan_run(config)
     start = folder.start(resume=resume)
-    data: Data | Mixed = build_part("data", config["data"], at="data", trust=tuple(config.get("trust", ())))
+    trust = tuple(config.get("trust", ()))
+    data: Data | Mixed = given or build_part("data", config["data"], at="data", trust=trust)
     if resume:
         folder.check_data(sets_of(data))
     plan = bound_epochs(plan, data)
@@ -81,14 +85,15 @@ def prepare_run(config: dict[str, Any], folder: RunDir) -> PreparedRun:
     return PreparedRun(config, folder, start, plan, data, make, module, whole, trained)
 
 
-def open_run(path: str | Path) -> PreparedRun:
+def open_run(path: str | Path, given: Data | Mixed | None = None) -> PreparedRun:
     """A trained run as its folder has it, with its weights, for ``evaluate_run`` and ``report_run``.
 
-    The packages that the saved configuration trusts are not trusted.
+    The packages that the saved configuration trusts are not trusted. ``given`` is the data of a run whose data no file
+    can name.
     """
     folder = RunDir(Path(path).resolve())
     saved = read_saved(folder.path).config
     bounds = saved["trainer"] | {"max_steps": folder.start(resume=True).step + 1, "max_epochs": None}
-    prepared = prepare_run(saved | {"resume": str(folder.path), "trainer": bounds}, folder)
+    prepared = prepare_run(saved | {"resume": str(folder.path), "trainer": bounds}, folder, given)
     prepared.load_weights()
     return prepared

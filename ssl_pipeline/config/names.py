@@ -1,0 +1,44 @@
+"""Names that the groups of a configuration take."""
+
+from __future__ import annotations
+
+
+def list_methods() -> list[str]:
+    """Names of whole recipes, as ``pretrain(method=NAME)`` and ``experiment=NAME`` take them."""
+    return _names("experiment")
+
+
+def list_corruptions() -> list[str]:
+    """Names that ``corruption=`` takes; ``a+b`` makes two views, ``a-b`` one by both."""
+    return _names("corruption")
+
+
+def list_encoders() -> list[str]:
+    """Names that ``encoder=`` takes."""
+    return _names("encoder")
+
+
+def list_decoders() -> list[str]:
+    """Names that ``decoder=`` takes."""
+    return _names("decoder")
+
+
+def list_objectives() -> list[str]:
+    """Names that ``objective=`` takes; ``a+b`` is their sum."""
+    return _names("objective")
+
+
+def list_optimizers() -> list[str]:
+    """Names that ``optimizer=`` takes."""
+    return _names("optimizer")
+
+
+def list_data() -> list[str]:
+    """Names that ``data=`` takes."""
+    return _names("data")
+
+
+def _names(group: str) -> list[str]:
+    from ssl_pipeline.config.compose import group_names  # Hydra, which only this needs
+
+    return [name for name in group_names(group) if name != "none"]

@@ -1,0 +1,124 @@
+"""Encoder, decoder and objective where nobody names them: those that suit the samples of the data.
+
+``train.yaml`` chooses ``encoder: for_${data}``, and this source of Hydra answers such names, so that an experiment and
+the command line choose others as ever. What the samples of a data set are is said in the head of its YAML file,
+``# @samples symbols``; where nothing is said, they are ``numbers``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from omegaconf import OmegaConf
+
+_Names = list[str]
+
+SUITABLE = {
+    "numbers": {"encoder": "conv", "decoder": "conv", "objective": "reconstruct"},
+    "symbols": {"encoder": "vit", "decoder": "cross_attention", "objective": "cross_entropy"},
+    "features": {"encoder": "vit", "decoder": "cross_attention", "objective": "reconstruct"},
+    "several_kinds": {"encoder": "vit", "decoder": "cross_attention", "objective": "reconstruct+cross_entropy"},
+}
+"""By what samples are: numbers on axes along which neighbours are alike (images, sound, video), symbols (texts),
+features whose neighbours have nothing in common (tables), or several of these."""
+
+IN_PYTHON = "in_python"
+"""``data=in_python_KIND`` stands for data of a kind that is passed in Python, see ``ssl_pipeline.data.in_python``."""
+
+_FOR = "for_"
+_OPTIONS = {
+    "type": IN_PYTHON,
+    "what": "???",
+    "split": {"holdout": 0.1, "seed": 0},
+    **dict.fromkeys(("size", "channels", "image", "vocab")),
+    "label": "label",
+}
+
+
+class Suitable(ConfigSource):
+    """Reads ``encoder/for_pydoc`` as the encoder that suits the samples of ``data/pydoc``."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "suitable"
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        return False
+
+    def is_config(self, config_path: str) -> bool:
+        group, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        if group == "data":
+            return name in {f"{IN_PYTHON}_{kind}" for kind in SUITABLE}
+        return group in SUITABLE["numbers"] and name.startswith(_FOR)
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> _Names:
+        return []
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        group, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        if group == "data":
+            content = _OPTIONS
+        else:
+            chosen = SUITABLE[kind_of(name.removeprefix(_FOR))][group]
+            parts = [f"{part}@{part}" for part in chosen.split("+")] if group == "objective" else [chosen]
+            content = {"defaults": parts}
+        return ConfigResult(
+            config=OmegaConf.create(content),
+            path=self.full_path(),
+            provider=self.provider,
+            header={"package": None},
+        )
+
+
+def kind_of(data: str) -> str:
+    """What the samples of ``data=NAME`` are, a key of ``SUITABLE``; a file that does not say it is asked for its type.
+
+    Raises:
+        ValueError: the file says a kind that there is not.
+    """
+    if data.startswith(f"{IN_PYTHON}_"):
+        return data.removeprefix(f"{IN_PYTHON}_")
+    for name in (data, _found(data, r"type: *(\w+)")):
+        kind = name and _found(name, r"# *@samples +(\w+)")
+        if kind:
+            if kind not in SUITABLE:
+                raise ValueError(f"data={data} says @samples {kind}: expected one of {', '.join(SUITABLE)}")
+            return kind
+    return "numbers"
+
+
+def note(choices: Mapping[str, str | None]) -> str | None:
+    """What was chosen for the user, as a sentence; None where it is what images take, or all was named.
+
+    Args:
+        choices: name of the file by group, as Hydra has them.
+    """
+    kind = kind_of(choices.get("data") or "")
+    chosen = [f"{group}={name}" for group, name in SUITABLE[kind].items() if str(choices.get(group)).startswith(_FOR)]
+    if kind == "numbers" or not chosen:
+        return None
+    return f"samples are {kind.replace('_', ' ')}: {', '.join(chosen)}; name others to change it"
+
+
+def _found(data: str, pattern: str) -> str | None:
+    """What a pattern finds in a line of the data set's YAML file, wherever Hydra looks for files."""
+    for folder in _folders():
+        if (file := folder / f"data/{data}.yaml").is_file():
+            found = re.search(rf"(?m)^{pattern}", file.read_text(encoding="utf-8"))
+            return found and found[1]
+    return None
+
+
+def _folders() -> Iterator[Path]:
+    for element in GlobalHydra.instance().config_loader().get_search_path().get_path():
+        path = str(element.path or "").removeprefix("file://")
+        if "://" not in path:
+            yield Path(path)

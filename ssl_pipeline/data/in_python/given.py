@@ -1,0 +1,149 @@
+"""Whatever data is passed in Python, recognised: a tensor, an array, a data set, a loader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
+
+from ssl_pipeline.config.registry import register
+from ssl_pipeline.data.base import Data
+from ssl_pipeline.data.in_python.arrays import array_part, as_tensor
+from ssl_pipeline.data.in_python.hub import hub_part, is_hub, splits
+from ssl_pipeline.data.in_python.items import items_part
+from ssl_pipeline.data.in_python.labels import Classes
+from ssl_pipeline.data.in_python.loaders import keeps_order, loader_part, loaders_of
+from ssl_pipeline.data.in_python.parts import GivenPart, Reading, build_data
+from ssl_pipeline.data.in_python.samples import sample_kind
+from ssl_pipeline.data.options import Options, Split
+
+ACCEPTED = (
+    "a folder, the name of a data set, a tensor, an array, a Dataset or DataLoader of torch, a Dataset of Hugging Face "
+    "or a LightningDataModule"
+)
+
+
+class GivenData(NamedTuple):
+    """Data that was passed in Python.
+
+    Args:
+        data: as the pipeline takes it.
+        kind: what its samples are, a key of ``config.suitable.SUITABLE``.
+        what: it is, in words that a run's configuration keeps.
+        batch_size: of a loader.
+    """
+
+    data: Data
+    kind: str
+    what: str
+    batch_size: int | None
+
+
+@register("data", "in_python")
+def in_python(
+    what: str,
+    split: Split | Options = Split(),
+    size: int | None = None,
+    channels: int | None = None,
+    image: str | None = None,
+    label: str | None = "label",
+    vocab: int | None = None,
+) -> NoReturn:
+    """What a run's configuration says of data that was passed in Python; it cannot be read from there.
+
+    Args:
+        what: it was; the others are those of ``Reading``.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(
+        f"this run learnt from data that was passed in Python ({what}), which no file can name: pass it again, data=..."
+    )
+
+
+def given(data: Any, labels: Any = None, options: Mapping[str, Any] = {}) -> GivenData:
+    """Recognise data, and make it the pipeline's.
+
+    Args:
+        data: a tensor or array, a map-style data set or a list of items, a loader, a data set of Hugging Face's, a
+            ``LightningDataModule``.
+        labels: one for each sample, for probes alone; None: those that the data knows.
+        options: of ``Reading``, such as ``split.holdout``.
+
+    Raises:
+        ValueError: an object of another type, an empty one, samples that are no numbers of one shape, labels that do
+            not fit.
+
+    >>> found = given(np.zeros((30, 1, 8, 8)), labels=[0, 1] * 15)
+    >>> found.what, found.kind, len(found.data.train), found.data.classes
+    ('array (30, 1, 8, 8)', 'numbers', 27, ('0', '1'))
+    """
+    reading = Reading.of(options)
+    train, test = _parts(data)
+    learnt = _part(train, reading, labels)
+    held_out = None if test is None else _part(test, reading, classes=learnt.classes or ())
+    found = build_data(type(data).__name__, learnt, held_out, reading)
+    batch_size = None if isinstance(data, IterableDataset) else getattr(train, "batch_size", None)
+    return GivenData(found, sample_kind(learnt.seen), _described(data, train), batch_size)
+
+
+def _described(data: Any, train: Any) -> str:
+    """Data in words.
+
+    >>> _described([1, 2], [1, 2])
+    'list of 2 items'
+    """
+    if isinstance(data, Tensor | np.ndarray):
+        return f"{'tensor' if isinstance(data, Tensor) else 'array'} {tuple(data.shape)}"
+    if isinstance(data, IterableDataset):
+        return type(data).__name__
+    inside: Any = train.dataset if isinstance(train, DataLoader) else train
+    count = f" of {len(inside):,} items" if hasattr(inside, "__len__") else ""
+    return " of ".join(dict.fromkeys(type(one).__name__ for one in (data, train, inside))) + count
+
+
+def _parts(data: Any) -> tuple[Any, Any]:
+    """What to learn from, and what to test on; None where a part of the first is to be set aside.
+
+    Raises:
+        ValueError: an object of another type.
+    """
+    if is_hub(data):
+        return splits(data)
+    if hasattr(data, "train_dataloader") and hasattr(data, "prepare_data"):
+        return loaders_of(data)
+    if isinstance(data, IterableDataset):
+        return DataLoader(data, batch_size=64), None
+    by_number = (
+        hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, str | bytes | Mapping)
+    )
+    if by_number or isinstance(data, DataLoader):
+        return data, None
+    raise ValueError(f"expected data to be {ACCEPTED}, got {type(data).__name__}")
+
+
+def _part(data: Any, reading: Reading, labels: Any = None, classes: Classes = None) -> GivenPart:
+    """One part, in the way that costs least."""
+    if isinstance(data, Tensor | np.ndarray):
+        return array_part(as_tensor(data), labels, classes)
+    if is_hub(data):
+        return hub_part(data, reading, labels, classes)
+    collate = None
+    if isinstance(data, DataLoader):
+        if keeps_order(data):
+            if labels is not None:
+                raise ValueError(
+                    "labels= belong to samples by number, and this loader has an order of its own: drop them"
+                )
+            return loader_part(data)
+        data, collate = data.dataset, data.collate_fn
+        collate = None if collate is default_collate else collate
+    if isinstance(data, TensorDataset) and collate is None and len(data.tensors) <= 2:
+        tensors = list(data.tensors)
+        known = [one for one in tensors[1:] if one.ndim == 1 and not one.is_floating_point()]
+        return array_part(as_tensor(tensors[0]), known[0] if labels is None and known else labels, classes)
+    return items_part(data, reading, labels, classes, collate)

@@ -1,0 +1,149 @@
+"""Map-style data sets of anyone's: items by number, stacked into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Int64
+from PIL.Image import Image
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from ssl_pipeline.data.base import Index
+from ssl_pipeline.data.codecs.image import Pixels
+from ssl_pipeline.data.in_python.labels import Classes, known_labels, numbered_labels
+from ssl_pipeline.data.in_python.parts import GivenPart, Reading
+from ssl_pipeline.data.in_python.samples import on_grid
+from ssl_pipeline.data.loaders import as_batch
+from ssl_pipeline.structures.batch import Batch
+
+Collate = Callable[[list[Any]], Any]
+_SEEN = 256  # items that are read to see what values they have
+_LARGEST = 64  # pixels, where nobody says a size
+
+
+class Items:
+    """Whole batches of a data set that gives items.
+
+    Args:
+        items: with ``__getitem__`` and ``__len__``; ``__getitems__``, where there is one, is asked for a batch at once.
+        read: makes tensors of what an item holds.
+        collate: stacks items.
+        labels: of all items, where they are known; None: those that the items hold.
+    """
+
+    def __init__(
+        self,
+        items: Any,
+        read: Callable[[Any], Any],
+        collate: Collate = default_collate,
+        labels: Int64[Tensor, "N"] | None = None,
+    ) -> None:
+        self.items, self.read, self.collate, self.labels = items, read, collate, labels
+        self.sources = torch.arange(len(items))
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: Index) -> Batch:
+        where = torch.as_tensor(index, dtype=torch.int64)
+        batch = self.stacked(where)
+        label = batch.label if self.labels is None else self.labels[where]
+        return batch._replace(x=on_grid(batch.x), source=where, label=label)
+
+    def stacked(self, where: Int64[Tensor, "B"]) -> Batch:
+        """Items as they come.
+
+        Raises:
+            ValueError: they have no samples, or of different shapes.
+        """
+        numbers = where.tolist()
+        many = getattr(self.items, "__getitems__", None)
+        found = many(numbers) if many is not None else [self.items[number] for number in numbers]
+        read = [self.read(item) for item in found]
+        try:
+            return as_batch(self.collate(read))
+        except (RuntimeError, TypeError) as error:
+            why = " ".join(str(error).split())
+            raise ValueError(
+                f"items {numbers[0]} to {numbers[-1]} cannot be stacked ({why}): give all the same shape"
+            ) from error
+
+
+def items_part(
+    items: Any, reading: Reading, labels: Any = None, classes: Classes = None, collate: Collate | None = None
+) -> GivenPart:
+    """A map-style data set.
+
+    Args:
+        items: the data set, or a list of items.
+        reading: its options.
+        labels: one for each item; None: what the data set knows.
+        classes: of the training part, where this is the test part; () where only its items know their labels.
+        collate: in place of torch's own.
+
+    Raises:
+        ValueError: an empty set, items without samples, labels that do not fit.
+    """
+    if not len(items):
+        raise ValueError(f"expected a data set with items, got {type(items).__name__} of length 0: fill it")
+    numbers, labels = None, known_labels(items) if labels is None else labels
+    if labels is not None and classes != ():
+        numbers, classes = numbered_labels(labels, len(items), classes)
+    dataset = Items(items, item_reader(items[0], reading), collate or default_collate, numbers)
+    return GivenPart(dataset, dataset.stacked(some_of(len(items))).x, classes=classes)
+
+
+def some_of(count: int) -> Int64[Tensor, "K"]:
+    """Numbers of items that are spread evenly over all."""
+    return torch.linspace(0, count - 1, min(count, _SEEN)).round().long()
+
+
+def item_reader(first: Any, reading: Reading) -> Callable[[Any], Any]:
+    """What makes tensors of items like the first one: PIL images become squares of pixels.
+
+    Raises:
+        ValueError: a dictionary that lacks what the options name.
+    """
+    first = _named(first, reading)
+    image = next((part for part in _parts(first) if isinstance(part, Image)), None)
+    if image is None:
+        return lambda item: _named(item, reading)
+    codec = pixels(image, reading)
+
+    def read(part: Any) -> Any:
+        return codec.encode([part])[0][0] if isinstance(part, Image) else part
+
+    def tensors(item: Any) -> Any:
+        item = _named(item, reading)
+        if isinstance(item, Mapping):
+            return {name: read(part) for name, part in item.items()}
+        return [read(part) for part in item] if isinstance(item, Sequence) else read(item)
+
+    return tensors
+
+
+def pixels(first: Image, reading: Reading) -> Pixels:
+    """The codec of PIL images, like the first one where the options do not say otherwise."""
+    grey = first.mode in ("1", "L", "F") or first.mode.startswith("I")
+    return Pixels(reading.size or min(*first.size, _LARGEST), reading.channels or (1 if grey else 3))
+
+
+def _named(item: Any, reading: Reading) -> Any:
+    """An item whose parts have the names that ``as_batch`` knows."""
+    if isinstance(item, Batch):
+        item = {name: part for name, part in item._asdict().items() if isinstance(part, Tensor)}
+    if not isinstance(item, Mapping) or reading.image is None:
+        return item
+    if reading.image not in item:
+        raise ValueError(f"items have no {reading.image!r}: set data.image to one of {', '.join(map(str, item))}")
+    label = {} if item.get(reading.label) is None else {"label": item[reading.label]}
+    return {"x": item[reading.image], **label}
+
+
+def _parts(item: Any) -> Sequence[Any]:
+    if isinstance(item, Mapping):
+        return [*item.values()]
+    return item if isinstance(item, list | tuple) else [item]

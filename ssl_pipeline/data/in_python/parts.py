@@ -1,0 +1,108 @@
+"""A training part and a test part become the pipeline's ``Data``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ssl_pipeline.config.options import check_names, check_values
+from ssl_pipeline.data.base import Data, Dataset, Stream, holdout
+from ssl_pipeline.data.in_python.labels import Classes
+from ssl_pipeline.data.in_python.samples import FEATURE, codec_for, grid_for, sample_kind
+from ssl_pipeline.data.options import Split
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How data that was passed in Python is read; the options ``data.*`` of such a run.
+
+    Args:
+        split: which samples are held out, where there is no test part.
+        size: height and width of PIL images in pixels; None: that of the first one, at most 64.
+        channels: of PIL images; None: those of the first one.
+        image: name of the samples in items that are dictionaries, or column of the images; None: the usual names.
+        label: name of the labels there; None: unlabelled.
+        vocab: number of symbols; None: those that an array holds.
+    """
+
+    split: Split = Split()
+    size: int | None = None
+    channels: int | None = None
+    image: str | None = None
+    label: str | None = "label"
+    vocab: int | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Reading:
+        """From options without their ``data.``, those of the split as ``split.holdout``.
+
+        Raises:
+            ValueError: an unknown option, or a value outside its bounds.
+
+        >>> Reading.of({"split.holdout": 0.2, "size": 32}).split.holdout
+        0.2
+        """
+        split = {key.removeprefix("split."): value for key, value in options.items() if key.startswith("split.")}
+        others = {key: value for key, value in options.items() if not key.startswith("split.")}
+        check_names("data", cls, others)
+        check_values("data", cls, others)
+        return cls(**{"split": Split.of(split), **others})
+
+
+class GivenPart(NamedTuple):
+    """Samples to learn from, or to test on.
+
+    Args:
+        dataset: of them.
+        seen: some of them, or all, as they came.
+        whole: whether ``seen`` is all of them.
+        classes: names of the labels, where all labels are known.
+    """
+
+    dataset: Dataset | Stream
+    seen: Tensor
+    whole: bool = False
+    classes: Classes = None
+
+
+def build_data(name: str, train: GivenPart, test: GivenPart | None, reading: Reading) -> Data:
+    """The data set of two parts; without a test part some samples are set aside, though not of a stream.
+
+    Raises:
+        ValueError: see ``grid_for``; parts of different shapes; a test part that is a stream.
+    """
+    both = [train, *([] if test is None else [test])]
+    vocab = reading.vocab
+    if vocab is None and sample_kind(train.seen) == "symbols" and all(part.whole for part in both):
+        vocab = max((int(part.seen.max()) for part in both if part.seen.numel()), default=0) + 1
+    grid = grid_for(train.seen, vocab)
+    if grid.names == (FEATURE,):
+        _warn_of_scales(train.seen)
+    if test is not None:
+        if (mine := test.seen.shape[1:]) != (wanted := train.seen.shape[1:]):
+            raise ValueError(f"expected test samples of {tuple(wanted)}, as in training, got {tuple(mine)}")
+        grid_for(test.seen, vocab)
+    held_out = None if test is None else test.dataset
+    if isinstance(held_out, Stream):
+        raise ValueError("expected a test part of known length, got one that is read in order: give it __getitem__")
+    learnt = train.dataset
+    if held_out is None and not isinstance(learnt, Stream):
+        learnt, held_out = holdout(learnt, reading.split.holdout, reading.split.seed)
+    return Data(grid=grid, train=learnt, test=held_out, classes=train.classes, name=name, codec=codec_for(grid))
+
+
+def _warn_of_scales(x: Float[Tensor, "N F"]) -> None:
+    """One mean and one scale serve all features, so those of small numbers would count for nothing."""
+    std = x.float().std(0, correction=0)
+    low, high = float(std[std > 0].min()) if (std > 0).any() else 1.0, float(std.max())
+    if high > 100 * low:
+        warnings.warn(
+            f"the features have standard deviations from {low:.3g} to {high:.3g}, and all are learnt on one scale: "
+            f"bring each to mean 0 and deviation 1",
+            stacklevel=2,
+        )

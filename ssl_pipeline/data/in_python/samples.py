@@ -1,0 +1,87 @@
+"""What tensors that come without a description are: their kind, their grid, and how they lie on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ssl_pipeline.data.codecs.image import MODES, Pixels
+from ssl_pipeline.data.loaders import grid_of
+from ssl_pipeline.structures.grid import GridSpec
+
+SHAPES = "images (B, C, H, W), sound (B, C, T), volumes or video (B, C, D, H, W), symbols (B, T) or features (B, F)"
+FEATURE = "feature"
+"""Name of the axis of a table's columns."""
+
+
+def sample_kind(x: Tensor) -> str:
+    """Kind of some samples, a key of ``config.suitable.SUITABLE``.
+
+    Raises:
+        ValueError: a shape or type that no kind has.
+
+    >>> sample_kind(torch.zeros(5, 12, dtype=torch.int64)), sample_kind(torch.zeros(5, 12))
+    ('symbols', 'features')
+    """
+    found = f"got {tuple(x.shape)} of {x.dtype}"
+    if not 2 <= x.ndim <= 5:
+        raise ValueError(f"expected {SHAPES}, {found}: reshape the samples")
+    if x.ndim == 2 and x.dtype == torch.uint8:
+        raise ValueError(f"bytes (B, ...) of one axis may be symbols or numbers, {found}: take int64 or floats")
+    if x.ndim > 2 and not (x.is_floating_point() or x.dtype == torch.uint8):
+        raise ValueError(f"expected numbers as uint8 (0 to 255) or floats, {found}: convert the samples")
+    if x.is_complex() or x.dtype == torch.bool:
+        raise ValueError(f"expected uint8, floats or int64 symbols, {found}: convert the samples")
+    if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
+        raise ValueError(
+            f"expected images (B, C, H, W), {found}, which looks like (B, H, W, C): move the channels, as in "
+            f"torch.as_tensor(x).permute(0, 3, 1, 2)"
+        )
+    if x.ndim > 2:
+        return "numbers"
+    return "features" if x.is_floating_point() else "symbols"
+
+
+def on_grid(x: Tensor) -> Tensor:
+    """Samples as ``Batch.x`` has them: features on an axis of their own, symbols in 64 bits, floats in 32."""
+    if x.is_floating_point():
+        return (x.unsqueeze(1) if x.ndim == 2 else x).float()
+    return x if x.dtype == torch.uint8 else x.long()
+
+
+def grid_for(x: Tensor, vocab: int | None) -> GridSpec:
+    """Grid of samples, of which some or all are seen here.
+
+    Args:
+        x: as they came.
+        vocab: number of symbols, in which that of a hole is not counted; needed of symbols.
+
+    Raises:
+        ValueError: see ``sample_kind``; an empty axis, or a single cell; values that are not finite; symbols outside the vocabulary.
+    """
+    kind = sample_kind(x)
+    if not x.numel():
+        raise ValueError(f"expected samples, got none: {tuple(x.shape)}")
+    if x[0].numel() == (1 if x.ndim == 2 else x.shape[1]):
+        raise ValueError(
+            f"expected samples of several cells, got one: {tuple(x.shape)}, of which no part can be hidden"
+        )
+    if kind == "symbols":
+        if vocab is None:
+            raise ValueError("nobody knows how many symbols there are: say it, options={'data.vocab': N}")
+        low, high = int(x.min()), int(x.max())
+        if low < 0 or high >= vocab:
+            raise ValueError(f"expected symbols from 0 to {vocab - 1}, got {low} to {high}: number them anew")
+        return GridSpec.of(("position", x.shape[1]), vocab=vocab + 1, mask_token=vocab)
+    grid = grid_of(on_grid(x))
+    if kind == "numbers":
+        return grid
+    return replace(grid, axes=(grid.axes[0]._replace(name=FEATURE),), signal=False)
+
+
+def codec_for(grid: GridSpec) -> Pixels | None:
+    """What reads and writes such samples, where they are what files of images hold."""
+    square = grid.names == ("y", "x") and len({*grid.shape}) == 1 and grid.range == (0.0, 1.0)
+    return Pixels(grid.shape[0], grid.width) if square and grid.width in MODES else None
