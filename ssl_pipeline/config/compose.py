@@ -30,16 +30,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ssl_pipeline.config import plugins
 from ssl_pipeline.config.families import read_families
-from ssl_pipeline.config.parts import CHAIN, check, is_ghost, numbered, prune
+from ssl_pipeline.config.parts import CHAIN, check_config, is_ghost, numbered, prune
 from ssl_pipeline.config.resume import AUTO, again, resumed
-from ssl_pipeline.config.schema import Train
+from ssl_pipeline.config.schema import TrainKeys
 from ssl_pipeline.utils.checkpoints import LAST, PREVIOUS
 from ssl_pipeline.utils.errors import explain, sentence
 
 VERSION_BASE = "1.3"
-SIGNS = {"corruption": "+-", "objective": "+", "callback": "+"}
+COMBINING_SIGNS = {"corruption": "+-", "objective": "+", "callback": "+"}
 UNREADABLE = (HydraException, OmegaConfBaseException, yaml.YAMLError)
-EXPECTED = (ValueError, OSError, ModuleNotFoundError, yaml.YAMLError)
+USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, yaml.YAMLError)
 
 Names = list[str]
 
@@ -55,11 +55,11 @@ class Combination(ConfigSource):
         return True
 
     def is_group(self, config_path: str) -> bool:
-        return config_path in SIGNS
+        return config_path in COMBINING_SIGNS
 
     def is_config(self, config_path: str) -> bool:
         group, _, name = config_path.rpartition("/")
-        return any(sign in name for sign in SIGNS.get(group, ""))
+        return any(sign in name for sign in COMBINING_SIGNS.get(group, ""))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> Names:
         return []
@@ -121,9 +121,9 @@ def conf_dir() -> Path:
     return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
 
 
-def register() -> None:
+def set_up_hydra() -> None:
     """Make the schema, the combinations and the resolvers known to Hydra; to do so again changes nothing."""
-    ConfigStore.instance().store("schema", Train)
+    ConfigStore.instance().store("schema", TrainKeys)
     Plugins.instance().register(Combination)
     Plugins.instance().register(CombinationPath)
     OmegaConf.register_new_resolver("ssl_pipeline.run_dir", run_dir, replace=True)
@@ -168,7 +168,7 @@ def finish(
         ValueError: an override of a view that is not there; a value that cannot be right.
     """
     config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    for group in SIGNS:
+    for group in COMBINING_SIGNS:
         for name in prune(config[group], group, _options(group, overrides, config_dir), overrides):
             _note(f"options of {group}.{name} are not used, since {group} has no {name}")
     if is_ghost(config["teacher"], "teacher", overrides):
@@ -177,7 +177,7 @@ def finish(
     if is_ghost(config["sampler"], "sampler", overrides):
         _note("options of sampler are not used, since there is none")
         config["sampler"] = None
-    check(config)
+    check_config(config)
     if config["resume"] == AUTO:
         begun = folder is not None and any((Path(folder) / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
         config["resume"] = folder if begun else None
@@ -226,7 +226,7 @@ def explained(error: BaseException, overrides: list[str], config_dir: str | None
     from_hydra = isinstance(error, (HydraException, OmegaConfBaseException))
     if from_hydra or str(error).startswith("Config group override"):
         return " ".join(explain(error, options, tree).split())
-    return sentence(error, EXPECTED)
+    return sentence(error, USER_ERRORS)
 
 
 def group_names(group: str, config_dir: str | None = None) -> Names:
@@ -247,7 +247,7 @@ def _loader(config_dir: str | None) -> Iterator[Names]:
     """Hydra set up for our files, and left as it was; yields the overrides that add the user's folder."""
     if config_dir is not None and not Path(config_dir).is_dir():
         raise FileNotFoundError(f"--config-dir {config_dir}: there is no such folder")
-    register()
+    set_up_hydra()
     before, base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
     GlobalHydra.instance().clear()
     try:

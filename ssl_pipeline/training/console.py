@@ -11,6 +11,7 @@ from ssl_pipeline.data import Data, Stream
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.optim.recipe import Recipe
 from ssl_pipeline.report.headline import Table, probes, restored, sections
+from ssl_pipeline.structures.per_data_set import split_sets
 from ssl_pipeline.training.hardware import Hardware
 
 
@@ -56,8 +57,9 @@ def _size(data: Data) -> str:
 
 def end(summary: dict[str, Any], folder: str) -> None:
     """The probes with their baselines, what inverse models restore, where edges lead, how outputs agree."""
-    for name, part in summary.get("sets", {"": summary}).items():
-        if name:
+    parts = split_sets(summary)
+    for name, part in parts.items():
+        if len(parts) > 1:
             print(f"\n== {name}")
         _probes(part)
         if (found := restored(part)).rows:
@@ -70,7 +72,7 @@ def end(summary: dict[str, Any], folder: str) -> None:
     print(f"\n{speed}; run folder {folder}")
 
 
-def _probes(summary: dict[str, Any]) -> None:
+def _probes(summary: Mapping[str, Any]) -> None:
     found = probes(summary)
     if found.rows:
         supervised = ", SUPERVISED: sources or columns determine the labels" if summary.get("supervised") else ""

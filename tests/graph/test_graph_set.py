@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from helpers.mixed_data import SMALL, images, words
+from helpers.on_data import graphs_on
 from helpers.paths import ROOT
 from safetensors.torch import load_file
 
@@ -16,7 +17,6 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import mixed
 from ssl_pipeline.export import export
 from ssl_pipeline.training import run
-from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.hardware import Hardware
 
 
@@ -42,18 +42,18 @@ def test_a_set_that_is_too_small_is_named_at_once():
 
 
 def test_what_does_not_depend_on_the_grid_is_shared():
-    graph = maker(compose(SMALL), mixed({"images": images(50), "words": words(24)}))()
-    image, word = graph.graphs["images"], graph.graphs["words"]
+    graphs = graphs_on(compose(SMALL), mixed({"images": images(50), "words": words(24)}))
+    image, word = graphs["images"], graphs["words"]
     assert image.encoder.trunk is word.encoder.trunk and image.latent is word.latent
     assert image.encoder.stem is not word.encoder.stem
     assert list(image.objective.terms) == ["reconstruct"] and list(word.objective.terms) == ["cross_entropy"]
-    assert [graph.at(step)[0] for step in range(4)] == ["images", "words", "images", "words"]
+    assert [graphs.at(step)[0] for step in range(4)] == ["images", "words", "images", "words"]
 
 
 def test_terms_between_embeddings_share_their_heads_and_terms_of_tokens_fit_any_grid():
     options = [*SMALL, "corruption=mask+crop", "objective=byol+jepa", "encoder.patch=1"]
-    graph = maker(compose(options), mixed({"images": images(50), "words": words(24)}))()
-    image, word = (graph.graphs[name].objective.terms for name in ("images", "words"))
+    graphs = graphs_on(compose(options), mixed({"images": images(50), "words": words(24)}))
+    image, word = (graphs[name].objective.terms for name in ("images", "words"))
     assert [*image] == [*word] == ["byol", "jepa"]
     assert image["byol"].projector is word["byol"].projector and image["byol"].predictor is word["byol"].predictor
     assert image["jepa"].predictor is not word["jepa"].predictor
@@ -62,7 +62,7 @@ def test_terms_between_embeddings_share_their_heads_and_terms_of_tokens_fit_any_
 def test_a_trunk_is_needed():
     config, both = compose(["corruption=mask+noise"]), mixed({"one": images(50), "two": images(50)})
     with pytest.raises(ValueError, match="no trunk that several kinds of data can share: take encoder=vit"):
-        maker(config, both)()
+        graphs_on(config, both)
     with pytest.raises(ValueError, match="at least two sets"):
         mixed({"images": images(5)})
 
