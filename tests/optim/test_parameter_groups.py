@@ -63,7 +63,7 @@ def test_tables_and_tokens_are_no_maps():
 
 def stem_and_blocks(kind: str, name: str) -> int | None:
     """Block of a parameter of the encoder, counted from 0, -1 in the stem; None outside of the encoder."""
-    if not re.match(r"(graphs\.\w+\.)?encoder\.", name):
+    if not re.match(r"((image|text)\.)?encoder\.", name):
         return None
     last = {"conv": 3, "timm vit": 1, "timm resnet": 3}.get(kind, 2)
     if re.search(r"encoder\.(trunk\.|model\.)?norm\.", name):
