@@ -32,6 +32,7 @@ from ssl_pipeline.config import plugins
 from ssl_pipeline.config.families import read_families
 from ssl_pipeline.config.parts import CHAIN, check_config, is_ghost, numbered, prune
 from ssl_pipeline.config.resume import AUTO, again, resumed
+from ssl_pipeline.config.run_folder import run_dir
 from ssl_pipeline.config.schema import TrainKeys
 from ssl_pipeline.utils.checkpoints import LAST, PREVIOUS
 from ssl_pipeline.utils.errors import explain, sentence
@@ -87,32 +88,6 @@ class CombinationPath(SearchPathPlugin):
         search_path.append("ssl_pipeline", "combination://")
         for name, folder in plugins.config_folders().items():
             search_path.append(name, f"file://{folder}")
-
-
-def run_dir(resume: str | None, experiment: str | None, name: str, time: str) -> str:
-    """Folder of a run; a resumed one goes on in its own.
-
-    In a job of SLURM it is the job's where tasks must agree on it, or where a job that starts anew is to find it.
-
-    Raises:
-        FileNotFoundError: there is no run to resume.
-    """
-    if resume in (None, AUTO):
-        return f"outputs/{experiment or name}/{_job(resume) or time}"
-    if not Path(resume).is_dir():
-        raise FileNotFoundError(f"resume={resume}: there is no such folder")
-    return resume
-
-
-def _job(resume: str | None) -> str | None:
-    """What tells a job of SLURM, or a step of it, from others; None where the time does, or in a shell."""
-    number, step = os.environ.get("SLURM_JOB_ID"), int(os.environ.get("SLURM_STEP_ID", 2**32))
-    if number is None or os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):
-        return None
-    by_srun = step < 2**16  # higher ones stand for the batch script itself
-    if resume != AUTO and not (by_srun and int(os.environ.get("SLURM_NTASKS", 1)) > 1):
-        return None
-    return f"job-{number}.{step}" if by_srun and step else f"job-{number}"
 
 
 def conf_dir() -> Path:
@@ -171,12 +146,10 @@ def finish(
     for group in COMBINING_SIGNS:
         for name in prune(config[group], group, _options(group, overrides, config_dir), overrides):
             _note(f"options of {group}.{name} are not used, since {group} has no {name}")
-    if is_ghost(config["teacher"], "teacher", overrides):
-        _note("options of teacher are not used, since there is none")
-        config["teacher"] = None
-    if is_ghost(config["sampler"], "sampler", overrides):
-        _note("options of sampler are not used, since there is none")
-        config["sampler"] = None
+    for group in ("teacher", "sampler"):
+        if is_ghost(config[group], group, overrides):
+            _note(f"options of {group} are not used, since there is none")
+            config[group] = None
     check_config(config)
     if config["resume"] == AUTO:
         begun = folder is not None and any((Path(folder) / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))

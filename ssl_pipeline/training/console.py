@@ -16,15 +16,14 @@ from ssl_pipeline.training.hardware import Hardware
 
 
 def start(
-    config: dict[str, Any],
     sets: Mapping[str, Data],
     graphs: Mapping[str, Graph],
     recipe: Recipe,
     hardware: Hardware,
+    batch_size: int,
     world: int,
 ) -> None:
     """The resolved numbers of a run."""
-    batch = config["batch_size"]
     graph = next(iter(graphs.values()))
     lines = [f"{'data':<11}{_size(data)}" for data in sets.values()]
     lines += [
@@ -36,8 +35,8 @@ def start(
         f"parameters {_count(g.encoder for g in graphs.values()):,} encoder, "
         f"{_count(g.latent for g in graphs.values()):,} latent, "
         f"{_count(g.decoders for g in graphs.values()):,} decoders",
-        f"batch      {batch} = {world} device(s) x {batch // world}, precision {hardware.resolved_precision}",
-        f"optimiser  {_optimiser(recipe, batch)}",
+        f"batch      {batch_size} = {world} device(s) x {batch_size // world}, precision {hardware.resolved_precision}",
+        f"optimiser  {_optimiser(recipe, batch_size)}",
     ]
     print("\n".join(lines), flush=True)
 

@@ -55,9 +55,9 @@ class PretrainModule(L.LightningModule):
         self.recipe = optimizer or AdamW()
         self.clock, self.seed = clock or Clock(), seed
         self.batch_size = batch_size or self.recipe.base_batch
-        self._take(GraphSet.of(graph))
+        self._set_graphs(GraphSet.of(graph))
 
-    def _take(self, graphs: GraphSet) -> None:
+    def _set_graphs(self, graphs: GraphSet) -> None:
         self.graphs = graphs
         self.graph: Any = graphs.module  # by this name a checkpoint calls the weights
         for callback in self.callbacks if graphs.is_bound else ():
@@ -67,7 +67,7 @@ class PretrainModule(L.LightningModule):
         """Bind the graph to the data where it is not, and leave a shard on each device of a mesh."""
         if not self.graphs.is_bound:
             self.trainer.fit_loop.setup_data()
-            self._take(GraphSet.of(self.graphs.only.bind(spec_of(self.trainer.train_dataloader or ()))))
+            self._set_graphs(GraphSet.of(self.graphs.only.bind(spec_of(self.trainer.train_dataloader or ()))))
         if self.device_mesh is not None and not is_sharded(self.graph):
             shard(self.graphs.only, self.device_mesh)
 

@@ -37,11 +37,9 @@ def evaluate_run(run: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, 
 
 def _scores(run: PreparedRun) -> dict[str, Any]:
     """Scores of the trained graphs."""
-    if (protocol := run.plan.protocol) is None:
+    protocol, baselines, found = run.plan.protocol, run.config["probe"]["baselines"], {}
+    if protocol is None:
         return {}
-    return join_sets(
-        {
-            name: score_graph(run.graphs[name], data, protocol, run.config["probe"], partial(run.untrained, name))
-            for name, data in run.data.items()
-        }
-    )
+    for name, data in run.data.items():
+        found[name] = score_graph(run.graphs[name], data, protocol, partial(run.untrained, name), baselines)
+    return join_sets(found)

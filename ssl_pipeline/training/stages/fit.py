@@ -92,7 +92,7 @@ def _begin(run: PreparedRun, loggers: Sequence[Logger], world: int) -> None:
     run.folder.write_summary({"name": config["name"], "steps": run.start.step, "interrupted": True})
     for logger in loggers:
         logger.log_hyperparams(config)
-    console.start(config, run.data, run.graphs, plan.recipe, plan.hardware, world)
+    console.start(run.data, run.graphs, plan.recipe, plan.hardware, config["batch_size"], world)
 
 
 def _callbacks(run: PreparedRun, waiting: Waiting) -> _Callbacks:
@@ -136,8 +136,8 @@ def _online_probes(run: PreparedRun) -> list[OnlineProbe]:
         return found
     for name, data in run.data.items():
         if data.test is not None and data.classes is not None:
-            untrained = partial(run.untrained, name)
-            score, baselines = online_scores(run.graphs[name], data, plan.protocol, probe, untrained)
+            make = partial(run.untrained, name)
+            score, baselines = online_scores(run.graphs[name], data, plan.protocol, make, probe["baselines"])
             found.append(OnlineProbe(plan.clock, score, baselines, probe["online"], run.whole, run.data.prefix(name)))
     return found
 
