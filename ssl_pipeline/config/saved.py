@@ -16,7 +16,7 @@ from ssl_pipeline.config.build import is_part
 from ssl_pipeline.config.registry import lookup
 
 CONFIG, CODECS = "config.yaml", "codecs.json"
-SAMPLES = "samples"
+SAMPLES_CODEC = "samples"
 """Under this name the file of codecs has that of the samples; of several data sets under the names of these."""
 
 _MODELS = {"encoder": "encoder", "decoder": "decoder"}

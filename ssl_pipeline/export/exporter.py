@@ -15,7 +15,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES
+from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC
 from ssl_pipeline.export.model_card import card
 from ssl_pipeline.graph.builder import GROUPS
 from ssl_pipeline.inference.example_inputs import examples, strip, used
@@ -85,7 +85,7 @@ def export(
         ends = {"inputs": list(live.inputs), "outputs": list(live.outputs)}
         config = {"part": part, "view": view, "data": model.data, "format": format, "length": length, **ends}
         (folder / CONFIG).write_text(yaml.safe_dump(portable(model.config) | {"export": config}, sort_keys=False))
-        codecs = {} if model.codec is None else {SAMPLES: model.codec.plain()}
+        codecs = {} if model.codec is None else {SAMPLES_CODEC: model.codec.plain()}
         codecs |= {f"columns.{name}": codec.plain() for name, codec in model.columns.items()}
         if codecs:
             (folder / CODECS).write_text(json.dumps(codecs, ensure_ascii=False) + "\n")

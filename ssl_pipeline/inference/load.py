@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ssl_pipeline.config.build import build_part, is_part
-from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES, read_saved
+from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, read_saved
 from ssl_pipeline.data import Codec
 from ssl_pipeline.graph.builder import GROUPS, GraphFactory
 from ssl_pipeline.graph.graph import Graph
@@ -61,10 +61,12 @@ def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = 
         prefix = "" if data is None else f"{data}."
         weights = {k.removeprefix(prefix): v for k, v in read_weights(folder).items() if k.startswith(prefix)}
         _fill(graph, weights, folder, strict=True)
-        return Model(graph, config, _codec(folder, data or SAMPLES, trust), data=data, trust=trust, columns=codecs)
+        return Model(
+            graph, config, _codec(folder, data or SAMPLES_CODEC, trust), data=data, trust=trust, columns=codecs
+        )
     weights = read_safetensors(folder / WEIGHTS)
     _fill(graph, weights, folder, strict=False)
-    held, codec = (exported["part"], exported["view"]), _codec(folder, SAMPLES, trust)
+    held, codec = (exported["part"], exported["view"]), _codec(folder, SAMPLES_CODEC, trust)
     model = Model(graph, config, codec, held, data, trust, codecs)
     part = model.part()
     if lost := sorted(used(part, examples(part, 1)) - weights.keys()):

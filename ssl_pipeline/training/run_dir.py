@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
-from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES
+from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC
 from ssl_pipeline.data import Data, DataSets, Stream
 from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.utils.checkpoints import LAST, newest
@@ -78,7 +78,7 @@ class RunDir:
         written = self.path / ".config.yaml.tmp"  # other ranks may be reading it, and a job may end here
         written.write_text(yaml.safe_dump(saved | about, sort_keys=False))
         written.replace(self.path / CONFIG)
-        codecs = {sets.prefix(name, "") or SAMPLES: data.codec for name, data in sets.items()}
+        codecs = {sets.prefix(name, "") or SAMPLES_CODEC: data.codec for name, data in sets.items()}
         codecs |= {f"columns.{name}": spec.codec for data in sets.values() for name, spec in data.columns.items()}
         if plain := {name: codec.plain() for name, codec in codecs.items() if codec is not None}:
             (self.path / CODECS).write_text(json.dumps(plain, ensure_ascii=False) + "\n")
