@@ -21,15 +21,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.data import Data, train_loader
+from ssl_pipeline.data import build_data, train_loader
+from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Views
 from ssl_pipeline.optim.rules import make_recipe
 from ssl_pipeline.report import markdown
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks.metrics import memory_gb
-from ssl_pipeline.training.graphs import maker
+from ssl_pipeline.training.graphs import graph_maker
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.module import PretrainModule
 
@@ -80,7 +80,8 @@ class Row:
     def __init__(self, words: list[str], steps: int) -> None:
         self.config = compose([*words, *COMMON, f"trainer.max_steps={steps + WARM}"])
         self.steps = steps + WARM
-        self.data: Data = build_part("data", self.config["data"])
+        self.sets = build_data(self.config["data"])
+        self.make = graph_maker(GraphFactory(self.config), self.sets, self.config["seed"])
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.precision = Hardware(**self.config["hardware"])
 
@@ -91,8 +92,8 @@ class Row:
         return Round(*self._whole(), corruptions, *parts, bare)
 
     def _views(self) -> tuple[list[Views], float]:
-        graph: Any = maker(self.config, self.data)().to(self.device)
-        loader = train_loader(self.data.train, batch_size=self.config["batch_size"], seed=0)
+        graph = self.make().only.to(self.device)
+        loader = train_loader(self.sets.train, batch_size=self.config["batch_size"], seed=0)
         views, seconds = [], []
         for step, batch in zip(range(self.steps), loader, strict=False):
             batch = batch.on(self.device)
@@ -103,8 +104,7 @@ class Row:
 
     def _bare(self, views: list[Views], apart: bool) -> list[float]:
         """Medians of forward, backward and the rest, for each of which a GPU is waited for, or of all together."""
-        graph: Any = maker(self.config, self.data)()
-        graph = graph.to(self.device).train()
+        graph = self.make().only.to(self.device).train()
         optimizer = make_recipe(self.config["optimizer"]).optimizer(graph, self.config["batch_size"])
         autocast, seconds = self.precision.resolved_precision == "bf16-mixed", []
         for corrupted in views:

@@ -18,7 +18,7 @@ from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,17 +28,18 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 import ssl_pipeline as sslp
 from ssl_pipeline import Graph
-from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import build_data
 from ssl_pipeline.data.synthetic.arithmetic import OPERATIONS, Sums, as_bits, distant_sums, every_sum
 from ssl_pipeline.data.synthetic.scenes import RANGES, Scenes, draw_scenes
 from ssl_pipeline.evaluation.probes import OneScale
 from ssl_pipeline.evaluation.untrained import untrained
+from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.lab.purity import Factor, Purity, Seen, purity
 from ssl_pipeline.report import markdown
 from ssl_pipeline.report.pictures import figure
 from ssl_pipeline.training import run
-from ssl_pipeline.training.graphs import maker
+from ssl_pipeline.training.graphs import graph_maker
 
 Made = tuple[Tensor, dict[str, Factor]]
 """Samples and their factors."""
@@ -113,8 +114,12 @@ def encoders(task: Task, experiments: list[str], overrides: list[str], steps: in
     quick += ["report.page=false", "diagnostics.every=0", f"seed={SEED}", *overrides]
     configs = {name: compose([f"experiment={name}", *task.overrides, *quick]) for name in experiments}
     first = configs[experiments[0]]
-    data = build_part("data", first["data"])
-    make: Callable[[], Any] = maker(first, data)
+    sets = build_data(first["data"])
+    data, makes = sets.only, graph_maker(GraphFactory(first), sets, SEED)
+
+    def make() -> Graph:
+        return makes().only
+
     found: dict[str, Embed] = {"raw": lambda x: x.flatten(1).float() / 255}
     found["untrained"] = _embed(untrained(make, data, "cpu"))
     for name, config in configs.items():

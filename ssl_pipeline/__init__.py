@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Template,
     )
     from ssl_pipeline.graph.graph import Graph
+    from ssl_pipeline.graph.graph_set import GraphSet
     from ssl_pipeline.inference.load import load
     from ssl_pipeline.inference.model import Model
     from ssl_pipeline.losses import (
@@ -86,6 +87,7 @@ _NAMES = {
         list_optimizers""",
     "corruptions": "Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal Shuffle Template",
     "graph.graph": "Graph",
+    "graph.graph_set": "GraphSet",
     "inference.load": "load",
     "inference.model": "Model",
     "losses": "BarlowTwins CrossEntropy InfoNCE L1 MSE MoCo NNCLR SIGReg SelfDistillation SmoothL1 VICReg",

@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from ssl_pipeline.config.compose import VERSION_BASE, conf_dir, explained, finish, is_further_rank, quoted, register
+from ssl_pipeline.config.compose import VERSION_BASE, conf_dir, explained, finish, is_further_rank, quoted, set_up_hydra
 from ssl_pipeline.utils.errors import HINT, Interrupted, nearest
 
 RUN_DIR = "SSL_PIPELINE_RUN_DIR"
@@ -57,7 +57,7 @@ def train(arguments: list[str] | None = None, *, run: _Run | None = None, comman
     flags.add_argument("--config-dir", "-cd")
     config_dir = flags.parse_known_args(arguments)[0].config_dir
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" or "debug=true" in [a.lower() for a in arguments]
-    register()
+    set_up_hydra()
     grouped = False
 
     @hydra.main(version_base=VERSION_BASE, config_path=str(conf_dir().resolve()), config_name="train")

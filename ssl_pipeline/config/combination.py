@@ -16,7 +16,7 @@ from ssl_pipeline.config.parts import CHAIN, numbered
 
 _Names = list[str]
 
-SIGNS = {"corruption": "+-", "objective": "+", "callback": "+"}
+COMBINING_SIGNS = {"corruption": "+-", "objective": "+", "callback": "+"}
 """What joins names, by group."""
 
 
@@ -31,11 +31,11 @@ class Combination(ConfigSource):
         return True
 
     def is_group(self, config_path: str) -> bool:
-        return config_path in SIGNS
+        return config_path in COMBINING_SIGNS
 
     def is_config(self, config_path: str) -> bool:
         group, _, name = config_path.rpartition("/")
-        return any(sign in name for sign in SIGNS.get(group, ""))
+        return any(sign in name for sign in COMBINING_SIGNS.get(group, ""))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> _Names:
         return []

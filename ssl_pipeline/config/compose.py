@@ -24,18 +24,19 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from ssl_pipeline.config import plugins
-from ssl_pipeline.config.combination import SIGNS, Combination
+from ssl_pipeline.config.combination import COMBINING_SIGNS, Combination
 from ssl_pipeline.config.families import read_families
-from ssl_pipeline.config.parts import check, is_ghost, prune
+from ssl_pipeline.config.parts import check_config, is_ghost, prune
 from ssl_pipeline.config.resume import AUTO, again, resumed
-from ssl_pipeline.config.schema import Train
+from ssl_pipeline.config.run_folder import run_dir
+from ssl_pipeline.config.schema import TrainKeys
 from ssl_pipeline.config.suitable import Suitable, note
 from ssl_pipeline.utils.checkpoints import LAST, PREVIOUS
 from ssl_pipeline.utils.errors import explain, sentence
 
 VERSION_BASE = "1.3"
 UNREADABLE = (HydraException, OmegaConfBaseException, yaml.YAMLError)
-EXPECTED = (ValueError, OSError, ModuleNotFoundError, yaml.YAMLError)
+USER_ERRORS = (ValueError, OSError, ModuleNotFoundError, yaml.YAMLError)
 
 Names = list[str]
 
@@ -48,41 +49,15 @@ class SourcesPath(SearchPathPlugin):
             search_path.append(name, f"file://{folder}")
 
 
-def run_dir(resume: str | None, experiment: str | None, name: str, time: str) -> str:
-    """Folder of a run; a resumed one goes on in its own.
-
-    In a job of SLURM it is the job's where tasks must agree on it, or where a job that starts anew is to find it.
-
-    Raises:
-        FileNotFoundError: there is no run to resume.
-    """
-    if resume in (None, AUTO):
-        return f"outputs/{experiment or name}/{_job(resume) or time}"
-    if not Path(resume).is_dir():
-        raise FileNotFoundError(f"resume={resume}: there is no such folder")
-    return resume
-
-
-def _job(resume: str | None) -> str | None:
-    """What tells a job of SLURM, or a step of it, from others; None where the time does, or in a shell."""
-    number, step = os.environ.get("SLURM_JOB_ID"), int(os.environ.get("SLURM_STEP_ID", 2**32))
-    if number is None or os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):
-        return None
-    by_srun = step < 2**16  # higher ones stand for the batch script itself
-    if resume != AUTO and not (by_srun and int(os.environ.get("SLURM_NTASKS", 1)) > 1):
-        return None
-    return f"job-{number}.{step}" if by_srun and step else f"job-{number}"
-
-
 def conf_dir() -> Path:
     """The folder of YAML files: inside the package in a wheel, next to it in a checkout."""
     package = Path(__file__).parents[1]
     return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
 
 
-def register() -> None:
+def set_up_hydra() -> None:
     """Make the schema, the combinations and the resolvers known to Hydra; to do so again changes nothing."""
-    ConfigStore.instance().store("schema", Train)
+    ConfigStore.instance().store("schema", TrainKeys)
     Plugins.instance().register(Combination)
     Plugins.instance().register(Suitable)
     Plugins.instance().register(SourcesPath)
@@ -138,16 +113,14 @@ def finish(
         ValueError: an override of a view that is not there; a value that cannot be right.
     """
     config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    for group in SIGNS:
+    for group in COMBINING_SIGNS:
         for name in prune(config[group], group, _options(group, overrides, config_dir), overrides):
             _note(f"options of {group}.{name} are not used, since {group} has no {name}")
-    if is_ghost(config["teacher"], "teacher", overrides):
-        _note("options of teacher are not used, since there is none")
-        config["teacher"] = None
-    if is_ghost(config["sampler"], "sampler", overrides):
-        _note("options of sampler are not used, since there is none")
-        config["sampler"] = None
-    check(config)
+    for group in ("teacher", "sampler"):
+        if is_ghost(config[group], group, overrides):
+            _note(f"options of {group} are not used, since there is none")
+            config[group] = None
+    check_config(config)
     if config["resume"] == AUTO:
         begun = folder is not None and any((Path(folder) / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
         config["resume"] = folder if begun else None
@@ -197,7 +170,7 @@ def explained(error: BaseException, overrides: list[str], config_dir: str | None
     from_hydra = isinstance(error, (HydraException, OmegaConfBaseException))
     if from_hydra or str(error).startswith("Config group override"):
         return " ".join(explain(error, options, tree).split())
-    return sentence(error, EXPECTED)
+    return sentence(error, USER_ERRORS)
 
 
 def group_names(group: str, config_dir: str | None = None) -> Names:
@@ -218,7 +191,7 @@ def _loader(config_dir: str | None) -> Iterator[Names]:
     """Hydra set up for our files, and left as it was; yields the overrides that add the user's folder."""
     if config_dir is not None and not Path(config_dir).is_dir():
         raise FileNotFoundError(f"--config-dir {config_dir}: there is no such folder")
-    register()
+    set_up_hydra()
     before, base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
     GlobalHydra.instance().clear()
     try:

@@ -112,7 +112,7 @@ def columns(asked: Any) -> dict[str, Any]:
     return dict(asked)
 
 
-def check(config: dict[str, Any]) -> None:
+def check_config(config: dict[str, Any]) -> None:
     """Refuse early what needs no class to see.
 
     Raises:

@@ -27,7 +27,7 @@ def modules() -> tuple[str, ...]:
 
 
 @cache
-def load() -> None:
+def import_plugins() -> None:
     """Import the plug-ins, once, so that what they register is there; stderr names one that cannot be imported."""
     for point in _points():
         try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeVar
 
-from ssl_pipeline.config import plugins
+from ssl_pipeline.config.plugins import import_plugins
 from ssl_pipeline.utils.errors import nearest
 
 _Target = TypeVar("_Target", bound=Callable[..., Any])
@@ -93,7 +93,7 @@ def register(
     Raises:
         ValueError: the name is taken by another part of the kind.
 
-    >>> register("gate", "and")(all) is all, names("gate")
+    >>> register("gate", "and")(all) is all, part_names("gate")
     (True, ['and'])
     """
 
@@ -108,13 +108,13 @@ def register(
     return enter
 
 
-def names(kind: str) -> list[str]:
+def part_names(kind: str) -> list[str]:
     """Names of the registered parts of a kind, those of plug-ins among them.
 
     Raises:
         ValueError: there is no such kind.
     """
-    plugins.load()
+    import_plugins()
     if kind not in {*_HOMES, *_ENTRIES}:
         raise ValueError(f"there is no kind {kind!r} of parts; {nearest(kind, {*_HOMES, *_ENTRIES})}")
     return sorted(_own(kind))
@@ -131,7 +131,7 @@ def lookup(kind: str, name: str) -> Entry:
     """
     if name in (own := _own(kind)):
         return own[name]
-    known = names(kind)
+    known = part_names(kind)
     if name not in known:
         raise ValueError(f"there is no {kind} {name!r}; {nearest(name, known)}")
     return _ENTRIES[kind][name]

@@ -15,7 +15,10 @@ import yaml
 from ssl_pipeline.config.build import is_part
 from ssl_pipeline.config.registry import lookup
 
-CONFIG = "config.yaml"
+CONFIG, CODECS = "config.yaml", "codecs.json"
+SAMPLES_CODEC = "samples"
+"""Under this name the file of codecs has that of the samples; of several data sets under the names of these."""
+
 _MODELS = {"encoder": "encoder", "decoder": "decoder"}
 _KINDS: dict[str, Any] = {
     **{group: group for group in ("data", "encoder", "latent", "decoder", "teacher", "sampler", "logger")},

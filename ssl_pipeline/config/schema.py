@@ -7,12 +7,12 @@ from typing import Any
 
 
 @dataclass
-class Checkpoint:
+class CheckpointKeys:
     every_n_steps: int = 500
 
 
 @dataclass
-class Diagnostics:
+class DiagnosticsKeys:
     every: int = 100
     samples: int = 128
     layers: bool = True
@@ -20,21 +20,21 @@ class Diagnostics:
 
 
 @dataclass
-class Report:
+class ReportKeys:
     page: bool = True
     map: str = "pca"
     samples: int = 1000
 
 
 @dataclass
-class Probe:
+class ProbeKeys:
     online: int = 0
     baselines: bool = True
     protocol: Any = None
 
 
 @dataclass
-class Train:
+class TrainKeys:
     """Keys of ``train.yaml``. Groups are open here: their classes know their options."""
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -50,12 +50,12 @@ class Train:
     sampler: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
-    probe: Probe = field(default_factory=Probe)
+    probe: ProbeKeys = field(default_factory=ProbeKeys)
     logger: dict[str, Any] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=dict)
-    checkpoint: Checkpoint = field(default_factory=Checkpoint)
-    diagnostics: Diagnostics = field(default_factory=Diagnostics)
-    report: Report = field(default_factory=Report)
+    checkpoint: CheckpointKeys = field(default_factory=CheckpointKeys)
+    diagnostics: DiagnosticsKeys = field(default_factory=DiagnosticsKeys)
+    report: ReportKeys = field(default_factory=ReportKeys)
     name: str = "train"
     seed: int = 0
     batch_size: int = 256

@@ -7,6 +7,7 @@ from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.codecs.sound import LogMel, Waveform
 from ssl_pipeline.data.codecs.text import Bytes
 from ssl_pipeline.data.codecs.video import Clips
+from ssl_pipeline.data.data_sets import DataSets, build_data
 from ssl_pipeline.data.folders.audio_folder import audio_folder
 from ssl_pipeline.data.folders.image_folder import folder
 from ssl_pipeline.data.folders.text_files import text_files
@@ -34,7 +35,7 @@ from ssl_pipeline.data.synthetic.tones import tones
 from ssl_pipeline.data.wrappers.backgrounds import backgrounds
 from ssl_pipeline.data.wrappers.captioned import captioned
 from ssl_pipeline.data.wrappers.junk import junk
-from ssl_pipeline.data.wrappers.mixed import Mixed, mixed
+from ssl_pipeline.data.wrappers.mixed import mixed
 from ssl_pipeline.data.wrappers.objects import objects
 
 __all__ = [
@@ -44,12 +45,12 @@ __all__ = [
     "Codec",
     "ColumnSpec",
     "Data",
+    "DataSets",
     "Dataset",
     "EpochOrder",
     "LogMel",
     "MappedDataset",
     "MemoryDataset",
-    "Mixed",
     "MotionSegments",
     "Pixels",
     "Stream",
@@ -58,6 +59,7 @@ __all__ = [
     "arithmetic",
     "audio_folder",
     "backgrounds",
+    "build_data",
     "captioned",
     "cifar10",
     "digits",

@@ -15,6 +15,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC
 from ssl_pipeline.export.model_card import card
 from ssl_pipeline.graph.builder import GROUPS
 from ssl_pipeline.inference.example_inputs import examples, strip, used
@@ -83,13 +84,11 @@ def export(
     try:
         ends = {"inputs": list(live.inputs), "outputs": list(live.outputs)}
         config = {"part": part, "view": view, "data": model.data, "format": format, "length": length, **ends}
-        (folder / "config.yaml").write_text(
-            yaml.safe_dump(portable(model.config) | {"export": config}, sort_keys=False)
-        )
-        codecs = {} if model.codec is None else {"": model.codec.plain()}
+        (folder / CONFIG).write_text(yaml.safe_dump(portable(model.config) | {"export": config}, sort_keys=False))
+        codecs = {} if model.codec is None else {SAMPLES_CODEC: model.codec.plain()}
         codecs |= {f"columns.{name}": codec.plain() for name, codec in model.columns.items()}
         if codecs:
-            (folder / "codecs.json").write_text(json.dumps(codecs, ensure_ascii=False) + "\n")
+            (folder / CODECS).write_text(json.dumps(codecs, ensure_ascii=False) + "\n")
         again = FORMATS[format](model, live, folder, None if length is None or unit is None else (length, unit))
         differences = {}
         for inputs in trials:

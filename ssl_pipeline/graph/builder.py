@@ -9,7 +9,7 @@ from ssl_pipeline.config.build import build_part, build_parts
 from ssl_pipeline.config.parts import columns, edges
 from ssl_pipeline.graph.columns import ColumnModels
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.objectives import Objective
 from ssl_pipeline.structures.data_spec import DataSpec
 
@@ -74,10 +74,16 @@ class GraphFactory:
         """
         return self.graph(self.objective.fitting(spec.grid) if fitting else None).bind(spec)
 
-    def build_mixed(self, specs: Mapping[str, DataSpec]) -> MixedGraph:
-        """The graphs of several data sets; each takes the terms of the objective that fit its samples.
+    def build_set(self, specs: Mapping[str, DataSpec]) -> GraphSet:
+        """The graphs of a run; where there are several, each takes the terms of the objective that fit its samples.
+
+        Args:
+            specs: by the names of the data sets.
 
         Raises:
-            ValueError: whatever the parts refuse.
+            ValueError: edges between columns of several data sets; whatever the parts refuse.
         """
-        return MixedGraph({name: self.build(spec, fitting=True) for name, spec in specs.items()})
+        several = len(specs) > 1
+        if several and self.parts["edge"]:
+            raise ValueError("edge= joins columns of one data set, and this run has several: take one of them")
+        return GraphSet({name: self.build(spec, fitting=several) for name, spec in specs.items()})

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ssl_pipeline.config.build import build_part, is_part
-from ssl_pipeline.config.saved import CONFIG, read_saved
+from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, read_saved
 from ssl_pipeline.data import Codec
 from ssl_pipeline.graph.builder import GROUPS, GraphFactory
 from ssl_pipeline.graph.graph import Graph
@@ -17,6 +17,7 @@ from ssl_pipeline.inference.example_inputs import examples, strip, used
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.weights import WEIGHTS, read_safetensors, read_weights
 from ssl_pipeline.structures.data_spec import DataSpec
+from ssl_pipeline.structures.per_data_set import split_sets
 
 EXPORT = {"part", "view", "data", "format"}
 LATER = {"teacher"}
@@ -57,13 +58,16 @@ def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = 
     found = {name: _codec(folder, f"columns.{name}", trust) for name in columns}
     codecs = {name: codec for name, codec in found.items() if codec is not None}
     if exported is None:
-        prefix = "" if data is None else f"graphs.{data}."
+        prefix = "" if data is None else f"{data}."
         weights = {k.removeprefix(prefix): v for k, v in read_weights(folder).items() if k.startswith(prefix)}
         _fill(graph, weights, folder, strict=True)
-        return Model(graph, config, _codec(folder, data or "", trust), data=data, trust=trust, columns=codecs)
+        return Model(
+            graph, config, _codec(folder, data or SAMPLES_CODEC, trust), data=data, trust=trust, columns=codecs
+        )
     weights = read_safetensors(folder / WEIGHTS)
     _fill(graph, weights, folder, strict=False)
-    model = Model(graph, config, _codec(folder, "", trust), (exported["part"], exported["view"]), data, trust, codecs)
+    held, codec = (exported["part"], exported["view"]), _codec(folder, SAMPLES_CODEC, trust)
+    model = Model(graph, config, codec, held, data, trust, codecs)
     part = model.part()
     if lost := sorted(used(part, examples(part, 1)) - weights.keys()):
         raise ValueError(f"{folder / WEIGHTS} lacks {lost[0]}, which {exported['part']} needs: export it again")
@@ -90,7 +94,7 @@ def _config(folder: Path, trust: tuple[str, ...]) -> dict[str, Any]:
     """The configuration of a run, with all that a graph is built from."""
     file, config = folder / CONFIG, read_saved(folder, trust).config
     try:
-        for about in config.get("sets", {"": config}).values():
+        for about in split_sets(config).values():
             DataSpec.from_plain(about["spec"])
         exported = config.get("export") or dict.fromkeys(EXPORT)
         lost = {*GROUPS, "views_per_step"} - config.keys() - LATER | EXPORT - exported.keys()
@@ -102,7 +106,7 @@ def _config(folder: Path, trust: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _codec(folder: Path, part: str, trust: tuple[str, ...]) -> Codec | None:
-    file = folder / "codecs.json"
+    file = folder / CODECS
     if not file.is_file():
         return None
     try:

@@ -24,6 +24,7 @@ from ssl_pipeline.report.headline import Section, Table, probes, restored, secti
 from ssl_pipeline.report.latents import latent_map, spectra
 from ssl_pipeline.report.sheets import Form, Sheet, forms, picture, sheets
 from ssl_pipeline.report.tidy import Curve, read_tidy
+from ssl_pipeline.structures.per_data_set import PerDataSet
 
 SOURCES = 20
 """Sources that a map can colour, where there are no labels."""
@@ -71,11 +72,11 @@ def write_report(
     summary = read_summary(folder / "summary.json")
     config = yaml.safe_load((folder / "config.yaml").read_text()) if (folder / "config.yaml").is_file() else {}
     found, layers = read_tidy(folder / "metrics.csv"), read_tidy(folder / "diagnostics.csv")
-    parts = []
+    parts, names = [], PerDataSet(sets)
     for name, data in sets.items():
         own = summary.get("sets", {}).get(name, summary)
         own = {"steps": summary.get("steps", 0), **own}
-        mine, others = f"{name}/" if name else "", [f"{other}/" for other in sets if other and other != name]
+        mine, *others = (names.prefix(one) for one in (name, *sorted(sets.keys() - {name})))
         parts.append(
             _part(
                 name, graphs[name].eval(), data, own, _of(found, mine, others), _of(layers, mine, []), samples, method

@@ -11,19 +11,19 @@ from ssl_pipeline.data import Data, Stream
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.optim.recipe import Recipe
 from ssl_pipeline.report.headline import Table, probes, restored, sections
+from ssl_pipeline.structures.per_data_set import split_sets
 from ssl_pipeline.training.hardware import Hardware
 
 
 def start(
-    config: dict[str, Any],
     sets: Mapping[str, Data],
     graphs: Mapping[str, Graph],
     recipe: Recipe,
     hardware: Hardware,
+    batch_size: int,
     world: int,
 ) -> None:
     """The resolved numbers of a run."""
-    batch = config["batch_size"]
     graph = next(iter(graphs.values()))
     lines = [f"{'data':<11}{_size(data)}" for data in sets.values()]
     lines += [
@@ -35,8 +35,8 @@ def start(
         f"parameters {_count(g.encoder for g in graphs.values()):,} encoder, "
         f"{_count(g.latent for g in graphs.values()):,} latent, "
         f"{_count(g.decoders for g in graphs.values()):,} decoders",
-        f"batch      {batch} = {world} device(s) x {batch // world}, precision {hardware.resolved_precision}",
-        f"optimiser  {_optimiser(recipe, batch)}",
+        f"batch      {batch_size} = {world} device(s) x {batch_size // world}, precision {hardware.resolved_precision}",
+        f"optimiser  {_optimiser(recipe, batch_size)}",
     ]
     print("\n".join(lines), flush=True)
 
@@ -56,8 +56,9 @@ def _size(data: Data) -> str:
 
 def end(summary: dict[str, Any], folder: str) -> None:
     """The probes with their baselines, what inverse models restore, where edges lead, how outputs agree."""
-    for name, part in summary.get("sets", {"": summary}).items():
-        if name:
+    parts = split_sets(summary)
+    for name, part in parts.items():
+        if len(parts) > 1:
             print(f"\n== {name}")
         _probes(part)
         if (found := restored(part)).rows:
@@ -70,7 +71,7 @@ def end(summary: dict[str, Any], folder: str) -> None:
     print(f"\n{speed}; run folder {folder}")
 
 
-def _probes(summary: dict[str, Any]) -> None:
+def _probes(summary: Mapping[str, Any]) -> None:
     found = probes(summary)
     if found.rows:
         supervised = ", SUPERVISED: sources or columns determine the labels" if summary.get("supervised") else ""

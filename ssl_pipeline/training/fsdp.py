@@ -23,7 +23,7 @@ from torch.fx import GraphModule
 from torch.optim import Optimizer
 
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.inference.weights import PREFIX
 
 _SMALLEST = 100_000
@@ -149,20 +149,20 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
 
 
 class UnshardedCopy:
-    """The graph as it can be looked at between steps: itself, or a whole copy of a sharded one on the first rank.
+    """The graphs as they can be looked at between steps: themselves, or on the first rank a whole copy of shards.
 
     Args:
-        module: the training's module, with the graph.
-        copy: made like that graph, to take its weights; None where it is not sharded, and on the further ranks.
+        module: a ``PretrainModule``.
+        copy: made like its graphs, to take their weights; None where these are not sharded, and on the further ranks.
     """
 
-    def __init__(self, module: L.LightningModule, copy: Graph | MixedGraph | None) -> None:
+    def __init__(self, module: L.LightningModule, copy: GraphSet | None) -> None:
         self.module, self.copy = module, copy
 
     @property
-    def graph(self) -> Graph | MixedGraph:
+    def graphs(self) -> GraphSet:
         """What can be looked at."""
-        return self.module.graph if self.copy is None else self.copy  # pyright: ignore[reportReturnType]
+        return self.module.graphs if self.copy is None else self.copy  # pyright: ignore[reportReturnType]
 
     def take(self, trainer: L.Trainer) -> None:
         """Take the weights as they are; to be called on all ranks."""
@@ -170,8 +170,8 @@ class UnshardedCopy:
             return
         weights = trainer.strategy.lightning_module_state_dict()
         if self.copy is not None:
-            self.copy.load_state_dict({key.removeprefix(PREFIX): value for key, value in weights.items()})
-            self.copy.to(trainer.strategy.root_device)
+            self.copy.module.load_state_dict({key.removeprefix(PREFIX): value for key, value in weights.items()})
+            self.copy.module.to(trainer.strategy.root_device)
 
     @contextmanager
     def taken(self, trainer: L.Trainer) -> Iterator[None]:
@@ -181,6 +181,6 @@ class UnshardedCopy:
             yield
         finally:
             if self.copy is not None:
-                self.copy.cpu()
+                self.copy.module.cpu()
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()

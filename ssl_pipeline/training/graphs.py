@@ -1,42 +1,28 @@
-"""The data sets of a run and the graphs that it trains on them."""
+"""The graphs that a run trains on its data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from ssl_pipeline.data import Data, Mixed, statistics
+from ssl_pipeline.data import Data, statistics
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.inference.weights import load_weights
 from ssl_pipeline.structures.data_spec import DataSpec
 
 
-def sets_of(data: Data | Mixed) -> dict[str, Data]:
-    """The data sets of a run by name; a single one has none."""
-    return dict(data.sets) if isinstance(data, Mixed) else {"": data}
+def graph_maker(factory: GraphFactory, sets: Mapping[str, Data], seed: int) -> Callable[[], GraphSet]:
+    """Makes the graphs of a run on its data, each time with the weights that the seed gives."""
+    specs = {name: data_spec(data) for name, data in sets.items()}
 
-
-def graphs_of(graph: Graph | MixedGraph) -> dict[str, Graph]:
-    """The graph of each data set."""
-    return dict(graph.graphs.items()) if isinstance(graph, MixedGraph) else {"": graph}  # pyright: ignore
-
-
-def maker(config: Mapping[str, Any], data: Data | Mixed) -> Callable[[], Graph | MixedGraph]:
-    """Makes the graph of a run on its data, with the weights that its seed gives."""
-    if isinstance(data, Mixed) and config.get("edge"):
-        raise ValueError("edge= joins columns of one data set, and this run has several: take one of them")
-    factory = GraphFactory(config, trust=tuple(config.get("trust", ())))
-    specs = {name: data_spec(part) for name, part in sets_of(data).items()}
-
-    def make() -> Graph | MixedGraph:
-        torch.manual_seed(config["seed"])
-        return factory.build_mixed(specs) if isinstance(data, Mixed) else factory.build(specs[""])
+    def make() -> GraphSet:
+        torch.manual_seed(seed)
+        return factory.build_set(specs)
 
     return make
 
@@ -54,16 +40,16 @@ def data_spec(data: Data) -> DataSpec:
     return DataSpec(layout.grid, columns, *_statistics(data))
 
 
-def start_from(graph: Graph | MixedGraph, folder: Path, partial: bool) -> None:
+def start_from(graphs: GraphSet, folder: Path, partial: bool) -> None:
     """Take the weights of another run; what it had no teacher of is taught by these.
 
     Raises:
         ValueError: see ``load_weights``.
     """
-    missing = load_weights(graph, folder, partial)
+    missing = load_weights(graphs.module, folder, partial)
     copies = {name.split(".")[2] for name in missing if name.startswith("teacher.copies.")}
-    if isinstance(graph, Graph) and copies:
-        graph.start_teacher(copies)
+    if copies:  # there is no teacher in several graphs
+        graphs.only.start_teacher(copies)
 
 
 def compile_encoders(graphs: Mapping[str, Graph]) -> None:

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from ssl_pipeline.data.loaders import as_batch, spec_of
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.optim.adamw import AdamW
 from ssl_pipeline.optim.recipe import Recipe
 from ssl_pipeline.structures.batch import Batch
@@ -28,18 +28,22 @@ class PretrainModule(L.LightningModule):
     Loaders may give tensors, tuples that begin with one, dictionaries or ``Batch`` records.
 
     Args:
-        graph: what is trained; of several data sets, each step the graph whose turn it is. One that is not bound to
-            data is bound to the training loader's first samples.
+        graph: what is trained, or a set of graphs, of which each step trains the one whose turn it is. A graph that is
+            not bound to data is bound to the training loader's first samples.
         optimizer: optimiser and schedule; None: AdamW.
         clock: knows the progress that the schedule follows; None: the trainer's steps or epochs.
         batch_size: global batch, for rules that scale the rate with it; None: that of the optimiser's rate.
         seed: of every random number in training.
         callbacks: called around each step, in this order.
+
+    Attributes:
+        graphs: what is trained, one graph for each data set.
+        graph: that graph where there is one, else what holds the weights of all.
     """
 
     def __init__(
         self,
-        graph: Graph | MixedGraph,
+        graph: Graph | GraphSet,
         optimizer: Recipe | None = None,
         clock: Clock | None = None,
         batch_size: int | None = None,
@@ -47,25 +51,25 @@ class PretrainModule(L.LightningModule):
         callbacks: Sequence[GraphCallback] = (),
     ) -> None:
         super().__init__()
-        self.graph, self.callbacks = graph, tuple(callbacks)
+        self.callbacks = tuple(callbacks)
         self.recipe = optimizer or AdamW()
         self.clock, self.seed = clock or Clock(), seed
         self.batch_size = batch_size or self.recipe.base_batch
-        if not isinstance(graph, Graph) or graph.is_bound:
-            self._built()
+        self._set_graphs(GraphSet.of(graph))
 
-    def _built(self) -> None:
-        for callback in self.callbacks:
-            callback.on_build(self.graph)
+    def _set_graphs(self, graphs: GraphSet) -> None:
+        self.graphs = graphs
+        self.graph: Any = graphs.module  # by this name a checkpoint calls the weights
+        for callback in self.callbacks if graphs.is_bound else ():
+            callback.on_build(graphs)
 
     def configure_model(self) -> None:
         """Bind the graph to the data where it is not, and leave a shard on each device of a mesh."""
-        if isinstance(self.graph, Graph) and not self.graph.is_bound:
+        if not self.graphs.is_bound:
             self.trainer.fit_loop.setup_data()
-            self.graph = self.graph.bind(spec_of(self.trainer.train_dataloader or ()))
-            self._built()
+            self._set_graphs(GraphSet.of(self.graphs.only.bind(spec_of(self.trainer.train_dataloader or ()))))
         if self.device_mesh is not None and not is_sharded(self.graph):
-            shard(self.graph, self.device_mesh)  # pyright: ignore[reportArgumentType]
+            shard(self.graphs.only, self.device_mesh)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
         """Batches of any loader as records."""
@@ -84,7 +88,7 @@ class PretrainModule(L.LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Gradients are whole, and not clipped yet."""
         for callback in self.callbacks:
-            callback.before_optimizer_step(self.graph)
+            callback.before_optimizer_step(self.graphs)
 
     def configure_gradient_clipping(
         self,
@@ -104,16 +108,14 @@ class PretrainModule(L.LightningModule):
         """Each step of the weights is followed by one of the teacher."""
         super().optimizer_step(*args, **kwargs)
         for callback in self.callbacks:
-            callback.after_step(self.graph, self.trainer.global_step + 1)  # Lightning counts it behind this hook
-        self.graph.follow(self.clock.progress(self.trainer))
+            callback.after_step(self.graphs, self.trainer.global_step + 1)  # Lightning counts it behind this hook
+        self.graphs.follow(self.clock.progress(self.trainer))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Losses of a batch; every random number follows from (seed, step, rank)."""
         step, rank = self.trainer.global_step, distributed.rank()
         seed_models(self.device, self.seed, step, rank, "model")
-        name, graph = self.graph.at(step) if isinstance(self.graph, MixedGraph) else ("", self.graph)
+        name, graph = self.graphs.at(step)
         losses = graph(graph.corrupt(batch, self.seed, step, rank))
-        return {
-            edge if edge == "loss" else f"{name}/{edge}" if name else edge: value if edge == "loss" else value.detach()
-            for edge, value in losses.items()
-        }
+        prefix = self.graphs.prefix(name)
+        return {"loss": losses.pop("loss"), **{f"{prefix}{edge}": value.detach() for edge, value in losses.items()}}

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import lightning as L
 
-from ssl_pipeline.config import plugins
 from ssl_pipeline.config.build import build_part, build_parts, construct
 from ssl_pipeline.config.options import check_names, check_values
+from ssl_pipeline.config.plugins import import_plugins
 from ssl_pipeline.config.registry import Entry
-from ssl_pipeline.data import Data, EpochOrder, Mixed, Stream
+from ssl_pipeline.data import DataSets, EpochOrder, Stream
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.optim.recipe import Recipe
@@ -30,6 +30,7 @@ _HARDWARE = Entry("hardware", "hardware", Hardware)
 class RunPlan(NamedTuple):
     """A configuration made into objects, all of its names and options checked, before data is read."""
 
+    factory: GraphFactory
     recipe: Recipe
     callbacks: tuple[GraphCallback, ...]
     sampler: Sampler | None
@@ -46,21 +47,21 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     Raises:
         ValueError: a name, option or number that cannot be.
     """
-    plugins.load()
-    trust = tuple(config.get("trust", ()))
+    import_plugins()
+    trust = tuple(config["trust"])
     factory = GraphFactory(config, trust=trust)
     bounds, clock = _bounds(config["trainer"])
     protocol = build_part("protocol", config["probe"]["protocol"], at="probe.protocol", trust=trust)
     recipe = make_recipe(config["optimizer"], trust=trust)
     recipe.check(factory.parts["encoder"])
-    tracker = build_part("logger", config.get("logger"), at="logger", trust=trust)
-    if config.get("report", {}).get("map") == "umap" and find_spec("umap") is None:
+    tracker = build_part("logger", config["logger"], at="logger", trust=trust)
+    if config["report"]["map"] == "umap" and find_spec("umap") is None:
         raise ModuleNotFoundError("report.map=umap needs umap-learn: pip install umap-learn, or take report.map=pca")
     hardware: Hardware = construct(_HARDWARE, config["hardware"], at="hardware")
     if hardware.shards and bounds.get("sync_batchnorm"):
         raise ValueError("trainer.sync_batchnorm=true has no effect on weights in shards: take hardware=ddp, or false")
-    callbacks, sampler = _callbacks(config, hardware), _sampler(config, hardware)
-    return RunPlan(recipe, callbacks, sampler, hardware, protocol, tracker, bounds, clock)
+    callbacks, sampler = _callbacks(config, hardware, trust), _sampler(config, hardware, trust)
+    return RunPlan(factory, recipe, callbacks, sampler, hardware, protocol, tracker, bounds, clock)
 
 
 def _bounds(asked: Mapping[str, Any]) -> tuple[dict[str, Any], Clock]:
@@ -89,8 +90,7 @@ def _bounds(asked: Mapping[str, Any]) -> tuple[dict[str, Any], Clock]:
     return bounds, clock
 
 
-def _callbacks(config: Mapping[str, Any], hardware: Hardware) -> tuple[GraphCallback, ...]:
-    trust = tuple(config.get("trust", ()))
+def _callbacks(config: Mapping[str, Any], hardware: Hardware, trust: tuple[str, ...]) -> tuple[GraphCallback, ...]:
     callbacks: dict[str, GraphCallback] = build_parts("callback", config.get("callback"), at="callback", trust=trust)
     for name, callback in callbacks.items():
         if hardware.scales_loss and not callback.loss_scale:
@@ -105,10 +105,8 @@ def _callbacks(config: Mapping[str, Any], hardware: Hardware) -> tuple[GraphCall
     return tuple(callbacks.values())
 
 
-def _sampler(config: Mapping[str, Any], hardware: Hardware) -> Sampler | None:
-    sampler: Sampler | None = build_part(
-        "sampler", config.get("sampler"), at="sampler", trust=tuple(config.get("trust", ()))
-    )
+def _sampler(config: Mapping[str, Any], hardware: Hardware, trust: tuple[str, ...]) -> Sampler | None:
+    sampler: Sampler | None = build_part("sampler", config.get("sampler"), at="sampler", trust=trust)
     if sampler is None:
         return None
     if config["members_per_source"] > 1:
@@ -121,7 +119,7 @@ def _sampler(config: Mapping[str, Any], hardware: Hardware) -> Sampler | None:
     return sampler
 
 
-def bound_epochs(plan: RunPlan, data: Data | Mixed) -> RunPlan:
+def bound_epochs(plan: RunPlan, data: DataSets) -> RunPlan:
     """The plan with Lightning's bound on epochs of this data, -1 for none.
 
     Args:
@@ -146,7 +144,7 @@ def bound_epochs(plan: RunPlan, data: Data | Mixed) -> RunPlan:
     return plan._replace(bounds=plan.bounds | {"max_epochs": -1 if epochs is None or stream else epochs})
 
 
-def last_step(plan: RunPlan, data: Data | Mixed, config: Mapping[str, Any]) -> float:
+def last_step(plan: RunPlan, data: DataSets, config: Mapping[str, Any]) -> float:
     """The step at which a plan of ``bound_epochs`` ends; inf where time alone ends it."""
     epochs, steps = plan.bounds["max_epochs"], plan.bounds["max_steps"]
     last = steps if steps >= 0 else inf

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
-from ssl_pipeline.data import Data, Stream
+from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC
+from ssl_pipeline.data import Data, DataSets, Stream
+from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.utils.checkpoints import LAST, newest
 
 
@@ -69,34 +71,25 @@ class RunDir:
             print(f"warning: {wrong}: going on from {found.name}, step {step}", file=sys.stderr)
         return Start(step, found)
 
-    def write_config(self, config: Mapping[str, Any], sets: Mapping[str, Data]) -> None:
+    def write_config(self, config: Mapping[str, Any], sets: DataSets) -> None:
         """Everything that ``load`` needs besides the weights; whose code is trusted is no business of a file."""
-
-        def plain(data: Data) -> dict[str, Any]:
-            return {
-                "spec": data.layout.to_plain(),
-                "classes": data.classes and list(data.classes),
-                "samples": None if isinstance(data.train, Stream) else len(data.train),
-            }
-
-        about = plain(sets[""]) if "" in sets else {"sets": {name: plain(data) for name, data in sets.items()}}
+        about = join_sets({name: _about(data) for name, data in sets.items()})
         saved = {key: value for key, value in config.items() if key != "trust"}
         written = self.path / ".config.yaml.tmp"  # other ranks may be reading it, and a job may end here
         written.write_text(yaml.safe_dump(saved | about, sort_keys=False))
-        written.replace(self.path / "config.yaml")
-        codecs = {name: data.codec.plain() for name, data in sets.items() if data.codec is not None}
-        columns = {name: spec for data in sets.values() for name, spec in data.columns.items()}
-        codecs |= {f"columns.{name}": spec.codec.plain() for name, spec in columns.items() if spec.codec is not None}
-        if codecs:
-            (self.path / "codecs.json").write_text(json.dumps(codecs, ensure_ascii=False) + "\n")
+        written.replace(self.path / CONFIG)
+        codecs = {sets.prefix(name, "") or SAMPLES_CODEC: data.codec for name, data in sets.items()}
+        codecs |= {f"columns.{name}": spec.codec for data in sets.values() for name, spec in data.columns.items()}
+        if plain := {name: codec.plain() for name, codec in codecs.items() if codec is not None}:
+            (self.path / CODECS).write_text(json.dumps(plain, ensure_ascii=False) + "\n")
 
-    def check_data(self, sets: Mapping[str, Data]) -> None:
+    def check_data(self, sets: DataSets) -> None:
         """Refuse to go on with other data than the run began with: the order of the samples would be another.
 
         Raises:
             ValueError: another number of samples, or another grid.
         """
-        saved: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text())
+        saved: dict[str, Any] = yaml.safe_load((self.path / CONFIG).read_text())
         for name, data in sets.items():
             had = saved.get("sets", {}).get(name, saved)
             before, now = had.get("samples"), None if isinstance(data.train, Stream) else len(data.train)
@@ -121,3 +114,12 @@ class RunDir:
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """The numbers of the run."""
         (self.path / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+
+
+def _about(data: Data) -> dict[str, Any]:
+    """What is saved of a data set besides its codecs, in plain values."""
+    return {
+        "spec": data.layout.to_plain(),
+        "classes": data.classes and list(data.classes),
+        "samples": None if isinstance(data.train, Stream) else len(data.train),
+    }

@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from ssl_pipeline.data import Data, Mixed
+from ssl_pipeline.data import Data
 from ssl_pipeline.training.loggers import close
 from ssl_pipeline.training.run_dir import RunDir
 from ssl_pipeline.training.stages import (
@@ -24,7 +24,7 @@ from ssl_pipeline.training.torch_errors import machine_error
 from ssl_pipeline.utils.errors import Interrupted
 
 
-def run(config: dict[str, Any], run_dir: str, given: Data | Mixed | None = None) -> dict[str, Any]:
+def run(config: dict[str, Any], run_dir: str, given: Data | None = None) -> dict[str, Any]:
     """Train, probe and write the run's folder; with ``resume`` go on in that one, be it within its evaluation.
 
     Args:

@@ -30,7 +30,7 @@ _ONLINE = {"train_limit": 4000, "test_limit": 2000, "few_shot": 0, "backgrounds"
 
 
 def score_graph(
-    graph: Graph, data: Data, protocol: P1, probe: Mapping[str, Any], make: Callable[[], Graph]
+    graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph], baselines: bool = True
 ) -> dict[str, Any]:
     """Probes, baselines and restoration at the end of a run.
 
@@ -38,14 +38,14 @@ def score_graph(
         graph: the trained graph.
         data: what it was trained on.
         protocol: how to probe.
-        probe: the configuration of the probes.
         make: makes the graph with the weights that its seed gives.
+        baselines: whether the raw input and the untrained graph are probed, too.
     """
     began = time.perf_counter()
     features = protocol.features(embedder(graph), data)
     unseen = features.train if features.test is None else features.test
     result: dict[str, Any] = protocol.score(features) | {"rankme": rankme(unseen.z), "std": spread(unseen.z)}
-    if {"knn", "retrieval"} & set(result) and probe["baselines"]:
+    if {"knn", "retrieval"} & set(result) and baselines:
         for name, scores in _baselines(graph, data, protocol, make).items():
             result |= _suffixed(scores, name)
     if graph.teacher is not None:
@@ -61,15 +61,15 @@ def score_graph(
 
 
 def online_scores(
-    graph: Graph, data: Data, protocol: P1, probe: Mapping[str, Any], make: Callable[[], Graph]
+    graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph], baselines: bool = True
 ) -> tuple[Callable[[], dict[str, float]], Callable[[], dict[str, dict[str, float]]]]:
     """Scores on the way and their baselines, both on a part of the data; arguments as in ``score_graph``."""
     small = replace(protocol, **_ONLINE)
 
-    def baselines() -> dict[str, dict[str, float]]:
-        return _baselines(graph, data, small, make) if probe["baselines"] else {}
+    def base_scores() -> dict[str, dict[str, float]]:
+        return _baselines(graph, data, small, make) if baselines else {}
 
-    return lambda: small.score(small.features(embedder(graph), data)), baselines
+    return lambda: small.score(small.features(embedder(graph), data)), base_scores
 
 
 def supervised(graph: Graph, data: Data) -> bool:

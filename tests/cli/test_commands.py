@@ -265,7 +265,10 @@ def test_cycles_leave_a_table_and_a_plot(run, tmp_path, capsys):
         (["embed", "run=RUN", "out=OUT", "dta=digits"], "there is no argument 'dta'; nearest: data"),
         (["embed", "run=RUN", "out=OUT", "dta.root=x"], "there is no argument 'dta.root'; nearest: data"),
         (["embed", "run=RUN", "out=OUT", "data.root=x"], "data.root=x is an option of a data set: name that, too"),
-        (["embed", "run=RUN", "out=OUT", "data=mixed"], "these are digits, tones, pydoc: name one set"),
+        (
+            ["embed", "run=RUN", "out=OUT", "data=mixed"],
+            "expected one data set, got digits, tones, pydoc",
+        ),
         (
             ["embed", "run=RUN", "out=OUT", "data=tones"],
             "takes samples of (8, 8) with 1 channel made by Pixels, and tones gives (40, 50) with 1 channel made by "

@@ -13,8 +13,9 @@ from helpers.small_conf import train
 
 from ssl_pipeline.cli import main as cli
 from ssl_pipeline.config import compose as config
-from ssl_pipeline.config.compose import compose, is_further_rank, run_dir
+from ssl_pipeline.config.compose import compose, is_further_rank
 from ssl_pipeline.config.resume import resumed
+from ssl_pipeline.config.run_folder import run_dir
 
 # The command line
 

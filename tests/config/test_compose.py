@@ -212,7 +212,7 @@ def test_compose_leaves_hydra_as_it_was(conf):
 # The real folder
 
 
-@pytest.mark.parametrize("group", sorted(config.SIGNS))
+@pytest.mark.parametrize("group", sorted(config.COMBINING_SIGNS))
 def test_parts_are_headed_by_their_own_name(group):
     folders = (ROOT / "conf", ROOT / "ssl_pipeline/lab/conf")
     files = [file for folder in folders for file in (folder / group).glob("*.yaml") if file.stem != "none"]

@@ -25,7 +25,7 @@ def test_the_laboratory_is_installed_as_a_plug_in():
     assert announced(ROOT / "pyproject.toml") == {"lab": "ssl_pipeline.lab"}
     assert "ssl_pipeline.lab" in plugins.modules(), "install the package anew: pip install -e ."
     assert plugins.config_folders()["lab"] == LAB_CONF
-    plugins.load()
+    plugins.import_plugins()
 
 
 def test_a_part_that_no_plug_in_has_is_refused_with_the_nearest():

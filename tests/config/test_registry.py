@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from ssl_pipeline.config import registry
-from ssl_pipeline.config.registry import Entry, lookup, names, register
+from ssl_pipeline.config.registry import Entry, lookup, part_names, register
 
 KINDS = [*registry._HOMES, "callback", "sampler"]
 
@@ -26,7 +26,7 @@ def test_a_class_or_function_enters_and_stays_what_it_was(kind):
     class Plain: ...
 
     assert register(kind, "plain")(Plain) is Plain
-    assert lookup(kind, "plain") == Entry(kind, "plain", Plain) and names(kind) == ["plain"]
+    assert lookup(kind, "plain") == Entry(kind, "plain", Plain) and part_names(kind) == ["plain"]
     assert register(kind, "of another package", parts={"a": "loss"})(dict) is dict
     assert lookup(kind, "of another package").kind_of("a") == "loss"
     assert lookup(kind, "of another package").kind_of("b") is None
@@ -41,8 +41,8 @@ def test_a_name_is_taken_once(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_part_can_be_named(kind):
-    assert names(kind)
-    for name in names(kind):
+    assert part_names(kind)
+    for name in part_names(kind):
         entry = lookup(kind, name)
         assert entry.name == name and name == name.lower() and name.isidentifier()
         parameters = inspect.signature(entry.target).parameters
@@ -50,7 +50,7 @@ def test_every_part_can_be_named(kind):
         settled = {place.partition(".")[0] for place in entry.settled}
         assert settled | {*entry.imports} | {*entry.parts} - {"*"} <= {*parameters}
         for inner in entry.parts.values():
-            assert names(inner)
+            assert part_names(inner)
 
 
 def test_what_writes_or_sends_or_imports_is_declared():
@@ -58,7 +58,7 @@ def test_what_writes_or_sends_or_imports_is_declared():
     places = {"root", "masks", "path", "data_files", "cache", "uri", "entity", "env", "download"}
     read_only = {"root", "masks", "path", "data_files"}
     for kind in KINDS:
-        for name in names(kind):
+        for name in part_names(kind):
             entry = lookup(kind, name)
             decided = {place.partition(".")[0] for place in entry.settled} | {*entry.imports}
             assert {*inspect.signature(entry.target).parameters} & places - read_only <= decided, (kind, name)
@@ -68,7 +68,7 @@ def test_unknown_names_and_kinds():
     with pytest.raises(ValueError, match=r"^there is no corruption 'maks'; nearest: mask"):
         lookup("corruption", "maks")
     with pytest.raises(ValueError, match=r"^there is no kind 'los' of parts; nearest: loss$"):
-        names("los")
+        part_names("los")
     with pytest.raises(ValueError, match=r"^there is no kind 'los' of parts"):
         lookup("los", "mse")
 
@@ -80,10 +80,10 @@ def test_a_broken_plug_in_is_named_and_the_rest_goes_on(tmp_path):
     (installed / "entry_points.txt").write_text("[ssl_pipeline.plugins]\nbroken = broken_plugin\n")
     (tmp_path / "broken_plugin.py").write_text("import not_there_at_all\n")
     code = (
-        "from ssl_pipeline.config.registry import lookup, names\n"
+        "from ssl_pipeline.config.registry import lookup, part_names\n"
         "assert lookup('balance', 'sinkhorn')\n"  # ours needs no plug-in
         "print('before')\n"
-        "assert 'sinkhorn' in names('balance') and 'sinkhorn' in names('balance')\n"
+        "assert 'sinkhorn' in part_names('balance') and 'sinkhorn' in part_names('balance')\n"
     )
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(

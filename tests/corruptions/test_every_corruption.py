@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 import ssl_pipeline.corruptions as package
 from ssl_pipeline.config.build import build_part
-from ssl_pipeline.config.compose import register
+from ssl_pipeline.config.compose import set_up_hydra
 from ssl_pipeline.config.registry import lookup
 from ssl_pipeline.corruptions import Corruption
 
@@ -94,7 +94,7 @@ def test_every_corruption_has_yaml_and_a_case():
 @pytest.mark.parametrize("path", sorted((CONF / "corruption").glob("*.yaml")), ids=lambda path: path.stem)
 def test_yaml_spells_every_option_with_its_default(path):
     assert path.read_text().startswith(f"# @package corruption.{path.stem}\n")
-    register()  # what a file may interpolate
+    set_up_hydra()  # what a file may interpolate
     loaded = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     leaf = build_part("corruption", loaded)
     fitting = next(case.grids[0] for case in CORRUPTIONS if case.name == path.stem)

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 from helpers.exports import EXPORT_ALL
+from helpers.on_data import graph_on, graphs_on
 
 import ssl_pipeline
 from ssl_pipeline.config.build import build_part
@@ -20,7 +21,6 @@ from ssl_pipeline.inference.modules import names
 from ssl_pipeline.report.dag import draw_dag
 from ssl_pipeline.structures.nodes import Node
 from ssl_pipeline.training import run
-from ssl_pipeline.training.graphs import maker
 
 SMALL = ["encoder.width=24", "encoder.depth=1", "encoder.heads=2", "decoder.width=24", "decoder.depth=1"]
 TEXTS = ["data=captioned", "data.length=8", "encoder=vit", "decoder=cross_attention", *SMALL]
@@ -30,7 +30,7 @@ SHORT = ["batch_size=16", "trainer.max_steps=2", "probe=none"]
 def made(*overrides):
     config = compose([*TEXTS, *overrides])
     data = build_part("data", config["data"])
-    return maker(config, data)(), data
+    return graph_on(config, data), data
 
 
 def test_an_edge_needs_configuration_only():
@@ -177,7 +177,7 @@ def test_one_decoder_leads_from_a_latent_to_one_thing():
 
     def made(*overrides):
         config = compose([*world, "edge={from: echo, to: next}", *overrides])
-        return maker(config, build_part("data", config["data"]))()
+        return graph_on(config, build_part("data", config["data"]))
 
     with pytest.raises(
         ValueError, match=r"echo leads to clean and to next .*\+decoder@columns.next.decoder=cross_attention"
@@ -215,14 +215,14 @@ def test_what_an_edge_makes_is_taken_everywhere():
 def test_a_convolutional_decoder_to_a_column_like_the_samples(overrides):
     config = compose(["data=pendulum", "data.episodes=12", "data.length=20", "encoder=vit", "decoder=conv", *overrides])
     with pytest.raises(ValueError, match="the decoder to clean needs a latent that covers the grid"):
-        maker(config, build_part("data", config["data"]))()
+        graph_on(config, build_part("data", config["data"]))
 
 
 def test_columns_meet_without_a_decoder():
     contrast = ["corruption=crop", "objective=info_nce", "objective.info_nce.views=[crop, text]"]
     config = compose(["data=captioned", "encoder=vit", "~decoder", *SMALL[:3], *contrast])
     data = build_part("data", config["data"])
-    graph = maker(config, data)()
+    graph = graph_on(config, data)
     losses = graph(graph.corrupt(data.train[torch.arange(8)]))
     assert [name for name in losses if name != "loss"] == ["info_nce/crop~text"]
     losses["loss"].backward()
@@ -247,13 +247,13 @@ def test_a_convolutional_decoder_needs_the_grid_of_the_samples(overrides, why):
     ]
     config = compose(["data=captioned", "data.length=8", "corruption=echo", *conv, *overrides])
     with pytest.raises(ValueError, match=f"covers the grid, and .* {why}: set decoder=cross_attention"):
-        maker(config, build_part("data", config["data"]))()
+        graph_on(config, build_part("data", config["data"]))
 
 
 def test_several_data_sets_have_no_edges():
     config = compose(["data=mixed", "encoder=vit", "decoder=cross_attention", "edge={from: noise, to: text}"])
     with pytest.raises(ValueError, match="several"):
-        maker(config, mixed({"a": digits(), "b": digits()}))
+        graphs_on(config, mixed({"a": digits(), "b": digits()}))
 
 
 def test_a_batch_without_the_column():

@@ -12,6 +12,7 @@ import yaml
 from helpers.build import build
 
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.saved import SAMPLES_CODEC
 from ssl_pipeline.data import Pixels
 from ssl_pipeline.structures.data_spec import DataSpec
 
@@ -30,7 +31,7 @@ def folder_of_a_run(folder: Path, *words: str, codec=IMAGE) -> Path:
     (folder / "config.yaml").write_text(
         yaml.safe_dump({**config, "spec": DataSpec(grid).to_plain(), "classes": None}, sort_keys=False)
     )
-    (folder / "codecs.json").write_text(json.dumps({"": codec.plain()}))
+    (folder / "codecs.json").write_text(json.dumps({SAMPLES_CODEC: codec.plain()}))
     (folder / "summary.json").write_text(
         json.dumps({"knn": 81.23, "linear": 84.5, "linear_raw": 80.0, "protocol": "P1"})
     )

@@ -41,5 +41,5 @@ def graph_of(name: str) -> Any:
     overrides, grid = GRAPHS[name]
     torch.manual_seed(0)
     if isinstance(grid, tuple):
-        return GraphFactory(composed(*overrides)).build_mixed({g: DataSpec(GRIDS[g]) for g in grid})
+        return GraphFactory(composed(*overrides)).build_set({g: DataSpec(GRIDS[g]) for g in grid})
     return build(composed(*overrides), GRIDS[grid])

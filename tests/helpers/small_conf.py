@@ -46,7 +46,7 @@ def write(folder, group, name, content, package=None):
 
 
 def leaf(folder, group, name, options):
-    write(folder, group, name, {"type": name} | options, f"{group}.{name}" if group in config.SIGNS else None)
+    write(folder, group, name, {"type": name} | options, f"{group}.{name}" if group in config.COMBINING_SIGNS else None)
 
 
 @pytest.fixture

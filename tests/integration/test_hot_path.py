@@ -7,16 +7,15 @@ from contextlib import ExitStack
 
 import pytest
 import torch
+from helpers.on_data import graphs_on
 from helpers.paths import yaml_files
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.data import train_loader
+from ssl_pipeline.data import build_data, train_loader
 from ssl_pipeline.optim.rules import make_recipe
-from ssl_pipeline.training.graphs import graphs_of, maker, sets_of
 
 EXPERIMENTS = sorted(path.stem for path in yaml_files("experiment"))
 WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "bincount", "equal"}
@@ -63,8 +62,8 @@ class Waits(TorchDispatchMode):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_no_step_waits_for_the_device(name):
     config = compose([f"experiment={name}", "batch_size=8"])
-    data = build_part("data", config["data"])
-    graphs, sets = graphs_of(maker(config, data)()), sets_of(data)
+    sets = build_data(config["data"])
+    graphs = graphs_on(config, sets)
     assert graphs
     for key, graph in graphs.items():
         optimizer = make_recipe(config["optimizer"]).optimizer(graph.train(), 8)

@@ -127,7 +127,7 @@ def test_a_saved_run_names_no_function_as_its_codec(node, forged, untouched, tmp
     folder = forged()
     file = folder / "codecs.json"
     before = file.read_text()
-    file.write_text(json.dumps({"": node}).replace("HERE", str(tmp_path / "written")))
+    file.write_text(json.dumps({"samples": node}).replace("HERE", str(tmp_path / "written")))
     refused(lambda: ssl_pipeline.load(folder))
     file.write_text(before)
     ssl_pipeline.load(folder)  # nothing else was wrong

@@ -7,6 +7,7 @@ from math import pi
 import numpy as np
 import pytest
 import torch
+from helpers.on_data import graph_on
 
 import ssl_pipeline
 from ssl_pipeline.config.build import build_part
@@ -22,7 +23,6 @@ from ssl_pipeline.models.layers import ActionTrunk
 from ssl_pipeline.structures.batch import Column
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
-from ssl_pipeline.training.graphs import maker
 
 SMALL = ["encoder.width=16", "encoder.depth=1", "encoder.heads=2", "decoder.width=16", "decoder.heads=2"]
 SMALL += ["objective.transition.model.depth=1", "objective.transition.model.heads=2"]
@@ -33,7 +33,7 @@ FEW = ["data.episodes=12", "data.length=20", "data.steps=3"]
 def made(*overrides):
     config = compose(["experiment=world_model", *SMALL, *FEW, *overrides])
     data = build_part("data", config["data"])
-    return maker(config, data)(), data
+    return graph_on(config, data), data
 
 
 def test_samples_follow_each_other_within_an_episode():
@@ -91,7 +91,7 @@ def test_of_a_column_of_several_steps_the_first_counts_elsewhere(overrides):
         ["data=pendulum", "encoder=vit", "decoder=cross_attention", "corruption=echo", *SMALL[:5], *FEW, *overrides]
     )
     data = build_part("data", config["data"])
-    graph, batch = maker(config, data)().eval(), data.train[torch.arange(8)]
+    graph, batch = graph_on(config, data).eval(), data.train[torch.arange(8)]
     first = batch._replace(columns={name: column.of(lambda x: x[:, :1]) for name, column in batch.columns.items()})
     assert batch.columns["next"].x.shape[1] == 3
     torch.testing.assert_close(graph(graph.corrupt(batch)), graph(graph.corrupt(first)))
@@ -137,7 +137,7 @@ def test_actions_may_be_choices():
 
 def test_data_without_actions_are_refused():
     with pytest.raises(ValueError, match="needs the columns action and next"):
-        maker(config := compose(["objective=reconstruct+transition"]), build_part("data", config["data"]))()
+        graph_on(config := compose(["objective=reconstruct+transition"]), build_part("data", config["data"]))
 
 
 def test_tokens_are_predicted_of_views():
@@ -146,7 +146,7 @@ def test_tokens_are_predicted_of_views():
     )
     config["objective"]["ibot"]["views"] = ["echo", "next"]
     with pytest.raises(ValueError, match=r"objective.ibot predicts the tokens of views, and next is none"):
-        maker(config, build_part("data", config["data"]))()
+        graph_on(config, build_part("data", config["data"]))
 
 
 def test_a_latent_that_is_only_predicted_collapses():
@@ -253,7 +253,7 @@ def test_choices_are_counted_from_0_and_matrices_are_numbers(line, tmp_path):
 def test_symbols_are_followed_as_well(line, tmp_path):
     data = gym("Line-v0", episodes=10, length=20, steps=2, cache={"folder": tmp_path})
     config = compose(["experiment=world_model", *SMALL, *SYMBOLS])
-    graph = maker(config, data)().eval()
+    graph = graph_on(config, data).eval()
     found = rollouts(graph, data.test, horizon=4)
     first = data.test[window_starts(data.test.sources, 4)]
     assert found.copied[0] == (first.x != first.columns["next"].x[:, 0]).float().mean()

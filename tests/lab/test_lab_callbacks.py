@@ -22,12 +22,12 @@ from torch.distributed.tensor import DTensor
 import ssl_pipeline
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.resume import again
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
 from ssl_pipeline.lab.callbacks.base import blocks
 from ssl_pipeline.lab.layers import InverseDeltaLinear
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.training import run
-from ssl_pipeline.training.graphs import graphs_of
 from ssl_pipeline.training.plan import plan_run
 
 NAMES = [f"{case.name}-{i}" for i, case in enumerate(CALLBACKS)]
@@ -52,27 +52,28 @@ def loss_of(graph: Any, batch: Batch) -> Tensor:
 def test_every_graph_is_treated_and_computes_what_it_did(case, kind):
     """But for the hooks and layers there is nothing new in it; its teacher is as it was."""
     options = case.options | {"parts": ("encoder", "decoder", "latent", "heads")}
-    graph, before = graph_of(kind), graph_of(kind)
+    graphs, befores = GraphSet.of(graph_of(kind)), GraphSet.of(graph_of(kind))
+    graph, before = graphs.module, befores.module
     made = case.build(**options)
     draws = torch.get_rng_state()
     if isinstance(made, InverseDeltas) and kind == "conv":
         with pytest.raises(ValueError, match=r"finds no nn\.Linear"):
-            made.on_build(graph)
+            made.on_build(graphs)
         return
-    made.on_build(graph)
+    made.on_build(graphs)
     assert torch.get_rng_state().equal(draws)
     assert [*graph.state_dict()] == [*before.state_dict()]
     assert [n for n, _ in graph.named_parameters()] == [n for n, _ in before.named_parameters()]
     grids = GRAPHS[kind][1]
-    for (name, one), other in zip(graphs_of(graph).items(), graphs_of(before).values(), strict=True):
-        batch = batch_of(name or grids)
+    for (name, one), other in zip(graphs.items(), befores.values(), strict=True):
+        batch = batch_of(grids if len(graphs) == 1 else name)
         loss, wanted = loss_of(one, batch), loss_of(other, batch)
         assert loss.detach().equal(wanted.detach())
         loss.backward()
         if one.teacher is not None:
             assert untouched(one.teacher)
-    made.before_optimizer_step(graph)
-    made.after_step(graph, 1)
+    made.before_optimizer_step(graphs)
+    made.after_step(graphs, 1)
     assert all(p.grad is None or p.grad.isfinite().all() for p in graph.parameters())
     assert all(p.isfinite().all() for p in graph.parameters())
 
@@ -93,9 +94,9 @@ def test_every_graph_is_treated_and_computes_what_it_did(case, kind):
     ],
 )
 def test_gradients_are_protected_behind_each_block(kind, parts, count):
-    graph = graph_of(kind)
-    ProtectGradients(parts).on_build(graph)
-    assert sum(len(module._forward_hooks) for module in graph.modules()) == count
+    graphs = GraphSet.of(graph_of(kind))
+    ProtectGradients(parts).on_build(graphs)
+    assert sum(len(module._forward_hooks) for module in graphs.module.modules()) == count
 
 
 @pytest.mark.parametrize("kind", ["vit", "conv", "timm vit", "timm resnet", "text"])
@@ -105,7 +106,7 @@ def test_behind_a_block_tokens_and_places_have_one_length(kind, sixteen):
     graph, found = graph_of(kind), []
     # It hears what leaves the block before the protection does, and so the gradient that leaves the protection.
     blocks(graph.encoder)[0].register_forward_hook(lambda block, x, y: y.register_hook(found.append) and None)
-    ProtectGradients(eps=1e-9).on_build(graph)
+    ProtectGradients(eps=1e-9).on_build(GraphSet.of(graph))
     with torch.autocast("cpu", torch.bfloat16, enabled=sixteen):
         loss = loss_of(graph, batch_of(GRAPHS[kind][1]))
     loss.backward()
@@ -131,28 +132,28 @@ def test_tokens_are_rows_also_where_a_block_makes_maps_of_them():
     graph, found = graph_of("vit"), []
     graph.encoder.trunk.blocks[0] = block = Depthwise()
     block.register_forward_hook(lambda block, x, y: y.register_hook(found.append) and None)
-    ProtectGradients(mean=False).on_build(graph)
+    ProtectGradients(mean=False).on_build(GraphSet.of(graph))
     y = block(torch.randn(2, 12, 8))
     (y * torch.randn(2, 12, 8)).sum().backward()
     torch.testing.assert_close(found[0].square().mean(-1), torch.ones(2, 12))
 
 
 def test_inverse_deltas_replace_every_linear_layer_once():
-    graph = graph_of("mixed")
-    InverseDeltas(["encoder", "decoder"], damping=0.5).on_build(graph)
-    first, second = (one.encoder.trunk for one in graph.graphs.values())
+    graphs = graph_of("mixed")
+    InverseDeltas(["encoder", "decoder"], damping=0.5).on_build(graphs)
+    first, second = (one.encoder.trunk for one in graphs.values())
     assert first is second and first.blocks[0].attn.qkv.damping == 0.5
-    for one in graph.graphs.values():
+    for one in graphs.values():
         linear = [m for part in (one.encoder, one.decoders) for m in part.modules() if isinstance(m, nn.Linear)]
         assert linear and all(isinstance(layer, InverseDeltaLinear) for layer in linear)
-    assert not any(isinstance(m, InverseDeltaLinear) for one in graph.graphs.values() for m in one.latent.modules())
+    assert not any(isinstance(m, InverseDeltaLinear) for one in graphs.values() for m in one.latent.modules())
 
 
 def test_protection_and_inverse_deltas_go_together_in_any_order():
     for order in ((ProtectGradients, InverseDeltas), (InverseDeltas, ProtectGradients)):
         graph = graph_of("contrast")
         for make in order:
-            make(["heads"]).on_build(graph)
+            make(["heads"]).on_build(GraphSet.of(graph))
         layers = [m for m in graph.objective.modules() if isinstance(m, nn.Linear)]
         assert layers and all(
             isinstance(layer, InverseDeltaLinear) and len(layer._forward_hooks) == 1 for layer in layers
@@ -163,9 +164,9 @@ def test_weights_are_moved_only_at_their_steps():
     graph, made = graph_of("vit"), ProtectWeights(low=0.9, high=1.0, every=3)
     weight = graph.encoder.trunk.blocks[0].mlp.fc1.weight
     before = weight.detach().clone()
-    made.after_step(graph, 2)
+    made.after_step(GraphSet.of(graph), 2)
     assert weight.equal(before)
-    made.after_step(graph, 3)
+    made.after_step(GraphSet.of(graph), 3)
     assert torch.linalg.svdvals(weight.detach()).aminmax() == pytest.approx((0.9, 1.0), rel=1e-4)
 
 
@@ -173,7 +174,7 @@ def test_a_regulariser_goes_part_of_the_way():
     graph, made = graph_of("conv"), ProtectWeights(low=2.0, high=3.0, every=1, strength=0.25)
     weight = graph.encoder.stages[0][0].conv1.weight
     before = torch.linalg.svdvals(weight.detach().flatten(1))
-    made.after_step(graph, 1)
+    made.after_step(GraphSet.of(graph), 1)
     torch.testing.assert_close(torch.linalg.svdvals(weight.detach().flatten(1)), before + 0.25 * (2 - before))
 
 
@@ -197,7 +198,7 @@ def test_options_that_cannot_be_are_refused(make, said):
 def test_a_traced_backbone_has_no_blocks_to_protect():
     graph = build(composed("encoder=torchvision", *QUERY), GRIDS["image"])
     with pytest.raises(ValueError, match=r"ProtectGradients finds no block that is called as a whole in encoder"):
-        ProtectGradients().on_build(graph)
+        ProtectGradients().on_build(GraphSet.of(graph))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_a_compiled_encoder_is_protected():
     gradients = []
     for compiled in (False, True):
         graph = graph_of("vit")
-        ProtectGradients().on_build(graph)
+        ProtectGradients().on_build(GraphSet.of(graph))
         if compiled:
             graph.encoder.compile(backend="aot_eager")
         loss_of(graph, batch_of("image")).backward()
@@ -264,7 +265,7 @@ def test_a_run_is_treated_loaded_and_exported(folder, tmp_path):
 
 def test_steps_are_counted_from_one(tmp_path, monkeypatch):
     counted = []
-    monkeypatch.setattr(ProtectWeights, "after_step", lambda self, graph, step: counted.append(step))
+    monkeypatch.setattr(ProtectWeights, "after_step", lambda self, graphs, step: counted.append(step))
     words = [*SMALL, "probe=none", "report.page=false", "callback=weight_protection", "trainer.max_steps=3"]
     run(compose(words), str(tmp_path))
     assert counted == [1, 2, 3]
@@ -299,19 +300,19 @@ def trained(case: CallbackCase, how: str | None = None) -> tuple[Mapping[str, An
     torch.manual_seed(0)
     graph = build(composed(*RANKED), GRIDS["image"])
     made = case.build(**case.options)
-    made.on_build(graph)
+    made.on_build(GraphSet.of(graph))
     views = part(graph.corrupt(batch_of("image")), rank, world)
     model = HOW[how](graph) if how else graph
     optimiser, gradients = torch.optim.SGD(graph.parameters(), 0.5), {}
     for step in range(1, 4):
         optimiser.zero_grad()
         model(views)["loss"].backward()
-        made.before_optimizer_step(graph)
+        made.before_optimizer_step(GraphSet.of(graph))
         if step == 1:
             gradients = {name: whole(p.grad) for name, p in graph.named_parameters() if p.grad is not None}
         nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
         optimiser.step()
-        made.after_step(graph, step)
+        made.after_step(GraphSet.of(graph), step)
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     return get_model_state_dict(graph, options=options) if how == "shards" else graph.state_dict(), gradients
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.on_data import graph_on
 from helpers.sources import SMALL, blobs
 
 from ssl_pipeline.config.compose import compose
@@ -11,7 +12,6 @@ from ssl_pipeline.data import Data, MemoryDataset
 from ssl_pipeline.losses import InfoNCE
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.training import run
-from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.scoring import supervised
 
 
@@ -42,10 +42,10 @@ def test_supervised_needs_sources_in_the_objective():
     data = blobs()
     by_sample = compose([*SMALL, "corruption=echo+noise", "objective=info_nce"])
     by_source = compose([*SMALL, "corruption=echo", "objective=info_nce", "objective.info_nce.positives=source"])
-    assert not supervised(maker(by_sample, data)(), data)
-    assert supervised(maker(by_source, data)(), data)
+    assert not supervised(graph_on(by_sample, data), data)
+    assert supervised(graph_on(by_source, data), data)
     mixed_labels = MemoryDataset(data.train[range(100)].x, torch.arange(100) % 2, data.train.sources[:100])
-    assert not supervised(maker(by_source, data)(), Data(data.grid, mixed_labels, None, ("a", "b"), "mixed"))
+    assert not supervised(graph_on(by_source, data), Data(data.grid, mixed_labels, None, ("a", "b"), "mixed"))
 
 
 def test_views_of_different_samples_meet_by_source():
@@ -61,7 +61,7 @@ def test_views_of_different_samples_meet_by_source():
         ]
     )
     data = blobs()
-    graph = maker(config, data)()
+    graph = graph_on(config, data)
     batch: Batch = data.train[range(24)]
     (edge,) = graph.edges["info_nce"]
     assert [str(end) for end in edge.ends] == ["latent/noise", "latent/lowres", "latent/echo"]
@@ -74,19 +74,19 @@ def test_views_of_different_samples_meet_by_source():
     torch.testing.assert_close(losses, {"loss": expected, "info_nce/source": expected})
     config = compose([*SMALL, "corruption=echo+noise", "objective=info_nce", "views_per_step=1"])
     with pytest.raises(ValueError, match="views_per_step=2"):
-        maker(config, data)()
+        graph_on(config, data)
 
 
 def test_what_knows_no_sources_says_so():
     config = compose([*SMALL, "corruption=echo+noise", "objective=vicreg", "objective.vicreg.positives=source"])
     with pytest.raises(ValueError, match="VICReg compares views of one sample only"):
-        maker(config, blobs())()
+        graph_on(config, blobs())
     config["objective"]["vicreg"]["positives"] = "author"
     with pytest.raises(ValueError, match="take sample or source"):
-        maker(config, blobs())()
+        graph_on(config, blobs())
 
 
 def test_anchors_are_for_pairs_of_views():
     source = ["objective.info_nce.positives=source", "objective.info_nce.anchors=[echo]"]
     with pytest.raises(ValueError, match="all views at once: set anchors=null"):
-        maker(compose([*SMALL, "corruption=echo+noise", "objective=info_nce", *source]), blobs())()
+        graph_on(compose([*SMALL, "corruption=echo+noise", "objective=info_nce", *source]), blobs())

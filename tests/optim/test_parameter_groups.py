@@ -11,6 +11,7 @@ from helpers.build import build
 from helpers.cases import ENCODERS, GRIDS
 from helpers.graph_kinds import GRAPHS, QUERY, composed, graph_of
 
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.optim.recipe import Recipe, parameter_groups
 from ssl_pipeline.optim.rules import make_recipe
 from ssl_pipeline.structures.grid import GridSpec
@@ -28,8 +29,8 @@ def recipe(name: str, *overrides: str) -> Recipe:
 @pytest.mark.parametrize("layer_decay", [None, 0.75])
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_groups_hold_every_trainable_parameter_once(kind, layer_decay, maps_only):
-    graph = graph_of(kind)
-    first = next(iter(graph.graphs.values())) if kind == "mixed" else graph
+    graphs = GraphSet.of(graph_of(kind))
+    graph, first = graphs.module, next(iter(graphs.values()))
     first.frozen = deepcopy(first.encoder).requires_grad_(False)
     first.encoder.view.table.requires_grad_(False)
     groups = parameter_groups(graph, 0.05, layer_decay, maps_only)
@@ -62,7 +63,7 @@ def test_tables_and_tokens_are_no_maps():
 
 def stem_and_blocks(kind: str, name: str) -> int | None:
     """Block of a parameter of the encoder, counted from 0, -1 in the stem; None outside of the encoder."""
-    if not re.match(r"(graphs\.\w+\.)?encoder\.", name):
+    if not re.match(r"((image|text)\.)?encoder\.", name):
         return None
     last = {"conv": 3, "timm vit": 1, "timm resnet": 3}.get(kind, 2)
     if re.search(r"encoder\.(trunk\.|model\.)?norm\.", name):
@@ -77,7 +78,7 @@ def stem_and_blocks(kind: str, name: str) -> int | None:
 
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_the_rate_falls_with_the_depth_of_a_layer(kind):
-    graph = graph_of(kind)
+    graph = GraphSet.of(graph_of(kind)).module
     optimiser = recipe("adamw", "optimizer.layer_decay=0.5").optimizer(graph, 256)
     found = {p: group for group in optimiser.param_groups for p in group["params"]}
     n = {"conv": 4, "timm vit": 2, "timm resnet": 4}.get(kind, 3)

@@ -283,7 +283,7 @@ def test_a_page_of_a_collapsed_graph(tmp_path):
     with torch.no_grad():
         for weight in graph.encoder.parameters():
             weight.zero_()
-    text = checked(write_report(tmp_path, {"": graph}, {"": digits()}, samples=30))
+    text = checked(write_report(tmp_path, {"digits": graph}, {"digits": digits()}, samples=30))
     assert "The embeddings do not vary" in text and "<h2>Samples</h2>" in text
 
 

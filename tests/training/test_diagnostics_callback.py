@@ -14,8 +14,10 @@ import lightning as L
 import pytest
 import torch
 from helpers.build import build
+from helpers.graph_kinds import graph_of
 from helpers.mixed_data import SMALL as MIXED
 from helpers.mixed_data import images, words
+from helpers.on_data import graphs_on
 from helpers.runs import command
 from helpers.small_models import CONV, VIT
 from torch import nn
@@ -27,7 +29,6 @@ from ssl_pipeline.diagnostics.collapse import Signs
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks.diagnostics import Diagnostics
-from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.modes import evaluating
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import plan_run
@@ -97,12 +98,12 @@ def test_a_collapse_can_end_the_run(tmp_path):
 
 
 def test_one_bad_look_is_no_alarm(capsys):
-    watch = Diagnostics(every=1)
+    watch, graphs = Diagnostics(every=1), graph_of("mixed")
     for step, spread in enumerate((0.3, 0.005, 0.2, 0.005, 0.004, 0.003), 1):
-        watch._judge("", [*findings(Numbers({"mask": Signs(1.0, spread, 9.0)}, (64, 64)))], step)
-        watch._judge("other", [], step)
+        watch._judge(graphs, "image", [*findings(Numbers({"mask": Signs(1.0, spread, 9.0)}, (64, 64)))], step)
+        watch._judge(graphs, "text", [], step)
     said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1 and said[0].startswith("warning: step 5: the embeddings of mask ")
+    assert len(said) == 1 and said[0].startswith("warning: step 5: image: the embeddings of mask ")
 
 
 HEALTHY = {
@@ -152,7 +153,7 @@ def test_weights_are_the_same_bit_by_bit_with_and_without(model, tmp_path):
 def test_sets_that_take_turns_are_all_looked_at():
     both, config, entries = mixed({"images": images(50), "words": words(24)}), compose(MIXED), []
     plan = plan_run(config)
-    module = PretrainModule(maker(config, both)(), plan.recipe, plan.clock, batch_size=8, seed=0)
+    module = PretrainModule(graphs_on(config, both), plan.recipe, plan.clock, batch_size=8, seed=0)
     trainer = Mock(spec=L.Trainer, is_global_zero=True)
     trainer.precision_plugin.forward_context = nullcontext
     trainer.loggers = [Mock(log_metrics=lambda values, step: entries.append((step, set(values))))]

@@ -7,13 +7,15 @@ import shutil
 import pytest
 import torch
 import yaml
+from helpers.on_data import graph_on
 from helpers.runs import configured
 
 import ssl_pipeline
 from ssl_pipeline.data import digits
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.inference.weights import load_weights, read_weights
 from ssl_pipeline.training import run
-from ssl_pipeline.training.graphs import maker, start_from
+from ssl_pipeline.training.graphs import start_from
 
 
 def test_load_refuses_what_is_no_run_and_what_is_broken(finished, tmp_path):
@@ -74,7 +76,7 @@ def test_init_from_takes_weights_and_nothing_else(finished, tmp_path):
     ids=["no teacher", "a teacher", "another head", "a smaller head"],
 )
 def test_weights_that_do_not_fit_are_named_by_part(old, new, sentence, tmp_path):
-    theirs, ours = (maker(configured("corruption=crop+crop", *options), digits())() for options in (old, new))
+    theirs, ours = (graph_on(configured("corruption=crop+crop", *options), digits()) for options in (old, new))
     (tmp_path / "checkpoints").mkdir()
     weights = {f"graph.{name}": value for name, value in theirs.state_dict().items()}
     torch.save({"state_dict": weights}, tmp_path / "checkpoints/last.ckpt")
@@ -88,7 +90,7 @@ def test_weights_that_do_not_fit_are_named_by_part(old, new, sentence, tmp_path)
 
 def test_of_a_teacher_that_was_loaded_in_part_the_rest_is_as_what_it_teaches(tmp_path):
     theirs, ours = (
-        maker(configured("corruption=crop+crop", "teacher=ema", f"objective={name}"), digits())()
+        graph_on(configured("corruption=crop+crop", "teacher=ema", f"objective={name}"), digits())
         for name in ("byol", "moco")
     )
     (tmp_path / "checkpoints").mkdir()
@@ -97,7 +99,7 @@ def test_of_a_teacher_that_was_loaded_in_part_the_rest_is_as_what_it_teaches(tmp
             parameter.add_(1)
     weights = {f"graph.{name}": value for name, value in theirs.state_dict().items()}
     torch.save({"state_dict": weights}, tmp_path / "checkpoints/last.ckpt")
-    start_from(ours, tmp_path, partial=True)
+    start_from(GraphSet.of(ours), tmp_path, partial=True)
     loaded, copies = theirs.teacher.copies, ours.teacher.copies
     assert all(torch.equal(v, loaded["encoder"].state_dict()[k]) for k, v in copies["encoder"].state_dict().items())
     head = ours.objective.terms["moco"].projector.state_dict()

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from helpers.on_data import graph_on
 from helpers.paths import ROOT
 from helpers.processes import in_two_processes
 from helpers.runs import CORES, SMALL, command, configured
@@ -18,7 +19,6 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import digits
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run
-from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.module import PretrainModule
 
 
@@ -56,7 +56,7 @@ def test_what_two_processes_remember_is_alike_and_goes_on_in_one(experiment, kep
     config = configured(f"experiment={experiment}", "hardware=ddp_cpu", "trainer.max_steps=4", *options)
     assert in_two_processes(_train_as_rank, config, str(tmp_path)) == [(0, 2), (1, 2)]
     first, second = (torch.load(tmp_path / f"rank_{rank}.pt", weights_only=True) for rank in range(2))
-    parameters = dict(maker(config, digits())().named_parameters())
+    parameters = dict(graph_on(config, digits()).named_parameters())
     remembered = [f"objective.terms.{experiment}.{name}" for name in kept]
     assert any(name.startswith("teacher.") for name in parameters)
     for name in (*parameters, *remembered):

@@ -25,7 +25,7 @@ def test_evaluation_and_report_are_done_again_from_the_folder(finished, capsys):
     folder, summary = finished
     opened = open_run(folder)
     for name, value in read_weights(folder).items():
-        assert torch.equal(opened.whole.graph.state_dict()[name].cpu(), value), name
+        assert torch.equal(opened.graphs.module.state_dict()[name].cpu(), value), name
     again = evaluate_run(opened)
     assert scores(again) == pytest.approx(scores(summary), abs=0.2)
     assert json.loads((folder / "summary.json").read_text()) == again

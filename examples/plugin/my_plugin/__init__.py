@@ -5,6 +5,7 @@ import torch
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.diagnostics import register_diagnostic
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.losses import ReconstructionLoss
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.training import GraphCallback
@@ -38,8 +39,8 @@ class GradientNoise(GraphCallback):
     def __init__(self, std: float = 1e-3) -> None:
         self.std = std
 
-    def before_optimizer_step(self, graph) -> None:
-        for parameter in graph.parameters():
+    def before_optimizer_step(self, graphs: GraphSet) -> None:
+        for parameter in graphs.parameters():
             if parameter.grad is not None:
                 parameter.grad.add_(torch.randn_like(parameter.grad), alpha=self.std)
 

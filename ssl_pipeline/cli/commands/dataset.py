@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssl_pipeline.config.build import build_part, part_name
+from ssl_pipeline.config.build import part_name
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.data import Codec, Data, Mixed
+from ssl_pipeline.data import Codec, Data, build_data
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -28,15 +28,15 @@ def data_of(model: Model, overrides: list[str]) -> Data:
     own = model.config["data"]
     options = asked(overrides, own) if overrides else own
     try:
-        data: Data | Mixed = build_part("data", options, at="data", trust=model.trust)
+        sets = build_data(options, model.trust)
     except ValueError as error:
         if model.held is None or overrides:
             raise
         raise ValueError(f"{error}: an exported part does not say where its data lie, name them, data=...") from None
-    if isinstance(data, Mixed):
-        if model.data is None or model.data not in data.sets:
-            raise ValueError(f"the model takes one kind of data, and these are {', '.join(data.sets)}: name one set")
-        options, data = options["sets"][model.data], data.sets[model.data]
+    if len(sets) > 1 and model.data is not None and model.data in sets:
+        options, data = options["sets"][model.data], sets[model.data]
+    else:
+        data = sets.only
     theirs, mine = ({} if codec is None else codec.plain() for codec in (data.codec, model.codec))
     if data.grid != model.grid or (theirs and mine and theirs != mine):
         wanted = {key: value for key, value in mine.items() if theirs.get(key) != value and key != "type"}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.data import Data, Mixed
+from ssl_pipeline.data import build_data
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.report import draw_dag as drawn
 
@@ -21,15 +20,11 @@ def draw_dag(overrides: list[str], out: Path = Path("dag.svg"), set: str | None 
     """
     config = compose(overrides)
     trust = tuple(config["trust"])
-    data: Data | Mixed = build_part("data", config["data"], at="data", trust=trust)
-    if isinstance(data, Mixed):
-        name = set or next(iter(data.sets))
-        if name not in data.sets:
-            raise ValueError(f"set={name}: expected one of {', '.join(data.sets)}")
-        data, fitting = data.sets[name], True
-    else:
-        fitting = False
-    graph = GraphFactory(config | {"allow_collapse": True}, trust=trust).build(data.layout, fitting=fitting)
+    sets = build_data(config["data"], trust)
+    if (name := set or next(iter(sets))) not in sets:
+        raise ValueError(f"set={name}: expected one of {', '.join(sets)}")
+    factory = GraphFactory(config | {"allow_collapse": True}, trust=trust)
+    graph = factory.build(sets[name].layout, fitting=len(sets) > 1)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(drawn(graph) + "\n", encoding="utf-8")
     print(out)

@@ -11,8 +11,7 @@ import torch
 from ssl_pipeline.cli.commands.arguments import writable
 from ssl_pipeline.cli.commands.dataset import asked, data_of, described
 from ssl_pipeline.cli.commands.files import device_of
-from ssl_pipeline.config.build import build_part
-from ssl_pipeline.data import Data, Mixed
+from ssl_pipeline.data import Data, build_data
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.evaluation.benchmark import Score, joined, measure, plain, probed
 from ssl_pipeline.evaluation.encoders import OfGraph, OfTimm, Subject
@@ -226,9 +225,7 @@ def _of_timm(
     """A model of timm's and its untrained twin."""
     if not overrides:
         raise ValueError(f"run={name} has no data of its own: name some, data=...")
-    data: Data | Mixed = build_part("data", asked(overrides), at="data")
-    if isinstance(data, Mixed):
-        raise ValueError("timm's models take one kind of data: name one data set")
+    data = build_data(asked(overrides)).only
     name = name.removeprefix(TIMM)
     trained = OfTimm(name, data.grid, weights)  # refuses what does not fit before anything is computed
 

@@ -39,5 +39,6 @@ def report(
         model = load(run, name, trust=trust).to(device_of(device))
         if model.held is not None:
             raise ValueError(f"{run} holds one exported part alone: name the run's folder")
-        graphs[name or ""], sets[name or ""] = model.graph, data_of(model, overrides or [])
+        data = data_of(model, overrides or [])
+        graphs[name or data.name], sets[name or data.name] = model.graph, data
     print(write_report(run, graphs, sets, samples, map))

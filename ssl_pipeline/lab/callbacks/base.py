@@ -8,7 +8,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.training.callbacks.base import GraphCallback
 
 _PARTS: dict[str, Callable[[Graph], list[nn.Module]]] = {
@@ -35,10 +35,9 @@ class PartsCallback(GraphCallback):
             raise ValueError(f"parts={list(parts)}: expected some of {', '.join(_PARTS)}")
         self.parts = tuple(parts)
 
-    def modules(self, graph: Graph | MixedGraph) -> list[nn.Module]:
+    def modules(self, graphs: GraphSet) -> list[nn.Module]:
         """The modules of the chosen parts, each once."""
-        graphs: list[Graph] = [*graph.graphs.values()] if isinstance(graph, MixedGraph) else [graph]  # pyright: ignore
-        found = (module for one in graphs for part in self.parts for module in _PARTS[part](one))
+        found = (module for graph in graphs.values() for part in self.parts for module in _PARTS[part](graph))
         return [*dict.fromkeys(found)]
 
     def missing(self, what: str) -> ValueError:

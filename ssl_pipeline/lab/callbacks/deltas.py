@@ -8,8 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.lab.callbacks.base import PartsCallback
 from ssl_pipeline.lab.layers import InverseDeltaLinear
 
@@ -33,10 +32,10 @@ class InverseDeltas(PartsCallback):
         InverseDeltaLinear(1, 1, damping=damping)
         self.damping = damping
 
-    def on_build(self, graph: Graph | MixedGraph) -> None:
+    def on_build(self, graphs: GraphSet) -> None:
         """Replace the layers; a subclass of ``nn.Linear`` is left."""
         made: dict[nn.Module, InverseDeltaLinear] = {}
-        for owner in [owner for part in self.modules(graph) for owner in part.modules()]:
+        for owner in [owner for part in self.modules(graphs) for owner in part.modules()]:
             for name, layer in owner.named_children():
                 if type(layer) is nn.Linear:
                     made[layer] = made.get(layer) or InverseDeltaLinear.of(layer, self.damping)

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.lab.callbacks.base import PartsCallback, blocks
 from ssl_pipeline.lab.layers import GradientProtection, protect_weight_gradients
 
@@ -57,21 +56,21 @@ class ProtectGradients(PartsCallback):
         """A set length is the same whatever the loss was multiplied by."""
         return self.scale is None
 
-    def on_build(self, graph: Graph | MixedGraph) -> None:
+    def on_build(self, graphs: GraphSet) -> None:
         """Listen behind the blocks."""
         if self.scale is None:
             return
-        found = [place for module in self.modules(graph) for place in blocks(module) or _linear(module)]
+        found = [place for module in self.modules(graphs) for place in blocks(module) or _linear(module)]
         if not found:
             raise self.missing("block that is called as a whole")
         for place in dict.fromkeys(found):
             axes = {len(part.kernel_size) + 2 for part in place.modules() if isinstance(part, _ConvNd)}
             place.register_forward_hook(_behind(self._layer(1), self._layer(-1), axes))
 
-    def before_optimizer_step(self, graph: Graph | MixedGraph) -> None:
+    def before_optimizer_step(self, graphs: GraphSet) -> None:
         """Set the weights' gradients."""
         if self.weights is not None:
-            found = (parameter for part in self.modules(graph) for parameter in part.parameters())
+            found = (parameter for part in self.modules(graphs) for parameter in part.parameters())
             protect_weight_gradients(dict.fromkeys(found), self.weights)  # each once, in one order on all ranks
 
     def _layer(self, axis: int) -> GradientProtection:

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.lab.callbacks.base import PartsCallback
 from ssl_pipeline.lab.layers import bounded_spectrum
 from ssl_pipeline.optim.recipe import MAPS
@@ -52,21 +51,21 @@ class ProtectWeights(PartsCallback):
             )
         self.low, self.high, self.strength, self.every = low, high, strength, every
 
-    def on_build(self, graph: Graph | MixedGraph) -> None:
+    def on_build(self, graphs: GraphSet) -> None:
         """Look whether there are matrices."""
-        if not self._weights(graph):
+        if not self._weights(graphs):
             raise self.missing("linear map or convolution")
 
     @torch.no_grad()
-    def after_step(self, graph: Graph | MixedGraph, step: int) -> None:
+    def after_step(self, graphs: GraphSet, step: int) -> None:
         """Move the matrices, each time that ``every`` divides the step."""
         if step % self.every:
             return
-        for weight in self._weights(graph):
+        for weight in self._weights(graphs):
             matrix = weight.flatten(1)
             weight.lerp_(bounded_spectrum(matrix, self.low, self.high).view_as(weight), self.strength)
 
-    def _weights(self, graph: Graph | MixedGraph) -> list[nn.Parameter]:
-        maps = (module for part in self.modules(graph) for module in part.modules() if isinstance(module, MAPS))
+    def _weights(self, graphs: GraphSet) -> list[nn.Parameter]:
+        maps = (module for part in self.modules(graphs) for module in part.modules() if isinstance(module, MAPS))
         weights: dict[nn.Parameter, None] = dict.fromkeys(module.weight for module in maps)  # pyright: ignore
         return [*weights]

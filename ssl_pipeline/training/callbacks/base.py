@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
+import lightning as L
+
+from ssl_pipeline.graph.graph_set import GraphSet
 
 
 class GraphCallback:
-    """Called with the graph around each step of the optimiser; every hook does nothing unless a subclass defines it.
+    """Called with the graphs around each step of the optimiser; every hook does nothing unless a subclass defines it.
 
     ``PretrainModule`` calls ``on_build`` once, then ``before_optimizer_step`` and ``after_step`` in each step; any
-    other loop can do the same. What a callback does to a graph is not part of its weights: a trained graph is loaded
-    without it.
+    other loop can do the same, with ``GraphSet.of(graph)``. What a callback does to a graph is not part of its weights:
+    a trained graph is loaded without it.
     """
 
     shards: ClassVar[bool] = False
@@ -27,20 +28,28 @@ class GraphCallback:
         """Whether it works with a loss scaler (``hardware.precision=16-mixed``)."""
         return True
 
-    def on_build(self, graph: Graph | MixedGraph) -> None:
-        """Change a built graph in place; its forward pass and the names of its weights stay.
+    def on_build(self, graphs: GraphSet) -> None:
+        """Change built graphs in place; their forward pass and the names of their weights stay.
+
+        Args:
+            graphs: those of the run by the names of their data sets: mostly one.
 
         Raises:
-            ValueError: the graph holds nothing that the callback can treat.
+            ValueError: they hold nothing that the callback can treat.
         """
 
-    def before_optimizer_step(self, graph: Graph | MixedGraph) -> None:
+    def before_optimizer_step(self, graphs: GraphSet) -> None:
         """Between the backward pass, whose gradients are the mean over ranks, and the optimiser's step."""
 
-    def after_step(self, graph: Graph | MixedGraph, step: int) -> None:
+    def after_step(self, graphs: GraphSet, step: int) -> None:
         """After the optimiser's step, and before the teacher follows.
 
         Args:
-            graph: the one that was given to ``on_build``.
+            graphs: those that were given to ``on_build``.
             step: of the training, counted from 1.
         """
+
+
+def graphs_of(module: L.LightningModule) -> GraphSet:
+    """The graphs of a ``PretrainModule``, for callbacks, which Lightning gives a module of any kind."""
+    return module.graphs  # pyright: ignore[reportReturnType]

@@ -10,8 +10,9 @@ import lightning as L
 
 from ssl_pipeline.diagnostics import Finding, ProbeBatch, StepSizes, findings, headline, layers_of, look, rows
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.training.callbacks.base import graphs_of
 from ssl_pipeline.training.csv_logger import TidyCSV
 from ssl_pipeline.training.fsdp import is_sharded
 from ssl_pipeline.training.modes import evaluating, uncompiled
@@ -80,7 +81,7 @@ class Diagnostics(L.Callback):
         """Remember weights and gradients of a step that is looked at."""
         if not self._due(trainer.global_step + 1):
             return
-        graph = _at(pl_module.graph, trainer.global_step)[1]  # pyright: ignore[reportArgumentType]
+        graph = graphs_of(pl_module).at(trainer.global_step)[1]
         if self._sees_layers(graph):
             self._moving = StepSizes(layers_of(graph, leave_out=["teacher"]))
             scaler = getattr(trainer.precision_plugin, "scaler", None)
@@ -93,13 +94,14 @@ class Diagnostics(L.Callback):
         step = trainer.global_step
         if not self.every:
             return
-        name, graph = _at(pl_module.graph, step - 1)  # pyright: ignore[reportArgumentType]
+        graphs = graphs_of(pl_module)
+        name = graphs.at(step - 1)[0]
         if name not in self._eyes:
             self._eyes[name] = ProbeBatch(batch.first(self.samples).clone(), len(batch.x))
         if not self._due(step):
             return
         if len(batch.x) > 1:
-            self._look(trainer, name, graph, step)
+            self._look(trainer, graphs, name, step)
         if self.stops and distributed.any_rank(bool(self.alarms), trainer.strategy.root_device):
             trainer.should_stop = True
 
@@ -115,7 +117,8 @@ class Diagnostics(L.Callback):
         """Weights in shards are whole only while they compute."""
         return self.layers and not is_sharded(graph)
 
-    def _look(self, trainer: L.Trainer, name: str, graph: Graph, step: int) -> None:
+    def _look(self, trainer: L.Trainer, graphs: GraphSet, name: str, step: int) -> None:
+        graph, prefix = graphs[name], graphs.prefix(name)
         layers = self._sees_layers(graph)
         with trainer.precision_plugin.forward_context(), evaluating(graph), uncompiled():
             embedded, numbers = look(graph, self._eyes[name], self.seed, layers)
@@ -123,27 +126,21 @@ class Diagnostics(L.Callback):
             numbers, self._moving = numbers._replace(moved=self._moving.after()), None
         if not trainer.is_global_zero:
             return
-        self._judge(name, [*findings(numbers)], step)
-        prefix = f"{name}/" if name else ""
+        self._judge(graphs, name, [*findings(numbers)], step)
         values = {f"{prefix}diagnostics/{key}": value for key, value in headline(numbers, embedded).items()}
         for logger in trainer.loggers:
             logger.log_metrics(values, step)
         if self._file is not None and layers:
             self._file.log_metrics({f"{prefix}{key}": value for key, value in rows(numbers).items()}, step)
 
-    def _judge(self, name: str, found: list[Finding], step: int) -> None:
+    def _judge(self, graphs: GraphSet, name: str, found: list[Finding], step: int) -> None:
         """Raise the alarm over what the last look at these samples has found, too, and what is not getting better."""
         before = self._seen.get(name, {})
         for finding in found:
-            place = f"{name}/{finding.place}" if name else finding.place, finding.kind
+            place = f"{graphs.prefix(name)}{finding.place}", finding.kind
             last = before.get(finding.key)
             if last is not None and finding.badness > _BETTER * last and place not in self.alarms:
-                self.alarms[place] = f"step {step}: {name and f'{name}: '}{finding.sentence}"
+                self.alarms[place] = f"step {step}: {graphs.prefix(name, ': ')}{finding.sentence}"
                 if not self.stops:  # else the end of the run says it
                     print(f"warning: {self.alarms[place]}", file=sys.stderr, flush=True)
         self._seen[name] = {finding.key: finding.badness for finding in found}
-
-
-def _at(graph: Graph | MixedGraph, step: int) -> tuple[str, Graph]:
-    """Data set and graph of a step."""
-    return graph.at(step) if isinstance(graph, MixedGraph) else ("", graph)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
 from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.training.callbacks.base import graphs_of
 from ssl_pipeline.training.fsdp import is_sharded
 from ssl_pipeline.utils import distributed
 from ssl_pipeline.utils.checkpoints import newest
@@ -90,8 +90,7 @@ class Finite(L.Callback):
         if is_sharded(module.graph):  # pyright: ignore[reportArgumentType]
             return "the layer is not known of weights in shards"
         module.load_state_dict(torch.load(last, map_location="cpu", weights_only=True)["state_dict"])
-        graph: Any = module.graph
-        graph = graph.at(done.step)[1] if isinstance(graph, MixedGraph) else graph
+        graph = graphs_of(module).at(done.step)[1]
         with torch.no_grad(), trainer.precision_plugin.forward_context():
             layer = first_not_finite(graph, done.batch, self.seed, done.step)
         return f"{layer} is the first that gives it" if layer else "with its weights this batch gives finite numbers"

@@ -20,7 +20,7 @@ class OnlineProbe(L.Callback):
         baselines: gives those of the raw input and the untrained encoder; called once.
         times: how many probes between start and end, equally spaced in progress.
         whole: has the weights that are scored.
-        name: of the data set, where there are several.
+        prefix: of the names of its numbers.
     """
 
     def __init__(
@@ -30,10 +30,10 @@ class OnlineProbe(L.Callback):
         baselines: Callable[[], dict[str, dict[str, float]]],
         times: int,
         whole: UnshardedCopy,
-        name: str = "",
+        prefix: str = "",
     ) -> None:
         self.clock, self.score, self.baselines, self.times, self.whole = clock, score, baselines, times, whole
-        self.prefix = f"{name}/" if name else ""
+        self.prefix = prefix
         self._base_scores: dict[str, dict[str, float]] | None = None
         self._done = 0
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning as L
 
+from ssl_pipeline.training.callbacks.base import graphs_of
 from ssl_pipeline.training.modes import evaluating, uncompiled
 from ssl_pipeline.training.samplers import EpochSampler
 
@@ -48,7 +49,7 @@ class Sampling(L.Callback):
         self.sampler.load_state_dict(state_dict)
 
     def _update(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        graph: Any = pl_module.graph
+        graph = graphs_of(pl_module).only
         with trainer.precision_plugin.forward_context(), evaluating(graph), uncompiled():
             values = dict(self.sampler.update(graph, trainer.global_step))
         for logger in trainer.loggers if values else ():

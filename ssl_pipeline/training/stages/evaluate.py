@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
-from ssl_pipeline.training.graphs import graphs_of
+from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.training.loggers import log_samples
 from ssl_pipeline.training.samples import write_samples
 from ssl_pipeline.training.scoring import score_graph
@@ -28,18 +29,17 @@ def evaluate_run(run: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, 
     summary.pop("evaluated", None)
     run.folder.write_summary(summary)
     samples = run.folder.path / "samples"
-    for name, data in run.sets.items():
-        write_samples(run.graphs[name].eval(), data, samples / name)
+    for name, data in run.data.items():
+        write_samples(run.graphs[name].eval(), data, samples / run.data.prefix(name))
     log_samples(loggers, samples, summary["steps"])
     return summary
 
 
 def _scores(run: PreparedRun) -> dict[str, Any]:
-    """Scores of the trained graph; of several data sets under ``sets``."""
-    if run.plan.protocol is None:
+    """Scores of the trained graphs."""
+    protocol, baselines, found = run.plan.protocol, run.config["probe"]["baselines"], {}
+    if protocol is None:
         return {}
-    probe, graphs, found = run.config["probe"], run.graphs, {}
-    for name, data in run.sets.items():
-        make = lambda name=name: graphs_of(run.make())[name]  # noqa: E731
-        found[name] = score_graph(graphs[name], data, run.plan.protocol, probe, make)
-    return found.get("", {"sets": found})
+    for name, data in run.data.items():
+        found[name] = score_graph(run.graphs[name], data, protocol, partial(run.untrained, name), baselines)
+    return join_sets(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -11,10 +12,10 @@ import lightning as L
 from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader
 
-from ssl_pipeline.data import Data, Stream, train_loader
+from ssl_pipeline.data import Stream, train_loader
 from ssl_pipeline.training import console
 from ssl_pipeline.training.callbacks import Diagnostics, Finite, Metrics, OnlineProbe, Sampling, Saver, StopOnSignal
-from ssl_pipeline.training.graphs import compile_encoders, graphs_of
+from ssl_pipeline.training.graphs import compile_encoders
 from ssl_pipeline.training.profiler import Waiting
 from ssl_pipeline.training.samplers import SamplerContext
 from ssl_pipeline.training.scoring import online_scores
@@ -58,7 +59,7 @@ def fit_run(run: PreparedRun) -> FittedRun:
     waiting = Waiting()
     found = _callbacks(run, waiting)
     with quiet():
-        options = plan.bounds | plan.hardware.options(partial_steps=len(run.sets) > 1)
+        options = plan.bounds | plan.hardware.options(partial_steps=len(run.data) > 1)
         loggers = [] if plan.tracker is None else [plan.tracker.logger(folder.path, config["name"])]
         callbacks = [plan.clock, *found.in_order()]
         trainer = make_trainer(options, callbacks, folder.path, run.start.step, loggers, waiting)
@@ -66,7 +67,7 @@ def fit_run(run: PreparedRun) -> FittedRun:
         if trainer.is_global_zero:
             _begin(run, loggers, trainer.world_size)
         if plan.hardware.compile:
-            compile_encoders(graphs_of(run.module.graph))
+            compile_encoders(run.module.graphs)
         checkpoint = run.start.checkpoint and str(run.start.checkpoint)
         try:
             trainer.fit(run.module, loader, ckpt_path=checkpoint, weights_only=True)
@@ -78,7 +79,7 @@ def fit_run(run: PreparedRun) -> FittedRun:
     summary = _summary(run, trainer, found)
     if trainer.is_global_zero:
         folder.write_summary(summary)
-        run.whole.graph.to(trainer.strategy.root_device)
+        run.graphs.module.to(trainer.strategy.root_device)
     return FittedRun(
         summary, trainer.loggers, found.stop.number, found.diagnostics.stopped, writes=trainer.is_global_zero
     )
@@ -87,20 +88,20 @@ def fit_run(run: PreparedRun) -> FittedRun:
 def _begin(run: PreparedRun, loggers: Sequence[Logger], world: int) -> None:
     """Write the configuration, a summary of a run that is not done, and the resolved numbers on the screen."""
     config, plan = run.config, run.plan
-    run.folder.write_config(config, run.sets)
+    run.folder.write_config(config, run.data)
     run.folder.write_summary({"name": config["name"], "steps": run.start.step, "interrupted": True})
     for logger in loggers:
         logger.log_hyperparams(config)
-    console.start(config, run.sets, run.graphs, plan.recipe, plan.hardware, world)
+    console.start(run.data, run.graphs, plan.recipe, plan.hardware, config["batch_size"], world)
 
 
 def _callbacks(run: PreparedRun, waiting: Waiting) -> _Callbacks:
-    config, plan, folder, turns = run.config, run.plan, run.folder, len(run.sets)
+    config, plan, folder, turns = run.config, run.plan, run.folder, len(run.data)
     every, lines = plan.bounds["log_every_n_steps"], not shows_bar(plan.bounds)
     unreadable = run.start.checkpoint not in (None, folder.checkpoint)
     saver = Saver(folder.checkpoint, plan.clock, config["checkpoint"]["every_n_steps"], unreadable=unreadable)
     diagnostics = Diagnostics(
-        **config.get("diagnostics", {}),
+        **config["diagnostics"],
         seed=config["seed"],
         turns=turns,
         allow_collapse=config["allow_collapse"],
@@ -122,9 +123,9 @@ def _sampling(run: PreparedRun) -> Sampling | None:
     """What decides the order of the samples, where something does; ``bound_epochs`` has refused streams."""
     if run.plan.sampler is None:
         return None
-    assert isinstance(run.data, Data) and not isinstance(run.data.train, Stream)
+    assert not isinstance(run.data.train, Stream)
     size = run.config["batch_size"]
-    context = SamplerContext(run.data, size, run.config["seed"], run.folder.path, run.start.step)
+    context = SamplerContext(run.data.only, size, run.config["seed"], run.folder.path, run.start.step)
     return Sampling(run.plan.sampler.bind(context), size)
 
 
@@ -133,11 +134,11 @@ def _online_probes(run: PreparedRun) -> list[OnlineProbe]:
     probe, plan, found = run.config["probe"], run.plan, []
     if plan.protocol is None or not probe["online"]:
         return found
-    for name, data in run.sets.items():
+    for name, data in run.data.items():
         if data.test is not None and data.classes is not None:
-            make = lambda name=name: graphs_of(run.make())[name]  # noqa: E731
-            score, baselines = online_scores(run.graphs[name], data, plan.protocol, probe, make)
-            found.append(OnlineProbe(plan.clock, score, baselines, probe["online"], run.whole, name))
+            make = partial(run.untrained, name)
+            score, baselines = online_scores(run.graphs[name], data, plan.protocol, make, probe["baselines"])
+            found.append(OnlineProbe(plan.clock, score, baselines, probe["online"], run.whole, run.data.prefix(name)))
     return found
 
 

@@ -9,14 +9,13 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.saved import read_saved
-from ssl_pipeline.data import Data, Mixed
+from ssl_pipeline.data import Data, DataSets, build_data
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.graph.multi_dataset import MixedGraph
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training.fsdp import UnshardedCopy
-from ssl_pipeline.training.graphs import graphs_of, maker, sets_of, start_from
+from ssl_pipeline.training.graphs import graph_maker, start_from
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import RunPlan, bound_epochs, last_step, plan_run
 from ssl_pipeline.training.run_dir import RunDir, Start
@@ -30,30 +29,29 @@ class PreparedRun:
     folder: RunDir
     start: Start
     plan: RunPlan
-    data: Data | Mixed
-    make: Callable[[], Graph | MixedGraph]  # the graph with the weights that its seed gives
+    data: DataSets
+    make: Callable[[], GraphSet]  # the graphs with the weights that the seed gives
     module: PretrainModule
     whole: UnshardedCopy
     trained: bool = False  # the training is over, and its evaluation is not
 
     @property
-    def sets(self) -> dict[str, Data]:
-        """The data sets by name; a single one is called ``""``."""
-        return sets_of(self.data)
-
-    @property
-    def graphs(self) -> dict[str, Graph]:
+    def graphs(self) -> GraphSet:
         """The graph of each data set, with whole weights."""
-        return graphs_of(self.whole.graph)
+        return self.whole.graphs
+
+    def untrained(self, name: str) -> Graph:
+        """The graph of a data set as it was before the training."""
+        return self.make()[name]
 
     def load_weights(self) -> None:
         """Take the weights of the last checkpoint, on the device that the hardware asks for."""
-        self.whole.graph.load_state_dict(read_weights(self.folder.path))
-        self.whole.graph.to("cuda" if self.plan.hardware.on_gpu else "cpu")
+        self.graphs.module.load_state_dict(read_weights(self.folder.path))
+        self.graphs.module.to("cuda" if self.plan.hardware.on_gpu else "cpu")
 
 
-def prepare_run(config: dict[str, Any], folder: RunDir, given: Data | Mixed | None = None) -> PreparedRun:
-    """Check the configuration, read the data, build the graph; nothing is written yet.
+def prepare_run(config: dict[str, Any], folder: RunDir, given: Data | None = None) -> PreparedRun:
+    """Check the configuration, read the data, build the graphs; nothing is written yet.
 
     Args:
         config: see ``training.run``, as are the others.
@@ -65,10 +63,9 @@ def prepare_run(config: dict[str, Any], folder: RunDir, given: Data | Mixed | No
     resume = bool(config["resume"])
     plan = plan_run(config)
     start = folder.start(resume=resume)
-    trust = tuple(config.get("trust", ()))
-    data: Data | Mixed = given or build_part("data", config["data"], at="data", trust=trust)
+    data = build_data(config["data"], tuple(config["trust"])) if given is None else DataSets.of(given)
     if resume:
-        folder.check_data(sets_of(data))
+        folder.check_data(data)
     plan = bound_epochs(plan, data)
     last, trained = last_step(plan, data, config), False
     if resume and folder.awaits_evaluation:
@@ -76,16 +73,16 @@ def prepare_run(config: dict[str, Any], folder: RunDir, given: Data | Mixed | No
     if last <= start.step and not trained:
         at = f"the run is at step {start.step} and its bound is step {last}"
         raise ValueError(f"{at}: raise trainer.max_steps or max_epochs")
-    make = maker(config, data)
-    graph = make()
+    make = graph_maker(plan.factory, data, config["seed"])
+    graphs = make()
     if config["init_from"] and not resume:
-        start_from(graph, Path(config["init_from"]), config["init_partial"])
-    module = PretrainModule(graph, plan.recipe, plan.clock, config["batch_size"], config["seed"], plan.callbacks)
+        start_from(graphs, Path(config["init_from"]), config["init_partial"])
+    module = PretrainModule(graphs, plan.recipe, plan.clock, config["batch_size"], config["seed"], plan.callbacks)
     whole = UnshardedCopy(module, make() if plan.hardware.shards and rank_zero_only.rank == 0 else None)
     return PreparedRun(config, folder, start, plan, data, make, module, whole, trained)
 
 
-def open_run(path: str | Path, given: Data | Mixed | None = None) -> PreparedRun:
+def open_run(path: str | Path, given: Data | None = None) -> PreparedRun:
     """A trained run as its folder has it, with its weights, for ``evaluate_run`` and ``report_run``.
 
     The packages that the saved configuration trusts are not trusted. ``given`` is the data of a run whose data no file

@@ -17,11 +17,11 @@ def report_run(run: PreparedRun) -> None:
 
 def write_page(run: PreparedRun) -> None:
     """Write ``report.html``; what goes wrong with it takes nothing from the run."""
-    asked, folder = run.config.get("report", {}), run.folder
-    if not asked.get("page", True):
+    asked, folder = run.config["report"], run.folder
+    if not asked["page"]:
         return
     try:
-        write_report(folder.path, run.graphs, run.sets, asked.get("samples", 1000), asked.get("map", "pca"))
+        write_report(folder.path, run.graphs, run.data, asked["samples"], asked["map"])
     except Exception as error:
         again = f"make it again with: ssl-pipeline report run={folder.relative} debug=true"
         print(f"warning: there is no report.html ({type(error).__name__}: {error}); {again}", file=sys.stderr)

@@ -7,17 +7,20 @@ import json
 import pytest
 import torch
 from helpers.mixed_data import SMALL, images, words
+from helpers.on_data import graph_on, graphs_on
 from helpers.paths import ROOT
 from safetensors.torch import load_file
 
 import ssl_pipeline
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.data import mixed
+from ssl_pipeline.data import DataSets, mixed
 from ssl_pipeline.export import export
+from ssl_pipeline.graph.builder import GraphFactory
+from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.training import run
-from ssl_pipeline.training.graphs import maker
 from ssl_pipeline.training.hardware import Hardware
+from ssl_pipeline.training.module import PretrainModule
 
 
 def test_sets_take_turns_by_the_step_number():
@@ -42,27 +45,59 @@ def test_a_set_that_is_too_small_is_named_at_once():
 
 
 def test_what_does_not_depend_on_the_grid_is_shared():
-    graph = maker(compose(SMALL), mixed({"images": images(50), "words": words(24)}))()
-    image, word = graph.graphs["images"], graph.graphs["words"]
+    graphs = graphs_on(compose(SMALL), mixed({"images": images(50), "words": words(24)}))
+    image, word = graphs["images"], graphs["words"]
     assert image.encoder.trunk is word.encoder.trunk and image.latent is word.latent
     assert image.encoder.stem is not word.encoder.stem
     assert list(image.objective.terms) == ["reconstruct"] and list(word.objective.terms) == ["cross_entropy"]
-    assert [graph.at(step)[0] for step in range(4)] == ["images", "words", "images", "words"]
+    assert [graphs.at(step)[0] for step in range(4)] == ["images", "words", "images", "words"]
 
 
 def test_terms_between_embeddings_share_their_heads_and_terms_of_tokens_fit_any_grid():
     options = [*SMALL, "corruption=mask+crop", "objective=byol+jepa", "encoder.patch=1"]
-    graph = maker(compose(options), mixed({"images": images(50), "words": words(24)}))()
-    image, word = (graph.graphs[name].objective.terms for name in ("images", "words"))
+    graphs = graphs_on(compose(options), mixed({"images": images(50), "words": words(24)}))
+    image, word = (graphs[name].objective.terms for name in ("images", "words"))
     assert [*image] == [*word] == ["byol", "jepa"]
     assert image["byol"].projector is word["byol"].projector and image["byol"].predictor is word["byol"].predictor
     assert image["jepa"].predictor is not word["jepa"].predictor
 
 
+def test_one_graph_is_a_set_of_one():
+    graph = graph_on(compose(["corruption=mask+noise"]), images(50))
+    module = PretrainModule(graph)
+    assert module.graph is graph is module.graphs.only and GraphSet.of(module.graphs) is module.graphs
+    assert all(name.startswith("graph.") and "data" not in name for name in module.state_dict())
+    (name,) = module.graphs
+    assert module.graphs.at(3) == (name, graph) and module.graphs.prefix(name) == ""
+    assert [*module.graphs.parameters()] == [*graph.parameters()]
+
+
+def test_weights_of_several_graphs_are_called_after_their_data_sets():
+    graphs = graphs_on(compose(SMALL), mixed({"images": images(50), "words": words(24)}))
+    names = {".".join(name.split(".")[:3]) for name in PretrainModule(graphs).state_dict()}
+    assert {"graph.images.encoder", "graph.words.encoder"} <= names
+    with pytest.raises(ValueError, match="expected one data set, got images, words: name one of them"):
+        _ = graphs.only
+
+
+def test_several_graphs_need_weights_to_share():
+    graph = GraphFactory(compose(SMALL)).graph()
+    with pytest.raises(ValueError, match="bind each to its data first"):
+        GraphSet({"images": graph, "words": graph})
+
+
+def test_one_data_set_is_a_set_of_one():
+    data = images(50)
+    sets = DataSets.of(data)
+    assert [*sets] == ["images"] and sets.only is data and sets.train is data.train and DataSets.of(sets) is sets
+    with pytest.raises(ValueError, match="expected one data set at least"):
+        DataSets({})
+
+
 def test_a_trunk_is_needed():
     config, both = compose(["corruption=mask+noise"]), mixed({"one": images(50), "two": images(50)})
     with pytest.raises(ValueError, match="no trunk that several kinds of data can share: take encoder=vit"):
-        maker(config, both)()
+        graphs_on(config, both)
     with pytest.raises(ValueError, match="at least two sets"):
         mixed({"images": images(5)})
 
