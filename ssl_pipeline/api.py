@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ssl_pipeline.inference.model import Model
 
 
@@ -22,17 +24,21 @@ class Run:
     Attributes:
         folder: where everything lies that it made.
         summary: its numbers, as ``summary.json`` has them.
+        encoder: the object that was pretrained, where one was given.
+        trust: packages whose classes its configuration was allowed to name.
     """
 
     folder: Path
     summary: dict[str, Any]
+    encoder: nn.Module | None = None
+    trust: tuple[str, ...] = ()
 
     @cached_property
     def model(self) -> Model:
         """The trained model: raw samples in, embeddings or restored samples out."""
         from ssl_pipeline.inference.load import load
 
-        return load(self.folder)
+        return load(self.folder, trust=self.trust, encoder=self.encoder)
 
     def __repr__(self) -> str:
         steps = f"{self.summary.get('steps', 0):,} steps, {self.summary.get('seconds', 0):.0f} s"
@@ -66,7 +72,7 @@ def pretrain(
     *,
     corruption: str | None = None,
     objective: str | None = None,
-    encoder: str | None = None,
+    encoder: str | nn.Module | None = None,
     decoder: str | None = None,
     epochs: int | None = None,
     steps: int | None = None,
@@ -82,7 +88,8 @@ def pretrain(
         method: a whole recipe, see ``list_methods()``; None: two views, ``mask+noise``, that are reconstructed.
         corruption: views, as ``mask+noise`` or ``crop+crop``; None: what the method says, as the next three.
         objective: losses, as ``reconstruct`` or ``reconstruct+align``.
-        encoder: ``conv``, ``vit`` ..., or the name of a model of timm's.
+        encoder: ``conv``, ``vit`` ..., the name of a model of timm's, or an object: a model of timm's, or any module
+            that ``sslp.ModuleEncoder`` takes, with the weights that it has; the object itself is trained.
         decoder: ``conv``, ``cross_attention`` or ``autoregressive``.
         epochs: passes over the data; None: what the method says.
         steps: of the optimiser, in place of ``epochs``.
@@ -102,6 +109,7 @@ def pretrain(
         ``run = pretrain("path/to/images", "simclr", epochs=50)``
     """
     from ssl_pipeline.config.compose import compose
+    from ssl_pipeline.models.encoders import chosen
     from ssl_pipeline.training import run
 
     more = dict(options or {})
@@ -112,25 +120,25 @@ def pretrain(
     is_folder, kind = _data(str(data))
     # A method has models that suit its data; without one, texts need others than images do.
     is_text = method is None and "experiment" not in more and kind in ("text_files", "pydoc", "fortunes", "hf_text")
-    of_timm = encoder is not None and encoder not in list_encoders()
+    keys, own = ({}, None) if encoder is None else chosen(encoder, list_encoders())
     choices = {
         "experiment": method,
         "data": kind,
         "data.root": str(Path(data).resolve()) if is_folder else None,
         "corruption": corruption,
         "objective": objective or ("cross_entropy" if is_text else None),
-        "encoder": "timm" if of_timm else encoder or ("vit" if is_text else None),
-        "encoder.name": encoder if of_timm else None,
-        "decoder": decoder or ("cross_attention" if is_text else None),
+        "encoder": "vit" if is_text else None,
+        "decoder": decoder or ("cross_attention" if is_text or (own is not None and method is None) else None),
         "trainer.max_epochs": epochs if steps is None else -1,
         "trainer.max_steps": steps,
         "batch_size": batch_size,
         "seed": seed,
+        **keys,
         **more,
     }
     config = compose([f"{key}={_plain(value)}" for key, value in choices.items() if value is not None])
     folder = Path(output or f"outputs/pretrain/{datetime.now():%Y-%m-%d_%H-%M-%S}")
-    return Run(folder, run(config, str(folder)))
+    return Run(folder, run(config, str(folder), own), own, tuple(config["trust"]))
 
 
 def _data(data: str) -> tuple[bool, str]:
@@ -153,7 +161,7 @@ def list_corruptions() -> list[str]:
 
 def list_encoders() -> list[str]:
     """Names that ``encoder=`` takes."""
-    return _names("encoder")
+    return [name for name in _names("encoder") if name != "module"]  # which takes an object
 
 
 def list_decoders() -> list[str]:

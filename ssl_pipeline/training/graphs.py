@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ssl_pipeline.data import Data, Mixed, statistics
 from ssl_pipeline.graph.builder import GraphFactory
@@ -27,11 +28,13 @@ def graphs_of(graph: Graph | MixedGraph) -> dict[str, Graph]:
     return dict(graph.graphs.items()) if isinstance(graph, MixedGraph) else {"": graph}  # pyright: ignore
 
 
-def maker(config: Mapping[str, Any], data: Data | Mixed) -> Callable[[], Graph | MixedGraph]:
+def maker(
+    config: Mapping[str, Any], data: Data | Mixed, encoder: nn.Module | None = None
+) -> Callable[[], Graph | MixedGraph]:
     """Makes the graph of a run on its data, with the weights that its seed gives."""
     if isinstance(data, Mixed) and config.get("edge"):
         raise ValueError("edge= joins columns of one data set, and this run has several: take one of them")
-    factory = GraphFactory(config, trust=tuple(config.get("trust", ())))
+    factory = GraphFactory(config, trust=tuple(config.get("trust", ())), encoder=encoder)
     specs = {name: data_spec(part) for name, part in sets_of(data).items()}
 
     def make() -> Graph | MixedGraph:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
+from torch import nn
 
 from ssl_pipeline.training.loggers import close
 from ssl_pipeline.training.run_dir import RunDir
@@ -23,12 +24,13 @@ from ssl_pipeline.training.torch_errors import machine_error
 from ssl_pipeline.utils.errors import Interrupted
 
 
-def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
+def run(config: dict[str, Any], run_dir: str, encoder: nn.Module | None = None) -> dict[str, Any]:
     """Train, probe and write the run's folder; with ``resume`` go on in that one, be it within its evaluation.
 
     Args:
         config: resolved, plain dictionaries, as ``conf/train.yaml`` composes them.
         run_dir: folder of a new run.
+        encoder: an object of Python, where the configuration's encoder is one; it is trained itself.
 
     Returns:
         The content of ``summary.json``.
@@ -40,7 +42,7 @@ def run(config: dict[str, Any], run_dir: str) -> dict[str, Any]:
     """
     folder = RunDir(Path(config["resume"] or run_dir).resolve())
     try:
-        prepared = prepare_run(config, folder)
+        prepared = prepare_run(config, folder, encoder)
         return _evaluated(prepared) if prepared.trained else _trained(prepared)
     except (RuntimeError, MemoryError, ConnectionError, EOFError) as error:
         raise machine_error(error, f"resume={folder.relative}") or error from None

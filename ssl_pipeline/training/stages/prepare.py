@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
+from torch import nn
 
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.saved import read_saved
@@ -52,15 +53,20 @@ class PreparedRun:
         self.whole.graph.to("cuda" if self.plan.hardware.on_gpu else "cpu")
 
 
-def prepare_run(config: dict[str, Any], folder: RunDir) -> PreparedRun:
+def prepare_run(config: dict[str, Any], folder: RunDir, encoder: nn.Module | None = None) -> PreparedRun:
     """Check the configuration, read the data, build the graph; nothing is written yet.
+
+    Args:
+        config: resolved, plain dictionaries.
+        folder: of the run.
+        encoder: an object of Python, where the configuration's encoder is one.
 
     Raises:
         ValueError: anything in the configuration or the data that cannot work.
         FileExistsError: a new run in the folder of an old one.
     """
     resume = bool(config["resume"])
-    plan = plan_run(config)
+    plan = plan_run(config, encoder)
     start = folder.start(resume=resume)
     data: Data | Mixed = build_part("data", config["data"], at="data", trust=tuple(config.get("trust", ())))
     if resume:
@@ -72,7 +78,7 @@ def prepare_run(config: dict[str, Any], folder: RunDir) -> PreparedRun:
     if last <= start.step and not trained:
         at = f"the run is at step {start.step} and its bound is step {last}"
         raise ValueError(f"{at}: raise trainer.max_steps or max_epochs")
-    make = maker(config, data)
+    make = maker(config, data, encoder)
     graph = make()
     if config["init_from"] and not resume:
         start_from(graph, Path(config["init_from"]), config["init_partial"])
