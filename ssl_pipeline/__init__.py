@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     )
     from ssl_pipeline.models.decoders import AutoregressiveDecoder, ConvDecoder, CrossAttentionDecoder, Decoder
     from ssl_pipeline.models.ema_teacher import EMATeacher
-    from ssl_pipeline.models.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, ViT
+    from ssl_pipeline.models.encoders import ConvEncoder, Encoder, ModuleEncoder, TimmBackbone, TorchvisionBackbone, ViT
     from ssl_pipeline.models.latents import Slots, Tokens
     from ssl_pipeline.models.layers import Projector, Prototypes
     from ssl_pipeline.objectives import (
@@ -93,7 +93,7 @@ _NAMES = {
     "losses": "BarlowTwins CrossEntropy InfoNCE L1 MSE MoCo NNCLR SIGReg SelfDistillation SmoothL1 VICReg",
     "models.decoders": "AutoregressiveDecoder ConvDecoder CrossAttentionDecoder Decoder",
     "models.ema_teacher": "EMATeacher",
-    "models.encoders": "ConvEncoder Encoder TimmBackbone TorchvisionBackbone ViT",
+    "models.encoders": "ConvEncoder Encoder ModuleEncoder TimmBackbone TorchvisionBackbone ViT",
     "models.latents": "Slots Tokens",
     "models.layers": "Projector Prototypes",
     "objectives": """Consistency CrossModal JointEmbedding MaskedPrediction Reconstruction TeacherPrediction

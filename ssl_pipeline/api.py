@@ -16,6 +16,8 @@ from ssl_pipeline.config.overrides import overrides_of
 from ssl_pipeline.config.suitable import IN_PYTHON
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ssl_pipeline.data import Data
     from ssl_pipeline.inference.model import Model
 
@@ -27,17 +29,21 @@ class Run:
     Attributes:
         folder: where everything lies that it made.
         summary: its numbers, as ``summary.json`` has them.
+        encoder: the object that was pretrained, where one was given.
+        trust: packages whose classes its configuration was allowed to name.
     """
 
     folder: Path
     summary: dict[str, Any]
+    encoder: nn.Module | None = None
+    trust: tuple[str, ...] = ()
 
     @cached_property
     def model(self) -> Model:
         """The trained model: raw samples in, embeddings or restored samples out."""
         from ssl_pipeline.inference.load import load
 
-        return load(self.folder)
+        return load(self.folder, trust=self.trust, encoder=self.encoder)
 
     def __repr__(self) -> str:
         steps = f"{self.summary.get('steps', 0):,} steps, {self.summary.get('seconds', 0):.0f} s"
@@ -72,7 +78,7 @@ def pretrain(
     labels: Any = None,
     corruption: str | None = None,
     objective: str | None = None,
-    encoder: str | None = None,
+    encoder: str | nn.Module | None = None,
     decoder: str | None = None,
     epochs: int | None = None,
     steps: int | None = None,
@@ -90,7 +96,8 @@ def pretrain(
         labels: one for each sample of a tensor, an array or a ``Dataset``, for probes alone.
         corruption: views, as ``mask+noise`` or ``crop+crop``; None: what the method says, as the next three.
         objective: losses, as ``reconstruct`` or ``reconstruct+align``.
-        encoder: ``conv``, ``vit`` ..., or the name of a model of timm's.
+        encoder: ``conv``, ``vit`` ..., the name of a model of timm's, or an object: a model of timm's, or any module
+            that ``sslp.ModuleEncoder`` takes, with the weights that it has; the object itself is trained.
         decoder: ``conv``, ``cross_attention`` or ``autoregressive``.
         epochs: passes over the data; None: what the method says.
         steps: of the optimiser, in place of ``epochs``.
@@ -109,25 +116,22 @@ def pretrain(
     Example:
         ``run = pretrain("path/to/images", "simclr", epochs=50)``
     """
+    from ssl_pipeline.models.encoders import chosen
     from ssl_pipeline.training import run
 
     more = dict(options or {})
     if method is not None and (other := more.get("experiment")) is not None:
         raise ValueError(f"the method is named twice, method={method!r} and experiment={other!r}: drop one")
     given, choices = _data(data, labels, more)
+    keys, own = ({}, None) if encoder is None else chosen(encoder, list_encoders())
+    if own is not None and method is None:
+        decoder = decoder or "cross_attention"  # which any latent feeds
     choices |= {"experiment": method, "corruption": corruption, "objective": objective, "decoder": decoder}
-    choices |= _encoder(encoder) | {"trainer.max_epochs": epochs if steps is None else -1, "trainer.max_steps": steps}
+    choices |= keys | {"trainer.max_epochs": epochs if steps is None else -1, "trainer.max_steps": steps}
     choices |= {"seed": seed} | ({} if batch_size is None else {"batch_size": batch_size}) | more
     config = compose(overrides_of(choices))
     folder = Path(config["resume"] or output or f"outputs/pretrain/{datetime.now():%Y-%m-%d_%H-%M-%S}")
-    return Run(folder, run(config, str(folder), given))
-
-
-def _encoder(name: str | None) -> dict[str, Any]:
-    """Choices that an encoder's name stands for, one of ours or of timm's."""
-    if name is None or name in list_encoders():
-        return {"encoder": name}
-    return {"encoder": "timm", "encoder.name": name}
+    return Run(folder, run(config, str(folder), given, own), own, tuple(config["trust"]))
 
 
 def _data(data: Any, labels: Any, options: Mapping[str, Any]) -> tuple[Data | None, dict[str, Any]]:

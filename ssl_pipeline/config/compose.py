@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from ssl_pipeline.config import plugins
+from ssl_pipeline.config.chosen import left_over, opened
 from ssl_pipeline.config.combination import COMBINING_SIGNS, Combination
 from ssl_pipeline.config.families import read_families
 from ssl_pipeline.config.parts import check_config, is_ghost, prune
@@ -82,6 +83,7 @@ def compose(overrides: list[str], config_dir: str | None = None, *, notes: bool 
         ValueError: a name, key or value that is not valid, with the nearest that is.
         FileNotFoundError: no such ``config_dir``.
     """
+    overrides = opened(overrides)
     with _loader(config_dir) as search:
         try:
             cfg = hydra.compose("train", [*search, *overrides], return_hydra_config=True)
@@ -116,6 +118,8 @@ def finish(
     for group in COMBINING_SIGNS:
         for name in prune(config[group], group, _options(group, overrides, config_dir), overrides):
             _note(f"options of {group}.{name} are not used, since {group} has no {name}")
+    for choice, keys in left_over(config, overrides, lambda chosen: _plain(chosen, config_dir)).items():
+        _note(f"the experiment's {', '.join(keys)} are not used, since {choice} has no such options")
     for group in ("teacher", "sampler"):
         if is_ghost(config[group], group, overrides):
             _note(f"options of {group} are not used, since there is none")
@@ -132,6 +136,12 @@ def finish(
     for key in ignored:
         _note(f"{key} is not taken from the saved run: say it again where it matters")
     return saved
+
+
+def _plain(overrides: Names, config_dir: str | None) -> dict[str, Any]:
+    with _loader(config_dir) as search:
+        found: Any = OmegaConf.to_container(hydra.compose("train", [*search, *overrides]))
+        return found
 
 
 def is_further_rank() -> bool:

@@ -15,7 +15,7 @@ def list_corruptions() -> list[str]:
 
 def list_encoders() -> list[str]:
     """Names that ``encoder=`` takes."""
-    return _names("encoder")
+    return [name for name in _names("encoder") if name != "module"]  # which takes an object
 
 
 def list_decoders() -> list[str]:

@@ -143,7 +143,7 @@ def _safetensors(model: Model, live: Part, folder: Path, length: tuple[str, int]
     )
     if isinstance(live, Embedder) and isinstance(model.graph.encoder, TimmBackbone) and not live.teacher:
         write_safetensors(model.graph.encoder.model.state_dict(), folder / "timm.safetensors")
-    again = load(folder, trust=model.trust).to(model.device).part()
+    again = load(folder, trust=model.trust, encoder=model.encoder_object).to(model.device).part()
     return lambda inputs: _tuple(again(**inputs))
 
 

@@ -147,12 +147,14 @@ def _timm(model: Model, part: Part) -> list[str]:
     encoder = model.graph.encoder
     if not isinstance(encoder, TimmBackbone) or not isinstance(part, Embedder) or part.teacher:
         return []
+    assert encoder.view is not None
     normalize = model.graph.normalize
     shift = encoder.view.forward(part.source.name, 1).detach().flatten()
     std = normalize.std.flatten()
     mean = normalize.mean.flatten() - shift * std
-    given = model.config["encoder"].get("options") or {}
-    options = "".join(f", {key}={value!r}" for key, value in given.items())
+    fitted = {"img_size": model.grid.shape} if hasattr(encoder.model, "set_input_size") else {}
+    given = {"in_chans": model.grid.channels, "num_classes": 0} | fitted | encoder.options
+    options = ", ".join(f"{key}={value!r}" for key, value in given.items())
     return [
         "",
         f"timm loads it by itself; images are then standardised with mean {_numbers(mean)} and std {_numbers(std)}:",
@@ -160,8 +162,7 @@ def _timm(model: Model, part: Part) -> list[str]:
         "```python",
         "import timm",
         "",
-        f'timm.create_model("{encoder.name}", in_chans={model.grid.channels}, num_classes=0{options}, '
-        f'checkpoint_path="timm.safetensors")',
+        f'timm.create_model("{encoder.name}", {options}, checkpoint_path="timm.safetensors")',
         "```",
     ]
 

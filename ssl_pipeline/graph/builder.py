@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from ssl_pipeline.config.build import build_part, build_parts
 from ssl_pipeline.config.parts import columns, edges
 from ssl_pipeline.graph.columns import ColumnModels
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.graph_set import GraphSet
+from ssl_pipeline.models.encoders import held
 from ssl_pipeline.objectives import Objective
 from ssl_pipeline.structures.data_spec import DataSpec
 
@@ -22,6 +25,7 @@ class GraphFactory:
     Args:
         config: resolved, plain dictionaries.
         trust: see ``config.build``.
+        encoder: an object of Python, where the configuration's encoder is one.
 
     Attributes:
         parts: those of the graph, by group, not yet bound to data.
@@ -30,9 +34,12 @@ class GraphFactory:
         ValueError: whatever ``config.build`` and the parts refuse.
     """
 
-    def __init__(self, config: Mapping[str, Any], *, trust: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], *, trust: tuple[str, ...] = (), encoder: nn.Module | None = None
+    ) -> None:
         single = ("encoder", "latent", "decoder", "teacher")
         self.parts: dict[str, Any] = {one: build_part(one, config.get(one), at=one, trust=trust) for one in single}
+        self.parts["encoder"] = held(self.parts["encoder"], encoder)
         for group in ("corruption", "objective"):
             self.parts[group] = build_parts(group, config.get(group), at=group, trust=trust)
         asked = edges(config.get("edge") or {}, self.parts["objective"])

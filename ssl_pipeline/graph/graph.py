@@ -22,7 +22,7 @@ from ssl_pipeline.graph.validation import (
 )
 from ssl_pipeline.models.decoders import CrossAttentionDecoder, Decoder
 from ssl_pipeline.models.ema_teacher import EMATeacher
-from ssl_pipeline.models.encoders import Encoder
+from ssl_pipeline.models.encoders import Encoder, as_encoder
 from ssl_pipeline.models.latents import Consensus, LatentFormat, Tokens
 from ssl_pipeline.models.layers import Normalize
 from ssl_pipeline.objectives import CrossModal, GraphInfo, Objective, Reconstruction, State, Term
@@ -42,7 +42,8 @@ class Graph(Bindable, nn.Module):
 
     Args:
         corruptions: one a view, by the view's name.
-        encoder: shared by all views.
+        encoder: shared by all views; an encoder, its name, the name of a model of timm's, or any module that
+            ``ModuleEncoder`` takes, which is trained itself.
         objective: the losses: terms by name, or one term.
         latent: format of the common latent; None: the encoder's tokens.
         decoder: a decoder like it leads to each target; None: cross-attention.
@@ -67,7 +68,7 @@ class Graph(Bindable, nn.Module):
         self,
         corruptions: Mapping[str, Corruption],
         *,
-        encoder: Encoder,
+        encoder: Encoder | nn.Module | str,
         objective: Objective | Mapping[str, Term] | Term,
         latent: LatentFormat | None = None,
         decoder: Decoder | None = None,
@@ -81,9 +82,9 @@ class Graph(Bindable, nn.Module):
             raise ValueError("a graph has one view at least, got none: name a corruption, such as Mask()")
         self.corruptions = dict(corruptions)
         self.views_per_step = len(self.corruptions) if views_per_step == "all" else int(views_per_step)
-        self.encoder, self.latent = encoder, latent or Tokens()
+        self.encoder, self.latent = as_encoder(encoder), latent or Tokens()
         self.objective = objective if isinstance(objective, Objective) else Objective(objective)
-        self.like_encoder, self.like_decoder = (encoder,), (decoder or CrossAttentionDecoder(),)
+        self.like_encoder, self.like_decoder = (self.encoder,), (decoder or CrossAttentionDecoder(),)
         self.teacher, self.models, self.allow_collapse = teacher, dict(columns or {}), allow_collapse
 
     def setup(self, spec: DataSpec) -> None:
@@ -119,7 +120,8 @@ class Graph(Bindable, nn.Module):
     def _info(self, spec: DataSpec) -> GraphInfo:
         """What terms must know."""
         encoder, latent, grid = self.encoder, self.latent, spec.grid
-        tokens = GridSpec(grid.resized(encoder.dense_shape).axes, channels=encoder.width) if latent.keeps_grid else None
+        shape = self._dense_shape
+        tokens = None if shape is None else GridSpec(grid.resized(shape).axes, channels=encoder.width)
         columns = {name: column.grid for name, column in spec.columns.items()}
         embedding, consensus = latent.embedding_width, latent.fuse is not None
         views = tuple(self.corruptions)
@@ -408,6 +410,11 @@ class Graph(Bindable, nn.Module):
         unmasked = None if view.unmasked is None else normalize(view.unmasked)
         return view._replace(x=normalize(view.x), unmasked=unmasked)
 
+    @property
+    def _dense_shape(self) -> tuple[int, ...] | None:
+        """Grid of the latent's tokens; None where they have no places."""
+        return self.encoder.dense_shape if self.latent.keeps_grid else None
+
     def _decoder(self, target: Node, edges: Sequence[Edge]) -> Decoder:
         corruption, column = self.corruptions.get(target.name), self.columns.named().get(target.name)
         grid, n_params, decoder, at = self.grid, 0, self.like_decoder[0], "decoder"
@@ -417,7 +424,6 @@ class Graph(Bindable, nn.Module):
             grid, decoder = column.grid, column.prototype or decoder
             at = f"columns.{target.name}.decoder" if target.name in self.models else at
         with options_of(at):
-            dense_shape = self.encoder.dense_shape if self.latent.keeps_grid else None
-            made = decoder.bind(grid, self.latent.width, dense_shape, n_params)
+            made = decoder.bind(grid, self.latent.width, self._dense_shape, n_params)
         latent_feeds(made, target, edges, self.latent, self.encoder, self.corruptions, self.columns.named())
         return made

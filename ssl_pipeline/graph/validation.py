@@ -157,6 +157,8 @@ def latent_feeds(
         why = "slots do not"
     elif elsewhere:
         why = f"what leads there is made of {' and '.join(elsewhere)}"
+    elif encoder.dense_shape is None:
+        why = "the encoder's tokens have no places"
     elif decoder.patches.grid.ndim != len(encoder.dense_shape):
         why = "the encoder's lies on another one"
     else:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssl_pipeline.config.build import build_part, is_part
 from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, read_saved
@@ -24,17 +24,25 @@ LATER = {"teacher"}
 """A group that older runs have not."""
 
 
-def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = ()) -> Model:
+def load(
+    path: str | Path,
+    data: str | None = None,
+    *,
+    trust: tuple[str, ...] = (),
+    encoder: nn.Module | None = None,
+) -> Model:
     """The model of a run's folder, or of one that was exported as safetensors. Never runs code from a file.
 
     Args:
         path: the folder.
         data: name of the data set whose stem and heads are wanted, of a run on several.
         trust: packages besides this one and its plug-ins whose classes its configuration may name.
+        encoder: the module, where the run was pretrained from Python with one; it takes the run's weights itself.
 
     Raises:
         FileNotFoundError: no such folder, or something is missing in it.
-        ValueError: a damaged file, a class that is not trusted, or no such data set.
+        ValueError: a damaged file, a class that is not trusted, no such data set, or no ``encoder``
+            where one is needed.
     """
     folder = Path(path)
     config = _config(folder, trust)
@@ -53,7 +61,7 @@ def load(path: str | Path, data: str | None = None, *, trust: tuple[str, ...] = 
         raise ValueError(f"this run was trained on {', '.join(sets) or 'one data set'}, got {data}: name one of them")
     spec = DataSpec.from_plain((config if data is None else sets[data])["spec"])
     settled = config | {"allow_collapse": True}  # what is trained is not judged by what training would now refuse
-    graph = GraphFactory(settled, trust=trust).build(spec, fitting=data is not None)
+    graph = GraphFactory(settled, trust=trust, encoder=encoder).build(spec, fitting=data is not None)
     columns = spec.columns
     found = {name: _codec(folder, f"columns.{name}", trust) for name in columns}
     codecs = {name: codec for name, codec in found.items() if codec is not None}

@@ -23,6 +23,7 @@ from ssl_pipeline.inference.modules import (
     names,
     parameters,
 )
+from ssl_pipeline.models.encoders import Encoder
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.utils.errors import nearest
 
@@ -105,6 +106,12 @@ class Model:
         for part in self._parts.values():
             part.to(device)
         return self
+
+    @property
+    def encoder_object(self) -> Encoder | None:
+        """The encoder, where it is an object of Python that whoever builds the graph again must be given."""
+        own = getattr(self.graph.encoder, "own", None)
+        return None if own is None else self.graph.encoder
 
     def part(self, name: str | None = None, view: str | None = None) -> Part:
         """One of the models in it as a module, which shares its weights.

@@ -32,6 +32,7 @@ def start(
             f"energies   {', '.join(dict.fromkeys(edge.name for some in g.edges.values() for edge in some))}"
             for g in graphs.values()
         ),
+        *_holes(graphs.values()),
         f"parameters {_count(g.encoder for g in graphs.values()):,} encoder, "
         f"{_count(g.latent for g in graphs.values()):,} latent, "
         f"{_count(g.decoders for g in graphs.values()):,} decoders",
@@ -39,6 +40,13 @@ def start(
         f"optimiser  {_optimiser(recipe, batch_size)}",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _holes(graphs: Iterable[Graph]) -> list[str]:
+    """A line where the encoder takes what fills a hole for the sample."""
+    filled = [g.encoder for g in graphs if g.encoder.sees_filling and any(c.masks for c in g.corruptions.values())]
+    names = dict.fromkeys(getattr(encoder, "what", type(encoder).__name__) for encoder in filled)
+    return [f"holes      {name} leaves out no tokens: it takes holes as they are filled" for name in names]
 
 
 def _optimiser(recipe: Recipe, batch: int) -> str:

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 import lightning as L
+from torch import nn
 
 from ssl_pipeline.config.build import build_part, build_parts, construct
 from ssl_pipeline.config.options import check_names, check_values
@@ -41,7 +42,7 @@ class RunPlan(NamedTuple):
     clock: Clock
 
 
-def plan_run(config: Mapping[str, Any]) -> RunPlan:
+def plan_run(config: Mapping[str, Any], encoder: nn.Module | None = None) -> RunPlan:
     """Check and make all that needs no data.
 
     Raises:
@@ -49,7 +50,7 @@ def plan_run(config: Mapping[str, Any]) -> RunPlan:
     """
     import_plugins()
     trust = tuple(config["trust"])
-    factory = GraphFactory(config, trust=trust)
+    factory = GraphFactory(config, trust=trust, encoder=encoder)
     bounds, clock = _bounds(config["trainer"])
     protocol = build_part("protocol", config["probe"]["protocol"], at="probe.protocol", trust=trust)
     recipe = make_recipe(config["optimizer"], trust=trust)

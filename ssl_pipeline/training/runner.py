@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
+from torch import nn
 
 from ssl_pipeline.data import Data
 from ssl_pipeline.training.loggers import close
@@ -24,13 +25,16 @@ from ssl_pipeline.training.torch_errors import machine_error
 from ssl_pipeline.utils.errors import Interrupted
 
 
-def run(config: dict[str, Any], run_dir: str, given: Data | None = None) -> dict[str, Any]:
+def run(
+    config: dict[str, Any], run_dir: str, given: Data | None = None, encoder: nn.Module | None = None
+) -> dict[str, Any]:
     """Train, probe and write the run's folder; with ``resume`` go on in that one, be it within its evaluation.
 
     Args:
         config: resolved, plain dictionaries, as ``conf/train.yaml`` composes them.
         run_dir: folder of a new run.
         given: the data, in place of what the configuration names.
+        encoder: an object of Python, where the configuration's encoder is one; it is trained itself.
 
     Returns:
         The content of ``summary.json``.
@@ -42,7 +46,7 @@ def run(config: dict[str, Any], run_dir: str, given: Data | None = None) -> dict
     """
     folder = RunDir(Path(config["resume"] or run_dir).resolve())
     try:
-        prepared = prepare_run(config, folder, given)
+        prepared = prepare_run(config, folder, given, encoder)
         return _evaluated(prepared) if prepared.trained else _trained(prepared)
     except (RuntimeError, MemoryError, ConnectionError, EOFError) as error:
         raise machine_error(error, f"resume={folder.relative}") or error from None

@@ -149,7 +149,7 @@ ENCODERS = (
         TimmBackbone,
         {
             "name": "vit_tiny_patch16_224",
-            "options": {"img_size": [8, 12], "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 2},
+            "options": {"patch_size": [2, 3], "embed_dim": 24, "depth": 2, "num_heads": 2},
         },
         ("image",),
     ),
@@ -158,17 +158,12 @@ ENCODERS = (
         TimmBackbone,
         {
             "name": "vit_tiny_patch16_224",
-            "options": {
-                "img_size": [8, 12],
-                "patch_size": 4,
-                "embed_dim": 24,
-                "depth": 1,
-                "num_heads": 2,
-                "dynamic_img_size": True,
-            },
+            "options": {"patch_size": 4, "embed_dim": 24, "depth": 1, "num_heads": 2},
+            "masked": "token",
         },
         ("image",),
     ),
+    EncoderCase("torchvision", TorchvisionBackbone, {"name": "mobilenet_v3_small", "view_drop": 0.0}, ("image",)),
     EncoderCase("torchvision", TorchvisionBackbone, {"name": "resnet18", "node": "layer2"}, ("image", "grey")),
 )
 

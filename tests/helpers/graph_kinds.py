@@ -19,7 +19,9 @@ QUERY = ["decoder=cross_attention", "decoder.width=24", "decoder.depth=1", "deco
 TEXT = [*VIT, "encoder.ngrams=3", "encoder.buckets=64", *QUERY, "objective=cross_entropy"]
 SLOTS = ["latent=slots", "latent.slots=4", "latent.heads=2"]
 TIMM = ["encoder=timm", *QUERY, "encoder.name=vit_tiny_patch16_224"]
-TIMM += [f"+encoder.options.{o}" for o in ("img_size=[8,12]", "patch_size=4", "embed_dim=24", "depth=2", "num_heads=2")]
+TIMM += [
+    f"+encoder.options.{o}" for o in ("img_size=[8,12]", "patch_size=[2,3]", "embed_dim=24", "depth=2", "num_heads=2")
+]
 GRAPHS = {
     "conv": ([*CONV, "corruption=mask+noise"], "image"),
     "vit": ([*VIT, *QUERY, "corruption=mask+noise+lowres+echo"], "image"),

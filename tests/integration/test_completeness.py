@@ -20,7 +20,7 @@ from ssl_pipeline.training import GraphCallback
 
 TABLES = {
     "corruption": (cases.CORRUPTIONS, ssl_pipeline.corruptions, ssl_pipeline.corruptions.Corruption, {"Chain"}),
-    "encoder": (cases.ENCODERS, ssl_pipeline.models.encoders, ssl_pipeline.models.encoders.Encoder, set()),
+    "encoder": (cases.ENCODERS, ssl_pipeline.models.encoders, ssl_pipeline.models.encoders.Encoder, {"ModuleEncoder"}),
     "decoder": (cases.DECODERS, ssl_pipeline.models.decoders, ssl_pipeline.models.decoders.Decoder, set()),
     "objective": (
         cases.ENERGIES,
@@ -35,7 +35,8 @@ TABLES = {
 @pytest.mark.parametrize("group", [*TABLES, "latent"])
 def test_yaml_files_and_table_rows_agree(group):
     table = cases.LATENTS if group == "latent" else TABLES[group][0]
-    assert {path.stem for path in yaml_files(group)} - {"none"} == {case.name for case in table}
+    by_object = {"module"}  # which no table of options can make
+    assert {path.stem for path in yaml_files(group)} - {"none", *by_object} == {case.name for case in table}
 
 
 @pytest.mark.parametrize("group", TABLES)

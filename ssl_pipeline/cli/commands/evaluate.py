@@ -214,7 +214,8 @@ def _twin(model: Model) -> Graph:
     """The graph as it was before the training."""
     torch.manual_seed(model.config["seed"])
     config = model.config | {"allow_collapse": True}
-    graph = GraphFactory(config, trust=model.trust).build(model.graph.spec, fitting=model.data is not None)
+    factory = GraphFactory(config, trust=model.trust, encoder=model.encoder_object)
+    graph = factory.build(model.graph.spec, fitting=model.data is not None)
     graph.normalize.load_state_dict(model.graph.normalize.state_dict())
     return graph
 

@@ -1,18 +1,25 @@
 """Encoders: views in, latents out, most weights shared."""
 
 from ssl_pipeline.models.encoders.base import Encoder
+from ssl_pipeline.models.encoders.choose import as_encoder, chosen, held
 from ssl_pipeline.models.encoders.conv import ConvEncoder
+from ssl_pipeline.models.encoders.module import ModuleEncoder
 from ssl_pipeline.models.encoders.patch_embed import PatchStem
-from ssl_pipeline.models.encoders.timm_torchvision import TimmBackbone, TorchvisionBackbone
+from ssl_pipeline.models.encoders.timm_models import TimmBackbone
+from ssl_pipeline.models.encoders.torchvision_models import TorchvisionBackbone
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
 from ssl_pipeline.models.encoders.vit import ViT
 
 __all__ = [
     "ConvEncoder",
     "Encoder",
+    "ModuleEncoder",
     "PatchStem",
     "TimmBackbone",
     "TorchvisionBackbone",
     "ViT",
     "ViewEmbedding",
+    "as_encoder",
+    "chosen",
+    "held",
 ]

@@ -21,8 +21,9 @@ class Encoder(Bindable, nn.Module, ABC):
     Attributes:
         width: width D of the tokens.
         embedding_width: width of ``Latent.pooled``.
-        dense_shape: grid of the tokens of the clean sample.
+        dense_shape: grid of the tokens of the clean sample; None where they have no places.
         sees_masked: the tokens of a view with holes still cover the whole grid.
+        sees_filling: it takes what fills a hole for the sample, since it can neither leave it out nor know of it.
         blocks: number of blocks whose tokens can be averaged.
         depth: blocks after each of which it can be cut: a view then passes ``enter``, each ``step`` and ``leave``.
         any_length: whether a tracer can follow it with samples of any length.
@@ -31,8 +32,9 @@ class Encoder(Bindable, nn.Module, ABC):
 
     width: int
     embedding_width: int
-    dense_shape: tuple[int, ...]
+    dense_shape: tuple[int, ...] | None
     sees_masked: bool
+    sees_filling: bool = False
     blocks: int = 1
     depth: int = 0
     any_length: ClassVar[bool] = False

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ssl_pipeline.models.layers import NGrams, Patches, first_true, pick, sincos
+from ssl_pipeline.models.encoders.visible import visible
+from ssl_pipeline.models.layers import NGrams, Patches, pick, sincos
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -104,27 +105,9 @@ class PatchStem(nn.Module):
 
     def _cut(self, view: View, dense: bool) -> PatchTokens:
         """The patches (B, K, P) of a view that are to be embedded."""
-        if view.cell is not None and not self.patches.fits(view.cell):
-            raise ValueError(
-                f"the mask's cell {list(view.cell)} is not a multiple of the encoder's patch "
-                f"{list(self.patches.size)}; set corruption.mask.cell or encoder.patch so that it is"
-            )
-        patches, coords, valid = self.patches.split(self._codes(view.x)), self.patches.centres(view.coords), None
-        if view.valid is not None:
-            valid = self.patches.split(view.valid).any(-1)
-        if view.mask is not None:
-            present = self.patches.wholly(view.mask).logical_not()
-            if view.visible is None or view.cell is None or dense:
-                valid = present if valid is None else _or_else(valid & present, present)
-            else:
-                count = self.patches.count_in(view.visible, view.cell)
-                index = first_true(present, count)
-                patches = pick(patches, index)
-                coords = pick(coords.expand(index.shape[0], -1, -1), index)
-                valid = None if valid is None else valid.gather(1, index)
-        valid = None if valid is None else _or_else(valid, torch.ones_like(valid))
-        shape = self.patches.shape_of(view.coords.shape[1:-1]) if view.mask is None else None
-        return PatchTokens(patches, coords, valid, shape)
+        seen, patches = visible(self.patches, view, dense), self.patches.split(self._codes(view.x))
+        patches = patches if seen.index is None else pick(patches, seen.index)
+        return PatchTokens(patches, seen.coords, seen.valid, seen.dense_shape)
 
     def _codes(self, x: Tensor) -> Tensor:
         """What is known of each cell: its values, or its symbol and the rows of the n-grams that end there."""
@@ -137,8 +120,3 @@ class PatchStem(nn.Module):
         symbols, rows = patches[..., : self.patches.cells], patches[..., self.patches.cells :]
         tokens = self.embed(self.lookup(symbols).flatten(1))
         return tokens if self.ngrams is None else tokens + self.ngrams(rows)
-
-
-def _or_else(valid: Tensor, others: Tensor) -> Tensor:
-    """Valid tokens, or others where a sample has none (a short text, all hidden): a mean and a softmax need one."""
-    return valid | (others & ~valid.any(1, keepdim=True))

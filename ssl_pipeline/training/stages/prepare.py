@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
+from torch import nn
 
 from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.data import Data, DataSets, build_data
@@ -50,18 +51,23 @@ class PreparedRun:
         self.graphs.module.to("cuda" if self.plan.hardware.on_gpu else "cpu")
 
 
-def prepare_run(config: dict[str, Any], folder: RunDir, given: Data | None = None) -> PreparedRun:
+def prepare_run(
+    config: dict[str, Any], folder: RunDir, given: Data | None = None, encoder: nn.Module | None = None
+) -> PreparedRun:
     """Check the configuration, read the data, build the graphs; nothing is written yet.
 
     Args:
-        config: see ``training.run``, as are the others.
+        config: resolved, plain dictionaries.
+        folder: of the run.
+        given: the data, in place of what the configuration names.
+        encoder: an object of Python, where the configuration's encoder is one.
 
     Raises:
         ValueError: anything in the configuration or the data that cannot work.
         FileExistsError: a new run in the folder of an old one.
     """
     resume = bool(config["resume"])
-    plan = plan_run(config)
+    plan = plan_run(config, encoder)
     start = folder.start(resume=resume)
     data = build_data(config["data"], tuple(config["trust"])) if given is None else DataSets.of(given)
     if resume:

@@ -1,0 +1,109 @@
+"""An encoder by name or by object."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from copy import deepcopy
+from inspect import signature
+from typing import Any
+
+import timm
+from torch import nn
+
+from ssl_pipeline.config.build import build_part
+from ssl_pipeline.config.registry import part_names
+from ssl_pipeline.models.encoders.base import Encoder
+from ssl_pipeline.models.encoders.module import ModuleEncoder
+from ssl_pipeline.models.encoders.outside import OutsideEncoder, Own
+from ssl_pipeline.models.encoders.timm_models import TimmBackbone
+from ssl_pipeline.utils.errors import nearest
+
+
+def as_encoder(what: object) -> Encoder:
+    """The encoder that is meant.
+
+    Args:
+        what: an encoder; a name of ours, or of a model of timm's; a model of timm's; any other module.
+
+    Raises:
+        ValueError: no encoder and no model of timm's has the name; something that is no module.
+    """
+    if isinstance(what, str):
+        return _named(what)
+    if isinstance(what, Encoder):
+        return what
+    if not isinstance(what, nn.Module):
+        raise ValueError(
+            f"encoder={what!r}: expected a name or a torch.nn.Module, got an object of {type(what).__name__}"
+        )
+    return TimmBackbone.of(what) if _is_timms(what) else ModuleEncoder(what)
+
+
+def chosen(what: str | nn.Module, known: Collection[str]) -> tuple[dict[str, Any], Encoder | None]:
+    """Keys of a configuration that choose an encoder, and the encoder itself where it is one of an object.
+
+    Args:
+        what: see ``as_encoder``.
+        known: names of encoders in the configuration.
+
+    Raises:
+        ValueError: see ``as_encoder``; an encoder of ours that was made already.
+    """
+    if isinstance(what, str):
+        return ({"encoder": what} if what in known else {"encoder": "timm", "encoder.name": what}), None
+    encoder = as_encoder(what)
+    if not isinstance(encoder, ModuleEncoder | TimmBackbone) or encoder.own is None:
+        kind = type(encoder).__name__
+        raise ValueError(
+            f"encoder={kind}(...) has options that a run's configuration would not know: name it, as in "
+            f"encoder='vit' with options={{'encoder.width': 192}}"
+        )
+    plain = encoder.to_plain()
+    usual = {key: parameter.default for key, parameter in signature(type(encoder)).parameters.items()}
+    options = {f"encoder.{key}": value for key, value in plain.items() if key != "type" and value != usual[key]}
+    return {"encoder": plain["type"], **options}, encoder
+
+
+def _named(name: str) -> Encoder:
+    if name in (ours := set(part_names("encoder")) - {"module"}):
+        return build_part("encoder", name)
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name[:6]}*")[:5]
+        raise ValueError(
+            f"encoder={name!r} is neither an encoder of ours nor a model of timm's; {nearest(name, {*ours, *near})}"
+        )
+    return TimmBackbone(name=name)
+
+
+def _is_timms(module: Any) -> bool:
+    """Whether timm can make such a model again, and it gives feature maps."""
+    about = getattr(module, "pretrained_cfg", None) or {}
+    known = hasattr(module, "forward_intermediates") and hasattr(module, "get_classifier")
+    return known and timm.is_model(str(about.get("architecture")))
+
+
+def held(part: Encoder, given: nn.Module | None) -> Encoder:
+    """The encoder of a configuration, of an object where one is given.
+
+    Args:
+        part: as the configuration makes it.
+        given: the object, or an encoder of it.
+
+    Raises:
+        ValueError: the encoder needs an object and there is none, or it takes none.
+    """
+    if given is None:
+        if isinstance(part, ModuleEncoder) and part.own is None:
+            raise ValueError(
+                f"this run's encoder is an object of Python ({part.of}), of which its folder has the weights and not "
+                f"the code: give it, sslp.load(folder, encoder=module), or to go on with the run "
+                f"sslp.pretrain(data, encoder=module, options={{'resume': folder}})"
+            )
+        return part
+    if not isinstance(part, ModuleEncoder | TimmBackbone):
+        raise ValueError(
+            f"this run's encoder is a {type(part).__name__} that its configuration makes: leave encoder= out"
+        )
+    found = deepcopy(part)
+    found.own = given.own if isinstance(given, OutsideEncoder) else Own(given)
+    return found

@@ -1,0 +1,191 @@
+"""Models that were made elsewhere, behind the encoder's interface."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from math import gcd, prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.models.encoders.base import Encoder
+from ssl_pipeline.models.encoders.conv import dense_latent
+from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
+from ssl_pipeline.models.layers.pooling import masked_mean
+from ssl_pipeline.structures.batch import Latent, View
+from ssl_pipeline.structures.grid import GridSpec
+
+
+class Own:
+    """An object of the user's, for graphs to train: the first takes the object itself, later ones take a copy of it.
+
+    Copies are as the object was when the first one took it, so a second graph is an untrained twin of the first.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.twin: nn.Module | None = None
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Own:
+        return self  # copies of an encoder that is not bound yet are still of the one object
+
+    def take(self) -> nn.Module:
+        """The object or a copy, with 32-bit weights in the processor's memory; whoever trains moves it on."""
+        if self.twin is None:
+            self.twin = deepcopy(self.module).to("cpu", torch.float32)
+            return self.module.to("cpu", torch.float32)
+        return deepcopy(self.twin)
+
+
+class OutsideEncoder(Encoder):
+    """A model of which one pass of an empty sample says what it returns, see ``ModuleEncoder``.
+
+    The view's embedding is added to what it is given; views pass alone, so that batch statistics are a view's own.
+
+    Args:
+        view_drop: share of samples whose view is hidden from the encoder in training.
+        prefix: tokens in front of those that stand for places; None: none or one, as they then fit the grid.
+
+    Attributes:
+        own: an object of the user's, where it is of one.
+    """
+
+    sees_masked = sees_filling = True
+    own: Own | None = None
+
+    def __init__(self, view_drop: float, prefix: int | None = None) -> None:
+        super().__init__()
+        self.view_drop, self.prefix = view_drop, prefix
+
+    def setup(self, grid: GridSpec, views: Sequence[str]) -> None:
+        """See ``Encoder``."""
+        self.ndim = grid.ndim
+        self.view = None if grid.discrete else ViewEmbedding(views, grid.width, self.view_drop)
+        self.model = self.make(grid).train()
+        empty = self._probed(grid.shape)
+        self.width = self.embedding_width = empty.pooled.shape[1]
+        self.dense_shape = empty.dense_shape
+
+    @abstractmethod
+    def make(self, grid: GridSpec) -> nn.Module:
+        """The model for samples of a grid."""
+
+    @property
+    @abstractmethod
+    def what(self) -> str:
+        """What a sentence calls the model."""
+
+    def features(self, x: Tensor) -> Any:
+        """What the model says of (B, C, *cells): (B, D), (B, N, D) or (B, D, *shape), or something else."""
+        return self.model(x)
+
+    def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
+        """Grid of the tokens of a view of so many cells, empty where they have no places."""
+        return self._probed(cells).dense_shape or ()
+
+    def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
+        """Encode views by name; there is one block to take tokens from."""
+        return {name: self._checked(name, view, last) for name, view in views.items()}
+
+    def encode(self, name: str, view: View, last: int) -> Latent:
+        """Encode one view."""
+        return self.latent_of(view, self.features(self.given(name, view)))
+
+    def _checked(self, name: str, view: View, last: int) -> Latent:
+        try:
+            return self.encode(name, view, last)
+        except AssertionError as error:  # with which timm refuses sizes
+            raise ValueError(self._refusal(tuple(view.x.shape[-self.ndim :]), str(error))) from error
+
+    def given(self, name: str, view: View) -> Tensor:
+        """What the model is given of a view: symbols as they are, numbers with the view's embedding."""
+        if self.view is None:
+            return view.x
+        known = self.view(name, view.x.shape[0])
+        return view.x + known[(..., *(None,) * self.ndim)]
+
+    def latent_of(self, view: View, out: Any) -> Latent:
+        """The latent of what the model returned.
+
+        Raises:
+            ValueError: it returned something else than the three forms.
+        """
+        if not isinstance(out, Tensor) or out.ndim not in (2, 3, self.ndim + 2):
+            got = f"{tuple(out.shape)}" if isinstance(out, Tensor) else f"a {type(out).__name__}"
+            raise ValueError(
+                f"{self.what} returns {got}: expected one tensor, (B, D), (B, N, D) or (B, D, "
+                f"{', '.join('HWDT'[: self.ndim])}), so wrap it in a module that returns one of them"
+            )
+        if out.ndim == 2:
+            return Latent(out.unsqueeze(1), out)
+        if out.ndim == self.ndim + 2 != 3:
+            return dense_latent(out, out.flatten(2).mean(2))
+        prefix, shape = grid_of(out.shape[1], view.coords.shape[1:-1], self.prefix)
+        tokens = out[:, prefix:]
+        valid = view.valid if view.valid is not None and view.valid.shape == tokens.shape[:2] else None
+        return Latent(tokens, masked_mean(tokens, valid), valid=valid, dense_shape=shape)
+
+    @torch.no_grad()
+    def _probed(self, cells: Sequence[int]) -> Latent:
+        """The latent of an empty sample of so many cells; no statistics and no modes of modules are changed.
+
+        Raises:
+            ValueError: the model refuses it.
+        """
+        modes = [(module, module.training) for module in self.modules()]
+        weight = next(self.parameters(), torch.zeros(1))
+        x = weight.new_zeros(1, *cells, dtype=torch.long)
+        x = x if self.view is None else weight.new_zeros(1, self._channels, *cells)
+        view = View(x, where := x.new_zeros(1, *cells, len(cells)), where)
+        try:
+            self.eval()
+            return self.latent_of(view, self.features(self.given("unknown", view)))
+        except (RuntimeError, AssertionError, TypeError, IndexError) as error:
+            raise ValueError(self._refusal(tuple(cells), " ".join(str(error).split()))) from error
+        finally:
+            for module, training in modes:
+                module.training = training
+
+    @property
+    def _channels(self) -> int:
+        """Of the samples; 1 of symbols."""
+        return 1 if self.view is None else self.view.table.shape[1]
+
+    def _refusal(self, cells: tuple[int, ...], why: str) -> str:
+        """The sentence for samples that the model does not take."""
+        channels = "symbols" if self.view is None else f"{self._channels} channels"
+        return f"{self.what} does not take samples of {channels} and {cells} cells ({why})"
+
+
+def grid_of(count: int, cells: Sequence[int], prefix: int | None = None) -> tuple[int, tuple[int, ...] | None]:
+    """Tokens in front, and the grid of the others, where patches with equal sides cut the cells into as many.
+
+    Args:
+        count: of all tokens.
+        cells: of the sample, along each axis.
+        prefix: tokens in front; None for none or one.
+
+    Returns:
+        0 and None where no such patches do and ``prefix`` is None: tokens without places.
+
+    Raises:
+        ValueError: no such patches do, and ``prefix`` is said.
+
+    >>> grid_of(197, (224, 224)), grid_of(64, (64, 64)), grid_of(7, (64, 64))
+    ((1, (14, 14)), (0, (8, 8)), (0, None))
+    """
+    sides = [side for side in range(1, gcd(*cells) + 1) if all(n % side == 0 for n in cells)]
+    for before in (0, 1) if prefix is None else (prefix,):
+        for side in sides:
+            shape = tuple(n // side for n in cells)
+            if prod(shape) == count - before:
+                return before, shape
+    if prefix is not None:
+        raise ValueError(
+            f"prefix={prefix} leaves {count - prefix} of {count} tokens, and no patches with equal sides cut "
+            f"{tuple(cells)} cells into as many: say how many tokens come before those of the patches, or prefix=null"
+        )
+    return 0, None

@@ -1,0 +1,206 @@
+"""Modules, models of timm's and names, from outside."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+import timm
+import torch
+from helpers.cases import GRIDS, sample
+from torch import nn
+
+import ssl_pipeline as sslp
+from ssl_pipeline.models.encoders import as_encoder, chosen, held
+from ssl_pipeline.models.encoders.outside import grid_of
+from ssl_pipeline.optim.recipe import layer_scales
+from ssl_pipeline.structures.data_spec import DataSpec
+from ssl_pipeline.structures.grid import GridSpec
+
+IMAGE = GRIDS["image"]  # 3 channels, 8 x 12
+TINY = {"img_size": (8, 12), "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 2}
+
+
+class Net(nn.Module):
+    """A map, its tokens behind some others, or their mean."""
+
+    def __init__(self, form: str = "map", prefix: int = 0) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 16, 4, stride=4), nn.BatchNorm2d(16))
+        self.form, self.prefix = form, prefix
+
+    def forward(self, x):
+        maps = self.body(x)
+        tokens = maps.flatten(2).transpose(1, 2)
+        own = tokens.mean(1, keepdim=True).expand(-1, self.prefix, -1)
+        tokens = torch.cat([own, tokens], dim=1)
+        return {"map": maps, "tokens": tokens, "vector": tokens.mean(1), "pair": (maps, tokens)}[self.form]
+
+
+@pytest.mark.parametrize(
+    ("net", "options", "shape", "count"),
+    [
+        (Net("map"), {}, (2, 3), 6),
+        (Net("tokens"), {}, (2, 3), 6),
+        (Net("tokens", prefix=1), {}, (2, 3), 6),
+        (Net("tokens", prefix=5), {"prefix": 5}, (2, 3), 6),
+        (Net("tokens", prefix=2), {}, None, 8),
+        (Net("vector"), {}, None, 1),
+    ],
+    ids=["map", "tokens", "class token", "five tokens in front", "tokens without places", "vector"],
+)
+def test_one_pass_says_what_a_module_returns(net, options, shape, count):
+    before = deepcopy(net.state_dict())
+    encoder = sslp.ModuleEncoder(net, **options).bind(IMAGE, ("noise", "mask"))
+    assert encoder.model is net and all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+    latent = encoder({"noise": sample(IMAGE)})["noise"]
+    assert (encoder.dense_shape, latent.dense_shape, encoder.width) == (shape, shape, 16)
+    assert latent.tokens.shape == (6, count, 16) and latent.pooled.shape == (6, 16)
+    assert encoder.shape_of((4, 4)) == (() if shape is None else (1, 1))
+
+
+def test_a_grid_of_tokens_is_read_from_their_number():
+    assert grid_of(197, (224, 224)) == (1, (14, 14)) and grid_of(201, (224, 224), 5) == (5, (14, 14))
+    assert grid_of(8, (8, 8)) == (0, None)  # eight slots are no four tokens before four patches
+    with pytest.raises(
+        ValueError, match=r"prefix=2 leaves 5 of 7 tokens, and no patches with equal sides cut \(8, 8\)"
+    ):
+        grid_of(7, (8, 8), 2)
+
+
+def test_symbols_go_to_a_module_as_they_are():
+    text = GRIDS["text"]
+    encoder = sslp.ModuleEncoder(nn.Embedding(text.vocab, 8)).bind(text, ("mask",))
+    view = sample(text)
+    view = view._replace(valid=torch.arange(text.shape[0]).expand_as(view.x) < 3)
+    latent = encoder({"mask": view})["mask"]
+    assert latent.dense_shape == text.shape
+    torch.testing.assert_close(latent.pooled, latent.tokens[:, :3].mean(1))
+
+
+def test_a_module_is_trained_itself_and_its_twins_are_as_it_was():
+    net = Net().eval().double()
+    graph, spec = hand_made(net), DataSpec(IMAGE)
+    one = graph.bind(spec)
+    assert one.encoder.model is net and net.training and net.body[0].weight.dtype == torch.float32
+    before = net.body[0].weight.clone()
+    with torch.no_grad():
+        net.body[0].weight += 1
+    twin, again = graph.bind(spec), one.bind(spec)
+    for other in (twin, again):
+        assert other.encoder.model is not net and torch.equal(other.encoder.model.body[0].weight, before)
+    teacher = sslp.EMATeacher().bind({"encoder": one.encoder})
+    copied = teacher.copies["encoder"].model
+    assert copied is not net and torch.equal(copied.body[0].weight, net.body[0].weight)
+
+
+def hand_made(encoder):
+    return sslp.Graph({"noise": sslp.Noise()}, encoder=encoder, objective=sslp.Reconstruction())
+
+
+def test_modes_of_parts_outlast_the_probe():
+    net = Net()
+    encoder = sslp.ModuleEncoder(net).bind(IMAGE, ("noise",))
+    net.body[1].eval()
+    encoder.shape_of((4, 4))
+    assert net.training and not net.body[1].training
+
+
+@pytest.mark.parametrize(
+    ("encoder", "sentence"),
+    [
+        (Net("pair"), "the encoder Net returns a tuple: expected one tensor"),
+        (nn.Conv2d(1, 8, 3), r"the encoder Conv2d does not take samples of 3 channels and \(8, 12\) cells"),
+        (nn.Conv3d(3, 8, 1), "the encoder Conv3d does not take"),
+        (nn.Flatten(0), r"the encoder Flatten returns \(288,\): expected one tensor"),
+        (sslp.ModuleEncoder(Net("tokens"), prefix=2), "prefix=2 leaves 4 of 6 tokens"),
+        ("resnett10", "encoder='resnett10' is neither an encoder of ours nor a model of timm's"),
+    ],
+    ids=["tuple", "channels", "axes", "one axis", "prefix", "name"],
+)
+def test_what_is_no_encoder_is_refused(encoder, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        hand_made(encoder).bind(DataSpec(IMAGE))
+
+
+def test_names_and_objects_find_their_encoder():
+    assert isinstance(as_encoder("vit"), sslp.ViT)
+    assert as_encoder("resnet10t").name == "resnet10t"
+    assert isinstance(as_encoder(timm.create_model("resnet10t")), sslp.TimmBackbone)
+    assert isinstance(as_encoder(Net()), sslp.ModuleEncoder)
+    with pytest.raises(ValueError, match=r"encoder=3: expected a name or a torch.nn.Module, got an object of int"):
+        as_encoder(3)
+    made = sslp.ViT(width=24)
+    assert as_encoder(made) is made
+    with pytest.raises(ValueError, match=r"encoder=ViT\(...\) has options .* name it"):
+        chosen(made, ["vit"])
+
+
+def test_vectors_feed_no_decoder_of_maps():
+    graph = sslp.Graph(
+        {"noise": sslp.Noise()}, encoder=Net("vector"), objective=sslp.Reconstruction(), decoder=sslp.ConvDecoder()
+    )
+    with pytest.raises(ValueError, match="a latent that covers it: take decoder=cross_attention"):
+        graph.bind(DataSpec(IMAGE))
+
+
+# timm
+
+
+def test_an_object_of_timms_keeps_weights_and_is_made_again_from_its_options():
+    model = timm.create_model("vit_tiny_patch16_224", **TINY | {"img_size": (32, 32), "num_classes": 5})
+    first = model.blocks[0].attn.qkv.weight.clone()
+    keys, encoder = chosen(model, ["vit"])
+    assert keys["encoder.name"] == "vit_tiny_patch16_224" and "img_size" not in keys["encoder.options"]
+    bound = encoder.bind(IMAGE, ("noise",))
+    assert bound.model is model and torch.equal(model.blocks[0].attn.qkv.weight, first)
+    assert not any(p.requires_grad for p in model.head.parameters())
+    again = sslp.TimmBackbone(name=keys["encoder.name"], options=keys["encoder.options"]).bind(IMAGE, ("noise",))
+    again.load_state_dict(bound.state_dict())
+    view = sample(IMAGE)
+    for one in (bound, again):
+        one.eval()
+    torch.testing.assert_close(bound({"a": view})["a"].tokens, again({"a": view})["a"].tokens)
+
+
+def test_the_object_is_attached_to_what_the_configuration_says():
+    net, part = Net(), sslp.ModuleEncoder(of="x.Net", prefix=3)
+    with pytest.raises(ValueError, match=r"an object of Python \(x.Net\).*load\(folder, encoder=module\)"):
+        held(part, None)
+    assert held(part, net).own.module is net and held(part, net).prefix == 3
+    with pytest.raises(ValueError, match="encoder is a ViT that its configuration makes: leave encoder= out"):
+        held(sslp.ViT(), net)
+
+
+@pytest.mark.parametrize("build", [sslp.TimmBackbone, sslp.TorchvisionBackbone])
+def test_an_option_that_a_model_has_not_is_named(build):
+    with pytest.raises(ValueError, match=r"^encoder\.options\.depht: resnet18 is a ResNet, which has no such option$"):
+        build(name="resnet18", options={"depht": 2}).bind(IMAGE, ("noise",))
+    with pytest.raises(ValueError, match="weights are not loaded here; set init_from"):
+        build(name="resnet18", options={"weights": "x", "pretrained": True})
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("mobilenet_v3_small", (2, 2)),
+        ("squeezenet1_1", (3, 3)),
+        pytest.param("vit_b_32", (2, 2), marks=pytest.mark.slow),
+    ],
+)
+def test_torchvisions_last_map_is_found(name, shape):
+    grid = GridSpec.of(("y", 64), ("x", 64), channels=1)
+    assert sslp.TorchvisionBackbone(name=name).bind(grid, ("noise",)).dense_shape == shape
+
+
+@pytest.mark.parametrize("options", [{"num_classes": 7}, {"num_classes": 7, "global_pool": "avg"}], ids=str)
+def test_layers_have_the_rates_that_timm_gives_them(options):
+    from timm.optim import param_groups_layer_decay
+
+    model = timm.create_model("vit_tiny_patch16_224", **TINY, **options)
+    names = {p: name for name, p in model.named_parameters()}
+    groups = param_groups_layer_decay(model, layer_decay=0.5)
+    theirs = {names[p]: group["lr_scale"] for group in groups for p in group["params"]}
+    encoder = as_encoder(model).bind(IMAGE, ("noise",))
+    ours = {names[p]: scale for p, scale in layer_scales(encoder, 0.5).items() if p in names and p.requires_grad}
+    assert len(ours) > 20 and ours == {name: theirs[name] for name in ours}
