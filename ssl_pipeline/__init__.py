@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         list_optimizers,
         pretrain,
     )
+    from ssl_pipeline.commands import compare, embed, evaluate, export, restore
     from ssl_pipeline.corruptions import (
         Chain,
         Corruption,
@@ -84,6 +85,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "api": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives list_optimizers
         pretrain Run""",
+    "commands": "compare embed evaluate export restore",
     "corruptions": "Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal Shuffle Template",
     "graph.graph": "Graph",
     "inference.load": "load",

@@ -48,9 +48,9 @@ class Run:
         return f"<p>Run in <code>{escape(str(self.folder))}</code></p><table><tr>{top}</tr>{body}</table>{link}"
 
     def _table(self) -> list[list[str]]:
-        from ssl_pipeline.report.headline import probes
+        from ssl_pipeline.report.headline import probe_table
 
-        table = probes(self.summary)
+        table = probe_table(self.summary)
         return [list(map(str, row)) for row in (table.head, *table.rows)]
 
     def _rows(self) -> list[str]:
@@ -102,6 +102,7 @@ def pretrain(
         ``run = pretrain("path/to/images", "simclr", epochs=50)``
     """
     from ssl_pipeline.config.compose import compose
+    from ssl_pipeline.config.words import option_words
     from ssl_pipeline.training import run
 
     more = dict(options or {})
@@ -128,7 +129,7 @@ def pretrain(
         "seed": seed,
         **more,
     }
-    config = compose([f"{key}={_plain(value)}" for key, value in choices.items() if value is not None])
+    config = compose(option_words({key: value for key, value in choices.items() if value is not None}))
     folder = Path(output or f"outputs/pretrain/{datetime.now():%Y-%m-%d_%H-%M-%S}")
     return Run(folder, run(config, str(folder)))
 
@@ -197,16 +198,3 @@ def _kind(root: Path) -> str:
     if not any(found[ending] for ending in TEXTS):
         raise FileNotFoundError(f"there is no image, recording, video or text in {str(root)!r}: give another folder")
     return "text_files"
-
-
-def _plain(value: Any) -> str:
-    """A value as Hydra's command line writes it."""
-    from ssl_pipeline.config.compose import quoted
-
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(_plain(item) for item in value) + "]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_plain(item)}" for key, item in value.items()) + "}"
-    return quoted(value) if isinstance(value, str) else str(value)

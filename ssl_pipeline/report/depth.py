@@ -7,7 +7,7 @@ import numpy as np
 from ssl_pipeline.report.pictures import drawn, figure, styled
 from ssl_pipeline.report.tidy import Curve, under
 
-KINDS = {
+LAYER_MAPS = {
     "share": ("share of the input", "magma", (0, 1)),
     "rank": ("effective rank", "viridis", (0, None)),
     "magnitude": ("activations, log10", "coolwarm", (-4, 4)),
@@ -26,7 +26,7 @@ MOST = 40
 def paths(curves: dict[str, Curve]) -> dict[str, str]:
     """A row of maps for each view, and one beyond the encoder."""
     names = list(dict.fromkeys(name.split("/")[0] for name in under(curves, "share/")))
-    return {path: image for path in names if (image := _maps(curves, path, KINDS))}
+    return {path: image for path in names if (image := _maps(curves, path, LAYER_MAPS))}
 
 
 def steps(curves: dict[str, Curve]) -> str | None:

@@ -263,7 +263,6 @@ READERS = {
     "ssl_pipeline/training/run_dir.py",
     "ssl_pipeline/report/page.py",
     "ssl_pipeline/report/compare.py",
-    "ssl_pipeline/cli/commands/report.py",
     "scripts/sweep_table.py",
 }
 
