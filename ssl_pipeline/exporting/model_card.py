@@ -182,7 +182,7 @@ def _related(summary: Mapping[str, Any], edge: str) -> list[str]:
     if f"edge/{edge}" not in summary:
         return []
     right = f", {summary[f'edge_exact/{edge}']:.1f} % all right" if f"edge_exact/{edge}" in summary else ""
-    return ["", f"On test samples: energy {summary[f'edge/{edge}']:.3f}{right}."]
+    return ["", f"On test samples: loss {summary[f'edge/{edge}']:.3f}{right}."]
 
 
 def _probes(summary: Mapping[str, Any]) -> list[str]:

@@ -23,9 +23,9 @@ NOT_LOSSES = ("diagnostics/", "online/", "lr", "samples_per_s", "data_wait", "me
 
 
 def losses(curves: Mapping[str, Curve]) -> str | None:
-    """Loss and energies, in logarithms where they span more than a decade."""
+    """The loss and its terms, in logarithms where they span more than a decade."""
     shown = {name: curve for name, curve in curves.items() if not name.startswith(NOT_LOSSES)}
-    return _panels({"loss and energies": shown}) if shown else None
+    return _panels({"loss and its terms": shown}) if shown else None
 
 
 def probe_curves(curves: dict[str, Curve], summary: Mapping[str, Any]) -> str | None:

@@ -115,7 +115,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
         Section(
             "Edges between parts of a sample",
             related_table(summary),
-            "Held-out samples: the energy of each edge, and what it is with a start of another sample.",
+            "Held-out samples: the loss of each edge, and what it is with a start of another sample.",
         ),
         Section(
             "How far the world model can be followed",

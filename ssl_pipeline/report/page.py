@@ -119,7 +119,7 @@ def _part(
     method: str,
 ) -> PagePart:
     drawings = {
-        "Energies": curves.losses(found),
+        "Losses": curves.losses(found),
         "Probes on the way": curves.probe_curves(found, summary),
         "Embeddings": curves.latents(found),
         "Machine": curves.machine(found),
@@ -135,7 +135,7 @@ def _part(
     maps = {f"What passes the encoder, {path}" if path != "graph" else "What passes decoders and heads": image
             for path, image in depth.paths(layers).items()}  # fmt: skip
     maps |= {title: image for title, image in (("Steps of the weights", depth.steps(layers)),
-                                               ("Energies at the encoder", depth.pulls(layers))) if image}  # fmt: skip
+                                               ("Losses at the encoder", depth.pulls(layers))) if image}  # fmt: skip
     return PagePart(
         name,
         f"{data.name}, grid {' x '.join(map(str, data.grid.shape))}",

@@ -74,7 +74,7 @@ def test_a_page_of_images(images):
     assert f"<td>{summary['knn']:.1f}</td>" in text and f"<td>{summary['knn_raw']:.1f}</td>" in text
     for what in ("What passes the encoder, mask", "What passes decoders and heads", "Steps of the weights"):
         assert f"<h3>{what}</h3>" in text
-    assert "Energies at the encoder" in text and "Probes on the way" in text and "interrupted" not in text
+    assert "Losses at the encoder" in text and "Probes on the way" in text and "interrupted" not in text
     assert text.count("data:image/png") == 2  # a sheet a view
     assert {"data_wait", "memory_gb", "samples_per_s"} <= summary.keys()
 
