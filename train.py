@@ -2,7 +2,7 @@
 
 import sys
 
-from ssl_pipeline.cli.main import train
+from ssl_pipeline.cli.train import train
 
 if __name__ == "__main__":
     sys.exit(train())

@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken, after one that warms up")
     asked = parser.parse_args()
     columns = "torchvision.io", "each read decodes", "first pass", "mapped", "first start, s", "second start, s"
-    print(markdown.head("samples/s", *columns), flush=True)
+    print(markdown.table_head("samples/s", *columns), flush=True)
     for name, row in rows(asked.size).items():
         with tempfile.TemporaryDirectory() as root:
             row.make(Path(root), asked.images if name.startswith("images") else asked.sounds)

@@ -83,7 +83,7 @@ def table(out: Path) -> str:
         summary = json.loads(file.read_text())
         runs.setdefault(summary["row"], []).append(summary)
     others = {key: head for key, head in BASELINES.items() if any(key in s for some in runs.values() for s in some)}
-    lines = [markdown.head("", *COLUMNS.values(), *others.values())]
+    lines = [markdown.table_head("", *COLUMNS.values(), *others.values())]
     for name, some in sorted(runs.items(), key=lambda item: -mean(s.get("knn", 0) for s in item[1])):
         cells = [_cell(some, key) for key in (*COLUMNS, *others)]
         lines.append(markdown.row(f"`{name}`", *cells))

@@ -113,7 +113,7 @@ def main() -> None:
     chosen = {n: w for n, w in MODELS.items() if not asked.only or n.startswith(tuple(asked.only))}
     shared = [f"batch_size={asked.batch}", *asked.overrides]
     if asked.rounds:
-        print(markdown.head("samples/s", *asked.libraries), flush=True)
+        print(markdown.table_head("samples/s", *asked.libraries), flush=True)
     _alone()
     jobs = {name: Job([*words, *shared], asked.workers) for name, words in chosen.items()}
     for model, job in jobs.items() if asked.rounds else ():
@@ -128,7 +128,8 @@ def main() -> None:
 def accuracies(jobs: Mapping[str, Job], libraries: list[str], bound: Bound) -> None:
     """Train by the clock, probe, and print a table."""
     print(
-        "\n" + markdown.head(f"{bound.seconds:.0f} s", "library", "steps", "samples/s", "kNN-20", "linear"), flush=True
+        "\n" + markdown.table_head(f"{bound.seconds:.0f} s", "library", "steps", "samples/s", "kNN-20", "linear"),
+        flush=True,
     )
 
     def line(*cells: str, of: Mapping[str, float], kind: str = "") -> None:

@@ -139,7 +139,7 @@ def measured(setting: Mapping[str, Any], steps: int) -> dict[str, float]:
 def table(found: Mapping[str, list[tuple[dict[str, Any], dict[str, float]]]]) -> str:
     """The numbers as Markdown, times as multiples of that of the base."""
     base = found["base"][0][1]
-    lines = [markdown.head("changed", "to", "time of a step", "kept between steps, GB", "at most, GB")]
+    lines = [markdown.table_head("changed", "to", "time of a step", "kept between steps, GB", "at most, GB")]
     for name, rows in found.items():
         for setting, numbers in rows:
             to = ", ".join(str(value) for key, value in setting.items() if key != "a_step") or "-"

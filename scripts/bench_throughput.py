@@ -180,7 +180,7 @@ def main() -> None:
     chosen = {n: w for n, w in ROWS.items() if not asked.only or n.startswith(tuple(asked.only))}
     parts = "corruptions", "forward", "backward", "optimiser", "waiting", "rest"
     columns = "bare, samples/s", "whole, samples/s", "whole / bare", *parts, "memory, GB"
-    print(markdown.head("", *columns), flush=True)
+    print(markdown.table_head("", *columns), flush=True)
     for precision in asked.precision:
         for name, words in chosen.items():
             shared = [f"hardware.precision={precision}", *asked.overrides]

@@ -99,7 +99,7 @@ def main() -> None:
     grid = drawing.subplots(len(asked.targets), len(asked.families), squeeze=False, sharex=True, sharey=True)
     first, *more = map(str, sizes)
     digits = f"right digits by size: {first}", *more
-    print(markdown.head("target", "family", "best error", *digits, "AIC of step", "of logistic", "covered"))
+    print(markdown.table_head("target", "family", "best error", *digits, "AIC of step", "of logistic", "covered"))
     for line, target in enumerate(asked.targets):
         for column, family in enumerate(asked.families):
             errors = capacity(FAMILIES[family], TARGETS[target](), sizes, seeds)

@@ -30,7 +30,7 @@ from ssl_pipeline.evaluation.protocol import embedder, features
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.lab.curation import novelty
-from ssl_pipeline.report.markdown import head, row
+from ssl_pipeline.report.markdown import row, table_head
 from ssl_pipeline.training import run
 from ssl_pipeline.training.graphs import data_spec
 
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     data = build_part("data", compose([f"data={name}", *(f"data.{o}" for o in root)])["data"])
     data = known_and_junk(data, held, None if samples is None else int(samples))
-    print(head("experiment", "seed", *Novel._fields))
+    print(table_head("experiment", "seed", *Novel._fields))
     for experiment in experiments:
         for seed in seeds:
             found = novel(trained(experiment, data, steps, int(seed), more), data, held)
@@ -139,7 +139,7 @@ def main(arguments: Sequence[str]) -> None:
 def print_junk(folder: Path, experiments: Sequence[str], seeds: Sequence[int], steps: int, more: Sequence[str]) -> None:
     """Probes by experiment and kind, and the share of junk over rounds."""
     lines = []
-    print(head("experiment", "training set", "five labels", "kNN", "linear", "junk drawn, %", "seconds"))
+    print(table_head("experiment", "training set", "five labels", "kNN", "linear", "junk drawn, %", "seconds"))
     for experiment in experiments:
         for kind in KINDS:
             runs = [curated(experiment, kind, seed, steps, folder, more) for seed in seeds]

@@ -173,7 +173,7 @@ def main() -> None:
 
 def table(shown: Shown) -> str:
     """Markdown."""
-    return "\n".join([markdown.head(*shown.head), *(markdown.row(*cells) for cells in shown.rows)])
+    return "\n".join([markdown.table_head(*shown.head), *(markdown.row(*cells) for cells in shown.rows)])
 
 
 if __name__ == "__main__":

@@ -138,7 +138,7 @@ def main() -> None:
     chosen, overrides = parser.parse_known_args()
     if chosen.what == "segments":
         for setting, rows in segments(chosen.clips).items():
-            print(markdown.head(setting, "ARI of objects' cells", "of all cells"))
+            print(markdown.table_head(setting, "ARI of objects' cells", "of all cells"))
             for way, pair in rows.items():
                 print(markdown.row(way, *(f"{score:.2f}" for score in pair)))
         return
@@ -151,7 +151,7 @@ def main() -> None:
     overrides += [chosen.run.as_posix()] if chosen.run else []
     table = positives([int(seed) for seed in chosen.seeds.split(",")], overrides)
     columns = list(next(iter(table.values())))
-    print(markdown.head("", *columns))
+    print(markdown.table_head("", *columns))
     for row, scores in table.items():
         cells = (f"{mean(s):.1f} ({min(s):.1f} to {max(s):.1f})" for s in scores.values())
         print(markdown.row(row, *cells))

@@ -134,7 +134,7 @@ def main() -> None:
     config = sslp.load(asked.run).config if asked.run else compose(["experiment=prompts_agree", *overrides])
     data: Data = build_part("data", config["data"])
     views = groups(config, data)
-    print(markdown.head("", "templates", *COLUMNS))
+    print(markdown.table_head("", "templates", *COLUMNS))
     print(table([raw(data, views)], "raw bytes"), flush=True)
     if asked.run:
         print(table([measured(asked.run, data, views)], asked.run.name))

@@ -203,7 +203,7 @@ def main() -> None:
     found: dict[str, dict[str, list[dict[str, Purity]]]] = {}
     again: list[str] = []
     columns = "R²", "accuracy", "exact", "leakage", "R² 2x", "4x", "accuracy 2x", "4x"
-    print(markdown.head("", "encoder", "factor", *columns))
+    print(markdown.table_head("", "encoder", "factor", *columns))
     for name in names:
         task, found[name] = every[name], {}
         experiments = asked.experiments.split(",") if asked.experiments else task.experiments
@@ -213,7 +213,7 @@ def main() -> None:
                 found[name][encoder] = purity(seen[0], *seen[1:])
                 print(lines(name, encoder, found[name][encoder]), flush=True)
                 again += remixed(name, encoder, seen[0], seen[1])
-    print("\n" + markdown.head("", "encoder", "mixed again", "mean R² before", "after", "largest rise"))
+    print("\n" + markdown.table_head("", "encoder", "mixed again", "mean R² before", "after", "largest rise"))
     print("\n".join(again))
     asked.out.mkdir(parents=True, exist_ok=True)
     plot(found, asked.out / "purification.png")

@@ -86,7 +86,7 @@ def measure(name: str, words: list[str], file: Path) -> None:
 
 def table(found: list[dict], probe: str) -> str:
     """Markdown: a row an objective and agreement, means over seeds; the last rows have no training."""
-    lines = [markdown.head(PROBES[probe], "agreement", *TITLES.values())]
+    lines = [markdown.table_head(PROBES[probe], "agreement", *TITLES.values())]
     for agreement in sorted({one["agreement"] for one in found}, reverse=True):
         alike = [one for one in found if one["agreement"] == agreement]
         for name in ROWS:

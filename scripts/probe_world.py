@@ -24,7 +24,7 @@ from ssl_pipeline.data.rl.pendulum import TORQUE, Pendulum
 from ssl_pipeline.evaluation.cross_modal import relations
 from ssl_pipeline.evaluation.planning import Planner
 from ssl_pipeline.evaluation.rollouts import rollouts
-from ssl_pipeline.report.markdown import head, row
+from ssl_pipeline.report.markdown import row, table_head
 from ssl_pipeline.training import run
 
 STEPS = (1, 2, 5, 10, 20, 40)
@@ -54,7 +54,7 @@ def followed(model: sslp.Model, data: Data) -> None:
     """Errors by horizon."""
     found = rollouts(model.graph, data.test, max(STEPS))  # pyright: ignore[reportArgumentType]
     assert found is not None
-    print(head("mean squared error after", *(f"{step} step{'s' * (step > 1)}" for step in STEPS)))
+    print(table_head("mean squared error after", *(f"{step} step{'s' * (step > 1)}" for step in STEPS)))
     names = {
         "the first observation, copied": found.copied,
         "actions of another episode": found.shuffled,
@@ -69,7 +69,7 @@ def followed(model: sslp.Model, data: Data) -> None:
 def between(model: sslp.Model, data: Data) -> None:
     """Actions found between two observations."""
     found = relations(model.graph, data.test)  # pyright: ignore[reportArgumentType]
-    print(head("action between two observations", "squared error, standardised"))
+    print(table_head("action between two observations", "squared error, standardised"))
     for name, value in found.items():
         print(row(name.removeprefix("edge/").removeprefix("edge_without/"), f"{value:.3f}"))
     print(flush=True)
@@ -88,7 +88,9 @@ def acted(model: sslp.Model, data: Data, episodes: int) -> None:
         policies[f"planned, by what is {by}" if by == "seen" else "planned, by the distance of latents"] = (
             lambda body, planner=planner: planner.act(body.observed(kind)).flatten()
         )
-    print(head("a pendulum that hangs", "mean reward", f"upright within 30 degrees, last {LAST} of {LENGTH} steps"))
+    print(
+        table_head("a pendulum that hangs", "mean reward", f"upright within 30 degrees, last {LAST} of {LENGTH} steps")
+    )
     for name, policy in policies.items():
         reward, standing = episode(policy, episodes)
         print(row(name, f"{reward:.2f}", f"{100 * standing:.0f} %"), flush=True)

@@ -51,7 +51,7 @@ def main() -> None:
     unseen = {name: corruption(name, model.config, model.grid) for name in asked.unseen}
     shown, notes = [], []
     unit = "SNR" if model.grid.signal else "PSNR"
-    print(markdown.head(f"{unit} in dB, {len(clean)} unseen samples", "corrupted", "a simple rule", "restored"))
+    print(markdown.table_head(f"{unit} in dB, {len(clean)} unseen samples", "corrupted", "a simple rule", "restored"))
     for name, made in {**seen, **unseen}.items():
         view = made(clean_view(model.grid, clean, valid), generator("cpu", 0, name))
         known = name if name in seen else UNKNOWN

@@ -25,7 +25,7 @@ def main() -> None:
     single = {view: error for run in asked.single for view, error in errors(run).items()}
     if lost := shared.keys() - single.keys():
         parser.error(f"no single run restores {', '.join(sorted(lost))}; they restore {', '.join(sorted(single))}")
-    print(markdown.head("squared error on unseen samples", "one for all", "one for each", "ratio"))
+    print(markdown.table_head("squared error on unseen samples", "one for all", "one for each", "ratio"))
     for view, error in shared.items():
         print(markdown.row(view, f"{error:.5f}", f"{single[view]:.5f}", f"{error / single[view]:.2f}"))
     ours, theirs = parameters(asked.shared), sum(map(parameters, asked.single))

@@ -53,7 +53,7 @@ def table(runs: list[tuple[Path, dict[str, Any], dict[str, Any]]], by: str, top:
     differ = [name for name in names if len({str(options.get(name)) for _, options, _ in runs}) > 1]
     runs = sorted(runs, key=lambda run: -run[2].get(by, float("-inf")))
     columns = COLUMNS if by in COLUMNS else {by: by, **COLUMNS}
-    lines = [markdown.head("run", *differ, *columns.values())]
+    lines = [markdown.table_head("run", *differ, *columns.values())]
     for folder, options, summary in runs[:top]:
         cells = [str(options.get(name, "")) for name in differ]
         cells += [f"{summary[key]:,.{2 if key == 'std' else 1}f}" if key in summary else "" for key in columns]

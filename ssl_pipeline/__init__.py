@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ssl_pipeline.api import Run, pretrain
+    from ssl_pipeline.commands import compare, embed, evaluate, export, restore
     from ssl_pipeline.config.names import (
         list_corruptions,
         list_data,
@@ -85,6 +86,7 @@ _NAMES = {
     "api": "Run pretrain",
     "config.names": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives
         list_optimizers""",
+    "commands": "compare embed evaluate export restore",
     "corruptions": "Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal Shuffle Template",
     "graph.graph": "Graph",
     "graph.graph_set": "GraphSet",

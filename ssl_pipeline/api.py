@@ -59,9 +59,9 @@ class Run:
         return f"<p>Run in <code>{escape(str(self.folder))}</code></p><table><tr>{top}</tr>{body}</table>{link}"
 
     def _table(self) -> list[list[str]]:
-        from ssl_pipeline.report.headline import probes
+        from ssl_pipeline.report.headline import probe_table
 
-        table = probes(self.summary)
+        table = probe_table(self.summary)
         return [list(map(str, row)) for row in (table.head, *table.rows)]
 
     def _rows(self) -> list[str]:

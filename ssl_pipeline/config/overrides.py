@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ssl_pipeline.config.compose import quoted
 
+OptionsLike = Mapping[str, Any] | Sequence[str]
+"""``{"data.root": "path"}``, or as on the command line, ``["data.root=path"]``."""
 
-def overrides_of(choices: Mapping[str, Any]) -> list[str]:
-    """Each choice as ``KEY=VALUE``; those that are None are left out.
+
+def overrides_of(options: OptionsLike | None) -> list[str]:
+    """Each option as ``KEY=VALUE``; those that are None are left out.
 
     >>> overrides_of({"encoder": None, "seed": 1, "corruption.mask.cell": [None, 4]})
     ['seed=1', 'corruption.mask.cell=[null,4]']
     """
-    return [f"{key}={_written(value)}" for key, value in choices.items() if value is not None]
+    if not isinstance(options, Mapping):
+        return [*(options or ())]
+    return [f"{key}={_written(value)}" for key, value in options.items() if value is not None]
 
 
 def _written(value: Any) -> str:

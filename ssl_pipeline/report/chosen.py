@@ -15,7 +15,7 @@ from ssl_pipeline.report.sheets import Form, Sheet, sheet
 from ssl_pipeline.report.tidy import Curve, read_tidy, under
 from ssl_pipeline.structures.batch import as_float
 
-SHOWN = 8
+SAMPLES_SHOWN = 8
 CLASSES = 10
 """Classes whose shares are drawn; of more than these the largest and the smallest in the end."""
 
@@ -28,7 +28,7 @@ class Chosen(NamedTuple):
     times: tuple[float, float] | None  # draws of one of those, mean
 
 
-def chosen(folder: Path, data: Data) -> Chosen | None:
+def chosen_data(folder: Path, data: Data) -> Chosen | None:
     """From ``curation.csv`` and ``curation.npz`` in a run's folder; None where nothing was chosen."""
     found = read_tidy(folder / "curation.csv")
     if not found or isinstance(data.train, Stream):
@@ -38,7 +38,7 @@ def chosen(folder: Path, data: Data) -> Chosen | None:
         counts = np.load(file, allow_pickle=False)["drawn"]
         if len(counts) == len(data.train) and counts.any():
             order = torch.as_tensor(counts).argsort(stable=True)
-            least, most = order[:SHOWN], order.flip(0)[:SHOWN]
+            least, most = order[:SAMPLES_SHOWN], order.flip(0)[:SAMPLES_SHOWN]
             sheet_of = sheet("", {"most": _form(data, most), "least": _form(data, least)}, data)
             times = float(counts[most.numpy()].mean()), float(counts[least.numpy()].mean())
     return Chosen(_drawing(found), sheet_of, times)

@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 
-from ssl_pipeline.report.headline import COLUMNS, Table
-from ssl_pipeline.report.page import read_summary, template
+from ssl_pipeline.report.headline import PROBE_TITLES, Table
+from ssl_pipeline.report.page import read_summary, require_page, template
 from ssl_pipeline.report.pictures import drawn, figure, styled
 from ssl_pipeline.report.tidy import Curve, read_tidy, under
 
 ROWS = {"samples_per_s": "samples/s", "steps": "steps", "seconds": "seconds", "loss": "loss"}
-SCORES = {**COLUMNS, "rankme": "RankMe", "std": "std"}
+COMPARED = {**PROBE_TITLES, "rankme": "RankMe", "std": "std"}
 UNSEEN = ("seed", "resume", "debug", "report", "logger", "grid", "classes", "samples", "sets")
 PANELS = {"loss": "loss", "online/knn": "kNN-20 on the way, %", "online/linear": "linear on the way, %"}
 
@@ -28,8 +28,10 @@ def compare_page(folders: Sequence[Path], file: Path) -> Path:
 
     Raises:
         FileNotFoundError: a folder without a configuration.
+        ModuleNotFoundError: matplotlib or jinja2 is not installed.
         ValueError: fewer than two runs.
     """
+    require_page(file.name)
     if len(folders) < 2:
         raise ValueError(f"expected two runs at least, got {len(folders)}: name their folders")
     for folder in folders:
@@ -65,13 +67,13 @@ def _by_set(
 
 def _scores(names: Sequence[str], summaries: Sequence[Mapping[str, Any]]) -> Table:
     """A row a run, and where runs agree in a baseline one for it."""
-    shown = [key for key in SCORES if any(key in s for s in summaries)]
+    shown = [key for key in COMPARED if any(key in s for s in summaries)]
     rows = [[name, *(_number(s.get(key)) for key in shown)] for name, s in zip(names, summaries, strict=True)]
     for suffix, label in (("raw", "raw input"), ("untrained", "untrained encoder")):
         cells = [{_number(s[f"{key}_{suffix}"]) for s in summaries if f"{key}_{suffix}" in s} for key in shown]
         if any(cells):
             rows.append([label, *(" / ".join(sorted(some)) for some in cells)])
-    return Table(["", *(SCORES[key] for key in shown)], rows)
+    return Table(["", *(COMPARED[key] for key in shown)], rows)
 
 
 def _facts(names: Sequence[str], summaries: Sequence[Mapping[str, Any]]) -> Table:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
-
-from ssl_pipeline.report.headline import COLUMNS
+from ssl_pipeline.report.headline import PROBE_TITLES
 from ssl_pipeline.report.pictures import drawn, figure, styled
 from ssl_pipeline.report.tidy import Curve, under
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 BASELINES = {"untrained": ("untrained", ":"), "raw": ("raw input", "--")}
-SIGNS = {
+LATENT_SIGNS = {
     "std": "standard deviation",
     "spread": "normalised spread",
     "rank": "effective rank",
@@ -22,15 +23,15 @@ NOT_LOSSES = ("diagnostics/", "online/", "lr", "samples_per_s", "data_wait", "me
 
 
 def losses(curves: Mapping[str, Curve]) -> str | None:
-    """Loss and energies, in logarithms where they span more than a decade."""
+    """The loss and its terms, in logarithms where they span more than a decade."""
     shown = {name: curve for name, curve in curves.items() if not name.startswith(NOT_LOSSES)}
-    return _panels({"loss and energies": shown}) if shown else None
+    return _panels({"loss and its terms": shown}) if shown else None
 
 
-def probes(curves: dict[str, Curve], summary: Mapping[str, Any]) -> str | None:
+def probe_curves(curves: dict[str, Curve], summary: Mapping[str, Any]) -> str | None:
     """Probes on the way, with the baselines of the end as lines."""
     found = under(curves, "online/")
-    shown = [key for key in COLUMNS if key in found]
+    shown = [key for key in PROBE_TITLES if key in found]
     if not shown:
         return None
     with styled():
@@ -42,7 +43,7 @@ def probes(curves: dict[str, Curve], summary: Mapping[str, Any]) -> str | None:
             for name, (label, line) in BASELINES.items():
                 if f"{key}_{name}" in summary:
                     axis.axhline(summary[f"{key}_{name}"], color="0.4", linestyle=line, linewidth=1, label=label)
-            axis.set_title(f"{COLUMNS[key]}, %")
+            axis.set_title(f"{PROBE_TITLES[key]}, %")
             axis.set_xlabel("step")
             axis.legend()
     return drawn(drawing)
@@ -51,7 +52,7 @@ def probes(curves: dict[str, Curve], summary: Mapping[str, Any]) -> str | None:
 def latents(curves: dict[str, Curve]) -> str | None:
     """Spread, rank and gap of the views' embeddings."""
     found = under(curves, "diagnostics/")
-    panels = {title: under(found, f"{sign}/") or under(found, sign) for sign, title in SIGNS.items()}
+    panels = {title: under(found, f"{sign}/") or under(found, sign) for sign, title in LATENT_SIGNS.items()}
     panels = {title: some for title, some in panels.items() if some}
     return _panels(panels) if panels else None
 

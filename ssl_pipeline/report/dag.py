@@ -19,7 +19,7 @@ AT = {"clean": 12, "view": 190, "encoder": 368, "latent": 500, "consensus": 660,
 TOP = 16
 
 
-def draw_dag(graph: Graph) -> str:
+def dag_svg(graph: Graph) -> str:
     """Nodes from the clean sample to the targets, and an edge for each loss, as one SVG.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 from ssl_pipeline.report.pictures import drawn, figure, styled
 from ssl_pipeline.report.tidy import Curve, under
 
-KINDS = {
+LAYER_MAPS = {
     "share": ("share of the input", "magma", (0, 1)),
     "rank": ("effective rank", "viridis", (0, None)),
     "magnitude": ("activations, log10", "coolwarm", (-4, 4)),
@@ -26,7 +26,7 @@ MOST = 40
 def paths(curves: dict[str, Curve]) -> dict[str, str]:
     """A row of maps for each view, and one beyond the encoder."""
     names = list(dict.fromkeys(name.split("/")[0] for name in under(curves, "share/")))
-    return {path: image for path in names if (image := _maps(curves, path, KINDS))}
+    return {path: image for path in names if (image := _maps(curves, path, LAYER_MAPS))}
 
 
 def steps(curves: dict[str, Curve]) -> str | None:
@@ -35,7 +35,7 @@ def steps(curves: dict[str, Curve]) -> str | None:
 
 
 def pulls(curves: dict[str, Curve]) -> str | None:
-    """How the energies pull at the encoder, and how far they agree."""
+    """How the losses pull at the encoder, and how far they agree."""
     strength, cosines = under(curves, "pull/"), under(curves, "cosine/")
     if not strength:
         return None
@@ -45,14 +45,14 @@ def pulls(curves: dict[str, Curve]) -> str | None:
         for name, curve in strength.items():
             axes[0].plot(*curve, label=name)
         axes[0].set_yscale("log")
-        axes[0].set_title("norm of an energy's gradient in the encoder")
+        axes[0].set_title("norm of a loss's gradient in the encoder")
         axes[0].legend()
         for name, curve in list(cosines.items())[:10]:
             axes[1].plot(*curve, label=name.replace("/", ", "))
         if cosines:
             axes[1].axhline(0, color="0.6", linewidth=1)
             axes[1].set_ylim(-1, 1)
-            axes[1].set_title("cosine of two energies' gradients")
+            axes[1].set_title("cosine of two losses' gradients")
             axes[1].legend()
         for axis in axes:
             axis.set_xlabel("step")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ssl_pipeline.evaluation.backgrounds import TITLES
 
-COLUMNS = {"knn": "kNN-20", "linear": "linear", "few_shot": "few labels", "retrieval": "source found"}
+PROBE_TITLES = {"knn": "kNN-20", "linear": "linear", "few_shot": "few labels", "retrieval": "retrieval@1"}
 LABELS = (
     ("this encoder", ""),
     ("its teacher", "_teacher"),
@@ -26,17 +26,17 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-def probes(summary: Mapping[str, Any]) -> Table:
+def probe_table(summary: Mapping[str, Any]) -> Table:
     """An encoder with its baselines, in percent; no rows where nothing was probed."""
-    shown = [key for key in COLUMNS if key in summary]
+    shown = [key for key in PROBE_TITLES if key in summary]
     rows = []
     for label, suffix in LABELS:
         if shown and f"{shown[0]}{suffix}" in summary:
             rows.append([label, *(_cell(summary, key, suffix) for key in shown)])
-    return Table(["", *(COLUMNS[key] for key in shown)], rows)
+    return Table(["", *(PROBE_TITLES[key] for key in shown)], rows)
 
 
-def backgrounds(summary: Mapping[str, Any]) -> Table:
+def background_table(summary: Mapping[str, Any]) -> Table:
     """Probes of the same images on other backgrounds; no rows where no foreground is known."""
     cells = {
         label: {key: _number(summary[f"{key}{suffix}"]) for key in ON_BACKGROUNDS if f"{key}{suffix}" in summary}
@@ -52,7 +52,7 @@ def by_probe(cells: Mapping[str, Mapping[str, str]]) -> Table:
         cells: as they are shown, by encoder and by names such as ``knn/mixed_rand``.
     """
     rows = [
-        [f"{label}, {COLUMNS[probe]}", *(some.get(f"{probe}/{key}", "") for key in TITLES)]
+        [f"{label}, {PROBE_TITLES[probe]}", *(some.get(f"{probe}/{key}", "") for key in TITLES)]
         for probe in PROBES
         for label, some in cells.items()
         if f"{probe}/original" in some
@@ -60,7 +60,7 @@ def by_probe(cells: Mapping[str, Mapping[str, str]]) -> Table:
     return Table(["", *TITLES.values()], rows)
 
 
-def restored(summary: Mapping[str, Any]) -> Table:
+def restored_table(summary: Mapping[str, Any]) -> Table:
     """What the inverse models make of each view, in the first unit that there is."""
     for key, unit in RESTORED:
         views = [name.removeprefix(f"{key}/") for name in summary if name.startswith(f"{key}/")]
@@ -72,7 +72,7 @@ def restored(summary: Mapping[str, Any]) -> Table:
     return Table([], [])
 
 
-def related(summary: Mapping[str, Any]) -> Table:
+def related_table(summary: Mapping[str, Any]) -> Table:
     """What edges cost and find on held-out samples, also with a start of another; no rows where there is no edge."""
     rows = []
     for key in summary:
@@ -114,8 +114,8 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
     found = [
         Section(
             "Edges between parts of a sample",
-            related(summary),
-            "Held-out samples: the energy of each edge, and what it is with a start of another sample.",
+            related_table(summary),
+            "Held-out samples: the loss of each edge, and what it is with a start of another sample.",
         ),
         Section(
             "How far the world model can be followed",
@@ -123,7 +123,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
             "Held-out episodes: what is decoded from latents that are reached blindly, next to what was seen.",
         ),
         Section("Agreement", agreeing(summary), "Outputs of the same held-out samples, and their embeddings."),
-        Section(f"{swapped} images on other backgrounds, in %", backgrounds(summary), swaps),
+        Section(f"{swapped} images on other backgrounds, in %", background_table(summary), swaps),
     ]
     return [section for section in found if section.table.rows]
 

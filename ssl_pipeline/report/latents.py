@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from sklearn.decomposition import PCA
 
 from ssl_pipeline.report.pictures import drawn, figure, styled
+from ssl_pipeline.utils.extras import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LINED = 40
 """Samples whose views are joined by lines."""
@@ -80,6 +83,8 @@ def _coloured(axis: Axes, flat: np.ndarray, labels: np.ndarray | None, names: Se
     if labels is None:
         axis.scatter(*flat.T, s=5, alpha=0.6, linewidths=0, color="0.3", rasterized=True)
         return
+    import matplotlib
+
     kinds = np.unique(labels)
     for kind in kinds:
         called = str(kind if names is None else names[int(kind)])
@@ -95,8 +100,7 @@ def _flat(z: np.ndarray, method: str) -> tuple[np.ndarray, str]:
     if method == "pca":
         pca = PCA(2, random_state=0).fit(z)
         return pca.transform(z), f" (PCA, {pca.explained_variance_ratio_.sum():.0%} of the variance)"
-    try:
-        from umap import UMAP  # pyright: ignore[reportMissingImports]
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("report.map=umap needs umap-learn: pip install umap-learn, or take pca") from None
+    require("umap", "umap", "report.map=umap")
+    from umap import UMAP  # pyright: ignore[reportMissingImports]
+
     return UMAP(random_state=0).fit_transform(z), " (UMAP)"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 
-def head(*names: str) -> str:
+def table_head(*names: str) -> str:
     """The first two lines.
 
-    >>> print(head("", "kNN"), row("ours", 87.6), sep=chr(10))
+    >>> print(table_head("", "kNN"), row("ours", 87.6), sep=chr(10))
     | | kNN |
     |---|---|
     | ours | 87.6 |

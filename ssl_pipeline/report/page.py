@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jinja2
 import numpy as np
 import torch
 import yaml
@@ -18,13 +17,17 @@ from ssl_pipeline.evaluation.backgrounds import VARIANTS, variants
 from ssl_pipeline.evaluation.protocol import embedder, features
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.report import curves, depth
-from ssl_pipeline.report.chosen import Chosen, chosen
-from ssl_pipeline.report.dag import draw_dag
-from ssl_pipeline.report.headline import Section, Table, probes, restored, sections
+from ssl_pipeline.report.chosen import Chosen, chosen_data
+from ssl_pipeline.report.dag import dag_svg
+from ssl_pipeline.report.headline import Section, Table, probe_table, restored_table, sections
 from ssl_pipeline.report.latents import latent_map, spectra
 from ssl_pipeline.report.sheets import Form, Sheet, forms, picture, sheets
 from ssl_pipeline.report.tidy import Curve, read_tidy
 from ssl_pipeline.structures.per_data_set import PerDataSet
+from ssl_pipeline.utils.extras import require
+
+if TYPE_CHECKING:
+    import jinja2
 
 SOURCES = 20
 """Sources that a map can colour, where there are no labels."""
@@ -32,7 +35,7 @@ SOURCES = 20
 FACTS = ("steps", "seconds", "samples_per_s", "loss", "rankme", "std", "protocol", "probe_seconds")
 
 
-class Part(NamedTuple):
+class PagePart(NamedTuple):
     """What is shown of one data set."""
 
     name: str
@@ -68,7 +71,11 @@ def write_report(
 
     Returns:
         The file.
+
+    Raises:
+        ModuleNotFoundError: matplotlib or jinja2 is not installed.
     """
+    require_page("report.html")
     summary = read_summary(folder / "summary.json")
     config = yaml.safe_load((folder / "config.yaml").read_text()) if (folder / "config.yaml").is_file() else {}
     found, layers = read_tidy(folder / "metrics.csv"), read_tidy(folder / "diagnostics.csv")
@@ -99,7 +106,7 @@ def write_report(
 
 def _chosen(folder: Path, sets: Mapping[str, Data]) -> Chosen | None:
     """Of a run on one set; several come by turns, and nothing chooses among them."""
-    return chosen(folder, next(iter(sets.values()))) if len(sets) == 1 else None
+    return chosen_data(folder, next(iter(sets.values()))) if len(sets) == 1 else None
 
 
 def _part(
@@ -111,10 +118,10 @@ def _part(
     layers: dict[str, Curve],
     samples: int,
     method: str,
-) -> Part:
+) -> PagePart:
     drawings = {
-        "Energies": curves.losses(found),
-        "Probes on the way": curves.probes(found, summary),
+        "Losses": curves.losses(found),
+        "Probes on the way": curves.probe_curves(found, summary),
         "Embeddings": curves.latents(found),
         "Machine": curves.machine(found),
     }
@@ -129,13 +136,13 @@ def _part(
     maps = {f"What passes the encoder, {path}" if path != "graph" else "What passes decoders and heads": image
             for path, image in depth.paths(layers).items()}  # fmt: skip
     maps |= {title: image for title, image in (("Steps of the weights", depth.steps(layers)),
-                                               ("Energies at the encoder", depth.pulls(layers))) if image}  # fmt: skip
-    return Part(
+                                               ("Losses at the encoder", depth.pulls(layers))) if image}  # fmt: skip
+    return PagePart(
         name,
         f"{data.name}, grid {' x '.join(map(str, data.grid.shape))}",
-        draw_dag(graph),
-        probes(summary),
-        restored(summary),
+        dag_svg(graph),
+        probe_table(summary),
+        restored_table(summary),
         sections(summary),
         {title: image for title, image in drawings.items() if image},
         sheets(forms(graph, data, 8), data) if data.test is not None else [],
@@ -186,7 +193,22 @@ def read_summary(file: Path) -> dict[str, Any]:
     return json.loads(file.read_text()) if file.is_file() else {}
 
 
+def require_page(what: str) -> None:
+    """Ask for what makes a page, before anything is computed for it.
+
+    Args:
+        what: the page.
+
+    Raises:
+        ModuleNotFoundError: matplotlib or jinja2 is not installed.
+    """
+    for package in ("matplotlib", "jinja2"):
+        require(package, "report", what)
+
+
 def template(name: str) -> jinja2.Template:
     """One of the package's own."""
+    import jinja2
+
     loader = jinja2.PackageLoader("ssl_pipeline", "report/templates")
     return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(name)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 from contextlib import AbstractContextManager
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-from matplotlib.figure import Figure
+from ssl_pipeline.utils.extras import require
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STYLE: Any = {
     "font.size": 8,
@@ -24,11 +26,25 @@ STYLE: Any = {
 
 def styled() -> AbstractContextManager[None]:
     """The look of all figures, for a while."""
+    import matplotlib
+
     return matplotlib.rc_context(STYLE)
 
 
-def figure(wide: float, high: float) -> Figure:
-    """An empty one, in inches."""
+def figure(wide: float, high: float, what: str = "report.html") -> Figure:
+    """An empty one.
+
+    Args:
+        wide: in inches.
+        high: in inches.
+        what: needs it.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+    """
+    require("matplotlib", "report", what)
+    from matplotlib.figure import Figure
+
     with styled():
         return Figure(figsize=(wide, high), layout="constrained")
 

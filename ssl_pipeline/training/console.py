@@ -10,7 +10,7 @@ from torch import nn
 from ssl_pipeline.data import Data, Stream
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.optim.recipe import Recipe
-from ssl_pipeline.report.headline import Table, probes, restored, sections
+from ssl_pipeline.report.headline import Table, probe_table, restored_table, sections
 from ssl_pipeline.structures.per_data_set import split_sets
 from ssl_pipeline.training.hardware import Hardware
 
@@ -69,7 +69,7 @@ def end(summary: dict[str, Any], folder: str) -> None:
         if len(parts) > 1:
             print(f"\n== {name}")
         _probes(part)
-        if (found := restored(part)).rows:
+        if (found := restored_table(part)).rows:
             print()
             _print(found, 24, 8)
         for section in sections(part):
@@ -80,7 +80,7 @@ def end(summary: dict[str, Any], folder: str) -> None:
 
 
 def _probes(summary: Mapping[str, Any]) -> None:
-    found = probes(summary)
+    found = probe_table(summary)
     if found.rows:
         supervised = ", SUPERVISED: sources or columns determine the labels" if summary.get("supervised") else ""
         print(f"\nprobes of frozen features in %, protocol {summary['protocol']}{supervised}")

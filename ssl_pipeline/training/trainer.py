@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def make_trainer(
     loggers: Sequence[Logger] = (),
     waiting: Waiting | None = None,
 ) -> L.Trainer:
-    """A trainer that logs to the run's folder, without validation.
+    """A trainer that logs to the run's folder, also for TensorBoard where that is installed, without validation.
 
     Args:
         options: Lightning's own: bounds and hardware.
@@ -54,13 +55,10 @@ def make_trainer(
         waiting: counts the time in which there is no data.
     """
     bar = shows_bar(options)
+    events = [TensorBoardLogger(folder, name="", version="tensorboard")] if find_spec("tensorboard") else []
     return L.Trainer(
         **{**options, "enable_progress_bar": bar},
-        logger=[
-            TidyCSV(folder / "metrics.csv", keep=done),
-            TensorBoardLogger(folder, name="", version="tensorboard"),
-            *loggers,
-        ],
+        logger=[TidyCSV(folder / "metrics.csv", keep=done), *events, *loggers],
         profiler=waiting,
         callbacks=[*callbacks, *([TQDMProgressBar(refresh_rate=20)] if bar else [])],
         use_distributed_sampler=False,

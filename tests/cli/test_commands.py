@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import sys
+from itertools import pairwise
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,9 +16,9 @@ from PIL import Image
 
 import ssl_pipeline
 from ssl_pipeline.cli import main as cli
-from ssl_pipeline.cli.commands.arguments import parse
-from ssl_pipeline.cli.commands.windows import restored, starts
+from ssl_pipeline.cli.arguments import parse
 from ssl_pipeline.data import LogMel, Waveform
+from ssl_pipeline.inference.files.windows import restore_by_windows, starts_of_windows
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,11 @@ def table(folder):
 
 
 def test_words_become_arguments():
-    def f(
-        run: str, size: int = 3, share: float | None = 0.5, test: bool = False, overrides: list[str] | None = None
-    ): ...
+    def f(run: str, size: int = 3, share: float | None = 0.5, test: bool = False, options: list[str] | None = None): ...
 
     words = ["run=a=b", "size=4", "share=null", "test=True", "data=digits", "data.root=x"]
     assert parse(f, words) == {
-        "run": "a=b", "size": 4, "share": None, "test": True, "overrides": ["data=digits", "data.root=x"]
+        "run": "a=b", "size": 4, "share": None, "test": True, "options": ["data=digits", "data.root=x"]
     }  # fmt: skip
     for words, said in (
         (["run"], "cannot read 'run': expected KEY=VALUE"),
@@ -53,13 +51,14 @@ def test_words_become_arguments():
 
 
 def test_windows_cover_everything_and_fade_into_each_other():
-    assert starts(100, 10)[0] == 0 and starts(100, 10)[-1] == 90
-    assert all(b - a <= 8 for a, b in zip(starts(100, 10), starts(100, 10)[1:], strict=False))
+    starts = starts_of_windows(100, 10)
+    assert starts[0] == 0 and starts[-1] == 90
+    assert all(b - a <= 8 for a, b in pairwise(starts))
     x = torch.rand(2, 23, 17)
-    same = restored(x, (8, 8), lambda some, places: some, batch=5)
+    same = restore_by_windows(x, (8, 8), lambda some, places: some, batch=5)
     assert torch.allclose(same, x, atol=1e-6)
     places = []
-    restored(x, (8, 8), lambda some, there: places.extend(there) or some)
+    restore_by_windows(x, (8, 8), lambda some, there: places.extend(there) or some)
     assert all(torch.equal(x[(slice(None), *p)], x[:, p[0], p[1]]) for p in places) and len(places) > 6
 
 
@@ -84,7 +83,7 @@ def test_a_data_set_is_embedded_in_parts_and_goes_on_where_it_stopped(run, tmp_p
     seen = []
     model = ssl_pipeline.Model
     embedded = model.embed
-    monkeypatch.setattr(model, "embed", lambda self, x, *rest: seen.append(len(x)) or embedded(self, x, *rest))
+    monkeypatch.setattr(model, "embed", lambda self, x, *a, **k: seen.append(len(x)) or embedded(self, x, *a, **k))
     assert call("embed", *words) == 0
     assert sum(seen) == 797 and files[0].stat().st_mtime_ns == kept and pq.read_table(files).to_pydict() == whole
     assert call("embed", *words, "view=noise") == 1
@@ -281,8 +280,8 @@ def test_cycles_leave_a_table_and_a_plot(run, tmp_path, capsys):
     ],
 )
 def test_what_cannot_work_is_said_before_the_work(words, said, run, images, tmp_path, capsys, monkeypatch):
-    for name, work in (("cycles", "cycle_errors"), ("evaluate", "measure")):
-        monkeypatch.setattr(sys.modules[f"ssl_pipeline.cli.commands.{name}"], work, pytest.fail)
+    for work in ("report.cycle_table.cycle_errors", "evaluation.comparison.measure"):
+        monkeypatch.setattr(f"ssl_pipeline.{work}", pytest.fail)
     (tmp_path / "file").touch()
     names = {"RUN": run, "OUT": tmp_path / "out", "IMAGES": images, "FILE": tmp_path / "file"}
     for key, value in names.items():

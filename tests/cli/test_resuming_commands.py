@@ -12,9 +12,9 @@ from helpers.commands import call
 from helpers.exports import CONV, folder_of_a_run
 from PIL import Image
 
-from ssl_pipeline.cli.commands.files import files_of
-from ssl_pipeline.cli.commands.restore import _sound
 from ssl_pipeline.data import LogMel
+from ssl_pipeline.inference.files.reader import files_of
+from ssl_pipeline.inference.files.restorer import FileRestorer
 from ssl_pipeline.inference.load import load
 
 
@@ -91,7 +91,7 @@ def test_a_steady_tone_keeps_its_level_over_windows(speech, tmp_path, monkeypatc
     model = load(speech)
     monkeypatch.setattr(model, "restore", lambda x, view, valid=None: torch.as_tensor(x))  # a perfect one
     files = files_of(model, tmp_path / "tone.wav")
-    after = _sound(model, files, files.files[0], "noise")
+    after = FileRestorer(model, files, "noise").sound(files.files[0])
     assert after is not None and len(after) == len(tone)
     level = np.sqrt(np.square(after[800:-800].reshape(-1, 800)).mean(1))
     assert level.min() > 0.85 * 0.4 / 2**0.5 and level.max() < 1.15 * 0.4 / 2**0.5

@@ -11,7 +11,8 @@ import yaml
 from helpers.paths import ROOT
 from helpers.small_conf import train
 
-from ssl_pipeline.cli import main as cli
+from ssl_pipeline.cli import train as cli
+from ssl_pipeline.cli.main import main
 from ssl_pipeline.config import compose as config
 from ssl_pipeline.config.compose import compose, is_further_rank
 from ssl_pipeline.config.resume import resumed
@@ -192,15 +193,15 @@ def test_children_replay_one_job_in_its_folder(conf, mine, tmp_path, monkeypatch
 
 
 def test_commands(capsys):
-    assert cli.main(["trane"]) == 1
+    assert main(["trane"]) == 1
     assert capsys.readouterr().err == "error: there is no command 'trane'; nearest: train\n"
-    assert cli.main([]) == 0
+    assert main([]) == 0
     assert "train" in capsys.readouterr().out
 
 
 SCRIPT = """
 import pathlib, sys
-from ssl_pipeline.cli import main as cli
+from ssl_pipeline.cli import train as cli
 from ssl_pipeline.config import compose as config
 config.conf_dir = cli.conf_dir = lambda: pathlib.Path("conf").resolve()
 code = cli.train(run=lambda config, folder: print(*config["corruption"], config["seed"]))

@@ -19,7 +19,7 @@ from ssl_pipeline.data import digits
 from ssl_pipeline.evaluation import P1, Features, few_label
 from ssl_pipeline.evaluation.metrics import alpha_req
 from ssl_pipeline.evaluation.protocol import Sampled
-from ssl_pipeline.export import export
+from ssl_pipeline.exporting import export_part
 from ssl_pipeline.training import console as report
 from ssl_pipeline.training import run
 
@@ -55,7 +55,7 @@ def test_a_run_is_measured_beside_its_baselines(trained, capsys):
 
 
 def test_an_exported_encoder_is_measured_as_the_run_is(trained, tmp_path):
-    export(ssl_pipeline.load(trained), "encoder", tmp_path / "out")
+    export_part(ssl_pipeline.load(trained), "encoder", tmp_path / "out")
     files = [tmp_path / "a.json", tmp_path / "b.json"]
     for folder, file in zip([trained, tmp_path / "out"], files, strict=True):
         assert main(["evaluate", f"run={folder}", f"out={file}", "few_shot=", *QUICK]) == 0
@@ -90,7 +90,7 @@ def test_a_model_of_timms_is_measured_with_weights_from_a_file(tmp_path, capsys)
         (["run=timm:resnet10t", "data=pydoc"], "take images of 1 or 3 channels"),
         (["run=timm:resnt10t", "data=digits"], "timm has no model"),
         (["run=RUN", "few_shot=2"], "expected shares above 0"),
-        (["run=RUN", "few_shot=a"], "few_shot=a: expected shares above 0"),
+        (["run=RUN", "few_shot=a"], "few_shot=a: expected a number, or several with commas between them"),
         (["run=RUN", "few_shot=1"], "few_shot=1: expected shares above 0 and below 1"),
         (["run=RUN", "weights=a"], "is of timm:NAME"),
         (["run=RUN,RUN", "out=/tmp/x.json"], "names a run twice"),
@@ -157,10 +157,10 @@ def test_what_few_samples_do_not_tell_is_left_out_and_named(trained, tmp_path, c
 
 def test_of_an_exported_part_only_encoders_are_measured_and_with_their_view(trained, tmp_path, capsys):
     model = ssl_pipeline.load(trained)
-    export(model, "encoder", tmp_path / "seen", "noise")
-    export(model, "restorer:noise", tmp_path / "restorer")
+    export_part(model, "encoder", tmp_path / "seen", "noise")
+    export_part(model, "restorer:noise", tmp_path / "restorer")
     assert main(["evaluate", f"run={tmp_path}/restorer"]) == 1
-    assert "restorer holds restorer:noise alone, expected an encoder or a teacher" in capsys.readouterr().err
+    assert "holds restorer:noise alone, expected an encoder or a teacher" in capsys.readouterr().err
     assert main(["evaluate", f"run={tmp_path}/seen", "view=mask"]) == 1
     assert "alone" in capsys.readouterr().err
     found = []
@@ -178,7 +178,7 @@ def test_a_source_that_chance_finds_is_left_out_of_the_tables(capsys):
         assert ("retrieval" in found, "retrieval@5" in found) == (telling, telling)
         report._probes(found | {"protocol": "P1"})
         said = capsys.readouterr().out
-        assert ("source found" in said) == telling
+        assert ("retrieval@1" in said) == telling
         assert ("a source is found by chance: 100 %, so it is left out" in said) != telling
 
 

@@ -16,9 +16,9 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.parts import edges
 from ssl_pipeline.data import captioned, digits, mixed
 from ssl_pipeline.evaluation.cross_modal import relations
-from ssl_pipeline.export import export
+from ssl_pipeline.exporting import export_part
 from ssl_pipeline.inference.modules import names
-from ssl_pipeline.report.dag import draw_dag
+from ssl_pipeline.report.dag import dag_svg
 from ssl_pipeline.structures.nodes import Node
 from ssl_pipeline.training import run
 
@@ -283,7 +283,7 @@ def test_a_run_is_loaded_and_asked(tmp_path):
         model.relate("captoin", {"echo": images})
     with pytest.raises(ValueError, match="starts from echo, got text"):
         model.relate("caption", {"text": ["1"]})
-    svg = draw_dag(model.graph)
+    svg = dag_svg(model.graph)
     assert "caption" in svg and ">z text<" in svg
 
 
@@ -345,12 +345,14 @@ def test_what_is_known_of_starts_is_told(several):
 def test_an_edge_is_exported(edge, several, tmp_path):
     model = ssl_pipeline.load(several)
     assert f"edge:{edge}" in names(model.graph)
-    differences = export(model, f"edge:{edge}", tmp_path / "out", summary={f"edge/{edge}": 0.25, "supervised": True})
+    differences = export_part(
+        model, f"edge:{edge}", tmp_path / "out", summary={f"edge/{edge}": 0.25, "supervised": True}
+    )
     assert [*differences.values()] == [0.0, 0.0]
     card = (tmp_path / "out/README.md").read_text()
     assert ("Samples of text: symbols on a grid of 8" in card) == (edge != "caption")
     assert "trained with what tells labels" in card and "It leads to " in card
-    assert "energy 0.250" in card and ("text: samples" in card) == (edge == "whole")
+    assert "loss 0.250" in card and ("text: samples" in card) == (edge == "whole")
     held = ssl_pipeline.load(tmp_path / "out")
     holes = {"mask": torch.zeros(8, 8, dtype=torch.bool)} if edge != "blurred" else {"corruption_params": {"factor": 3}}
     starts = {"mask": torch.rand(2, 1, 8, 8), "text": ["1", "2"]}
@@ -362,7 +364,7 @@ def test_an_edge_is_exported(edge, several, tmp_path):
 
 def test_torch_exports_edges_from_one_part(several, tmp_path):
     with pytest.raises(ValueError, match=r"mask and text, .* take onnx"):
-        export(ssl_pipeline.load(several), "edge:whole", tmp_path / "out", format="torch_export")
+        export_part(ssl_pipeline.load(several), "edge:whole", tmp_path / "out", format="torch_export")
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import ssl_pipeline
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import DataSets, mixed
-from ssl_pipeline.export import export
+from ssl_pipeline.exporting import export_part
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.training import run
@@ -120,7 +120,7 @@ def test_one_run_on_images_sound_and_text(tmp_path):
     assert torch.equal(image.graph.encoder.trunk.norm.weight, text.graph.encoder.trunk.norm.weight)
     with pytest.raises(ValueError, match="trained on digits, tones, pydoc"):
         ssl_pipeline.load(tmp_path)
-    export(image, "restorer:noise", tmp_path / "out")
+    export_part(image, "restorer:noise", tmp_path / "out")
     held, x = ssl_pipeline.load(tmp_path / "out"), data.test[range(3)].x
     assert torch.equal(held.restore(x, "noise"), image.restore(x, "noise")) and held.data == "digits"
     assert load_file(tmp_path / "out/weights.safetensors").keys() <= image.graph.state_dict().keys()

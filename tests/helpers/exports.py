@@ -54,15 +54,15 @@ EXPORT_ALL = """
 import os, sys
 from pathlib import Path
 import ssl_pipeline
-from ssl_pipeline.export import export
+from ssl_pipeline.exporting import export_part
 
 run, out, format, axis, parts = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5:]
 for part in parts:
     view = "mask" if "@" in part and "mask" in ssl_pipeline.load(run).views else None
-    export(ssl_pipeline.load(run), part, folder := out / part.replace(":", "_"), view, format)
+    export_part(ssl_pipeline.load(run), part, folder := out / part.replace(":", "_"), view, format)
     os.chdir(folder)
     exec((folder / "README.md").read_text().split("```python")[1].split("```")[0], {})
 if axis:
-    found = export(ssl_pipeline.load(run), "encoder", out / "longer", None, format, axis)
+    found = export_part(ssl_pipeline.load(run), "encoder", out / "longer", None, format, axis)
     assert len({trial.split(" of ")[1] for trial in found}) == 2, found
 """

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from helpers.paths import ROOT
 
-from ssl_pipeline.cli import main as cli
+from ssl_pipeline.cli import train as cli
 from ssl_pipeline.config import compose as config
 
 LEAVES = {

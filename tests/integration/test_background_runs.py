@@ -9,7 +9,7 @@ import pytest
 from ssl_pipeline.cli import main as cli
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.report.headline import backgrounds as backgrounds_of
+from ssl_pipeline.report.headline import background_table
 from ssl_pipeline.training import run
 
 SMALL = ["encoder.widths=[8]", "data.samples=200", "batch_size=20", "trainer.max_steps=2", "probe.protocol.few_shot=0"]
@@ -23,7 +23,7 @@ def test_a_run_measures_and_says_it(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "50 held-out images on other backgrounds, in %" in said and "raw input, linear" in said
     assert "mixed_rand" not in (tmp_path / "metrics.csv").read_text()  # at the end only
-    table = backgrounds_of(summary)
+    table = background_table(summary)
     assert table.head[-2:] == ["swap gap", "BG-gap"] and len(table.rows) == 6
     assert table.rows[0][4] == f"{summary['knn/mixed_rand']:.1f}"
 

@@ -12,7 +12,7 @@ from helpers.pages import PAGES, anchors, blocks, commands, links, training
 from helpers.paths import ROOT
 from helpers.runs import command
 
-from ssl_pipeline.cli import commands as cli
+from ssl_pipeline import commands as runs
 from ssl_pipeline.cli.main import COMMANDS
 from ssl_pipeline.config.compose import compose
 
@@ -56,13 +56,13 @@ def test_commands_of_a_page_take_its_arguments(page):
         program, name, *words = [*shlex.split(line), ""]
         if program != "ssl-pipeline" or name == "train":
             continue
-        takes = inspect.signature(getattr(cli, name)).parameters
-        if "overrides" in takes and takes["overrides"].default is inspect.Parameter.empty:
+        takes = inspect.signature(getattr(runs, name)).parameters
+        if "options" in takes and takes["options"].default is inspect.Parameter.empty:
             continue  # it takes all options of train
         keys = {word.partition("=")[0] for word in words if re.match(r"[a-z_.]+=", word)}
-        assert {
-            key for key in keys - takes.keys() if key.split(".")[0] != "data" or "overrides" not in takes
-        } == set(), line
+        assert {key for key in keys - takes.keys() if key.split(".")[0] != "data" or "options" not in takes} == set(), (
+            line
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 import ssl_pipeline
-from ssl_pipeline.cli.commands.embed import embed
-from ssl_pipeline.cli.commands.restore import restore
+from ssl_pipeline.commands import embed, restore
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import Clips
 from ssl_pipeline.data.io.video_frames import frames_of

@@ -16,10 +16,10 @@ from helpers.small_models import CONV, VIT
 
 from ssl_pipeline import load
 from ssl_pipeline.cli import main as cli
-from ssl_pipeline.cli.commands.arguments import parse
+from ssl_pipeline.cli.arguments import parse
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import digits
-from ssl_pipeline.report import draw_dag, write_report
+from ssl_pipeline.report import dag_svg, write_report
 from ssl_pipeline.report.compare import compare_page
 from ssl_pipeline.report.latents import latent_map
 from ssl_pipeline.report.sheets import marked
@@ -74,7 +74,7 @@ def test_a_page_of_images(images):
     assert f"<td>{summary['knn']:.1f}</td>" in text and f"<td>{summary['knn_raw']:.1f}</td>" in text
     for what in ("What passes the encoder, mask", "What passes decoders and heads", "Steps of the weights"):
         assert f"<h3>{what}</h3>" in text
-    assert "Energies at the encoder" in text and "Probes on the way" in text and "interrupted" not in text
+    assert "Losses at the encoder" in text and "Probes on the way" in text and "interrupted" not in text
     assert text.count("data:image/png") == 2  # a sheet a view
     assert {"data_wait", "memory_gb", "samples_per_s"} <= summary.keys()
 
@@ -162,7 +162,7 @@ def test_a_page_that_fails_takes_nothing_from_the_run(tmp_path, monkeypatch, cap
 )
 def test_every_node_and_edge_is_drawn(words):
     graph = build(compose([*CONV, *words] if words[0][:7] != "encoder" else words), digits().grid)
-    svg = draw_dag(graph)
+    svg = dag_svg(graph)
     for edges in graph.edges.values():
         for edge in edges:
             assert f"<title>{html.escape(edge.name)}</title>" in svg

@@ -22,6 +22,8 @@ def write_page(run: PreparedRun) -> None:
         return
     try:
         write_report(folder.path, run.graphs, run.data, asked["samples"], asked["map"])
+    except ModuleNotFoundError as error:
+        print(f"{error}; then make it with: ssl-pipeline report run={folder.relative}", file=sys.stderr)
     except Exception as error:
         again = f"make it again with: ssl-pipeline report run={folder.relative} debug=true"
         print(f"warning: there is no report.html ({type(error).__name__}: {error}); {again}", file=sys.stderr)

@@ -1,0 +1,158 @@
+"""Probe encoders, each with its baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssl_pipeline.api import Run
+from ssl_pipeline.commands.runs import device_of, folder_of, open_model
+from ssl_pipeline.config.overrides import OptionsLike
+from ssl_pipeline.utils.places import writable
+
+if TYPE_CHECKING:
+    from ssl_pipeline.data import Data
+    from ssl_pipeline.evaluation.subjects import Subjects
+    from ssl_pipeline.inference.model import Model
+    from ssl_pipeline.report.evaluation_table import Evaluation
+
+TIMM = "timm:"
+
+
+def evaluate(
+    run: str | Path | Run | Model | Sequence[str | Path | Run | Model],
+    data: str | Path | Data | None = None,
+    options: OptionsLike | None = None,
+    out: str | Path | None = None,
+    weights: str | Path | None = None,
+    view: str = "unknown",
+    few_shot: Sequence[float] = (0.01, 0.1),
+    attentive: int = 0,
+    finetune: int = 0,
+    seeds: int = 3,
+    limit: int = 20_000,
+    baselines: bool = True,
+    device: str = "auto",
+    set: str | None = None,
+    trust: tuple[str, ...] = (),
+) -> Evaluation:
+    """Probes of an encoder, of the raw input and of an untrained twin, as a table and a JSON.
+
+    kNN-20, logistic regression on all and on some of the labels, retrieval by source; with attentive= and finetune=
+    also heads that are trained by gradient; without labels RankMe, alpha-ReQ and LiDAR. Where the foreground of images
+    is known, kNN-20 and logistic regression see them on other backgrounds, too.
+
+    Args:
+        run: folder of a run or of an exported encoder; in Python also a Run or a Model. Several with commas between
+            them (the same with other seeds) give mean and standard deviation. Or timm:NAME for a model of timm's.
+        data: another data set than the run's own, by name, data.root=... as in training; in Python also a folder or a
+            Data.
+        options: of the data set, in Python: {"data.root": ...}.
+        out: the JSON; by default evaluation_DATA.json in the run's folder.
+        weights: of timm:NAME, a file; without it, the model is untrained.
+        view: their corruption; none by default.
+        few_shot: shares of the labels for further linear probes, with commas between them, below 1; none: few_shot=
+        attentive: epochs of an attentive probe; 0 for none.
+        finetune: epochs of fine-tuning a copy of the encoder; 0 for none.
+        seeds: of the draws of few labels, and of heads that are trained.
+        limit: labelled samples, the first ones of the training part.
+        baselines: whether the raw input and the untrained encoder are probed, too.
+        device: cpu, cuda ... or auto.
+        set: name of the data set whose model is wanted, of a run on several.
+        trust: packages of your own whose classes the run may name, with commas between them.
+    """
+    from ssl_pipeline.evaluation.comparison import compare_encoders, measures
+    from ssl_pipeline.report.evaluation_table import Evaluation
+
+    runs = _runs(run, out, weights)
+    how = measures(few_shot, attentive, finetune, seeds, limit)
+    opened = [lambda one=one: _opened(one, data, options, weights, view, device, set, trust) for one in runs]
+    first = opened[0]()
+    file = _file(runs[0], first.data.name, out)
+    if len(runs) > 1:
+        _check_alike([_said(one) for one in runs], [first.data, *(one().data for one in opened[1:])])
+    found = compare_encoders(chain([first], (one() for one in opened[1:])), how, baselines)
+    table = Evaluation(found, first.data.name, [_said(one) for one in runs], file)
+    if file is not None:
+        table.write()
+    return table
+
+
+def _runs(run: Any, out: str | Path | None, weights: str | Path | None) -> list[str | Path | Run | Model]:
+    """One or several.
+
+    Raises:
+        ValueError: several without a place for their table, or one of them twice; weights for a run.
+    """
+    runs = [*run] if isinstance(run, list | tuple) else [run]
+    words = ",".join(map(_said, runs))
+    timm = [one for one in runs if isinstance(one, str) and one.startswith(TIMM)]
+    if len(runs) > 1 and (out is None or timm):
+        raise ValueError("several runs need out=FILE.json, and each is a folder")
+    folders = [folder.resolve() for one in runs if (folder := folder_of(one)) is not None]
+    if len({*folders}) < len(folders):
+        raise ValueError(f"run={words} names a run twice, and a deviation is one between different runs: "
+                         f"name each once")  # fmt: skip
+    if weights is not None and not timm:
+        raise ValueError(f"weights={weights} is of timm:NAME, and a run's folder holds its own: leave it out")
+    if out is not None:
+        writable(Path(out), folder=False)
+    return runs
+
+
+def _said(run: str | Path | Run | Model) -> str:
+    """A run in words."""
+    folder = folder_of(run)
+    return "a model in memory" if folder is None else str(run if isinstance(run, str) else folder)
+
+
+def _opened(
+    run: str | Path | Run | Model,
+    data: str | Path | Data | None,
+    options: OptionsLike | None,
+    weights: str | Path | None,
+    view: str,
+    device: str,
+    set: str | None,
+    trust: tuple[str, ...],
+) -> Subjects:
+    """The encoders of a run, or of timm, with the samples that they are measured on."""
+    from ssl_pipeline.evaluation.subjects import subjects_of_run, subjects_of_timm
+    from ssl_pipeline.inference.dataset import data_of, data_of_timm
+
+    if isinstance(run, str) and run.startswith(TIMM):
+        images = data_of_timm(run, data, options)
+        weights = None if weights is None else Path(weights)
+        return subjects_of_timm(run.removeprefix(TIMM), weights, images, device_of(device))
+    model = open_model(run, set, trust, device)
+    return subjects_of_run(model, data_of(model, data, options), view)
+
+
+def _file(run: str | Path | Run | Model, data: str, out: str | Path | None) -> Path | None:
+    """Where the JSON goes; of a model in memory nowhere, unless a place is named.
+
+    Raises:
+        ValueError: nothing can be written there.
+    """
+    name, folder = f"evaluation_{data.replace('/', '_')}.json", folder_of(run)  # data=gym has names as ALE/Pong-v5
+    if out is None and folder is None:
+        return None
+    if out is None and isinstance(run, str) and run.startswith(TIMM):
+        return writable(Path(f"{run.replace(':', '_')}_{name}"), folder=False)
+    return writable(Path(out) if out is not None else Path(str(folder)) / name, folder=False)
+
+
+def _check_alike(runs: Sequence[str], sets: Sequence[Data]) -> None:
+    """Refuse runs whose scores have no mean.
+
+    Raises:
+        ValueError: their data differ.
+    """
+    from ssl_pipeline.inference.dataset import described
+
+    named = [f"{data.name}, {described(data.grid)}, {len(data.classes or ()) or 'no'} classes" for data in sets]
+    if len({*named}) > 1:
+        listed = "; ".join(f"{run} of {data}" for run, data in zip(runs, named, strict=True))
+        raise ValueError(f"these runs are of different data: {listed}: name runs of the same, or one for all, data=...")

@@ -1,0 +1,121 @@
+"""Restore samples, or files: corrupted images, recordings or videos in, clean ones out."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssl_pipeline.api import Run
+from ssl_pipeline.commands.runs import folder_of, open_model
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from ssl_pipeline.inference.files.reader import Files
+    from ssl_pipeline.inference.files.restorer import FileRestorer
+    from ssl_pipeline.inference.model import Model
+
+SHEET = "before_and_after.png"
+FILES_ON_SHEET = 8
+
+
+def restore(
+    run: str | Path | Run | Model,
+    view: str,
+    source: str | Path | Tensor | np.ndarray | Sequence[Any],
+    out: str | Path | None = None,
+    holes: str | Path | Tensor | np.ndarray | None = None,
+    device: str = "auto",
+    set: str | None = None,
+    trust: tuple[str, ...] = (),
+) -> Path | Tensor:
+    """Restore each file of a folder into one of the same name in another, with a sheet of some; in Python also samples.
+
+    What is larger or longer than the model's samples is restored window by window, one fading into the next: a model
+    should have learned from pieces of that scale, and not from whole pictures made small. Files that are there already
+    are not made again, so the same call goes on where it was stopped.
+
+    Args:
+        run: folder of the run, or of an exported restorer; in Python also a Run or a Model.
+        view: their corruption, as the run names it.
+        source: folder of images, recordings or videos, or one of them; in Python also samples, as Model.restore takes
+            them, which come back restored. A video is restored as a whole in memory.
+        out: folder of the restored ones: PNG, WAV of 16 bits or lossless MKV (FFV1), at the model's rate.
+        holes: for a view with holes, images whose bright half says where they are: a folder with one for each image,
+            of the same name, or one image for all; of samples their mask, true in a hole.
+        device: cpu, cuda ... or auto.
+        set: name of the data set whose model is wanted, of a run on several.
+        trust: packages of your own whose classes the run may name, with commas between them.
+    """
+    if not isinstance(source, str | Path):
+        if out is not None or isinstance(holes, str | Path):
+            raise ValueError("samples in memory are restored in memory: leave out out=, and give holes= as a mask")
+        return open_model(run, set, trust, device).restore(source, view, holes)
+    from ssl_pipeline.inference.files.manifest import begin_results, maker_of
+    from ssl_pipeline.inference.files.reader import files_of
+    from ssl_pipeline.inference.files.restorer import FileRestorer
+
+    folder, source = _place(out, holes), Path(source)
+    model = open_model(run, set, trust, device)
+    restorer = FileRestorer(model, files_of(model, source), view, None if holes is None else Path(str(holes)))
+    targets = _targets(restorer, source, folder)
+    made = maker_of(model, folder_of(run)) | {"view": view, "source": str(restorer.files.root.resolve()), "set": set}
+    made |= {"holes": holes and str(Path(str(holes)).resolve())}
+    begin_results(folder, "restore.json", made, f"*{restorer.ending}")
+    _restore_all(restorer, targets, folder)
+    return folder
+
+
+def _place(out: str | Path | None, holes: Any) -> Path:
+    """The folder of what is restored.
+
+    Raises:
+        ValueError: none is named, or holes that are no files.
+    """
+    if out is None:
+        raise ValueError("expected out=..., a folder for the restored files")
+    if holes is not None and not isinstance(holes, str | Path):
+        raise ValueError("expected holes of files as images, got a mask: name a folder or an image")
+    return Path(out)
+
+
+def _targets(restorer: FileRestorer, source: Path, out: Path) -> dict[Path, Path]:
+    """Where each file goes.
+
+    Raises:
+        ValueError: two of them to one place, or one to where it came from.
+    """
+    files: Files = restorer.files
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise ValueError(f"out={out} lies in source={source}, so that results would be restored again: take another")
+    targets = {file: file.with_suffix(restorer.ending) for file in files.files}
+    names = Counter([*targets.values(), Path(SHEET)])
+    if twice := [str(name) for name, count in names.items() if count > 1]:
+        raise ValueError(f"{twice[0]} would be written twice: rename one of the files that come out under this name")
+    same = [file for file, target in targets.items() if (out / target).resolve() == (files.root / file).resolve()]
+    if same:
+        raise ValueError(f"out={out} would put the restored {same[0]} in its own place: take another folder")
+    return {file: out / target for file, target in targets.items()}
+
+
+def _restore_all(restorer: FileRestorer, targets: dict[Path, Path], out: Path) -> None:
+    """Restore what is not there yet, draw the sheet, and name what was left out."""
+    from tqdm import tqdm
+
+    from ssl_pipeline.report.before_after import before_and_after
+
+    for file, target in tqdm(targets.items(), unit=" files"):
+        if not target.is_file():
+            restorer.restore(file, target)
+    done = [file for file, target in targets.items() if target.is_file()][:FILES_ON_SHEET]
+    if done:
+        shown = [(file.as_posix(), restorer.before(file), restorer.after(targets[file])) for file in done]
+        try:
+            before_and_after(shown, out / SHEET, restorer.files.sound)
+        except ModuleNotFoundError as error:
+            warnings.warn(f"{error}", stacklevel=3)
+    restorer.files.check(out)

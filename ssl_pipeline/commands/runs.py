@@ -1,0 +1,60 @@
+"""Runs as commands take them: by their folder, as a ``Run``, or as a ``Model`` in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ssl_pipeline.api import Run
+
+if TYPE_CHECKING:
+    import torch
+
+    from ssl_pipeline.inference.model import Model
+
+
+def folder_of(run: str | Path | Run | Model) -> Path | None:
+    """A run's folder; None of a model in memory."""
+    if isinstance(run, Run):
+        return run.folder
+    return Path(run) if isinstance(run, str | Path) else None
+
+
+def open_model(
+    run: str | Path | Run | Model, set: str | None = None, trust: tuple[str, ...] = (), device: str = "auto"
+) -> Model:
+    """The model of a run.
+
+    Args:
+        run: a folder, a ``Run``, or a model, which stays where it is unless a device is named.
+        set: name of the data set, of a run on several.
+        trust: packages of the caller's own whose classes the run may name.
+        device: see ``device_of``.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: see ``load``; the model is of another data set; no such device.
+    """
+    from ssl_pipeline.inference.load import load
+
+    if isinstance(run, str | Path | Run):
+        return load(run.folder if isinstance(run, Run) else run, set, trust=trust).to(device_of(device))
+    if set not in (None, run.data):
+        raise ValueError(f"set={set}: this model is of {run.data or 'a run on one data set'}: load that of {set}")
+    return run if device == "auto" else run.to(device_of(device))
+
+
+def device_of(name: str) -> torch.device:
+    """A device by name; ``auto`` is an accelerator where there is one.
+
+    Raises:
+        ValueError: no such device here.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError):
+        raise ValueError(f"device={name}: there is no such device here; take cpu or auto") from None

@@ -1,0 +1,84 @@
+"""Encoders next to their baselines, over one run or several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ssl_pipeline.evaluation.benchmark import Score, joined, measure, probed
+from ssl_pipeline.evaluation.fine_tuning import Tuning
+from ssl_pipeline.evaluation.protocol import P1
+from ssl_pipeline.evaluation.subjects import ENCODER, RAW, UNTRAINED, Subjects
+
+
+class Measures(NamedTuple):
+    """What is measured of each encoder, see ``measure``."""
+
+    protocol: P1
+    few_shot: Sequence[float]
+    attention: Tuning | None
+    tuning: Tuning | None
+    seeds: int
+
+
+class Comparison(NamedTuple):
+    """Scores by row and name; and what was left out, with the reason, of which rows."""
+
+    rows: dict[str, dict[str, Score]]
+    left_out: dict[tuple[str, str], list[str]]
+
+
+def measures(few_shot: Sequence[float], attentive: int, finetune: int, seeds: int, limit: int) -> Measures:
+    """What is asked for.
+
+    Args:
+        few_shot: shares of the labels, of further linear probes.
+        attentive: epochs of an attentive probe; 0 for none.
+        finetune: epochs of fine-tuning; 0 for none.
+        seeds: draws of few labels, and trained heads.
+        limit: labelled samples.
+
+    Raises:
+        ValueError: a share or a number that cannot be.
+    """
+    if any(not 0 < share < 1 for share in few_shot):
+        shares = ",".join(f"{share:g}" for share in few_shot)
+        raise ValueError(f"few_shot={shares}: expected shares above 0 and below 1, such as 0.01,0.1")
+    if min(attentive, finetune) < 0 or seeds < 1 or limit < 1:
+        raise ValueError("expected attentive and finetune of at least 0, seeds and limit of at least 1")
+    protocol = P1() if limit == P1.train_limit else P1(train_limit=limit, name=f"P1 with {limit:,} labels")
+    attention, tuning = (Tuning(epochs, limit=limit) if epochs else None for epochs in (attentive, finetune))
+    return Measures(protocol, few_shot, attention, tuning, seeds)
+
+
+def compare_encoders(runs: Iterable[Subjects], how: Measures, baselines: bool = True) -> Comparison:
+    """Measure all encoders of all runs; of several runs there are mean and deviation.
+
+    Args:
+        runs: on the same data.
+        how: what is measured.
+        baselines: whether the untrained twin and the raw input are measured, too.
+    """
+    found: dict[str, list[dict[str, Score]]] = {}
+    left_out: dict[tuple[str, str], list[str]] = {}
+    data = None
+    for subjects in runs:
+        data = subjects.data
+        for row, subject in subjects.each():
+            if baselines or row != UNTRAINED:
+                subject.to(subjects.device).eval()
+                measured = measure(subject, data, *how)
+                found.setdefault(row, []).append(measured.scores)
+                for what in measured.left_out.items():
+                    rows = left_out.setdefault(what, [])
+                    rows.extend([] if row in rows else [row])
+    scores = {row: _joined(some) for row, some in found.items()}
+    if data is not None and baselines and "linear" in scores[ENCODER]:
+        scores[RAW] = probed(how.protocol.raw_features(data), how.protocol, how.few_shot, how.seeds)
+    return Comparison(scores, left_out)
+
+
+def _joined(scores: Sequence[dict[str, Score]]) -> dict[str, Score]:
+    """Of several runs what was measured of each."""
+    names = [name for name in scores[0] if all(name in some for some in scores)]
+    return {name: joined([some[name] for some in scores]) for name in names}

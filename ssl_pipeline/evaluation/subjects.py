@@ -1,0 +1,92 @@
+"""The encoders that a table compares: that of a run with its teacher and its untrained twin, or a model of timm's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from ssl_pipeline.data import Data
+from ssl_pipeline.evaluation.encoders import OfGraph, OfTimm, Subject
+from ssl_pipeline.evaluation.untrained import untrained
+from ssl_pipeline.graph.builder import GraphFactory
+from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.model import Model
+from ssl_pipeline.inference.modules import UNKNOWN
+
+ENCODER, TEACHER, UNTRAINED, RAW = "this encoder", "its teacher", "untrained encoder", "raw input"
+
+
+class Subjects(NamedTuple):
+    """Encoders by the names of their rows, made one after the other, and the samples that they are measured on."""
+
+    each: Callable[[], Iterator[tuple[str, Subject]]]
+    data: Data
+    device: torch.device
+
+
+def subjects_of_run(model: Model, data: Data, view: str = UNKNOWN) -> Subjects:
+    """Of a run, or of an exported encoder.
+
+    Args:
+        model: of the run.
+        data: samples that it takes.
+        view: their corruption.
+
+    Raises:
+        ValueError: an exported folder that holds no encoder, or one of another view.
+    """
+    part, its_view = model.held or ("encoder", None)
+    if part not in ("encoder", "teacher"):
+        raise ValueError(
+            f"the exported folder holds {part} alone, expected an encoder or a teacher: name the run's folder"
+        )
+    view = (its_view or UNKNOWN) if view == UNKNOWN else view
+    model.part(part, view)  # refuses what is not held
+
+    def each() -> Iterator[tuple[str, Subject]]:
+        yield ENCODER, OfGraph(model.graph, view, teacher=part == "teacher")
+        if model.held is None and model.graph.teacher is not None:
+            yield TEACHER, OfGraph(model.graph, view, teacher=True)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(model.config["seed"])
+            twin = untrained(lambda: _twin(model), data, model.device)
+        yield UNTRAINED, OfGraph(twin, view)
+
+    return Subjects(each, data, model.device)
+
+
+def _twin(model: Model) -> Graph:
+    """The graph as it was before the training."""
+    config = model.config | {"allow_collapse": True}
+    factory = GraphFactory(config, trust=model.trust, encoder=model.encoder_object)
+    graph = factory.build(model.graph.spec, fitting=model.data is not None)
+    graph.normalize.load_state_dict(model.graph.normalize.state_dict())
+    return graph
+
+
+def subjects_of_timm(name: str, weights: Path | None, data: Data, device: torch.device) -> Subjects:
+    """Of a model of timm's.
+
+    Args:
+        name: as timm knows it.
+        weights: a file; None: it is untrained.
+        data: images.
+        device: where it computes.
+
+    Raises:
+        ValueError: no such model, other weights, or no images.
+    """
+    trained = OfTimm(name, data.grid, weights)  # refuses what does not fit before anything is computed
+
+    def each() -> Iterator[tuple[str, Subject]]:
+        yield ENCODER, trained
+        if weights is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                twin = OfTimm(name, data.grid)
+            yield UNTRAINED, twin
+
+    return Subjects(each, data, device)

@@ -1,0 +1,91 @@
+"""How a part is written in each format, and called again as it was read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ssl_pipeline.exporting.lengths import FreeLength, free_dimensions
+from ssl_pipeline.inference.example_inputs import examples, strip, used
+from ssl_pipeline.inference.load import load
+from ssl_pipeline.inference.model import Model
+from ssl_pipeline.inference.modules import Embedder, Part
+from ssl_pipeline.inference.weights import WEIGHTS, write_safetensors
+from ssl_pipeline.models.encoders import TimmBackbone
+from ssl_pipeline.utils.extras import require
+
+Call = Callable[[Mapping[str, Tensor]], tuple[Tensor, ...]]
+Write = Callable[[Model, Part, Path, FreeLength | None], Call]
+"""Writes a part into a folder: what calls it as it lies there."""
+
+
+def _safetensors(model: Model, live: Part, folder: Path, length: FreeLength | None) -> Call:
+    names = used(live, examples(live, 2))
+    write_safetensors(
+        {name: tensor for name, tensor in model.graph.state_dict().items() if name in names}, folder / WEIGHTS
+    )
+    if isinstance(live, Embedder) and isinstance(model.graph.encoder, TimmBackbone) and not live.teacher:
+        write_safetensors(model.graph.encoder.model.state_dict(), folder / "timm.safetensors")
+    again = load(folder, trust=model.trust, encoder=model.encoder_object).to(model.device).part()
+    return lambda inputs: as_tuple(again(**inputs))
+
+
+def _torch_export(model: Model, live: Part, folder: Path, length: FreeLength | None) -> Call:
+    inputs = examples(live, 3)
+    copy = lean(live, inputs)
+    program = torch.export.export(copy, (), dict(inputs), dynamic_shapes=free_dimensions(model, inputs, length))
+    torch.export.save(program, folder / "model.pt2")
+    again = torch.export.load(folder / "model.pt2").module()
+    return lambda inputs: as_tuple(again(**inputs))
+
+
+def lean(part: Part, inputs: Mapping[str, Tensor]) -> Part:
+    """A copy without the weights that a call does not touch."""
+    copy = deepcopy(part)
+    strip(copy.trained, used(part, inputs))
+    return copy
+
+
+def _onnx(model: Model, live: Part, folder: Path, length: FreeLength | None) -> Call:
+    for package in ("onnxruntime", "onnxscript"):
+        require(package, "onnx", "format=onnx")
+    import onnxruntime
+
+    inputs = examples(live, 3)
+    copy = lean(live, inputs).cpu()
+    file = folder / "model.onnx"
+    torch.onnx.export(
+        copy,
+        (),
+        str(file),
+        kwargs={name: value.cpu() for name, value in inputs.items()},
+        input_names=list(live.inputs),
+        output_names=[f"{name}_out" if name in live.inputs else name for name in live.outputs],
+        dynamic_shapes=free_dimensions(model, inputs, length),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+    def again(inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        found = session.run(None, {name: value.cpu().numpy() for name, value in inputs.items()})
+        return tuple(torch.as_tensor(one) for one in found)
+
+    return again
+
+
+FORMATS: dict[str, Write] = {
+    "safetensors": _safetensors,
+    "torch_export": _torch_export,
+    "onnx": _onnx,
+}
+
+
+def as_tuple(found: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What a part gives, also where that is one tensor."""
+    return (found,) if isinstance(found, Tensor) else tuple(found)

@@ -1,0 +1,150 @@
+"""The data set that a model is asked about: the run's own, or another of the same samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ssl_pipeline.config.build import part_name
+from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.overrides import OptionsLike, overrides_of
+from ssl_pipeline.data import Codec, Data, build_data
+from ssl_pipeline.inference.model import Model
+from ssl_pipeline.structures.grid import GridSpec
+
+CODEC_CHOICES = ("features", "tokens")
+"""Options that choose the codec; all others that matter to a model are the codec's own."""
+
+
+def data_of(model: Model, data: str | Path | Data | None = None, options: OptionsLike | None = None) -> Data:
+    """The one that is asked for, or else that of the run.
+
+    Args:
+        model: whose samples these are to be.
+        data: its name; a folder, which is read as the run's own was; or a data set; None for the run's own.
+        options: further ones, ``{"data.root": "path"}`` or as on the command line, ``["data=digits"]``.
+
+    Raises:
+        ValueError: its samples are not those that the model takes.
+    """
+    own = model.config["data"]
+    if isinstance(data, Data):
+        _check_fit(model, data, {})
+        return data
+    words = _words_of(data, options, own)
+    wanted = data_options(words, own) if words else own
+    try:
+        sets = build_data(wanted, model.trust)
+    except ValueError as error:
+        if model.held is None or words:
+            raise
+        raise ValueError(f"{error}: an exported part does not say where its data lie, name them, data=...") from None
+    if len(sets) > 1 and model.data is not None and model.data in sets:
+        wanted, found = wanted["sets"][model.data], sets[model.data]
+    else:
+        found = sets.only
+    _check_fit(model, found, wanted)
+    return found
+
+
+def data_of_timm(name: str, data: str | Path | Data | None, options: OptionsLike | None = None) -> Data:
+    """Samples for a model that is of no run.
+
+    Args:
+        name: of the model, for errors.
+        data: see ``data_of``.
+        options: see ``data_of``.
+
+    Raises:
+        ValueError: no data set is named, or one of several kinds of data.
+    """
+    if isinstance(data, Data):
+        return data
+    words = [*([] if data is None else overrides_of({"data": str(data)})), *overrides_of(options)]
+    if not words:
+        raise ValueError(f"run={name} has no data of its own: name some, data=...")
+    return build_data(data_options(words)).only
+
+
+def _words_of(data: str | Path | None, options: OptionsLike | None, own: Mapping[str, Any]) -> list[str]:
+    """Words of a command line that ask for a data set."""
+    if data is None:
+        return overrides_of(options)
+    if not Path(data).is_dir():
+        return [*overrides_of({"data": str(data)}), *overrides_of(options)]
+    if "root" not in own:
+        raise ValueError(
+            f"data={data} is a folder, and the run's own data, {part_name(own)}, lie in none: name the data set, as in "
+            f"data=folder data.root={data}"
+        )
+    return [*overrides_of({"data": part_name(own), "data.root": str(data)}), *overrides_of(options)]
+
+
+def _check_fit(model: Model, data: Data, options: Mapping[str, Any]) -> None:
+    """Refuse samples that the model does not take.
+
+    Args:
+        model: that is to take them.
+        data: the samples.
+        options: of the data set, some of which would make them fit.
+
+    Raises:
+        ValueError: other sizes, channels or another codec; with the options to set.
+    """
+    theirs, mine = ({} if codec is None else codec.plain() for codec in (data.codec, model.codec))
+    if data.grid == model.grid and not (theirs and mine and theirs != mine):
+        return
+    own = model.config["data"]
+    wanted = {key: value for key, value in mine.items() if theirs.get(key) != value and key != "type"}
+    wanted |= {key: own[key] for key in CODEC_CHOICES if key in own and own[key] != options.get(key)}
+    places = {key: key for key in options} | {
+        inner: f"{key}.{inner}" for key, group in options.items() if isinstance(group, Mapping) for inner in group
+    }
+    advice = " ".join(f"data.{places[key]}={value}" for key, value in wanted.items() if key in places)
+    raise ValueError(
+        f"the model takes samples of {described(model.grid, model.codec)}, and {data.name} gives "
+        f"{described(data.grid, data.codec)}: {f'set {advice}' if advice else 'name another data set'}"
+    )
+
+
+def data_options(words: list[str], own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Options of the data set that is asked for; where it is of the run's own kind, the run's are its defaults.
+
+    Args:
+        words: data=NAME, data.KEY=VALUE.
+        own: options of the run's data set, if there is a run.
+
+    Raises:
+        ValueError: options of a data set that is not named.
+    """
+    keys = [word.partition("=")[0] for word in words]
+    if "data" not in keys:
+        raise ValueError(f"{words[0]} is an option of a data set: name that, too, such as data=folder")
+    found = compose(words, notes=False)["data"]
+    if own is None or part_name(found) != part_name(own):
+        return found
+    return _filled(found, own, {tuple(key.split(".")[1:]) for key in keys if "." in key})
+
+
+def _filled(found: dict[str, Any], own: Mapping[str, Any], asked_for: set[tuple[str, ...]]) -> dict[str, Any]:
+    """Options of ``own``, but for those that are asked for; groups of options are filled one by one."""
+    filled = dict(found)
+    for key, value in own.items():
+        inside = {rest[1:] for rest in asked_for if rest[0] == key}
+        if not inside:
+            filled[key] = value
+        elif () not in inside and isinstance(value, Mapping) and isinstance(found.get(key), dict):
+            filled[key] = _filled(found[key], value, inside)
+    return filled
+
+
+def described(grid: GridSpec, codec: Codec | None = None) -> str:
+    """Samples in words.
+
+    >>> described(GridSpec.of(("y", 8), ("x", 8), channels=1))
+    '(8, 8) with 1 channel'
+    """
+    made = "" if codec is None else f" made by {type(codec).__name__}"
+    cell = f"{grid.vocab} symbols" if grid.discrete else f"{grid.width} channel{'s' * (grid.width > 1)}"
+    return f"({', '.join(map(str, grid.shape))}) with {cell}{made}"

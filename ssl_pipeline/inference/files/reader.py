@@ -1,0 +1,151 @@
+"""Files of one's own as samples of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from ssl_pipeline.data import Clips, LogMel, Pixels, Waveform
+from ssl_pipeline.data.cache.videos import clips_of
+from ssl_pipeline.data.codecs.image import upright
+from ssl_pipeline.data.folders.image_folder import IMAGE_ENDINGS as IMAGES
+from ssl_pipeline.data.folders.tree import list_files
+from ssl_pipeline.data.io.sound import SOUND_ENDINGS as SOUNDS
+from ssl_pipeline.data.io.sound import read_sound, resampled
+from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS as VIDEOS
+from ssl_pipeline.data.io.video_frames import check_library, frames_of
+from ssl_pipeline.inference.model import Model
+
+T = TypeVar("T")
+
+
+class Window(NamedTuple):
+    """One sample made of a file."""
+
+    name: str  # the file below its folder, and of sound and video the second at which it begins
+    x: Tensor  # (1, C, *grid)
+    valid: Tensor | None  # (1, *grid) bool
+
+
+class Files:
+    """The images, recordings or videos of a folder.
+
+    Args:
+        codec: of the model.
+        root: the folder, or one file.
+
+    Attributes:
+        files: below the folder, in order.
+        left_out: those that could not be read, and why.
+        sound: they are recordings.
+        video: they are videos.
+
+    Raises:
+        ModuleNotFoundError: videos, and PyAV is not installed.
+        FileNotFoundError: there is nothing of that kind.
+    """
+
+    def __init__(self, codec: Pixels | Clips | Waveform | LogMel, root: Path) -> None:
+        self.codec, self.root = codec, root if root.is_dir() else root.parent
+        self.sound, self.video = isinstance(codec, (Waveform, LogMel)), isinstance(codec, Clips)
+        kind = (SOUNDS, "recording") if self.sound else (VIDEOS, "video") if self.video else (IMAGES, "image")
+        if self.video:
+            check_library()
+        self.files = list_files(root, *kind, "set source to another folder") if root.is_dir() else [Path(root.name)]
+        self.left_out: dict[Path, str] = {}
+
+    def windows(self) -> Iterator[Window]:
+        """All samples of all files, one file after the other; a rest shorter than half a window is left out."""
+        for file in self.files:
+            if isinstance(self.codec, Pixels):
+                if (x := self.tried(lambda f=file: self.codec.encode([self.root / f])[0], file)) is not None:
+                    yield Window(file.as_posix(), x, None)
+                continue
+            if isinstance(self.codec, Clips):
+                yield from self._clips(self.codec, file)
+                continue
+            if (wave := self.wave(file)) is None:
+                continue
+            size, rate = self.codec.samples, self.codec.rate
+            for start in range(0, max(1, len(wave) - size // 2), size):
+                yield Window(f"{file.as_posix()}@{start / rate:.3f}", *self.codec.encode([wave[start : start + size]]))
+
+    def _clips(self, codec: Clips, file: Path) -> Iterator[Window]:
+        """Clip after clip; a file that cannot be read further is left out from there on."""
+        clips, start = clips_of(self.root / file, codec, codec.frames), 0.0
+        while (clip := self.tried(lambda: next(clips, None), file)) is not None:
+            yield Window(f"{file.as_posix()}@{start:.3f}", clip[None], None)
+            start += codec.frames / codec.fps
+        if not start and file not in self.left_out:
+            self.left_out[file] = "it is shorter than a clip"
+
+    def frames(self, file: Path) -> UInt8[np.ndarray, "T H W C"] | None:
+        """A video in its own size at the model's rate; None where it cannot be read."""
+        codec = self.codec
+        assert isinstance(codec, Clips)
+        return self.tried(lambda: np.stack([*frames_of(self.root / file, codec.fps, codec.channels)]), file)
+
+    def wave(self, file: Path) -> Tensor | None:
+        """A recording at the model's rate; None where it cannot be read."""
+        assert isinstance(self.codec, (Waveform, LogMel))
+        rate = self.codec.rate
+        sound = self.tried(lambda: read_sound(self.root / file), file)
+        return None if sound is None else resampled(sound.wave, sound.rate, rate)
+
+    def image(self, file: Path) -> Image.Image | None:
+        """An image in its own size, as the codec takes it; None where it cannot be read."""
+        codec = self.codec
+        assert isinstance(codec, Pixels)
+
+        def read() -> Image.Image:
+            with Image.open(self.root / file) as opened:
+                return upright(opened, codec.channels)
+
+        return self.tried(read, file)
+
+    def tried(self, read: Callable[[], T], file: Path) -> T | None:
+        """What a file holds; what cannot be read is left out, and decoders raise whatever they like."""
+        try:
+            return read()
+        except MemoryError:
+            raise
+        except Exception as error:
+            self.left_out[file] = " ".join((str(error) or type(error).__name__).split())
+            return None
+
+    def check(self, folder: Path) -> None:
+        """Name what was left out, all of it in a file ``left_out.txt``.
+
+        Args:
+            folder: of that file.
+
+        Raises:
+            ValueError: something was.
+        """
+        if self.left_out:
+            lines = [f"{file} ({why})" for file, why in self.left_out.items()]
+            (folder / "left_out.txt").write_text("\n".join(lines) + "\n")
+            rest = f"; and {len(lines) - 3} more, see {folder / 'left_out.txt'}" if len(lines) > 3 else ""
+            raise ValueError(f"{len(lines)} of {len(self.files)} files were left out: {'; '.join(lines[:3])}{rest}")
+
+
+def files_of(model: Model, root: Path) -> Files:
+    """The files of a folder that a model can take.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: a model of texts, or of data that lie in no files.
+    """
+    if not isinstance(model.codec, (Pixels, Clips, Waveform, LogMel)):
+        raise ValueError(
+            "source= takes images, recordings and videos, and this model is of none: name a data set, data=..."
+        )
+    if not root.exists():
+        raise FileNotFoundError(f"there is no {root}: set source to a file, or to a folder of files")
+    return Files(model.codec, root)

@@ -1,0 +1,164 @@
+"""Corrupted images, recordings and videos in, clean ones of the same size out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import pad
+
+from ssl_pipeline.data import LogMel, Waveform
+from ssl_pipeline.data.codecs.image import upright
+from ssl_pipeline.data.codecs.log_mel import log_mel_spectrogram
+from ssl_pipeline.data.codecs.video import Clips
+from ssl_pipeline.data.io.sound import read_sound
+from ssl_pipeline.data.io.video_frames import frames_of, write_frames
+from ssl_pipeline.inference.files.reader import Files
+from ssl_pipeline.inference.files.windows import restore_by_windows
+from ssl_pipeline.inference.model import Model
+
+
+class FileRestorer:
+    """Restores files one by one; what is larger than a sample window by window.
+
+    Args:
+        model: has a decoder to the clean form.
+        files: to restore.
+        view: their corruption.
+        holes: of a view with holes, a folder with an image for each, of the same name, or one image for all.
+
+    Attributes:
+        ending: of the restored files.
+
+    Raises:
+        ValueError: holes for a view without, or none for one with them; recordings or videos with holes.
+        FileNotFoundError: there are no such holes.
+    """
+
+    def __init__(self, model: Model, files: Files, view: str, holes: Path | None = None) -> None:
+        needs = "mask" in model.part(f"restorer:{view}").inputs
+        if needs and (files.sound or files.video):
+            raise ValueError(
+                f"view {view} has holes, and of recordings and videos it cannot be said where: call Model.restore"
+            )
+        if needs != (holes is not None):
+            raise ValueError(f"view {view} has holes: set holes=..." if holes is None else f"view {view} has no holes")
+        if holes is not None and not holes.exists():
+            raise FileNotFoundError(f"there is no holes={holes}: name an image for all, or a folder with one for each")
+        self.model, self.files, self.view, self.holes = model, files, view, holes
+        self.ending = ".wav" if files.sound else ".mkv" if files.video else ".png"
+
+    def restore(self, file: Path, target: Path) -> None:
+        """Restore a file, whole or not at all; one that cannot be read is noted in ``files.left_out``."""
+        restore = self.video if self.files.video else self.sound if self.files.sound else self.image
+        if (after := restore(file)) is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._write(target, after)
+
+    def image(self, file: Path) -> np.ndarray | None:
+        """A restored image, (H, W, C) of 8 bits; None where it is left out."""
+        size = self.model.grid.shape
+        if (image := self.files.image(file)) is None:
+            return None
+        hole = None if self.holes is None else self.files.tried(lambda: self._hole(file, image.size), file)
+        if self.holes is not None and hole is None:
+            return None
+        pixels = np.array(image).reshape(image.height, image.width, self.model.grid.width)
+
+        def windows(some: Tensor, places: list[tuple[slice, ...]]) -> Tensor:
+            mask = None if hole is None else torch.stack([hole[place] for place in places])
+            return self.model.restore(some, self.view, mask)
+
+        x, more = torch.from_numpy(pixels.transpose(2, 0, 1)), _lacking(image, size)
+        hole = None if hole is None else pad(hole[None].float(), more).bool()[0]
+        x = pad(x[None].float(), more, mode="replicate")[0].to(torch.uint8)  # a small image goes on as it ends
+        after = restore_by_windows(x, size, windows)[:, : image.height, : image.width]
+        return (after.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+    def video(self, file: Path) -> np.ndarray | None:
+        """A restored video, (T, H, W, C) of 8 bits at the model's rate; None where it is left out."""
+        if (frames := self.files.frames(file)) is None:
+            return None
+        x = torch.from_numpy(frames).movedim(-1, 0)
+        (time, high, wide), size = x.shape[1:], self.model.grid.shape
+        lacking = [max(0, n - have) for n, have in zip(size, x.shape[1:], strict=True)]
+        x = pad(x[None].float(), (0, lacking[2], 0, lacking[1], 0, lacking[0]), mode="replicate")[0].to(torch.uint8)
+        after = restore_by_windows(x, size, lambda some, _: self.model.restore(some, self.view))
+        after = after[:, :time, :high, :wide]
+        return (after.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1).numpy()
+
+    def sound(self, file: Path) -> np.ndarray | None:
+        """A restored recording, (N,) between -1 and 1 at the model's rate; None where it is left out."""
+        codec = self.files.codec
+        assert isinstance(codec, (Waveform, LogMel))
+        if (wave := self.files.wave(file)) is None:
+            return None
+        if len(wave) < codec.samples:
+            x, valid = codec.encode([wave])
+            after = codec.decode(self.model.restore(x, self.view, valid=valid).cpu())[0]
+        else:  # one spectrogram of the whole, so that its phases are guessed once and fit each other
+            whole = wave[None] if isinstance(codec, Waveform) else log_mel_spectrogram(wave[None], codec.spectrum)
+            after = restore_by_windows(
+                whole, self.model.grid.shape, lambda some, _: self.model.restore(some, self.view)
+            )
+            after = codec.decode(after[None])[0]
+        return pad(after, (0, max(0, len(wave) - len(after))))[: len(wave)].clamp(-1, 1).numpy()
+
+    def before(self, file: Path) -> np.ndarray:
+        """What came in, for a picture: a waveform, an image, or the middle frame of a video."""
+        if self.files.video:
+            frames = self.files.frames(file)
+            return np.zeros((1, 1, 1)) if frames is None else frames[len(frames) // 2]
+        found = self.files.wave(file) if self.files.sound else self.files.image(file)
+        return np.zeros(1) if found is None else np.asarray(found)
+
+    def after(self, target: Path) -> np.ndarray:
+        """What went out, as ``before``."""
+        if self.files.sound:
+            return read_sound(target).wave.numpy()
+        if isinstance(self.files.codec, Clips):
+            frames = [*frames_of(target, self.files.codec.fps, self.files.codec.channels)]
+            return frames[len(frames) // 2]
+        with Image.open(target) as image:
+            return np.asarray(image)
+
+    def _hole(self, file: Path, size: tuple[int, int]) -> Tensor:
+        """Where an image has holes, (H, W).
+
+        Raises:
+            ValueError: it is not known, or not of the image's size.
+        """
+        assert self.holes is not None
+        found = self.holes
+        if found.is_dir():
+            place = found / file.parent
+            named = [one for one in place.iterdir() if one.stem == file.stem] if place.is_dir() else []
+            if len(named) != 1:
+                raise ValueError(f"expected one image of its holes in {place}, got {len(named)}")
+            found = named[0]
+        with Image.open(found) as image:
+            if image.size != size:
+                raise ValueError(f"{found} has {image.width}x{image.height} pixels, and the image {size[0]}x{size[1]}")
+            return torch.from_numpy(np.array(upright(image, 1)) > 127)
+
+    def _write(self, target: Path, after: np.ndarray) -> None:
+        temporary = target.with_name(f".{target.name}")
+        if isinstance(self.files.codec, Clips):
+            write_frames(temporary, after, self.files.codec.fps)
+        elif not self.files.sound:
+            Image.fromarray(after if after.shape[2] == 3 else after[..., 0]).save(temporary, format="PNG")
+        else:
+            assert isinstance(self.files.codec, (Waveform, LogMel))
+            import soundfile
+
+            soundfile.write(temporary, after, self.files.codec.rate, subtype="PCM_16", format="WAV")
+        temporary.rename(target)
+
+
+def _lacking(image: Image.Image, size: Sequence[int]) -> tuple[int, int, int, int]:
+    """Columns and rows that an image lacks of a model's samples, as ``pad`` takes them."""
+    return 0, max(0, size[1] - image.width), 0, max(0, size[0] - image.height)

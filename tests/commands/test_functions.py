@@ -1,0 +1,166 @@
+"""Commands called from Python: what they take, what they return, and that they print nothing."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from helpers.exports import CONV, folder_of_a_run
+from helpers.pages import blocks
+from helpers.paths import ROOT
+
+import ssl_pipeline as sslp
+from ssl_pipeline import commands
+from ssl_pipeline.api import Run
+from ssl_pipeline.cli.main import COMMANDS
+from ssl_pipeline.data import digits
+from ssl_pipeline.data.memory import MemoryDataset
+
+X = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+QUICK = {"few_shot": (), "seeds": 1, "limit": 100, "device": "cpu"}
+
+
+def few():
+    """Digits of which there are hardly any."""
+    parts = {"train": digits().train[range(150)], "test": digits().test[range(50)]}
+    return replace(digits(), **{name: MemoryDataset(some.x, some.label) for name, some in parts.items()})
+
+
+def test_every_command_is_a_function():
+    assert {"train", *commands.__all__} == {*COMMANDS}
+    assert all(getattr(commands, name).__name__ == name for name in commands.__all__)
+    assert {"evaluate", "embed", "export", "restore", "compare"} < {*dir(sslp)}
+
+
+def test_whose_code_is_trusted_is_said_by_the_caller_alone():
+    for name in commands.__all__:
+        takes = inspect.signature(getattr(commands, name)).parameters
+        assert "trust" not in takes or takes["trust"].default == (), name
+        assert ("trust" in takes) == (name not in ("compare", "draw_dag")), name  # which load no run; draw_dag composes
+
+
+def test_evaluate_gives_a_table_with_plain_numbers(run, tmp_path, capsys):
+    found = sslp.evaluate(Run(run, {}), few(), out=tmp_path / "out.json", **QUICK)
+    rows = json.loads((tmp_path / "out.json").read_text())["rows"]
+    assert [*found.scores] == ["this encoder", "untrained encoder", "raw input"] == [*rows]
+    for row, scores in found.scores.items():
+        assert scores == {name: score["mean"] for name, score in rows[row].items()}
+    assert repr(found) == str(found) and "| | kNN-20 | linear |" in str(found)
+    html = found._repr_html_()
+    assert html.count("<table>") == 1 and f"<td>{found.scores['raw input']['knn']:.1f}</td>" in html
+    assert capsys.readouterr().out == ""
+
+
+def test_evaluate_takes_a_model_in_memory_and_writes_nothing_then(run):
+    found = sslp.evaluate(sslp.load(run), few(), baselines=False, **QUICK)
+    assert found.file is None and [*found.scores] == ["this encoder"]
+
+
+def test_embed_gives_what_the_model_does(run, images, tmp_path, capsys):
+    model = sslp.load(run)
+    for one in (run, str(run), Run(run, {}), model):
+        assert torch.equal(sslp.embed(one, X, device="cpu"), model.embed(X))
+    assert torch.equal(sslp.embed(run, X.numpy(), view="noise", device="cpu"), model.embed(X, view="noise"))
+    for one, out in ((run, "of_folder"), (model, "of_model")):
+        assert sslp.embed(one, images, tmp_path / out) == tmp_path / out
+    tables = [pq.read_table(sorted((tmp_path / out).glob("*.parquet"))) for out in ("of_folder", "of_model")]
+    assert tables[0].equals(tables[1]) and tables[0]["id"].to_pylist() == ["0.png", "1.png", "2.png"]
+    assert capsys.readouterr().out == ""
+
+
+def test_other_weights_in_memory_do_not_go_on_with_a_folder(run, images, tmp_path):
+    model = sslp.load(run)
+    sslp.embed(model, images, tmp_path / "out")
+    sslp.embed(sslp.load(run), images, tmp_path / "out")  # the same ones do
+    next(model.graph.parameters()).data.add_(1)
+    with pytest.raises(ValueError, match="made with another weights"):
+        sslp.embed(model, images, tmp_path / "out")
+
+
+def test_restore_gives_samples_or_a_folder(run, images, tmp_path, capsys):
+    model = sslp.load(run)
+    hidden = torch.zeros(4, 8, 8, dtype=torch.bool)
+    hidden[:, 2:5] = True
+    assert torch.equal(sslp.restore(run, "noise", X, device="cpu"), model.restore(X, "noise"))
+    assert torch.equal(sslp.restore(model, "mask", X, holes=hidden), model.restore(X, "mask", hidden))
+    assert sslp.restore(run, "noise", images, tmp_path / "out") == tmp_path / "out"
+    assert len([*(tmp_path / "out").glob("?.png")]) == 3
+    assert capsys.readouterr().out == ""
+
+
+def test_export_gives_the_folder(run, tmp_path):
+    model = sslp.load(run)
+    folder = sslp.export(Run(run, {}), view="noise")
+    assert folder == run / "exports/encoder_noise_safetensors" and "81.2" in (folder / "README.md").read_text()
+    assert torch.equal(sslp.embed(folder, X, view="noise", device="cpu"), model.embed(X, view="noise"))
+    assert sslp.export(model, "restorer:noise", out=tmp_path / "out") == tmp_path / "out"
+
+
+def test_a_folder_is_read_as_the_runs_own_was(images, tmp_path):
+    words = ["data=folder", f"data.root={images}", "data.size=8", "data.channels=1", "data.split.holdout=0"]
+    run = folder_of_a_run(tmp_path / "run", *CONV, *words)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/a.png").write_bytes((images / "0.png").read_bytes())
+    (tmp_path / "more/b.png").write_bytes((images / "1.png").read_bytes())
+    sslp.embed(run, out=tmp_path / "z.npz", data=tmp_path / "more", split="train", device="cpu")
+    assert [path[-5:] for path in np.load(tmp_path / "z.npz")["path"]] == ["a.png", "b.png"]
+    half = {"options": {"data.split.holdout": 0.5}, "split": "train", "device": "cpu"}
+    sslp.embed(run, out=tmp_path / "half.npz", data=tmp_path / "more", **half)
+    assert len(np.load(tmp_path / "half.npz")["id"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("work", "sentence"),
+    [
+        (lambda run, **_: sslp.embed(run), r"expected out=\.\.\.: expected a folder for Parquet files"),
+        (lambda run, **_: sslp.embed(run, X, "out"), "samples in memory give embeddings in memory: leave out out="),
+        (lambda run, **_: sslp.embed(run, "x", "out", "digits"), "expected one of source"),
+        (lambda run, images: sslp.embed(run, out="out", data=images), "digits, lie in none: name the data set"),
+        (lambda run, **_: sslp.restore(run, "noise", X, "out"), "samples in memory are restored in memory"),
+        (lambda run, images: sslp.restore(run, "noise", images), r"expected out=\.\.\., a folder"),
+        (lambda run, images: sslp.restore(run, "mask", images, "out", holes=X), "expected holes of files as images"),
+        (lambda run, **_: sslp.export(sslp.load(run)), "a model in memory has no folder of its own"),
+        (lambda run, **_: sslp.embed(sslp.load(run), X, set="a"), "set=a: this model is of a run on one data set"),
+        (lambda run, **_: sslp.evaluate([run, run], out="x.json"), "names a run twice"),
+        (lambda run, **_: sslp.evaluate("timm:resnet10t"), "has no data of its own"),
+        (lambda run, **_: sslp.compare([run]), "two runs at least"),
+    ],
+)
+def test_what_cannot_be_is_said_in_the_sentences_of_the_command(work, sentence, run, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=sentence):
+        work(run=run, images=images)
+
+
+def test_what_the_page_says_works(run, images, tmp_path, monkeypatch):
+    (code,) = (text for text in blocks(ROOT / "docs/python.md", "python") if "sslp.evaluate(run" in text)
+    code = code.replace("outputs/train/<time>", str(run)).replace("path/to/images", str(images))
+    monkeypatch.chdir(tmp_path)
+    names = {"x": X}
+    exec(code.replace("limit=1000", "limit=100, seeds=1, few_shot=(), baselines=False"), names)
+    assert names["z"].shape == (4, 64) and names["x_hat"].shape == X.shape
+    assert len(pq.read_table(sorted((tmp_path / "digits").glob("*.parquet")))) == 1797
+
+
+HELP = """
+import sys
+from ssl_pipeline.cli.main import COMMANDS, main
+for name in COMMANDS:
+    if name != "train":
+        assert main([name, "--help"]) == 0
+        assert name == "draw_dag" or main([name, "rnu=x"]) == 1  # which takes all options of train
+assert "torch" not in sys.modules
+"""
+
+
+def test_help_and_misspelt_names_need_no_torch():
+    done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "few_shot=0.01,0.1" in done.stdout and "there is no argument 'rnu'; nearest: run" in done.stderr
