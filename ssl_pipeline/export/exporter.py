@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ssl_pipeline.export.model_card import card
 from ssl_pipeline.graph.builder import GROUPS
-from ssl_pipeline.inference.example_inputs import examples, strip, used
+from ssl_pipeline.inference.example_inputs import examples
 from ssl_pipeline.inference.load import load
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Back, Embedder, Part, Relation, Restorer, Translator
@@ -115,7 +115,7 @@ def _writes(part: Part) -> bool:
     """Whether a part writes symbol after symbol."""
     if not isinstance(part, (Back, Relation, Restorer, Translator)):
         return False
-    return part.trained.decoder(getattr(part, "target", CLEAN.name)).causal
+    return part.decoder(getattr(part, "target", CLEAN.name)).causal
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,30 +138,19 @@ def portable(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _safetensors(model: Model, live: Part, folder: Path, length: tuple[str, int] | None) -> Call:
-    names = used(live, examples(live, 2))
-    write_safetensors(
-        {name: tensor for name, tensor in model.graph.state_dict().items() if name in names}, folder / WEIGHTS
-    )
-    if isinstance(live, Embedder) and isinstance(model.graph.encoder, TimmBackbone) and not live.teacher:
-        write_safetensors(model.graph.encoder.model.state_dict(), folder / "timm.safetensors")
+    write_safetensors(live.state_dict(), folder / WEIGHTS)
+    if isinstance(live, Embedder) and isinstance(live.encoder, TimmBackbone) and not live.teacher:
+        write_safetensors(live.encoder.model.state_dict(), folder / "timm.safetensors")
     again = load(folder, trust=model.trust).to(model.device).part()
     return lambda inputs: _tuple(again(**inputs))
 
 
 def _torch_export(model: Model, live: Part, folder: Path, length: tuple[str, int] | None) -> Call:
     inputs = examples(live, 3)
-    copy = lean(live, inputs)
-    program = torch.export.export(copy, (), dict(inputs), dynamic_shapes=_free(model, inputs, length))
+    program = torch.export.export(live, (), dict(inputs), dynamic_shapes=_free(model, inputs, length))
     torch.export.save(program, folder / "model.pt2")
     again = torch.export.load(folder / "model.pt2").module()
     return lambda inputs: _tuple(again(**inputs))
-
-
-def lean(part: Part, inputs: Mapping[str, Tensor]) -> Part:
-    """A copy without the weights that a call does not touch."""
-    copy = deepcopy(part)
-    strip(copy.trained, used(part, inputs))
-    return copy
 
 
 def _onnx(model: Model, live: Part, folder: Path, length: tuple[str, int] | None) -> Call:
@@ -170,11 +159,9 @@ def _onnx(model: Model, live: Part, folder: Path, length: tuple[str, int] | None
         import onnxscript  # noqa: F401
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"format=onnx needs {error.name}: pip install 'ssl_pipeline[onnx]'") from None
-    inputs = examples(live, 3)
-    copy = lean(live, inputs).cpu()
-    file = folder / "model.onnx"
+    inputs, file = examples(live, 3), folder / "model.onnx"
     torch.onnx.export(
-        copy,
+        deepcopy(live).cpu(),
         (),
         str(file),
         kwargs={name: value.cpu() for name, value in inputs.items()},

@@ -22,7 +22,8 @@ from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.load import load
 from ssl_pipeline.inference.model import Model
-from ssl_pipeline.inference.modules import UNKNOWN
+from ssl_pipeline.inference.modules import UNKNOWN, Embedder
+from ssl_pipeline.models.layers import Normalize
 from ssl_pipeline.report import markdown
 from ssl_pipeline.report.headline import by_probe
 
@@ -199,24 +200,26 @@ def _of_run(
     if part not in ("encoder", "teacher"):
         raise ValueError(f"{run} holds {part} alone, expected an encoder or a teacher: name the run's folder")
     view = (its_view or UNKNOWN) if view == UNKNOWN else view
-    model.part(part, view)  # refuses what is not held
+    embedder = model.part(part, view)  # refuses what is not held
+    assert isinstance(embedder, Embedder)
     data = data_of(model, overrides or [])
 
     def subjects() -> Iterator[tuple[str, Subject]]:
-        yield ENCODER, OfGraph(model.graph, view, teacher=part == "teacher")
+        yield ENCODER, OfGraph(embedder)
         if model.held is None and model.graph.teacher is not None:
-            yield TEACHER, OfGraph(model.graph, view, teacher=True)
-        yield UNTRAINED, OfGraph(untrained(lambda: _twin(model), data, model.device), view)
+            yield TEACHER, OfGraph(Embedder(model.graph, view, teacher=True))
+        twin = untrained(lambda: _twin(model, embedder.normalize), data, model.device)
+        yield UNTRAINED, OfGraph(Embedder(twin, view))
 
     return subjects(), data
 
 
-def _twin(model: Model) -> Graph:
-    """The graph as it was before the training."""
+def _twin(model: Model, normalize: Normalize) -> Graph:
+    """The graph as it was before the training, on data in the same units."""
     torch.manual_seed(model.config["seed"])
     config = model.config | {"allow_collapse": True}
-    graph = GraphFactory(config, trust=model.trust).build(model.graph.spec, fitting=model.data is not None)
-    graph.normalize.load_state_dict(model.graph.normalize.state_dict())
+    graph = GraphFactory(config, trust=model.trust).build(model.spec, fitting=model.data is not None)
+    graph.normalize.load_state_dict(normalize.state_dict())
     return graph
 
 
