@@ -30,6 +30,7 @@ from ssl_pipeline.evaluation import P1
 from ssl_pipeline.evaluation.protocol import embedder
 from ssl_pipeline.evaluation.restoration import decibels, restoration
 from ssl_pipeline.evaluation.segmentation import rand_index
+from ssl_pipeline.inference.learned import views_leading_to
 from ssl_pipeline.report import markdown
 from ssl_pipeline.training import run
 
@@ -110,7 +111,7 @@ def restored(folder: Path, samples: int = 500) -> dict[str, dict[str, float]]:
     assert data.test is not None
     scores = restoration(model.graph.eval(), data.test, samples)
     rows = {}
-    for view in model.graph.leading():
+    for view in views_leading_to(model.graph):
         rows[view] = {"came in": scores[f"psnr_input/{view}"], "restored": scores[f"psnr/{view}"]}
         factor = model.config["corruption"][view].get("factor")
         if factor is not None:

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 import ssl_pipeline as sslp
-from ssl_pipeline import Graph
+from ssl_pipeline import Graph, Inference
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import build_data
 from ssl_pipeline.data.synthetic.arithmetic import OPERATIONS, Sums, as_bits, distant_sums, every_sum
@@ -139,7 +139,8 @@ def taught(graph: Graph, x: Tensor, factors: Mapping[str, Factor], steps: int, b
     """The encoder of a graph, trained to tell its pure factors, each number brought to standard deviation 1."""
     wanted = torch.as_tensor(np.concatenate([f.values for f in factors.values() if f.pure], axis=1)).float()
     wanted = (wanted - wanted.mean(0)) / wanted.std(0).clamp_min(1e-3)
-    head = nn.Linear(graph.embed(x[:2]).shape[1], wanted.shape[1])
+    embed = Inference(graph).embed
+    head = nn.Linear(embed(x[:2]).shape[1], wanted.shape[1])
     weights = [*graph.encoder.parameters(), *graph.latent.parameters(), *head.parameters()]
     optimiser = torch.optim.AdamW(weights, weight_decay=0.05)
     schedule = OneCycleLR(optimiser, 2e-3, total_steps=steps)
@@ -148,7 +149,7 @@ def taught(graph: Graph, x: Tensor, factors: Mapping[str, Factor], steps: int, b
     for _ in range(steps):
         some = torch.randint(len(x), (batch_size,), generator=random)
         optimiser.zero_grad()
-        F.mse_loss(head(graph.embed(x[some])), wanted[some]).backward()
+        F.mse_loss(head(embed(x[some])), wanted[some]).backward()
         optimiser.step()
         schedule.step()
     return graph

@@ -23,6 +23,7 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.corruptions import Corruption, LowRes, Reversal
 from ssl_pipeline.data import sequential_batches
 from ssl_pipeline.evaluation.restoration import decibels, span
+from ssl_pipeline.inference.learned import views_leading_to
 from ssl_pipeline.inference.modules import UNKNOWN
 from ssl_pipeline.report import markdown
 from ssl_pipeline.structures.batch import as_float, clean_view
@@ -47,7 +48,7 @@ def main() -> None:
     clean = torch.cat([as_float(batch.x, model.grid) for batch in batches])
     real = [batch.valid for batch in batches]
     valid = None if any(some is None for some in real) else torch.cat(real)
-    seen = {name: made for name, made in model.graph.corruptions.items() if name in model.graph.leading()}
+    seen = {name: made for name, made in model.graph.corruptions.items() if name in views_leading_to(model.graph)}
     unseen = {name: corruption(name, model.config, model.grid) for name in asked.unseen}
     shown, notes = [], []
     unit = "SNR" if model.grid.signal else "PSNR"

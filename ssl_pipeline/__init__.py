@@ -9,7 +9,7 @@
 >>> loader = torch.utils.data.DataLoader(torch.rand(64, 1, 8, 8), batch_size=32)
 >>> quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
 >>> lightning.Trainer(max_epochs=1, accelerator="cpu", **quiet).fit(module, loader)
->>> module.graph.embed(torch.rand(5, 1, 8, 8)).shape
+>>> sslp.Inference(module.graph.eval()).embed(torch.rand(5, 1, 8, 8)).shape
 torch.Size([5, 24])
 """
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from ssl_pipeline.graph.graph import Graph
     from ssl_pipeline.graph.graph_set import GraphSet
+    from ssl_pipeline.inference.inference import Inference
     from ssl_pipeline.inference.load import load
     from ssl_pipeline.inference.model import Model
     from ssl_pipeline.losses import (
@@ -90,6 +91,7 @@ _NAMES = {
     "corruptions": "Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal Shuffle Template",
     "graph.graph": "Graph",
     "graph.graph_set": "GraphSet",
+    "inference.inference": "Inference",
     "inference.load": "load",
     "inference.model": "Model",
     "losses": "BarlowTwins CrossEntropy InfoNCE L1 MSE MoCo NNCLR SIGReg SelfDistillation SmoothL1 VICReg",

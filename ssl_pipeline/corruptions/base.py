@@ -76,6 +76,11 @@ class Corruption(ABC):
         name = type(self).__name__.lower()
         raise ValueError(f"{name} cuts no holes: leave out mask, or take a view that is masked")
 
+    def params_of(self, view: View) -> Tensor | None:
+        """Parameters (B, k) of one of its views, as a decoder to that view takes them; None where it has none."""
+        params = [view.params[key].float() for key in self.corruption_params]
+        return torch.stack(params, dim=1) if params else None
+
 
 def draw(bounds: Range, batch: int, generator: torch.Generator) -> Tensor:
     """One uniform number a sample, (B,), between two bounds, or a constant."""

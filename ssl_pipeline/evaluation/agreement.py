@@ -15,6 +15,7 @@ from ssl_pipeline.corruptions import Corruption, Template
 from ssl_pipeline.data import Dataset, Stream, sequential_batches
 from ssl_pipeline.evaluation.retrieval import retrieval
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.losses import jensen_shannon
 from ssl_pipeline.structures.batch import Batch, View, as_float, clean_view
 from ssl_pipeline.structures.nodes import CLEAN
@@ -51,7 +52,8 @@ def output_agreement(
         samples: how many of them.
         batch_size: samples in a call.
     """
-    device = next(graph.parameters()).device
+    inference, device = Inference(graph), next(graph.parameters()).device
+    decoder = inference.decoder()
     sums: dict[str | Two, Tensor] = defaultdict(lambda: torch.zeros(3))
     embedded: dict[str, list[Tensor]] = defaultdict(list)
     contents = []
@@ -61,8 +63,7 @@ def output_agreement(
         real = torch.ones_like(batch.x, dtype=torch.bool) if batch.valid is None else batch.valid
         said = {}
         for name, view in shown.items():
-            latent = graph.latents({name: view})[name]
-            decoder = graph.decoder()
+            latent = inference.encoded(name, view)
             said[name] = decoder(latent, None, None, batch.x.unsqueeze(-1) if decoder.causal else None)
             right = (decoder.generate(latent) if decoder.causal else said[name]).argmax(-1) == batch.x
             whole = (right | ~real).all(1)

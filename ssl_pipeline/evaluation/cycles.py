@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.learned import views_leading_to
 from ssl_pipeline.inference.modules import UNKNOWN, Back, Front, Translator, cuts
 from ssl_pipeline.structures.batch import Batch, as_float
 from ssl_pipeline.structures.nodes import Node
@@ -72,7 +73,7 @@ def translations(graph: Graph, batch: Batch) -> list[Pair]:
     corrupted = graph.corrupt(batch, whole=True)
 
     def there(a: str, b: str, x: Tensor, mask: Tensor | None) -> Tensor:
-        corruption_params = graph.corruption_params(b, corrupted.views[b])
+        corruption_params = graph.corruptions[b].params_of(corrupted.views[b])
         return Translator(graph, a, b)(x, mask=mask, valid=batch.valid, corruption_params=corruption_params)
 
     def cycle(a: str, b: str) -> float:
@@ -83,7 +84,7 @@ def translations(graph: Graph, batch: Batch) -> list[Pair]:
 
 
 def _both_ways(graph: Graph) -> Iterator[tuple[str, str]]:
-    to = {view: set(graph.leading(Node.view(view))) for view in graph.corruptions}
+    to = {view: set(views_leading_to(graph, Node.view(view))) for view in graph.corruptions}
     for a, b in combinations(graph.corruptions, 2):
         if a in to[b] and b in to[a]:
             yield a, b

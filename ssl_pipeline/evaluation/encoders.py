@@ -13,8 +13,7 @@ from timm.models import load_checkpoint, load_state_dict
 from torch import Tensor, nn
 from torchvision.transforms import Normalize
 
-from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.inference.modules import UNKNOWN, Embedder
+from ssl_pipeline.inference.modules import Embedder
 from ssl_pipeline.structures.batch import Batch, as_float
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -37,17 +36,11 @@ class Subject(nn.Module):
 
 
 class OfGraph(Subject):
-    """The encoder of a graph.
+    """The encoder of a graph, trained or not."""
 
-    Args:
-        graph: trained or not.
-        view: see ``Embedder``.
-        teacher: see ``Embedder``.
-    """
-
-    def __init__(self, graph: Graph, view: str = UNKNOWN, teacher: bool = False) -> None:
+    def __init__(self, embedder: Embedder) -> None:
         super().__init__()
-        self.embedder = Embedder(graph, view, teacher)
+        self.embedder = embedder
 
     def forward(self, batch: Batch) -> Tensor:
         """See ``Subject``."""
@@ -55,7 +48,7 @@ class OfGraph(Subject):
 
     def tokens(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """See ``Subject``."""
-        latent = self.embedder.latent(batch.x, valid=batch.valid)
+        latent = self.embedder.encoded(batch.x, valid=batch.valid)
         return latent.tokens, latent.valid
 
 

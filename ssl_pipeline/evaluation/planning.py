@@ -12,6 +12,8 @@ from torch import Tensor
 from ssl_pipeline.evaluation.rollouts import decode_latent, standard_actions, transition_of
 from ssl_pipeline.graph.columns import ColumnNode
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.inference import Inference
+from ssl_pipeline.inference.modules import UNKNOWN
 from ssl_pipeline.objectives.world_model import placed
 from ssl_pipeline.structures.batch import Latent, View, as_float, clean_view
 
@@ -98,14 +100,17 @@ class Planner:
         self.device = next(graph.parameters()).device
         view = self._view(goal)
         with torch.inference_mode():
-            self.goal = graph.encoded("unknown", view).tokens if by == "latent" else graph.normalize(view.x)
+            self.goal = Inference(graph).encoded(UNKNOWN, view).tokens if by == "latent" else graph.normalize(view.x)
         self.by_latent = by == "latent"
         self.plan: Tensor | None = None
 
     @torch.inference_mode()
     def act(self, observation: Tensor) -> Tensor:
         """The next action (B, ...) of B agents that see this; what they planned before is where they begin."""
-        start, shape = self.graph.encoded("unknown", self._view(observation)), (self.action.width, *self.action.shape)
+        start, shape = (
+            Inference(self.graph).encoded(UNKNOWN, self._view(observation)),
+            (self.action.width, *self.action.shape),
+        )
         low, high = (torch.full((prod(shape),), float(bound)) for bound in self.action.range)
         before = torch.zeros(len(observation), self.horizon, prod(shape)) if self.plan is None else self.plan
         mean = torch.cat([before[:, 1:], torch.zeros_like(before[:, :1])], dim=1)

@@ -18,6 +18,7 @@ from ssl_pipeline.evaluation.backgrounds import gaps, variants
 from ssl_pipeline.evaluation.probes import Labelled, OneScale, Scaler, accuracy, few_label, logistic, nearest_neighbours
 from ssl_pipeline.evaluation.retrieval import retrieval
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.structures.batch import Batch, as_float
 from ssl_pipeline.structures.random import generator
 
@@ -183,11 +184,11 @@ def first_samples(dataset: Dataset | Stream, limit: int | None) -> Dataset | Str
 
 
 def embedder(graph: Graph, teacher: bool = False) -> Embed:
-    """``graph.embed`` in evaluation mode, on the graph's device; the graph is left in that mode."""
-    device = next(graph.eval().parameters()).device
+    """``Inference.embed`` in evaluation mode, on the graph's device; the graph is left in that mode."""
+    inference, device = Inference(graph.eval(), teacher), next(graph.parameters()).device
 
     def embed(batch: Batch) -> Tensor:
         batch = batch.on(device)
-        return graph.embed(batch.x, batch.valid, teacher=teacher)
+        return inference.embed(batch.x, batch.valid)
 
     return embed

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ssl_pipeline.data import Dataset, Stream, sequential_batches
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.inference import Inference
+from ssl_pipeline.inference.learned import views_leading_to
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -32,15 +34,15 @@ def restoration(
         ``accuracy_input/VIEW`` (percent of the symbols that are right), and ``exact/VIEW`` (percent of the samples
         all of whose counted symbols are).
     """
-    if not (views := graph.leading()):
+    if not (views := views_leading_to(graph)):
         return {}
-    device = next(graph.parameters()).device
+    inference, device = Inference(graph), next(graph.parameters()).device
     totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros(6))
     for step, batch in enumerate(sequential_batches(dataset, batch_size, samples)):
         corrupted = graph.corrupt(batch.on(device), step=step, whole=True)
         for name in views:
             view = corrupted.views[name]
-            totals[name] += _errors(corrupted.clean, view, graph.restore(name, view), graph.grid.discrete)
+            totals[name] += _errors(corrupted.clean, view, inference.restore(name, view), graph.grid.discrete)
     scores = [_scores(name, total, graph.grid) for name, total in totals.items()]
     return {key: value for part in scores for key, value in part.items()}
 

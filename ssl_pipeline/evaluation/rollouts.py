@@ -11,6 +11,8 @@ from torch import Tensor
 from ssl_pipeline.data import Dataset, Stream
 from ssl_pipeline.graph.columns import ColumnNode
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.inference import Inference
+from ssl_pipeline.inference.modules import UNKNOWN
 from ssl_pipeline.objectives import WorldModel
 from ssl_pipeline.structures.batch import Latent, as_float, clean_view
 
@@ -113,7 +115,8 @@ def _errors(
 ) -> Float[Tensor, "4 S H"]:
     """The errors of a rollout from each start, in the order of ``Rollout``; ``others``: actions taken instead."""
     term, horizon = transition_of(graph), actions.shape[1]
-    start = graph.encoded("unknown", clean_view(graph.grid, x))
+    inference = Inference(graph)
+    start = inference.encoded(UNKNOWN, clean_view(graph.grid, x))
 
     def error(said: Tensor) -> Tensor:
         wrong = (said != truth).float() if graph.grid.discrete else (said - truth).square()
@@ -123,13 +126,13 @@ def _errors(
         path = term.rollout(start, standard_actions(graph, actions))
         return torch.stack([decode_latent(graph, latent) for latent in path], dim=1).flatten(0, 1)
 
-    seen = decode_latent(graph, graph.encoded("unknown", clean_view(graph.grid, truth)))
+    seen = decode_latent(graph, inference.encoded(UNKNOWN, clean_view(graph.grid, truth)))
     return torch.stack([error(said) for said in (after(actions), x.repeat_interleave(horizon, 0), after(others), seen)])
 
 
 def decode_latent(graph: Graph, latent: Latent) -> Tensor:
     """What is seen where the world is in a latent, in the data's units."""
-    return graph.decode(latent, transition_of(graph).next)
+    return Inference(graph).decode(latent, transition_of(graph).next)
 
 
 def rollout_scores(graph: Graph, dataset: Dataset | Stream) -> dict[str, float]:
@@ -138,7 +141,7 @@ def rollout_scores(graph: Graph, dataset: Dataset | Stream) -> dict[str, float]:
     Empty where there is no world model, or one whose observations are not decoded.
     """
     models = _transitions(graph)
-    if not models or not graph.leads_to(models[0].next) or isinstance(dataset, Stream):
+    if not models or models[0].next not in graph.decoders_by_target or isinstance(dataset, Stream):
         return {}
     found = next((found for horizon in _STEPS[::-1] if (found := rollouts(graph, dataset, horizon))), None)
     if found is None:

@@ -8,9 +8,9 @@ import torch
 
 from ssl_pipeline.data import Data, Dataset, sequential_batches
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.models.decoders import Decoder
+from ssl_pipeline.inference.inference import Inference
+from ssl_pipeline.inference.modules import UNKNOWN
 from ssl_pipeline.structures.batch import Batch, clean_view
-from ssl_pipeline.structures.nodes import CLEAN
 
 
 class ExactMatch(NamedTuple):
@@ -36,16 +36,16 @@ def exact_match(graph: Graph, data: Data, samples: int = 2000, zeroed: bool = Fa
     if data.test is None:
         raise ValueError("there is no test set: set data.split.holdout above 0")
     seen = {key for batch in sequential_batches(data.train, 2000) for key in _strings(batch)}
-    decoder: Decoder = graph.decoders[CLEAN.name]  # pyright: ignore[reportAssignmentType]
+    inference = Inference(graph)
     device, right, count = next(graph.parameters()).device, 0, 0
     for batch in _spread(data.test, samples):
         fresh = torch.tensor([key not in seen for key in _strings(batch)])
         x = batch.x[fresh].to(device)
         valid = torch.ones_like(x, dtype=torch.bool) if batch.valid is None else batch.valid[fresh].to(device)
-        latent = graph.encode({"unknown": clean_view(graph.grid, x, valid)})["unknown"]
+        latent = inference.encoded(UNKNOWN, clean_view(graph.grid, x, valid))
         if zeroed:
             latent = latent._replace(tokens=torch.zeros_like(latent.tokens))
-        found = decoder.generate(latent).argmax(-1).unflatten(1, graph.grid.shape)
+        found = inference.decoder().generate(latent).argmax(-1).unflatten(1, graph.grid.shape)
         right += int(((found == x) | ~valid).flatten(1).all(1).sum())
         count += len(x)
     if not count:

@@ -14,7 +14,8 @@ from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.model import Model
-from ssl_pipeline.inference.modules import UNKNOWN
+from ssl_pipeline.inference.modules import UNKNOWN, Embedder
+from ssl_pipeline.models.layers import Normalize
 
 ENCODER, TEACHER, UNTRAINED, RAW = "this encoder", "its teacher", "untrained encoder", "raw input"
 
@@ -44,26 +45,27 @@ def subjects_of_run(model: Model, data: Data, view: str = UNKNOWN) -> Subjects:
             f"the exported folder holds {part} alone, expected an encoder or a teacher: name the run's folder"
         )
     view = (its_view or UNKNOWN) if view == UNKNOWN else view
-    model.part(part, view)  # refuses what is not held
+    embedder = model.part(part, view)  # refuses what is not held
+    assert isinstance(embedder, Embedder)
 
     def each() -> Iterator[tuple[str, Subject]]:
-        yield ENCODER, OfGraph(model.graph, view, teacher=part == "teacher")
+        yield ENCODER, OfGraph(embedder)
         if model.held is None and model.graph.teacher is not None:
-            yield TEACHER, OfGraph(model.graph, view, teacher=True)
+            yield TEACHER, OfGraph(Embedder(model.graph, view, teacher=True))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(model.config["seed"])
-            twin = untrained(lambda: _twin(model), data, model.device)
-        yield UNTRAINED, OfGraph(twin, view)
+            twin = untrained(lambda: _twin(model, embedder.normalize), data, model.device)
+        yield UNTRAINED, OfGraph(Embedder(twin, view))
 
     return Subjects(each, data, model.device)
 
 
-def _twin(model: Model) -> Graph:
-    """The graph as it was before the training."""
+def _twin(model: Model, normalize: Normalize) -> Graph:
+    """The graph as it was before the training, on data in the same units."""
     config = model.config | {"allow_collapse": True}
     factory = GraphFactory(config, trust=model.trust, encoder=model.encoder_object)
-    graph = factory.build(model.graph.spec, fitting=model.data is not None)
-    graph.normalize.load_state_dict(model.graph.normalize.state_dict())
+    graph = factory.build(model.spec, fitting=model.data is not None)
+    graph.normalize.load_state_dict(normalize.state_dict())
     return graph
 
 

@@ -107,7 +107,7 @@ def _writes(part: Part) -> bool:
     """Whether a part writes symbol after symbol."""
     if not isinstance(part, (Back, Relation, Restorer, Translator)):
         return False
-    return part.trained.decoder(getattr(part, "target", CLEAN.name)).causal
+    return part.decoder(getattr(part, "target", CLEAN.name)).causal
 
 
 def _write_config(model: Model, config: Mapping[str, Any], folder: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.exporting.lengths import FreeLength, free_dimensions
-from ssl_pipeline.inference.example_inputs import examples, strip, used
+from ssl_pipeline.inference.example_inputs import examples
 from ssl_pipeline.inference.load import load
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Embedder, Part
@@ -24,30 +24,19 @@ Write = Callable[[Model, Part, Path, FreeLength | None], Call]
 
 
 def _safetensors(model: Model, live: Part, folder: Path, length: FreeLength | None) -> Call:
-    names = used(live, examples(live, 2))
-    write_safetensors(
-        {name: tensor for name, tensor in model.graph.state_dict().items() if name in names}, folder / WEIGHTS
-    )
-    if isinstance(live, Embedder) and isinstance(model.graph.encoder, TimmBackbone) and not live.teacher:
-        write_safetensors(model.graph.encoder.model.state_dict(), folder / "timm.safetensors")
+    write_safetensors(live.state_dict(), folder / WEIGHTS)
+    if isinstance(live, Embedder) and isinstance(live.encoder, TimmBackbone) and not live.teacher:
+        write_safetensors(live.encoder.model.state_dict(), folder / "timm.safetensors")
     again = load(folder, trust=model.trust, encoder=model.encoder_object).to(model.device).part()
     return lambda inputs: as_tuple(again(**inputs))
 
 
 def _torch_export(model: Model, live: Part, folder: Path, length: FreeLength | None) -> Call:
     inputs = examples(live, 3)
-    copy = lean(live, inputs)
-    program = torch.export.export(copy, (), dict(inputs), dynamic_shapes=free_dimensions(model, inputs, length))
+    program = torch.export.export(live, (), dict(inputs), dynamic_shapes=free_dimensions(model, inputs, length))
     torch.export.save(program, folder / "model.pt2")
     again = torch.export.load(folder / "model.pt2").module()
     return lambda inputs: as_tuple(again(**inputs))
-
-
-def lean(part: Part, inputs: Mapping[str, Tensor]) -> Part:
-    """A copy without the weights that a call does not touch."""
-    copy = deepcopy(part)
-    strip(copy.trained, used(part, inputs))
-    return copy
 
 
 def _onnx(model: Model, live: Part, folder: Path, length: FreeLength | None) -> Call:
@@ -55,11 +44,9 @@ def _onnx(model: Model, live: Part, folder: Path, length: FreeLength | None) -> 
         require(package, "onnx", "format=onnx")
     import onnxruntime
 
-    inputs = examples(live, 3)
-    copy = lean(live, inputs).cpu()
-    file = folder / "model.onnx"
+    inputs, file = examples(live, 3), folder / "model.onnx"
     torch.onnx.export(
-        copy,
+        deepcopy(live).cpu(),
         (),
         str(file),
         kwargs={name: value.cpu() for name, value in inputs.items()},

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ssl_pipeline.config.build import part_name
+from ssl_pipeline.inference.learned import grid_of
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Embedder, Part, Relation, Translator
 from ssl_pipeline.models.encoders import TimmBackbone
@@ -111,7 +112,7 @@ def _leads(model: Model, part: Part, format: str) -> list[str]:
     """What an edge leads to."""
     if not isinstance(part, Relation):
         return []
-    return [f"- It leads to {part.target}: {_lies(model.graph.grid_of(part.target), format)}."]
+    return [f"- It leads to {part.target}: {_lies(grid_of(model.graph, part.target), format)}."]
 
 
 def _lies(grid: GridSpec, format: str) -> str:
@@ -144,11 +145,10 @@ def _given(name: str, some: Tensor, format: str) -> str:
 
 def _timm(model: Model, part: Part) -> list[str]:
     """How timm loads the backbone by itself."""
-    encoder = model.graph.encoder
-    if not isinstance(encoder, TimmBackbone) or not isinstance(part, Embedder) or part.teacher:
+    if not isinstance(part, Embedder) or not isinstance(part.encoder, TimmBackbone) or part.teacher:
         return []
+    encoder, normalize = part.encoder, part.normalize
     assert encoder.view is not None
-    normalize = model.graph.normalize
     shift = encoder.view.forward(part.source.name, 1).detach().flatten()
     std = normalize.std.flatten()
     mean = normalize.mean.flatten() - shift * std

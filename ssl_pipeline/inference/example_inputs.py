@@ -1,16 +1,11 @@
-"""Samples to try a model with, and which weights it needs then."""
+"""Samples to try a model with."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
-
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch import Tensor
 
-from ssl_pipeline.inference.modules import Back, Front, NextSymbol, Part, Relation, Source
+from ssl_pipeline.inference.modules import Back, NextSymbol, Part, Relation, Source
 from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -30,10 +25,10 @@ def examples(part: Part, batch: int, grid: GridSpec | None = None, seed: int = 0
         known = {part.key(name, key): value for name, some in starts.items() for key, value in some.items()}
     else:
         source: Source | None = getattr(part, "source", None)
-        grid = grid or (part.trained.grid if source is None else source.grid)
+        grid = grid or (part.grid if source is None else source.grid)
         known = _sample(source, grid, batch, seed)
         known |= {"symbols": known["x"]}
-        known |= _passing(part, batch, grid, seed) if isinstance(part, (Back, NextSymbol)) else {}
+        known |= _passing(part, batch, seed) if isinstance(part, (Back, NextSymbol)) else {}
     known |= corruption_params
     return {name: known[name].to(part.device) for name in part.inputs}
 
@@ -64,44 +59,14 @@ def _holes(source: Source | None, x: Tensor, seed: int) -> Tensor:
     return mask
 
 
-def _passing(part: Back | NextSymbol, batch: int, grid: GridSpec, seed: int) -> dict[str, Tensor]:
-    """What the front half gives."""
-    front = Front(part.trained, "latent" if isinstance(part, NextSymbol) else part.at, part.view)
-    with torch.no_grad():
-        return front.wires(**examples(front, batch, grid, seed))
-
-
-def used(part: Part, inputs: Mapping[str, Tensor]) -> set[str]:
-    """Names, in the graph's state dict, of the weights and statistics that a call touches."""
-    with _Seen() as seen, torch.no_grad():
-        part(**inputs)
-    return {name for name, tensor in tensors_of(part.trained).items() if id(tensor) in seen.ids}
-
-
-def strip(graph: nn.Module, names: Collection[str]) -> None:
-    """Take from a graph all weights and statistics but these; what its state dict does not hold stays."""
-    for path, module in graph.named_modules():
-        for table in (module._parameters, module._buffers):
-            for key in table:
-                name = f"{path}.{key}" if path else key
-                if name not in names and key not in module._non_persistent_buffers_set:
-                    table[key] = None
-
-
-def tensors_of(graph: nn.Module) -> dict[str, Tensor]:
-    """The weights and statistics that the state dict holds, themselves."""
-    names = graph.state_dict().keys()
-    parameters, buffers = graph.named_parameters(remove_duplicate=False), graph.named_buffers(remove_duplicate=False)
-    return {name: tensor for name, tensor in (*parameters, *buffers) if name in names}
-
-
-class _Seen(TorchFunctionMode):
-    """Remembers every tensor that a function is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ids: set[int] = set()
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.ids |= {id(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
-        return func(*args, **(kwargs or {}))
+def _passing(part: Back | NextSymbol, batch: int, seed: int) -> dict[str, Tensor]:
+    """Random numbers like those that pass a cut, of which the first few tokens are valid."""
+    generator, found = torch.Generator().manual_seed(seed), {}
+    for name, some in part.passing.items():
+        shape = (batch, *some.shape[1:])
+        if some.dtype == torch.bool:
+            lengths = torch.randint(1, shape[1] + 1, (batch, 1), generator=generator)
+            found[name] = torch.arange(shape[1]).expand(shape) < lengths
+        else:
+            found[name] = torch.randn(shape, generator=generator)
+    return found

@@ -12,8 +12,6 @@ from ssl_pipeline.config.build import build_part, is_part
 from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, read_saved
 from ssl_pipeline.data import Codec
 from ssl_pipeline.graph.builder import GROUPS, GraphFactory
-from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.inference.example_inputs import examples, strip, used
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.weights import WEIGHTS, read_safetensors, read_weights
 from ssl_pipeline.structures.data_spec import DataSpec
@@ -68,34 +66,35 @@ def load(
     if exported is None:
         prefix = "" if data is None else f"{data}."
         weights = {k.removeprefix(prefix): v for k, v in read_weights(folder).items() if k.startswith(prefix)}
-        _fill(graph, weights, folder, strict=True)
+        if lost := _fill(graph, weights, folder):
+            raise ValueError(_unfit(folder, lost[0]))
         return Model(
             graph, config, _codec(folder, data or SAMPLES_CODEC, trust), data=data, trust=trust, columns=codecs
         )
-    weights = read_safetensors(folder / WEIGHTS)
-    _fill(graph, weights, folder, strict=False)
     held, codec = (exported["part"], exported["view"]), _codec(folder, SAMPLES_CODEC, trust)
     model = Model(graph, config, codec, held, data, trust, codecs)
-    part = model.part()
-    if lost := sorted(used(part, examples(part, 1)) - weights.keys()):
+    if lost := _fill(model.part(), read_safetensors(folder / WEIGHTS), folder):
         raise ValueError(f"{folder / WEIGHTS} lacks {lost[0]}, which {exported['part']} needs: export it again")
-    strip(graph, weights.keys())
     return model
 
 
-def _fill(graph: Graph, weights: dict[str, Tensor], folder: Path, strict: bool) -> None:
-    """Give a graph its weights.
+def _fill(module: nn.Module, weights: dict[str, Tensor], folder: Path) -> list[str]:
+    """Give a module its weights; returns the names of those that there are none for.
 
     Raises:
         ValueError: they are not those of the configuration.
     """
     try:
-        lost = graph.load_state_dict(weights, strict=False)
-        wrong = [*lost.unexpected_keys, *(lost.missing_keys if strict else ())]
+        lost = module.load_state_dict(weights, strict=False)
     except RuntimeError as error:
-        wrong = [" ".join(str(error).split())]
-    if wrong:
-        raise ValueError(f"the weights in {folder} do not fit its config.yaml ({wrong[0]}): restore the files")
+        raise ValueError(_unfit(folder, " ".join(str(error).split()))) from None
+    if lost.unexpected_keys:
+        raise ValueError(_unfit(folder, lost.unexpected_keys[0]))
+    return lost.missing_keys
+
+
+def _unfit(folder: Path, why: str) -> str:
+    return f"the weights in {folder} do not fit its config.yaml ({why}): restore the files"
 
 
 def _config(folder: Path, trust: tuple[str, ...]) -> dict[str, Any]:

@@ -38,7 +38,8 @@ class Model:
         graph: the trained graph.
         config: the run's configuration.
         codec: of the run's data, where it has one.
-        held: the one part that an exported folder holds, as ``part`` takes it, with its view; None: everything.
+        held: the one part that an exported folder holds, as ``part`` takes it, with its view; of the graph the rest is
+            let go. None: everything.
         data: name of the data set that the graph is of, in a run on several.
         trust: packages whose classes its configuration was allowed to name.
         columns: codecs of what the data set tells of each sample besides itself.
@@ -55,13 +56,16 @@ class Model:
         columns: Mapping[str, Codec] | None = None,
     ) -> None:
         self.columns = columns or {}
-        self.graph = graph.eval()
+        self.spec, self.views = graph.spec, tuple(graph.corruptions)
         self.config = config
         self.codec = codec
         self.held = held
         self.data = data
         self.trust = trust
+        self._graph = graph.eval() if held is None else None
         self._parts: dict[tuple[str, str], Part] = {}
+        if held is not None:
+            self._parts[held[0], held[1] or UNKNOWN] = make(graph.eval(), *held)
 
     def __repr__(self) -> str:
         part, view = self.held or (", ".join(names(self.graph)), None)
@@ -77,19 +81,27 @@ class Model:
         return "\n".join(lines)
 
     @property
-    def grid(self) -> GridSpec:
-        """Grid of the samples it takes."""
-        return self.graph.grid
+    def graph(self) -> Graph:
+        """The trained graph.
+
+        Raises:
+            ValueError: an exported folder holds none.
+        """
+        if self._graph is None:
+            raise ValueError(
+                f"this folder holds the part {self.held and self.held[0]} alone and no graph: load the run's folder"
+            )
+        return self._graph
 
     @property
-    def views(self) -> tuple[str, ...]:
-        """Names of the damages that it knows."""
-        return tuple(self.graph.corruptions)
+    def grid(self) -> GridSpec:
+        """Grid of the samples it takes."""
+        return self.spec.grid
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        return next(self.graph.parameters()).device
+        return self.part().device if self._graph is None else next(self._graph.parameters()).device
 
     def to(self, device: str | torch.device) -> Model:
         """The same model on another device.
@@ -102,7 +114,8 @@ class Model:
         except (RuntimeError, AssertionError) as error:
             why = str(error).partition("\n")[0].partition(". ")[0]
             raise ValueError(f"device={device}: {why[:100]}: take another, such as cpu") from None
-        self.graph.to(device)
+        if self._graph is not None:
+            self._graph.to(device)
         for part in self._parts.values():
             part.to(device)
         return self
@@ -221,8 +234,9 @@ class Model:
             ValueError: see ``restore``; a parameter too few or too many, or one that is no finite number.
         """
         part = Translator(self.graph, view, to) if self.held is None else self.part(f"translator:{view}-{to}")
+        assert isinstance(part, Translator)
         rows = self._known(part, x, mask, valid)
-        rows |= parameters(to, self.graph.corruptions[to].corruption_params, corruption_params, len(rows["x"]))
+        rows |= parameters(to, part.corruption_params, corruption_params, len(rows["x"]))
         return self._run(part, rows, batch_size)
 
     def relate(
@@ -258,7 +272,7 @@ class Model:
         holes = _by_start("mask", mask, [*part.sources], [n for n, source in part.sources.items() if source.holes])
         real = _by_start("valid", valid, [*part.sources])
         for name, source in part.sources.items():
-            codec = self.columns.get(name) if name in self.graph.columns else self.codec
+            codec = self.columns.get(name) if name in self.spec.columns else self.codec
             known = source.known(starts[name], codec, holes.get(name), real.get(name))
             rows |= {part.key(name, key): value for key, value in known.items()}
         counts = {name: len(rows[part.key(name, "x")]) for name in part.sources}

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
+from ssl_pipeline.models.latents import Consensus
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
@@ -50,6 +51,7 @@ class State:
     decoders: Mapping[str, nn.Module]  # by target
     corruption_params: Callable[[str], Tensor | None]  # parameters of a view's corruption, (B, k)
     targets: Targets
+    consensus: Consensus | None = None  # of the views, where the latent has one
 
     def view(self, name: str) -> View:
         """A view, or a column; of one of several steps the first."""

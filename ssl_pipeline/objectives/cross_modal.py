@@ -62,8 +62,7 @@ class CrossModal(Term):
         self.loss: ReconstructionLoss = self.asked or default_loss(info.columns.get(self.target, info.grid))
         parts = (*self.starts, self.target)
         self.apart = [name for name in parts if name != CLEAN.name and name not in info.columns]
-        marks = len(self.starts) if len(self.starts) > 1 else 0
-        self.marks = nn.Parameter(torch.randn(marks, info.latent) * 0.02) if marks else None
+        self.join = JoinLatents(len(self.starts), info.latent)
 
     fills_only = False
 
@@ -103,7 +102,7 @@ class CrossModal(Term):
 
     def start(self, state: State) -> Latent:
         """What the edge starts from: the latents of its starts, as one."""
-        return self.joined([self._mine(state, name, state.latent(name)) for name in self.starts])
+        return self.join([self._mine(state, name, state.latent(name)) for name in self.starts])
 
     def truth(self, state: State) -> tuple[Tensor, Tensor | None]:
         """What it is to lead to, standardised, and which of it is no padding."""
@@ -120,8 +119,21 @@ class CrossModal(Term):
             return record
         return on_rows(record, lambda x: state.assignment.shared(x, name, self.apart[0]))
 
-    def joined(self, latents: Sequence[Latent]) -> Latent:
-        """The latents of all starts as one, in their order."""
+
+class JoinLatents(nn.Module):
+    """The latents of several starts as one, in their order.
+
+    Args:
+        starts: how many; the tokens of each get a learned mark where there are several.
+        width: width D of the tokens.
+    """
+
+    def __init__(self, starts: int, width: int) -> None:
+        super().__init__()
+        self.marks = nn.Parameter(torch.randn(starts, width) * 0.02) if starts > 1 else None
+
+    def forward(self, latents: Sequence[Latent]) -> Latent:
+        """Latents of (B, N, D) tokens each, their tokens one after the other."""
         if self.marks is None:
             return latents[0]
         marked = [latent.tokens + mark for latent, mark in zip(latents, self.marks, strict=True)]

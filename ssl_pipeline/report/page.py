@@ -16,6 +16,7 @@ from ssl_pipeline.diagnostics import gap
 from ssl_pipeline.evaluation.backgrounds import VARIANTS, variants
 from ssl_pipeline.evaluation.protocol import embedder, features
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.report import curves, depth
 from ssl_pipeline.report.chosen import Chosen, chosen_data
 from ssl_pipeline.report.dag import dag_svg
@@ -172,7 +173,7 @@ def _embedded(graph: Graph, held_out: Any, count: int) -> dict[str, np.ndarray]:
     def embed(batch: Any) -> torch.Tensor:
         batch = batch.on(device)
         corrupted = graph.corrupt(batch, whole=True)
-        latents = graph.latents({name: corrupted.views[name] for name in graph.students})
+        latents = Inference(graph).latents({name: corrupted.views[name] for name in graph.students})
         for name, latent in latents.items():
             found[name].append(latent.pooled.float().cpu())
         return batch.x.new_zeros(len(batch.x), 1)

@@ -15,6 +15,7 @@ from torch import Tensor
 from ssl_pipeline.data import Clips, Data, Pixels
 from ssl_pipeline.data.codecs.video import film_strip
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.learned import views_leading_to
 from ssl_pipeline.inference.modules import Restorer
 from ssl_pipeline.report.pictures import drawn, figure, inside, styled
 
@@ -56,7 +57,7 @@ def forms(graph: Graph, data: Data, count: int = 4) -> dict[str, Form]:
     found = {"clean": Form(corrupted.clean.x.cpu(), _cpu(batch.valid))}
     for name, view in corrupted.views.items():
         found[name] = Form(view.x.cpu(), _cpu(view.valid))
-        if name in graph.leading():
+        if name in views_leading_to(graph):
             restored = Restorer(graph, name)(view.x, view.mask, view.valid)
             found[f"{name}_restored"] = Form(restored.cpu(), _cpu(batch.valid))
     return found

@@ -17,6 +17,8 @@ from ssl_pipeline.config.parts import edges
 from ssl_pipeline.data import captioned, digits, mixed
 from ssl_pipeline.evaluation.cross_modal import relations
 from ssl_pipeline.exporting import export_part
+from ssl_pipeline.inference.inference import Inference
+from ssl_pipeline.inference.learned import fills_only_holes, views_leading_to
 from ssl_pipeline.inference.modules import names
 from ssl_pipeline.report.dag import dag_svg
 from ssl_pipeline.structures.nodes import Node
@@ -168,7 +170,8 @@ def test_what_cannot_be_is_said(wrong, said):
 def test_patches_are_of_the_grid_of_the_samples():
     there_and_back = "edge={caption: {from: echo, to: text}, picture: {from: text, to: echo}}"
     graph, _ = made("corruption=echo", there_and_back, "encoder.patch=4", "decoder.patch=4")
-    assert graph.decoder().patches.shape == (2, 2) and graph.decoder("text").patches.shape == (8,)
+    inference = Inference(graph)
+    assert inference.decoder().patches.shape == (2, 2) and inference.decoder("text").patches.shape == (8,)
     assert graph.columns["text"].encoder.dense_shape == (8,)
 
 
@@ -179,29 +182,32 @@ def test_one_decoder_leads_from_a_latent_to_one_thing():
         config = compose([*world, "edge={from: echo, to: next}", *overrides])
         return graph_on(config, build_part("data", config["data"]))
 
+    def decoders(*overrides):
+        return Inference(made(*overrides)).decoders
+
     with pytest.raises(
         ValueError, match=r"echo leads to clean and to next .*\+decoder@columns.next.decoder=cross_attention"
     ):
         made()
-    own = made(
+    own = decoders(
         "+decoder@columns.next.decoder=cross_attention", "columns.next.decoder.width=24", "columns.next.decoder.heads=2"
     )
-    assert own.decoder("next") is not own.decoder()
-    shared = made("objective=none")
-    assert shared.decoder("next") is shared.decoder()
+    assert own["next"] is not own["clean"]
+    shared = decoders("objective=none")
+    assert shared["next"] is shared["clean"]
 
 
 def test_an_edge_from_several_parts_restores_none_of_them(several):
     model = ssl_pipeline.load(several)
     graph, _ = made("corruption=mask", "edge={from: [mask, text], to: clean}", "objective=none")
-    assert graph.leading() == [] and "restorer:mask" not in names(graph)
-    assert model.graph.leading() == ["mask", "lowres"]  # by reconstruct
+    assert views_leading_to(graph) == [] and "restorer:mask" not in names(graph)
+    assert views_leading_to(model.graph) == ["mask", "lowres"]  # by reconstruct
 
 
 def test_what_an_edge_makes_is_taken_everywhere():
     only = ["corruption=noise-mask", "objective=none", "edge={from: noise-mask, to: clean}"]
-    assert not made(*only)[0].fills_only("noise-mask")
-    assert made("corruption=noise-mask")[0].fills_only("noise-mask")
+    assert not fills_only_holes(made(*only)[0], "noise-mask")
+    assert fills_only_holes(made("corruption=noise-mask")[0], "noise-mask")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from helpers.cases import DECODERS, GRIDS, sample
 from helpers.graphs import CONV, CONV_DECODER, QUERY, RELAXED, SLOTS, VIT, batch, make
 
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.inference.inference import Inference
+from ssl_pipeline.inference.learned import views_leading_to
 from ssl_pipeline.structures.batch import Batch, View
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -61,7 +63,7 @@ def test_the_engine_knows_grids_not_modalities(grid):
     data = batch(GRIDS[grid])
     corrupted = graph.corrupt(data)
     graph(corrupted)["loss"].backward()
-    restored = graph.restore("mask", corrupted.views["mask"])
+    restored = Inference(graph).restore("mask", corrupted.views["mask"])
     assert restored.shape == data.x.shape and restored.dtype == data.x.dtype
 
 
@@ -91,13 +93,13 @@ def test_labels_and_sources_do_not_touch_the_loss():
 def test_bytes_and_floats_embed_alike():
     graph = make("corruption=mask+noise").eval()
     pixels = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8)
-    torch.testing.assert_close(graph.embed(pixels), graph.embed(pixels / 255))
+    torch.testing.assert_close(Inference(graph).embed(pixels), Inference(graph).embed(pixels / 255))
 
 
 def test_relaxation_brings_the_energy_down():
     graph = make("corruption=mask+noise", *RELAXED, "allow_collapse=true").eval()
     corrupted = graph.corrupt(batch())
-    loss = graph.relax(corrupted).energy
+    loss = graph.state(corrupted).consensus.energy
     assert (loss.diff(dim=0) <= 1e-5).all()
     assert loss[-1].mean() < loss[0].mean()
     said = graph(corrupted)
@@ -113,22 +115,22 @@ def test_relaxation_brings_the_energy_down():
 def test_a_consensus_of_some_views_needs_no_clean_sample(fuse):
     graph = make("corruption=mask+noise+lowres", *SLOTS, f"latent.fuse={fuse}", "allow_collapse=true").eval()
     corrupted = graph.corrupt(batch())
-    latents = graph.encode(graph.standard(corrupted))
+    latents, inference = graph.encode(graph.standardize(corrupted.views)), Inference(graph)
     for names in (["mask", "noise", "lowres"], ["mask", "lowres"], ["noise"]):
-        found = graph.consensus({name: corrupted.views[name] for name in names})
+        found = inference.consensus({name: corrupted.views[name] for name in names})
         torch.testing.assert_close(found.tokens, torch.stack([latents[name].tokens for name in names]).mean(0))
         torch.testing.assert_close(found.pooled, found.tokens.mean(1))
-        assert graph.decode(found).shape == (12, 1, 8, 8)
-    torch.testing.assert_close(graph.decode(found), graph.restore("noise", corrupted.views["noise"]))
+        assert inference.decode(found).shape == (12, 1, 8, 8)
+    torch.testing.assert_close(inference.decode(found), inference.restore("noise", corrupted.views["noise"]))
 
 
 def test_a_consensus_wants_views_and_a_latent_that_makes_one():
     graph = make("corruption=mask+noise", *SLOTS, "latent.fuse=mean")
     with pytest.raises(ValueError, match="one view at least, got none"):
-        graph.consensus({})
+        Inference(graph).consensus({})
     graph = make("corruption=mask+noise", *SLOTS)
     with pytest.raises(ValueError, match=r"set latent=slots latent\.fuse=mean"):
-        graph.consensus(graph.corrupt(batch()).views)
+        Inference(graph).consensus(graph.corrupt(batch()).views)
 
 
 def test_a_springy_ball_has_no_way_down_without_a_decoder_to_the_clean_sample():
@@ -228,7 +230,7 @@ def test_text_and_sound(name):
     assert [n for n, p in graph.named_parameters() if p.grad is None] == []
     corrupted = graph.eval().corrupt(data)
     for view, form in corrupted.views.items():
-        assert graph.restore(view, form).shape == data.x.shape
+        assert Inference(graph).restore(view, form).shape == data.x.shape
 
 
 def test_padding_changes_no_embedding():
@@ -237,8 +239,8 @@ def test_padding_changes_no_embedding():
     x = sample(grid, 4).x
     valid = torch.arange(16) < torch.tensor([[16], [10], [5], [1]])
     other = torch.where(valid, x, (x + 1) % 40)
-    torch.testing.assert_close(graph.embed(x, valid), graph.embed(other, valid))
-    assert not torch.allclose(graph.embed(x), graph.embed(other))
+    torch.testing.assert_close(Inference(graph).embed(x, valid), Inference(graph).embed(other, valid))
+    assert not torch.allclose(Inference(graph).embed(x), Inference(graph).embed(other))
 
 
 def test_a_decoder_restores_small_views_too():
@@ -247,12 +249,12 @@ def test_a_decoder_restores_small_views_too():
     corrupted = graph.corrupt(batch())
     assert corrupted.views["crop"].x.shape[2:] == (4, 4)
     assert set(graph(corrupted)) == {"loss", "reconstruct/echo", "reconstruct/crop"}
-    assert graph.restore("crop", corrupted.views["crop"]).shape == corrupted.clean.x.shape
+    assert Inference(graph).restore("crop", corrupted.views["crop"]).shape == corrupted.clean.x.shape
 
 
 def test_only_views_that_a_decoder_was_taught_are_restored():
     graph = make("corruption=echo+noise", "objective.reconstruct.views=[noise]", "objective=reconstruct+align")
-    assert graph.leading() == ["noise"]
+    assert views_leading_to(graph) == ["noise"]
 
 
 def test_a_share_of_the_samples_is_decoded():

@@ -8,6 +8,7 @@ from helpers.inverse_models import COLOUR, CONV, GRAPHS, IMAGE, TEXT, X, holes, 
 
 from ssl_pipeline.data import Bytes
 from ssl_pipeline.evaluation.cycles import cycle_errors, translations
+from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.inference.modules import cuts
 from ssl_pipeline.structures.batch import Batch, clean_view
 from ssl_pipeline.structures.random import generator
@@ -60,7 +61,7 @@ def test_a_hole_is_filled_as_in_training():
     assert torch.equal(drawn.x, given.x) and torch.equal(drawn.mask, given.mask)
     assert torch.allclose(
         whole.restore(X, "mask", drawn.mask),
-        whole.graph.restore("mask", drawn).where(drawn.mask.unsqueeze(1), X),
+        Inference(whole.graph).restore("mask", drawn).where(drawn.mask.unsqueeze(1), X),
         atol=1e-5,
     )
 

@@ -11,6 +11,7 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.diagnostics import ProbeBatch, gap, look, signs
 from ssl_pipeline.evaluation import output_agreement, prompted
 from ssl_pipeline.evaluation.strings import exact_match
+from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.training import run
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ def test_a_reversed_sound_comes_back_the_right_way_round(sound):
     graph = ssl_pipeline.load(folder).graph
     batch = data.test[range(200)]
     view = graph.corrupt(batch, whole=True).views["reversal"]
-    restored = graph.restore("reversal", view)
+    restored = Inference(graph).restore("reversal", view)
     to_clean = (restored - batch.x).square().flatten(1).mean(1)
     to_mirror = (restored - batch.x.flip(-1)).square().flatten(1).mean(1)
     assert (to_clean < to_mirror).float().mean() > 0.8
@@ -140,7 +141,7 @@ def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, caps
         graph, batch = ssl_pipeline.load(folder).graph, data.test[range(300)]
         z, _ = look(graph, ProbeBatch(batch), seed=0, layers=False)
         found[objective], knn[objective] = min(signs(view).spread for view in z.values()), summary["knn"]
-        loss = graph.relax(graph.corrupt(batch)).energy
+        loss = graph.state(graph.corrupt(batch)).consensus.energy
         assert (loss.diff(dim=0) <= 1e-5).all()
     assert loss[-1].mean() < 0.95 * loss[0].mean()  # of the second; a collapsed ball may be too touchy to move
     assert found["reconstruct+sigreg"] > 3 * found["reconstruct"]

@@ -17,6 +17,7 @@ from ssl_pipeline.data import Bytes
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.evaluation import output_agreement, prompted
 from ssl_pipeline.evaluation.agreement import found_across
+from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.inference.weights import load_weights
 from ssl_pipeline.losses import jensen_shannon
 from ssl_pipeline.report.headline import agreeing
@@ -81,9 +82,10 @@ def test_agreement_is_that_of_outputs_and_embeddings():
     found = output_agreement(one, dataset(), views, batch_size=2)
     x, valid = CODEC.encode(TEXTS)
     clean = clean_view(CODEC.grid, x, valid)
+    inference = Inference(one)
     with torch.no_grad():
-        latents = {name: one.encoded("unknown", view(clean, torch.Generator())) for name, view in views.items()}
-        logits = {name: one.decoder()(latent) for name, latent in latents.items()}
+        latents = {name: inference.encoded("unknown", view(clean, torch.Generator())) for name, view in views.items()}
+        logits = {name: inference.decoder()(latent) for name, latent in latents.items()}
     js = jensen_shannon(logits["a"], logits["b"])[valid].mean()
     right = (logits["a"].argmax(-1) == x)[valid].float().mean()
     assert found.divergence["a", "b"] == pytest.approx(js.item(), rel=1e-4) and js > 1e-5
@@ -100,10 +102,11 @@ def test_what_is_decoded_symbol_by_symbol_is_compared_after_the_true_ones():
     found = output_agreement(one, dataset(), {"a": say("Say {}"), "b": say("{} again")})
     x, valid = CODEC.encode(TEXTS)
     clean = clean_view(CODEC.grid, x, valid)
+    inference = Inference(one)
     with torch.no_grad():
-        a, b = (one.encoded("unknown", say(t)(clean, torch.Generator())) for t in ("Say {}", "{} again"))
-        js = jensen_shannon(*(one.decoder()(z, target=x.unsqueeze(-1)) for z in (a, b)))[valid].mean()
-        free = one.decoder().generate(a).argmax(-1)
+        a, b = (inference.encoded("unknown", say(t)(clean, torch.Generator())) for t in ("Say {}", "{} again"))
+        js = jensen_shannon(*(inference.decoder()(z, target=x.unsqueeze(-1)) for z in (a, b)))[valid].mean()
+        free = inference.decoder().generate(a).argmax(-1)
     assert found.divergence["a", "b"] == pytest.approx(js.item(), rel=1e-4)
     assert found.accuracy["a"] == pytest.approx(100 * (free == x)[valid].float().mean().item())
 

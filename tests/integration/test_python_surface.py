@@ -62,7 +62,7 @@ def test_a_graph_by_hand_trains_on_any_loader(data):
     loader = DataLoader(data, batch_size=32)
     lightning.Trainer(max_epochs=2, accelerator="cpu", **QUIET).fit(module, loader)
     x = as_batch(next(iter(loader))).x
-    assert module.graph.is_bound and module.graph.embed(x).shape == (32, 24)
+    assert module.graph.is_bound and sslp.Inference(module.graph).embed(x).shape == (32, 24)
 
 
 def test_a_module_can_be_subclassed():

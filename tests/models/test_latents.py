@@ -168,7 +168,7 @@ def test_a_graph_at_rest_feels_the_partial_derivative():
         with torch.no_grad():
             for p, g in zip(weights, gradient, strict=True):
                 p += by / norm * g
-        return float(graph.relax(corrupted).energy[-1].mean())
+        return float(graph.state(corrupted).consensus.energy[-1].mean())
 
     above, below = moved(0.01), moved(-0.02)
     assert (above - below) / 0.02 == pytest.approx(float(norm), rel=0.02)

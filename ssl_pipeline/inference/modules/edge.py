@@ -36,13 +36,12 @@ class Relation(Part):
     outputs = ("related",)
 
     def __init__(self, graph: Graph, edge: str) -> None:
-        super().__init__(graph)
         edges = {name: term for name, term in graph.objective.named() if isinstance(term, CrossModal)}
         if edge not in edges:
             raise ValueError(f"there is no edge {edge!r}; {nearest(edge, edges)}")
-        self.term = edges[edge]
-        self.sources = {name: Source(graph, name) for name in self.term.starts}
-        self.target = self.term.target
+        term = edges[edge]
+        super().__init__(graph, term.starts, [term.target])
+        self.sources, self.target, self.join = {n: Source(graph, n) for n in term.starts}, term.target, term.join
         corruption = graph.corruptions.get(self.target)
         self.corruption_params = () if corruption is None else corruption.corruption_params
         known = [self.key(name, part) for name, source in self.sources.items() for part in source.inputs]
@@ -73,5 +72,5 @@ class Relation(Part):
             views[name] = source(**{part: known.pop(key) for part, key in keys.items() if key in known})
         if known:
             raise ValueError(f"there is no input {min(known)!r}; {nearest(min(known), self.inputs)}")
-        latents = self.trained.latents(views)
-        return self.trained.decode(self.term.joined([latents[name] for name in views]), self.target, corruption_params)
+        latents = self.latents(views)
+        return self.decode(self.join([latents[name] for name in views]), self.target, corruption_params)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.learned import fills_only_holes, views_leading_to
 from ssl_pipeline.inference.modules.base import Part
 from ssl_pipeline.inference.modules.source import UNKNOWN, Source, known
 from ssl_pipeline.inference.validate_inputs import check_corruption_params
@@ -28,19 +29,17 @@ class Embedder(Part):
     outputs = ("embeddings",)
 
     def __init__(self, graph: Graph, view: str = UNKNOWN, teacher: bool = False) -> None:
-        super().__init__(graph)
-        if teacher and graph.teacher is None:
-            raise ValueError("this graph has no teacher of its own: train with teacher=ema, or leave teacher out")
+        super().__init__(graph, [view], teacher=teacher)
         self.source, self.teacher = Source(graph, view), teacher
         self.inputs = self.source.inputs
 
     def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """Of samples (B, C, *grid) or (B, *grid); where a view with holes has them, and what is no padding."""
-        return self.latent(x, mask, valid).pooled
+        return self.encoded(x, mask, valid).pooled
 
-    def latent(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Latent:
-        """Its tokens, too."""
-        return self.trained.encoded(self.source.name, self.source(x, mask, valid), self.teacher)
+    def encoded(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Latent:
+        """Their latents: tokens, too."""
+        return self.latents({self.source.name: self.source(x, mask, valid)})[self.source.name]
 
 
 class Restorer(Part):
@@ -59,20 +58,20 @@ class Restorer(Part):
     outputs = ("restored",)
 
     def __init__(self, graph: Graph, view: str) -> None:
-        super().__init__(graph)
         _leads(graph, view, CLEAN.name)
+        super().__init__(graph, [view], [CLEAN.name])
         self.source = Source(graph, view)
         self.inputs = self.source.inputs
-        self.fills_only = self.source.holes and graph.fills_only(view) and not self.source.moves
+        self.fills_only = self.source.holes and fills_only_holes(graph, view) and not self.source.moves
 
     def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """Of corrupted samples, see ``Embedder``."""
         view, mask = self.source(x, mask, valid), self.source.places(x, mask)
-        restored = self.trained.restore(self.source.name, view)
+        restored = self.decode(self.latents({self.source.name: view})[self.source.name])
         if mask is None or not self.fills_only:
             return restored
-        x = as_float(x, self.trained.grid)
-        return torch.where(mask if self.trained.grid.discrete else mask.unsqueeze(1), restored, x)
+        x = as_float(x, self.grid)
+        return torch.where(mask if self.grid.discrete else mask.unsqueeze(1), restored, x)
 
 
 class Translator(Part):
@@ -90,9 +89,9 @@ class Translator(Part):
     outputs = ("translated",)
 
     def __init__(self, graph: Graph, view: str, to: str) -> None:
-        super().__init__(graph)
         known(graph, to)
         _leads(graph, view, to)
+        super().__init__(graph, [view], [to])
         self.source, self.target = Source(graph, view), to
         self.corruption_params = graph.corruptions[to].corruption_params
         self.inputs = (*self.source.inputs, *(("corruption_params",) if self.corruption_params else ()))
@@ -106,10 +105,8 @@ class Translator(Part):
     ) -> Tensor:
         """Of corrupted samples, see ``Embedder``, and the parameters (B, k) of the corruption to come."""
         check_corruption_params(self.target, self.corruption_params, corruption_params)
-        view = self.source(x, mask, valid)
-        return self.trained.decode(
-            self.trained.latents({self.source.name: view})[self.source.name], self.target, corruption_params
-        )
+        latents = self.latents({self.source.name: self.source(x, mask, valid)})
+        return self.decode(latents[self.source.name], self.target, corruption_params)
 
 
 def _leads(graph: Graph, view: str, target: str) -> None:
@@ -117,7 +114,7 @@ def _leads(graph: Graph, view: str, target: str) -> None:
     if view != UNKNOWN:
         known(graph, view)
     node = CLEAN if target == CLEAN.name else Node.view(target)
-    starts = graph.leading(node)
+    starts = views_leading_to(graph, node)
     if not starts:
         to, term = (target, f"objective.reconstruct.to={target}") if target != CLEAN.name else ("the clean form", "...")
         raise ValueError(f"no decoder leads to {to}: train with objective=...+reconstruct ({term})")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.learned import views_leading_to
 from ssl_pipeline.inference.modules.base import Part
 from ssl_pipeline.inference.modules.edge import Relation
 from ssl_pipeline.inference.modules.inverse import Embedder, Restorer, Translator
@@ -34,7 +35,7 @@ def make(graph: Graph, part: str, view: str | None = None) -> Part:
     makers: dict[tuple[str, str], Callable[[], Part]] = {
         ("encoder", ""): lambda: Embedder(graph, seen),
         ("teacher", ""): lambda: Embedder(graph, seen, teacher=True),
-        ("decoder", ""): lambda: NextSymbol(graph, seen) if graph.decoder().causal else Back(graph, "latent", seen),
+        ("decoder", ""): lambda: _decoder(graph, seen),
         ("restorer", ":"): lambda: Restorer(graph, what),
         ("translator", ":"): lambda: Translator(graph, *_two(graph, what)),
         ("edge", ":"): lambda: Relation(graph, what),
@@ -53,10 +54,16 @@ def names(graph: Graph) -> list[str]:
     """What ``make`` makes of a graph: of restorers and translators those that it has learned to be."""
     restores = CLEAN.name in graph.decoders
     found = ["encoder", *(["teacher"] if graph.teacher else []), *(["decoder"] if restores else [])]
-    found += [f"restorer:{view}" for view in (graph.leading() if restores else ())]
-    found += [f"translator:{view}-{to}" for to in graph.corruptions for view in graph.leading(Node.view(to))]
+    found += [f"restorer:{view}" for view in (views_leading_to(graph) if restores else ())]
+    found += [f"translator:{view}-{to}" for to in graph.corruptions for view in views_leading_to(graph, Node.view(to))]
     found += [f"edge:{name}" for name, term in graph.objective.named() if isinstance(term, CrossModal)]
     return [*found, "front@CUT", *(["back@CUT"] if restores else [])]
+
+
+def _decoder(graph: Graph, view: str) -> Part:
+    """What leads from the latent to the clean form; of a decoder that writes symbol after symbol one step."""
+    back = Back(graph, "latent", view)
+    return NextSymbol(graph, view) if back.decoder().causal else back
 
 
 def _two(graph: Graph, names: str) -> tuple[str, str]:

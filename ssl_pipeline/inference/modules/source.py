@@ -10,6 +10,7 @@ from torch import Tensor
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.data import Codec
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.learned import grid_of
 from ssl_pipeline.inference.validate_inputs import fits, hidden, outside_range, plausible, samples, tensor, truths
 from ssl_pipeline.structures.batch import View, as_float, clean_view
 from ssl_pipeline.structures.grid import GridSpec
@@ -35,7 +36,7 @@ class Source:
             known(graph, name)
         self.corruption: Corruption | None = graph.corruptions.get(name)
         self.name = name
-        self.grid = graph.grid_of(name)
+        self.grid = grid_of(graph, name)
         self.holes = self.corruption is not None and self.corruption.masks
         self.padded = self.grid.discrete or self.grid.signal or self.grid.log  # texts and sounds may be too short
         self.inputs = ("x", *(("mask",) if self.holes else ()), *(("valid",) if self.padded else ()))

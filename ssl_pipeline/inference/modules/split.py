@@ -9,6 +9,7 @@ from torch import Tensor
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.modules.base import Part
 from ssl_pipeline.inference.modules.source import UNKNOWN, Source
+from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.nodes import CLEAN
 from ssl_pipeline.utils.errors import nearest
@@ -18,7 +19,8 @@ Given = Tensor | np.ndarray
 
 def cuts(graph: Graph) -> list[str]:
     """The places at which a graph can be cut in two, from the first block of the encoder to the last of the decoder."""
-    depth = graph.decoder().depth if CLEAN.name in graph.decoders else 0
+    decoder = graph.decoders_by_target.get(CLEAN.name)
+    depth = decoder.depth if isinstance(decoder, Decoder) else 0
     within = [f"encoder.{i}" for i in range(graph.encoder.depth)]
     return [*within, "latent", *(f"decoder.{i}" for i in range(depth))]
 
@@ -40,10 +42,15 @@ class Front(Part):
     """
 
     def __init__(self, graph: Graph, at: str, view: str = UNKNOWN) -> None:
-        super().__init__(graph)
-        self.side, self.block = _cut(graph, at)
+        side, block = _cut(graph, at)
+        super().__init__(graph, [view], [CLEAN.name] if side == "decoder" else ())
         self.source = Source(graph, view)
-        self.inputs = self.source.inputs
+        self.side, self.block, self.inputs = side, block, self.source.inputs
+        if side == "encoder":
+            self.encoder, _ = self.encoder.halves(block)
+            del self.latent
+        elif side == "decoder":
+            self.decoders[CLEAN.name], _ = self.decoder().halves(block)
         with torch.no_grad():
             self.outputs = tuple(self.wires(**self.source.zeros(1, self.device)))
 
@@ -62,7 +69,7 @@ class Front(Part):
         known = {} if latent.valid is None else {"valid": latent.valid}
         if self.side != "decoder":
             return {"z": latent.tokens, **known}
-        decoder = self.trained.decoder()
+        decoder = self.decoder()
         state = decoder.enter(latent)
         for block in range(self.block + 1):
             state = decoder.step(block, state, latent)
@@ -73,10 +80,10 @@ class Front(Part):
         x, mask, valid = self.source.taken(x, mask, valid, self.device)
         name, view = self.source.name, self.source(x, mask, valid)
         if self.side != "encoder":
-            return self.trained.latents({name: view})[name]
-        latent = self.trained.enter(name, view)
+            return self.latents({name: view})[name]
+        latent = self.encoder.enter(name, self.standardize({name: view})[name])
         for block in range(self.block + 1):
-            latent = self.trained.encoder.step(block, latent)
+            latent = self.encoder.step(block, latent)
         return latent
 
 
@@ -93,16 +100,21 @@ class Back(Part):
     """
 
     outputs = ("x",)
+    passing: dict[str, Tensor]
     coords: Tensor | None
 
     def __init__(self, graph: Graph, at: str, view: str = UNKNOWN) -> None:
-        super().__init__(graph)
-        graph.decoder()
+        super().__init__(graph, targets=[CLEAN.name])
         front = Front(graph, at, view)
-        self.at, self.view = at, view
         self.side, self.block, self.inputs = front.side, front.block, front.outputs
+        if self.side == "encoder":
+            _, self.encoder = graph.encoder.halves(self.block)
+            self.latent = graph.latent
+        elif self.side == "decoder":
+            _, self.decoders[CLEAN.name] = self.decoder().halves(self.block)
         with torch.no_grad():
-            latent = front.reach(**front.source.zeros(1, self.device))
+            empty = front.source.zeros(1, self.device)
+            latent, self.passing = front.reach(**empty), front.wires(**empty)
         self.dense_shape = latent.dense_shape
         self.register_buffer("coords", latent.coords, persistent=False)
 
@@ -112,16 +124,15 @@ class Back(Part):
         tokens = known.get("tokens", z)
         latent = Latent(tokens, tokens.flatten(2).mean(1), self.coords, known.get("valid"), self.dense_shape)
         if self.side == "encoder":
-            encoder = self.trained.encoder
-            for block in range(self.block + 1, encoder.depth):
-                latent = encoder.step(block, latent)
-            latent = self.trained.latent(encoder.leave(latent))
+            for block in range(self.block + 1, self.encoder.depth):
+                latent = self.encoder.step(block, latent)
+            latent = self.latent(self.encoder.leave(latent))
         if self.side != "decoder":
-            return self.trained.decode(latent)
-        decoder = self.trained.decoder()
+            return self.decode(latent)
+        decoder = self.decoder()
         for block in range(self.block + 1, decoder.depth):
             z = decoder.step(block, z, latent)
-        return self.trained.joined(decoder.leave(z))
+        return self.joined(decoder.leave(z))
 
 
 class NextSymbol(Part):
@@ -135,13 +146,15 @@ class NextSymbol(Part):
     outputs = ("logits",)
 
     def __init__(self, graph: Graph, view: str = UNKNOWN) -> None:
-        super().__init__(graph)
-        self.decoder, self.view = graph.decoder(), view
-        self.inputs = (*Front(graph, "latent", view).outputs, "symbols", "place")
+        super().__init__(graph, targets=[CLEAN.name])
+        front = Front(graph, "latent", view)
+        self.inputs = (*front.outputs, "symbols", "place")
+        with torch.no_grad():
+            self.passing = front.wires(**front.source.zeros(1, self.device))
 
     def forward(self, z: Tensor, symbols: Tensor, place: Tensor, valid: Tensor | None = None) -> Tensor:
         """From the latent (B, K, D) and symbols (B, L), of which those from ``place`` (B,) on do not count."""
-        logits = self.decoder(Latent(z, z.mean(1), valid=valid), target=symbols.unsqueeze(-1))
+        logits = self.decoder()(Latent(z, z.mean(1), valid=valid), target=symbols.unsqueeze(-1))
         return logits.gather(1, place.view(-1, 1, 1).expand(-1, 1, logits.shape[-1])).squeeze(1)
 
 

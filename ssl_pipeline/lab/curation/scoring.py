@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ssl_pipeline.data import Dataset
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.structures.random import generator, seed_of
 from ssl_pipeline.utils import distributed
 
@@ -29,7 +30,7 @@ def score_samples(
         embeds: give embeddings of the clean samples too; else None.
     """
     n, world, rank = len(dataset), distributed.world_size(), distributed.rank()
-    device = next(graph.parameters()).device
+    inference, device = Inference(graph), next(graph.parameters()).device
     line = torch.randperm(n, generator=generator("cpu", seed, "rating"))
     loss, z = torch.empty(n), None
     for first in range(0, -(-n // size), world):  # as many turns on each rank
@@ -39,7 +40,7 @@ def score_samples(
         views = graph.corrupt(batch, seed_of(seed, "rating"), first + rank, whole=True)
         loss[rows[fresh]] = distributed.gather_plain(graph.per_sample(views)).cpu()[fresh]
         if embeds:
-            found = distributed.gather_plain(graph.embed(batch.x, batch.valid).float()).cpu()
+            found = distributed.gather_plain(inference.embed(batch.x, batch.valid).float()).cpu()
             z = found.new_empty(n, found.shape[1]) if z is None else z
             z[rows[fresh]] = found[fresh]
     return loss, z

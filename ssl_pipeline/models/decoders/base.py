@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ssl_pipeline.models.layers import Patches
+from ssl_pipeline.models.layers.halves import InHalves
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 
 
-class Decoder(Bindable, nn.Module, ABC):
+class Decoder(Bindable, InHalves, ABC):
     """Maps a latent to patches of its target's grid.
 
     It is made without sizes, ``CrossAttentionDecoder(depth=2)``, and gets its weights from ``bind``; a graph does this,
@@ -29,7 +30,6 @@ class Decoder(Bindable, nn.Module, ABC):
     patches: Patches
     needs_grid: bool
     causal: bool = False
-    depth: int = 0
     rereads: bool = True
 
     @abstractmethod

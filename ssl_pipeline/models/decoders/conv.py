@@ -31,6 +31,7 @@ class ConvDecoder(Decoder):
 
     needs_grid = True
     rereads = False
+    before, behind = ("params",), ("head",)
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ class CrossAttentionDecoder(Decoder):
     """
 
     needs_grid = False
+    before, behind = ("query", "params"), ("norm", "head")
     code: Tensor
 
     def __init__(

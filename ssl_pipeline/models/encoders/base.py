@@ -8,12 +8,13 @@ from typing import ClassVar
 
 from torch import nn
 
+from ssl_pipeline.models.layers.halves import InHalves
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
 
 
-class Encoder(Bindable, nn.Module, ABC):
+class Encoder(Bindable, InHalves, ABC):
     """Maps every view into the one latent space.
 
     It is made without a grid, ``ViT(width=192)``, and gets its weights from ``bind(grid, views)``; a graph does this.
@@ -36,7 +37,6 @@ class Encoder(Bindable, nn.Module, ABC):
     sees_masked: bool
     sees_filling: bool = False
     blocks: int = 1
-    depth: int = 0
     any_length: ClassVar[bool] = False
     shared: ClassVar[tuple[str, ...]] = ()
 

@@ -42,6 +42,7 @@ class ConvEncoder(Encoder):
     """
 
     sees_masked = True
+    block_list, before, behind = "stages", ("stem", "view"), ("norm", "standard")
 
     def __init__(
         self,

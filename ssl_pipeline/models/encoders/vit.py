@@ -51,6 +51,7 @@ class ViT(Encoder):
 
     shared = ("trunk",)
     any_length = True
+    block_list, before, behind = "trunk.blocks", ("stem", "view"), ("trunk.norm",)
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import GridSpec
 
 
@@ -26,10 +27,9 @@ class Normalize(nn.Module):
         super().__init__()
         shape = (1, grid.channels or 1, *(1,) * grid.ndim)
         self.discrete = grid.discrete
-        self.register_buffer(
-            "mean", torch.as_tensor(mean if mean is not None else [0.0] * shape[1]).float().view(shape)
-        )
-        self.register_buffer("std", torch.as_tensor(std if std is not None else [1.0] * shape[1]).float().view(shape))
+        for name, value, neutral in (("mean", mean, 0.0), ("std", std, 1.0)):
+            buffer = torch.as_tensor([neutral] * shape[1] if value is None else value).float().view(shape)
+            self.register_buffer(name, buffer, persistent=not grid.discrete)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, *grid) in the data's units to mean 0, standard deviation 1."""
@@ -38,3 +38,8 @@ class Normalize(nn.Module):
     def inverse(self, x: Tensor) -> Tensor:
         """Back to the data's units."""
         return x if self.discrete else x * self.std + self.mean
+
+    def of(self, view: View) -> View:
+        """A view in the networks' units, and so what stood in its holes."""
+        unmasked = None if view.unmasked is None else self(view.unmasked)
+        return view._replace(x=self(view.x), unmasked=unmasked)
