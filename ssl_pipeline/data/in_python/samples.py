@@ -59,8 +59,7 @@ def grid_for(x: Tensor, vocab: int | None) -> GridSpec:
         vocab: number of symbols, in which that of a hole is not counted; needed of symbols.
 
     Raises:
-        ValueError: see ``sample_kind``; an empty axis, or a single cell; values that are not finite; symbols that
-            the vocabulary lacks.
+        ValueError: see ``sample_kind``; no cell, or a single one; values that are not finite; unknown symbols.
     """
     kind = sample_kind(x)
     if not x.numel():
