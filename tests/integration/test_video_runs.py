@@ -61,7 +61,7 @@ def test_a_run_restores_clips_and_writes_them(trained):
 
 def test_files_are_embedded_and_restored(trained, films, tmp_path):
     folder, _ = trained
-    embed(folder, tmp_path / "z.npz", source=films, device="cpu")
+    embed(folder, films, tmp_path / "z.npz", device="cpu")
     table = np.load(tmp_path / "z.npz")
     assert table["embedding"].shape[0] == 6 * 6
     assert table["id"].tolist()[:2] == ["dark/0.mkv@0.000", "dark/0.mkv@0.500"]
