@@ -76,13 +76,13 @@ def spec_of(batches: Iterable[Any], limit: int = _SHOWN) -> DataSpec:
     if not parts:
         raise ValueError("expected a loader of batches, got none: is the data set empty?")
     x = torch.cat(parts)
-    grid = grid_of(x)
+    grid = grid_of_samples(x)
     values = as_float(x, grid).double().movedim(1, -1).flatten(0, -2)
     std = values.std(0, correction=0).clamp_min(1e-3)
     return DataSpec(grid, {}, values.mean(0).tolist(), std.tolist())
 
 
-def grid_of(x: Tensor) -> GridSpec:
+def grid_of_samples(x: Tensor) -> GridSpec:
     """Grid of samples (B, C, ...) that nobody describes: bytes lie on 0 to 1, numbers as in ``spec_of``.
 
     Raises:

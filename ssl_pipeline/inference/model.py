@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from PIL.Image import Image
 from torch import Tensor
 
 from ssl_pipeline.data import Codec
@@ -23,12 +20,8 @@ from ssl_pipeline.inference.modules import (
     names,
     parameters,
 )
-from ssl_pipeline.models.encoders import Encoder
+from ssl_pipeline.inference.starts import Marks, Samples, rows_of_starts
 from ssl_pipeline.structures.grid import GridSpec
-from ssl_pipeline.utils.errors import nearest
-
-Marks = Tensor | np.ndarray | None
-Samples = Tensor | np.ndarray | Sequence[Any] | Path | Image
 
 
 class Model:
@@ -43,6 +36,9 @@ class Model:
         data: name of the data set that the graph is of, in a run on several.
         trust: packages whose classes its configuration was allowed to name.
         columns: codecs of what the data set tells of each sample besides itself.
+
+    Attributes:
+        encoder_object: the encoder, where it is an object of Python that whoever builds the graph again must be given.
     """
 
     def __init__(
@@ -63,6 +59,7 @@ class Model:
         self.data = data
         self.trust = trust
         self._graph = graph.eval() if held is None else None
+        self.encoder_object = graph.encoder if getattr(graph.encoder, "own", None) is not None else None
         self._parts: dict[tuple[str, str], Part] = {}
         if held is not None:
             self._parts[held[0], held[1] or UNKNOWN] = make(graph.eval(), *held)
@@ -120,12 +117,6 @@ class Model:
             part.to(device)
         return self
 
-    @property
-    def encoder_object(self) -> Encoder | None:
-        """The encoder, where it is an object of Python that whoever builds the graph again must be given."""
-        own = getattr(self.graph.encoder, "own", None)
-        return None if own is None else self.graph.encoder
-
     def part(self, name: str | None = None, view: str | None = None) -> Part:
         """One of the models in it as a module, which shares its weights.
 
@@ -142,9 +133,7 @@ class Model:
         if name is None:
             raise ValueError("this run holds many models: name a part, such as encoder or front@latent")
         if self.held is not None and (name, view or UNKNOWN) != (self.held[0], self.held[1] or UNKNOWN):
-            held, asked = (
-                f"{part} (view {of})" if of and of != UNKNOWN else part for part, of in (self.held, (name, view))
-            )
+            held, asked = (f"{part} (view {of})" if of else part for part, of in (self.held, (name, view)))
             raise ValueError(f"this folder holds the part {held} alone, not {asked}: export that part from the run")
         if (name, view or UNKNOWN) not in self._parts:
             self._parts[name, view or UNKNOWN] = make(self.graph, name, view)
@@ -175,7 +164,7 @@ class Model:
                 the run's data has no codec that reads them, or there is no teacher.
         """
         part = self.part("teacher" if teacher else "encoder", view)
-        return self._run(part, self._known(part, x, mask, valid), batch_size)
+        return part.in_batches(self._known(part, x, mask, valid), batch_size)
 
     def restore(
         self,
@@ -203,7 +192,7 @@ class Model:
             ValueError: see ``embed``; no decoder has learned it; it is not known where the holes are.
         """
         part = self.part(f"restorer:{view}")
-        return self._run(part, self._known(part, x, mask, valid), batch_size)
+        return part.in_batches(self._known(part, x, mask, valid), batch_size)
 
     def translate(
         self,
@@ -237,7 +226,7 @@ class Model:
         assert isinstance(part, Translator)
         rows = self._known(part, x, mask, valid)
         rows |= parameters(to, part.corruption_params, corruption_params, len(rows["x"]))
-        return self._run(part, rows, batch_size)
+        return part.in_batches(rows, batch_size)
 
     def relate(
         self,
@@ -265,22 +254,13 @@ class Model:
         Raises:
             ValueError: no such edge; other starts than its own, or starts of different numbers of samples.
         """
-        part, rows = self.part(f"edge:{edge}"), {}
+        part = self.part(f"edge:{edge}")
         assert isinstance(part, Relation)
-        if starts.keys() != part.sources.keys():
-            raise ValueError(f"edge {edge} starts from {', '.join(part.sources)}, got {', '.join(starts) or 'nothing'}")
-        holes = _by_start("mask", mask, [*part.sources], [n for n, source in part.sources.items() if source.holes])
-        real = _by_start("valid", valid, [*part.sources])
-        for name, source in part.sources.items():
-            codec = self.columns.get(name) if name in self.spec.columns else self.codec
-            known = source.known(starts[name], codec, holes.get(name), real.get(name))
-            rows |= {part.key(name, key): value for key, value in known.items()}
-        counts = {name: len(rows[part.key(name, "x")]) for name in part.sources}
-        if len({*counts.values()}) > 1:
-            sizes = ", ".join(f"{name} {count}" for name, count in counts.items())
-            raise ValueError(f"expected as many samples of each start, got {sizes}")
-        rows |= parameters(part.target, part.corruption_params, corruption_params or {}, min(counts.values()))
-        return self._run(part, rows, batch_size)
+        codecs = {name: self.columns.get(name) if name in self.spec.columns else self.codec for name in part.sources}
+        rows = rows_of_starts(part, starts, codecs, mask, valid)
+        count = len(next(iter(rows.values())))
+        rows |= parameters(part.target, part.corruption_params, corruption_params or {}, count)
+        return part.in_batches(rows, batch_size)
 
     def split(self, at: str = "latent", view: str = UNKNOWN) -> tuple[Part, Part]:
         """Two halves, each the other's inverse: from samples to what passes a cut, and from there to the clean form.
@@ -297,38 +277,3 @@ class Model:
     def _known(self, part: Part, x: Samples, mask: Marks, valid: Marks) -> dict[str, Tensor]:
         source: Source = part.source  # pyright: ignore[reportAssignmentType]
         return source.known(x, self.codec, mask, valid)
-
-    @torch.no_grad()
-    def _run(self, part: Part, rows: Mapping[str, Tensor], batch_size: int) -> Tensor:
-        """What a part gives of what is known of samples, batch by batch, on the model's device."""
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
-        device, count, parts = self.device, len(next(iter(rows.values()))), []
-        for start in range(0, max(1, count), batch_size):
-            some = slice(start, start + batch_size)
-            parts.append(part(**{name: row[some].to(device) for name, row in rows.items()}))
-        return torch.cat(parts)
-
-
-def _by_start(
-    what: str, given: Marks | Mapping[str, Marks], starts: Sequence[str], meant: Sequence[str] = ()
-) -> Mapping[str, Marks]:
-    """What is known of each start of an edge.
-
-    Args:
-        what: name of the argument.
-        given: by start, or of the only one.
-        starts: all.
-        meant: those of which such a thing is usually known; none: all.
-
-    Raises:
-        ValueError: another start, or it does not say of which of several.
-    """
-    if isinstance(given, Mapping):
-        if wrong := given.keys() - {*starts}:
-            raise ValueError(f"{what} names {min(wrong)!r}, which is no start; {nearest(min(wrong), starts)}")
-        return given
-    meant = meant or starts
-    if given is not None and len(meant) > 1:
-        raise ValueError(f"expected {what} by the name of a start, {{{meant[0]!r}: ...}}, got one: say of which it is")
-    return {} if given is None else {meant[0]: given}

@@ -66,7 +66,7 @@ def samples(given: Any, codec: Codec | None, grid: GridSpec) -> tuple[Tensor, Te
     return torch.stack(arrays), None
 
 
-def fits(x: Tensor, grid: GridSpec) -> None:
+def check_lies_on(x: Tensor, grid: GridSpec) -> None:
     """Refuse samples that do not lie on a grid.
 
     Raises:

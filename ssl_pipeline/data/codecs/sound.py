@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.codecs.log_mel import Spectrum, log_mel_spectrogram, waveform
-from ssl_pipeline.data.io.sound import opened, resampled, write_wav
+from ssl_pipeline.data.io.sound import open_sound, resampled, write_wav
 from ssl_pipeline.structures.grid import GridSpec
 
 _PCM = 32_768  # steps of 16 bits between silence and full scale
@@ -209,7 +209,7 @@ def stack(raw: Sequence[Any], codec: SoundCodec) -> tuple[Float[Tensor, "B n"], 
     lengths = torch.zeros(len(raw), dtype=torch.int64)
     for number, one in enumerate(raw):
         if isinstance(one, (str, Path)):
-            sound = opened(one)
+            sound = open_sound(one)
             one = resampled(sound.wave, sound.rate, codec.rate)
         wanted = "expected recordings as paths or as one dimension of floats between -1 and 1"
         if not isinstance(one, Tensor) and (array := np.asarray(one)).dtype.kind == "f":

@@ -19,7 +19,7 @@ from ssl_pipeline.data.io.sound import Sound, read_sound
 from ssl_pipeline.data.options import Cache, HubSplit, Options, Spectrogram, UnreadableFiles, Windows
 from ssl_pipeline.utils.extras import require
 
-Classes = tuple[str, ...] | None
+ClassNames = tuple[str, ...] | None
 
 # `datasets` is imported inside the functions: it is slow to import, and no other set needs it.
 
@@ -72,7 +72,7 @@ def hf_audio(
     unreadable, cache = UnreadableFiles.of(unreadable), Cache.of(cache)
     codec, baseline = sound_codec(features, rate, seconds, spectrogram)
 
-    def load(part: str, classes: Classes = None, first: int = 0) -> tuple[Recordings, Classes]:
+    def load(part: str, classes: ClassNames = None, first: int = 0) -> tuple[Recordings, ClassNames]:
         rows = load_rows(path, name, part, data_files, revision, streaming=False)
         sources = sources_of(rows, source)
         labels, classes = read_labels(rows, check_columns(rows, audio, label, option="audio"), classes)

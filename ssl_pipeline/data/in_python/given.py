@@ -16,7 +16,7 @@ from ssl_pipeline.data.in_python.hub import hub_part, is_hub, splits
 from ssl_pipeline.data.in_python.items import items_part
 from ssl_pipeline.data.in_python.labels import Classes
 from ssl_pipeline.data.in_python.loaders import keeps_order, loader_part, loaders_of
-from ssl_pipeline.data.in_python.parts import GivenPart, Reading, build_data
+from ssl_pipeline.data.in_python.parts import GivenPart, Reading, data_of_parts
 from ssl_pipeline.data.in_python.samples import sample_kind
 from ssl_pipeline.data.options import Options, Split
 
@@ -86,7 +86,7 @@ def given(data: Any, labels: Any = None, options: Mapping[str, Any] = {}) -> Giv
     train, test = _parts(data)
     learnt = _part(train, reading, labels)
     held_out = None if test is None else _part(test, reading, classes=learnt.classes or ())
-    found = build_data(type(data).__name__, learnt, held_out, reading)
+    found = data_of_parts(type(data).__name__, learnt, held_out, reading)
     batch_size = None if isinstance(data, IterableDataset) else getattr(train, "batch_size", None)
     return GivenData(found, sample_kind(learnt.seen), _described(data, train), batch_size)
 

@@ -70,7 +70,7 @@ class GivenPart(NamedTuple):
     classes: Classes = None
 
 
-def build_data(name: str, train: GivenPart, test: GivenPart | None, reading: Reading) -> Data:
+def data_of_parts(name: str, train: GivenPart, test: GivenPart | None, reading: Reading) -> Data:
     """The data set of two parts; without a test part some samples are set aside, though not of a stream.
 
     Raises:

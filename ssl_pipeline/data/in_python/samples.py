@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.data.codecs.image import MODES, Pixels
-from ssl_pipeline.data.loaders import grid_of
+from ssl_pipeline.data.loaders import grid_of_samples
 from ssl_pipeline.structures.grid import GridSpec
 
 SHAPES = "images (B, C, H, W), sound (B, C, T), volumes or video (B, C, D, H, W), symbols (B, T) or features (B, F)"
@@ -75,7 +75,7 @@ def grid_for(x: Tensor, vocab: int | None) -> GridSpec:
         if low < 0 or high >= vocab:
             raise ValueError(f"expected symbols from 0 to {vocab - 1}, got {low} to {high}: number them anew")
         return GridSpec.of(("position", x.shape[1]), vocab=vocab + 1, mask_token=vocab)
-    grid = grid_of(on_grid(x))
+    grid = grid_of_samples(on_grid(x))
     if kind == "numbers":
         return grid
     return replace(grid, axes=(grid.axes[0]._replace(name=FEATURE),), signal=False)

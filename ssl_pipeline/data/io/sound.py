@@ -43,13 +43,13 @@ def read_sound(file: str | Path | BytesIO) -> Sound:
 
     if isinstance(file, (str, Path)) and not Path(file).stat().st_size:
         raise ValueError("it is empty")
-    with soundfile.SoundFile(file) as opened:
-        promised, rate = opened.frames, opened.samplerate
-        samples = opened.read(dtype="float32", always_2d=True).mean(axis=1)
+    with soundfile.SoundFile(file) as open_sound:
+        promised, rate = open_sound.frames, open_sound.samplerate
+        samples = open_sound.read(dtype="float32", always_2d=True).mean(axis=1)
         # libsndfile corrects the length of a WAV or AIFF that ends early, and says so in its log only.
         cut_short = len(samples) < promised or any(
             line.lstrip().startswith(("data", "SSND")) and "should be" in line
-            for line in opened.extra_info.splitlines()
+            for line in open_sound.extra_info.splitlines()
         )
     if not len(samples):
         raise ValueError("it holds no samples")
@@ -123,7 +123,7 @@ def cut_windows(
     return cut, torch.full((len(cut),), size)
 
 
-def opened(file: str | Path) -> Sound:
+def open_sound(file: str | Path) -> Sound:
     """What a file holds.
 
     Raises:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from numbers import Integral
+
 import torch
+from torch import Tensor
 
 from ssl_pipeline.inference.path import GraphPath
 
@@ -22,3 +26,18 @@ class Part(GraphPath):
     def device(self) -> torch.device:
         """Where it computes."""
         return next(self.parameters()).device
+
+    @torch.no_grad()
+    def in_batches(self, rows: Mapping[str, Tensor], batch_size: int) -> Tensor:
+        """What it gives of inputs (B, ...), so many at a time on its own device.
+
+        Raises:
+            ValueError: a ``batch_size`` that is none.
+        """
+        if not isinstance(batch_size, Integral) or batch_size < 1:
+            raise ValueError(f"batch_size={batch_size!r}: expected a whole number of at least 1")
+        count, device, parts = len(next(iter(rows.values()))), self.device, []
+        for start in range(0, max(1, count), batch_size):
+            some = slice(start, start + batch_size)
+            parts.append(self(**{name: row[some].to(device) for name, row in rows.items()}))
+        return torch.cat(parts)

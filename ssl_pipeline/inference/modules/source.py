@@ -11,7 +11,15 @@ from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.data import Codec
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.learned import grid_of
-from ssl_pipeline.inference.validate_inputs import fits, hidden, outside_range, plausible, samples, tensor, truths
+from ssl_pipeline.inference.validate_inputs import (
+    check_lies_on,
+    hidden,
+    outside_range,
+    plausible,
+    samples,
+    tensor,
+    truths,
+)
 from ssl_pipeline.structures.batch import View, as_float, clean_view
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.random import generator
@@ -73,7 +81,7 @@ class Source:
             ValueError: it does not lie on it.
         """
         x = tensor(x).to(device)
-        fits(x, self.grid)
+        check_lies_on(x, self.grid)
         holes = None if mask is None else truths("mask", mask, x, self.grid).to(device)
         return x, holes, None if valid is None else truths("valid", valid, x, self.grid).to(device)
 

@@ -123,7 +123,7 @@ class OutsideEncoder(Encoder):
             return Latent(out.unsqueeze(1), out)
         if out.ndim == self.ndim + 2 != 3:
             return dense_latent(out, out.flatten(2).mean(2))
-        prefix, shape = grid_of(out.shape[1], view.coords.shape[1:-1], self.prefix)
+        prefix, shape = token_grid(out.shape[1], view.coords.shape[1:-1], self.prefix)
         tokens = out[:, prefix:]
         valid = view.valid if view.valid is not None and view.valid.shape == tokens.shape[:2] else None
         return Latent(tokens, masked_mean(tokens, valid), valid=valid, dense_shape=shape)
@@ -160,7 +160,7 @@ class OutsideEncoder(Encoder):
         return f"{self.what} does not take samples of {channels} and {cells} cells ({why})"
 
 
-def grid_of(count: int, cells: Sequence[int], prefix: int | None = None) -> tuple[int, tuple[int, ...] | None]:
+def token_grid(count: int, cells: Sequence[int], prefix: int | None = None) -> tuple[int, tuple[int, ...] | None]:
     """Tokens in front, and the grid of the others, where patches with equal sides cut the cells into as many.
 
     Args:
@@ -174,7 +174,7 @@ def grid_of(count: int, cells: Sequence[int], prefix: int | None = None) -> tupl
     Raises:
         ValueError: no such patches do, and ``prefix`` is said.
 
-    >>> grid_of(197, (224, 224)), grid_of(64, (64, 64)), grid_of(7, (64, 64))
+    >>> token_grid(197, (224, 224)), token_grid(64, (64, 64)), token_grid(7, (64, 64))
     ((1, (14, 14)), (0, (8, 8)), (0, None))
     """
     sides = [side for side in range(1, gcd(*cells) + 1) if all(n % side == 0 for n in cells)]

@@ -12,7 +12,7 @@ from torch import nn
 
 import ssl_pipeline as sslp
 from ssl_pipeline.models.encoders import as_encoder, chosen, held
-from ssl_pipeline.models.encoders.outside import grid_of
+from ssl_pipeline.models.encoders.outside import token_grid
 from ssl_pipeline.optim.recipe import layer_scales
 from ssl_pipeline.structures.data_spec import DataSpec
 from ssl_pipeline.structures.grid import GridSpec
@@ -60,12 +60,12 @@ def test_one_pass_says_what_a_module_returns(net, options, shape, count):
 
 
 def test_a_grid_of_tokens_is_read_from_their_number():
-    assert grid_of(197, (224, 224)) == (1, (14, 14)) and grid_of(201, (224, 224), 5) == (5, (14, 14))
-    assert grid_of(8, (8, 8)) == (0, None)  # eight slots are no four tokens before four patches
+    assert token_grid(197, (224, 224)) == (1, (14, 14)) and token_grid(201, (224, 224), 5) == (5, (14, 14))
+    assert token_grid(8, (8, 8)) == (0, None)  # eight slots are no four tokens before four patches
     with pytest.raises(
         ValueError, match=r"prefix=2 leaves 5 of 7 tokens, and no patches with equal sides cut \(8, 8\)"
     ):
-        grid_of(7, (8, 8), 2)
+        token_grid(7, (8, 8), 2)
 
 
 def test_symbols_go_to_a_module_as_they_are():
