@@ -109,7 +109,7 @@ def pretrain(
         ``run = pretrain("path/to/images", "simclr", epochs=50)``
     """
     from ssl_pipeline.config.compose import compose
-    from ssl_pipeline.models.encoders import chosen
+    from ssl_pipeline.models.encoders import encoder_choice
     from ssl_pipeline.training import run
 
     more = dict(options or {})
@@ -120,7 +120,7 @@ def pretrain(
     is_folder, kind = _data(str(data))
     # A method has models that suit its data; without one, texts need others than images do.
     is_text = method is None and "experiment" not in more and kind in ("text_files", "pydoc", "fortunes", "hf_text")
-    keys, own = ({}, None) if encoder is None else chosen(encoder, list_encoders())
+    keys, own = ({}, None) if encoder is None else encoder_choice(encoder, list_encoders())
     choices = {
         "experiment": method,
         "data": kind,

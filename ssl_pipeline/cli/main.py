@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from ssl_pipeline.config.chosen import opened
+from ssl_pipeline.config.chosen import open_options
 from ssl_pipeline.config.compose import VERSION_BASE, conf_dir, explained, finish, is_further_rank, quoted, register
 from ssl_pipeline.utils.errors import HINT, Interrupted, nearest
 
@@ -52,7 +52,7 @@ def train(arguments: list[str] | None = None, *, run: _Run | None = None, comman
         run: what to call with each job's configuration and folder, by default ``ssl_pipeline.training.run``.
         command: words of the command line in front of ``arguments``.
     """
-    arguments = opened(sys.argv[1:] if arguments is None else arguments)
+    arguments = open_options(sys.argv[1:] if arguments is None else arguments)
     command = command or []
     flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     flags.add_argument("--config-dir", "-cd")

@@ -29,7 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ssl_pipeline.config import plugins
-from ssl_pipeline.config.chosen import left_over, opened
+from ssl_pipeline.config.chosen import left_over, open_options
 from ssl_pipeline.config.families import read_families
 from ssl_pipeline.config.parts import CHAIN, check, is_ghost, numbered, prune
 from ssl_pipeline.config.resume import AUTO, again, resumed
@@ -147,7 +147,7 @@ def compose(overrides: list[str], config_dir: str | None = None) -> dict[str, An
         ValueError: a name, key or value that is not valid, with the nearest that is.
         FileNotFoundError: no such ``config_dir``.
     """
-    overrides = opened(overrides)
+    overrides = open_options(overrides)
     with _loader(config_dir) as search:
         try:
             return finish(hydra.compose("train", [*search, *overrides]), overrides, config_dir)

@@ -213,7 +213,7 @@ class TimmBackbone(OutsideEncoder):
             seen = view._replace(mask=None, cell=None, visible=None)
             hole = None if self.mask_token is None or view.mask is None else self.patches.wholly(view.mask)
         shown = visible(self.patches, seen, dense)
-        found = timm_tokens.embed(self.model, self.given(name, view), hole, self.mask_token)
+        found = timm_tokens.embed_patches(self.model, self.given(name, view), hole, self.mask_token)
         found = found if shown.index is None else timm_tokens.keep(self.model, found, shown.index)
         return timm_tokens.enter(self.model, found), shown
 

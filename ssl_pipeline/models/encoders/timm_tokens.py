@@ -36,7 +36,7 @@ def patches_of(model: nn.Module, grid: GridSpec) -> Patches | None:
     return None if any(n % s for n, s in zip(grid.shape, size, strict=True)) else Patches(grid, size)
 
 
-def embed(model: Any, x: Tensor, hidden: Tensor | None = None, mask_token: Tensor | None = None) -> Sequence:
+def embed_patches(model: Any, x: Tensor, hidden: Tensor | None = None, mask_token: Tensor | None = None) -> Sequence:
     """All tokens with their positions.
 
     Args:
