@@ -116,14 +116,14 @@ def pretrain(
     Example:
         ``run = pretrain("path/to/images", "simclr", epochs=50)``
     """
-    from ssl_pipeline.models.encoders import chosen
+    from ssl_pipeline.models.encoders import encoder_choice
     from ssl_pipeline.training import run
 
     more = dict(options or {})
     if method is not None and (other := more.get("experiment")) is not None:
         raise ValueError(f"the method is named twice, method={method!r} and experiment={other!r}: drop one")
     given, choices = _data(data, labels, more)
-    keys, own = ({}, None) if encoder is None else chosen(encoder, list_encoders())
+    keys, own = ({}, None) if encoder is None else encoder_choice(encoder, list_encoders())
     if own is not None and method is None:
         decoder = decoder or "cross_attention"  # which any latent feeds
     choices |= {"experiment": method, "corruption": corruption, "objective": objective, "decoder": decoder}

@@ -27,7 +27,7 @@ from ssl_pipeline.cli.process import (
     print_error,
     replayed,
 )
-from ssl_pipeline.config.chosen import with_new_keys
+from ssl_pipeline.config.chosen import open_options
 from ssl_pipeline.config.compose import VERSION_BASE, conf_dir, explained, finish, is_further_rank, quoted, set_up_hydra
 from ssl_pipeline.utils.errors import Interrupted
 
@@ -58,7 +58,7 @@ def train(arguments: list[str] | None = None, *, run: _Run | None = None, comman
         run: what to call with each job's configuration and folder, by default ``ssl_pipeline.training.run``.
         command: words of the command line in front of ``arguments``.
     """
-    arguments = with_new_keys(sys.argv[1:] if arguments is None else arguments)
+    arguments = open_options(sys.argv[1:] if arguments is None else arguments)
     flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     flags.add_argument("--config-dir", "-cd")
     config_dir = flags.parse_known_args(arguments)[0].config_dir

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-MODEL_GROUPS = ("encoder", "decoder", "latent")
+_GROUPS = ("encoder", "decoder", "latent")
 
 
-def with_new_keys(overrides: Sequence[str]) -> list[str]:
+def open_options(overrides: Sequence[str]) -> list[str]:
     """Overrides as Hydra takes them: a backbone's own options are new keys, which need no sign.
 
-    >>> with_new_keys(["encoder=timm", "encoder.options.patch_size=8", "+encoder.options.depth=2"])
+    >>> open_options(["encoder=timm", "encoder.options.patch_size=8", "+encoder.options.depth=2"])
     ['encoder=timm', '++encoder.options.patch_size=8', '+encoder.options.depth=2']
     """
     return [re.sub(r"^((columns\.\w+\.)?encoder\.options\.)", r"++\1", override) for override in overrides]
@@ -36,7 +36,7 @@ def left_over(
         return found
     for choice in overrides:
         group, _, name = choice.partition("=")
-        if group not in MODEL_GROUPS or not name:
+        if group not in _GROUPS or not name:
             continue
         known = composed([choice])[group] or {}
         said = [override.lstrip("+~").partition("=")[0] for override in overrides]

@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from ssl_pipeline.config import plugins
-from ssl_pipeline.config.chosen import left_over, with_new_keys
+from ssl_pipeline.config.chosen import left_over, open_options
 from ssl_pipeline.config.combination import COMBINING_SIGNS, Combination
 from ssl_pipeline.config.families import read_families
 from ssl_pipeline.config.parts import check_config, is_ghost, prune
@@ -83,7 +83,7 @@ def compose(overrides: list[str], config_dir: str | None = None, *, notes: bool 
         ValueError: a name, key or value that is not valid, with the nearest that is.
         FileNotFoundError: no such ``config_dir``.
     """
-    overrides = with_new_keys(overrides)
+    overrides = open_options(overrides)
     with _loader(config_dir) as search:
         try:
             cfg = hydra.compose("train", [*search, *overrides], return_hydra_config=True)

@@ -227,6 +227,7 @@ def test_parts_are_headed_by_their_own_name(group):
     [
         ["encoder.options={img_size: 8, patch_size: 4}"],
         ["+encoder.options.img_size=8", "+encoder.options.patch_size=4"],
+        ["encoder.options.img_size=8", "encoder.options.patch_size=4"],
     ],
 )
 def test_options_of_a_backbone_as_one_value_or_one_by_one(overrides):

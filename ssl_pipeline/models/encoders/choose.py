@@ -39,7 +39,7 @@ def as_encoder(what: object) -> Encoder:
     return TimmBackbone.of(what) if _is_timms(what) else ModuleEncoder(what)
 
 
-def chosen(what: str | nn.Module, known: Collection[str]) -> tuple[dict[str, Any], Encoder | None]:
+def encoder_choice(what: str | nn.Module, known: Collection[str]) -> tuple[dict[str, Any], Encoder | None]:
     """Keys of a configuration that choose an encoder, and the encoder itself where it is one of an object.
 
     Args:

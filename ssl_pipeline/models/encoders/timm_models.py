@@ -226,5 +226,7 @@ class TimmBackbone(OutsideEncoder):
 
 def _heads(model: Any) -> list[nn.Module]:
     """What of a model makes classes of features, which is not used here."""
-    heads = (model.get_classifier(), *(getattr(model, name, None) for name in ("head", "fc_norm", "attn_pool")))
+    found = model.get_classifier()
+    found = found if isinstance(found, tuple | list) else (found,)
+    heads = (*found, *(getattr(model, name, None) for name in ("head", "fc_norm", "attn_pool")))
     return [head for head in heads if isinstance(head, nn.Module)]

@@ -11,7 +11,7 @@ from helpers.cases import GRIDS, sample
 from torch import nn
 
 import ssl_pipeline as sslp
-from ssl_pipeline.models.encoders import as_encoder, chosen, held
+from ssl_pipeline.models.encoders import as_encoder, encoder_choice, held
 from ssl_pipeline.models.encoders.outside import token_grid
 from ssl_pipeline.optim.recipe import layer_scales
 from ssl_pipeline.structures.data_spec import DataSpec
@@ -133,7 +133,7 @@ def test_names_and_objects_find_their_encoder():
     made = sslp.ViT(width=24)
     assert as_encoder(made) is made
     with pytest.raises(ValueError, match=r"encoder=ViT\(...\) has options .* name it"):
-        chosen(made, ["vit"])
+        encoder_choice(made, ["vit"])
 
 
 def test_vectors_feed_no_decoder_of_maps():
@@ -150,7 +150,7 @@ def test_vectors_feed_no_decoder_of_maps():
 def test_an_object_of_timms_keeps_weights_and_is_made_again_from_its_options():
     model = timm.create_model("vit_tiny_patch16_224", **TINY | {"img_size": (32, 32), "num_classes": 5})
     first = model.blocks[0].attn.qkv.weight.clone()
-    keys, encoder = chosen(model, ["vit"])
+    keys, encoder = encoder_choice(model, ["vit"])
     assert keys["encoder.name"] == "vit_tiny_patch16_224" and "img_size" not in keys["encoder.options"]
     bound = encoder.bind(IMAGE, ("noise",))
     assert bound.model is model and torch.equal(model.blocks[0].attn.qkv.weight, first)
