@@ -8,7 +8,7 @@ from helpers.on_data import graph_on
 from helpers.sources import SMALL, blobs
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.data import Data, MemoryDataset
+from ssl_pipeline.data import Data, DataSets, MemoryDataset
 from ssl_pipeline.losses import InfoNCE
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.training import run
@@ -26,7 +26,7 @@ def test_holdout_keeps_sources_whole():
 def in_yaml(monkeypatch):
     """``blobs`` in place of the digits."""
 
-    monkeypatch.setattr("ssl_pipeline.training.stages.prepare.build_part", lambda kind, node, **others: blobs())
+    monkeypatch.setattr("ssl_pipeline.training.stages.prepare.build_data", lambda *_: DataSets.of(blobs()))
 
 
 def test_one_view_is_enough_by_source_and_sources_are_found(tmp_path, in_yaml):
