@@ -69,14 +69,7 @@ def export(
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} holds something already: give another folder, or delete it")
     live = model.part(part, view)
-    if length is not None and (not isinstance(live, Embedder) or format == "safetensors"):
-        raise ValueError(f"length={length} is of encoders and teachers in torch_export and onnx: leave it out")
-    if _writes(live) and format != "safetensors":
-        steps = f"export part=front@latent and, for a step, part=decoder as {format}"
-        instead = "take format=safetensors" if isinstance(live, Relation | Translator) else steps
-        raise ValueError(f"{part} writes symbol after symbol: {instead}")
-    if isinstance(live, Relation) and len(live.sources) > 1 and format == "torch_export":
-        raise ValueError(f"{part} starts from {' and '.join(live.sources)}, of which torch knows no names: take onnx")
+    _check_format(live, part, format, length)
     longer, unit = (None, None) if length is None else _longer(model, length)
     trials = [examples(live, batch, grid, seed=batch) for batch, grid in ((2, None), (5, longer))]
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,6 +102,18 @@ def export(
         shutil.rmtree(folder)
         raise
     return differences
+
+
+def _check_format(live: Part, part: str, format: str, length: str | None) -> None:
+    """Refuse what cannot be written in a format."""
+    if length is not None and (not isinstance(live, Embedder) or format == "safetensors"):
+        raise ValueError(f"length={length} is of encoders and teachers in torch_export and onnx: leave it out")
+    if _writes(live) and format != "safetensors":
+        steps = f"export part=front@latent and, for a step, part=decoder as {format}"
+        instead = "take format=safetensors" if isinstance(live, Relation | Translator) else steps
+        raise ValueError(f"{part} writes symbol after symbol: {instead}")
+    if isinstance(live, Relation) and len(live.sources) > 1 and format == "torch_export":
+        raise ValueError(f"{part} starts from {' and '.join(live.sources)}, of which torch knows no names: take onnx")
 
 
 def _writes(part: Part) -> bool:
