@@ -5,34 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ssl_pipeline.data import Codec
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.inference.modules import (
-    UNKNOWN,
-    Part,
-    Relation,
-    Source,
-    Translator,
-    make,
-    names,
-    parameters,
-)
+from ssl_pipeline.inference.model_parts import ModelParts
+from ssl_pipeline.inference.modules import UNKNOWN, Part, Relation, Source, Translator, names, parameters
 from ssl_pipeline.inference.starts import Marks, Samples, rows_of_starts
-from ssl_pipeline.structures.grid import GridSpec
 
 
-class Model:
+class Model(ModelParts):
     """A trained graph in evaluation mode, with the run's own normalisation inside: raw samples in, raw samples out.
 
     Args:
         graph: the trained graph.
         config: the run's configuration.
         codec: of the run's data, where it has one.
-        held: the one part that an exported folder holds, as ``part`` takes it, with its view; of the graph the rest is
-            let go. None: everything.
+        held: the one part that an exported folder holds, with its view, see ``ModelParts``.
         data: name of the data set that the graph is of, in a run on several.
         trust: packages whose classes its configuration was allowed to name.
         columns: codecs of what the data set tells of each sample besides itself.
@@ -51,18 +40,9 @@ class Model:
         trust: tuple[str, ...] = (),
         columns: Mapping[str, Codec] | None = None,
     ) -> None:
-        self.columns = columns or {}
-        self.spec, self.views = graph.spec, tuple(graph.corruptions)
-        self.config = config
-        self.codec = codec
-        self.held = held
-        self.data = data
-        self.trust = trust
-        self._graph = graph.eval() if held is None else None
+        super().__init__(graph, held)
         self.encoder_object = graph.encoder if getattr(graph.encoder, "own", None) is not None else None
-        self._parts: dict[tuple[str, str], Part] = {}
-        if held is not None:
-            self._parts[held[0], held[1] or UNKNOWN] = make(graph.eval(), *held)
+        self.config, self.codec, self.data, self.trust, self.columns = config, codec, data, trust, columns or {}
 
     def __repr__(self) -> str:
         part, view = self.held or (", ".join(names(self.graph)), None)
@@ -76,68 +56,6 @@ class Model:
             f"  parts: {part}{f' of view {view}' if view else ''}",
         )
         return "\n".join(lines)
-
-    @property
-    def graph(self) -> Graph:
-        """The trained graph.
-
-        Raises:
-            ValueError: an exported folder holds none.
-        """
-        if self._graph is None:
-            raise ValueError(
-                f"this folder holds the part {self.held and self.held[0]} alone and no graph: load the run's folder"
-            )
-        return self._graph
-
-    @property
-    def grid(self) -> GridSpec:
-        """Grid of the samples it takes."""
-        return self.spec.grid
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        return self.part().device if self._graph is None else next(self._graph.parameters()).device
-
-    def to(self, device: str | torch.device) -> Model:
-        """The same model on another device.
-
-        Raises:
-            ValueError: there is none of that name here.
-        """
-        try:
-            torch.zeros(1, device=device)
-        except (RuntimeError, AssertionError) as error:
-            why = str(error).partition("\n")[0].partition(". ")[0]
-            raise ValueError(f"device={device}: {why[:100]}: take another, such as cpu") from None
-        if self._graph is not None:
-            self._graph.to(device)
-        for part in self._parts.values():
-            part.to(device)
-        return self
-
-    def part(self, name: str | None = None, view: str | None = None) -> Part:
-        """One of the models in it as a module, which shares its weights.
-
-        Args:
-            name: ``encoder``, ``teacher``, ``decoder``, ``restorer:VIEW``, ``translator:VIEW-VIEW``, ``edge:NAME``,
-                ``front@CUT`` or ``back@CUT``; None for the one that an exported folder holds.
-            view: the corruption of the samples, for an encoder or for halves; None for ``unknown``.
-
-        Raises:
-            ValueError: no such part, or it is not held here.
-        """
-        if self.held is not None and name is None:
-            name, view = self.held
-        if name is None:
-            raise ValueError("this run holds many models: name a part, such as encoder or front@latent")
-        if self.held is not None and (name, view or UNKNOWN) != (self.held[0], self.held[1] or UNKNOWN):
-            held, asked = (f"{part} (view {of})" if of else part for part, of in (self.held, (name, view)))
-            raise ValueError(f"this folder holds the part {held} alone, not {asked}: export that part from the run")
-        if (name, view or UNKNOWN) not in self._parts:
-            self._parts[name, view or UNKNOWN] = make(self.graph, name, view)
-        return self._parts[name, view or UNKNOWN]
 
     def embed(
         self,
@@ -261,18 +179,6 @@ class Model:
         count = len(next(iter(rows.values())))
         rows |= parameters(part.target, part.corruption_params, corruption_params or {}, count)
         return part.in_batches(rows, batch_size)
-
-    def split(self, at: str = "latent", view: str = UNKNOWN) -> tuple[Part, Part]:
-        """Two halves, each the other's inverse: from samples to what passes a cut, and from there to the clean form.
-
-        Args:
-            at: ``latent``, ``encoder.NUMBER`` or ``decoder.NUMBER``, the block after which it is cut.
-            view: their corruption.
-
-        Raises:
-            ValueError: no such cut or view; no decoder leads to the clean form.
-        """
-        return self.part(f"front@{at}", view), self.part(f"back@{at}", view)
 
     def _known(self, part: Part, x: Samples, mask: Marks, valid: Marks) -> dict[str, Tensor]:
         source: Source = part.source  # pyright: ignore[reportAssignmentType]

@@ -10,6 +10,7 @@ from ssl_pipeline.data import Bytes
 from ssl_pipeline.evaluation.cycles import cycle_errors, translations
 from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.inference.modules import cuts
+from ssl_pipeline.inference.path import GraphPath
 from ssl_pipeline.structures.batch import Batch, clean_view
 from ssl_pipeline.structures.random import generator
 
@@ -30,6 +31,16 @@ def test_the_halves_of_every_cut_are_the_restorer(name):
             assert torch.equal(found, named)
             where = holes().unsqueeze(1) if view == "mask" else torch.ones_like(X, dtype=torch.bool)
             assert torch.allclose(found[where], restored[where], atol=1e-5), (view, at)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_no_weight_is_in_both_halves_and_none_is_lost(name):
+    whole = model(*GRAPHS[name])
+    path = GraphPath(whole.graph, ["noise"], ["clean"]).state_dict()
+    for at in cuts(whole.graph):
+        front, back = (half.state_dict() for half in whole.split(at, "noise"))
+        assert {key.split(".")[0] for key in front.keys() & back.keys()} == {"normalize"}, at
+        assert front.keys() | back.keys() == path.keys(), at
 
 
 def test_what_passes_a_cut_is_all_that_the_second_half_knows():
