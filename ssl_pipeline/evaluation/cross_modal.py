@@ -47,7 +47,7 @@ def relations(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batc
 
 
 def states(graph: Graph, dataset: Dataset | Stream, samples: int, batch_size: int) -> Iterator[State]:
-    """What energies are computed from, of samples that pass all views."""
+    """What losses are computed from, of samples that pass all views."""
     device = next(graph.parameters()).device
     for step, batch in enumerate(sequential_batches(dataset, batch_size, samples)):
         yield graph.state(graph.corrupt(batch.on(device), step=step, whole=True))

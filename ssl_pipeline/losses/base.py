@@ -23,10 +23,10 @@ class ReconstructionLoss(nn.Module, ABC):
 
     @abstractmethod
     def per_place(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(B, Q) energies from (B, Q, P) predictions (logits on a discrete grid) and (B, Q, P) targets."""
+        """(B, Q) losses from (B, Q, P) predictions (logits on a discrete grid) and (B, Q, P) targets."""
 
     def per_sample(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """(B,) energies: the mean over places, each counted by its weight (B, Q)."""
+        """(B,) losses: the mean over places, each counted by its weight (B, Q)."""
         error = self.per_place(prediction, target)
         return error.mean(1) if weight is None else (error * weight).sum(1) / weight.sum(1).clamp(min=1e-6)
 
@@ -74,7 +74,7 @@ class PairLoss(nn.Module, ABC):
         """Scalar from two (B, D) embeddings, row i of both from sample i; of a directed one ``b`` is a ``target``."""
 
     def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
-        """(B,) energies of the samples, arguments as in ``forward``; compares with no other rank."""
+        """(B,) losses of the samples, arguments as in ``forward``; compares with no other rank."""
         raise NotImplementedError
 
     def by_source(self, z: Tensor, source: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What was seen in the last steps, and energies that compare with it."""
+"""What was seen in the last steps, and losses that compare with it."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class _Spectral(Bindable, ReconstructionLoss):
         return self.per_sample(prediction, target, weight).mean()
 
     def per_sample(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        """(B,) energies of signals multiplied by their weight (B, T): the mean over channels."""
+        """(B,) losses of signals multiplied by their weight (B, T): the mean over channels."""
         if weight is not None:
             prediction, target = prediction * weight.unsqueeze(1), target * weight.unsqueeze(1)
         return self.per_place(prediction, target).mean(1)

@@ -1,4 +1,4 @@
-"""Terms whose energies lie between what is decoded from two views."""
+"""Terms whose losses lie between what is decoded from two views."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ class Wanted(NamedTuple):
 
 
 Compared = tuple[Tensor, Tensor, Tensor | None]
-"""What a decoder gives, what it should have given, and how much each place counts: as energies take them."""
+"""What a decoder gives, what it should have given, and how much each place counts: as losses take them."""
 
 
 def compare_decoded(decoder: Decoder, wanted: Wanted, whole: bool = False) -> Compared:

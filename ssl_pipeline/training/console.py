@@ -29,7 +29,7 @@ def start(
     lines += [
         f"views      {', '.join(graph.corruptions)} ({graph.views_per_step} of {len(graph.corruptions)} a sample)",
         *(
-            f"energies   {', '.join(dict.fromkeys(edge.name for some in g.edges.values() for edge in some))}"
+            f"losses     {', '.join(dict.fromkeys(edge.name for some in g.edges.values() for edge in some))}"
             for g in graphs.values()
         ),
         *_holes(graphs.values()),

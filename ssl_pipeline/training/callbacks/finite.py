@@ -77,7 +77,7 @@ class Finite(L.Callback):
         rest = f" and {len(sources) - _SHOWN} more" if len(sources) > _SHOWN else ""
         some = ", ".join(map(str, sources[:_SHOWN])) + rest
         what = f"the loss is {float(done.losses['loss'])} at step {done.step + 1}"
-        of = f" (energies {', '.join(bad)}; samples of the sources {some})"
+        of = f" (losses {', '.join(bad)}; samples of the sources {some})"
         last = newest(self.checkpoints)
         if last is None:
             return f"{what}{of}: {_REMEDY}"
