@@ -27,7 +27,7 @@ import ssl_pipeline as sslp
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.corruptions import Corruption, Template
-from ssl_pipeline.corruptions.template import chosen
+from ssl_pipeline.corruptions.template import select_templates
 from ssl_pipeline.data import Data, sequential_batches
 from ssl_pipeline.evaluation import output_agreement
 from ssl_pipeline.evaluation.agreement import found_across
@@ -56,11 +56,11 @@ def groups(config: Mapping[str, Any], data: Data) -> dict[str, Corruption]:
     """Templates by what training has seen of them: the folds of a run's families, and all other families."""
     known, new = (config["corruption"][f"template_{i}"] for i in (1, 2))
     families, only = known["families"], known["only"]
-    seen = chosen(families, only, known["fold"])
-    shown = {KNOWN: seen[::2], ROWS[0]: seen[1::2], ROWS[1]: chosen(families, new["only"], new["fold"])}
+    seen = select_templates(families, only, known["fold"])
+    shown = {KNOWN: seen[::2], ROWS[0]: seen[1::2], ROWS[1]: select_templates(families, new["only"], new["fold"])}
     trained = {*seen, *shown[ROWS[1]]}
-    shown[ROWS[2]] = [t for t in chosen(families, only) if t not in trained]
-    shown[ROWS[3]] = chosen(families, [name for name in families if name not in only])
+    shown[ROWS[2]] = [t for t in select_templates(families, only) if t not in trained]
+    shown[ROWS[3]] = select_templates(families, [name for name in families if name not in only])
     return {n: Template(families={n: some}, room=known["room"]).bind(data.grid) for n, some in shown.items()}
 
 

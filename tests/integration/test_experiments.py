@@ -12,8 +12,8 @@ from helpers.build import build
 from helpers.paths import CONF, yaml_files
 
 import ssl_pipeline
-from ssl_pipeline.api import _kind
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data.folders.contents import reader_of
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
 
@@ -87,7 +87,7 @@ def test_a_list_needs_a_codec(tmp_path):
 def test_pretrain_sees_what_a_folder_holds(files, kind, tmp_path):
     for name in files:
         (tmp_path / name).touch()
-    assert _kind(tmp_path) == kind
+    assert reader_of(tmp_path) == kind
 
 
 def test_pretrain_on_texts(tmp_path):
