@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders.outside import OutsideEncoder
 from ssl_pipeline.models.encoders.published import check_image, create
 from ssl_pipeline.structures.grid import GridSpec
+
+_WEIGHTS = ("weights", "weights_backbone")
 
 
 @register("encoder", "torchvision")
@@ -46,8 +49,10 @@ class TorchvisionBackbone(OutsideEncoder):
             raise ValueError(
                 f"torchvision has no model {name!r}; nearest: {near or 'see torchvision.models.list_models()'}"
             )
-        if "weights" in (options or {}):
-            raise ValueError("encoder.options.weights: weights are not loaded here; set init_from to a run's folder")
+        if weights := [key for key in options or {} if key in _WEIGHTS]:
+            raise ValueError(
+                f"encoder.options.{weights[0]}: weights are not loaded here; set init_from to a run's folder"
+            )
         self.name, self.options, self.node = name, dict(options or {}), node
 
     @property
@@ -59,7 +64,9 @@ class TorchvisionBackbone(OutsideEncoder):
         """The model up to the node."""
         check_image(grid)
         sizes = {"image_size": grid.shape[0], "input_size": grid.shape} if len({*grid.shape}) == 1 else {}
-        model = create(torchvision.models.get_model, self.name, self.options, sizes, weights=None)
+        known = signature(torchvision.models.get_model_builder(self.name)).parameters
+        none = dict.fromkeys(key for key in _WEIGHTS if key in known)  # some builders download those of a backbone
+        model = create(torchvision.models.get_model, self.name, self.options, sizes, **none)
         self.colour = nn.Identity() if grid.channels == 3 else nn.Conv2d(grid.width, 3, 1)
         node = self.node or _last_map(model, torch.zeros(1, 3, *grid.shape))
         return create_feature_extractor(model, {node: "features"})
@@ -74,7 +81,7 @@ def _last_map(model: nn.Module, x: Tensor) -> str:
     """Name of the last of the model's own modules, but for its head, that gives a map or tokens, not their mean.
 
     Raises:
-        ValueError: the model does not take the image.
+        ValueError: the model does not take the image, or has no such module.
     """
     found: list[str] = []
 
@@ -95,4 +102,6 @@ def _last_map(model: nn.Module, x: Tensor) -> str:
         model.train(training)
         for hook in hooks:
             hook.remove()
+    if not found:
+        raise ValueError("no module of its own gives a map or tokens: set encoder.node to one within these")
     return found[-1]
