@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import timm
 import torch
+from timm.layers import PatchDropout, PatchDropoutWithIndices  # pyright: ignore[reportPrivateImportUsage]
 from timm.models import group_parameters  # pyright: ignore[reportPrivateImportUsage]
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -64,7 +65,8 @@ class TimmBackbone(OutsideEncoder):
             )
         if masked not in _MASKED:
             raise ValueError(f"encoder.masked={masked!r} is not known; take drop, keep, token or null")
-        self.name, self.options, self.masked = name, dict(options or {}), masked
+        self.name, self.masked = name, masked
+        self.options = {key: value for key, value in (options or {}).items() if value is not None}  # as timm does
         self.dense = False
 
     @classmethod
@@ -72,10 +74,18 @@ class TimmBackbone(OutsideEncoder):
         """An object of timm's; which graph trains it, and what becomes of it: see ``ModuleEncoder``.
 
         Its size of images is set to the data's, and its classifier, which is not used, is frozen.
+
+        Raises:
+            ValueError: it was made with an option that no configuration can hold, such as a class.
         """
         about: Any = model
         made = getattr(about, "_model_args", {})  # timm >= 1.0.31
-        options = {key: value for key, value in made.items() if is_plain(value)} | {"num_classes": about.num_classes}
+        if code := [key for key, value in made.items() if not is_plain(value)]:
+            raise ValueError(
+                f"this {type(model).__name__} of timm's was made with {code[0]}={made[code[0]]}, which a run's "
+                f"configuration cannot hold: name it, act_layer='relu', or take sslp.ModuleEncoder(model)"
+            )
+        options = {**made, "num_classes": about.num_classes}
         if hasattr(model, "set_input_size"):
             options.pop("img_size", None)  # is set to that of the data
         found = cls(name=about.pretrained_cfg["architecture"], options=options, masked=masked, view_drop=view_drop)
@@ -102,6 +112,10 @@ class TimmBackbone(OutsideEncoder):
         model: Any = self._created(grid) if self.own is None else self._taken(self.own, grid)
         if not hasattr(model, "forward_intermediates"):
             raise ValueError(f"{self.what} does not give feature maps; take another backbone")
+        if any(isinstance(part, PatchDropout | PatchDropoutWithIndices) for part in model.modules()):
+            raise ValueError(
+                f"{self.what} drops patches by itself (patch_drop_rate): leave it out, corruption= hides some"
+            )
         self.patches = timm_tokens.patches_of(model, grid)
         self._choose(model)
         for head in _heads(model):
