@@ -29,7 +29,7 @@ class Run:
     Attributes:
         folder: where everything lies that it made.
         summary: its numbers, as ``summary.json`` has them.
-        encoder: the object that was pretrained, where one was given.
+        encoder: an encoder of the object that was pretrained, where one was given; ``load`` takes it, too.
         trust: packages whose classes its configuration was allowed to name.
     """
 

@@ -43,7 +43,7 @@ def report(
     folder = run.folder if isinstance(run, Run) else Path(run)
     graphs, sets = {}, {}
     for name in [*read_saved(folder, trust).config.get("sets", {})] or [None]:
-        model = open_model(folder, name, trust, device)
+        model = open_model(run, name, trust, device)
         if model.held is not None:
             raise ValueError(f"{folder} holds one exported part alone: name the run's folder")
         found = data_of(model, data, options)

@@ -37,8 +37,10 @@ def open_model(
     """
     from ssl_pipeline.inference.load import load
 
-    if isinstance(run, str | Path | Run):
-        return load(run.folder if isinstance(run, Run) else run, set, trust=trust).to(device_of(device))
+    if isinstance(run, Run):
+        return load(run.folder, set, trust=(*run.trust, *trust), encoder=run.encoder).to(device_of(device))
+    if isinstance(run, str | Path):
+        return load(run, set, trust=trust).to(device_of(device))
     if set not in (None, run.data):
         raise ValueError(f"set={set}: this model is of {run.data or 'a run on one data set'}: load that of {set}")
     return run if device == "auto" else run.to(device_of(device))

@@ -42,7 +42,11 @@ def test_a_module_from_pretraining_to_another_process(tmp_path, capsys):
     assert not torch.equal(net.body.weight, before)
     z = run.model.embed(x)
     assert run.model.graph.encoder.model is not net and z.shape == (5, 8)
-    torch.testing.assert_close(sslp.load(folder, encoder=Net()).embed(x), z)
+    torch.testing.assert_close(sslp.embed(run, x), z)
+    other = Net()
+    first = other.body.weight.detach().clone()
+    torch.testing.assert_close(sslp.load(folder, encoder=other).embed(x), z)
+    assert torch.equal(other.body.weight, first)  # it can be given for another run, too
     sentence = r"encoder is an object of Python \(\S+\.Net\).*sslp.load\(folder, encoder=module\)"
     with pytest.raises(ValueError, match=sentence):
         sslp.load(folder)

@@ -88,15 +88,15 @@ def prepare_run(
     return PreparedRun(config, folder, start, plan, data, make, module, whole, trained)
 
 
-def open_run(path: str | Path, given: Data | None = None) -> PreparedRun:
+def open_run(path: str | Path, given: Data | None = None, encoder: nn.Module | None = None) -> PreparedRun:
     """A trained run as its folder has it, with its weights, for ``evaluate_run`` and ``report_run``.
 
     The packages that the saved configuration trusts are not trusted. ``given`` is the data of a run whose data no file
-    can name.
+    can name, and ``encoder`` the object of one whose encoder none can.
     """
     folder = RunDir(Path(path).resolve())
     saved = read_saved(folder.path).config
     bounds = saved["trainer"] | {"max_steps": folder.start(resume=True).step + 1, "max_epochs": None}
-    prepared = prepare_run(saved | {"resume": str(folder.path), "trainer": bounds}, folder, given)
+    prepared = prepare_run(saved | {"resume": str(folder.path), "trainer": bounds}, folder, given, encoder)
     prepared.load_weights()
     return prepared
