@@ -32,6 +32,7 @@ class Items:
         read: makes tensors of what an item holds.
         collate: stacks items.
         labels: of all items, where they are known; None: those that the items hold.
+        classes: names by which the labels that items hold are numbered; None or (): they are numbers already.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class Items:
         read: Callable[[Any], Any],
         collate: Collate = default_collate,
         labels: Int64[Tensor, "N"] | None = None,
+        classes: Classes = None,
     ) -> None:
-        self.items, self.read, self.collate, self.labels = items, read, collate, labels
+        self.items, self.read, self.collate, self.labels, self.classes = items, read, collate, labels, classes
         self.sources = torch.arange(len(items))
 
     def __len__(self) -> int:
@@ -57,19 +59,22 @@ class Items:
         """Items as they come.
 
         Raises:
-            ValueError: they have no samples, or of different shapes.
+            ValueError: they have no samples, or of different shapes; labels that ``classes`` lacks.
         """
         numbers = where.tolist()
         many = getattr(self.items, "__getitems__", None)
         found = many(numbers) if many is not None else [self.items[number] for number in numbers]
         read = [self.read(item) for item in found]
         try:
-            return as_batch(self.collate(read))
+            batch = as_batch(self.collate(read))
         except (RuntimeError, TypeError) as error:
             why = " ".join(str(error).split())
             raise ValueError(
                 f"items {numbers[0]} to {numbers[-1]} cannot be stacked ({why}): give all the same shape"
             ) from error
+        if self.labels is not None or batch.label is None or not self.classes:
+            return batch
+        return batch._replace(label=numbered_labels(batch.label, len(batch.label), self.classes)[0])
 
 
 def items_part(
@@ -92,7 +97,7 @@ def items_part(
     numbers, labels = None, known_labels(items) if labels is None else labels
     if labels is not None and classes != ():
         numbers, classes = numbered_labels(labels, len(items), classes)
-    dataset = Items(items, item_reader(items[0], reading), collate or default_collate, numbers)
+    dataset = Items(items, item_reader(items[0], reading), collate or default_collate, numbers, classes)
     return GivenPart(dataset, dataset.stacked(some_of(len(items))).x, classes=classes)
 
 

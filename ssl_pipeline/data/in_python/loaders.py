@@ -87,7 +87,8 @@ def loaders_of(module: Any) -> tuple[Any, Any]:
     module.prepare_data()
     module.setup("fit")
     train = module.train_dataloader()
-    own = not type(module).val_dataloader.__module__.partition(".")[0].endswith("lightning")
+    inherited = type(module).val_dataloader.__module__.partition(".")[0] in ("lightning", "pytorch_lightning")
+    own = not inherited or "val_dataloader" in vars(module)  # which ``from_datasets`` sets on the object
     test = module.val_dataloader() if own else None
     test = test[0] if isinstance(test, list | tuple) and len(test) == 1 else test
     for name, loader in (("train", train), ("val", test)):

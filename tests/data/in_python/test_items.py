@@ -187,6 +187,9 @@ def test_a_module_gives_its_loaders():
     assert found.what == "WithTest of DataLoader of TensorDataset of 40 items" and found.data.classes == ("0", "1")
     alone = given(Module()).data
     assert (len(alone.train), len(alone.test)) == (36, 4)
+    parts = TensorDataset(torch.rand(40, 1, 8)), TensorDataset(torch.rand(12, 1, 8))
+    joined = given(lightning.LightningDataModule.from_datasets(parts[0], val_dataset=parts[1])).data
+    assert (len(joined.train), len(joined.test)) == (40, 12)
 
 
 def test_a_module_whose_parts_differ_is_refused():
@@ -217,6 +220,23 @@ def test_labels_of_both_parts_are_counted_alike():
 
     data = given(Wrapped()).data
     assert data.train[[1]].label.item() == data.test[[1]].label.item() == 5
+
+
+def test_labels_of_test_items_are_numbered_as_those_of_training():
+    class Known(lightning.LightningDataModule):
+        def train_dataloader(self):
+            return DataLoader(TensorDataset(torch.rand(40, 1, 8), torch.arange(40) % 2 * 4 + 3), 10)
+
+        def val_dataloader(self):
+            return DataLoader([(torch.rand(1, 8), self.label)] * 12, 4)
+
+    module = Known()
+    module.label = 7
+    found = given(module).data
+    assert found.classes == ("3", "7") and found.test[[0, 1]].label.tolist() == [1, 1]
+    module.label = 5
+    with pytest.raises(ValueError, match="the test part has labels that the training part lacks: 5"):
+        given(module)
 
 
 def test_rows_of_hugging_face():
