@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from ssl_pipeline.config.compose import quoted
@@ -16,6 +17,8 @@ def overrides_of(options: OptionsLike | None) -> list[str]:
 
     >>> overrides_of({"encoder": None, "seed": 1, "corruption.mask.cell": [None, 4]})
     ['seed=1', 'corruption.mask.cell=[null,4]']
+    >>> overrides_of({"data.root": PurePath("a,b")})
+    ["data.root='a,b'"]
     """
     if not isinstance(options, Mapping):
         return [*(options or ())]
@@ -29,4 +32,4 @@ def _written(value: Any) -> str:
         return "[" + ",".join(_written(item) for item in value) + "]"
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
-    return quoted(value) if isinstance(value, str) else str(value)
+    return quoted(str(value)) if isinstance(value, str | PurePath) else str(value)

@@ -42,7 +42,7 @@ def test_a_run_is_used_without_its_data(run, tmp_path):
 def test_what_needs_the_data_asks_for_it(run, words, capsys):
     assert main([word.format(run.folder) for word in words]) == 1
     said = capsys.readouterr().err
-    assert "from data that was passed in Python (tensor (60, 1, 8, 8)), which no file can name: pass it again" in said
+    assert "from data that was passed in Python ('tensor (60, 1, 8, 8)'), which no file can name: pass it again" in said
 
 
 def test_a_run_goes_on_with_its_data_as_if_it_had_not_stopped(run, tmp_path):

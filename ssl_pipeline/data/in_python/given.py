@@ -61,7 +61,8 @@ def in_python(
         ValueError: always.
     """
     raise ValueError(
-        f"this run learnt from data that was passed in Python ({what}), which no file can name: pass it again, data=..."
+        f"this run learnt from data that was passed in Python ({what!r}), which no file can name: "
+        f"pass it again, data=..."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from torch import nn
 
 from ssl_pipeline.config.registry import register
@@ -34,7 +36,7 @@ class ModuleEncoder(OutsideEncoder):
         view_drop: share of samples whose view is hidden from the encoder in training.
 
     Raises:
-        ValueError: the module is not given, does not take the samples, or returns something else.
+        ValueError: the module is not given, does not take the samples, or returns something else; ``of`` is no name.
 
     >>> from torch import nn
     >>> grid = GridSpec.of(("y", 8), ("x", 8), channels=1)
@@ -55,6 +57,8 @@ class ModuleEncoder(OutsideEncoder):
         super().__init__(view_drop, prefix)
         self.own = None if module is None else Own(module)
         self.of = of or (f"{type(module).__module__}.{type(module).__qualname__}" if module is not None else "a module")
+        if not re.fullmatch(r"[\w.<> ]+", self.of):  # a file's words stand in sentences
+            raise ValueError(f"encoder.of={self.of!r}: expected the name of a class")
 
     def to_plain(self) -> dict[str, object]:
         """What a configuration says of it."""

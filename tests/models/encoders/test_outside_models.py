@@ -167,6 +167,8 @@ def test_the_object_is_attached_to_what_the_configuration_says():
     net, part = Net(), sslp.ModuleEncoder(of="x.Net", prefix=3)
     with pytest.raises(ValueError, match=r"an object of Python \(x.Net\).*load\(folder, encoder=module\)"):
         held(part, None)
+    with pytest.raises(ValueError, match="expected the name of a class"):
+        sslp.ModuleEncoder(of="x, which ends (see\x1b[2J")
     assert held(part, net).own.module is net and held(part, net).prefix == 3
     with pytest.raises(ValueError, match="encoder is a ViT that its configuration makes: leave encoder= out"):
         held(sslp.ViT(), net)
@@ -178,6 +180,41 @@ def test_an_option_that_a_model_has_not_is_named(build):
         build(name="resnet18", options={"depht": 2}).bind(IMAGE, ("noise",))
     with pytest.raises(ValueError, match="weights are not loaded here; set init_from"):
         build(name="resnet18", options={"weights": "x", "pretrained": True})
+
+
+def test_what_a_configuration_cannot_hold_is_refused():
+    model = timm.create_model("vit_tiny_patch16_224", **TINY, act_layer=nn.ReLU)
+    with pytest.raises(ValueError, match=r"made with act_layer=<class .*: name it, act_layer='relu', or take"):
+        as_encoder(model)
+    assert (
+        as_encoder(timm.create_model("vit_tiny_patch16_224", **TINY, act_layer="relu")).options["act_layer"] == "relu"
+    )
+    assert not sslp.TimmBackbone(name="resnet18", options={"no such option": None}).options  # as the card writes them
+
+
+def test_patches_that_a_model_drops_by_itself_are_refused():
+    for name in ("vit_tiny_patch16_224", "eva02_tiny_patch14_224"):
+        encoder = sslp.TimmBackbone(name=name, options=TINY | {"patch_drop_rate": 0.5})
+        with pytest.raises(ValueError, match="drops patches by itself"):
+            encoder.bind(IMAGE, ("noise",))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("deeplabv3_resnet50", {}), ("fasterrcnn_mobilenet_v3_large_320_fpn", {}), ("resnet18", {})],
+)
+def test_no_name_of_torchvisions_downloads_weights(monkeypatch, name, options):
+    def download(*args, **kwargs):
+        pytest.fail(f"would download {args}")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", download)
+    encoder = sslp.TorchvisionBackbone(name=name, options=options, node="backbone.layer4" if "lab" in name else None)
+    try:
+        encoder.bind(IMAGE, ("noise",))
+    except ValueError as error:
+        assert "set encoder" in str(error) or "set data.size" in str(error)
+    with pytest.raises(ValueError, match="weights are not loaded here"):
+        sslp.TorchvisionBackbone(name=name, options={"weights_backbone": "DEFAULT"})
 
 
 @pytest.mark.parametrize(
