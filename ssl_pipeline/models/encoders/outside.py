@@ -9,6 +9,7 @@ from math import gcd, prod
 from typing import Any
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 
 from ssl_pipeline.models.encoders.base import Encoder
@@ -125,7 +126,7 @@ class OutsideEncoder(Encoder):
             return dense_latent(out, out.flatten(2).mean(2))
         prefix, shape = token_grid(out.shape[1], view.coords.shape[1:-1], self.prefix)
         tokens = out[:, prefix:]
-        valid = view.valid if view.valid is not None and view.valid.shape == tokens.shape[:2] else None
+        valid = None if view.valid is None or shape is None else valid_patches(view.valid, shape)
         return Latent(tokens, masked_mean(tokens, valid), valid=valid, dense_shape=shape)
 
     @torch.no_grad()
@@ -158,6 +159,17 @@ class OutsideEncoder(Encoder):
         """The sentence for samples that the model does not take."""
         channels = "symbols" if self.view is None else f"{self._channels} channels"
         return f"{self.what} does not take samples of {channels} and {cells} cells ({why})"
+
+
+def valid_patches(valid: Bool[Tensor, "B *cells"], shape: Sequence[int]) -> Bool[Tensor, "B N"]:
+    """Which patches of a grid of patches have a cell that is no padding.
+
+    >>> valid_patches(torch.tensor([[True, False, False, False]]), (2,))
+    tensor([[ True, False]])
+    """
+    for axis, count in enumerate(shape, 1):
+        valid = valid.unflatten(axis, (count, -1)).any(axis + 1)
+    return valid.flatten(1)
 
 
 def token_grid(count: int, cells: Sequence[int], prefix: int | None = None) -> tuple[int, tuple[int, ...] | None]:

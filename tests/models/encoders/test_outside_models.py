@@ -14,6 +14,7 @@ import ssl_pipeline as sslp
 from ssl_pipeline.models.encoders import as_encoder, encoder_choice, held
 from ssl_pipeline.models.encoders.outside import token_grid
 from ssl_pipeline.optim.recipe import layer_scales
+from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.structures.data_spec import DataSpec
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -76,6 +77,24 @@ def test_symbols_go_to_a_module_as_they_are():
     latent = encoder({"mask": view})["mask"]
     assert latent.dense_shape == text.shape
     torch.testing.assert_close(latent.pooled, latent.tokens[:, :3].mean(1))
+
+
+def test_padding_counts_for_nothing_in_patches_of_several_cells():
+    class Patches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(11, 8)
+
+        def forward(self, x):
+            return self.table(x).unflatten(1, (-1, 4)).mean(2)
+
+    grid = GridSpec.of(("position", 16), vocab=11, mask_token=10)
+    encoder, x = sslp.ModuleEncoder(Patches()).bind(grid, ("noise",)), torch.randint(10, (2, 16))
+    valid = (torch.arange(16) < 4).expand(2, 16)
+    padded = (encoder({"noise": clean_view(grid, one, valid)})["noise"] for one in (x, x.where(valid, 0)))
+    first, second = padded
+    assert first.valid.tolist() == [[True, False, False, False]] * 2
+    torch.testing.assert_close(first.pooled, second.pooled)
 
 
 def test_a_module_is_trained_itself_and_its_twins_are_as_it_was():
