@@ -124,8 +124,7 @@ def pretrain(
         raise ValueError(f"the method is named twice, method={method!r} and experiment={other!r}: drop one")
     given, choices = _data(data, labels, more)
     keys, own = ({}, None) if encoder is None else encoder_choice(encoder, list_encoders())
-    if own is not None and method is None:
-        decoder = decoder or "cross_attention"  # which any latent feeds
+    decoder = decoder or (None if own is None or method is not None else "cross_attention")  # which any latent feeds
     choices |= {"experiment": method, "corruption": corruption, "objective": objective, "decoder": decoder}
     choices |= keys | {"trainer.max_epochs": epochs if steps is None else -1, "trainer.max_steps": steps}
     choices |= {"seed": seed} | ({} if batch_size is None else {"batch_size": batch_size}) | more
