@@ -12,6 +12,7 @@ from ssl_pipeline.report.headline import PROBE_TITLES, Table
 from ssl_pipeline.report.page import read_summary, require_page, template
 from ssl_pipeline.report.pictures import drawn, figure, styled
 from ssl_pipeline.report.tidy import Curve, read_tidy, under
+from ssl_pipeline.utils.places import replace_text
 
 ROWS = {"samples_per_s": "samples/s", "steps": "steps", "seconds": "seconds", "loss": "loss"}
 COMPARED = {**PROBE_TITLES, "rankme": "RankMe", "std": "std"}
@@ -50,7 +51,7 @@ def compare_page(folders: Sequence[Path], file: Path) -> Path:
         curves=_curves(shown, found),
     )
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(page, encoding="utf-8")
+    replace_text(file, page)
     return file
 
 

@@ -13,6 +13,7 @@ from ssl_pipeline.evaluation.comparison import Comparison
 from ssl_pipeline.evaluation.subjects import ENCODER
 from ssl_pipeline.report import markdown
 from ssl_pipeline.report.headline import PROBE_TITLES, Table, by_probe
+from ssl_pipeline.utils.places import replace_text
 
 SCORE_TITLES = {
     **PROBE_TITLES,
@@ -79,7 +80,7 @@ class Evaluation:
         assert self.file is not None
         self.file.parent.mkdir(parents=True, exist_ok=True)
         content = {"run": [*self.runs], "data": self.data, "rows": plain(self.comparison.rows)}
-        self.file.write_text(json.dumps(content, indent=2) + "\n")
+        replace_text(self.file, json.dumps(content, indent=2) + "\n")
 
     def __str__(self) -> str:
         parts = []

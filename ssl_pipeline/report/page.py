@@ -26,6 +26,7 @@ from ssl_pipeline.report.sheets import Form, Sheet, forms, picture, sheets
 from ssl_pipeline.report.tidy import Curve, read_tidy
 from ssl_pipeline.structures.per_data_set import PerDataSet
 from ssl_pipeline.utils.extras import require
+from ssl_pipeline.utils.places import replace_text
 
 if TYPE_CHECKING:
     import jinja2
@@ -101,7 +102,7 @@ def write_report(
         config=yaml.safe_dump(config, sort_keys=False),
     )
     file = folder / "report.html"
-    file.write_text(page, encoding="utf-8")
+    replace_text(file, page)
     return file
 
 

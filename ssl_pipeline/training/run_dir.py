@@ -17,6 +17,7 @@ from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC
 from ssl_pipeline.data import Data, DataSets, Stream
 from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.utils.checkpoints import LAST, newest
+from ssl_pipeline.utils.places import refuse_links, replace_text
 
 
 class Start(NamedTuple):
@@ -52,7 +53,7 @@ class RunDir:
         Raises:
             FileNotFoundError: there is no checkpoint to resume.
             FileExistsError: a new run in the folder of an old one.
-            ValueError: all checkpoints are damaged.
+            ValueError: all checkpoints are damaged, or there is a link in the folder.
         """
         if not resume and self.checkpoint.exists():
             raise FileExistsError(
@@ -60,6 +61,7 @@ class RunDir:
             )
         if not resume:
             return Start()
+        refuse_links(self.path)
         found = newest(self.checkpoint.parent)
         if found is None and self.checkpoint.is_file():
             raise ValueError(f"{self.checkpoint} is damaged, and there is none before it: begin a new run")
@@ -75,13 +77,11 @@ class RunDir:
         """Everything that ``load`` needs besides the weights; whose code is trusted is no business of a file."""
         about = join_sets({name: _about(data) for name, data in sets.items()})
         saved = {key: value for key, value in config.items() if key != "trust"}
-        written = self.path / ".config.yaml.tmp"  # other ranks may be reading it, and a job may end here
-        written.write_text(yaml.safe_dump(saved | about, sort_keys=False))
-        written.replace(self.path / CONFIG)
+        replace_text(self.path / CONFIG, yaml.safe_dump(saved | about, sort_keys=False))
         codecs = {sets.prefix(name, "") or SAMPLES_CODEC: data.codec for name, data in sets.items()}
         codecs |= {f"columns.{name}": spec.codec for data in sets.values() for name, spec in data.columns.items()}
         if plain := {name: codec.plain() for name, codec in codecs.items() if codec is not None}:
-            (self.path / CODECS).write_text(json.dumps(plain, ensure_ascii=False) + "\n")
+            replace_text(self.path / CODECS, json.dumps(plain, ensure_ascii=False) + "\n")
 
     def check_data(self, sets: DataSets) -> None:
         """Refuse to go on with other data than the run began with: the order of the samples would be another.
@@ -109,11 +109,14 @@ class RunDir:
     def read_summary(self) -> dict[str, Any]:
         """The numbers of the run; of a run that was killed before it wrote some, none."""
         path = self.path / "summary.json"
-        return json.loads(path.read_text()) if path.is_file() else {}
+        try:
+            return json.loads(path.read_text()) if path.is_file() else {}
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged ({error}): delete it, and go on without its numbers") from None
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """The numbers of the run."""
-        (self.path / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+        replace_text(self.path / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
 
 
 def _about(data: Data) -> dict[str, Any]:

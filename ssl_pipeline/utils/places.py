@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 
 
 def writable(out: Path, *, folder: bool = True) -> Path:
@@ -27,3 +28,29 @@ def writable(out: Path, *, folder: bool = True) -> Path:
     except OSError:
         raise ValueError(f"out={out}: nothing can be written in {there}: take another place") from None
     return out
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse to write into a folder that may be a stranger's and lead elsewhere.
+
+    Raises:
+        ValueError: there is a symbolic link in it.
+    """
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            if (file := Path(place, name)).is_symlink():
+                raise ValueError(f"{file} is a link, so a run would write elsewhere: put a copy in its place")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file in one go, in the place of what was there: a link or half a file never comes of it."""
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(file.name, 0o666 & ~_umask())
+    os.replace(file.name, path)
+
+
+def _umask() -> int:
+    """Of this process, which can only be read by setting it."""
+    os.umask(mask := os.umask(0))
+    return mask

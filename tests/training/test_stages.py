@@ -33,14 +33,21 @@ def test_evaluation_and_report_are_done_again_from_the_folder(finished, capsys):
     assert "probes of frozen features" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("bound", ["trainer.max_steps=6", "trainer.max_time=1"])
-def test_an_interrupted_evaluation_is_resumed(bound, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("bound", "place"),
+    [
+        ("trainer.max_steps=6", "score_graph"),
+        ("trainer.max_time=1", "score_graph"),
+        ("trainer.max_steps=6", "write_samples"),
+    ],
+)
+def test_an_interrupted_evaluation_is_resumed(bound, place, tmp_path, monkeypatch):
     config = configured(bound, "trainer.max_epochs=-1", "probe.protocol.few_shot=0")
 
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ssl_pipeline.training.stages.evaluate.score_graph", killed)
+    monkeypatch.setattr(f"ssl_pipeline.training.stages.evaluate.{place}", killed)
     with pytest.raises(KeyboardInterrupt):
         run(config, str(tmp_path))
     monkeypatch.undo()

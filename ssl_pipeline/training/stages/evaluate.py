@@ -26,12 +26,12 @@ def evaluate_run(run: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, 
         The content of ``summary.json``.
     """
     summary = run.folder.read_summary() | _scores(run)
-    summary.pop("evaluated", None)
-    run.folder.write_summary(summary)
     samples = run.folder.path / "samples"
     for name, data in run.data.items():
         write_samples(run.graphs[name].eval(), data, samples / run.data.prefix(name))
     log_samples(loggers, samples, summary["steps"])
+    summary.pop("evaluated", None)  # last, so that a run which is killed before it goes on here
+    run.folder.write_summary(summary)
     return summary
 
 
