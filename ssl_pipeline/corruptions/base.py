@@ -21,6 +21,8 @@ class Corruption(ABC):
     """Corrupts whole batches on their device; holds options only, never the outcome of a call.
 
     It is made without a grid and bound to one before it is called, ``Mask(ratio=0.75).bind(grid)``; a graph does this.
+    It leaves ``View.mask``, ``unmasked`` and ``valid`` as they are unless it cuts holes or moves cells; what it writes
+    into padding counts for nothing.
 
     Attributes:
         grid: grid of the views that come in.
@@ -31,7 +33,7 @@ class Corruption(ABC):
     output_grid: GridSpec
 
     corruption_params: tuple[str, ...] = ()
-    """Entries of ``View.params`` that this corruption fills."""
+    """Entries of ``View.params`` that this corruption fills: what a decoder to its view must know, (B,) each."""
 
     masks: bool = False
     """Whether its views have holes. What cuts them keeps ``View.unmasked``: ``x`` before the first of them."""

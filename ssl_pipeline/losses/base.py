@@ -1,4 +1,4 @@
-"""The two kinds of energy."""
+"""The two kinds of loss."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ssl_pipeline.utils import distributed
 
 
 class ReconstructionLoss(nn.Module, ABC):
-    """Between decoded and true patches.
+    """Between decoded and true patches; least where both are equal.
 
     Attributes:
         discrete: whether it compares symbols; else it compares numbers.

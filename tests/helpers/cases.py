@@ -208,7 +208,7 @@ LATENTS = (
 )
 
 
-class EnergyCase(NamedTuple):
+class LossCase(NamedTuple):
     """One setting of an energy; ``name`` is that of the objective's YAML file that uses it."""
 
     name: str
@@ -221,30 +221,30 @@ class EnergyCase(NamedTuple):
         return made.bind(GRIDS["wave"]) if isinstance(made, Bindable) else made
 
 
-ENERGIES = (
-    EnergyCase("reconstruct", MSE, {}),
-    EnergyCase("l1", L1, {}),
-    EnergyCase("smooth_l1", SmoothL1, {"beta": 0.5}),
-    EnergyCase("patchnorm", NormalizedPatches, {}),
-    EnergyCase("cross_entropy", CrossEntropy, {}),
-    EnergyCase("translate", MSE, {}),
-    EnergyCase("transition", MSE, {}),
-    EnergyCase("consistency", JensenShannon, {}),
-    EnergyCase("consistency", SymmetricKL, {}),
-    EnergyCase("stft", MultiResolutionSTFT, {"sizes": (8, 16)}),
-    EnergyCase("logmel", LogMelL1, {"n_fft": 16, "hop": 4, "mels": 4}),
-    EnergyCase("align", Alignment, {}),
-    EnergyCase("info_nce", InfoNCE, {}),
-    EnergyCase("vicreg", VICReg, {}),
-    EnergyCase("barlow", BarlowTwins, {}),
-    EnergyCase("sigreg", SIGReg, {"directions": 32}),
-    EnergyCase("byol", Alignment, {}),
-    EnergyCase("moco", MoCo, {"width": 6, "size": 12}),
-    EnergyCase("nnclr", NNCLR, {"width": 6, "size": 12}),
-    EnergyCase("dino", SelfDistillation, {"balance": Centering(6)}),
-    EnergyCase("swav", SelfDistillation, {"balance": Sinkhorn()}),
-    EnergyCase("ibot", SelfDistillation, {"balance": Centering(6)}),
-    EnergyCase("jepa", SmoothL1, {}),
+LOSSES = (
+    LossCase("reconstruct", MSE, {}),
+    LossCase("l1", L1, {}),
+    LossCase("smooth_l1", SmoothL1, {"beta": 0.5}),
+    LossCase("patchnorm", NormalizedPatches, {}),
+    LossCase("cross_entropy", CrossEntropy, {}),
+    LossCase("translate", MSE, {}),
+    LossCase("transition", MSE, {}),
+    LossCase("consistency", JensenShannon, {}),
+    LossCase("consistency", SymmetricKL, {}),
+    LossCase("stft", MultiResolutionSTFT, {"sizes": (8, 16)}),
+    LossCase("logmel", LogMelL1, {"n_fft": 16, "hop": 4, "mels": 4}),
+    LossCase("align", Alignment, {}),
+    LossCase("info_nce", InfoNCE, {}),
+    LossCase("vicreg", VICReg, {}),
+    LossCase("barlow", BarlowTwins, {}),
+    LossCase("sigreg", SIGReg, {"directions": 32}),
+    LossCase("byol", Alignment, {}),
+    LossCase("moco", MoCo, {"width": 6, "size": 12}),
+    LossCase("nnclr", NNCLR, {"width": 6, "size": 12}),
+    LossCase("dino", SelfDistillation, {"balance": Centering(6)}),
+    LossCase("swav", SelfDistillation, {"balance": Sinkhorn()}),
+    LossCase("ibot", SelfDistillation, {"balance": Centering(6)}),
+    LossCase("jepa", SmoothL1, {}),
 )
 
 

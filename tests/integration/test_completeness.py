@@ -23,7 +23,7 @@ TABLES = {
     "encoder": (cases.ENCODERS, ssl_pipeline.models.encoders, ssl_pipeline.models.encoders.Encoder, {"ModuleEncoder"}),
     "decoder": (cases.DECODERS, ssl_pipeline.models.decoders, ssl_pipeline.models.decoders.Decoder, set()),
     "objective": (
-        cases.ENERGIES,
+        cases.LOSSES,
         ssl_pipeline.losses,
         (ssl_pipeline.losses.PairLoss, ssl_pipeline.losses.ReconstructionLoss),
         set(),

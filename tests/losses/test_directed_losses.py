@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 import yaml
-from helpers.cases import ENERGIES
+from helpers.cases import LOSSES
 from helpers.embeddings import pair
 from helpers.paths import CONF
 
@@ -15,7 +15,7 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.losses import NNCLR, Centering, MoCo, PairLoss, SelfDistillation, Sinkhorn
 from ssl_pipeline.losses.memory_bank import Queue
 
-DIRECTED = [case for case in ENERGIES if issubclass(case.build, PairLoss) and case.build.directed]
+DIRECTED = [case for case in LOSSES if issubclass(case.build, PairLoss) and case.build.directed]
 
 
 def softmax(scores: list[float], temperature: float) -> list[float]:

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.cases import ENERGIES
+from helpers.cases import LOSSES
 from helpers.embeddings import pair
 from helpers.processes import in_two_processes
 
@@ -191,7 +191,7 @@ def test_collapse_costs_those_that_prevent_it():
             loss.remember(z)
         return loss(z, z)
 
-    for case in ENERGIES:
+    for case in LOSSES:
         if issubclass(case.build, PairLoss):
             better = settled(case, spread) < settled(case, constant) - 1e-3
             assert bool(better) is case.make().prevents_collapse, case.name
@@ -216,7 +216,7 @@ def test_cross_entropy_in_nats():
     assert CrossEntropy()(logits, torch.zeros(2, 3, 1, dtype=torch.long)).item() == pytest.approx(math.log(7))
 
 
-@pytest.mark.parametrize("case", [c for c in ENERGIES if issubclass(c.build, ReconstructionLoss)], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", [c for c in LOSSES if issubclass(c.build, ReconstructionLoss)], ids=lambda c: c.name)
 def test_reconstruction_is_a_mean_over_samples_and_best_when_perfect(case):
     loss = case.make()
     generator = torch.Generator().manual_seed(0)
@@ -253,7 +253,7 @@ def test_settings_out_of_range(build, options):
 
 def two_steps(name: str, part: slice) -> tuple[float, list, list]:
     """Loss, gradient and memory after two steps of the samples in ``part``, the views changing places."""
-    loss = next(c for c in ENERGIES if c.name == name).make()
+    loss = next(c for c in LOSSES if c.name == name).make()
     a, b = (z[part] for z in pair())
     others = pair(seed=7)[0][part]
     weight = torch.linspace(-1, 1, 36).view(6, 6).requires_grad_()
@@ -268,7 +268,7 @@ def two_steps(name: str, part: slice) -> tuple[float, list, list]:
     return total.item(), weight.grad.tolist(), [v.double().flatten().tolist() for v in loss.state_dict().values()]
 
 
-PAIRS = sorted({c.name for c in ENERGIES if issubclass(c.build, PairLoss)})
+PAIRS = sorted({c.name for c in LOSSES if issubclass(c.build, PairLoss)})
 
 
 def _halves(rank: int, queue) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers.build import build
-from helpers.cases import ENERGIES, GRIDS, sample
+from helpers.cases import GRIDS, LOSSES, sample
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.graph.graph import Graph
@@ -16,7 +16,7 @@ from ssl_pipeline.structures.batch import Batch
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in ENERGIES if issubclass(c.build, PairLoss) and c.build.rates_samples], ids=lambda c: c.name
+    "case", [c for c in LOSSES if issubclass(c.build, PairLoss) and c.build.rates_samples], ids=lambda c: c.name
 )
 def test_an_energy_is_the_mean_over_its_samples(case):
     loss, noise = case.make().eval(), torch.Generator().manual_seed(0)
@@ -28,7 +28,7 @@ def test_an_energy_is_the_mean_over_its_samples(case):
 
 
 def test_contrast_by_sample_is_its_formula():
-    loss = next(c for c in ENERGIES if c.name == "info_nce").make()
+    loss = next(c for c in LOSSES if c.name == "info_nce").make()
     a, b = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0)).unbind()
     z = [x / x.norm() for x in (*a, *b)]
     for i in range(4):
