@@ -78,7 +78,9 @@ def check_lies_on(x: Tensor, grid: GridSpec) -> None:
         if x.ndim == len(wanted) + 1 and not grid.discrete and tuple(x.shape[2:]) == grid.shape:
             few_shot = x.shape[1] == 1
             advice = f"repeat the channel {grid.width} times" if few_shot else f"mix them down to {grid.width}"
-        raise ValueError(f"expected samples of shape {('B', *wanted)}, got {tuple(x.shape)}: {advice}")
+        raise ValueError(
+            f"expected samples of shape ({', '.join(['B', *map(str, wanted)])}), got {tuple(x.shape)}: {advice}"
+        )
     if not grid.discrete and not x.is_floating_point() and x.dtype != torch.uint8:
         raise ValueError(f"expected uint8 or floats in {grid.range}, got {x.dtype}: convert them")
     if grid.discrete and (x.is_floating_point() or x.is_complex()):

@@ -129,7 +129,7 @@ def test_a_view_is_told_to_the_encoder():
         (lambda m: m.part("teacher"), "no teacher of its own"),
         (lambda m: m.part("restorer:noise", "mask"), "says itself which view it takes"),
         (lambda m: m.part(), "holds many models: name a part"),
-        (lambda m: m.embed(torch.rand(2, 1, 9, 9)), r"expected samples of shape \('B', 1, 8, 8\), got .*: resize"),
+        (lambda m: m.embed(torch.rand(2, 1, 9, 9)), r"expected samples of shape \(B, 1, 8, 8\), got .*: resize"),
         (lambda m: m.embed(torch.rand(2, 3, 8, 8)), "mix them down to 1"),
     ],
 )

@@ -251,7 +251,7 @@ def test_the_first_half_takes_arrays_and_says_what_it_expects(images, texts):
     wrong = X[:, :, :4]
     said = []
     for call in (lambda: front(wrong, HOLES), lambda: images.embed(wrong)):
-        with pytest.raises(ValueError, match=r"expected samples of shape \('B', 1, 8, 8\), got \(5, 1, 4, 8\)") as one:
+        with pytest.raises(ValueError, match=r"expected samples of shape \(B, 1, 8, 8\), got \(5, 1, 4, 8\)") as one:
             call()
         said.append(str(one.value))
     assert said[0] == said[1]

@@ -79,7 +79,7 @@ def test_training_beats_the_start(finished):
 
 
 def test_embed_refuses_another_grid(finished):
-    with pytest.raises(ValueError, match=r"expected samples of shape \('B', 1, 8, 8\), got \(2, 1, 9, 8\)"):
+    with pytest.raises(ValueError, match=r"expected samples of shape \(B, 1, 8, 8\), got \(2, 1, 9, 8\)"):
         ssl_pipeline.load(finished[0]).embed(torch.zeros(2, 1, 9, 8))
 
 

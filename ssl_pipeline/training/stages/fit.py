@@ -93,6 +93,8 @@ def _begin(run: PreparedRun, loggers: Sequence[Logger], world: int) -> None:
     for logger in loggers:
         logger.log_hyperparams(config)
     console.start(run.data, run.graphs, plan.recipe, plan.hardware, config["batch_size"], world)
+    if run.start.step:
+        print(f"resumed    after step {run.start.step:,}", flush=True)
 
 
 def _callbacks(run: PreparedRun, waiting: Waiting) -> _Callbacks:
