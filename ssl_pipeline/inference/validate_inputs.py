@@ -76,8 +76,8 @@ def check_lies_on(x: Tensor, grid: GridSpec) -> None:
     if x.ndim != len(wanted) + 1 or tuple(x.shape[1:]) != wanted:
         advice = "resize or reshape them"
         if x.ndim == len(wanted) + 1 and not grid.discrete and tuple(x.shape[2:]) == grid.shape:
-            few_shot = x.shape[1] == 1
-            advice = f"repeat the channel {grid.width} times" if few_shot else f"mix them down to {grid.width}"
+            is_grey = x.shape[1] == 1
+            advice = f"repeat the channel {grid.width} times" if is_grey else f"mix them down to {grid.width}"
         raise ValueError(
             f"expected samples of shape ({', '.join(['B', *map(str, wanted)])}), got {tuple(x.shape)}: {advice}"
         )
