@@ -33,7 +33,7 @@ IN_PYTHON = "in_python"
 _FOR = "for_"
 _OPTIONS = {
     "type": IN_PYTHON,
-    "what": "???",
+    "description": "???",
     "split": {"holdout": 0.1, "seed": 0},
     **dict.fromkeys(("size", "channels", "image", "vocab")),
     "label": "label",

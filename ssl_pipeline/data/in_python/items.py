@@ -14,7 +14,7 @@ from torch.utils.data import default_collate
 from ssl_pipeline.data.base import Index
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.in_python.labels import Classes, known_labels, numbered_labels
-from ssl_pipeline.data.in_python.parts import GivenPart, Reading
+from ssl_pipeline.data.in_python.parts import PythonPart, Reading
 from ssl_pipeline.data.in_python.samples import on_grid
 from ssl_pipeline.data.loaders import as_batch
 from ssl_pipeline.structures.batch import Batch
@@ -79,7 +79,7 @@ class Items:
 
 def items_part(
     items: Any, reading: Reading, labels: Any = None, classes: Classes = None, collate: Collate | None = None
-) -> GivenPart:
+) -> PythonPart:
     """A map-style data set.
 
     Args:
@@ -98,7 +98,7 @@ def items_part(
     if labels is not None and classes != ():
         numbers, classes = numbered_labels(labels, len(items), classes)
     dataset = Items(items, item_reader(items[0], reading), collate or default_collate, numbers, classes)
-    return GivenPart(dataset, dataset.stacked(some_of(len(items))).x, classes=classes)
+    return PythonPart(dataset, dataset.stacked(some_of(len(items))).x, classes=classes)
 
 
 def some_of(count: int) -> Int64[Tensor, "K"]:

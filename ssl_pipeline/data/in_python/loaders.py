@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler, get_worker_info
 
-from ssl_pipeline.data.in_python.parts import GivenPart
+from ssl_pipeline.data.in_python.parts import PythonPart
 from ssl_pipeline.data.in_python.samples import on_grid
 from ssl_pipeline.data.loaders import as_batch
 from ssl_pipeline.structures.batch import Batch
@@ -66,7 +66,7 @@ def keeps_order(loader: DataLoader) -> bool:
     return isinstance(loader.dataset, IterableDataset) or not plain or loader.batch_size is None
 
 
-def loader_part(loader: DataLoader) -> GivenPart:
+def loader_part(loader: DataLoader) -> PythonPart:
     """A loader as it is.
 
     Raises:
@@ -75,7 +75,7 @@ def loader_part(loader: DataLoader) -> GivenPart:
     first = next(iter(loader), None)
     if first is None:
         raise ValueError("expected a loader of batches, got none: is the data set empty?")
-    return GivenPart(LoaderStream(loader), as_batch(first).x)
+    return PythonPart(LoaderStream(loader), as_batch(first).x)
 
 
 def loaders_of(module: Any) -> tuple[Any, Any]:
