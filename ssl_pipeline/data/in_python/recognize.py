@@ -15,7 +15,7 @@ from ssl_pipeline.data.in_python.arrays import array_part, as_tensor
 from ssl_pipeline.data.in_python.hub import hub_part, is_hub, splits
 from ssl_pipeline.data.in_python.items import items_part
 from ssl_pipeline.data.in_python.labels import Classes
-from ssl_pipeline.data.in_python.loaders import keeps_order, loader_part, loaders_of
+from ssl_pipeline.data.in_python.loaders import check_loader, keeps_order, loader_part, loaders_of
 from ssl_pipeline.data.in_python.parts import PythonPart, Reading, data_of_parts
 from ssl_pipeline.data.in_python.samples import sample_kind
 from ssl_pipeline.data.options import Options, Split
@@ -128,6 +128,10 @@ def _parts(data: Any) -> tuple[Any, Any]:
         return loaders_of(data)
     if isinstance(data, IterableDataset):
         return DataLoader(data, batch_size=64), None
+    if hasattr(data, "to_numpy"):
+        raise ValueError(
+            f"expected a tensor or an array, got {type(data).__name__}: pass data.to_numpy(dtype='float32')"
+        )
     by_number = (
         hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, str | bytes | Mapping)
     )
@@ -144,12 +148,13 @@ def _part(data: Any, reading: Reading, labels: Any = None, classes: Classes = No
         return hub_part(data, reading, labels, classes)
     collate = None
     if isinstance(data, DataLoader):
+        check_loader(data)
         if keeps_order(data):
             if labels is not None:
                 raise ValueError(
                     "labels= belong to samples by number, and this loader has an order of its own: drop them"
                 )
-            return loader_part(data)
+            return loader_part(data, reading)
         data, collate = data.dataset, data.collate_fn
         collate = None if collate is default_collate else collate
     if isinstance(data, TensorDataset) and collate is None and len(data.tensors) <= 2:

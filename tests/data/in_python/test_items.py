@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, WeightedRandomSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    Subset,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from ssl_pipeline.data import Stream
 from ssl_pipeline.data.in_python import python_data
@@ -112,6 +122,16 @@ def test_a_name_of_ones_own_for_the_samples():
         python_data(made)
 
 
+def test_a_name_of_ones_own_for_the_labels_alone():
+    made = Made(lambda n: {"x": value(n), "label": n % 2, "site": n % 3})
+    assert python_data(made, options={"label": "site", "split.holdout": 0}).data.train[[2]].label.item() == 2
+    assert python_data(made, options={"label": None}).data.train[[2]].label is None
+    with pytest.raises(ValueError, match=r"items have no 'sight': set data.label to one of x, label, site"):
+        python_data(made, options={"label": "sight"})
+    stream = python_data(DataLoader(made, 4, sampler=range(40)), options={"label": "site"}).data.train
+    assert next(stream.in_order(4)).label.tolist() == [0, 1, 2, 0]
+
+
 @pytest.mark.parametrize(
     ("items", "sentence"),
     [
@@ -159,6 +179,39 @@ def test_a_loader_with_an_order_of_its_own_is_taken_as_it_is():
     assert isinstance(python_data(weighted).data.train, Stream)
     with pytest.raises(ValueError, match="labels= belong to samples by number"):
         python_data(weighted, labels=[0] * 40)
+
+
+def test_a_sampler_that_takes_a_part_has_an_order_of_its_own():
+    made = Made(value)
+    for sampler in (RandomSampler(made, num_samples=8), RandomSampler(made, replacement=True)):
+        assert isinstance(python_data(DataLoader(made, 4, sampler=sampler)).data.train, Stream)
+    assert not isinstance(python_data(DataLoader(made, 4, sampler=RandomSampler(made))).data.train, Stream)
+
+
+def test_a_loader_that_deals_to_devices_is_refused():
+    sampler = DistributedSampler(Made(value), num_replicas=2, rank=0)
+    for options in ({"sampler": sampler, "batch_size": 4}, {"batch_sampler": BatchSampler(sampler, 4, False)}):
+        with pytest.raises(ValueError, match="has a DistributedSampler, and a run deals samples to its devices itself"):
+            python_data(DataLoader(Made(value), **options))
+
+
+def test_what_can_be_read_once_is_refused():
+    class Once(IterableDataset):
+        def __init__(self):
+            self.rows = (torch.rand(1, 4) for _ in range(200))
+
+        def __iter__(self):
+            return self.rows
+
+    for once in (Once(), DataLoader(Once(), 4)):
+        with pytest.raises(ValueError, match="Once can be read once, since its __iter__ returns the same iterator"):
+            python_data(once)
+
+
+def test_a_table_of_pandas_says_how_it_becomes_an_array():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match=r"got DataFrame: pass data.to_numpy\(dtype='float32'\)"):
+        python_data(pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}))
 
 
 def test_a_loader_that_gives_nothing_is_refused():
