@@ -14,7 +14,7 @@ from pathlib import Path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 _Names = list[str]
 
@@ -93,6 +93,25 @@ def kind_of(data: str) -> str:
                 raise ValueError(f"data={data} says @samples {kind}: expected one of {', '.join(SUITABLE)}")
             return kind
     return "numbers"
+
+
+def check_choices(choices: Mapping[str, str | None], cfg: DictConfig) -> None:
+    """Refuse names of this source that nobody can mean.
+
+    Args:
+        choices: name of the file by group, as Hydra has them.
+        cfg: as Hydra composed it.
+
+    Raises:
+        ValueError: models that suit other data, or data that is passed in Python where there is none.
+    """
+    data = choices.get("data") or ""
+    for group in SUITABLE["numbers"]:
+        name = str(choices.get(group))
+        if re.fullmatch(rf"{_FOR}\w+", name) and name != f"{_FOR}{data}":
+            raise ValueError(f"there is no {group} {name!r}: leave it out for the one that suits data={data}")
+    if data.startswith(f"{IN_PYTHON}_") and OmegaConf.is_missing(cfg.data, "description"):
+        raise ValueError(f"there is no data {data!r} by name: data of this kind is passed in Python, pretrain(data)")
 
 
 def note(choices: Mapping[str, str | None]) -> str | None:

@@ -73,6 +73,18 @@ def test_a_misspelt_data_set_is_named_as_such():
         compose(["data=pydocc"])
 
 
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("encoder=for_nothing", "there is no encoder 'for_nothing': leave it out for the one that suits data=digits"),
+        ("data=in_python_numbers", "there is no data 'in_python_numbers' by name: data of this kind is passed in"),
+    ],
+)
+def test_names_that_lead_nowhere_are_refused(word, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        compose([word])
+
+
 @pytest.mark.parametrize("name", SUITABLE)
 def test_every_kind_can_be_passed_in_python(name):
     config = compose([f"data=in_python_{name}", "data.description='tensor (4, 1, 8)'", "data.split.holdout=0.2"])
