@@ -123,8 +123,7 @@ def pretrain(
 
     more = dict(options or {})
     if method is not None and "experiment" in more:
-        other = more["experiment"]
-        raise ValueError(f"the method is named twice, method={method!r} and experiment={other!r}: drop one")
+        raise ValueError(f"the method is named twice, {method=!r} and experiment={more['experiment']!r}: drop one")
     passed, choices = _data(data, labels, more)
     keys, own = ({}, None) if encoder is None else encoder_choice(encoder, list_encoders())
     decoder = decoder or (None if own is None or method is not None else "cross_attention")  # which any latent feeds

@@ -16,7 +16,7 @@ from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.in_python.labels import Classes, known_labels, numbered_labels
 from ssl_pipeline.data.in_python.parts import PythonPart, Reading
 from ssl_pipeline.data.in_python.samples import on_grid
-from ssl_pipeline.data.loaders import LABELS, SAMPLES, as_batch
+from ssl_pipeline.data.loaders import LABEL_NAMES, SAMPLE_NAMES, as_batch
 from ssl_pipeline.structures.batch import Batch
 
 Collate = Callable[[list[Any]], Any]
@@ -146,14 +146,17 @@ def named(item: Any, reading: Reading) -> Any:
         item = {name: part for name, part in item._asdict().items() if isinstance(part, Tensor)}
     if not isinstance(item, Mapping) or (reading.image is None and reading.label == "label"):
         return item
-    image = reading.image or next((name for name in SAMPLES if name in item), None)
-    wanted = {"image": image, "label": None if reading.label == "label" else reading.label}
-    for option, name in wanted.items():
-        if name is not None and name not in item:
-            raise ValueError(f"items have no {name!r}: set data.{option} to one of {', '.join(map(str, item))}")
-    others = {name: part for name, part in item.items() if name not in (image, *LABELS)}
+    image = reading.image or next((name for name in SAMPLE_NAMES if name in item), None)
+    _check_names(item, image=reading.image, label=None if reading.label == "label" else reading.label)
+    others = {name: part for name, part in item.items() if name not in (image, *LABEL_NAMES)}
     label = {} if item.get(reading.label) is None else {"label": item[reading.label]}
     return others | label | ({} if image is None else {"x": item[image]})
+
+
+def _check_names(item: Mapping[str, Any], **options: str | None) -> None:
+    for option, name in options.items():
+        if name is not None and name not in item:
+            raise ValueError(f"items have no {name!r}: set data.{option} to one of {', '.join(map(str, item))}")
 
 
 def _parts(item: Any) -> Sequence[Any]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
 from ssl_pipeline.config.options import check_names, check_values
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Stream, holdout
 from ssl_pipeline.data.in_python.labels import Classes
 from ssl_pipeline.data.in_python.samples import FEATURE, codec_for, grid_for, sample_kind
-from ssl_pipeline.data.options import Split
+from ssl_pipeline.data.options import Options, Split
 from ssl_pipeline.structures.grid import GridSpec
 
 
@@ -31,7 +32,7 @@ class Reading:
         vocab: number of symbols; None: those that an array holds.
     """
 
-    split: Split = Split()
+    split: Split | Options = Split()
     size: int | None = None
     channels: int | None = None
     image: str | None = None
@@ -45,8 +46,8 @@ class Reading:
         Raises:
             ValueError: an unknown option, or a value outside its bounds.
 
-        >>> Reading.of({"split.holdout": 0.2, "size": 32}).split.holdout
-        0.2
+        >>> Reading.of({"split.holdout": 0.2, "size": 32}).split
+        Split(holdout=0.2, seed=0)
         """
         split = {key.removeprefix("split."): value for key, value in options.items() if key.startswith("split.")}
         others = {key: value for key, value in options.items() if not key.startswith("split.")}
@@ -62,6 +63,27 @@ class Reading:
             return replace(self, vocab=self.vocab or grid.vocab - 1)
         side = grid.shape[0] if grid.ndim == 2 and len({*grid.shape}) == 1 else None
         return replace(self, size=self.size or side, channels=self.channels or grid.width)
+
+
+@register("data", "in_python")
+@dataclass(frozen=True)
+class SavedReading(Reading):
+    """What a run's configuration says of data that was passed in Python; it cannot be read from there.
+
+    Args:
+        description: the data in words.
+
+    Raises:
+        ValueError: always.
+    """
+
+    description: str = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        raise ValueError(
+            f"this run learnt from data that was passed in Python ({self.description!r}), which no file can name: "
+            f"pass it again in Python, as in evaluate(run, data=...)"
+        )
 
 
 class PythonPart(NamedTuple):
@@ -114,7 +136,8 @@ def data_of_parts(
         raise ValueError("expected a test part of known length, got one that is read in order: give it __getitem__")
     learnt = train.dataset
     if held_out is None and not isinstance(learnt, Stream):
-        learnt, held_out = holdout(learnt, reading.split.holdout, reading.split.seed)
+        split = Split.of(reading.split)
+        learnt, held_out = holdout(learnt, split.holdout, split.seed)
     return Data(grid=grid, train=learnt, test=held_out, classes=train.classes, name=name, codec=codec_for(grid))
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 
-from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.in_python.arrays import array_part, as_tensor
 from ssl_pipeline.data.in_python.hub import hub_part, is_hub, splits
@@ -18,7 +17,6 @@ from ssl_pipeline.data.in_python.labels import Classes
 from ssl_pipeline.data.in_python.loaders import check_loader, keeps_order, loader_part, loaders_of
 from ssl_pipeline.data.in_python.parts import PythonPart, Reading, data_of_parts
 from ssl_pipeline.data.in_python.samples import sample_kind
-from ssl_pipeline.data.options import Options, Split
 from ssl_pipeline.structures.grid import GridSpec
 
 ACCEPTED = (
@@ -41,30 +39,6 @@ class PythonData(NamedTuple):
     kind: str
     description: str
     batch_size: int | None
-
-
-@register("data", "in_python")
-def in_python(
-    description: str,
-    split: Split | Options = Split(),
-    size: int | None = None,
-    channels: int | None = None,
-    image: str | None = None,
-    label: str | None = "label",
-    vocab: int | None = None,
-) -> NoReturn:
-    """What a run's configuration says of data that was passed in Python; it cannot be read from there.
-
-    Args:
-        description: it was; the others are those of ``Reading``.
-
-    Raises:
-        ValueError: always.
-    """
-    raise ValueError(
-        f"this run learnt from data that was passed in Python ({description!r}), which no file can name: "
-        f"pass it again in Python, as in evaluate(run, data=...)"
-    )
 
 
 def python_data(

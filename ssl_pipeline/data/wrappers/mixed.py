@@ -21,7 +21,7 @@ def mixed(sets: Mapping[str, Data | DataSets]) -> DataSets:
     """
     if len(sets) < 2:
         raise ValueError(f"data=mixed trains on at least two sets together, got {', '.join(sets) or 'none'}: name more")
-    for name, one in sets.items():
-        if isinstance(one, DataSets):
-            raise ValueError(f"data.sets.{name} is mixed itself: name each of its sets here")
-    return DataSets(sets)
+    single = {name: one for name, one in sets.items() if isinstance(one, Data)}
+    for name in sets.keys() - single.keys():
+        raise ValueError(f"data.sets.{name} is mixed itself: name each of its sets here")
+    return DataSets(single)
