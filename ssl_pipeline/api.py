@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.names import list_data, list_encoders
-from ssl_pipeline.config.overrides import overrides_of
+from ssl_pipeline.config.names import folder_of_data, list_encoders
+from ssl_pipeline.config.overrides import options_of_data, overrides_of
+from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.config.suitable import IN_PYTHON
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from ssl_pipeline.data import Data
     from ssl_pipeline.inference.model import Model
+    from ssl_pipeline.structures.grid import GridSpec
 
 
 @dataclass(frozen=True)
@@ -120,38 +122,45 @@ def pretrain(
     from ssl_pipeline.training import run
 
     more = dict(options or {})
-    if method is not None and (other := more.get("experiment")) is not None:
-        raise ValueError(f"the method is named twice, method={method!r} and experiment={other!r}: drop one")
-    given, choices = _data(data, labels, more)
+    if method is not None and "experiment" in more:
+        raise ValueError(f"the method is named twice, {method=!r} and experiment={more['experiment']!r}: drop one")
+    passed, choices = _data(data, labels, more)
     keys, own = ({}, None) if encoder is None else encoder_choice(encoder, list_encoders())
     decoder = decoder or (None if own is None or method is not None else "cross_attention")  # which any latent feeds
     choices |= {"experiment": method, "corruption": corruption, "objective": objective, "decoder": decoder}
     choices |= keys | {"trainer.max_epochs": epochs if steps is None else -1, "trainer.max_steps": steps}
-    choices |= {"seed": seed} | ({} if batch_size is None else {"batch_size": batch_size}) | more
-    config = compose(overrides_of(choices))
+    choices |= {"seed": seed} | ({} if batch_size is None else {"batch_size": batch_size})
+    config = compose(overrides_of({key: value for key, value in choices.items() if value is not None} | more))
     folder = Path(config["resume"] or output or f"outputs/pretrain/{datetime.now():%Y-%m-%d_%H-%M-%S}")
-    return Run(folder, run(config, str(folder), given, own), own, tuple(config["trust"]))
+    return Run(folder, run(config, str(folder), passed, own), own, tuple(config["trust"]))
 
 
 def _data(data: Any, labels: Any, options: Mapping[str, Any]) -> tuple[Data | None, dict[str, Any]]:
     """The data, where it was passed itself, and the choices that name it or say what it was."""
     if not isinstance(data, str | Path):
-        from ssl_pipeline.data.in_python import given
+        from ssl_pipeline.data.in_python import python_data
 
-        own = {key.removeprefix("data."): value for key, value in options.items() if key.startswith("data.")}
-        found = given(data, labels, own)
+        found = python_data(data, labels, options_of_data(options), _saved_grid(options.get("resume")))
         return found.data, {
             "data": f"{IN_PYTHON}_{found.kind}",
-            "data.what": found.what,
+            "data.description": found.description,
             "batch_size": found.batch_size,
         }
     if labels is not None:
         raise ValueError(f"labels= belong to data that is passed itself, and data={str(data)!r} has its own: drop them")
-    name = str(data)
-    if name in list_data() or not (Path(name).is_dir() or "/" in name):
-        return None, {"data": name}
-    if not Path(name).is_dir():
-        raise FileNotFoundError(f"there is no folder {name!r}: give a folder or the name of a data set")
+    folder = folder_of_data(data)
+    if folder is None:
+        return None, {"data": str(data)}
     from ssl_pipeline.data.folders.contents import reader_of
 
-    return None, {"data": reader_of(Path(name)), "data.root": str(Path(name).resolve())}
+    return None, {"data": reader_of(folder), "data.root": str(folder.resolve())}
+
+
+def _saved_grid(resume: str | Path | None) -> GridSpec | None:
+    """Of the run that goes on; None where none does, or it is of several data sets."""
+    if resume is None or not Path(resume).is_dir():
+        return None
+    from ssl_pipeline.structures.data_spec import DataSpec
+
+    spec = read_saved(Path(resume)).config.get("spec")
+    return None if spec is None else DataSpec.from_plain(spec).grid

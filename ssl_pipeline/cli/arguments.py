@@ -19,6 +19,8 @@ from ssl_pipeline.utils.errors import nearest, sentence
 
 USERS_ERRORS = (ValueError, OSError, ModuleNotFoundError)
 _YES_NO = {"true": True, "false": False}
+_IN_PYTHON = ("labels",)
+"""Arguments that belong to objects of Python."""
 _KINDS: dict[str, tuple[Callable[[str], Any], str]] = {
     "bool": (lambda word: _YES_NO[word.lower()], "true or false"),
     "int": (int, "a whole number"),
@@ -67,7 +69,7 @@ def parse(function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
     parameters = inspect.signature(function).parameters
     takes_data = "options" in parameters
     takes_all = takes_data and parameters["options"].default is inspect.Parameter.empty
-    own = parameters.keys() - ({"options", "data"} if takes_data else set())
+    own = parameters.keys() - ({"options", "data", *_IN_PYTHON} if takes_data else set())
     found: dict[str, Any] = {"options": []} if takes_all else {}
     runs = [word for word in words if Path(word).is_dir()]
     words = [*([f"run={','.join(runs)}"] if runs else []), *(word for word in words if word not in runs)]
@@ -112,7 +114,7 @@ def usage(function: Callable[..., Any]) -> str:
     arguments = [
         f"  {p.name}={'...' if p.default is p.empty else _word(p.default)}"
         for p in inspect.signature(function).parameters.values()
-        if p.name != "options"
+        if p.name not in ("options", *_IN_PYTHON)
     ]
     lines = ["KEY=VALUE, with defaults:", *arguments, "  debug=False  (true shows the traceback of an error)"]
     return f"{inspect.getdoc(function)}\n\n" + "\n".join(lines)

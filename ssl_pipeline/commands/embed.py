@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ssl_pipeline.data import Data
     from ssl_pipeline.inference.files.rows import RowSource
     from ssl_pipeline.inference.model import Model
 
@@ -25,7 +24,7 @@ def embed(
     run: str | Path | Run | Model,
     source: str | Path | Tensor | np.ndarray | Sequence[Any] | None = None,
     out: str | Path | None = None,
-    data: str | Path | Data | None = None,
+    data: Any = None,
     options: OptionsLike | None = None,
     split: str = "test",
     view: str = "unknown",
@@ -36,6 +35,7 @@ def embed(
     rows_per_file: int = 10_000,
     set: str | None = None,
     trust: tuple[str, ...] = (),
+    labels: Any = None,
 ) -> Path | Tensor:
     """Embeddings of a data set or of a folder of files, as Parquet or NPZ; in Python also of samples, as (B, D).
 
@@ -46,8 +46,8 @@ def embed(
         source: folder of images, recordings or videos; in Python also samples, as Model.embed takes them. Recordings
             and videos are cut into windows, with ids FILE@SECOND.
         out: a folder for Parquet files with columns id, embedding and, where known, label and source; or FILE.npz.
-        data: another data set than the run's own, by name, data.root=... as in training; in Python also a folder or a
-            Data.
+        data: another data set than the run's own, by name, data.root=... as in training; in Python also a folder or
+            whatever pretrain takes.
         options: of the data set, in Python: {"data.root": ...}.
         split: train, test or all of a data set.
         view: their corruption; none by default.
@@ -58,19 +58,20 @@ def embed(
         rows_per_file: of Parquet; each file is written whole or not at all.
         set: name of the data set whose model is wanted, of a run on several.
         trust: packages of your own whose classes the run may name, with commas between them.
+        labels: in Python, one for each sample of data that is passed itself.
     """
     if source is not None and not isinstance(source, str | Path):
-        _refuse(out=out, data=data, options=options)
+        _refuse(out=out, data=data, options=options, labels=labels)
         return open_model(run, set, trust, device).embed(source, None, batch_size, teacher, view)
     from ssl_pipeline.inference.files.tables import write_table
 
-    if source is not None and (data is not None or options):
+    if source is not None and (data is not None or options or labels is not None):
         raise ValueError("expected one of source (a folder of files) and data (a data set), got both")
     place = _place(out)
     _check(split, min(batch_size, rows_per_file, 1 if limit is None else limit))
     model = open_model(run, set, trust, device)
     model.part("teacher" if teacher else "encoder", view)
-    rows = _rows(model, source, data, options, split, batch_size, limit)
+    rows = _rows(model, source, data, options, labels, split, batch_size, limit)
     made = _made(run, model, source, data, options) | {"set": set, "split": split, "view": view, "teacher": teacher}
     encode = partial(model.embed, batch_size=batch_size, teacher=teacher, view=view)
     write_table(place, rows, encode, made | {"rows_per_file": rows_per_file}, rows_per_file)
@@ -116,8 +117,9 @@ def _check(split: str, least: int) -> None:
 def _rows(
     model: Model,
     source: str | Path | None,
-    data: str | Path | Data | None,
+    data: Any,
     options: OptionsLike | None,
+    labels: Any,
     split: str,
     batch_size: int,
     limit: int | None,
@@ -129,15 +131,16 @@ def _rows(
 
     if source is not None:
         return RowSource(files_of(model, Path(source)), batch_size, limit)
-    return RowSource(parts_of(data_of(model, data, options), split), batch_size, limit)
+    return RowSource(parts_of(data_of(model, data, options, labels), split), batch_size, limit)
 
 
 def _made(
     run: str | Path | Run | Model, model: Model, source: str | Path | None, data: Any, options: OptionsLike | None
 ) -> dict[str, Any]:
     """What embeddings depend on, in plain values."""
+    from ssl_pipeline.data.in_python import description_of
     from ssl_pipeline.inference.files.manifest import maker_of
 
-    name = None if data is None else getattr(data, "name", str(data))
+    name = data and str(data) if isinstance(data, str | Path | None) else getattr(data, "name", description_of(data))
     where = None if source is None else str(Path(source).resolve())
     return maker_of(model, folder_of(run)) | {"source": where, "data": [name, *overrides_of(options)]}

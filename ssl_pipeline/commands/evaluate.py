@@ -23,7 +23,7 @@ TIMM = "timm:"
 
 def evaluate(
     run: str | Path | Run | Model | Sequence[str | Path | Run | Model],
-    data: str | Path | Data | None = None,
+    data: Any = None,
     options: OptionsLike | None = None,
     out: str | Path | None = None,
     weights: str | Path | None = None,
@@ -37,6 +37,7 @@ def evaluate(
     device: str = "auto",
     set: str | None = None,
     trust: tuple[str, ...] = (),
+    labels: Any = None,
 ) -> Evaluation:
     """Probes of an encoder, of the raw input and of an untrained twin, as a table and a JSON.
 
@@ -47,8 +48,8 @@ def evaluate(
     Args:
         run: folder of a run or of an exported encoder; in Python also a Run or a Model. Several with commas between
             them (the same with other seeds) give mean and standard deviation. Or timm:NAME for a model of timm's.
-        data: another data set than the run's own, by name, data.root=... as in training; in Python also a folder or a
-            Data.
+        data: another data set than the run's own, by name, data.root=... as in training; in Python also a folder or
+            whatever pretrain takes.
         options: of the data set, in Python: {"data.root": ...}.
         out: the JSON; by default evaluation_DATA.json in the run's folder.
         weights: of timm:NAME, a file; without it, the model is untrained.
@@ -62,13 +63,14 @@ def evaluate(
         device: cpu, cuda ... or auto.
         set: name of the data set whose model is wanted, of a run on several.
         trust: packages of your own whose classes the run may name, with commas between them.
+        labels: in Python, one for each sample of data that is passed itself.
     """
     from ssl_pipeline.evaluation.comparison import compare_encoders, measures
     from ssl_pipeline.report.evaluation_table import Evaluation
 
     runs = _runs(run, out, weights)
     how = measures(few_shot, attentive, finetune, seeds, limit)
-    opened = [lambda one=one: _opened(one, data, options, weights, view, device, set, trust) for one in runs]
+    opened = [lambda one=one: _opened(one, data, options, labels, weights, view, device, set, trust) for one in runs]
     first = opened[0]()
     file = _file(runs[0], first.data.name, out)
     if len(runs) > 1:
@@ -110,8 +112,9 @@ def _said(run: str | Path | Run | Model) -> str:
 
 def _opened(
     run: str | Path | Run | Model,
-    data: str | Path | Data | None,
+    data: Any,
     options: OptionsLike | None,
+    labels: Any,
     weights: str | Path | None,
     view: str,
     device: str,
@@ -123,11 +126,11 @@ def _opened(
     from ssl_pipeline.inference.dataset import data_of, data_of_timm
 
     if isinstance(run, str) and run.startswith(TIMM):
-        images = data_of_timm(run, data, options)
+        images = data_of_timm(run, data, options, labels)
         weights = None if weights is None else Path(weights)
         return subjects_of_timm(run.removeprefix(TIMM), weights, images, device_of(device))
     model = open_model(run, set, trust, device)
-    return subjects_of_run(model, data_of(model, data, options), view)
+    return subjects_of_run(model, data_of(model, data, options, labels), view)
 
 
 def _file(run: str | Path | Run | Model, data: str, out: str | Path | None) -> Path | None:

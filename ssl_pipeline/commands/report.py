@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ssl_pipeline.api import Run
 from ssl_pipeline.commands.runs import open_model
 from ssl_pipeline.config.overrides import OptionsLike
 
-if TYPE_CHECKING:
-    from ssl_pipeline.data import Data
-
 
 def report(
     run: str | Path | Run,
-    data: str | Path | Data | None = None,
+    data: Any = None,
     options: OptionsLike | None = None,
     samples: int = 1000,
     map: str = "pca",
     device: str = "auto",
     trust: tuple[str, ...] = (),
+    labels: Any = None,
 ) -> Path:
     """Write report.html into a run's folder: also of a run that was killed, from its last checkpoint.
 
     Args:
         run: the run's folder; in Python also a Run.
-        data: where the data have moved, data=NAME data.root=... as in training; in Python also a folder or a Data.
+        data: where the data have moved, data=NAME data.root=... as in training; in Python also a folder or
+            whatever pretrain takes.
         options: of the data set, in Python: {"data.root": ...}.
         samples: test samples whose latents are shown.
         map: of the latents, pca or umap.
         device: cpu, cuda ... or auto.
         trust: packages of your own whose classes the run may name, with commas between them.
+        labels: in Python, one for each sample of data that is passed itself.
     """
     from ssl_pipeline.config.saved import read_saved
     from ssl_pipeline.inference.dataset import data_of
@@ -46,6 +46,6 @@ def report(
         model = open_model(run, name, trust, device)
         if model.held is not None:
             raise ValueError(f"{folder} holds one exported part alone: name the run's folder")
-        found = data_of(model, data, options)
+        found = data_of(model, data, options, labels)
         graphs[name or found.name], sets[name or found.name] = model.graph, found
     return write_report(folder, graphs, sets, samples, map)

@@ -31,7 +31,7 @@ from ssl_pipeline.config.parts import check_config, is_ghost, prune
 from ssl_pipeline.config.resume import AUTO, again, resumed
 from ssl_pipeline.config.run_folder import run_dir
 from ssl_pipeline.config.schema import TrainKeys
-from ssl_pipeline.config.suitable import Suitable, note
+from ssl_pipeline.config.suitable import Suitable, check_choices, note
 from ssl_pipeline.utils.checkpoints import LAST, PREVIOUS
 from ssl_pipeline.utils.errors import explain, sentence
 
@@ -114,6 +114,7 @@ def finish(
     Raises:
         ValueError: an override of a view that is not there; a value that cannot be right.
     """
+    check_choices(choices, cfg)
     config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     for group in COMBINING_SIGNS:
         for name in prune(config[group], group, _options(group, overrides, config_dir), overrides):

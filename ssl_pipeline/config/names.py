@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def list_methods() -> list[str]:
     """Names of whole recipes, as ``pretrain(method=NAME)`` and ``experiment=NAME`` take them."""
@@ -36,6 +38,22 @@ def list_optimizers() -> list[str]:
 def list_data() -> list[str]:
     """Names that ``data=`` takes."""
     return _names("data")
+
+
+def folder_of_data(data: str | Path) -> Path | None:
+    """The folder that ``data=`` means; None where it means a data set by name.
+
+    A text that is both is the name, and ``./NAME`` the folder; a ``Path`` is a folder first.
+
+    Raises:
+        FileNotFoundError: a path to no folder.
+    """
+    named = isinstance(data, str) and data in list_data()
+    if not named and Path(data).is_dir():
+        return Path(data)
+    if not named and "/" in str(data):
+        raise FileNotFoundError(f"there is no folder {str(data)!r}: give a folder or the name of a data set")
+    return None
 
 
 def _names(group: str) -> list[str]:

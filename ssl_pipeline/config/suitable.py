@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+
+from ssl_pipeline.config.registry import lookup
 
 _Names = list[str]
 
@@ -31,13 +36,6 @@ IN_PYTHON = "in_python"
 """``data=in_python_KIND`` stands for data of a kind that is passed in Python, see ``ssl_pipeline.data.in_python``."""
 
 _FOR = "for_"
-_OPTIONS = {
-    "type": IN_PYTHON,
-    "what": "???",
-    "split": {"holdout": 0.1, "seed": 0},
-    **dict.fromkeys(("size", "channels", "image", "vocab")),
-    "label": "label",
-}
 
 
 class Suitable(ConfigSource):
@@ -65,7 +63,7 @@ class Suitable(ConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         group, _, name = config_path.removesuffix(".yaml").rpartition("/")
         if group == "data":
-            content = _OPTIONS
+            content = _options_in_python()
         else:
             chosen = SUITABLE[kind_of(name.removeprefix(_FOR))][group]
             parts = [f"{part}@{part}" for part in chosen.split("+")] if group == "objective" else [chosen]
@@ -76,6 +74,13 @@ class Suitable(ConfigSource):
             provider=self.provider,
             header={"package": None},
         )
+
+
+def _options_in_python() -> dict[str, Any]:
+    """``data.*`` of data that is passed in Python, with the defaults of the class that is registered for it."""
+    options = {name: one.default for name, one in signature(lookup("data", IN_PYTHON).target).parameters.items()}
+    options |= {"type": IN_PYTHON, "split": asdict(options["split"]), "description": "???"}
+    return options
 
 
 def kind_of(data: str) -> str:
@@ -93,6 +98,25 @@ def kind_of(data: str) -> str:
                 raise ValueError(f"data={data} says @samples {kind}: expected one of {', '.join(SUITABLE)}")
             return kind
     return "numbers"
+
+
+def check_choices(choices: Mapping[str, str | None], cfg: DictConfig) -> None:
+    """Refuse names of this source that nobody can mean.
+
+    Args:
+        choices: name of the file by group, as Hydra has them.
+        cfg: as Hydra composed it.
+
+    Raises:
+        ValueError: models that suit other data, or data that is passed in Python where there is none.
+    """
+    data = choices.get("data") or ""
+    for group in SUITABLE["numbers"]:
+        name = str(choices.get(group))
+        if re.fullmatch(rf"{_FOR}\w+", name) and name != f"{_FOR}{data}":
+            raise ValueError(f"there is no {group} {name!r}: leave it out for the one that suits data={data}")
+    if data.startswith(f"{IN_PYTHON}_") and OmegaConf.is_missing(cfg.data, "description"):
+        raise ValueError(f"there is no data {data!r} by name: data of this kind is passed in Python, pretrain(data)")
 
 
 def note(choices: Mapping[str, str | None]) -> str | None:

@@ -15,7 +15,7 @@ from ssl_pipeline.data.folders.video_folder import video_folder
 from ssl_pipeline.data.huggingface.hf import hf
 from ssl_pipeline.data.huggingface.hf_audio import hf_audio
 from ssl_pipeline.data.huggingface.hf_text import hf_text
-from ssl_pipeline.data.in_python import in_python
+from ssl_pipeline.data.in_python import SavedReading
 from ssl_pipeline.data.memory import MappedDataset, MemoryDataset
 from ssl_pipeline.data.motion.segments import MotionSegments
 from ssl_pipeline.data.named.cifar10 import cifar10
@@ -53,6 +53,7 @@ __all__ = [
     "MemoryDataset",
     "MotionSegments",
     "Pixels",
+    "SavedReading",
     "Stream",
     "Subset",
     "Waveform",
@@ -71,7 +72,6 @@ __all__ = [
     "hf_audio",
     "hf_text",
     "holdout",
-    "in_python",
     "junk",
     "librispeech",
     "mixed",

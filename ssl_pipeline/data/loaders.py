@@ -16,8 +16,8 @@ from ssl_pipeline.structures.grid import GridSpec
 AXES = {1: ("time",), 2: ("y", "x"), 3: ("z", "y", "x")}
 """Names of a grid's axes where nobody gives any."""
 
-_SAMPLES = ("x", "image", "images", "img", "pixel_values", "input_values", "audio", "input_ids")
-_LABELS = ("label", "labels", "y", "target")
+SAMPLE_NAMES = ("x", "image", "images", "img", "pixel_values", "input_values", "audio", "input_ids")
+LABEL_NAMES = ("label", "labels", "y", "target")
 _SHOWN = 2048
 
 
@@ -37,10 +37,12 @@ def as_batch(batch: Any) -> Batch:
     if isinstance(batch, Tensor):
         return _record(batch)
     if isinstance(batch, Mapping):
-        x = next((batch[name] for name in _SAMPLES if isinstance(batch.get(name), Tensor)), None)
+        x = next((batch[name] for name in SAMPLE_NAMES if isinstance(batch.get(name), Tensor)), None)
         if x is None:
-            raise ValueError(f"expected samples under one of {', '.join(_SAMPLES)}, got {', '.join(map(str, batch))}")
-        label = next((batch[name] for name in _LABELS if name in batch), None)
+            raise ValueError(
+                f"expected samples under one of {', '.join(SAMPLE_NAMES)}, got {', '.join(map(str, batch))}"
+            )
+        label = next((batch[name] for name in LABEL_NAMES if name in batch), None)
         return _record(x, label, batch.get("source"), batch.get("valid"))
     if isinstance(batch, Sequence) and batch and isinstance(batch[0], Tensor):
         return _record(batch[0], batch[1] if len(batch) > 1 else None)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ssl_pipeline.config.build import part_name
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.overrides import OptionsLike, overrides_of
+from ssl_pipeline.config.names import folder_of_data
+from ssl_pipeline.config.overrides import OptionsLike, options_of_data, overrides_of
+from ssl_pipeline.config.suitable import IN_PYTHON
 from ssl_pipeline.data import Codec, Data, build_data
+from ssl_pipeline.data.in_python import python_data
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -17,21 +21,25 @@ CODEC_CHOICES = ("features", "tokens")
 """Options that choose the codec; all others that matter to a model are the codec's own."""
 
 
-def data_of(model: Model, data: str | Path | Data | None = None, options: OptionsLike | None = None) -> Data:
+def data_of(model: Model, data: Any = None, options: OptionsLike | None = None, labels: Any = None) -> Data:
     """The one that is asked for, or else that of the run.
 
     Args:
         model: whose samples these are to be.
-        data: its name; a folder, which is read as the run's own was; or a data set; None for the run's own.
+        data: its name; a folder, which is read as the run's own was; a ``Data``; or whatever ``pretrain`` takes, read
+            with the options of a run on such data; None for the run's own.
         options: further ones, ``{"data.root": "path"}`` or as on the command line, ``["data=digits"]``.
+        labels: one for each sample of data that is passed itself.
 
     Raises:
-        ValueError: its samples are not those that the model takes.
+        ValueError: its samples are not those that the model takes; labels of data that has its own.
     """
     own = model.config["data"]
-    if isinstance(data, Data):
-        _check_fit(model, data, {})
-        return data
+    passed = _passed(data, options, labels, own, model.grid)
+    if passed is not None:
+        found = passed if isinstance(data, Data) else replace(passed, codec=model.codec)  # which reads no tensors
+        _check_fit(model, found, {})
+        return found
     words = _words_of(data, options, own)
     wanted = data_options(words, own) if words else own
     try:
@@ -48,37 +56,61 @@ def data_of(model: Model, data: str | Path | Data | None = None, options: Option
     return found
 
 
-def data_of_timm(name: str, data: str | Path | Data | None, options: OptionsLike | None = None) -> Data:
+def data_of_timm(name: str, data: Any, options: OptionsLike | None = None, labels: Any = None) -> Data:
     """Samples for a model that is of no run.
 
     Args:
         name: of the model, for errors.
         data: see ``data_of``.
         options: see ``data_of``.
+        labels: see ``data_of``.
 
     Raises:
         ValueError: no data set is named, or one of several kinds of data.
     """
-    if isinstance(data, Data):
-        return data
+    if (passed := _passed(data, options, labels)) is not None:
+        return passed
     words = [*([] if data is None else overrides_of({"data": str(data)})), *overrides_of(options)]
     if not words:
         raise ValueError(f"run={name} has no data of its own: name some, data=...")
     return build_data(data_options(words)).only
 
 
+def _passed(
+    data: Any, options: OptionsLike | None, labels: Any, own: Mapping[str, Any] = {}, like: GridSpec | None = None
+) -> Data | None:
+    """Data that is passed itself; None where it is named, or a folder.
+
+    Raises:
+        ValueError: labels of data that has its own, or options that are no dictionary.
+    """
+    if isinstance(data, Data | str | Path | None):
+        if labels is not None:
+            raise ValueError(
+                "labels= belong to data that is passed itself, as a tensor, and this has its own: drop them"
+            )
+        return data if isinstance(data, Data) else None
+    further = options or {}
+    if not isinstance(further, Mapping):
+        raise ValueError("options of data that is passed itself are a dictionary, as {'data.split.holdout': 0.2}")
+    mine = {} if part_name(own) != IN_PYTHON else {key: own[key] for key in own if key not in ("type", "description")}
+    mine |= {f"split.{key}": value for key, value in mine.pop("split", {}).items()}
+    return python_data(data, labels, mine | options_of_data(further), like).data
+
+
 def _words_of(data: str | Path | None, options: OptionsLike | None, own: Mapping[str, Any]) -> list[str]:
     """Words of a command line that ask for a data set."""
     if data is None:
         return overrides_of(options)
-    if not Path(data).is_dir():
+    folder = folder_of_data(data)
+    if folder is None:
         return [*overrides_of({"data": str(data)}), *overrides_of(options)]
     if "root" not in own:
         raise ValueError(
             f"data={data} is a folder, and the run's own data, {part_name(own)}, lie in none: name the data set, as in "
-            f"data=folder data.root={data}"
+            f"data=folder data.root={folder}"
         )
-    return [*overrides_of({"data": part_name(own), "data.root": str(data)}), *overrides_of(options)]
+    return [*overrides_of({"data": part_name(own), "data.root": str(folder)}), *overrides_of(options)]
 
 
 def _check_fit(model: Model, data: Data, options: Mapping[str, Any]) -> None:

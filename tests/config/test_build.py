@@ -35,7 +35,10 @@ def test_parts_by_name_and_parts_inside_parts():
     views = build_parts("corruption", {"a-b": node, "echo": {"type": "echo"}}, at="corruption")
     assert [*views] == ["a-b", "echo"] and [*views["a-b"].parts] == ["ask", "noise"]
     assert views["a-b"].parts["ask"].room == 4
-    sets = build_part("data", {"type": "mixed", "sets": {"a": "digits", "b": {"type": "arithmetic", "bits": 3}}})
+    inner = {"type": "mixed", "sets": {"a": "digits", "b": {"type": "arithmetic", "bits": 3}}}
+    sets = build_part("data", inner)
+    with pytest.raises(ValueError, match=r"data.sets.c is mixed itself: name each of its sets here"):
+        build_part("data", {"type": "mixed", "sets": {"a": "digits", "c": inner}})
     assert [*sets] == ["a", "b"] and sets["b"].name == "arithmetic, add"
 
 

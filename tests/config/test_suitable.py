@@ -73,11 +73,23 @@ def test_a_misspelt_data_set_is_named_as_such():
         compose(["data=pydocc"])
 
 
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("encoder=for_nothing", "there is no encoder 'for_nothing': leave it out for the one that suits data=digits"),
+        ("data=in_python_numbers", "there is no data 'in_python_numbers' by name: data of this kind is passed in"),
+    ],
+)
+def test_names_that_lead_nowhere_are_refused(word, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        compose([word])
+
+
 @pytest.mark.parametrize("name", SUITABLE)
 def test_every_kind_can_be_passed_in_python(name):
-    config = compose([f"data=in_python_{name}", "data.what='tensor (4, 1, 8)'", "data.split.holdout=0.2"])
+    config = compose([f"data=in_python_{name}", "data.description='tensor (4, 1, 8)'", "data.split.holdout=0.2"])
     assert config["encoder"]["type"] == SUITABLE[name]["encoder"] and config["data"]["split"]["holdout"] == 0.2
-    with pytest.raises(ValueError, match=r"\('tensor \(4, 1, 8\)'\), which no file can name: pass it again, data="):
+    with pytest.raises(ValueError, match=r"\('tensor \(4, 1, 8\)'\), which no file can name: pass it again"):
         build_part("data", config["data"], at="data")
 
 

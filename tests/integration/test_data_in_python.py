@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import lightning
+import numpy as np
 import pytest
 import torch
 import yaml
 from helpers.pages import blocks
 from helpers.paths import ROOT
 from helpers.runs import command
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import ssl_pipeline as sslp
 from ssl_pipeline.cli.main import main
+from ssl_pipeline.commands import report
+from ssl_pipeline.config.names import folder_of_data
+from ssl_pipeline.inference.dataset import data_of
 
 QUICK = {"probe": "none", "report.page": False, "hardware": "cpu", "diagnostics.every": 0}
 QUICK |= {"optimizer.warmup": 0.0, "optimizer.final": 1.0}  # a rate that does not depend on where a run ends
@@ -29,7 +35,7 @@ def run(tmp_path_factory):
 
 def test_the_run_says_what_it_learnt_from(run):
     saved = yaml.safe_load((run.folder / "config.yaml").read_text())
-    assert saved["data"]["what"] == "tensor (60, 1, 8, 8)" and saved["classes"] == ["0", "1"]
+    assert saved["data"]["description"] == "tensor (60, 1, 8, 8)" and saved["classes"] == ["0", "1"]
     assert {"knn", "linear"} <= run.summary.keys()
 
 
@@ -45,6 +51,62 @@ def test_what_needs_the_data_asks_for_it(run, words, capsys):
     assert "from data that was passed in Python ('tensor (60, 1, 8, 8)'), which no file can name: pass it again" in said
 
 
+def test_a_run_is_measured_on_data_that_is_passed_again(run, tmp_path, monkeypatch):
+    labels = [n % 2 for n in range(60)]
+    found = sslp.evaluate(run, X, labels=labels, few_shot=(), out=tmp_path / "out.json", baselines=False, device="cpu")
+    assert "kNN-20" in str(found) and (tmp_path / "out.json").is_file()
+    with pytest.raises(ValueError, match="labels= belong to data that is passed itself"):
+        sslp.evaluate(run, "digits", labels=labels)
+    sslp.embed(run, data=TensorDataset(X * 0.9), split="all", out=tmp_path / "z.npz", device="cpu")
+    assert np.load(tmp_path / "z.npz")["embedding"].shape[0] == 60
+    written = {}
+    monkeypatch.setattr("ssl_pipeline.report.page.write_report", lambda to, _, sets, *more: written.update(sets) or to)
+    report(run, X, labels=labels, samples=5, device="cpu")
+    assert written["Tensor"].classes == ("0", "1")
+
+
+def test_floats_of_another_range_are_read_in_that_of_the_run(run):
+    model = sslp.load(run.folder)
+    less = data_of(model, X - 0.1)
+    assert less.grid == model.grid and less.train[[0]].x.min() < 0
+    with pytest.warns(UserWarning, match="trained on values from 0 to 1, and these go from .*: bring them into this"):
+        data_of(model, 255 * X)
+    with pytest.raises(ValueError, match=r"the model takes samples of \(8, 8\) .* gives \(8, 9\)"):
+        data_of(model, torch.rand(60, 1, 8, 9))
+    with pytest.raises(ValueError, match=r"data has no option .spilt"):
+        data_of(model, X, {"data.spilt": 1})
+
+
+def test_transforms_at_random_do_not_keep_a_run_from_going_on(tmp_path):
+    class AtRandom(Dataset):
+        def __len__(self):
+            return 60
+
+        def __getitem__(self, number):
+            return X[number] + 2 * torch.rand(1)
+
+    first = sslp.pretrain(AtRandom(), steps=1, batch_size=16, output=tmp_path / "run", options=QUICK)
+    options = QUICK | {"resume": str(first.folder)}
+    assert sslp.pretrain(AtRandom(), steps=2, batch_size=16, options=options).summary["steps"] == 2
+
+
+def test_a_word_is_a_name_first_and_a_path_is_a_folder(tmp_path, monkeypatch):
+    (tmp_path / "digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert folder_of_data("digits") is None and folder_of_data("digit") is None
+    assert folder_of_data("./digits") == folder_of_data(Path("digits")) == Path("digits")
+    with pytest.raises(FileNotFoundError, match="there is no folder 'no/such'"):
+        folder_of_data("no/such")
+
+
+def test_none_among_the_options_is_null(tmp_path):
+    run = sslp.pretrain(
+        [{"x": x, "label": 1} for x in X], "byol", steps=1, batch_size=16, output=tmp_path / "run",
+        options=QUICK | {"teacher": None, "data.label": None, "objective": "reconstruct"},
+    )  # fmt: skip
+    assert run.model.config["teacher"] is run.model.config["data"]["label"] is None
+
+
 def test_a_run_goes_on_with_its_data_as_if_it_had_not_stopped(run, tmp_path):
     options = QUICK | {"resume": str(run.folder)}
     whole = sslp.pretrain(X, steps=6, batch_size=16, output=tmp_path / "whole", options=QUICK)
@@ -52,7 +114,9 @@ def test_a_run_goes_on_with_its_data_as_if_it_had_not_stopped(run, tmp_path):
     assert rest.folder == run.folder and rest.summary["steps"] == 6
     ours, theirs = rest.model.graph.state_dict(), whole.model.graph.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-    with pytest.raises(ValueError, match=r"from the run that is resumed \(data.what was tensor \(60, 1, 8, 8\)\)"):
+    with pytest.raises(
+        ValueError, match=r"from the run that is resumed \(data.description was tensor \(60, 1, 8, 8\)\)"
+    ):
         sslp.pretrain(X[:50], steps=9, options=options)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.data.in_python.labels import Classes, numbered_labels
-from ssl_pipeline.data.in_python.parts import GivenPart
+from ssl_pipeline.data.in_python.parts import PythonPart
 from ssl_pipeline.data.in_python.samples import SHAPES, on_grid
 from ssl_pipeline.data.memory import MemoryDataset
 
@@ -35,7 +35,7 @@ def as_tensor(given: Tensor | np.ndarray) -> Tensor:
         return torch.from_numpy(np.require(given, given.dtype.newbyteorder("="), ["C"]))
 
 
-def array_part(x: Tensor, labels: Any = None, classes: Classes = None) -> GivenPart:
+def array_part(x: Tensor, labels: Any = None, classes: Classes = None) -> PythonPart:
     """Samples as they lie.
 
     Args:
@@ -49,4 +49,4 @@ def array_part(x: Tensor, labels: Any = None, classes: Classes = None) -> GivenP
     numbers = None
     if labels is not None and classes != ():
         numbers, classes = numbered_labels(labels, len(x), classes)
-    return GivenPart(MemoryDataset(on_grid(x), labels=numbers), x, whole=True, classes=classes)
+    return PythonPart(MemoryDataset(on_grid(x), labels=numbers), x, whole=True, classes=classes)

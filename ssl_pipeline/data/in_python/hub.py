@@ -10,7 +10,7 @@ from PIL.Image import Image
 
 from ssl_pipeline.data.in_python.items import items_part, pixels
 from ssl_pipeline.data.in_python.labels import Classes, numbered_labels
-from ssl_pipeline.data.in_python.parts import GivenPart, Reading
+from ssl_pipeline.data.in_python.parts import PythonPart, Reading
 
 _MODULES = ("datasets.arrow_dataset", "datasets.dataset_dict", "datasets.iterable_dataset")
 
@@ -37,7 +37,7 @@ def splits(data: Any) -> tuple[Any, Any]:
     return train, test
 
 
-def hub_part(rows: Any, reading: Reading, labels: Any = None, classes: Classes = None) -> GivenPart:
+def hub_part(rows: Any, reading: Reading, labels: Any = None, classes: Classes = None) -> PythonPart:
     """Rows with images, decoded when they are asked for; rows of numbers in torch's format are items like others.
 
     Raises:
@@ -59,7 +59,7 @@ def hub_part(rows: Any, reading: Reading, labels: Any = None, classes: Classes =
     else:
         numbers, classes = read_labels(rows, check_columns(rows, column, reading.label), classes or None)
     dataset = HfImages(rows, column, numbers, codec.size, codec.channels)
-    return GivenPart(dataset, dataset[torch.arange(min(len(rows), 2))].x, classes=classes)
+    return PythonPart(dataset, dataset[torch.arange(min(len(rows), 2))].x, classes=classes)
 
 
 def image_column(rows: Any, reading: Reading) -> str:

@@ -14,9 +14,9 @@ from torch.utils.data import default_collate
 from ssl_pipeline.data.base import Index
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.in_python.labels import Classes, known_labels, numbered_labels
-from ssl_pipeline.data.in_python.parts import GivenPart, Reading
+from ssl_pipeline.data.in_python.parts import PythonPart, Reading
 from ssl_pipeline.data.in_python.samples import on_grid
-from ssl_pipeline.data.loaders import as_batch
+from ssl_pipeline.data.loaders import LABEL_NAMES, SAMPLE_NAMES, as_batch
 from ssl_pipeline.structures.batch import Batch
 
 Collate = Callable[[list[Any]], Any]
@@ -79,7 +79,7 @@ class Items:
 
 def items_part(
     items: Any, reading: Reading, labels: Any = None, classes: Classes = None, collate: Collate | None = None
-) -> GivenPart:
+) -> PythonPart:
     """A map-style data set.
 
     Args:
@@ -98,7 +98,7 @@ def items_part(
     if labels is not None and classes != ():
         numbers, classes = numbered_labels(labels, len(items), classes)
     dataset = Items(items, item_reader(items[0], reading), collate or default_collate, numbers, classes)
-    return GivenPart(dataset, dataset.stacked(some_of(len(items))).x, classes=classes)
+    return PythonPart(dataset, dataset.stacked(some_of(len(items))).x, classes=classes)
 
 
 def some_of(count: int) -> Int64[Tensor, "K"]:
@@ -112,17 +112,17 @@ def item_reader(first: Any, reading: Reading) -> Callable[[Any], Any]:
     Raises:
         ValueError: a dictionary that lacks what the options name.
     """
-    first = _named(first, reading)
+    first = named(first, reading)
     image = next((part for part in _parts(first) if isinstance(part, Image)), None)
     if image is None:
-        return lambda item: _named(item, reading)
+        return lambda item: named(item, reading)
     codec = pixels(image, reading)
 
     def read(part: Any) -> Any:
         return codec.encode([part])[0][0] if isinstance(part, Image) else part
 
     def tensors(item: Any) -> Any:
-        item = _named(item, reading)
+        item = named(item, reading)
         if isinstance(item, Mapping):
             return {name: read(part) for name, part in item.items()}
         return [read(part) for part in item] if isinstance(item, Sequence) else read(item)
@@ -136,16 +136,27 @@ def pixels(first: Image, reading: Reading) -> Pixels:
     return Pixels(reading.size or min(*first.size, _LARGEST), reading.channels or (1 if grey else 3))
 
 
-def _named(item: Any, reading: Reading) -> Any:
-    """An item whose parts have the names that ``as_batch`` knows."""
+def named(item: Any, reading: Reading) -> Any:
+    """An item, or a batch, whose parts have the names that ``as_batch`` knows.
+
+    Raises:
+        ValueError: a dictionary that lacks what the options name.
+    """
     if isinstance(item, Batch):
         item = {name: part for name, part in item._asdict().items() if isinstance(part, Tensor)}
-    if not isinstance(item, Mapping) or reading.image is None:
+    if not isinstance(item, Mapping) or (reading.image is None and reading.label == "label"):
         return item
-    if reading.image not in item:
-        raise ValueError(f"items have no {reading.image!r}: set data.image to one of {', '.join(map(str, item))}")
+    image = reading.image or next((name for name in SAMPLE_NAMES if name in item), None)
+    _check_names(item, image=reading.image, label=None if reading.label == "label" else reading.label)
+    others = {name: part for name, part in item.items() if name not in (image, *LABEL_NAMES)}
     label = {} if item.get(reading.label) is None else {"label": item[reading.label]}
-    return {"x": item[reading.image], **label}
+    return others | label | ({} if image is None else {"x": item[image]})
+
+
+def _check_names(item: Mapping[str, Any], **options: str | None) -> None:
+    for option, name in options.items():
+        if name is not None and name not in item:
+            raise ValueError(f"items have no {name!r}: set data.{option} to one of {', '.join(map(str, item))}")
 
 
 def _parts(item: Any) -> Sequence[Any]:

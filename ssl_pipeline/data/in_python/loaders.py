@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler, get_worker_info
+from torch.utils.data.distributed import DistributedSampler
 
-from ssl_pipeline.data.in_python.parts import GivenPart
+from ssl_pipeline.data.in_python.items import named
+from ssl_pipeline.data.in_python.parts import PythonPart, Reading
 from ssl_pipeline.data.in_python.samples import on_grid
 from ssl_pipeline.data.loaders import as_batch
 from ssl_pipeline.structures.batch import Batch
@@ -23,10 +25,11 @@ class LoaderStream:
 
     Args:
         loader: of batches that ``as_batch`` understands.
+        reading: names of what its batches hold.
     """
 
-    def __init__(self, loader: DataLoader) -> None:
-        self.loader = loader
+    def __init__(self, loader: DataLoader, reading: Reading) -> None:
+        self.loader, self.reading = loader, reading
 
     def batches(self, batch_size: int, seed: int, step: int, rank: int, world: int) -> Iterator[Batch]:
         """This rank's rows of each global batch, from ``step`` on, without end.
@@ -47,7 +50,7 @@ class LoaderStream:
 
     def _once(self) -> Iterator[Batch]:
         for batch in self.loader:
-            found = as_batch(batch)
+            found = as_batch(named(batch, self.reading))
             yield found._replace(x=on_grid(found.x), columns={})
 
     def _endless(self) -> Iterator[Batch]:
@@ -62,11 +65,30 @@ class LoaderStream:
 
 def keeps_order(loader: DataLoader) -> bool:
     """Whether a loader has an order of its own: its set is only read in order, or its sampler is one of the user's."""
-    plain = type(loader.sampler) in (RandomSampler, SequentialSampler)
+    sampler = loader.sampler
+    plain = isinstance(sampler, SequentialSampler) or (
+        type(sampler) is RandomSampler and not sampler.replacement and sampler.num_samples == len(sampler.data_source)
+    )
     return isinstance(loader.dataset, IterableDataset) or not plain or loader.batch_size is None
 
 
-def loader_part(loader: DataLoader) -> GivenPart:
+def check_loader(loader: DataLoader) -> None:
+    """Refuse a loader that cannot be read by every rank, or not twice.
+
+    Raises:
+        ValueError: with what to do instead.
+    """
+    if any(isinstance(getattr(of, "sampler", None), DistributedSampler) for of in (loader, loader.batch_sampler)):
+        raise ValueError("this loader has a DistributedSampler, and a run deals samples to its devices itself: drop it")
+    rows = loader.dataset
+    if isinstance(rows, IterableDataset) and iter(rows) is (again := iter(rows)) and again is not rows:
+        raise ValueError(
+            f"{type(rows).__name__} can be read once, since its __iter__ returns the same iterator each time: make a "
+            f"new one there, as a generator function does"
+        )
+
+
+def loader_part(loader: DataLoader, reading: Reading) -> PythonPart:
     """A loader as it is.
 
     Raises:
@@ -75,7 +97,7 @@ def loader_part(loader: DataLoader) -> GivenPart:
     first = next(iter(loader), None)
     if first is None:
         raise ValueError("expected a loader of batches, got none: is the data set empty?")
-    return GivenPart(LoaderStream(loader), as_batch(first).x)
+    return PythonPart(LoaderStream(loader, reading), as_batch(named(first, reading)).x)
 
 
 def loaders_of(module: Any) -> tuple[Any, Any]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
 from ssl_pipeline.config.options import check_names, check_values
+from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Stream, holdout
 from ssl_pipeline.data.in_python.labels import Classes
 from ssl_pipeline.data.in_python.samples import FEATURE, codec_for, grid_for, sample_kind
-from ssl_pipeline.data.options import Split
+from ssl_pipeline.data.options import Options, Split
+from ssl_pipeline.structures.grid import GridSpec
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Reading:
         vocab: number of symbols; None: those that an array holds.
     """
 
-    split: Split = Split()
+    split: Split | Options = Split()
     size: int | None = None
     channels: int | None = None
     image: str | None = None
@@ -44,8 +46,8 @@ class Reading:
         Raises:
             ValueError: an unknown option, or a value outside its bounds.
 
-        >>> Reading.of({"split.holdout": 0.2, "size": 32}).split.holdout
-        0.2
+        >>> Reading.of({"split.holdout": 0.2, "size": 32}).split
+        Split(holdout=0.2, seed=0)
         """
         split = {key.removeprefix("split."): value for key, value in options.items() if key.startswith("split.")}
         others = {key: value for key, value in options.items() if not key.startswith("split.")}
@@ -53,8 +55,38 @@ class Reading:
         check_values("data", cls, others)
         return cls(**{"split": Split.of(split), **others})
 
+    def suiting(self, grid: GridSpec | None) -> Reading:
+        """The same for samples of a trained model's grid, which decides what nobody says."""
+        if grid is None:
+            return self
+        if grid.vocab is not None:
+            return replace(self, vocab=self.vocab or grid.vocab - 1)
+        side = grid.shape[0] if grid.ndim == 2 and len({*grid.shape}) == 1 else None
+        return replace(self, size=self.size or side, channels=self.channels or grid.width)
 
-class GivenPart(NamedTuple):
+
+@register("data", "in_python")
+@dataclass(frozen=True)
+class SavedReading(Reading):
+    """What a run's configuration says of data that was passed in Python; it cannot be read from there.
+
+    Args:
+        description: the data in words.
+
+    Raises:
+        ValueError: always.
+    """
+
+    description: str = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        raise ValueError(
+            f"this run learnt from data that was passed in Python ({self.description!r}), which no file can name: "
+            f"pass it again in Python, as in evaluate(run, data=...)"
+        )
+
+
+class PythonPart(NamedTuple):
     """Samples to learn from, or to test on.
 
     Args:
@@ -70,8 +102,17 @@ class GivenPart(NamedTuple):
     classes: Classes = None
 
 
-def data_of_parts(name: str, train: GivenPart, test: GivenPart | None, reading: Reading) -> Data:
+def data_of_parts(
+    name: str, train: PythonPart, test: PythonPart | None, reading: Reading, like: GridSpec | None = None
+) -> Data:
     """The data set of two parts; without a test part some samples are set aside, though not of a stream.
+
+    Args:
+        name: how reports call it.
+        train: samples to learn from.
+        test: samples to test on.
+        reading: how they are read.
+        like: grid of a trained model, which is taken where its samples have this shape.
 
     Raises:
         ValueError: see ``grid_for``; parts of different shapes; a test part that is a stream.
@@ -81,6 +122,9 @@ def data_of_parts(name: str, train: GivenPart, test: GivenPart | None, reading: 
     if vocab is None and sample_kind(train.seen) == "symbols" and all(part.whole for part in both):
         vocab = max((int(part.seen.max()) for part in both if part.seen.numel()), default=0) + 1
     grid = grid_for(train.seen, vocab)
+    if like is not None and (like.shape, like.width, like.discrete) == (grid.shape, grid.width, grid.discrete):
+        grid = like
+        _warn_of_range(train.seen, like)
     if grid.names == (FEATURE,):
         _warn_of_scales(train.seen)
     if test is not None:
@@ -92,8 +136,22 @@ def data_of_parts(name: str, train: GivenPart, test: GivenPart | None, reading: 
         raise ValueError("expected a test part of known length, got one that is read in order: give it __getitem__")
     learnt = train.dataset
     if held_out is None and not isinstance(learnt, Stream):
-        learnt, held_out = holdout(learnt, reading.split.holdout, reading.split.seed)
+        split = Split.of(reading.split)
+        learnt, held_out = holdout(learnt, split.holdout, split.seed)
     return Data(grid=grid, train=learnt, test=held_out, classes=train.classes, name=name, codec=codec_for(grid))
+
+
+def _warn_of_range(x: Tensor, grid: GridSpec) -> None:
+    """The range of floats is that of the samples that a model was trained on, which a few others may leave."""
+    if not x.is_floating_point():
+        return
+    (low, high), (least, most) = grid.range, map(float, x.aminmax())
+    if max(low - least, most - high) > 0.5 * (high - low):
+        warnings.warn(
+            f"the model was trained on values from {low:.3g} to {high:.3g}, and these go from {least:.3g} to "
+            f"{most:.3g}: bring them into this range",
+            stacklevel=2,
+        )
 
 
 def _warn_of_scales(x: Float[Tensor, "N F"]) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ssl_pipeline.data import statistics
-from ssl_pipeline.data.in_python import given
+from ssl_pipeline.data.in_python import python_data
 
 RNG = np.random.default_rng(0)
 
@@ -29,9 +29,9 @@ def whole(data):
     ids=["images", "bytes", "sound", "video", "symbols", "features"],
 )
 def test_shapes_and_types_say_what_samples_are(x, kind, names, what):
-    found = given(x)
+    found = python_data(x)
     data = found.data
-    assert (found.kind, found.what, data.grid.names) == (kind, what, names)
+    assert (found.kind, found.description, data.grid.names) == (kind, what, names)
     assert (len(data.train), len(data.test), data.classes) == (36, 4, None)
     batch = data.train[[0, 5]]
     wanted = data.grid.shape if data.grid.discrete else (data.grid.channels, *data.grid.shape)
@@ -40,47 +40,47 @@ def test_shapes_and_types_say_what_samples_are(x, kind, names, what):
 
 def test_samples_are_those_that_were_passed():
     x = torch.rand(30, 1, 4, 4)
-    found = given(x, labels=["b", "a"] * 15, options={"split.holdout": 0.2}).data
+    found = python_data(x, labels=["b", "a"] * 15, options={"split.holdout": 0.2}).data
     batch = found.train[[3]]
     assert torch.equal(batch.x[0], x[batch.source[0]]) and found.classes == ("a", "b")
     assert batch.label[0] == (batch.source[0] + 1) % 2 and len(found.test) == 6
-    assert given(x, options={"split.holdout": 0}).data.test is None
+    assert python_data(x, options={"split.holdout": 0}).data.test is None
 
 
 def test_symbols_have_one_more_for_holes():
-    grid = given(torch.tensor([[0, 4], [2, 1]] * 10)).data.grid
+    grid = python_data(torch.tensor([[0, 4], [2, 1]] * 10)).data.grid
     assert (grid.vocab, grid.mask_token) == (6, 5)
-    assert given(torch.zeros(20, 2, dtype=torch.int32), options={"vocab": 9}).data.grid.vocab == 10
+    assert python_data(torch.zeros(20, 2, dtype=torch.int32), options={"vocab": 9}).data.grid.vocab == 10
     with pytest.raises(ValueError, match="expected symbols from 0 to 2, got 0 to 4: number them anew"):
-        given(torch.tensor([[0, 4]] * 10), options={"vocab": 3})
+        python_data(torch.tensor([[0, 4]] * 10), options={"vocab": 3})
 
 
 def test_ranges_are_those_of_all_values():
     x = torch.rand(2000, 1, 4)
     x[1234, 0, 2] = -7
-    grid = given(x).data.grid
+    grid = python_data(x).data.grid
     assert grid.range[0] == -7 and grid.signal
-    constant = given(torch.full((20, 1, 4), 5.0)).data
+    constant = python_data(torch.full((20, 1, 4), 5.0)).data
     assert constant.grid.range[0] < constant.grid.range[1] and torch.isfinite(
         statistics(constant.train, constant.grid)[1]
     )
 
 
 def test_square_images_can_be_read_from_files_later():
-    assert given(torch.rand(20, 3, 8, 8)).data.codec.size == 8
-    assert given(torch.rand(20, 5, 8, 8)).data.codec is given(torch.randn(20, 3, 8, 8)).data.codec is None
+    assert python_data(torch.rand(20, 3, 8, 8)).data.codec.size == 8
+    assert python_data(torch.rand(20, 5, 8, 8)).data.codec is python_data(torch.randn(20, 3, 8, 8)).data.codec is None
 
 
 def test_features_of_different_scales_are_named():
     x = np.stack([RNG.normal(size=40), 1000 * RNG.normal(size=40)], axis=1)
     with pytest.warns(UserWarning, match=r"standard deviations from .* to .*: bring each to mean 0"):
-        given(x)
+        python_data(x)
 
 
 def test_memory_is_shared_and_left_as_it_was():
     x = np.zeros((20, 1, 4, 4), dtype=np.float32)
     x.flags.writeable = False
-    data = given(x).data
+    data = python_data(x).data
     assert data.train.dataset.x.data_ptr() == x.__array_interface__["data"][0]
 
 
@@ -106,7 +106,7 @@ def test_memory_is_shared_and_left_as_it_was():
 )
 def test_what_cannot_be_learnt_from_is_refused(x, sentence):
     with pytest.raises(ValueError, match=sentence):
-        given(x)
+        python_data(x)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_what_cannot_be_learnt_from_is_refused(x, sentence):
 )
 def test_labels_that_do_not_fit_are_refused(labels, sentence):
     with pytest.raises(ValueError, match=sentence):
-        given(torch.rand(20, 1, 8), labels)
+        python_data(torch.rand(20, 1, 8), labels)
 
 
 @pytest.mark.parametrize(
@@ -132,4 +132,4 @@ def test_labels_that_do_not_fit_are_refused(labels, sentence):
 )
 def test_options_that_do_not_fit_are_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        given(torch.rand(20, 1, 8), options=options)
+        python_data(torch.rand(20, 1, 8), options=options)

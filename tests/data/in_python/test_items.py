@@ -9,10 +9,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, WeightedRandomSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    Subset,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from ssl_pipeline.data import Stream
-from ssl_pipeline.data.in_python import given
+from ssl_pipeline.data.in_python import python_data
 from ssl_pipeline.structures.batch import Batch
 
 
@@ -50,16 +60,16 @@ ITEMS = {
 
 @pytest.mark.parametrize("make", ITEMS.values(), ids=ITEMS)
 def test_items_of_any_form_become_batches(make):
-    found = given(Made(make), options={"split.holdout": 0})
+    found = python_data(Made(make), options={"split.holdout": 0})
     batch = found.data.train[torch.tensor([7, 3])]
     assert torch.equal(batch.x, torch.stack([value(7), value(3)])) and batch.source.tolist() == [7, 3]
     assert batch.label is None or batch.label.tolist() == [1, 0]
-    assert (found.what, found.kind, found.data.grid.range) == ("Made of 40 items", "numbers", (0.0, 1.0))
+    assert (found.description, found.kind, found.data.grid.range) == ("Made of 40 items", "numbers", (0.0, 1.0))
 
 
 def test_only_what_is_asked_for_is_read():
     made = Made(value, count=5000)
-    data = given(made, options={"split.holdout": 0}).data
+    data = python_data(made, options={"split.holdout": 0}).data
     assert len(set(made.asked)) <= 256
     made.asked.clear()
     data.train[[4000, 1]]
@@ -72,44 +82,54 @@ def test_a_batch_is_asked_for_at_once_where_that_can_be():
             return [self.make(number) for number in numbers]
 
     made = AtOnce(value)
-    given(made).data.train[[1, 2]]
+    python_data(made).data.train[[1, 2]]
     assert made.asked == [0]  # to see what an item is
 
 
 def test_images_of_pil_become_squares():
-    data = given(Made(lambda n: (Image.new("RGB", (20, 16), (6 * n, 0, 0)), n % 2))).data
+    data = python_data(Made(lambda n: (Image.new("RGB", (20, 16), (6 * n, 0, 0)), n % 2))).data
     assert data.grid.shape == (16, 16) and data.grid.channels == 3 and data.codec.size == 16
     batch = data.train[[5]]
     assert batch.x.dtype == torch.uint8 and batch.x[0, 0, 0, 0] == 6 * batch.source[0]
-    assert given(Made(lambda n: Image.new("L", (200, 100)))).data.grid.shape == (64, 64)
-    assert given([Image.new("L", (9, 9))] * 20, options={"size": 8, "channels": 3}).data.grid.channels == 3
+    assert python_data(Made(lambda n: Image.new("L", (200, 100)))).data.grid.shape == (64, 64)
+    assert python_data([Image.new("L", (9, 9))] * 20, options={"size": 8, "channels": 3}).data.grid.channels == 3
 
 
 def test_labels_that_a_set_knows_are_those_of_its_classes():
     made = Made(lambda n: (value(n), 99))
     made.targets = [n % 4 for n in range(40)]
-    data = given(made).data
+    data = python_data(made).data
     batch = data.train[[0, 1]]
     assert data.classes == ("0", "1", "2", "3") and torch.equal(batch.label, batch.source % 4)
-    part = given(Subset(made, range(10, 30)), options={"split.holdout": 0}).data.train
+    part = python_data(Subset(made, range(10, 30)), options={"split.holdout": 0}).data.train
     assert torch.equal(part.labels, torch.arange(10, 30) % 4)
-    assert given(Made(value), labels=["a", "b"] * 20).data.classes == ("a", "b")
+    assert python_data(Made(value), labels=["a", "b"] * 20).data.classes == ("a", "b")
 
 
 def test_symbols_need_to_be_counted():
     made = Made(lambda n: torch.tensor([n % 5, 1, 2]))
     with pytest.raises(ValueError, match=r"how many symbols there are: say it, options={'data.vocab': N}"):
-        given(made)
-    assert given(made, options={"vocab": 5}).data.grid.vocab == 6
+        python_data(made)
+    assert python_data(made, options={"vocab": 5}).data.grid.vocab == 6
 
 
 def test_a_name_of_ones_own_for_the_samples():
     made = Made(lambda n: {"scan": value(n), "site": n % 2})
-    assert given(made, options={"image": "scan", "label": "site"}).data.train[[0]].label is not None
+    assert python_data(made, options={"image": "scan", "label": "site"}).data.train[[0]].label is not None
     with pytest.raises(ValueError, match=r"items have no 'scam': set data.image to one of scan, site"):
-        given(made, options={"image": "scam"})
+        python_data(made, options={"image": "scam"})
     with pytest.raises(ValueError, match=r"expected samples under one of x, image.* got scan, site"):
-        given(made)
+        python_data(made)
+
+
+def test_a_name_of_ones_own_for_the_labels_alone():
+    made = Made(lambda n: {"x": value(n), "label": n % 2, "site": n % 3})
+    assert python_data(made, options={"label": "site", "split.holdout": 0}).data.train[[2]].label.item() == 2
+    assert python_data(made, options={"label": None}).data.train[[2]].label is None
+    with pytest.raises(ValueError, match=r"items have no 'sight': set data.label to one of x, label, site"):
+        python_data(made, options={"label": "sight"})
+    stream = python_data(DataLoader(made, 4, sampler=range(40)), options={"label": "site"}).data.train
+    assert next(stream.in_order(4)).label.tolist() == [0, 1, 2, 0]
 
 
 @pytest.mark.parametrize(
@@ -125,26 +145,28 @@ def test_a_name_of_ones_own_for_the_samples():
 )
 def test_items_that_cannot_be_learnt_from_are_refused(items, sentence):
     with pytest.raises(ValueError, match=sentence):
-        given(items, options={"split.holdout": 0.9} if len(items) == 2 else {})
+        python_data(items, options={"split.holdout": 0.9} if len(items) == 2 else {})
 
 
 def test_a_loader_gives_its_set_and_its_batch_size():
     made = Made(lambda n: (value(n), n % 3))
-    found = given(DataLoader(made, batch_size=20, shuffle=True))
-    assert found.batch_size == 20 and found.what == "DataLoader of Made of 40 items" and len(found.data.train) == 36
-    doubled = given(DataLoader(made, 4, collate_fn=lambda items: 2 * torch.stack([x for x, _ in items])))
+    found = python_data(DataLoader(made, batch_size=20, shuffle=True))
+    assert (
+        found.batch_size == 20 and found.description == "DataLoader of Made of 40 items" and len(found.data.train) == 36
+    )
+    doubled = python_data(DataLoader(made, 4, collate_fn=lambda items: 2 * torch.stack([x for x, _ in items])))
     batch = doubled.data.train[[0]]
     assert torch.equal(batch.x[0], 2 * value(int(batch.source[0])))
 
 
 def test_tensors_in_a_set_are_taken_as_tensors():
-    data = given(DataLoader(TensorDataset(torch.rand(40, 1, 8), torch.arange(40) % 2), 8)).data
+    data = python_data(DataLoader(TensorDataset(torch.rand(40, 1, 8), torch.arange(40) % 2), 8)).data
     assert type(data.train.dataset).__name__ == "MemoryDataset" and data.classes == ("0", "1")
-    assert given(TensorDataset(torch.rand(40, 1, 8), torch.rand(40))).data.classes is None
+    assert python_data(TensorDataset(torch.rand(40, 1, 8), torch.rand(40))).data.classes is None
 
 
 def test_a_loader_with_an_order_of_its_own_is_taken_as_it_is():
-    stream = given(DataLoader(Ordered(), batch_size=7)).data.train
+    stream = python_data(DataLoader(Ordered(), batch_size=7)).data.train
     assert isinstance(stream, Stream)
     whole = list(islice(stream.batches(20, seed=0, step=0, rank=0, world=1), 5))
     values = torch.cat([batch.x[:, 0, 0] for batch in whole])
@@ -152,11 +174,44 @@ def test_a_loader_with_an_order_of_its_own_is_taken_as_it_is():
     later = next(stream.batches(20, seed=0, step=3, rank=1, world=2))
     assert torch.equal(later.x, whole[3].x[10:]) and torch.equal(later.label, whole[3].label[10:])
     assert [len(batch.x) for batch in stream.in_order(20)] == [20, 20, 10]
-    assert isinstance(given(Ordered()).data.train, Stream) and given(Ordered()).batch_size is None
+    assert isinstance(python_data(Ordered()).data.train, Stream) and python_data(Ordered()).batch_size is None
     weighted = DataLoader(Made(value), 8, sampler=WeightedRandomSampler(torch.ones(40), 40))
-    assert isinstance(given(weighted).data.train, Stream)
+    assert isinstance(python_data(weighted).data.train, Stream)
     with pytest.raises(ValueError, match="labels= belong to samples by number"):
-        given(weighted, labels=[0] * 40)
+        python_data(weighted, labels=[0] * 40)
+
+
+def test_a_sampler_that_takes_a_part_has_an_order_of_its_own():
+    made = Made(value)
+    for sampler in (RandomSampler(made, num_samples=8), RandomSampler(made, replacement=True)):
+        assert isinstance(python_data(DataLoader(made, 4, sampler=sampler)).data.train, Stream)
+    assert not isinstance(python_data(DataLoader(made, 4, sampler=RandomSampler(made))).data.train, Stream)
+
+
+def test_a_loader_that_deals_to_devices_is_refused():
+    sampler = DistributedSampler(Made(value), num_replicas=2, rank=0)
+    for options in ({"sampler": sampler, "batch_size": 4}, {"batch_sampler": BatchSampler(sampler, 4, False)}):
+        with pytest.raises(ValueError, match="has a DistributedSampler, and a run deals samples to its devices itself"):
+            python_data(DataLoader(Made(value), **options))
+
+
+def test_what_can_be_read_once_is_refused():
+    class Once(IterableDataset):
+        def __init__(self):
+            self.rows = (torch.rand(1, 4) for _ in range(200))
+
+        def __iter__(self):
+            return self.rows
+
+    for once in (Once(), DataLoader(Once(), 4)):
+        with pytest.raises(ValueError, match="Once can be read once, since its __iter__ returns the same iterator"):
+            python_data(once)
+
+
+def test_a_table_of_pandas_says_how_it_becomes_an_array():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match=r"got DataFrame: pass data.to_numpy\(dtype='float32'\)"):
+        python_data(pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}))
 
 
 def test_a_loader_that_gives_nothing_is_refused():
@@ -165,7 +220,7 @@ def test_a_loader_that_gives_nothing_is_refused():
             return iter(())
 
     with pytest.raises(ValueError, match="expected a loader of batches, got none"):
-        given(Nothing())
+        python_data(Nothing())
 
 
 class Module(lightning.LightningDataModule):
@@ -182,13 +237,16 @@ class WithTest(Module):
 
 
 def test_a_module_gives_its_loaders():
-    found = given(WithTest())
+    found = python_data(WithTest())
     assert (len(found.data.train), len(found.data.test), found.batch_size) == (40, 12, 10)
-    assert found.what == "WithTest of DataLoader of TensorDataset of 40 items" and found.data.classes == ("0", "1")
-    alone = given(Module()).data
+    assert found.description == "WithTest of DataLoader of TensorDataset of 40 items" and found.data.classes == (
+        "0",
+        "1",
+    )
+    alone = python_data(Module()).data
     assert (len(alone.train), len(alone.test)) == (36, 4)
     parts = TensorDataset(torch.rand(40, 1, 8)), TensorDataset(torch.rand(12, 1, 8))
-    joined = given(lightning.LightningDataModule.from_datasets(parts[0], val_dataset=parts[1])).data
+    joined = python_data(lightning.LightningDataModule.from_datasets(parts[0], val_dataset=parts[1])).data
     assert (len(joined.train), len(joined.test)) == (40, 12)
 
 
@@ -198,14 +256,14 @@ def test_a_module_whose_parts_differ_is_refused():
             return DataLoader(TensorDataset(torch.rand(12, 1, 9)), 4)
 
     with pytest.raises(ValueError, match=r"expected test samples of \(1, 8\), as in training, got \(1, 9\)"):
-        given(Odd())
+        python_data(Odd())
 
     class Two(Module):
         def train_dataloader(self):
             return {"a": super().train_dataloader()}
 
     with pytest.raises(ValueError, match=r"expected one DataLoader of train_dataloader\(\), got dict"):
-        given(Two())
+        python_data(Two())
 
 
 def test_labels_of_both_parts_are_counted_alike():
@@ -218,7 +276,7 @@ def test_labels_of_both_parts_are_counted_alike():
             made.targets = [5 * (n % 2) for n in range(40)]
             return DataLoader(made, 10)
 
-    data = given(Wrapped()).data
+    data = python_data(Wrapped()).data
     assert data.train[[1]].label.item() == data.test[[1]].label.item() == 5
 
 
@@ -232,27 +290,27 @@ def test_labels_of_test_items_are_numbered_as_those_of_training():
 
     module = Known()
     module.label = 7
-    found = given(module).data
+    found = python_data(module).data
     assert found.classes == ("3", "7") and found.test[[0, 1]].label.tolist() == [1, 1]
     module.label = 5
     with pytest.raises(ValueError, match="the test part has labels that the training part lacks: 5"):
-        given(module)
+        python_data(module)
 
 
 def test_rows_of_hugging_face():
     datasets = pytest.importorskip("datasets")
     pictures = [Image.new("RGB", (12, 10), (n, 0, 0)) for n in range(30)]
     rows = datasets.Dataset.from_dict({"picture": pictures, "label": [n % 3 for n in range(30)]})
-    data = given(rows).data
+    data = python_data(rows).data
     batch = data.train[[4]]
     assert data.grid.shape == (10, 10) and data.classes == ("0", "1", "2") and batch.x[0, 0, 0, 0] == batch.source[0]
-    both = given(datasets.DatasetDict(train=rows, test=rows.select(range(9))), options={"size": 8})
-    assert len(both.data.test) == 9 and both.data.grid.shape == (8, 8) and "30 items" in both.what
+    both = python_data(datasets.DatasetDict(train=rows, test=rows.select(range(9))), options={"size": 8})
+    assert len(both.data.test) == 9 and both.data.grid.shape == (8, 8) and "30 items" in both.description
     numbers = datasets.Dataset.from_dict({"x": np.zeros((20, 1, 8)).tolist()})
-    assert given(numbers.with_format("torch")).data.grid.names == ("time",)
+    assert python_data(numbers.with_format("torch")).data.grid.names == ("time",)
     with pytest.raises(ValueError, match="expected one column of images, got 0 among x: name it"):
-        given(numbers)
+        python_data(numbers)
     with pytest.raises(ValueError, match=r"there is no column 'pictures': set data.image to one of picture, label"):
-        given(rows, options={"image": "pictures"})
+        python_data(rows, options={"image": "pictures"})
     with pytest.raises(ValueError, match="expected a split 'train', got val: pass one of these alone"):
-        given(datasets.DatasetDict(val=rows))
+        python_data(datasets.DatasetDict(val=rows))

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 
-from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data
 from ssl_pipeline.data.in_python.arrays import array_part, as_tensor
 from ssl_pipeline.data.in_python.hub import hub_part, is_hub, splits
 from ssl_pipeline.data.in_python.items import items_part
 from ssl_pipeline.data.in_python.labels import Classes
-from ssl_pipeline.data.in_python.loaders import keeps_order, loader_part, loaders_of
-from ssl_pipeline.data.in_python.parts import GivenPart, Reading, data_of_parts
+from ssl_pipeline.data.in_python.loaders import check_loader, keeps_order, loader_part, loaders_of
+from ssl_pipeline.data.in_python.parts import PythonPart, Reading, data_of_parts
 from ssl_pipeline.data.in_python.samples import sample_kind
-from ssl_pipeline.data.options import Options, Split
+from ssl_pipeline.structures.grid import GridSpec
 
 ACCEPTED = (
     "a folder, the name of a data set, a tensor, an array, a Dataset or DataLoader of torch, a Dataset of Hugging Face "
@@ -26,47 +25,25 @@ ACCEPTED = (
 )
 
 
-class GivenData(NamedTuple):
+class PythonData(NamedTuple):
     """Data that was passed in Python.
 
     Args:
         data: as the pipeline takes it.
         kind: what its samples are, a key of ``config.suitable.SUITABLE``.
-        what: it is, in words that a run's configuration keeps.
+        description: it is, in words that a run's configuration keeps.
         batch_size: of a loader.
     """
 
     data: Data
     kind: str
-    what: str
+    description: str
     batch_size: int | None
 
 
-@register("data", "in_python")
-def in_python(
-    what: str,
-    split: Split | Options = Split(),
-    size: int | None = None,
-    channels: int | None = None,
-    image: str | None = None,
-    label: str | None = "label",
-    vocab: int | None = None,
-) -> NoReturn:
-    """What a run's configuration says of data that was passed in Python; it cannot be read from there.
-
-    Args:
-        what: it was; the others are those of ``Reading``.
-
-    Raises:
-        ValueError: always.
-    """
-    raise ValueError(
-        f"this run learnt from data that was passed in Python ({what!r}), which no file can name: "
-        f"pass it again, data=..."
-    )
-
-
-def given(data: Any, labels: Any = None, options: Mapping[str, Any] = {}) -> GivenData:
+def python_data(
+    data: Any, labels: Any = None, options: Mapping[str, Any] = {}, like: GridSpec | None = None
+) -> PythonData:
     """Recognise data, and make it the pipeline's.
 
     Args:
@@ -74,30 +51,36 @@ def given(data: Any, labels: Any = None, options: Mapping[str, Any] = {}) -> Giv
             ``LightningDataModule``.
         labels: one for each sample, for probes alone; None: those that the data knows.
         options: of ``Reading``, such as ``split.holdout``.
+        like: grid of a trained model that is to take the samples; its range and its symbols are theirs.
 
     Raises:
         ValueError: an object of another type, an empty one, samples that are no numbers of one shape, labels that do
             not fit.
 
-    >>> found = given(np.zeros((30, 1, 8, 8)), labels=[0, 1] * 15)
-    >>> found.what, found.kind, len(found.data.train), found.data.classes
+    >>> found = python_data(np.zeros((30, 1, 8, 8)), labels=[0, 1] * 15)
+    >>> found.description, found.kind, len(found.data.train), found.data.classes
     ('array (30, 1, 8, 8)', 'numbers', 27, ('0', '1'))
     """
-    reading = Reading.of(options)
+    reading = Reading.of(options).suiting(like)
     train, test = _parts(data)
     learnt = _part(train, reading, labels)
     held_out = None if test is None else _part(test, reading, classes=learnt.classes or ())
-    found = data_of_parts(type(data).__name__, learnt, held_out, reading)
+    found = data_of_parts(type(data).__name__, learnt, held_out, reading, like)
     batch_size = None if isinstance(data, IterableDataset) else getattr(train, "batch_size", None)
-    return GivenData(found, sample_kind(learnt.seen), _described(data, train), batch_size)
+    return PythonData(found, sample_kind(learnt.seen), description_of(data, train), batch_size)
 
 
-def _described(data: Any, train: Any) -> str:
+def description_of(data: Any, train: Any = None) -> str:
     """Data in words.
 
-    >>> _described([1, 2], [1, 2])
+    Args:
+        data: as it was passed.
+        train: its training part, where it has parts.
+
+    >>> description_of([1, 2])
     'list of 2 items'
     """
+    train = data if train is None else train
     if isinstance(data, Tensor | np.ndarray):
         return f"{'tensor' if isinstance(data, Tensor) else 'array'} {tuple(data.shape)}"
     if isinstance(data, IterableDataset):
@@ -119,6 +102,10 @@ def _parts(data: Any) -> tuple[Any, Any]:
         return loaders_of(data)
     if isinstance(data, IterableDataset):
         return DataLoader(data, batch_size=64), None
+    if hasattr(data, "to_numpy"):
+        raise ValueError(
+            f"expected a tensor or an array, got {type(data).__name__}: pass data.to_numpy(dtype='float32')"
+        )
     by_number = (
         hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, str | bytes | Mapping)
     )
@@ -127,7 +114,7 @@ def _parts(data: Any) -> tuple[Any, Any]:
     raise ValueError(f"expected data to be {ACCEPTED}, got {type(data).__name__}")
 
 
-def _part(data: Any, reading: Reading, labels: Any = None, classes: Classes = None) -> GivenPart:
+def _part(data: Any, reading: Reading, labels: Any = None, classes: Classes = None) -> PythonPart:
     """One part, in the way that costs least."""
     if isinstance(data, Tensor | np.ndarray):
         return array_part(as_tensor(data), labels, classes)
@@ -135,12 +122,13 @@ def _part(data: Any, reading: Reading, labels: Any = None, classes: Classes = No
         return hub_part(data, reading, labels, classes)
     collate = None
     if isinstance(data, DataLoader):
+        check_loader(data)
         if keeps_order(data):
             if labels is not None:
                 raise ValueError(
                     "labels= belong to samples by number, and this loader has an order of its own: drop them"
                 )
-            return loader_part(data)
+            return loader_part(data, reading)
         data, collate = data.dataset, data.collate_fn
         collate = None if collate is default_collate else collate
     if isinstance(data, TensorDataset) and collate is None and len(data.tensors) <= 2:
