@@ -41,7 +41,7 @@ class Model(ModelParts):
         columns: Mapping[str, Codec] | None = None,
     ) -> None:
         super().__init__(graph, held)
-        self.encoder_object = graph.encoder if getattr(graph.encoder, "own", None) is not None else None
+        self.encoder_object = graph.encoder if getattr(graph.encoder, "user_module", None) is not None else None
         self.config, self.codec, self.data, self.trust, self.columns = config, codec, data, trust, columns or {}
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """Encoders: views in, latents out, most weights shared."""
 
 from ssl_pipeline.models.encoders.base import Encoder
-from ssl_pipeline.models.encoders.choose import as_encoder, encoder_choice, held
+from ssl_pipeline.models.encoders.choose import as_encoder, attach_module, encoder_choice
 from ssl_pipeline.models.encoders.conv import ConvEncoder
 from ssl_pipeline.models.encoders.module import ModuleEncoder
 from ssl_pipeline.models.encoders.patch_embed import PatchStem
@@ -20,6 +20,6 @@ __all__ = [
     "ViT",
     "ViewEmbedding",
     "as_encoder",
+    "attach_module",
     "encoder_choice",
-    "held",
 ]

@@ -14,7 +14,7 @@ from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.registry import part_names
 from ssl_pipeline.models.encoders.base import Encoder
 from ssl_pipeline.models.encoders.module import ModuleEncoder
-from ssl_pipeline.models.encoders.outside import OutsideEncoder, Own
+from ssl_pipeline.models.encoders.outside import OutsideEncoder, UserModule
 from ssl_pipeline.models.encoders.timm_models import TimmBackbone
 from ssl_pipeline.utils.errors import nearest
 
@@ -52,7 +52,7 @@ def encoder_choice(what: str | nn.Module, known: Collection[str]) -> tuple[dict[
     if isinstance(what, str):
         return ({"encoder": what} if what in known else {"encoder": "timm", "encoder.name": what}), None
     encoder = as_encoder(what)
-    if not isinstance(encoder, ModuleEncoder | TimmBackbone) or encoder.own is None:
+    if not isinstance(encoder, ModuleEncoder | TimmBackbone) or encoder.user_module is None:
         kind = type(encoder).__name__
         raise ValueError(
             f"encoder={kind}(...) has options that a run's configuration would not know: name it, as in "
@@ -82,7 +82,7 @@ def _is_timms(module: Any) -> bool:
     return known and timm.is_model(str(about.get("architecture")))
 
 
-def held(part: Encoder, given: nn.Module | None) -> Encoder:
+def attach_module(part: Encoder, given: nn.Module | None) -> Encoder:
     """The encoder of a configuration, of an object where one is given.
 
     Args:
@@ -93,7 +93,7 @@ def held(part: Encoder, given: nn.Module | None) -> Encoder:
         ValueError: the encoder needs an object and there is none, or it takes none.
     """
     if given is None:
-        if isinstance(part, ModuleEncoder) and part.own is None:
+        if isinstance(part, ModuleEncoder) and part.user_module is None:
             raise ValueError(
                 f"this run's encoder is an object of Python ({part.of}), of which its folder has the weights and not "
                 f"the code: give it, sslp.load(folder, encoder=module), or to go on with the run "
@@ -105,5 +105,5 @@ def held(part: Encoder, given: nn.Module | None) -> Encoder:
             f"this run's encoder is a {type(part).__name__} that its configuration makes: leave encoder= out"
         )
     found = deepcopy(part)
-    found.own = given.own if isinstance(given, OutsideEncoder) else Own(given)
+    found.user_module = given.user_module if isinstance(given, OutsideEncoder) else UserModule(given)
     return found

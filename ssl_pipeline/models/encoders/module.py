@@ -7,7 +7,7 @@ import re
 from torch import nn
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.models.encoders.outside import OutsideEncoder, Own
+from ssl_pipeline.models.encoders.outside import OutsideEncoder, UserModule
 from ssl_pipeline.structures.grid import GridSpec
 
 
@@ -55,7 +55,7 @@ class ModuleEncoder(OutsideEncoder):
         view_drop: float = 0.25,
     ) -> None:
         super().__init__(view_drop, prefix)
-        self.own = None if module is None else Own(module)
+        self.user_module = None if module is None else UserModule(module)
         self.of = of or (f"{type(module).__module__}.{type(module).__qualname__}" if module is not None else "a module")
         if not re.fullmatch(r"[\w.<> ]+", self.of):  # a file's words stand in sentences
             raise ValueError(f"encoder.of={self.of!r}: expected the name of a class")
@@ -75,6 +75,6 @@ class ModuleEncoder(OutsideEncoder):
         Raises:
             ValueError: there is none.
         """
-        if self.own is None:
+        if self.user_module is None:
             raise ValueError(f"encoder={{type: module}} names {self.of}, and no object of it is given")
-        return self.own.take()
+        return self.user_module.take()

@@ -20,7 +20,7 @@ from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
 
 
-class Own:
+class UserModule:
     """An object of the user's, for graphs to train: the first takes the object itself, later ones take a copy of it.
 
     Copies are as the object was when the first one took it, so a second graph is an untrained twin of the first.
@@ -30,7 +30,7 @@ class Own:
         self.module = module
         self.twin: nn.Module | None = None
 
-    def __deepcopy__(self, memo: dict[int, object]) -> Own:
+    def __deepcopy__(self, memo: dict[int, object]) -> UserModule:
         return self  # copies of an encoder that is not bound yet are still of the one object
 
     def take(self) -> nn.Module:
@@ -51,11 +51,11 @@ class OutsideEncoder(Encoder):
         prefix: tokens in front of those that stand for places; None: none or one, as they then fit the grid.
 
     Attributes:
-        own: an object of the user's, where it is of one.
+        user_module: an object of the user's, where it is of one.
     """
 
     sees_masked = sees_filling = True
-    own: Own | None = None
+    user_module: UserModule | None = None
 
     def __init__(self, view_drop: float, prefix: int | None = None) -> None:
         super().__init__()

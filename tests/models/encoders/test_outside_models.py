@@ -11,7 +11,7 @@ from helpers.cases import GRIDS, sample
 from torch import nn
 
 import ssl_pipeline as sslp
-from ssl_pipeline.models.encoders import as_encoder, encoder_choice, held
+from ssl_pipeline.models.encoders import as_encoder, attach_module, encoder_choice
 from ssl_pipeline.models.encoders.outside import token_grid
 from ssl_pipeline.optim.recipe import layer_scales
 from ssl_pipeline.structures.batch import clean_view
@@ -185,12 +185,12 @@ def test_an_object_of_timms_keeps_weights_and_is_made_again_from_its_options():
 def test_the_object_is_attached_to_what_the_configuration_says():
     net, part = Net(), sslp.ModuleEncoder(of="x.Net", prefix=3)
     with pytest.raises(ValueError, match=r"an object of Python \(x.Net\).*load\(folder, encoder=module\)"):
-        held(part, None)
+        attach_module(part, None)
     with pytest.raises(ValueError, match="expected the name of a class"):
         sslp.ModuleEncoder(of="x, which ends (see\x1b[2J")
-    assert held(part, net).own.module is net and held(part, net).prefix == 3
+    assert attach_module(part, net).user_module.module is net and attach_module(part, net).prefix == 3
     with pytest.raises(ValueError, match="encoder is a ViT that its configuration makes: leave encoder= out"):
-        held(sslp.ViT(), net)
+        attach_module(sslp.ViT(), net)
 
 
 @pytest.mark.parametrize("build", [sslp.TimmBackbone, sslp.TorchvisionBackbone])
