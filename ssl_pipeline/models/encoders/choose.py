@@ -82,7 +82,21 @@ def _is_timms(module: Any) -> bool:
     return known and timm.is_model(str(about.get("architecture")))
 
 
-def attach_module(part: Encoder, given: nn.Module | None) -> Encoder:
+def trained_before(given: nn.Module, *, copy: bool = False) -> nn.Module | UserModule:
+    """An object for a run that was trained already: how it was before is known only of an encoder that this run took.
+
+    Args:
+        given: the object, or an encoder of it.
+        copy: take a copy, and leave the object as it is.
+    """
+    user_module = given.user_module if isinstance(given, OutsideEncoder) else UserModule(given)
+    if user_module is None or user_module.twin is not None:
+        return given
+    module = user_module.module
+    return UserModule(deepcopy(module) if copy else module, remembers=False)
+
+
+def attach_module(part: Encoder, given: nn.Module | UserModule | None) -> Encoder:
     """The encoder of a configuration, of an object where one is given.
 
     Args:
@@ -105,5 +119,6 @@ def attach_module(part: Encoder, given: nn.Module | None) -> Encoder:
             f"this run's encoder is a {type(part).__name__} that its configuration makes: leave encoder= out"
         )
     found = deepcopy(part)
-    found.user_module = given.user_module if isinstance(given, OutsideEncoder) else UserModule(given)
+    given = given.user_module if isinstance(given, OutsideEncoder) else given
+    found.user_module = UserModule(given) if isinstance(given, nn.Module) else given
     return found

@@ -24,10 +24,14 @@ class UserModule:
     """An object of the user's, for graphs to train: the first takes the object itself, later ones take a copy of it.
 
     Copies are as the object was when the first one took it, so a second graph is an untrained twin of the first.
+
+    Args:
+        module: the object.
+        remembers: whether that was before the training, so that a copy is the untrained encoder.
     """
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
+    def __init__(self, module: nn.Module, remembers: bool = True) -> None:
+        self.module, self.remembers = module, remembers
         self.twin: nn.Module | None = None
 
     def __deepcopy__(self, memo: dict[int, object]) -> UserModule:
