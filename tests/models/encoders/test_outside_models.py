@@ -12,7 +12,7 @@ from torch import nn
 
 import ssl_pipeline as sslp
 from ssl_pipeline.models.encoders import as_encoder, attach_module, encoder_choice
-from ssl_pipeline.models.encoders.outside import token_grid
+from ssl_pipeline.models.encoders.token_layout import token_grid
 from ssl_pipeline.optim.recipe import layer_scales
 from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.structures.data_spec import DataSpec
@@ -58,6 +58,54 @@ def test_one_pass_says_what_a_module_returns(net, options, shape, count):
     assert (encoder.dense_shape, latent.dense_shape, encoder.width) == (shape, shape, 16)
     assert latent.tokens.shape == (6, count, 16) and latent.pooled.shape == (6, 16)
     assert encoder.shape_of((4, 4)) == (() if shape is None else (1, 1))
+
+
+LONG = GridSpec.of(("t", 400), channels=1)
+
+
+class Told(nn.Module):
+    """(B, D, N), or (B, N, D), of samples of one length alone, or of any."""
+
+    def __init__(self, width: int, last: bool, fixed: bool = False) -> None:
+        super().__init__()
+        self.body, self.last, self.fixed = nn.Conv1d(1, width, 4, stride=4), last, fixed
+
+    def forward(self, x):
+        if self.fixed and x.shape[-1] != 400:
+            raise KeyError(x.shape[-1])
+        return self.body(x).transpose(1, 2) if self.last else self.body(x)
+
+
+@pytest.mark.parametrize("width", [100, 64, 24])
+def test_an_axis_that_changes_with_the_length_is_that_of_the_tokens(width):
+    first, last = (sslp.ModuleEncoder(Told(width, last)).bind(LONG, ("noise",)) for last in (False, True))
+    last.load_state_dict(first.state_dict())
+    view = sample(LONG)
+    z, other = (one.eval()({"noise": view})["noise"] for one in (first, last))
+    assert first.width == width and first.dense_shape == (100,) and first.shape_of((200,)) == (50,)
+    torch.testing.assert_close(z.tokens, other.tokens)
+
+
+def test_where_nothing_tells_the_layout_it_must_be_said():
+    sentence = r"returns \(1, 100, 100\) for \(400,\) cells, .* layout='channels_first'\) for \(B, D, N\)"
+    with pytest.raises(ValueError, match=sentence):
+        sslp.ModuleEncoder(Told(100, last=False, fixed=True)).bind(LONG, ("noise",))
+    said = sslp.ModuleEncoder(Told(100, last=False, fixed=True), layout="channels_first")
+    assert said.bind(LONG, ("noise",)).layout == said.to_plain()["layout"] == "channels_first"
+    fits = sslp.ModuleEncoder(Told(24, last=True, fixed=True)).bind(LONG, ("noise",))
+    assert (fits.width, fits.dense_shape, fits.to_plain()["layout"]) == (24, (100,), None)
+    with pytest.raises(ValueError, match=r"encoder.layout='first': expected channels_first"):
+        sslp.ModuleEncoder(Told(24, last=True), layout="first")
+
+
+@pytest.mark.parametrize("error", [AttributeError, KeyError, ValueError, ZeroDivisionError])
+def test_whatever_a_module_raises_becomes_a_sentence(error):
+    class Broken(nn.Module):
+        def forward(self, x):
+            raise error("depth")
+
+    with pytest.raises(ValueError, match=rf"Broken does not take samples of 1 channels .*\({error.__name__}: '?depth"):
+        sslp.ModuleEncoder(Broken()).bind(LONG, ("noise",))
 
 
 def test_a_grid_of_tokens_is_read_from_their_number():
