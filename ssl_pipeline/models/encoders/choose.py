@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from copy import deepcopy
+from difflib import get_close_matches
 from inspect import signature
+from itertools import chain
 from typing import Any
 
 import timm
+import torchvision
 from torch import nn
 
 from ssl_pipeline.config.build import build_part
@@ -23,10 +26,10 @@ def as_encoder(what: object) -> Encoder:
     """The encoder that is meant.
 
     Args:
-        what: an encoder; a name of ours, or of a model of timm's; a model of timm's; any other module.
+        what: an encoder; a name of ours, or of a model of timm's or torchvision's; a model of timm's; any other module.
 
     Raises:
-        ValueError: no encoder and no model of timm's has the name; something that is no module.
+        ValueError: no encoder and no model of theirs has the name; something that is no module.
     """
     if isinstance(what, str):
         return _named(what)
@@ -50,7 +53,7 @@ def encoder_choice(what: str | nn.Module, known: Collection[str]) -> tuple[dict[
         ValueError: see ``as_encoder``; an encoder of ours that was made already.
     """
     if isinstance(what, str):
-        return ({"encoder": what} if what in known else {"encoder": "timm", "encoder.name": what}), None
+        return _choice(what, known), None
     encoder = as_encoder(what)
     if not isinstance(encoder, ModuleEncoder | TimmBackbone) or encoder.user_module is None:
         kind = type(encoder).__name__
@@ -64,15 +67,29 @@ def encoder_choice(what: str | nn.Module, known: Collection[str]) -> tuple[dict[
     return {"encoder": plain["type"], **options}, encoder
 
 
+def _choice(name: str, known: Collection[str]) -> dict[str, str]:
+    """Keys that choose an encoder by its name: one of ours, else timm's, else torchvision's.
+
+    Raises:
+        ValueError: none of them has the name.
+    """
+    if name in known:
+        return {"encoder": name}
+    theirs = {"timm": timm.list_models(), "torchvision": torchvision.models.list_models()}
+    for source, names in theirs.items():
+        if name in names:
+            return {"encoder": source, "encoder.name": name}
+    close = get_close_matches(name, {*known, *chain(*theirs.values())})
+    raise ValueError(
+        f"encoder={name!r} is neither an encoder of ours nor a model of timm's or torchvision's; "
+        f"{nearest(name, close or known)}"
+    )
+
+
 def _named(name: str) -> Encoder:
-    if name in (ours := set(part_names("encoder")) - {"module"}):
-        return build_part("encoder", name)
-    if not timm.is_model(name):
-        near = timm.list_models(f"*{name[:6]}*")[:5]
-        raise ValueError(
-            f"encoder={name!r} is neither an encoder of ours nor a model of timm's; {nearest(name, {*ours, *near})}"
-        )
-    return TimmBackbone(name=name)
+    choice = _choice(name, set(part_names("encoder")) - {"module"})
+    options = {"name": choice["encoder.name"]} if "encoder.name" in choice else {}
+    return build_part("encoder", {"type": choice["encoder"], **options})
 
 
 def _is_timms(module: Any) -> bool:

@@ -181,7 +181,10 @@ def test_modes_of_parts_outlast_the_probe():
         (nn.Conv3d(3, 8, 1), "the encoder Conv3d does not take"),
         (nn.Flatten(0), r"the encoder Flatten returns \(288,\): expected one tensor"),
         (sslp.ModuleEncoder(Net("tokens"), prefix=2), "prefix=2 leaves 4 of 6 tokens"),
-        ("resnett10", "encoder='resnett10' is neither an encoder of ours nor a model of timm's"),
+        (
+            "resnett10",
+            r"encoder='resnett10' is neither an encoder of ours nor .* or torchvision's; nearest: resnet10t",
+        ),
     ],
     ids=["tuple", "channels", "axes", "one axis", "prefix", "name"],
 )
@@ -193,6 +196,14 @@ def test_what_is_no_encoder_is_refused(encoder, sentence):
 def test_names_and_objects_find_their_encoder():
     assert isinstance(as_encoder("vit"), sslp.ViT)
     assert as_encoder("resnet10t").name == "resnet10t"
+    assert isinstance(as_encoder("mobilenet_v3_small"), sslp.TorchvisionBackbone)
+    assert encoder_choice("mobilenet_v3_small", ["vit"])[0] == {
+        "encoder": "torchvision",
+        "encoder.name": "mobilenet_v3_small",
+    }
+    for call in (as_encoder, lambda name: encoder_choice(name, ["conv", "vit"])):
+        with pytest.raises(ValueError, match=r"encoder='convv' is neither an encoder of ours .*; nearest: conv"):
+            call("convv")
     assert isinstance(as_encoder(timm.create_model("resnet10t")), sslp.TimmBackbone)
     assert isinstance(as_encoder(Net()), sslp.ModuleEncoder)
     with pytest.raises(ValueError, match=r"encoder=3: expected a name or a torch.nn.Module, got an object of int"):
