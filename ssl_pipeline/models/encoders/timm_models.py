@@ -16,7 +16,7 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders import timm_tokens
 from ssl_pipeline.models.encoders.outside import OutsideEncoder, UserModule
 from ssl_pipeline.models.encoders.published import check_image, create, is_plain
-from ssl_pipeline.models.encoders.visible import Visible, visible
+from ssl_pipeline.models.encoders.visible import Visible, check_cell, visible
 from ssl_pipeline.models.layers.pooling import masked_mean
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
@@ -163,6 +163,10 @@ class TimmBackbone(OutsideEncoder):
             f"set encoder.options.patch_size to one of {fits}, or the size of the data or of the views to a multiple "
             f"of {side[0]}"
         )
+
+    def check_holes(self, cell: Sequence[int] | None) -> None:
+        """See ``Encoder``."""
+        check_cell(self.patches, cell if self.skips else None)
 
     def features(self, x: Tensor) -> Tensor:
         """Last feature map, (B, D, h, w)."""
