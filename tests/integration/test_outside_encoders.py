@@ -16,6 +16,7 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.data import digits
 from ssl_pipeline.evaluation.subjects import subjects_of_run
+from ssl_pipeline.exporting import export_part
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.data_spec import DataSpec
@@ -26,6 +27,7 @@ QUICK = {"probe": "none", "report.page": False, "hardware": "cpu", "diagnostics.
 DIGITS = GridSpec.of(("y", 8), ("x", 8), channels=1)
 VIT = ["encoder=timm", "encoder.name=vit_tiny_patch16_224"]
 VIT += [f"encoder.options.{option}" for option in ("patch_size=2", "embed_dim=24", "depth=3", "num_heads=2")]
+OF = f"{__name__}.Net"
 CNN = ["encoder=timm", "encoder.name=resnet10t"]
 
 
@@ -47,6 +49,10 @@ def test_a_module_from_pretraining_to_another_process(tmp_path, capsys):
     z = run.model.embed(x)
     assert run.model.graph.encoder.model is not net and z.shape == (5, 8)
     torch.testing.assert_close(sslp.embed(run, x), z)
+    export_part(run.model, "encoder", tmp_path / "out")
+    line = next(line for line in (tmp_path / "out/README.md").read_text().splitlines() if "sslp.load(" in line)
+    assert line.startswith('model = sslp.load(".", encoder=module).part()') and line.endswith("an object of " + OF)
+    torch.testing.assert_close(sslp.load(tmp_path / "out", encoder=Net()).embed(x), z)
     other = Net()
     first = other.body.weight.detach().clone()
     torch.testing.assert_close(sslp.load(folder, encoder=other).embed(x), z)
