@@ -98,8 +98,8 @@ def pretrain(
         labels: one for each sample of a tensor, an array or a ``Dataset``, for probes alone.
         corruption: views, as ``mask+noise`` or ``crop+crop``; None: what the method says, as the next three.
         objective: losses, as ``reconstruct`` or ``reconstruct+align``.
-        encoder: ``conv``, ``vit`` ..., the name of a model of timm's, or an object: a model of timm's, or any module
-            that ``sslp.ModuleEncoder`` takes, with the weights that it has; the object itself is trained.
+        encoder: ``conv``, ``vit`` ..., the name of a model of timm's or torchvision's, or an object: a model of timm's,
+            or any module that ``sslp.ModuleEncoder`` takes, with the weights that it has; the object itself is trained.
         decoder: ``conv``, ``cross_attention`` or ``autoregressive``.
         epochs: passes over the data; None: what the method says.
         steps: of the optimiser, in place of ``epochs``.
@@ -126,7 +126,6 @@ def pretrain(
         raise ValueError(f"the method is named twice, {method=!r} and experiment={more['experiment']!r}: drop one")
     passed, choices = _data(data, labels, more)
     keys, own = ({}, None) if encoder is None else encoder_choice(encoder, list_encoders())
-    decoder = decoder or (None if own is None or method is not None else "cross_attention")  # which any latent feeds
     choices |= {"experiment": method, "corruption": corruption, "objective": objective, "decoder": decoder}
     choices |= keys | {"trainer.max_epochs": epochs if steps is None else -1, "trainer.max_steps": steps}
     choices |= {"seed": seed} | ({} if batch_size is None else {"batch_size": batch_size})

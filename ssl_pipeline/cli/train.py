@@ -27,8 +27,8 @@ from ssl_pipeline.cli.process import (
     print_error,
     replayed,
 )
-from ssl_pipeline.config.chosen import open_options
 from ssl_pipeline.config.compose import VERSION_BASE, conf_dir, explained, finish, is_further_rank, quoted, set_up_hydra
+from ssl_pipeline.config.model_options import open_options
 from ssl_pipeline.utils.errors import Interrupted
 
 _Run = Callable[[dict[str, Any], str], Any]

@@ -24,9 +24,9 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from ssl_pipeline.config import plugins
-from ssl_pipeline.config.chosen import left_over, open_options
 from ssl_pipeline.config.combination import COMBINING_SIGNS, Combination
 from ssl_pipeline.config.families import read_families
+from ssl_pipeline.config.model_options import left_over, open_options
 from ssl_pipeline.config.parts import check_config, is_ghost, prune
 from ssl_pipeline.config.resume import AUTO, again, resumed
 from ssl_pipeline.config.run_folder import run_dir

@@ -1,8 +1,9 @@
 """Encoder, decoder and objective where nobody names them: those that suit the samples of the data.
 
-``train.yaml`` chooses ``encoder: for_${data}``, and this source of Hydra answers such names, so that an experiment and
-the command line choose others as ever. What the samples of a data set are is said in the head of its YAML file,
-``# @samples symbols``; where nothing is said, they are ``numbers``.
+``train.yaml`` chooses ``encoder: suitable``, which is ``for_${data}``, and a decoder that suits the encoder, too,
+``for_${data}.${encoder}``. This source of Hydra answers such names, so that an experiment and the command line choose
+others as ever. What the samples of a data set are is said in the head of its YAML file, ``# @samples symbols``; where
+nothing is said, they are ``numbers``.
 """
 
 from __future__ import annotations
@@ -32,10 +33,13 @@ SUITABLE = {
 """By what samples are: numbers on axes along which neighbours are alike (images, sound, video), symbols (texts),
 features whose neighbours have nothing in common (tables), or several of these."""
 
+FROM_OUTSIDE = {name: {"decoder": "cross_attention"} for name in ("timm", "torchvision", "module")}
+"""By encoders of which only the data say whether their latent covers the grid: what any latent can feed."""
+
 IN_PYTHON = "in_python"
 """``data=in_python_KIND`` stands for data of a kind that is passed in Python, see ``ssl_pipeline.data.in_python``."""
 
-_FOR = "for_"
+_FOR, _ENCODER, _BY_DATA = "for_", "suitable", "encoder/by_data"
 
 
 class Suitable(ConfigSource):
@@ -55,7 +59,8 @@ class Suitable(ConfigSource):
         group, _, name = config_path.removesuffix(".yaml").rpartition("/")
         if group == "data":
             return name in {f"{IN_PYTHON}_{kind}" for kind in SUITABLE}
-        return group in SUITABLE["numbers"] and name.startswith(_FOR)
+        known = group in (*SUITABLE["numbers"], _BY_DATA) and name.startswith(_FOR)
+        return known or (group, name) == ("encoder", _ENCODER)
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> _Names:
         return []
@@ -64,8 +69,12 @@ class Suitable(ConfigSource):
         group, _, name = config_path.removesuffix(".yaml").rpartition("/")
         if group == "data":
             content = _options_in_python()
+        elif name == _ENCODER:
+            content = {"defaults": [{"by_data@_here_": f"{_FOR}${{data}}"}]}
+        elif group == _BY_DATA:
+            content = {"defaults": [f"/encoder/{_suitable('encoder', name)}@_here_"]}
         else:
-            chosen = SUITABLE[kind_of(name.removeprefix(_FOR))][group]
+            chosen = _suitable(group, name)
             parts = [f"{part}@{part}" for part in chosen.split("+")] if group == "objective" else [chosen]
             content = {"defaults": parts}
         return ConfigResult(
@@ -81,6 +90,12 @@ def _options_in_python() -> dict[str, Any]:
     options = {name: one.default for name, one in signature(lookup("data", IN_PYTHON).target).parameters.items()}
     options |= {"type": IN_PYTHON, "split": asdict(options["split"]), "description": "???"}
     return options
+
+
+def _suitable(group: str, name: str) -> str:
+    """What ``for_DATA`` or ``for_DATA.ENCODER`` is."""
+    data, _, encoder = name.removeprefix(_FOR).partition(".")
+    return (SUITABLE[kind_of(data)] | FROM_OUTSIDE.get(encoder, {}))[group]
 
 
 def kind_of(data: str) -> str:
@@ -125,8 +140,12 @@ def note(choices: Mapping[str, str | None]) -> str | None:
     Args:
         choices: name of the file by group, as Hydra has them.
     """
-    kind = kind_of(choices.get("data") or "")
-    chosen = [f"{group}={name}" for group, name in SUITABLE[kind].items() if str(choices.get(group)).startswith(_FOR)]
+    data = choices.get("data") or ""
+    kind, names = kind_of(data), dict(choices)
+    if names.get("encoder") == _ENCODER:
+        names["encoder"] = f"{_FOR}{data}"
+    open_ = [group for group in SUITABLE[kind] if str(names.get(group)).startswith(_FOR)]
+    chosen = [f"{group}={_suitable(group, str(names[group]))}" for group in open_]
     if kind == "numbers" or not chosen:
         return None
     return f"samples are {kind.replace('_', ' ')}: {', '.join(chosen)}; name others to change it"

@@ -40,7 +40,7 @@ def look(graph: Graph, eye: ProbeBatch, seed: int, layers: bool = True) -> tuple
         seed: of the views' random numbers.
         layers: look at layers and losses, too.
     """
-    views = graph.standardize(graph.corrupt(eye.probe, seed, whole=True).views)
+    views = graph.normalized(graph.corrupt(eye.probe, seed, whole=True).views)
     inside = layers_of(graph, leave_out=["teacher", "decoders", "objective"]) if layers else {}
     taps, pooled = {}, {}
     for name in graph.students:

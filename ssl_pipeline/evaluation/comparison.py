@@ -22,10 +22,11 @@ class Measures(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Scores by row and name; and what was left out, with the reason, of which rows."""
+    """Scores by row and name; what was left out, with the reason, of which rows; sentences about rows that are not."""
 
     rows: dict[str, dict[str, Score]]
     left_out: dict[tuple[str, str], list[str]]
+    notes: tuple[str, ...] = ()
 
 
 def measures(few_shot: Sequence[float], attentive: int, finetune: int, seeds: int, limit: int) -> Measures:
@@ -61,9 +62,10 @@ def compare_encoders(runs: Iterable[Subjects], how: Measures, baselines: bool = 
     """
     found: dict[str, list[dict[str, Score]]] = {}
     left_out: dict[tuple[str, str], list[str]] = {}
-    data = None
+    data, notes = None, []
     for subjects in runs:
         data = subjects.data
+        notes += [] if subjects.note is None or not baselines else [subjects.note]
         for row, subject in subjects.each():
             if baselines or row != UNTRAINED:
                 subject.to(subjects.device).eval()
@@ -75,7 +77,7 @@ def compare_encoders(runs: Iterable[Subjects], how: Measures, baselines: bool = 
     scores = {row: _joined(some) for row, some in found.items()}
     if data is not None and baselines and "linear" in scores[ENCODER]:
         scores[RAW] = probed(how.protocol.raw_features(data), how.protocol, how.few_shot, how.seeds)
-    return Comparison(scores, left_out)
+    return Comparison(scores, left_out, tuple(dict.fromkeys(notes)))
 
 
 def _joined(scores: Sequence[dict[str, Score]]) -> dict[str, Score]:

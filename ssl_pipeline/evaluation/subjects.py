@@ -19,13 +19,20 @@ from ssl_pipeline.models.layers import Normalize
 
 ENCODER, TEACHER, UNTRAINED, RAW = "this encoder", "its teacher", "untrained encoder", "raw input"
 
+NO_UNTRAINED = (
+    f"{UNTRAINED} is left out: how the object encoder= was before the training is not known after load(); the run "
+    f"that pretrain() returns knows it"
+)
+
 
 class Subjects(NamedTuple):
-    """Encoders by the names of their rows, made one after the other, and the samples that they are measured on."""
+    """Encoders by the names of their rows, made one after the other, the samples that they are measured on, and a
+    sentence for a row that there is not."""
 
     each: Callable[[], Iterator[tuple[str, Subject]]]
     data: Data
     device: torch.device
+    note: str | None = None
 
 
 def subjects_of_run(model: Model, data: Data, view: str = UNKNOWN) -> Subjects:
@@ -52,12 +59,13 @@ def subjects_of_run(model: Model, data: Data, view: str = UNKNOWN) -> Subjects:
         yield ENCODER, OfGraph(embedder)
         if model.held is None and model.graph.teacher is not None:
             yield TEACHER, OfGraph(Embedder(model.graph, view, teacher=True))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(model.config["seed"])
-            twin = untrained(lambda: _twin(model, embedder.normalize), data, model.device)
-        yield UNTRAINED, OfGraph(Embedder(twin, view))
+        if model.knows_untrained:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(model.config["seed"])
+                twin = untrained(lambda: _twin(model, embedder.normalize), data, model.device)
+            yield UNTRAINED, OfGraph(Embedder(twin, view))
 
-    return Subjects(each, data, model.device)
+    return Subjects(each, data, model.device, None if model.knows_untrained else NO_UNTRAINED)
 
 
 def _twin(model: Model, normalize: Normalize) -> Graph:

@@ -16,5 +16,5 @@ def untrained(make: Callable[[], Graph], data: Data, device: torch.device | str)
     graph = make().to(device).train()
     for step, batch in enumerate(sequential_batches(data.train, 256, 20 * 256)):
         if len(batch.x) >= 2:
-            graph.encode(graph.standardize(graph.corrupt(batch.on(device), step=step, whole=True).views))
+            graph.encode(graph.normalized(graph.corrupt(batch.on(device), step=step, whole=True).views))
     return graph

@@ -11,7 +11,7 @@ from ssl_pipeline.config.build import part_name
 from ssl_pipeline.inference.learned import grid_of
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Embedder, Part, Relation, Translator
-from ssl_pipeline.models.encoders import TimmBackbone
+from ssl_pipeline.models.encoders import ModuleEncoder, TimmBackbone
 from ssl_pipeline.report import markdown
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -21,7 +21,7 @@ USE = {
     "safetensors": """import torch
 import ssl_pipeline as sslp
 
-model = sslp.load(".").part()  # where this folder is the current one
+model = sslp.load({load}).part()  # where this folder is the current one{note}
 {given}
 with torch.no_grad():
     {outputs} = model({named})""",
@@ -78,7 +78,10 @@ def card(
         else ""
     )
     seen = f", for samples of view `{export['view']}`" if export["view"] else ""
+    own = isinstance(model.graph.encoder, ModuleEncoder)
     use = USE[export["format"]].format(
+        load='".", encoder=module' if own else '"."',
+        note=f", and module an object of {model.graph.encoder.of}" if own else "",
         given="\n".join(_given(name, some, export["format"]) for name, some in inputs.items()),
         outputs=", ".join(export["outputs"]),
         named=", ".join(f"{name}={name}" for name in inputs),

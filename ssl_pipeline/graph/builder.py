@@ -12,7 +12,7 @@ from ssl_pipeline.config.parts import columns, edges
 from ssl_pipeline.graph.columns import ColumnModels
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.graph_set import GraphSet
-from ssl_pipeline.models.encoders import held
+from ssl_pipeline.models.encoders import UserModule, attach_module
 from ssl_pipeline.objectives import Objective
 from ssl_pipeline.structures.data_spec import DataSpec
 
@@ -35,11 +35,11 @@ class GraphFactory:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], *, trust: tuple[str, ...] = (), encoder: nn.Module | None = None
+        self, config: Mapping[str, Any], *, trust: tuple[str, ...] = (), encoder: nn.Module | UserModule | None = None
     ) -> None:
         single = ("encoder", "latent", "decoder", "teacher")
         self.parts: dict[str, Any] = {one: build_part(one, config.get(one), at=one, trust=trust) for one in single}
-        self.parts["encoder"] = held(self.parts["encoder"], encoder)
+        self.parts["encoder"] = attach_module(self.parts["encoder"], encoder)
         for group in ("corruption", "objective"):
             self.parts[group] = build_parts(group, config.get(group), at=group, trust=trust)
         asked = edges(config.get("edge") or {}, self.parts["objective"])

@@ -31,7 +31,7 @@ class EncodesViews:
         own = self.columns.named()[name].normalize if name in self.columns else None
         return self.normalize if own is None else own
 
-    def standardize(self, views: Mapping[str, View]) -> dict[str, View]:
+    def normalized(self, views: Mapping[str, View]) -> dict[str, View]:
         """Views and columns in the data's units as the encoder takes them."""
         return {name: self.normalizer(name).of(view) for name, view in views.items()}
 

@@ -86,8 +86,8 @@ class Graph(GraphParts):
         """
         if lost := self.columns.keys() - corrupted.columns.keys():
             raise ValueError(f"losses reach the column {min(lost)} of the data, and this batch has none: add it")
-        clean, views = self.normalize.of(corrupted.clean), self.standardize(corrupted.views)
-        known = views | self.standardize(corrupted.columns)
+        clean, views = self.normalize.of(corrupted.clean), self.normalized(corrupted.views)
+        known = views | self.normalized(corrupted.columns)
         latents = self.encode({name: known[name] for name in (*self.students, *self.encoded_columns)})
         consensus = None
         if self.latent.fuse is not None:

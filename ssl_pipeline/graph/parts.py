@@ -75,6 +75,7 @@ class GraphParts(Bindable, EncodesViews, nn.Module):
             self.encoder = self.encoder.bind(spec.grid, names)
         for corruption in self.corruptions.values():
             self.encoder.shape_of(corruption.output_grid.shape)  # refuses now what it would refuse in the first step
+            self.encoder.check_holes(corruption.hole_cell)
         with options_of("latent"):
             self.latent = self.latent.bind(self.encoder.width, self.encoder.embedding_width)
         self.objective = self.objective.bind(self._info(spec))

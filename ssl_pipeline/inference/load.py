@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ssl_pipeline.data import Codec
 from ssl_pipeline.graph.builder import GROUPS, GraphFactory
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.weights import WEIGHTS, read_safetensors, read_weights
-from ssl_pipeline.models.encoders import Encoder
+from ssl_pipeline.models.encoders import trained_before
 from ssl_pipeline.structures.data_spec import DataSpec
 from ssl_pipeline.structures.per_data_set import split_sets
 
@@ -38,7 +37,7 @@ def load(
         data: name of the data set whose stem and heads are wanted, of a run on several.
         trust: packages besides this one and its plug-ins whose classes its configuration may name.
         encoder: the module, where the run was pretrained from Python with one; a copy of it takes the run's weights,
-            and the untrained encoder of tables is as it is.
+            and tables have no row of an untrained encoder, since how it was before is not known.
 
     Raises:
         FileNotFoundError: no such folder, or something is missing in it.
@@ -62,7 +61,7 @@ def load(
         raise ValueError(f"this run was trained on {', '.join(sets) or 'one data set'}, got {data}: name one of them")
     spec = DataSpec.from_plain((config if data is None else sets[data])["spec"])
     settled = config | {"allow_collapse": True}  # what is trained is not judged by what training would now refuse
-    own = encoder if isinstance(encoder, Encoder) else deepcopy(encoder)
+    own = None if encoder is None else trained_before(encoder, copy=True)
     graph = GraphFactory(settled, trust=trust, encoder=own).build(spec, fitting=data is not None)
     columns = spec.columns
     found = {name: _codec(folder, f"columns.{name}", trust) for name in columns}

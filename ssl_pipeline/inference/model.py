@@ -28,6 +28,7 @@ class Model(ModelParts):
 
     Attributes:
         encoder_object: the encoder, where it is an object of Python that whoever builds the graph again must be given.
+        knows_untrained: whether the graph can be made again as it was before the training.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class Model(ModelParts):
         columns: Mapping[str, Codec] | None = None,
     ) -> None:
         super().__init__(graph, held)
-        self.encoder_object = graph.encoder if getattr(graph.encoder, "own", None) is not None else None
+        user_module = getattr(graph.encoder, "user_module", None)
+        self.encoder_object = None if user_module is None else graph.encoder
+        self.knows_untrained = user_module is None or user_module.remembers
         self.config, self.codec, self.data, self.trust, self.columns = config, codec, data, trust, columns or {}
 
     def __repr__(self) -> str:

@@ -50,7 +50,7 @@ class GraphPath(EncodesViews, nn.Module):
 
     def latents(self, views: Mapping[str, View]) -> dict[str, Latent]:
         """Latents of views and columns in the data's units."""
-        return self.encode(self.standardize(views))
+        return self.encode(self.normalized(views))
 
     def decoder(self, to: str = CLEAN.name) -> Decoder:
         """What leads to the clean form, to a view or to a column of the data.

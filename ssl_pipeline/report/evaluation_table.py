@@ -73,7 +73,7 @@ class Evaluation:
         taken = [f"{_title(name)}: {rows[ENCODER][name].protocol}" for name in self._names()]
         lost = [f"{_title(name)} is left out, {why} ({', '.join(of)})"
                 for (name, why), of in self.comparison.left_out.items()]  # fmt: skip
-        return [*labels, *taken, *lost]
+        return [*labels, *taken, *lost, *self.comparison.notes]
 
     def write(self) -> None:
         """As JSON into its file."""

@@ -33,6 +33,7 @@ def start(
             for g in graphs.values()
         ),
         *_holes(graphs.values()),
+        *_untrained(graph),
         f"parameters {_count(g.encoder for g in graphs.values()):,} encoder, "
         f"{_count(g.latent for g in graphs.values()):,} latent, "
         f"{_count(g.decoders for g in graphs.values()):,} decoders",
@@ -47,6 +48,14 @@ def _holes(graphs: Iterable[Graph]) -> list[str]:
     filled = [g.encoder for g in graphs if g.encoder.sees_filling and any(c.masks for c in g.corruptions.values())]
     names = dict.fromkeys(getattr(encoder, "what", type(encoder).__name__) for encoder in filled)
     return [f"holes      {name} leaves out no tokens: it takes holes as they are filled" for name in names]
+
+
+def _untrained(graph: Graph) -> list[str]:
+    """A line where nobody knows how the encoder was before the training."""
+    user_module = getattr(graph.encoder, "user_module", None)
+    if user_module is None or user_module.remembers:
+        return []
+    return ["untrained  left out of the tables: how the object encoder= was before the run began is not known"]
 
 
 def _optimiser(recipe: Recipe, batch: int) -> str:

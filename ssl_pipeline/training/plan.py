@@ -17,6 +17,7 @@ from ssl_pipeline.config.registry import Entry
 from ssl_pipeline.data import DataSets, EpochOrder, Stream
 from ssl_pipeline.evaluation import P1
 from ssl_pipeline.graph.builder import GraphFactory
+from ssl_pipeline.models.encoders import trained_before
 from ssl_pipeline.optim.recipe import Recipe
 from ssl_pipeline.optim.rules import make_recipe
 from ssl_pipeline.training.callbacks.base import GraphCallback
@@ -50,7 +51,8 @@ def plan_run(config: Mapping[str, Any], encoder: nn.Module | None = None) -> Run
     """
     import_plugins()
     trust = tuple(config["trust"])
-    factory = GraphFactory(config, trust=trust, encoder=encoder)
+    own = trained_before(encoder) if encoder is not None and config["resume"] else encoder
+    factory = GraphFactory(config, trust=trust, encoder=own)
     bounds, clock = _bounds(config["trainer"])
     protocol = build_part("protocol", config["probe"]["protocol"], at="probe.protocol", trust=trust)
     recipe = make_recipe(config["optimizer"], trust=trust)

@@ -30,7 +30,7 @@ _ONLINE = {"train_limit": 4000, "test_limit": 2000, "few_shot": 0, "backgrounds"
 
 
 def score_graph(
-    graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph], baselines: bool = True
+    graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph] | None, baselines: bool = True
 ) -> dict[str, Any]:
     """Probes, baselines and restoration at the end of a run.
 
@@ -38,7 +38,7 @@ def score_graph(
         graph: the trained graph.
         data: what it was trained on.
         protocol: how to probe.
-        make: makes the graph with the weights that its seed gives.
+        make: makes the graph with the weights that its seed gives; None where they are not known.
         baselines: whether the raw input and the untrained graph are probed, too.
     """
     began = time.perf_counter()
@@ -61,7 +61,7 @@ def score_graph(
 
 
 def online_scores(
-    graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph], baselines: bool = True
+    graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph] | None, baselines: bool = True
 ) -> tuple[Callable[[], dict[str, float]], Callable[[], dict[str, dict[str, float]]]]:
     """Scores on the way and their baselines, both on a part of the data; arguments as in ``score_graph``."""
     small = replace(protocol, **_ONLINE)
@@ -102,6 +102,9 @@ def _suffixed(scores: Mapping[str, float], name: str) -> dict[str, float]:
     return {f"{key}_{name}": value for key, value in scores.items() if key not in ("retrieval_chance", "swapped")}
 
 
-def _baselines(graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph]) -> dict[str, dict[str, float]]:
-    twin = untrained(make, data, next(graph.parameters()).device)
-    return {"raw": protocol.raw(data), "untrained": protocol.score(protocol.features(embedder(twin), data))}
+def _baselines(graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph] | None) -> dict[str, dict[str, float]]:
+    found = {"raw": protocol.raw(data)}
+    if make is not None:
+        twin = untrained(make, data, next(graph.parameters()).device)
+        found["untrained"] = protocol.score(protocol.features(embedder(twin), data))
+    return found

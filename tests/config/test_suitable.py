@@ -57,6 +57,14 @@ def test_several_kinds_at_once():
     assert models("data=mixed") == FOR_TEXTS | {"objective": "reconstruct+cross_entropy"}
 
 
+def test_models_from_outside_take_a_decoder_that_any_latent_feeds():
+    for name in ("timm", "torchvision"):
+        assert models(f"encoder={name}")["decoder"] == "cross_attention"
+        assert models(f"encoder={name}", "decoder=conv")["decoder"] == "conv"
+        assert models("experiment=text_autoencoder", f"encoder={name}")["decoder"] == "autoregressive"
+    assert models("encoder=vit")["decoder"] == "conv"
+
+
 def test_a_file_of_ones_own(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/novels.yaml").write_text("# @package data\ntype: text_files\nroot: novels\n")

@@ -266,7 +266,7 @@ def test_batch_effects_leave_the_statistics():
     graph, batch = graph_of("corruption=mask+noise")
     before = {name: value.clone() for name, value in graph.state_dict().items()}
     modes = [part.training for part in graph.modules()]
-    views = graph.standardize(graph.corrupt(batch, whole=True).views)
+    views = graph.normalized(graph.corrupt(batch, whole=True).views)
     found = batch_effects(graph, views, graph.students, size=64)
     again = batch_effects(graph, views, graph.students, size=16)
     assert again["noise"]["encoder.stages.1.0.conv2"] == pytest.approx(2 * found["noise"]["encoder.stages.1.0.conv2"])

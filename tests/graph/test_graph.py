@@ -115,7 +115,7 @@ def test_relaxation_brings_the_energy_down():
 def test_a_consensus_of_some_views_needs_no_clean_sample(fuse):
     graph = make("corruption=mask+noise+lowres", *SLOTS, f"latent.fuse={fuse}", "allow_collapse=true").eval()
     corrupted = graph.corrupt(batch())
-    latents, inference = graph.encode(graph.standardize(corrupted.views)), Inference(graph)
+    latents, inference = graph.encode(graph.normalized(corrupted.views)), Inference(graph)
     for names in (["mask", "noise", "lowres"], ["mask", "lowres"], ["noise"]):
         found = inference.consensus({name: corrupted.views[name] for name in names})
         torch.testing.assert_close(found.tokens, torch.stack([latents[name].tokens for name in names]).mean(0))

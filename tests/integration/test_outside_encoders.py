@@ -13,15 +13,21 @@ from torch.utils.data import DataLoader
 import ssl_pipeline as sslp
 from ssl_pipeline.cli import main as cli
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.saved import read_saved
+from ssl_pipeline.data import digits
+from ssl_pipeline.evaluation.subjects import subjects_of_run
+from ssl_pipeline.exporting import export_part
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.data_spec import DataSpec
 from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.training.plan import plan_run
 
 QUICK = {"probe": "none", "report.page": False, "hardware": "cpu", "diagnostics.every": 0, "batch_size": 32}
 DIGITS = GridSpec.of(("y", 8), ("x", 8), channels=1)
 VIT = ["encoder=timm", "encoder.name=vit_tiny_patch16_224"]
 VIT += [f"encoder.options.{option}" for option in ("patch_size=2", "embed_dim=24", "depth=3", "num_heads=2")]
+OF = f"{__name__}.Net"
 CNN = ["encoder=timm", "encoder.name=resnet10t"]
 
 
@@ -43,6 +49,10 @@ def test_a_module_from_pretraining_to_another_process(tmp_path, capsys):
     z = run.model.embed(x)
     assert run.model.graph.encoder.model is not net and z.shape == (5, 8)
     torch.testing.assert_close(sslp.embed(run, x), z)
+    export_part(run.model, "encoder", tmp_path / "out")
+    line = next(line for line in (tmp_path / "out/README.md").read_text().splitlines() if "sslp.load(" in line)
+    assert line.startswith('model = sslp.load(".", encoder=module).part()') and line.endswith("an object of " + OF)
+    torch.testing.assert_close(sslp.load(tmp_path / "out", encoder=Net()).embed(x), z)
     other = Net()
     first = other.body.weight.detach().clone()
     torch.testing.assert_close(sslp.load(folder, encoder=other).embed(x), z)
@@ -151,3 +161,19 @@ def test_a_run_remembers_what_it_trusts(tmp_path, monkeypatch):
     dark = {"+corruption.dark": {"_target_": "cellar.Dark"}, "trust": ["cellar"]}
     run = sslp.pretrain("digits", steps=1, output=tmp_path / "run", options=QUICK | dark)
     assert "dark" in run.model.views
+
+
+def test_the_untrained_encoder_is_a_row_only_where_it_is_known(tmp_path):
+    net = Net()
+    before = net.body.weight.detach().clone()
+    run = sslp.pretrain("digits", encoder=net, steps=1, output=tmp_path / "run", options=QUICK)
+    known = subjects_of_run(run.model, digits())
+    found = dict(known.each())
+    assert list(found) == ["this encoder", "untrained encoder"] and known.note is None
+    assert torch.equal(found["untrained encoder"].embedder.encoder.model.body.weight, before)
+    for given in (net, sslp.ModuleEncoder(net)):
+        unknown = subjects_of_run(sslp.load(run.folder, encoder=given), digits())
+        assert [row for row, _ in unknown.each()] == ["this encoder"] and "is left out: how the object" in unknown.note
+    config = read_saved(run.folder).config | {"resume": str(run.folder)}
+    for given, remembers in ((net, False), (run.encoder, True)):  # a run that goes on
+        assert plan_run(config, given).factory.parts["encoder"].user_module.remembers is remembers

@@ -66,7 +66,7 @@ def test_views_of_different_samples_meet_by_source():
     (edge,) = graph.edges["info_nce"]
     assert [str(end) for end in edge.ends] == ["latent/noise", "latent/lowres", "latent/echo"]
     corrupted = graph.eval().corrupt(batch)
-    z = graph.encode(graph.standardize(corrupted.views))
+    z = graph.encode(graph.normalized(corrupted.views))
     rows = [corrupted.assignment.rows[view] for view in z]
     assert torch.cat(rows).sort().values.tolist() == [*range(24)]
     expected = InfoNCE(0.2).by_source(torch.cat([v.pooled for v in z.values()]), batch.source[torch.cat(rows)])

@@ -158,7 +158,7 @@ def test_it_sees_views_without_their_holes():
     """With the teacher equal to the encoder, the target of a masked view is the encoding of the clean sample."""
     graph = make("experiment=ijepa", *TOKENS).eval()
     views = graph.corrupt(batch())
-    standard = graph.standardize(views.views)
+    standard = graph.normalized(views.views)
     targets = graph.teaching.targets(standard, {})
     assert views.views["mask"].mask.any()
     clean = graph.encode({"unknown": graph.normalize.of(views.clean)})["unknown"]
@@ -167,7 +167,7 @@ def test_it_sees_views_without_their_holes():
 
 def test_data2vec_averages_its_last_blocks():
     graph = make("experiment=data2vec", "teacher.layers=2", *TOKENS).eval()
-    views = graph.standardize(graph.corrupt(batch()).views)
+    views = graph.normalized(graph.corrupt(batch()).views)
     stem, trunk = graph.encoder.stem, graph.encoder.trunk
     view = views["mask"]._replace(x=views["mask"].unmasked, mask=None, cell=None, visible=None)
     tokens = stem([view])[0].values
@@ -183,7 +183,7 @@ def test_data2vec_averages_its_last_blocks():
 def test_the_energy_of_jepa_is_that_of_the_hole():
     graph = make("experiment=ijepa", *TOKENS).eval()
     corrupted = graph.corrupt(batch())
-    views = graph.standardize(corrupted.views)
+    views = graph.normalized(corrupted.views)
     latent = graph.encode(views)["mask"]
     target = graph.teaching.targets(views, {}).latents["mask"].tokens
     target = (target - target.mean(-1, keepdim=True)) / (target.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
@@ -197,7 +197,7 @@ def test_the_energy_of_jepa_is_that_of_the_hole():
 def test_byol_is_the_distance_of_the_normalised():
     graph = method("byol").eval()
     views = graph.corrupt(batch())
-    latents = graph.encode(graph.standardize(views.views))
+    latents = graph.encode(graph.normalized(views.views))
     term = graph.objective.terms["byol"]
     total = 0.0
     for a, b in (("crop_1", "crop_2"), ("crop_2", "crop_1")):

@@ -81,7 +81,7 @@ class Front(Part):
         name, view = self.source.name, self.source(x, mask, valid)
         if self.side != "encoder":
             return self.latents({name: view})[name]
-        latent = self.encoder.enter(name, self.standardize({name: view})[name])
+        latent = self.encoder.enter(name, self.normalized({name: view})[name])
         for block in range(self.block + 1):
             latent = self.encoder.step(block, latent)
         return latent

@@ -1,9 +1,10 @@
 """Encoders: views in, latents out, most weights shared."""
 
 from ssl_pipeline.models.encoders.base import Encoder
-from ssl_pipeline.models.encoders.choose import as_encoder, encoder_choice, held
+from ssl_pipeline.models.encoders.choose import as_encoder, attach_module, encoder_choice, trained_before
 from ssl_pipeline.models.encoders.conv import ConvEncoder
 from ssl_pipeline.models.encoders.module import ModuleEncoder
+from ssl_pipeline.models.encoders.outside import UserModule
 from ssl_pipeline.models.encoders.patch_embed import PatchStem
 from ssl_pipeline.models.encoders.timm_models import TimmBackbone
 from ssl_pipeline.models.encoders.torchvision_models import TorchvisionBackbone
@@ -17,9 +18,11 @@ __all__ = [
     "PatchStem",
     "TimmBackbone",
     "TorchvisionBackbone",
+    "UserModule",
     "ViT",
     "ViewEmbedding",
     "as_encoder",
+    "attach_module",
     "encoder_choice",
-    "held",
+    "trained_before",
 ]

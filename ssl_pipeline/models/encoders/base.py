@@ -60,6 +60,13 @@ class Encoder(Bindable, InHalves, ABC):
             ValueError: it takes no such view.
         """
 
+    def check_holes(self, cell: Sequence[int] | None) -> None:
+        """Refuse holes made of whole cells, of so many places along each axis, that it cannot leave out.
+
+        Raises:
+            ValueError: the cells are not made of whole patches.
+        """
+
     @abstractmethod
     def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
         """Encode views by name. A name that was not trained counts as ``unknown``.

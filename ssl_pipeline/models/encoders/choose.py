@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from copy import deepcopy
+from difflib import get_close_matches
 from inspect import signature
+from itertools import chain
 from typing import Any
 
 import timm
+import torchvision
 from torch import nn
 
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.registry import part_names
 from ssl_pipeline.models.encoders.base import Encoder
 from ssl_pipeline.models.encoders.module import ModuleEncoder
-from ssl_pipeline.models.encoders.outside import OutsideEncoder, Own
+from ssl_pipeline.models.encoders.outside import OutsideEncoder, UserModule
 from ssl_pipeline.models.encoders.timm_models import TimmBackbone
 from ssl_pipeline.utils.errors import nearest
 
@@ -23,10 +26,10 @@ def as_encoder(what: object) -> Encoder:
     """The encoder that is meant.
 
     Args:
-        what: an encoder; a name of ours, or of a model of timm's; a model of timm's; any other module.
+        what: an encoder; a name of ours, or of a model of timm's or torchvision's; a model of timm's; any other module.
 
     Raises:
-        ValueError: no encoder and no model of timm's has the name; something that is no module.
+        ValueError: no encoder and no model of theirs has the name; something that is no module.
     """
     if isinstance(what, str):
         return _named(what)
@@ -50,9 +53,9 @@ def encoder_choice(what: str | nn.Module, known: Collection[str]) -> tuple[dict[
         ValueError: see ``as_encoder``; an encoder of ours that was made already.
     """
     if isinstance(what, str):
-        return ({"encoder": what} if what in known else {"encoder": "timm", "encoder.name": what}), None
+        return _choice(what, known), None
     encoder = as_encoder(what)
-    if not isinstance(encoder, ModuleEncoder | TimmBackbone) or encoder.own is None:
+    if not isinstance(encoder, ModuleEncoder | TimmBackbone) or encoder.user_module is None:
         kind = type(encoder).__name__
         raise ValueError(
             f"encoder={kind}(...) has options that a run's configuration would not know: name it, as in "
@@ -64,15 +67,29 @@ def encoder_choice(what: str | nn.Module, known: Collection[str]) -> tuple[dict[
     return {"encoder": plain["type"], **options}, encoder
 
 
+def _choice(name: str, known: Collection[str]) -> dict[str, str]:
+    """Keys that choose an encoder by its name: one of ours, else timm's, else torchvision's.
+
+    Raises:
+        ValueError: none of them has the name.
+    """
+    if name in known:
+        return {"encoder": name}
+    theirs = {"timm": timm.list_models(), "torchvision": torchvision.models.list_models()}
+    for source, names in theirs.items():
+        if name in names:
+            return {"encoder": source, "encoder.name": name}
+    close = get_close_matches(name, {*known, *chain(*theirs.values())})
+    raise ValueError(
+        f"encoder={name!r} is neither an encoder of ours nor a model of timm's or torchvision's; "
+        f"{nearest(name, close or known)}"
+    )
+
+
 def _named(name: str) -> Encoder:
-    if name in (ours := set(part_names("encoder")) - {"module"}):
-        return build_part("encoder", name)
-    if not timm.is_model(name):
-        near = timm.list_models(f"*{name[:6]}*")[:5]
-        raise ValueError(
-            f"encoder={name!r} is neither an encoder of ours nor a model of timm's; {nearest(name, {*ours, *near})}"
-        )
-    return TimmBackbone(name=name)
+    choice = _choice(name, set(part_names("encoder")) - {"module"})
+    options = {"name": choice["encoder.name"]} if "encoder.name" in choice else {}
+    return build_part("encoder", {"type": choice["encoder"], **options})
 
 
 def _is_timms(module: Any) -> bool:
@@ -82,7 +99,21 @@ def _is_timms(module: Any) -> bool:
     return known and timm.is_model(str(about.get("architecture")))
 
 
-def held(part: Encoder, given: nn.Module | None) -> Encoder:
+def trained_before(given: nn.Module, *, copy: bool = False) -> nn.Module | UserModule:
+    """An object for a run that was trained already: how it was before is known only of an encoder that this run took.
+
+    Args:
+        given: the object, or an encoder of it.
+        copy: take a copy, and leave the object as it is.
+    """
+    user_module = given.user_module if isinstance(given, OutsideEncoder) else UserModule(given)
+    if user_module is None or user_module.twin is not None:
+        return given
+    module = user_module.module
+    return UserModule(deepcopy(module) if copy else module, remembers=False)
+
+
+def attach_module(part: Encoder, given: nn.Module | UserModule | None) -> Encoder:
     """The encoder of a configuration, of an object where one is given.
 
     Args:
@@ -93,7 +124,7 @@ def held(part: Encoder, given: nn.Module | None) -> Encoder:
         ValueError: the encoder needs an object and there is none, or it takes none.
     """
     if given is None:
-        if isinstance(part, ModuleEncoder) and part.own is None:
+        if isinstance(part, ModuleEncoder) and part.user_module is None:
             raise ValueError(
                 f"this run's encoder is an object of Python ({part.of}), of which its folder has the weights and not "
                 f"the code: give it, sslp.load(folder, encoder=module), or to go on with the run "
@@ -105,5 +136,6 @@ def held(part: Encoder, given: nn.Module | None) -> Encoder:
             f"this run's encoder is a {type(part).__name__} that its configuration makes: leave encoder= out"
         )
     found = deepcopy(part)
-    found.own = given.own if isinstance(given, OutsideEncoder) else Own(given)
+    given = given.user_module if isinstance(given, OutsideEncoder) else given
+    found.user_module = UserModule(given) if isinstance(given, nn.Module) else given
     return found

@@ -7,7 +7,8 @@ import re
 from torch import nn
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.models.encoders.outside import OutsideEncoder, Own
+from ssl_pipeline.models.encoders.outside import OutsideEncoder, UserModule
+from ssl_pipeline.models.encoders.token_layout import LAYOUTS
 from ssl_pipeline.structures.grid import GridSpec
 
 
@@ -21,7 +22,8 @@ class ModuleEncoder(OutsideEncoder):
     * (B, N, D): tokens. Where N is the number of patches with equal sides, or that and one class token before them,
       they have places, and the embedding is the mean of those of the patches. Else they have none, as slots have none:
       what predicts or decodes places by themselves is then refused;
-    * (B, D, *shape): a map (on a grid of one axis that is the form before, tokens last).
+    * (B, D, *shape): a map. On a grid of one axis this, (B, D, N), is told from (B, N, D) by which axis changes with
+      the length of the sample, else by which may count patches; where neither tells, ``layout`` must.
 
     The graph that is bound first trains your object itself, not a copy: it is moved to the processor, to 32 bits and
     into training mode (what is frozen by ``requires_grad`` stays so), and afterwards has the trained weights. Graphs
@@ -33,6 +35,7 @@ class ModuleEncoder(OutsideEncoder):
         module: to be trained; None in a configuration that was saved, which has only its name.
         of: name of its class, for sentences.
         prefix: tokens before those of the patches; None: 0 or 1, whichever fits.
+        layout: ``channels_first`` for (B, D, N), ``channels_last`` for (B, N, D); None: see above.
         view_drop: share of samples whose view is hidden from the encoder in training.
 
     Raises:
@@ -52,17 +55,27 @@ class ModuleEncoder(OutsideEncoder):
         *,
         of: str | None = None,
         prefix: int | None = None,
+        layout: str | None = None,
         view_drop: float = 0.25,
     ) -> None:
         super().__init__(view_drop, prefix)
-        self.own = None if module is None else Own(module)
+        if layout not in LAYOUTS:
+            raise ValueError(f"encoder.layout={layout!r}: expected channels_first, channels_last or null")
+        self.layout = self.said_layout = layout
+        self.user_module = None if module is None else UserModule(module)
         self.of = of or (f"{type(module).__module__}.{type(module).__qualname__}" if module is not None else "a module")
         if not re.fullmatch(r"[\w.<> ]+", self.of):  # a file's words stand in sentences
             raise ValueError(f"encoder.of={self.of!r}: expected the name of a class")
 
     def to_plain(self) -> dict[str, object]:
         """What a configuration says of it."""
-        return {"type": "module", "of": self.of, "prefix": self.prefix, "view_drop": self.view_drop}
+        return {
+            "type": "module",
+            "of": self.of,
+            "prefix": self.prefix,
+            "layout": self.said_layout,
+            "view_drop": self.view_drop,
+        }
 
     @property
     def what(self) -> str:
@@ -75,6 +88,6 @@ class ModuleEncoder(OutsideEncoder):
         Raises:
             ValueError: there is none.
         """
-        if self.own is None:
+        if self.user_module is None:
             raise ValueError(f"encoder={{type: module}} names {self.of}, and no object of it is given")
-        return self.own.take()
+        return self.user_module.take()

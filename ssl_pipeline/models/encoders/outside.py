@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
-from math import gcd, prod
 from typing import Any
 
 import torch
-from jaxtyping import Bool
 from torch import Tensor, nn
 
 from ssl_pipeline.models.encoders.base import Encoder
 from ssl_pipeline.models.encoders.conv import dense_latent
+from ssl_pipeline.models.encoders.token_layout import layout_of, token_grid, valid_patches
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
 from ssl_pipeline.models.layers.pooling import masked_mean
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
 
 
-class Own:
+class UserModule:
     """An object of the user's, for graphs to train: the first takes the object itself, later ones take a copy of it.
 
     Copies are as the object was when the first one took it, so a second graph is an untrained twin of the first.
+
+    Args:
+        module: the object.
+        remembers: whether that was before the training, so that a copy is the untrained encoder.
     """
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
+    def __init__(self, module: nn.Module, remembers: bool = True) -> None:
+        self.module, self.remembers = module, remembers
         self.twin: nn.Module | None = None
 
-    def __deepcopy__(self, memo: dict[int, object]) -> Own:
+    def __deepcopy__(self, memo: dict[int, object]) -> UserModule:
         return self  # copies of an encoder that is not bound yet are still of the one object
 
     def take(self) -> nn.Module:
@@ -51,11 +55,13 @@ class OutsideEncoder(Encoder):
         prefix: tokens in front of those that stand for places; None: none or one, as they then fit the grid.
 
     Attributes:
-        own: an object of the user's, where it is of one.
+        user_module: an object of the user's, where it is of one.
+        layout: of three axes that it returns, ``channels_first`` or ``channels_last``; None: found out when bound.
     """
 
     sees_masked = sees_filling = True
-    own: Own | None = None
+    user_module: UserModule | None = None
+    layout: str | None = "channels_last"
 
     def __init__(self, view_drop: float, prefix: int | None = None) -> None:
         super().__init__()
@@ -66,6 +72,7 @@ class OutsideEncoder(Encoder):
         self.ndim = grid.ndim
         self.view = None if grid.discrete else ViewEmbedding(views, grid.width, self.view_drop)
         self.model = self.make(grid).train()
+        self.layout = self.layout or self._found_layout(grid.shape)
         empty = self._probed(grid.shape)
         self.width = self.embedding_width = empty.pooled.shape[1]
         self.dense_shape = empty.dense_shape
@@ -124,14 +131,19 @@ class OutsideEncoder(Encoder):
             return Latent(out.unsqueeze(1), out)
         if out.ndim == self.ndim + 2 != 3:
             return dense_latent(out, out.flatten(2).mean(2))
+        out = out.transpose(1, 2) if self.layout == "channels_first" else out
         prefix, shape = token_grid(out.shape[1], view.coords.shape[1:-1], self.prefix)
         tokens = out[:, prefix:]
         valid = None if view.valid is None or shape is None else valid_patches(view.valid, shape)
         return Latent(tokens, masked_mean(tokens, valid), valid=valid, dense_shape=shape)
 
-    @torch.no_grad()
     def _probed(self, cells: Sequence[int]) -> Latent:
-        """The latent of an empty sample of so many cells; no statistics and no modes of modules are changed.
+        """The latent of an empty sample of so many cells."""
+        return self.latent_of(*self._passed(cells))
+
+    @torch.no_grad()
+    def _passed(self, cells: Sequence[int]) -> tuple[View, Any]:
+        """An empty sample of so many cells, and what the model says of it; no statistics and no modes are changed.
 
         Raises:
             ValueError: the model refuses it.
@@ -143,12 +155,37 @@ class OutsideEncoder(Encoder):
         view = View(x, where := x.new_zeros(1, *cells, len(cells)), where)
         try:
             self.eval()
-            return self.latent_of(view, self.features(self.given("unknown", view)))
-        except (RuntimeError, AssertionError, TypeError, IndexError) as error:
-            raise ValueError(self._refusal(tuple(cells), " ".join(str(error).split()))) from error
+            return view, self.features(self.given("unknown", view))
+        except Exception as error:  # whatever code of others raises
+            kind = "" if isinstance(error, RuntimeError | AssertionError) else f"{type(error).__name__}: "
+            raise ValueError(self._refusal(tuple(cells), kind + " ".join(str(error).split()))) from error
         finally:
             for module, training in modes:
                 module.training = training
+
+    def _found_layout(self, cells: tuple[int, ...]) -> str | None:
+        """The layout of three axes, None of other forms.
+
+        Raises:
+            ValueError: it cannot be known.
+        """
+        out = self._passed(cells)[1]
+        if not isinstance(out, Tensor) or out.ndim != 3:
+            return None
+
+        def others() -> Iterator[Sequence[int]]:
+            for other in (tuple(n // 2 for n in cells), tuple(2 * n for n in cells)):
+                with suppress(ValueError):
+                    yield self._passed(other)[1].shape[1:]
+
+        found = layout_of(out.shape[1:], others(), cells, self.prefix)
+        if found is None:
+            raise ValueError(
+                f"{self.what} returns {tuple(out.shape)} for {cells} cells, either axis of which may be the tokens': "
+                f"say sslp.ModuleEncoder(module, layout='channels_first') for (B, D, N), or 'channels_last' for "
+                f"(B, N, D)"
+            )
+        return found
 
     @property
     def _channels(self) -> int:
@@ -159,45 +196,3 @@ class OutsideEncoder(Encoder):
         """The sentence for samples that the model does not take."""
         channels = "symbols" if self.view is None else f"{self._channels} channels"
         return f"{self.what} does not take samples of {channels} and {cells} cells ({why})"
-
-
-def valid_patches(valid: Bool[Tensor, "B *cells"], shape: Sequence[int]) -> Bool[Tensor, "B N"]:
-    """Which patches of a grid of patches have a cell that is no padding.
-
-    >>> valid_patches(torch.tensor([[True, False, False, False]]), (2,))
-    tensor([[ True, False]])
-    """
-    for axis, count in enumerate(shape, 1):
-        valid = valid.unflatten(axis, (count, -1)).any(axis + 1)
-    return valid.flatten(1)
-
-
-def token_grid(count: int, cells: Sequence[int], prefix: int | None = None) -> tuple[int, tuple[int, ...] | None]:
-    """Tokens in front, and the grid of the others, where patches with equal sides cut the cells into as many.
-
-    Args:
-        count: of all tokens.
-        cells: of the sample, along each axis.
-        prefix: tokens in front; None for none or one.
-
-    Returns:
-        0 and None where no such patches do and ``prefix`` is None: tokens without places.
-
-    Raises:
-        ValueError: no such patches do, and ``prefix`` is said.
-
-    >>> token_grid(197, (224, 224)), token_grid(64, (64, 64)), token_grid(7, (64, 64))
-    ((1, (14, 14)), (0, (8, 8)), (0, None))
-    """
-    sides = [side for side in range(1, gcd(*cells) + 1) if all(n % side == 0 for n in cells)]
-    for before in (0, 1) if prefix is None else (prefix,):
-        for side in sides:
-            shape = tuple(n // side for n in cells)
-            if prod(shape) == count - before:
-                return before, shape
-    if prefix is not None:
-        raise ValueError(
-            f"prefix={prefix} leaves {count - prefix} of {count} tokens, and no patches with equal sides cut "
-            f"{tuple(cells)} cells into as many: say how many tokens come before those of the patches, or prefix=null"
-        )
-    return 0, None

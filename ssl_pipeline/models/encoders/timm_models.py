@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders import timm_tokens
-from ssl_pipeline.models.encoders.outside import OutsideEncoder, Own
+from ssl_pipeline.models.encoders.outside import OutsideEncoder, UserModule
 from ssl_pipeline.models.encoders.published import check_image, create, is_plain
-from ssl_pipeline.models.encoders.visible import Visible, visible
+from ssl_pipeline.models.encoders.visible import Visible, check_cell, visible
 from ssl_pipeline.models.layers.pooling import masked_mean
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
@@ -89,7 +89,7 @@ class TimmBackbone(OutsideEncoder):
         if hasattr(model, "set_input_size"):
             options.pop("img_size", None)  # is set to that of the data
         found = cls(name=about.pretrained_cfg["architecture"], options=options, masked=masked, view_drop=view_drop)
-        found.own = Own(model)
+        found.user_module = UserModule(model)
         return found
 
     def to_plain(self) -> dict[str, object]:
@@ -109,7 +109,7 @@ class TimmBackbone(OutsideEncoder):
 
     def make(self, grid: GridSpec) -> nn.Module:
         """The model with as many input channels as the grid has."""
-        model: Any = self._created(grid) if self.own is None else self._taken(self.own, grid)
+        model: Any = self._created(grid) if self.user_module is None else self._taken(self.user_module, grid)
         if not hasattr(model, "forward_intermediates"):
             raise ValueError(f"{self.what} does not give feature maps; take another backbone")
         if any(isinstance(part, PatchDropout | PatchDropoutWithIndices) for part in model.modules()):
@@ -127,8 +127,8 @@ class TimmBackbone(OutsideEncoder):
         fixed = {"in_chans": grid.channels, "num_classes": 0}
         return create(timm.create_model, self.name, self.options, fitting, **fixed)
 
-    def _taken(self, own: Own, grid: GridSpec) -> nn.Module:
-        model: Any = own.take()
+    def _taken(self, user_module: UserModule, grid: GridSpec) -> nn.Module:
+        model: Any = user_module.take()
         stem = getattr(model, "patch_embed", None)
         if hasattr(model, "set_input_size") and getattr(stem, "img_size", grid.shape) != grid.shape:
             model.set_input_size(img_size=grid.shape)
@@ -163,6 +163,10 @@ class TimmBackbone(OutsideEncoder):
             f"set encoder.options.patch_size to one of {fits}, or the size of the data or of the views to a multiple "
             f"of {side[0]}"
         )
+
+    def check_holes(self, cell: Sequence[int] | None) -> None:
+        """See ``Encoder``."""
+        check_cell(self.patches, cell if self.skips else None)
 
     def features(self, x: Tensor) -> Tensor:
         """Last feature map, (B, D, h, w)."""

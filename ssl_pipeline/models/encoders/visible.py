@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -19,6 +20,19 @@ class Visible(NamedTuple):
     dense_shape: tuple[int, ...] | None  # grid of the patches, where none is left out and none is in a hole
 
 
+def check_cell(patches: Patches | None, cell: Sequence[int] | None) -> None:
+    """Refuse holes made of cells that are not made of whole patches.
+
+    Raises:
+        ValueError: likewise.
+    """
+    if patches is not None and cell is not None and not patches.fits(cell):
+        raise ValueError(
+            f"the mask's cell {list(cell)} is not a multiple of the encoder's patch {list(patches.size)}: "
+            f"set corruption.mask.cell={list(patches.size)}, or another patch of the encoder"
+        )
+
+
 def visible(patches: Patches, view: View, dense: bool = False) -> Visible:
     """The patches of a view outside its hole.
 
@@ -30,11 +44,7 @@ def visible(patches: Patches, view: View, dense: bool = False) -> Visible:
     Raises:
         ValueError: a hole, or a view, is not made of whole patches.
     """
-    if view.cell is not None and not patches.fits(view.cell):
-        raise ValueError(
-            f"the mask's cell {list(view.cell)} is not a multiple of the encoder's patch "
-            f"{list(patches.size)}: set corruption.mask.cell={list(patches.size)}, or another patch of the encoder"
-        )
+    check_cell(patches, view.cell)
     index, coords, valid = None, patches.centres(view.coords), None
     if view.valid is not None:
         valid = patches.split(view.valid).any(-1)

@@ -12,6 +12,7 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders.base import Encoder
 from ssl_pipeline.models.encoders.patch_embed import PatchStem, PatchTokens
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
+from ssl_pipeline.models.encoders.visible import check_cell
 from ssl_pipeline.models.layers import CellMean, Trunk, pool_cells
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
@@ -94,6 +95,10 @@ class ViT(Encoder):
     def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
         """Grid of the tokens of a view of so many cells."""
         return self.stem.patches.shape_of(cells)
+
+    def check_holes(self, cell: Sequence[int] | None) -> None:
+        """See ``Encoder``."""
+        check_cell(self.stem.patches, None if self.sees_masked else cell)
 
     def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
         """Encode views by name, those of as many tokens in one pass; ``last``: see ``Encoder``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
@@ -41,5 +40,5 @@ def _scores(run: PreparedRun) -> dict[str, Any]:
     if protocol is None:
         return {}
     for name, data in run.data.items():
-        found[name] = score_graph(run.graphs[name], data, protocol, partial(run.untrained, name), baselines)
+        found[name] = score_graph(run.graphs[name], data, protocol, run.untrained(name), baselines)
     return join_sets(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -138,7 +137,7 @@ def _online_probes(run: PreparedRun) -> list[OnlineProbe]:
         return found
     for name, data in run.data.items():
         if data.test is not None and data.classes is not None:
-            make = partial(run.untrained, name)
+            make = run.untrained(name)
             score, baselines = online_scores(run.graphs[name], data, plan.protocol, make, probe["baselines"])
             found.append(OnlineProbe(plan.clock, score, baselines, probe["online"], run.whole, run.data.prefix(name)))
     return found

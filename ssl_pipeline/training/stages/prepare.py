@@ -41,9 +41,10 @@ class PreparedRun:
         """The graph of each data set, with whole weights."""
         return self.whole.graphs
 
-    def untrained(self, name: str) -> Graph:
-        """The graph of a data set as it was before the training."""
-        return self.make()[name]
+    def untrained(self, name: str) -> Callable[[], Graph] | None:
+        """What makes the graph of a data set as it was before the training; None where nobody knows how it was."""
+        user_module = getattr(self.plan.factory.parts["encoder"], "user_module", None)
+        return (lambda: self.make()[name]) if user_module is None or user_module.remembers else None
 
     def load_weights(self) -> None:
         """Take the weights of the last checkpoint, on the device that the hardware asks for."""

@@ -11,8 +11,8 @@ from helpers.cases import GRIDS, sample
 from torch import nn
 
 import ssl_pipeline as sslp
-from ssl_pipeline.models.encoders import as_encoder, encoder_choice, held
-from ssl_pipeline.models.encoders.outside import token_grid
+from ssl_pipeline.models.encoders import as_encoder, attach_module, encoder_choice
+from ssl_pipeline.models.encoders.token_layout import token_grid
 from ssl_pipeline.optim.recipe import layer_scales
 from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.structures.data_spec import DataSpec
@@ -58,6 +58,54 @@ def test_one_pass_says_what_a_module_returns(net, options, shape, count):
     assert (encoder.dense_shape, latent.dense_shape, encoder.width) == (shape, shape, 16)
     assert latent.tokens.shape == (6, count, 16) and latent.pooled.shape == (6, 16)
     assert encoder.shape_of((4, 4)) == (() if shape is None else (1, 1))
+
+
+LONG = GridSpec.of(("t", 400), channels=1)
+
+
+class Told(nn.Module):
+    """(B, D, N), or (B, N, D), of samples of one length alone, or of any."""
+
+    def __init__(self, width: int, last: bool, fixed: bool = False) -> None:
+        super().__init__()
+        self.body, self.last, self.fixed = nn.Conv1d(1, width, 4, stride=4), last, fixed
+
+    def forward(self, x):
+        if self.fixed and x.shape[-1] != 400:
+            raise KeyError(x.shape[-1])
+        return self.body(x).transpose(1, 2) if self.last else self.body(x)
+
+
+@pytest.mark.parametrize("width", [100, 64, 24])
+def test_an_axis_that_changes_with_the_length_is_that_of_the_tokens(width):
+    first, last = (sslp.ModuleEncoder(Told(width, last)).bind(LONG, ("noise",)) for last in (False, True))
+    last.load_state_dict(first.state_dict())
+    view = sample(LONG)
+    z, other = (one.eval()({"noise": view})["noise"] for one in (first, last))
+    assert first.width == width and first.dense_shape == (100,) and first.shape_of((200,)) == (50,)
+    torch.testing.assert_close(z.tokens, other.tokens)
+
+
+def test_where_nothing_tells_the_layout_it_must_be_said():
+    sentence = r"returns \(1, 100, 100\) for \(400,\) cells, .* layout='channels_first'\) for \(B, D, N\)"
+    with pytest.raises(ValueError, match=sentence):
+        sslp.ModuleEncoder(Told(100, last=False, fixed=True)).bind(LONG, ("noise",))
+    said = sslp.ModuleEncoder(Told(100, last=False, fixed=True), layout="channels_first")
+    assert said.bind(LONG, ("noise",)).layout == said.to_plain()["layout"] == "channels_first"
+    fits = sslp.ModuleEncoder(Told(24, last=True, fixed=True)).bind(LONG, ("noise",))
+    assert (fits.width, fits.dense_shape, fits.to_plain()["layout"]) == (24, (100,), None)
+    with pytest.raises(ValueError, match=r"encoder.layout='first': expected channels_first"):
+        sslp.ModuleEncoder(Told(24, last=True), layout="first")
+
+
+@pytest.mark.parametrize("error", [AttributeError, KeyError, ValueError, ZeroDivisionError])
+def test_whatever_a_module_raises_becomes_a_sentence(error):
+    class Broken(nn.Module):
+        def forward(self, x):
+            raise error("depth")
+
+    with pytest.raises(ValueError, match=rf"Broken does not take samples of 1 channels .*\({error.__name__}: '?depth"):
+        sslp.ModuleEncoder(Broken()).bind(LONG, ("noise",))
 
 
 def test_a_grid_of_tokens_is_read_from_their_number():
@@ -133,7 +181,10 @@ def test_modes_of_parts_outlast_the_probe():
         (nn.Conv3d(3, 8, 1), "the encoder Conv3d does not take"),
         (nn.Flatten(0), r"the encoder Flatten returns \(288,\): expected one tensor"),
         (sslp.ModuleEncoder(Net("tokens"), prefix=2), "prefix=2 leaves 4 of 6 tokens"),
-        ("resnett10", "encoder='resnett10' is neither an encoder of ours nor a model of timm's"),
+        (
+            "resnett10",
+            r"encoder='resnett10' is neither an encoder of ours nor .* or torchvision's; nearest: resnet10t",
+        ),
     ],
     ids=["tuple", "channels", "axes", "one axis", "prefix", "name"],
 )
@@ -145,6 +196,14 @@ def test_what_is_no_encoder_is_refused(encoder, sentence):
 def test_names_and_objects_find_their_encoder():
     assert isinstance(as_encoder("vit"), sslp.ViT)
     assert as_encoder("resnet10t").name == "resnet10t"
+    assert isinstance(as_encoder("mobilenet_v3_small"), sslp.TorchvisionBackbone)
+    assert encoder_choice("mobilenet_v3_small", ["vit"])[0] == {
+        "encoder": "torchvision",
+        "encoder.name": "mobilenet_v3_small",
+    }
+    for call in (as_encoder, lambda name: encoder_choice(name, ["conv", "vit"])):
+        with pytest.raises(ValueError, match=r"encoder='convv' is neither an encoder of ours .*; nearest: conv"):
+            call("convv")
     assert isinstance(as_encoder(timm.create_model("resnet10t")), sslp.TimmBackbone)
     assert isinstance(as_encoder(Net()), sslp.ModuleEncoder)
     with pytest.raises(ValueError, match=r"encoder=3: expected a name or a torch.nn.Module, got an object of int"):
@@ -185,12 +244,12 @@ def test_an_object_of_timms_keeps_weights_and_is_made_again_from_its_options():
 def test_the_object_is_attached_to_what_the_configuration_says():
     net, part = Net(), sslp.ModuleEncoder(of="x.Net", prefix=3)
     with pytest.raises(ValueError, match=r"an object of Python \(x.Net\).*load\(folder, encoder=module\)"):
-        held(part, None)
+        attach_module(part, None)
     with pytest.raises(ValueError, match="expected the name of a class"):
         sslp.ModuleEncoder(of="x, which ends (see\x1b[2J")
-    assert held(part, net).own.module is net and held(part, net).prefix == 3
+    assert attach_module(part, net).user_module.module is net and attach_module(part, net).prefix == 3
     with pytest.raises(ValueError, match="encoder is a ViT that its configuration makes: leave encoder= out"):
-        held(sslp.ViT(), net)
+        attach_module(sslp.ViT(), net)
 
 
 @pytest.mark.parametrize("build", [sslp.TimmBackbone, sslp.TorchvisionBackbone])

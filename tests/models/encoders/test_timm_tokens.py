@@ -6,8 +6,10 @@ import pytest
 import torch
 from helpers.cases import GRIDS, sample
 
-from ssl_pipeline.corruptions import Mask
+import ssl_pipeline as sslp
+from ssl_pipeline.corruptions import Chain, Mask, Noise
 from ssl_pipeline.models.encoders import TimmBackbone
+from ssl_pipeline.structures.data_spec import DataSpec
 
 IMAGE = GRIDS["image"]  # 3 channels, 8 x 12
 TINY = {"patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 2}
@@ -103,11 +105,12 @@ def test_block_by_block_is_the_same(view):
     torch.testing.assert_close(passing.tokens, latent(encoder, view).tokens)
 
 
-@pytest.mark.parametrize("masked", ["drop", "token"])
-def test_a_model_that_can_leave_out_nothing_says_so(masked):
-    with pytest.raises(ValueError, match=f"encoder.masked={masked}: timm's resnet10t is no vision transformer .* set"):
-        TimmBackbone(name="resnet10t", masked=masked).bind(IMAGE, ("mask",))
-    with pytest.raises(ValueError, match=r"encoder\.masked='hide' is not known"):
-        TimmBackbone(masked="hide")
-    encoder = TimmBackbone(name="resnet10t").bind(IMAGE, ("mask",))
-    assert encoder.sees_masked and encoder.sees_filling and encoder.depth == 0
+@pytest.mark.parametrize("corruption", [Mask(cell=2), Chain(noise=Noise(), mask=Mask(cell=2))])
+def test_a_mask_that_cuts_patches_is_refused_before_the_first_step(corruption):
+    def graph(**options):
+        encoder = TimmBackbone(**VIT, **options)
+        return sslp.Graph({"mask": corruption}, encoder=encoder, objective=sslp.Reconstruction())
+
+    graph(masked="token").bind(DataSpec(IMAGE))  # it looks at patches that are hidden wholly
+    with pytest.raises(ValueError, match=r"cell \[2, 2\] .* patch \[4, 4\]: set corruption.mask.cell=\[4, 4\]"):
+        graph().bind(DataSpec(IMAGE))
