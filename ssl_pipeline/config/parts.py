@@ -132,7 +132,21 @@ def check_config(config: dict[str, Any]) -> None:
     ):
         if not isinstance(every, int) or every < 1:
             raise ValueError(f"{name} counts steps: expected at least 1, got {every}")
-    diagnostics = config["diagnostics"]
+    _check_looks(config["diagnostics"], config["report"])
+    for name, view in views.items():
+        parts = {key: part for key, part in view.items() if isinstance(part, dict)}
+        real = [key for key, part in parts.items() if is_part(part)]
+        for key in parts if view.get("type") == CHAIN["type"] else ():
+            if key not in real:
+                raise ValueError(f"corruption.{name} is a chain without {key!r}; {nearest(key, real)}")
+
+
+def _check_looks(diagnostics: Mapping[str, Any], report: Mapping[str, Any]) -> None:
+    """Refuse what diagnostics and the report cannot be.
+
+    Raises:
+        ValueError: an interval, a number of samples or a name that cannot be.
+    """
     if diagnostics["every"] < 0 or diagnostics["samples"] < 2:
         raise ValueError(
             f"diagnostics: expected every (steps) of at least 0 and samples of at least 2, "
@@ -143,14 +157,7 @@ def check_config(config: dict[str, Any]) -> None:
             f"diagnostics.on_alarm={diagnostics['on_alarm']!r} is not known; "
             f"{nearest(diagnostics['on_alarm'], ('warn', 'stop'))}"
         )
-    report = config["report"]
     if report["map"] not in ("pca", "umap"):
         raise ValueError(f"report.map={report['map']!r} is not known; {nearest(report['map'], ('pca', 'umap'))}")
     if report["samples"] < 3:
         raise ValueError(f"report.samples={report['samples']}: expected at least 3, or report.page=false")
-    for name, view in views.items():
-        parts = {key: part for key, part in view.items() if isinstance(part, dict)}
-        real = [key for key, part in parts.items() if is_part(part)]
-        for key in parts if view.get("type") == CHAIN["type"] else ():
-            if key not in real:
-                raise ValueError(f"corruption.{name} is a chain without {key!r}; {nearest(key, real)}")
