@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import torch
@@ -12,6 +13,13 @@ from ssl_pipeline.data.loaders import grid_of_samples
 from ssl_pipeline.structures.grid import GridSpec
 
 SHAPES = "images (B, C, H, W), sound (B, C, T), volumes or video (B, C, D, H, W), symbols (B, T) or features (B, F)"
+_COLOURS = (1, 3, 4)
+_WANTED = {4: "images (B, C, H, W)", 5: "video (B, C, T, H, W)"}
+_MOVED = {
+    4: {"B, H, W, C": (0, 3, 1, 2)},
+    5: {"B, T, H, W, C": (0, 4, 1, 2, 3), "B, T, C, H, W": (0, 2, 1, 3, 4)},
+}
+"""Other orders of axes that are common, each with how it becomes ours."""
 FEATURE = "feature"
 """Name of the axis of a table's columns."""
 
@@ -34,11 +42,14 @@ def sample_kind(x: Tensor) -> str:
         raise ValueError(f"expected numbers as uint8 (0 to 255) or floats, {found}: convert the samples")
     if x.is_complex() or x.dtype == torch.bool:
         raise ValueError(f"expected uint8, floats or int64 symbols, {found}: convert the samples")
-    if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
-        raise ValueError(
-            f"expected images (B, C, H, W), {found}, which looks like (B, H, W, C): move the channels, as in "
-            f"torch.as_tensor(x).permute(0, 3, 1, 2)"
-        )
+    if x.ndim == 3 and x.dtype == torch.uint8:
+        raise ValueError(f"expected images (B, C, H, W), {found}: of grey ones (B, H, W) pass x[:, None]")
+    for layout, order in _MOVED.get(x.ndim, {}).items():
+        if x.shape[layout.split(", ").index("C")] in _COLOURS and x.shape[1] not in _COLOURS:
+            raise ValueError(
+                f"expected {_WANTED[x.ndim]}, {found}, which looks like ({layout}): move the channels, as in "
+                f"torch.as_tensor(x).permute{order}"
+            )
     if x.ndim > 2:
         return "numbers"
     return "features" if x.is_floating_point() else "symbols"
@@ -77,6 +88,12 @@ def grid_for(x: Tensor, vocab: int | None) -> GridSpec:
         return GridSpec.of(("position", x.shape[1]), vocab=vocab + 1, mask_token=vocab)
     grid = grid_of_samples(on_grid(x))
     if kind == "numbers":
+        if x.ndim == 4 and grid.range[0] >= 0 and 100 < grid.range[1] <= 255:
+            warnings.warn(
+                f"floats from {grid.range[0]:g} to {grid.range[1]:g} are taken as they are, and options such as "
+                f"noise.sigma count in their units: if they are pixels, pass uint8, or divide by 255",
+                stacklevel=2,
+            )
         return grid
     return replace(grid, axes=(grid.axes[0]._replace(name=FEATURE),), signal=False)
 

@@ -90,6 +90,9 @@ def test_memory_is_shared_and_left_as_it_was():
         (torch.zeros(0, 1, 8, 8), r"expected samples, got none: \(0, 1, 8, 8\)"),
         (torch.zeros(9, 1), r"expected samples of several cells, got one: \(9, 1\)"),
         (torch.zeros(9, 2, 1), r"expected samples of several cells, got one: \(9, 2, 1\)"),
+        (torch.zeros(5, 8, 9, dtype=torch.uint8), r"expected images .*of grey ones \(B, H, W\) pass x\[:, None\]"),
+        (torch.zeros(5, 6, 8, 8, 3), r"expected video .*looks like \(B, T, H, W, C\): .*permute\(0, 4, 1, 2, 3\)"),
+        (torch.zeros(5, 6, 3, 8, 8), r"expected video .*looks like \(B, T, C, H, W\): .*permute\(0, 2, 1, 3, 4\)"),
         (torch.zeros(9), r"expected images \(B, C, H, W\), sound .* got \(9,\) of torch.float32: reshape"),
         (np.zeros((9, 32, 32, 3), dtype=np.uint8), r"looks like \(B, H, W, C\): move the channels"),
         (np.zeros((9, 3, 8, 8), dtype=np.int64), "expected numbers as uint8 .* or floats, .* convert the samples"),
@@ -133,3 +136,8 @@ def test_labels_that_do_not_fit_are_refused(labels, sentence):
 def test_options_that_do_not_fit_are_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         python_data(torch.rand(20, 1, 8), options=options)
+
+
+def test_pixels_as_floats_of_0_to_255_are_told_apart():
+    with pytest.warns(UserWarning, match=r"floats from .* to 2\d\d.* if they are pixels, pass uint8, or divide by 255"):
+        python_data(torch.rand(40, 1, 8, 8) * 255)
