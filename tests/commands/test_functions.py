@@ -140,7 +140,7 @@ def test_what_cannot_be_is_said_in_the_sentences_of_the_command(work, sentence, 
 
 
 def test_what_the_page_says_works(run, images, tmp_path, monkeypatch):
-    (code,) = (text for text in blocks(ROOT / "docs/python.md", "python") if "sslp.evaluate(run" in text)
+    (code,) = (text for text in blocks(ROOT / "docs/python.md", "python") if "sslp.evaluate(run, limit" in text)
     code = code.replace("outputs/train/<time>", str(run)).replace("path/to/images", str(images))
     monkeypatch.chdir(tmp_path)
     names = {"x": X}

@@ -73,6 +73,7 @@ def test_unknown_names_and_kinds():
         lookup("los", "mse")
 
 
+@pytest.mark.slow
 def test_a_broken_plug_in_is_named_and_the_rest_goes_on(tmp_path):
     installed = tmp_path / "broken-1.0.dist-info"
     installed.mkdir()

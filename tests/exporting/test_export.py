@@ -248,6 +248,7 @@ torch.save(found, sys.argv[3])
 """
 
 
+@pytest.mark.slow
 def test_what_torch_exports_runs_where_the_package_is_not(run, tmp_path):
     ssl("export", f"run={run}", "part=restorer:noise", "format=torch_export", f"out={tmp_path}/out")
     torch.save(X, tmp_path / "x.pt")

@@ -102,6 +102,7 @@ def test_a_trunk_is_needed():
         mixed({"images": images(5)})
 
 
+@pytest.mark.slow
 def test_one_run_on_images_sound_and_text(tmp_path):
     sizes = ["data.sets.tones.samples=240", "data.sets.pydoc.length=32"]
     config = compose([*SMALL, *sizes, "trainer.max_steps=9", "trainer.log_every_n_steps=3"])

@@ -171,6 +171,7 @@ def _as_rank(rank: int, queue: Any, x: Tensor) -> None:
     queue.put((rank, {how: _gradients(DistributedDataParallel(_net(*how)), rows) for how in HOW}))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_gradients_of_one():
     x = torch.randn(8, 5, 8, generator=torch.Generator().manual_seed(1))
     ranks = [found for _, found in in_two_processes(_as_rank, x)]

@@ -223,6 +223,7 @@ def test_protection_alone_does_not_teach_a_deep_stack_and_a_norm_does(study, dat
 # M26, M27: forward stability and equal steps.
 
 
+@pytest.mark.slow
 def test_forward_stability_sees_what_changes_under_the_same_input(study, data):
     """M26: dropout most, then batch statistics, then nothing and LayerNorm; an average of weights less than weights."""
     found = {(one.row, one.rate): one for one in study("stability").sweep(data, epochs=16)}
@@ -234,6 +235,7 @@ def test_forward_stability_sees_what_changes_under_the_same_input(study, data):
             assert one.training == one.evaluation
 
 
+@pytest.mark.slow
 def test_an_average_of_weights_lags_behind_weights_that_have_come_to_rest(study, data):
     """M26: it lowers D where weights still jump about, not where the learning rate is small."""
     found = {(one.row, one.rate): one.training for one in study("stability").sweep(data, epochs=16)}

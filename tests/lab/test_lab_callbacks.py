@@ -255,6 +255,7 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_is_treated_loaded_and_exported(folder, tmp_path):
     model = ssl_pipeline.load(folder)
     assert untouched(model.graph)

@@ -79,6 +79,7 @@ def test_a_page_of_images(images):
     assert {"data_wait", "memory_gb", "samples_per_s"} <= summary.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sounds", "waves", "texts"])
 def test_a_page_of_other_kinds_of_data(kind, tmp_path):
     run(compose([*TINY, *KINDS[kind]]), str(tmp_path / "run"))
@@ -90,6 +91,7 @@ def test_a_page_of_other_kinds_of_data(kind, tmp_path):
         assert text.count("<audio controls") == views * 3 * 3 == text.count("data:audio/wav")
 
 
+@pytest.mark.slow
 def test_a_page_of_several_kinds_of_data(tmp_path):
     sets = ["experiment=mixed", "encoder.width=16", "encoder.depth=1", "encoder.heads=2", "decoder.width=16"]
     run(compose([*TINY, *sets, "decoder.depth=1", "decoder.heads=2"]), str(tmp_path / "run"))
@@ -122,6 +124,7 @@ def test_an_alarm_that_ends_a_run_stands_in_its_page(tmp_path):
     assert html.escape(summary["alarms"][0]) in checked(tmp_path / "run/report.html")
 
 
+@pytest.mark.slow
 def test_the_page_is_made_again_from_the_folder(images, tmp_path, capsys):
     killed = shutil.copytree(images, tmp_path / "killed")
     for name in ("report.html", "summary.json"):

@@ -43,6 +43,7 @@ def layout_of(
 def valid_patches(valid: Bool[Tensor, "B *cells"], shape: Sequence[int]) -> Bool[Tensor, "B N"]:
     """Which patches of a grid of patches have a cell that is no padding.
 
+    >>> import torch
     >>> valid_patches(torch.tensor([[True, False, False, False]]), (2,))
     tensor([[ True, False]])
     """
