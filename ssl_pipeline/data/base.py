@@ -66,6 +66,10 @@ class ColumnSpec:
     steps: int | None = None
 
 
+Classes = tuple[str, ...] | None
+"""Names of the labels 0, 1, …; None of unlabelled samples."""
+
+
 @dataclass(frozen=True)
 class Data:
     """One data set.

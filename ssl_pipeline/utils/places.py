@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryFile
+from secrets import token_hex
+from tempfile import TemporaryFile
 
 
 def writable(out: Path, *, folder: bool = True) -> Path:
@@ -44,13 +45,7 @@ def refuse_links(folder: Path) -> None:
 
 def replace_text(path: Path, text: str) -> None:
     """Write a file in one go, in the place of what was there: a link or half a file never comes of it."""
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8") as file:
+    new = path.with_name(f".{path.name}.{token_hex(4)}.tmp")
+    with new.open("x", encoding="utf-8") as file:  # which follows no link
         file.write(text)
-    os.chmod(file.name, 0o666 & ~_umask())
-    os.replace(file.name, path)
-
-
-def _umask() -> int:
-    """Of this process, which can only be read by setting it."""
-    os.umask(mask := os.umask(0))
-    return mask
+    os.replace(new, path)

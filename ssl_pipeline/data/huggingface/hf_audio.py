@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.data.base import Data, holdout
+from ssl_pipeline.data.base import Classes, Data, holdout
 from ssl_pipeline.data.cache.folder import fingerprint
 from ssl_pipeline.data.cache.sound_windows import VERSION, SoundWindows, load_windows
 from ssl_pipeline.data.codecs.sound import SoundCodec
@@ -18,8 +18,6 @@ from ssl_pipeline.data.io.recordings import Recordings, recordings
 from ssl_pipeline.data.io.sound import Sound, read_sound
 from ssl_pipeline.data.options import Cache, HubSplit, Options, Spectrogram, UnreadableFiles, Windows
 from ssl_pipeline.utils.extras import require
-
-ClassNames = tuple[str, ...] | None
 
 # `datasets` is imported inside the functions: it is slow to import, and no other set needs it.
 
@@ -72,7 +70,7 @@ def hf_audio(
     unreadable, cache = UnreadableFiles.of(unreadable), Cache.of(cache)
     codec, baseline = sound_codec(features, rate, seconds, spectrogram)
 
-    def load(part: str, classes: ClassNames = None, first: int = 0) -> tuple[Recordings, ClassNames]:
+    def load(part: str, classes: Classes = None, first: int = 0) -> tuple[Recordings, Classes]:
         rows = load_rows(path, name, part, data_files, revision, streaming=False)
         sources = sources_of(rows, source)
         labels, classes = read_labels(rows, check_columns(rows, audio, label, option="audio"), classes)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssl_pipeline.data.in_python.labels import Classes, numbered_labels
+from ssl_pipeline.data.base import Classes
+from ssl_pipeline.data.in_python.labels import numbered_labels
 from ssl_pipeline.data.in_python.parts import PythonPart
 from ssl_pipeline.data.in_python.samples import SHAPES, on_grid
 from ssl_pipeline.data.memory import MemoryDataset

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from PIL.Image import Image
 
+from ssl_pipeline.data.base import Classes
 from ssl_pipeline.data.in_python.items import items_part, pixels
-from ssl_pipeline.data.in_python.labels import Classes, numbered_labels
+from ssl_pipeline.data.in_python.labels import numbered_labels
 from ssl_pipeline.data.in_python.parts import PythonPart, Reading
 
 _MODULES = ("datasets.arrow_dataset", "datasets.dataset_dict", "datasets.iterable_dataset")

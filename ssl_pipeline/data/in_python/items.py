@@ -11,9 +11,9 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from ssl_pipeline.data.base import Index
+from ssl_pipeline.data.base import Classes, Index
 from ssl_pipeline.data.codecs.image import Pixels
-from ssl_pipeline.data.in_python.labels import Classes, known_labels, numbered_labels
+from ssl_pipeline.data.in_python.labels import known_labels, numbered_labels
 from ssl_pipeline.data.in_python.parts import PythonPart, Reading
 from ssl_pipeline.data.in_python.samples import on_grid
 from ssl_pipeline.data.loaders import LABEL_NAMES, SAMPLE_NAMES, as_batch

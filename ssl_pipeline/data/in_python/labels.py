@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-Classes = tuple[str, ...] | None
+from ssl_pipeline.data.base import Classes
 
 
 def numbered_labels(labels: Any, count: int, classes: Classes = None) -> tuple[Int64[Tensor, "N"], tuple[str, ...]]:

@@ -9,11 +9,10 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 
-from ssl_pipeline.data.base import Data
+from ssl_pipeline.data.base import Classes, Data
 from ssl_pipeline.data.in_python.arrays import array_part, as_tensor
 from ssl_pipeline.data.in_python.hub import hub_part, is_hub, splits
 from ssl_pipeline.data.in_python.items import items_part
-from ssl_pipeline.data.in_python.labels import Classes
 from ssl_pipeline.data.in_python.loaders import check_loader, keeps_order, loader_part, loaders_of
 from ssl_pipeline.data.in_python.parts import PythonPart, Reading, data_of_parts
 from ssl_pipeline.data.in_python.samples import sample_kind
