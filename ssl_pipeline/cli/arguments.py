@@ -57,7 +57,7 @@ def parse(function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
     """Arguments by name, of the first plain type that the function's annotations name; lists are written with commas.
 
     Where the function takes ``options``, words about data (``data=NAME``, ``data.KEY=VALUE``) are collected there;
-    where it needs them, all that are no arguments of its own. Words that are folders stand for ``run=A,B``.
+    where its default is not None, all that are no arguments of its own. Words that are folders stand for ``run=A,B``.
 
     Raises:
         ValueError: a word that is none, an unknown or a repeated key, a missing one, or a value of another type.
@@ -68,7 +68,7 @@ def parse(function: Callable[..., Any], words: list[str]) -> dict[str, Any]:
     """
     parameters = inspect.signature(function).parameters
     takes_data = "options" in parameters
-    takes_all = takes_data and parameters["options"].default is inspect.Parameter.empty
+    takes_all = takes_data and parameters["options"].default is not None
     own = parameters.keys() - ({"options", "data", *_IN_PYTHON} if takes_data else set())
     found: dict[str, Any] = {"options": []} if takes_all else {}
     runs = [word for word in words if Path(word).is_dir()]

@@ -15,7 +15,7 @@ COMMANDS = {
     "restore": "corrupted files: run=FOLDER view=noise source=FOLDER out=FOLDER ...",
     "report": "a run's page, made again: run=FOLDER",
     "compare": "runs side by side on one page: FOLDER FOLDER ... out=compare.html",
-    "draw_dag": "a picture of a graph: corruption=mask+noise objective=... out=dag.svg",
+    "draw_dag": "a picture of a graph: corruption=mask+noise objective=... or run=FOLDER out=dag.svg",
     "cycles": "how well the halves of every cut undo each other: run=FOLDER",
 }
 

@@ -43,7 +43,7 @@ def test_whose_code_is_trusted_is_said_by_the_caller_alone():
     for name in commands.__all__:
         takes = inspect.signature(getattr(commands, name)).parameters
         assert "trust" not in takes or takes["trust"].default == (), name
-        assert ("trust" in takes) == (name not in ("compare", "draw_dag")), name  # which load no run; draw_dag composes
+        assert ("trust" in takes) == (name != "compare"), name  # which loads no run
 
 
 def test_evaluate_gives_a_table_with_plain_numbers(run, tmp_path, capsys):

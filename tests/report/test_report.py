@@ -185,6 +185,14 @@ def test_the_graph_of_a_configuration_is_drawn(tmp_path, capsys):
     assert "noise" in capsys.readouterr().err
 
 
+def test_the_graph_of_a_run_is_drawn(images, tmp_path, capsys):
+    file = tmp_path / "dag.svg"
+    assert cli.main(["draw_dag", f"run={images}", f"out={file}"]) == 0
+    assert "<title>" in file.read_text()
+    assert cli.main(["draw_dag", f"run={images}", "corruption=mask", f"out={file}"]) == 1
+    assert "a run has its own options" in capsys.readouterr().err
+
+
 # Parts.
 
 
