@@ -100,7 +100,7 @@ def rows(config: Mapping[str, Any], more: bool) -> dict[str, list[str]]:
     if len(terms) != 2 or CONTRAST not in terms:
         raise SystemExit(f"error: expected an experiment with {CONTRAST} and one term that decodes, such as dag")
     (decoder,) = terms.keys() - {CONTRAST}
-    views = {family(view): views[view] for view in reversed(views)}
+    views = {family(view): views[view] for view in reversed([*views])}
     first = next(name for name in config["objective"] if family(name) == CONTRAST)
     loss = [] if first == CONTRAST else [*flat(f"objective.{CONTRAST}.loss", config["objective"][first]["loss"])]
     pairs = {f"{view}_pair": [*pair(view, options, CONTRAST), *loss] for view, options in views.items()}

@@ -10,6 +10,7 @@ protocol P1, raw pixels and untrained encoders, too. The masked autoencoders of 
 their examples do; ours masks alone.
 """
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import argparse

@@ -17,6 +17,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 from torch import nn
@@ -88,8 +89,10 @@ class Row:
     def round(self) -> Round:
         """Both, one after the other."""
         views, corruptions = self._views()
-        parts, (bare,) = self._bare(views, apart=True), self._bare(views, apart=False)
-        return Round(*self._whole(), corruptions, *parts, bare)
+        forward, backward, optimiser = self._bare(views, apart=True)
+        (bare,) = self._bare(views, apart=False)
+        whole, waiting = self._whole()
+        return Round(whole, waiting, corruptions, forward, backward, optimiser, bare)
 
     def _views(self) -> tuple[list[Views], float]:
         graph = self.make().only.to(self.device)
@@ -146,11 +149,8 @@ def step_starts() -> Iterator[list[float]]:
         found.append(now())
         return original(self, *args)
 
-    PretrainModule.training_step = step
-    try:
+    with mock.patch.object(PretrainModule, "training_step", step):
         yield found
-    finally:
-        PretrainModule.training_step = original
 
 
 def spread(values: list[float], form: str = ",.0f") -> str:

@@ -83,7 +83,7 @@ class Job:
         self.data: Data = build_part("data", self.config["data"])
         batches = [*sequential_batches(self.data.train, 10_000)]
         self.x = torch.cat([as_float(one.x, self.data.grid) for one in batches])
-        self.labels = torch.cat([one.label for one in batches])
+        self.labels = torch.cat([one.label for one in batches if one.label is not None])
         self.batch = int(self.config["batch_size"])
         self.mean, self.std = [self.x.mean().item()], [self.x.std().item()]
         self.recipe = make_recipe(self.config["optimizer"])
@@ -97,15 +97,15 @@ class Job:
     def vit(self) -> VisionTransformer:
         """timm's of the same size, as the libraries' masked autoencoders want it."""
         e = self.config["encoder"]
-        side, channels = self.data.grid.shape[0], self.data.grid.channels
+        side, channels = self.data.grid.shape[0], self.data.grid.width
         sizes = {"embed_dim": e["width"], "depth": e["depth"], "num_heads": e["heads"]}
         return VisionTransformer(img_size=side, patch_size=4, in_chans=channels, num_classes=0, **sizes)
 
     def trainer(self, bound: Bound, watch: Stopwatch) -> L.Trainer:
         """Lightning's, with nothing that costs time; it refuses to clip with a fused optimiser, which is faster."""
         quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
-        options = bound.options | quiet | {"devices": 1, "logger": False}
-        return L.Trainer(callbacks=[watch], precision=self.precision, num_sanity_val_steps=0, **options)
+        options: dict[str, Any] = bound.options | quiet | {"precision": self.precision, "devices": 1, "logger": False}
+        return L.Trainer(callbacks=[watch], num_sanity_val_steps=0, **options)
 
     def schedule(self, bound: Bound) -> Callable[[int], float]:
         """Share of the highest rate at a step."""

@@ -1,5 +1,6 @@
 """lightly, as its examples are wired."""
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -84,7 +85,7 @@ def _lightly_module(job: Job, bound: Bound) -> Any:
             self.embed_decoder = nn.Linear(vit.embed_dim, d["width"])
             patches = vit.patch_embed.num_patches
             self.decoder = MaskedVisionTransformerDecoderTIMM(patches, d["width"], d["depth"], d["heads"])
-            self.predict = nn.Linear(d["width"], self.patch_size**2 * job.data.grid.channels)
+            self.predict = nn.Linear(d["width"], self.patch_size**2 * job.data.grid.width)
 
         def embed(self, x: Tensor) -> Tensor:
             return self.backbone.encode(x)[:, 1:].mean(1)

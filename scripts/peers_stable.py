@@ -1,5 +1,6 @@
 """stable-pretraining, as its benchmarks on GPUs are wired."""
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 from functools import partial

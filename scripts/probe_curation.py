@@ -145,7 +145,7 @@ def print_junk(folder: Path, experiments: Sequence[str], seeds: Sequence[int], s
             runs = [curated(experiment, kind, seed, steps, folder, more) for seed in seeds]
             cells = [_spread([summary[key] for summary, _ in runs]) for key in ("few_shot", "knn", "linear")]
             drawn = [summary.get("curation/junk_share") for summary, _ in runs]
-            cells.append(_spread([100 * share for share in drawn]) if None not in drawn else "")
+            cells.append(_spread([100 * share for share in drawn if share is not None]) if None not in drawn else "")
             cells.append(_spread([summary["seconds"] for summary, _ in runs]))
             print(row(experiment, kind, *cells), flush=True)
             if kind == "junk, curated":

@@ -84,7 +84,8 @@ def positives(seeds: list[int], overrides: list[str]) -> dict[str, dict[str, lis
     """Probes of encoders by what their positives were, each on the same images; a number a seed."""
     root = Path("outputs/probe_motion") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     quiet = ["probe=none", "report.page=false", "trainer.enable_progress_bar=false"]
-    protocol, rows = P1(few_shot=0), defaultdict(lambda: defaultdict(list))
+    protocol = P1(few_shot=0)
+    rows: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     size = compose(["experiment=objects", *overrides])["data"]["size"]
     probes = {kind: single_objects(kind, size) for kind in CROPS}
 

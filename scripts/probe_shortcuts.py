@@ -39,7 +39,7 @@ ROWS = {
     "dag": ["experiment=dag"],
 }
 PROBES = {"knn": "kNN-20", "linear": "linear"}
-BASELINES = "simclr"
+WITH_BASELINES = "simclr"
 """The row whose runs also measure what has no training."""
 BASELINES = {"_untrained": "untrained encoder", "_raw": "raw input"}
 
@@ -76,7 +76,7 @@ def measure(name: str, words: list[str], file: Path) -> None:
     print(" ".join(words), flush=True)
     folder = file.parent / "runs" / file.stem
     shutil.rmtree(folder, ignore_errors=True)
-    quiet = [f"probe.baselines={str(name == BASELINES).lower()}"]
+    quiet = [f"probe.baselines={str(name == WITH_BASELINES).lower()}"]
     quiet += ["trainer.enable_progress_bar=false", "report.page=false", "probe.online=0", "probe.protocol.few_shot=0"]
     with open(devnull, "w") as nowhere, redirect_stdout(nowhere):
         summary = run(compose([*words, *quiet]), str(folder))
@@ -93,7 +93,7 @@ def table(found: list[dict], probe: str) -> str:
             if some := [one for one in alike if one["row"] == name]:
                 lines.append(markdown.row(name, agreement, *(cell(some, f"{probe}/{key}") for key in TITLES)))
         for suffix, title in BASELINES.items():
-            if some := [one for one in alike if one["row"] == BASELINES]:
+            if some := [one for one in alike if one["row"] == WITH_BASELINES]:
                 lines.append(markdown.row(title, agreement, *(cell(some, f"{probe}/{key}{suffix}") for key in TITLES)))
     return "\n".join(lines)
 

@@ -50,7 +50,7 @@ def measure(folder: Path, samples: int) -> None:
     model = sslp.load(folder)
     data: Data = build_part("data", model.config["data"])
     full, zeroed = (exact_match(model.graph, data, samples, zeroed) for zeroed in (False, True))
-    slots, width = model.graph.latent.queries.shape[1:]
+    slots, width = model.graph.latent.get_parameter("queries").shape[1:]
     shares = f"{full.percent:>10.2f}{zeroed.percent:>11.2f}"
     print(f"{slots:>6}{width:>7}{slots * width:>9}{shares}   ({full.count})", flush=True)
 

@@ -46,8 +46,8 @@ def main() -> None:
     data = build_part("data", model.config["data"])
     batches = [*sequential_batches(data.test, 250, asked.samples)]
     clean = torch.cat([as_float(batch.x, model.grid) for batch in batches])
-    real = [batch.valid for batch in batches]
-    valid = None if any(some is None for some in real) else torch.cat(real)
+    real = [batch.valid for batch in batches if batch.valid is not None]
+    valid = torch.cat(real) if len(real) == len(batches) else None
     seen = {name: made for name, made in model.graph.corruptions.items() if name in views_leading_to(model.graph)}
     unseen = {name: corruption(name, model.config, model.grid) for name in asked.unseen}
     shown, notes = [], []
@@ -87,7 +87,7 @@ def corruption(name: str, config: Mapping[str, Any], grid: GridSpec) -> Corrupti
 def counted(view: View, valid: Tensor | None) -> Tensor:
     """Cells that count, (B, 1, *grid): those in holes where there are some, no padding."""
     where = torch.ones_like(view.x[:, :1], dtype=torch.bool)
-    if view.mask is not None and view.origin is view.coords:
+    if view.mask is not None and view.source_coords is view.coords:
         where = where & view.mask.unsqueeze(1)
     return where if valid is None else where & valid.unsqueeze(1)
 
