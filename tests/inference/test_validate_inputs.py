@@ -237,9 +237,9 @@ def test_a_batch_is_a_whole_number(images, unchecked, size):
 
 @pytest.mark.parametrize("name", ["nonsense", *(() if torch.cuda.is_available() else ("cuda",))])
 def test_a_device_that_is_not_there(images, name):
-    with pytest.raises(ValueError, match=f"device={name}: .*: take another, such as cpu") as raised:
+    with pytest.raises(ValueError, match=f"device={name}: there is no such device here; take cpu or auto"):
         images.to(name)
-    assert len(str(raised.value)) < 160 and images.device.type == "cpu"
+    assert images.device.type == "cpu"
 
 
 def test_the_first_half_takes_arrays_and_says_what_it_expects(images, texts):
