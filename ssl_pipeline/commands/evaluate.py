@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_pipeline.api import Run
-from ssl_pipeline.commands.runs import device_of, folder_of, open_model
+from ssl_pipeline.commands.runs import folder_of, open_model
 from ssl_pipeline.config.overrides import OptionsLike
 from ssl_pipeline.utils.places import writable
 
 if TYPE_CHECKING:
-    from ssl_pipeline.data import Data
     from ssl_pipeline.evaluation.subjects import Subjects
     from ssl_pipeline.inference.model import Model
     from ssl_pipeline.report.evaluation_table import Evaluation
@@ -70,13 +68,11 @@ def evaluate(
 
     runs = _runs(run, out, weights)
     how = measures(few_shot, attentive, finetune, seeds, limit)
-    opened = [lambda one=one: _opened(one, data, options, labels, weights, view, device, set, trust) for one in runs]
-    first = opened[0]()
-    file = _file(runs[0], first.data.name, out)
-    if len(runs) > 1:
-        _check_alike([_said(one) for one in runs], [first.data, *(one().data for one in opened[1:])])
-    found = compare_encoders(chain([first], (one() for one in opened[1:])), how, baselines)
-    table = Evaluation(found, first.data.name, [_said(one) for one in runs], file)
+    opened = [_opened(one, data, options, labels, weights, view, device, set, trust) for one in runs]
+    names, of = [_said(one) for one in runs], opened[0].data.name
+    file = _file(runs[0], of, out)
+    _check_alike(names, opened)
+    table = Evaluation(compare_encoders(opened, how, baselines), of, names, file)
     if file is not None:
         table.write()
     return table
@@ -124,6 +120,7 @@ def _opened(
     """The encoders of a run, or of timm, with the samples that they are measured on."""
     from ssl_pipeline.evaluation.subjects import subjects_of_run, subjects_of_timm
     from ssl_pipeline.inference.dataset import data_of, data_of_timm
+    from ssl_pipeline.inference.model_parts import device_of
 
     if isinstance(run, str) and run.startswith(TIMM):
         images = data_of_timm(run, data, options, labels)
@@ -147,7 +144,7 @@ def _file(run: str | Path | Run | Model, data: str, out: str | Path | None) -> P
     return writable(Path(out) if out is not None else Path(str(folder)) / name, folder=False)
 
 
-def _check_alike(runs: Sequence[str], sets: Sequence[Data]) -> None:
+def _check_alike(names: Sequence[str], runs: Sequence[Subjects]) -> None:
     """Refuse runs whose scores have no mean.
 
     Raises:
@@ -155,7 +152,7 @@ def _check_alike(runs: Sequence[str], sets: Sequence[Data]) -> None:
     """
     from ssl_pipeline.inference.dataset import described
 
-    named = [f"{data.name}, {described(data.grid)}, {len(data.classes or ()) or 'no'} classes" for data in sets]
-    if len({*named}) > 1:
-        listed = "; ".join(f"{run} of {data}" for run, data in zip(runs, named, strict=True))
+    sets = [f"{data.name}, {described(data.grid)}, {len(data.classes or ()) or 'no'} classes" for _, data, *_ in runs]
+    if len({*sets}) > 1:
+        listed = "; ".join(f"{run} of {data}" for run, data in zip(names, sets, strict=True))
         raise ValueError(f"these runs are of different data: {listed}: name runs of the same, or one for all, data=...")

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from ssl_pipeline.api import Run
 
 if TYPE_CHECKING:
-    import torch
-
     from ssl_pipeline.inference.model import Model
 
 
@@ -29,7 +27,7 @@ def open_model(
         run: a folder, a ``Run``, or a model, which stays where it is unless a device is named.
         set: name of the data set, of a run on several.
         trust: packages of the caller's own whose classes the run may name.
-        device: see ``device_of``.
+        device: by name, or ``auto``.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -38,25 +36,9 @@ def open_model(
     from ssl_pipeline.inference.load import load
 
     if isinstance(run, Run):
-        return load(run.folder, set, trust=(*run.trust, *trust), encoder=run.encoder).to(device_of(device))
+        return load(run.folder, set, trust=(*run.trust, *trust), encoder=run.encoder).to(device)
     if isinstance(run, str | Path):
-        return load(run, set, trust=trust).to(device_of(device))
+        return load(run, set, trust=trust).to(device)
     if set not in (None, run.data):
         raise ValueError(f"set={set}: this model is of {run.data or 'a run on one data set'}: load that of {set}")
-    return run if device == "auto" else run.to(device_of(device))
-
-
-def device_of(name: str) -> torch.device:
-    """A device by name; ``auto`` is an accelerator where there is one.
-
-    Raises:
-        ValueError: no such device here.
-    """
-    import torch
-
-    if name == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError):
-        raise ValueError(f"device={name}: there is no such device here; take cpu or auto") from None
+    return run if device == "auto" else run.to(device)

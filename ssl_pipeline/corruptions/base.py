@@ -41,9 +41,6 @@ class Corruption(ABC):
     keeps_unmasked: bool = True
     """Whether ``unmasked_view`` can give its views without their holes."""
 
-    hole_cell: tuple[int, ...] | None = None
-    """Sides of the cells that its holes are made of on ``output_grid``, once it is bound; None where there are none."""
-
     @property
     def only_masks(self) -> bool:
         """Whether cutting holes is all that it does."""

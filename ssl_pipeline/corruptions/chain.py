@@ -52,11 +52,6 @@ class Chain(Corruption):
         return any(part.masks for part in self.parts.values())
 
     @property
-    def hole_cell(self) -> tuple[int, ...] | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        *before, last = self.parts.values()
-        return None if any(part.masks for part in before) else last.hole_cell
-
-    @property
     def keeps_unmasked(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         parts = [*self.parts.values()]
         while parts and not parts[0].masks:

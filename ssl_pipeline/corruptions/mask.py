@@ -104,7 +104,7 @@ class Mask(Corruption):
             raise ValueError(
                 "mask needs a symbol for holes, got a discrete grid without one: set the grid's mask_token"
             )
-        self.cell = self.hole_cell = divisor("cell", self._sides(self.side), grid)
+        self.cell = divisor("cell", self._sides(self.side), grid)
         self.cells = tuple(n // k for n, k in zip(grid.shape, self.cell, strict=True))
         self.hidden = min(round(self.ratio * prod(self.cells)), prod(self.cells) - 1)
 

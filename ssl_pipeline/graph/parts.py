@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.graph.columns import ColumnModels, ColumnNode, Columns, column_node
@@ -25,6 +26,7 @@ from ssl_pipeline.models.encoders import Encoder, as_encoder
 from ssl_pipeline.models.latents import LatentFormat, Tokens
 from ssl_pipeline.models.layers import Normalize
 from ssl_pipeline.objectives import GraphInfo, Objective, Term
+from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.data_spec import DataSpec
 from ssl_pipeline.structures.grid import GridSpec
@@ -73,9 +75,10 @@ class GraphParts(Bindable, EncodesViews, nn.Module):
                 self.corruptions[name] = corruption.bind(spec.grid)
         with options_of("encoder"):
             self.encoder = self.encoder.bind(spec.grid, names)
-        for corruption in self.corruptions.values():
-            self.encoder.shape_of(corruption.output_grid.shape)  # refuses now what it would refuse in the first step
-            self.encoder.check_holes(corruption.hole_cell)
+        empty = clean_view(spec.grid, _zeros(spec.grid))
+        for corruption in self.corruptions.values():  # refuses now what would be refused in the first step
+            self.encoder.shape_of(corruption.output_grid.shape)
+            self.encoder.check_holes(corruption(empty, torch.Generator()).cell)
         with options_of("latent"):
             self.latent = self.latent.bind(self.encoder.width, self.encoder.embedding_width)
         self.objective = self.objective.bind(self._info(spec))
@@ -160,3 +163,8 @@ class GraphParts(Bindable, EncodesViews, nn.Module):
             made = decoder.bind(grid, self.latent.width, self._dense_shape, n_params)
         latent_feeds(made, target, edges, self.latent, self.encoder, self.corruptions, self.columns.named())
         return made
+
+
+def _zeros(grid: GridSpec) -> Tensor:
+    """One sample that says nothing."""
+    return torch.zeros(1, *grid.shape, dtype=torch.long) if grid.discrete else torch.zeros(1, grid.width, *grid.shape)

@@ -53,16 +53,8 @@ class ModelParts:
         return self.part().device if self._graph is None else next(self._graph.parameters()).device
 
     def to(self: _Own, device: str | torch.device) -> _Own:
-        """The same model on another device.
-
-        Raises:
-            ValueError: there is none of that name here.
-        """
-        try:
-            torch.zeros(1, device=device)
-        except (RuntimeError, AssertionError) as error:
-            why = str(error).partition("\n")[0].partition(". ")[0]
-            raise ValueError(f"device={device}: {why[:100]}: take another, such as cpu") from None
+        """The same model on another device; see ``device_of``."""
+        device = device_of(device)
         if self._graph is not None:
             self._graph.to(device)
         for part in self._parts.values():
@@ -104,3 +96,17 @@ class ModelParts:
             ValueError: no such cut or view; no decoder leads to the clean form.
         """
         return self.part(f"front@{at}", view), self.part(f"back@{at}", view)
+
+
+def device_of(name: str | torch.device) -> torch.device:
+    """A device by name; ``auto`` is an accelerator where there is one.
+
+    Raises:
+        ValueError: no such device here.
+    """
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError):
+        raise ValueError(f"device={name}: there is no such device here; take cpu or auto") from None

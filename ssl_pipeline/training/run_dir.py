@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
-from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC
+from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, read_saved
 from ssl_pipeline.data import Data, DataSets, Stream
 from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.utils.checkpoints import LAST, newest
@@ -89,7 +89,7 @@ class RunDir:
         Raises:
             ValueError: another number of samples, or another grid.
         """
-        saved: dict[str, Any] = yaml.safe_load((self.path / CONFIG).read_text())
+        saved = read_saved(self.path).config
         for name, data in sets.items():
             had = saved.get("sets", {}).get(name, saved)
             before, now = had.get("samples"), None if isinstance(data.train, Stream) else len(data.train)

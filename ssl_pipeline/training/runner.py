@@ -26,14 +26,14 @@ from ssl_pipeline.utils.errors import Interrupted
 
 
 def run(
-    config: dict[str, Any], run_dir: str, given: Data | None = None, encoder: nn.Module | None = None
+    config: dict[str, Any], run_dir: str, data: Data | None = None, encoder: nn.Module | None = None
 ) -> dict[str, Any]:
     """Train, probe and write the run's folder; with ``resume`` go on in that one, be it within its evaluation.
 
     Args:
         config: resolved, plain dictionaries, as ``conf/train.yaml`` composes them.
         run_dir: folder of a new run.
-        given: the data, in place of what the configuration names.
+        data: read already, in place of what the configuration names.
         encoder: an object of Python, where the configuration's encoder is one; it is trained itself.
 
     Returns:
@@ -46,7 +46,7 @@ def run(
     """
     folder = RunDir(Path(config["resume"] or run_dir).resolve())
     try:
-        prepared = prepare_run(config, folder, given, encoder)
+        prepared = prepare_run(config, folder, data, encoder)
         return _evaluated(prepared) if prepared.trained else _trained(prepared)
     except (RuntimeError, MemoryError, ConnectionError, EOFError) as error:
         raise machine_error(error, f"resume={folder.relative}") or error from None

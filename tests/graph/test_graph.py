@@ -292,3 +292,10 @@ def _rows(value, n):
     if isinstance(value, dict):
         return {key: _rows(v, n) for key, v in value.items()}
     return value[:n] if isinstance(value, torch.Tensor) and len(value) == 8 else value
+
+
+@pytest.mark.parametrize("name", ["mask", "noise-mask", "mask-noise"])
+def test_holes_that_do_not_fit_the_patches_are_refused_when_it_is_made(name):
+    cells = [f"corruption.{name}.mask.cell=3" if "-" in name else "corruption.mask.cell=3"]
+    with pytest.raises(ValueError, match=r"the mask's cell \[3, 3\] is not a multiple of the encoder's patch \[2, 2\]"):
+        make(f"corruption={name}", *cells, "encoder.patch=2", grid=GridSpec.of(("y", 12), ("x", 12), channels=1))

@@ -6,6 +6,7 @@ import torch
 from helpers.build import build
 
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import Pixels
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.structures.data_spec import DataSpec
 from ssl_pipeline.structures.grid import GridSpec
@@ -15,6 +16,14 @@ COLOUR = GridSpec.of(("y", 8), ("x", 8), channels=3)
 VIT = ["encoder=vit", "decoder=cross_attention", "encoder.width=24", "encoder.depth=2", "encoder.heads=2"]
 VIT += ["decoder.width=16", "decoder.depth=2", "decoder.heads=2"]
 CONV = ["encoder.widths=[8,16]", "decoder.widths=[8,8]"]
+PIXELS = Pixels(size=8, channels=1)
+SOUND = "encoder.widths=[8,16]", "decoder.widths=[8,8]", "corruption=noise"
+TRANSLATOR = [
+    *CONV,
+    "corruption=noise+lowres",
+    "objective=reconstruct+reconstruct",
+    "objective.reconstruct_2.to=lowres",
+]
 TEXT = [*VIT, "data=pydoc", "objective=cross_entropy"]
 GRAPHS = {
     "conv": [*CONV, "corruption=mask+noise+lowres-noise+reversal"],
@@ -32,6 +41,10 @@ def model(*words, grid=IMAGE, codec=None) -> Model:
     for parameter in graph.parameters():  # so that no layer starts as nothing
         parameter.data += 0.05 * torch.randn_like(parameter)
     return Model(graph, {**config, "spec": DataSpec(grid).to_plain()}, codec)
+
+
+def of_sound(codec) -> Model:
+    return model(*SOUND, grid=codec.grid, codec=codec)
 
 
 def holes(batch=5):

@@ -53,14 +53,14 @@ class PreparedRun:
 
 
 def prepare_run(
-    config: dict[str, Any], folder: RunDir, given: Data | None = None, encoder: nn.Module | None = None
+    config: dict[str, Any], folder: RunDir, data: Data | None = None, encoder: nn.Module | None = None
 ) -> PreparedRun:
     """Check the configuration, read the data, build the graphs; nothing is written yet.
 
     Args:
         config: resolved, plain dictionaries.
         folder: of the run.
-        given: the data, in place of what the configuration names.
+        data: read already, in place of what the configuration names.
         encoder: an object of Python, where the configuration's encoder is one.
 
     Raises:
@@ -70,34 +70,34 @@ def prepare_run(
     resume = bool(config["resume"])
     plan = plan_run(config, encoder)
     start = folder.start(resume=resume)
-    data = build_data(config["data"], tuple(config["trust"])) if given is None else DataSets.of(given)
+    sets = build_data(config["data"], tuple(config["trust"])) if data is None else DataSets.of(data)
     if resume:
-        folder.check_data(data)
-    plan = bound_epochs(plan, data)
-    last, trained = last_step(plan, data, config), False
+        folder.check_data(sets)
+    plan = bound_epochs(plan, sets)
+    last, trained = last_step(plan, sets, config), False
     if resume and folder.awaits_evaluation:
         trained = last <= start.step or plan.clock.is_past(folder.read_summary()["seconds"])
     if last <= start.step and not trained:
         at = f"the run is at step {start.step} and its bound is step {last}"
         raise ValueError(f"{at}: raise trainer.max_steps or max_epochs")
-    make = graph_maker(plan.factory, data, config["seed"])
+    make = graph_maker(plan.factory, sets, config["seed"])
     graphs = make()
     if config["init_from"] and not resume:
         start_from(graphs, Path(config["init_from"]), config["init_partial"])
     module = PretrainModule(graphs, plan.recipe, plan.clock, config["batch_size"], config["seed"], plan.callbacks)
     whole = UnshardedCopy(module, make() if plan.hardware.shards and rank_zero_only.rank == 0 else None)
-    return PreparedRun(config, folder, start, plan, data, make, module, whole, trained)
+    return PreparedRun(config, folder, start, plan, sets, make, module, whole, trained)
 
 
-def open_run(path: str | Path, given: Data | None = None, encoder: nn.Module | None = None) -> PreparedRun:
+def open_run(path: str | Path, data: Data | None = None, encoder: nn.Module | None = None) -> PreparedRun:
     """A trained run as its folder has it, with its weights, for ``evaluate_run`` and ``report_run``.
 
-    The packages that the saved configuration trusts are not trusted. ``given`` is the data of a run whose data no file
+    The packages that the saved configuration trusts are not trusted. ``data`` is that of a run whose data no file
     can name, and ``encoder`` the object of one whose encoder none can.
     """
     folder = RunDir(Path(path).resolve())
     saved = read_saved(folder.path).config
     bounds = saved["trainer"] | {"max_steps": folder.start(resume=True).step + 1, "max_epochs": None}
-    prepared = prepare_run(saved | {"resume": str(folder.path), "trainer": bounds}, folder, given, encoder)
+    prepared = prepare_run(saved | {"resume": str(folder.path), "trainer": bounds}, folder, data, encoder)
     prepared.load_weights()
     return prepared
