@@ -85,7 +85,7 @@ def corruption(name: str, config: Mapping[str, Any], grid: GridSpec) -> Corrupti
 
 
 def counted(view: View, valid: Tensor | None) -> Tensor:
-    """Cells that count, (B, 1, *grid): those in holes where there are some, no padding."""
+    """Cells that count, (B, 1, *grid): of a masked view the masked ones, no padding."""
     where = torch.ones_like(view.x[:, :1], dtype=torch.bool)
     if view.mask is not None and view.source_coords is view.coords:
         where = where & view.mask.unsqueeze(1)

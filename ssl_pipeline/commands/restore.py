@@ -28,7 +28,7 @@ def restore(
     view: str,
     source: str | Path | Tensor | np.ndarray | Sequence[Any],
     out: str | Path | None = None,
-    holes: str | Path | Tensor | np.ndarray | None = None,
+    mask: str | Path | Tensor | np.ndarray | None = None,
     device: str = "auto",
     set: str | None = None,
     trust: tuple[str, ...] = (),
@@ -45,41 +45,41 @@ def restore(
         source: folder of images, recordings or videos, or one of them; in Python also samples, as Model.restore takes
             them, which come back restored. A video is restored as a whole in memory.
         out: folder of the restored ones: PNG, WAV of 16 bits or lossless MKV (FFV1), at the model's rate.
-        holes: for a view with holes, images whose bright half says where they are: a folder with one for each image,
-            of the same name, or one image for all; of samples their mask, true in a hole.
+        mask: of a masked view, images that are bright where a place is hidden: a folder with one for each image, of the
+            same name, or one image for all; of samples a tensor, True where a place is hidden.
         device: cpu, cuda ... or auto.
         set: name of the data set whose model is wanted, of a run on several.
         trust: packages of your own whose classes the run may name, with commas between them.
     """
     if not isinstance(source, str | Path):
-        if out is not None or isinstance(holes, str | Path):
-            raise ValueError("samples in memory are restored in memory: leave out out=, and give holes= as a mask")
-        return open_model(run, set, trust, device).restore(source, view, holes)
+        if out is not None or isinstance(mask, str | Path):
+            raise ValueError("samples in memory are restored in memory: leave out out=, and give mask= as a tensor")
+        return open_model(run, set, trust, device).restore(source, view, mask)
     from ssl_pipeline.inference.files.manifest import begin_results, maker_of
     from ssl_pipeline.inference.files.reader import files_of
     from ssl_pipeline.inference.files.restorer import FileRestorer
 
-    folder, source = _place(out, holes), Path(source)
+    folder, source = _place(out, mask), Path(source)
     model = open_model(run, set, trust, device)
-    restorer = FileRestorer(model, files_of(model, source), view, None if holes is None else Path(str(holes)))
+    restorer = FileRestorer(model, files_of(model, source), view, None if mask is None else Path(str(mask)))
     targets = _targets(restorer, source, folder)
     made = maker_of(model, folder_of(run)) | {"view": view, "source": str(restorer.files.root.resolve()), "set": set}
-    made |= {"holes": holes and str(Path(str(holes)).resolve())}
+    made |= {"mask": mask and str(Path(str(mask)).resolve())}
     begin_results(folder, "restore.json", made, f"*{restorer.ending}")
     _restore_all(restorer, targets, folder)
     return folder
 
 
-def _place(out: str | Path | None, holes: Any) -> Path:
+def _place(out: str | Path | None, mask: Any) -> Path:
     """The folder of what is restored.
 
     Raises:
-        ValueError: none is named, or holes that are no files.
+        ValueError: none is named, or a mask that is no file.
     """
     if out is None:
         raise ValueError("expected out=..., a folder for the restored files")
-    if holes is not None and not isinstance(holes, str | Path):
-        raise ValueError("expected holes of files as images, got a mask: name a folder or an image")
+    if mask is not None and not isinstance(mask, str | Path):
+        raise ValueError("expected the masks of files as images, got an array: name a folder or an image")
     return Path(out)
 
 

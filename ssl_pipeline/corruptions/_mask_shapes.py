@@ -1,4 +1,4 @@
-"""Shapes of holes: a field over the cells, of which a mask hides the highest."""
+"""Shapes of masks: a field over the cells, of which a mask hides the highest."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def smooth(field: Float[Tensor, "B *cells"], width: int) -> Float[Tensor, "B *ce
 
 
 class MaskShape(ABC):
-    """What a hole looks like."""
+    """What a mask looks like."""
 
     @abstractmethod
     def __call__(
@@ -90,7 +90,7 @@ class Blobs(MaskShape):
 class Rectangles(MaskShape):
     """A few rectangles that may overlap, as I-JEPA's, https://arxiv.org/abs/2301.08243; on one axis spans.
 
-    Those drawn first are hidden first: where they are more cells than a hole has, the last of them loses cells at
+    Those drawn first are hidden first: where they are more cells than a mask has, the last of them loses cells at
     random; where they are fewer, random cells outside join them. They lie inside the grid and clear of padding, so
     that cells in the middle are hidden more often.
 

@@ -67,7 +67,7 @@ def band_limited(x: Float[Tensor, "B C *grid"], dim: int, factor: int) -> Float[
 
 
 def take(x: Shaped[Tensor, "B ..."], lines: Lines) -> Shaped[Tensor, "B ..."]:
-    """The nearest cell along the last ``len(lines)`` axes: for tokens, holes and padding.
+    """The nearest cell along the last ``len(lines)`` axes: for tokens, masks and padding.
 
     >>> take(torch.tensor([[7, 8, 9]]), [torch.tensor([[2.0, 0.9]])])
     tensor([[9, 8]])

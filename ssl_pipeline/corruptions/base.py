@@ -21,7 +21,7 @@ class Corruption(ABC):
     """Corrupts whole batches on their device; holds options only, never the outcome of a call.
 
     It is made without a grid and bound to one before it is called, ``Mask(ratio=0.75).bind(grid)``; a graph does this.
-    It leaves ``View.mask``, ``unmasked`` and ``valid`` as they are unless it cuts holes or moves cells; what it writes
+    It leaves ``View.mask``, ``unmasked`` and ``valid`` as they are unless it masks or moves cells; what it writes
     into padding counts for nothing.
 
     Attributes:
@@ -36,14 +36,14 @@ class Corruption(ABC):
     """Entries of ``View.params`` that this corruption fills: what a decoder to its view must know, (B,) each."""
 
     masks: bool = False
-    """Whether its views have holes. What cuts them keeps ``View.unmasked``: ``x`` before the first of them."""
+    """Whether its views are masked. What masks keeps ``View.unmasked``: ``x`` before the first mask."""
 
     keeps_unmasked: bool = True
-    """Whether ``unmasked_view`` can give its views without their holes."""
+    """Whether ``unmasked_view`` can give its views without their masks."""
 
     @property
     def only_masks(self) -> bool:
-        """Whether cutting holes is all that it does."""
+        """Whether masking is all that it does."""
         return self.masks
 
     def bind(self: _Own, grid: GridSpec) -> _Own:
@@ -65,18 +65,18 @@ class Corruption(ABC):
         """Corrupt a view. The same generator state gives the same view; the input stays as it was."""
 
     def with_mask(self, view: View, mask: Tensor) -> View:
-        """A view that is corrupted already and has given holes: they are filled as this one fills its own, where it
-        draws what fills them with what it draws most or on average.
+        """A view that is corrupted already, with a given mask: filled as this one fills its own, where it draws the
+        filling with what it draws most or on average.
 
         Args:
-            view: as it stands, whatever its holes hold.
-            mask: (B, *grid) bool, True = in a hole; whole cells are removed where one is touched.
+            view: as it stands, whatever is under the mask.
+            mask: (B, *grid) bool, True = hidden; a cell is hidden as a whole where a place of it is.
 
         Raises:
-            ValueError: this corruption cuts no holes.
+            ValueError: this corruption does not mask.
         """
         name = type(self).__name__.lower()
-        raise ValueError(f"{name} cuts no holes: leave out mask, or take a view that is masked")
+        raise ValueError(f"{name} does not mask: leave out mask, or take a view that is masked")
 
     def params_of(self, view: View) -> Tensor | None:
         """Parameters (B, k) of one of its views, as a decoder to that view takes them; None where it has none."""

@@ -14,7 +14,7 @@ from ssl_pipeline.structures.batch import View
 class Chain(Corruption):
     """Composition in the order written; each part takes the grid that the one before it leaves.
 
-    ``View.unmasked`` is kept by further holes only: whatever else comes after a hole drops it.
+    ``View.unmasked`` is kept by further masks only: whatever else comes after a mask drops it.
 
     Args:
         **parts: named corruptions. Their entries of ``corruption_params`` and ``View.params`` carry the name, as
@@ -63,7 +63,7 @@ class Chain(Corruption):
         return all(part.only_masks for part in self.parts.values())
 
     def with_mask(self, view: View, mask: Tensor) -> View:
-        """Filled as the first part that cuts holes does."""
+        """Filled as the first part that masks does."""
         for part in self.parts.values():
             if part.masks:
                 return part.with_mask(view, mask)
@@ -72,7 +72,7 @@ class Chain(Corruption):
     def __call__(self, view: View, generator: torch.Generator) -> View:
         params = dict(view.params)
         for name, part in self.parts.items():
-            # What stood in a hole is known as long as nothing but further holes changes the view.
+            # Values under a mask are known as long as nothing but further masks changes the view.
             view = part(view._replace(params={}, unmasked=view.unmasked if part.masks else None), generator)
             params.update({f"{name}.{key}": value for key, value in view.params.items()})
         return view._replace(params=params)

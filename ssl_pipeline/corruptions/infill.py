@@ -56,16 +56,16 @@ class Infill(Corruption):
         # The view is drawn first: any of its symbols may be the spans, then the tokens that go are dealt to them.
         luck = torch.rand(shape, generator=generator, device=view.x.device)
         rank = luck.masked_fill(text.index >= left, 2.0).argsort(1).argsort(1)
-        hole = rank < spans
+        starts = rank < spans
         owner = (torch.rand(shape, generator=generator, device=view.x.device) * spans).long()
         owner = torch.minimum(owner, (spans - 1).clamp(min=0))
         extra = torch.zeros_like(owner).scatter_add(1, owner, (text.index < gone - spans).long())
-        number = (hole.long().cumsum(1) - 1).clamp(min=0)
-        length = torch.where(hole, 1 + extra.gather(1, number), 1)
+        number = (starts.long().cumsum(1) - 1).clamp(min=0)
+        length = torch.where(starts, 1 + extra.gather(1, number), 1)
 
         first = (length.cumsum(1) - length).clamp(max=shape[1] - 1)
         cells = text.cells.gather(1, first)
         valid = text.index < left + text.closed.long()
-        x = view.x.gather(1, cells).masked_fill(hole, self.grid.mask_token or 0)
+        x = view.x.gather(1, cells).masked_fill(starts, self.grid.mask_token or 0)
         x = x.masked_fill(~valid, padding_symbol(self.grid))
         return moved(view, x, cells, valid, cells + (length - 1) / 2)

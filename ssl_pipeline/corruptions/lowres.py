@@ -46,7 +46,7 @@ def repeat_every(x: Shaped[Tensor, "B *axes"], factor: tuple[int, ...]) -> Shape
 
 @register("corruption", "lowres")
 class LowRes(Corruption):
-    """Super-resolution's forward operator; on a discrete grid every k-th token, repeated. Holes stay where they are.
+    """Super-resolution's forward operator; on a discrete grid every k-th token, repeated. Masks stay where they are.
 
     Args:
         factor: how many times coarser: an integer, a tuple with one per axis, or a list of such choices of which

@@ -1,4 +1,4 @@
-"""Mask: whole cells of the grid are cut out and the holes filled."""
+"""Mask: whole cells of the grid are hidden and filled."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ def enlarge(cells: Bool[Tensor, "B *cells"], side: tuple[int, ...]) -> Bool[Tens
 
 @register("corruption", "mask")
 class Mask(Corruption):
-    """Holes made of whole cells, as in MAE, https://arxiv.org/abs/2111.06377, equally many in every sample.
+    """Hides whole cells, as in MAE, https://arxiv.org/abs/2111.06377, equally many in every sample.
 
     ``View.visible`` counts the *cells of size* ``cell`` that are left (padding included), equal for all samples.
-    Where the view had a hole already, ``mask`` is the union of both, ``visible`` None and ``cell`` None unless
-    both holes share it. Padding takes part only to make the numbers equal: each sample loses the same share of the
+    Where the view was masked already, ``mask`` is the union of both, ``visible`` None and ``cell`` None unless
+    both masks share it. Padding takes part only to make the numbers equal: each sample loses the same share of the
     cells that are not all padding, so that a short text is neither spared nor wiped out.
 
     Args:
-        ratio: fraction of the cells to remove, 0 <= ratio < 1; at least one cell stays.
+        ratio: fraction of the cells to hide, 0 <= ratio < 1; at least one cell stays.
         cell: side of a cell in grid places, one or one per axis, where None is the whole axis: on a spectrogram
             ``[None, 4]`` hides spans of time; must divide the grid; None: ``default_patch``.
-        shape: ``random`` scatters the cells, ``block`` removes connected blobs, ``rectangles`` a few rectangles (on
+        shape: ``random`` scatters the cells, ``block`` hides connected blobs, ``rectangles`` a few rectangles (on
             one axis spans) as in I-JEPA, https://arxiv.org/abs/2301.08243, cut off or topped up at random so that the
-            hole has ``ratio`` of the cells.
+            mask has ``ratio`` of the cells.
         blob: width of the blobs in cells, for ``block``.
         blocks: number of rectangles, for ``rectangles``, as the next two; they may overlap.
         scale: share of the cells in one rectangle, a number or an interval, drawn for each.
         aspect: its cells along the last axis to those along the one before it, relative to the grid's own; likewise.
-        fill: what stands in the holes of a continuous grid: the ``mean`` of the sample's visible places per channel,
+        fill: what fills masked places of a continuous grid: the ``mean`` of the sample's visible places per channel,
             ``noise`` of their mean and standard deviation, or a number in data units. Discrete: ``grid.mask_token``.
-        random_share: share of the hole's tokens that hold a random one instead (0.1 in BERT,
+        random_share: share of the masked tokens that hold a random one instead (0.1 in BERT,
             https://arxiv.org/abs/1810.04805); on discrete grids only, as the next one.
-        keep_share: share of the hole's tokens that hold their own (0.1 in BERT); they count as removed nevertheless.
+        keep_share: share of the masked tokens that keep their own (0.1 in BERT); they count as masked nevertheless.
 
     Raises:
         ValueError: an option outside its bounds; a discrete grid without a mask token.
@@ -102,7 +102,7 @@ class Mask(Corruption):
         grid = self.grid
         if grid.discrete and grid.mask_token is None:
             raise ValueError(
-                "mask needs a symbol for holes, got a discrete grid without one: set the grid's mask_token"
+                "mask needs a symbol for masked places, got a discrete grid without one: set the grid's mask_token"
             )
         self.cell = divisor("cell", self._sides(self.side), grid)
         self.cells = tuple(n // k for n, k in zip(grid.shape, self.cell, strict=True))
@@ -128,7 +128,7 @@ class Mask(Corruption):
     def with_mask(self, view: View, mask: Tensor) -> View:
         """Filled with the mask's symbol, the number, or the mean of what is visible.
 
-        ``cell`` and ``visible`` stay unknown, for the holes of samples may differ in size.
+        ``cell`` and ``visible`` stay unknown, since samples may have masks of different sizes.
         """
         touched = mask
         for dim, k in enumerate(self.cell, start=1):

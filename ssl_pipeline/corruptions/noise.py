@@ -37,7 +37,7 @@ class Noise(Corruption):
             ``sigma`` from 0 to 0.5.
         colour: exponent a of a power spectrum 1/f^a along the last axis, likewise: 0 white, 1 pink, 2 brown. With
             ``snr_db`` on a grid of logarithms: of the fall along the first axis, band by band.
-        ratio: on a discrete grid, probability that a token is replaced, likewise; holes and padding keep theirs.
+        ratio: on a discrete grid, probability that a token is replaced, likewise; mask and padding keep theirs.
 
     Raises:
         ValueError: an option outside its bounds; both ``sigma`` and ``snr_db``.

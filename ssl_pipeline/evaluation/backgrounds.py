@@ -43,14 +43,14 @@ class Cut(NamedTuple):
     foreground: Tensor  # (B, 1, H, W) bool
 
 
-def filled(x: Float[Tensor, "B C H W"], hole: Bool[Tensor, "B 1 H W"]) -> Float[Tensor, "B C H W"]:
-    """Holes filled smoothly from what is around them: each takes the mean of the finest blocks that know something.
+def filled(x: Float[Tensor, "B C H W"], unknown: Bool[Tensor, "B 1 H W"]) -> Float[Tensor, "B C H W"]:
+    """Unknown places filled smoothly: each takes the mean of the finest block around it that has a known one.
 
-    An image that is a hole throughout stays as it is.
+    An image that is unknown throughout stays as it is.
 
     Args:
         x: samples in any unit.
-        hole: True where a value is unknown.
+        unknown: True where a value is unknown.
 
     >>> x = torch.tensor([[[[1.0, 9.0], [3.0, 2.0]]]])
     >>> filled(x, x == 9)
@@ -59,11 +59,11 @@ def filled(x: Float[Tensor, "B C H W"], hole: Bool[Tensor, "B 1 H W"]) -> Float[
     """
     if x.shape[-1] == x.shape[-2] == 1:
         return x
-    known = (~hole).to(x.dtype)
+    known = (~unknown).to(x.dtype)
     share = F.avg_pool2d(known, 2, ceil_mode=True)
     means = F.avg_pool2d(x * known, 2, ceil_mode=True) / share.clamp_min(torch.finfo(x.dtype).tiny)
     coarse = F.interpolate(filled(means, share == 0), size=x.shape[-2:], mode="bilinear")
-    return torch.where(hole & ~hole.flatten(1).all(1).view(-1, 1, 1, 1), coarse, x)
+    return torch.where(unknown & ~unknown.flatten(1).all(1).view(-1, 1, 1, 1), coarse, x)
 
 
 def swapped(fore: Cut, ground: Cut) -> Float[Tensor, "B C H W"]:

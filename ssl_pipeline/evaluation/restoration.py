@@ -20,7 +20,7 @@ from ssl_pipeline.structures.grid import GridSpec
 def restoration(
     graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batch_size: int = 250
 ) -> dict[str, float]:
-    """How far the restored is from the clean form, and how far what came in was, of each view; of holes, only the hole.
+    """How far from the clean form each view is before and after it is restored; of a masked view, in its mask alone.
 
     Args:
         graph: in evaluation mode, without a decoder to the clean form the result is empty.
@@ -57,7 +57,7 @@ def _errors(clean: View, view: View, restored: Tensor, discrete: bool) -> Tensor
     after = error(restored)
     before = error(view.x) if view.x.shape == clean.x.shape else torch.full_like(after, nan)  # a small crop has none
     power = torch.zeros_like(after) if discrete else clean.x.square().mean(1)
-    # A hole that was moved (mask-reversal) has no place in the clean frame, so everything counts.
+    # A mask that was moved (mask-reversal) has no place in the clean frame, so everything counts.
     moved = view.source_coords is not view.coords
     counted = torch.ones_like(after) if view.mask is None or moved else view.mask.float()
     if clean.valid is not None:

@@ -40,7 +40,7 @@ model = onnxruntime.InferenceSession("model.onnx")  # where this folder is the c
 }
 WHAT = {
     "x": "samples",
-    "mask": "True in a hole",
+    "mask": "True where a place is masked",
     "valid": "False where there is padding",
     "corruption_params": "parameters of the corruption to come",
     "z": "what the front half gives",

@@ -78,7 +78,7 @@ class GraphParts(Bindable, EncodesViews, nn.Module):
         empty = clean_view(spec.grid, _zeros(spec.grid))
         for corruption in self.corruptions.values():  # refuses now what would be refused in the first step
             self.encoder.shape_of(corruption.output_grid.shape)
-            self.encoder.check_holes(corruption(empty, torch.Generator()).cell)
+            self.encoder.check_mask(corruption(empty, torch.Generator()).cell)
         with options_of("latent"):
             self.latent = self.latent.bind(self.encoder.width, self.encoder.embedding_width)
         self.objective = self.objective.bind(self._info(spec))

@@ -43,7 +43,7 @@ class Teaching:
 
     @torch.no_grad()
     def targets(self, views: Mapping[str, View], latents: Mapping[str, Latent]) -> Targets:
-        """What is to be predicted: the teacher sees its views with their holes filled by what stood there.
+        """What is to be predicted: the teacher sees its views without their masks.
 
         Args:
             views: standardised.
@@ -52,7 +52,7 @@ class Teaching:
         encoder, latent = self.parts
         same = latents if self.teacher is None else {}
         known = {name: _fixed(same[name]) for name in self.views if name in same and views[name].mask is None}
-        # The encoder has no name for a view without its holes.
+        # The encoder has no name for a view without its mask.
         names = {name: name if views[name].mask is None else f"unmasked {name}" for name in self.views}
         rest = {names[name]: unmasked_view(views[name]) for name in self.views if name not in known}
         found = encoder(rest, 1 if self.teacher is None else self.teacher.layers) if rest else {}

@@ -81,15 +81,15 @@ def views_share_samples(objective: Objective, views: Sequence[str], per_step: in
 
 
 def teacher_sees(teacher_views: Sequence[str], corruptions: Mapping[str, Corruption]) -> None:
-    """What stood in the holes of the views that a teacher sees is known.
+    """The values under the masks of the views that a teacher sees are known.
 
     Raises:
-        ValueError: it is not.
+        ValueError: they are not.
     """
     for view in teacher_views:
         if view in corruptions and not corruptions[view].keeps_unmasked:
             raise ValueError(
-                f"the teacher sees {view} without its holes, and what stood in them is not known after a later "
+                f"the teacher sees {view} without its mask, and the values under it are not known after a later "
                 f"corruption: name the mask last, such as corruption=noise-mask"
             )
 
@@ -150,9 +150,9 @@ def latent_feeds(
     own = [name for name, column in columns.items() if column.encoder is not None]
     elsewhere = [end.name for edge in led for end in edge.sources if end.name in own or len(edge.sources) > 1]
     starts = {*leading(edges, target, tuple(corruptions)), *(end.name for edge in led for end in edge.sources)}
-    holes = [name for name in corruptions if name in starts and corruptions[name].masks and not encoder.sees_masked]
-    if holes:
-        why = f"the encoder leaves out the holes of {', '.join(holes)}"
+    skipped = [name for name in corruptions if name in starts and corruptions[name].masks and not encoder.sees_masked]
+    if skipped:
+        why = f"the encoder skips the masked tokens of {', '.join(skipped)}"
     elif not latent.keeps_grid:
         why = "slots do not"
     elif elsewhere:
@@ -163,7 +163,7 @@ def latent_feeds(
         why = "the encoder's lies on another one"
     else:
         return
-    other = ", or encoder=conv with latent=tokens" if holes or not latent.keeps_grid else ""
+    other = ", or encoder=conv with latent=tokens" if skipped or not latent.keeps_grid else ""
     take = f"set decoder=cross_attention{other}"
     if target.name in columns:
         take = f"set columns.{target.name}.decoder to a cross_attention decoder"

@@ -45,14 +45,14 @@ def _sample(source: Source | None, grid: GridSpec, batch: int, seed: int) -> dic
     return {
         "x": x,
         "place": torch.randint(shape[1], (batch,), generator=generator),
-        "mask": _holes(source, x, seed),
+        "mask": _mask(source, x, seed),
         "valid": (torch.arange(shape[-1]) < lengths).expand(shape),
     }
 
 
-def _holes(source: Source | None, x: Tensor, seed: int) -> Tensor:
-    """Holes as the corruption itself cuts them."""
-    if source is None or source.corruption is None or not source.holes:
+def _mask(source: Source | None, x: Tensor, seed: int) -> Tensor:
+    """A mask as the corruption itself draws it."""
+    if source is None or source.corruption is None or not source.masked:
         return torch.zeros(len(x), dtype=torch.bool)
     mask = source.corruption(clean_view(source.corruption.grid, x), torch.Generator().manual_seed(seed)).mask
     assert mask is not None

@@ -14,8 +14,8 @@ def views_leading_to(graph: Graph, target: Node = CLEAN) -> list[str]:
     return leading(graph.objective.edges, target, tuple(graph.corruptions))
 
 
-def fills_only_holes(graph: Graph, view: str) -> bool:
-    """Whether of a view with holes the decoder has learned only what is in them, or all else is clean already."""
+def fills_only_masked(graph: Graph, view: str) -> bool:
+    """Whether of a masked view the decoder has learned the masked places alone, or all else is clean already."""
     if graph.corruptions[view].only_masks:
         return True
     terms = [term for _, term in graph.objective.named() if isinstance(term, Reconstruction | CrossModal)]

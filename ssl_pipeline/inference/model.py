@@ -100,9 +100,9 @@ class Model(ModelParts):
         Args:
             x: see ``embed``.
             view: their corruption.
-            mask: (B, *grid) or (B, 1, *grid) bool, or 0 and 1 as uint8, true in a hole, of a view with holes,
-                whatever stands in them; (*grid) where all samples have the same. Of symbols None for where the symbol
-                of a hole stands.
+            mask: (B, *grid) or (B, 1, *grid) bool, or 0 and 1 as uint8, True where a place is hidden, of a
+                masked view; values there do not matter. (*grid) where all samples have the same. Of symbols None for
+                where the mask token stands.
             valid: see ``embed``.
             batch_size: samples in a pass.
 
@@ -110,7 +110,7 @@ class Model(ModelParts):
             (B, C, *grid) floats in the data's units, which may lie a little outside its range, or (B, *grid) symbols.
 
         Raises:
-            ValueError: see ``embed``; no decoder has learned it; it is not known where the holes are.
+            ValueError: see ``embed``; no decoder has learned it; a masked view without its mask.
         """
         part = self.part(f"restorer:{view}")
         return part.in_batches(self._known(part, x, mask, valid), batch_size)
@@ -163,7 +163,7 @@ class Model(ModelParts):
         Args:
             edge: its name, ``edge`` for the only one.
             starts: samples, see ``embed``, by the views and columns of the data that the edge starts from.
-            mask: holes of the view that the edge starts from, see ``restore``; of several views by name.
+            mask: of the masked view that the edge starts from, see ``restore``; of several views by name.
             valid: see ``embed``; where there are several starts, by name.
             batch_size: samples in a pass.
             corruption_params: of an edge to a view, the parameters of that corruption, see ``translate``.

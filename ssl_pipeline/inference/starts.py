@@ -31,7 +31,7 @@ def rows_of_starts(
         part: the model.
         starts: samples, by the views and columns that the edge starts from.
         codecs: what reads them, by start.
-        mask: holes, of the only start that may have some or by start.
+        mask: of the only start that is masked, or by start.
         valid: False = padding, of the only start or by start.
 
     Raises:
@@ -39,11 +39,11 @@ def rows_of_starts(
     """
     if starts.keys() != part.sources.keys():
         raise ValueError(f"the edge starts from {', '.join(part.sources)}, got {', '.join(starts) or 'nothing'}")
-    holes = _by_start("mask", mask, [*part.sources], [n for n, source in part.sources.items() if source.holes])
+    masks = _by_start("mask", mask, [*part.sources], [n for n, source in part.sources.items() if source.masked])
     real = _by_start("valid", valid, [*part.sources])
     rows = {}
     for name, source in part.sources.items():
-        known = source.known(starts[name], codecs[name], holes.get(name), real.get(name))
+        known = source.known(starts[name], codecs[name], masks.get(name), real.get(name))
         rows |= {part.key(name, key): value for key, value in known.items()}
     counts = {name: len(rows[part.key(name, "x")]) for name in part.sources}
     if len({*counts.values()}) > 1:

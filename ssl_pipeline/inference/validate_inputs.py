@@ -161,15 +161,15 @@ def check_corruption_params(to: str, names: Sequence[str], corruption_params: Te
         raise ValueError(f"a sample of view {to} takes {', '.join(names)}: pass corruption_params, (B, k)")
 
 
-def plausible(x: Tensor, grid: GridSpec, holes: Tensor | None = None, far: Sequence[float] = (0.0, 0.0)) -> None:
-    """Refuse values that are not finite, or clearly of another range; what stands in holes does not count.
+def plausible(x: Tensor, grid: GridSpec, mask: Tensor | None = None, far: Sequence[float] = (0.0, 0.0)) -> None:
+    """Refuse values that are not finite, or clearly of another range; values under a mask do not count.
 
     Noise takes values outside the range, so they are judged by how far they lie outside it on average and at most.
 
     Args:
         x: samples on the grid.
         grid: theirs.
-        holes: (B, *grid) bool.
+        mask: (B, *grid) bool, True = hidden.
         far: how far their corruption takes values, see ``outside_range``; more than usual is let through.
 
     Raises:
@@ -177,12 +177,12 @@ def plausible(x: Tensor, grid: GridSpec, holes: Tensor | None = None, far: Seque
     """
     if x.dtype == torch.uint8 and not grid.discrete:
         return
-    if holes is not None:
-        x = hidden(x, holes, grid)
+    if mask is not None:
+        x = hidden(x, mask, grid)
     if not x.numel():
         return
     if not grid.discrete and not (finite := x.isfinite().flatten(1).all(1)).all():
-        where = "finite values" if holes is None else "finite values outside the holes"
+        where = "finite values" if mask is None else "finite values outside the mask"
         raise ValueError(f"expected {where}, got NaN or infinity in sample {int((~finite).nonzero()[0])}: repair it")
     low, high = float(x.min()), float(x.max())
     if grid.vocab is not None:
@@ -192,7 +192,7 @@ def plausible(x: Tensor, grid: GridSpec, holes: Tensor | None = None, far: Seque
             )
         return
     means, mosts = outside_range(x, grid)
-    seen = 1.0 if holes is None else max(float((~holes).float().mean()), 1e-9)
+    seen = 1.0 if mask is None else max(float((~mask).float().mean()), 1e-9)
     mean, most = float(means.mean()) / seen, float(mosts.max())
     limit = WITHIN_ONE if most <= 1 and x.numel() >= ENOUGH else ON_AVERAGE
     if mean > max(limit, far[0]) or most > max(AT_MOST, far[1]):
@@ -200,9 +200,9 @@ def plausible(x: Tensor, grid: GridSpec, holes: Tensor | None = None, far: Seque
         raise ValueError(f"expected floats in {grid.range}, got {low:g} to {high:g}: {advice}")
 
 
-def hidden(x: Tensor, holes: Tensor, grid: GridSpec) -> Tensor:
-    """Samples with the least value, or symbol 0, in their holes."""
-    return x.masked_fill(holes, 0) if grid.discrete else x.masked_fill(holes.unsqueeze(1), grid.range[0])
+def hidden(x: Tensor, mask: Tensor, grid: GridSpec) -> Tensor:
+    """Samples with the least value, or symbol 0, under their mask."""
+    return x.masked_fill(mask, 0) if grid.discrete else x.masked_fill(mask.unsqueeze(1), grid.range[0])
 
 
 def outside_range(x: Tensor, grid: GridSpec) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ class GraphInfo(NamedTuple):
     grid: GridSpec  # of the clean samples
     embedding: int  # width of ``Latent.pooled``
     latent: int  # width D of the latent's tokens
-    sees_masked: bool  # whether the encoder gives tokens of places in a hole
+    sees_masked: bool  # whether the encoder gives tokens of masked places
     tokens: GridSpec | None  # where the encoder's tokens lie, D numbers each; None where the latent has no such places
     columns: Mapping[str, GridSpec] = {}  # grids of what belongs to each sample besides itself
 
@@ -35,7 +35,7 @@ class GraphInfo(NamedTuple):
 class Targets(NamedTuple):
     """What the teacher gives."""
 
-    latents: Mapping[str, Latent]  # by view, without its holes
+    latents: Mapping[str, Latent]  # by view, without its mask
     head: Callable[[nn.Module], nn.Module]  # the teacher's copy of a term's head
 
 

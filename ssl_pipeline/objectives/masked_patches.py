@@ -18,10 +18,10 @@ def check_where(where: str) -> None:
         raise ValueError(f"where={where!r} is not known; take masked or everywhere")
 
 
-def in_the_hole(view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
-    """Indices (B, Q) of the patches in a view's hole, or the share of each that lies in it, (B, N).
+def masked_patches(view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
+    """Indices (B, Q) of a view's masked patches, or the masked share of each patch, (B, N).
 
-    Both are None without a hole; there are indices where every sample has as many patches in it.
+    Both are None without a mask; there are indices where as many whole patches are masked in every sample.
     """
     if view.mask is None:
         return None, None
@@ -32,13 +32,13 @@ def in_the_hole(view: View, patches: Patches) -> tuple[Tensor | None, Tensor | N
 
 
 def weights(patches: Patches, valid: Tensor | None, places: Tensor | None, share: Tensor | None) -> Tensor | None:
-    """How much each wanted patch counts, (B, Q): its share of the hole times that which is no padding; None: all alike.
+    """How much each wanted patch counts, (B, Q): its masked share times its share outside padding; None: all alike.
 
     Args:
         patches: how the target is cut.
         valid: (B, *grid), False = padding.
         places: indices (B, Q) of the wanted patches; None for all of them.
-        share: of each patch that lies in the hole.
+        share: masked share of each patch.
     """
     if valid is None:
         return share

@@ -14,13 +14,13 @@ from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.layers import Patches, pick
 from ssl_pipeline.objectives.base import GraphInfo, State, Term
 from ssl_pipeline.objectives.heads import Head, check_width, head
-from ssl_pipeline.objectives.masked_patches import check_where, in_the_hole, weights
+from ssl_pipeline.objectives.masked_patches import check_where, masked_patches, weights
 from ssl_pipeline.structures.nodes import Edge, Node
 
 
 @register("objective", "masked_prediction", parts={"loss": "loss", "predictor": "decoder", "projector": "head"})
 class MaskedPrediction(Term):
-    """What a view shows leads to the teacher's tokens of the same view without its holes; no gradient flows there.
+    """A masked view predicts the teacher's tokens of the same view without its mask; no gradient flows to the teacher.
 
     A token stands for the patch of the grid that holds its centre: of a transformer its own patch; of a convolutional
     encoder, whose n tokens lie at every step-th cell from the first on, one of n equal parts of the axis.
@@ -28,17 +28,17 @@ class MaskedPrediction(Term):
     Args:
         loss: between predicted and true tokens; one between pairs takes each place for a sample of its own.
         predictor: decoder to the tokens' grid (I-JEPA, arXiv 2301.08243); None for the encoder's own tokens, of which
-            those in a hole must exist: ``encoder.masked=token`` or ``keep``, or a convolutional encoder (data2vec,
-            arXiv 2202.03555; iBOT, arXiv 2111.07832).
+            those in masked places must exist: ``encoder.masked=token`` or ``keep``, or a convolutional encoder
+            (data2vec, arXiv 2202.03555; iBOT, arXiv 2111.07832).
         projector: the head of both sides, on each token; None for none.
         normalize: standardise each target over its D numbers, so that a teacher that shrinks does not pay.
-        where: ``corrupted`` predicts the holes of a view that has some, ``everywhere`` all places.
+        where: ``masked`` predicts the masked places of a view that has some, ``everywhere`` all places.
         weight: factor of the term.
         views: views that predict; None for all.
 
     Raises:
         ValueError: another ``where``; a latent without places; tokens that do not divide the grid; no predictor for an
-            encoder that leaves holes out.
+            encoder that skips masked tokens.
     """
 
     heads = ("projector",)
@@ -71,7 +71,7 @@ class MaskedPrediction(Term):
             raise ValueError("a term that predicts tokens needs a latent whose tokens have places: set latent=tokens")
         if self.decoder is None and self.where == "masked" and not info.sees_masked:
             raise ValueError(
-                "the encoder leaves out the holes whose tokens are to be predicted: set encoder.masked=token, or give "
+                "the encoder skips the masked tokens that are to be predicted: set encoder.masked=token, or give "
                 "the term a predictor"
             )
         sides = [n // m for n, m in zip(info.grid.shape, info.tokens.shape, strict=True)]
@@ -123,7 +123,7 @@ class MaskedPrediction(Term):
     def _places(self, state: State, name: str) -> tuple[Tensor, Tensor, Tensor | None]:
         """What is said of the places of a view, what was to be said (B, Q, E), and how much each counts (B, Q)."""
         view, latent = state.views[name], state.latents[name]
-        places, share = (None, None) if self.where == "everywhere" else in_the_hole(view, self.patches)
+        places, share = (None, None) if self.where == "everywhere" else masked_patches(view, self.patches)
         if self.predictor is None:
             said = latent.tokens if places is None else pick(latent.tokens, places)
         else:
@@ -154,7 +154,7 @@ class MaskedPrediction(Term):
     def _counts_alike(self, weight: Tensor | None) -> None:
         if weight is not None:
             raise ValueError(
-                f"{type(self.loss).__name__} counts all places alike, and some are padding or lie in a hole in part: "
+                f"{type(self.loss).__name__} counts all places alike, and some are padding or are masked in part: "
                 f"take an energy that weighs places (objective=jepa), or data without padding"
             )
 

@@ -13,7 +13,7 @@ from ssl_pipeline.losses import MSE, CrossEntropy, Divergence, ReconstructionLos
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.models.layers import Patches, pick
 from ssl_pipeline.objectives.base import GraphInfo, State, Term, on_rows
-from ssl_pipeline.objectives.masked_patches import check_where, in_the_hole, weights
+from ssl_pipeline.objectives.masked_patches import check_where, masked_patches, weights
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.binding import Bindable
 from ssl_pipeline.structures.grid import GridSpec
@@ -27,7 +27,7 @@ class Reconstruction(Term):
     Args:
         loss: between decoded and true patches; None: cross-entropy of symbols, or the squared error of numbers.
         to: ``clean``, the name of a view (a translator), or ``views`` (every view from every other).
-        where: ``corrupted`` counts only the holes of a view that has some (all places where a later corruption has
+        where: ``masked`` counts only the masked places of a view that has some (all places where a later corruption has
             moved them, as in ``mask-reversal``), ``everywhere`` all places.
         share: of each view's samples that are decoded in a step, at least one: the first of the batch, whose order is
             random. It saves the time of the others, whose latents learn from other terms.
@@ -108,7 +108,7 @@ class Reconstruction(Term):
 
     @property
     def fills_only(self) -> bool:
-        """Whether of a view with holes only what is in them is compared."""
+        """Whether of a masked view only the masked places are compared."""
         return self.where == "masked" and not self.loss.whole
 
     def leads_from(self, view: str) -> bool:
@@ -145,7 +145,7 @@ class Reconstruction(Term):
             found = (state.clean.x, state.clean.valid)
             truth, valid = (on_rows(part, lambda x: state.assignment.of(x, start)) for part in found)
             if edge.source != CONSENSUS:
-                places, weight = self._damaged(state.view(start), decoder.patches)
+                places, weight = self._masked(state.view(start), decoder.patches)
         else:
             latent = on_rows(latent, lambda x: state.assignment.shared(x, start, target))
             view = state.view(target)
@@ -156,10 +156,10 @@ class Reconstruction(Term):
         wanted = Wanted(latent, truth, valid, corruption_params, places, weight).first(share)
         return compare_decoded(decoder, wanted, self.loss.whole)
 
-    def _damaged(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
-        """Patches of the clean sample that lie in the view's hole, or the share of each that does."""
+    def _masked(self, view: View, patches: Patches) -> tuple[Tensor | None, Tensor | None]:
+        """Patches of the clean sample that are masked in the view, or the masked share of each."""
         moved = view.source_coords is not view.coords
-        return (None, None) if self.where == "everywhere" or moved else in_the_hole(view, patches)
+        return (None, None) if self.where == "everywhere" or moved else masked_patches(view, patches)
 
 
 class Wanted(NamedTuple):

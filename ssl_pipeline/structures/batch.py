@@ -57,13 +57,13 @@ class Batch(NamedTuple):
 class View(NamedTuple):
     """One corrupted form of a batch."""
 
-    x: Tensor  # like Batch.x, float where continuous; holes are filled
+    x: Tensor  # like Batch.x, float where continuous; masked places are filled
     coords: Tensor  # (#B, *grid, n): cells on the view's own grid, all that an encoder may see
     source_coords: Tensor  # (#B, *grid, n): where the cells lie in the clean sample, for decoder queries only
-    mask: Tensor | None = None  # (B, *grid) bool, True = in a hole
-    cell: tuple[int, ...] | None = None  # the hole is made of whole cells of this size
-    visible: int | None = None  # number of cells of that size outside the hole, where all samples have the same
-    unmasked: Tensor | None = None  # x before its holes were cut; None: it has none, or x has changed since
+    mask: Tensor | None = None  # (B, *grid) bool, True = hidden
+    cell: tuple[int, ...] | None = None  # the mask is made of whole cells of this size
+    visible: int | None = None  # number of visible cells of that size, where all samples have as many
+    unmasked: Tensor | None = None  # x before it was masked; None: it was not, or x has changed since
     valid: Tensor | None = None  # (B, *grid) bool, False = padding
     params: Mapping[str, Tensor] = {}  # (B,) float each: what a map from the latent back to this view needs
 
@@ -79,7 +79,7 @@ class Latent(NamedTuple):
     tokens: Tensor  # (B, N, D)
     pooled: Tensor  # (B, D)
     coords: Tensor | None = None  # (#B, N, n) on the view's own grid; None for slots
-    valid: Tensor | None = None  # (B, N) bool, False = padding or hole
+    valid: Tensor | None = None  # (B, N) bool, False = padding or masked
     dense_shape: tuple[int, ...] | None = None  # grid of the tokens, where all of them are present
 
 
@@ -105,21 +105,21 @@ def clean_view(grid: GridSpec, x: Tensor, valid: Tensor | None = None) -> View:
 
 
 def unmasked_view(view: View) -> View:
-    """The view without its holes: what stood in them is back. A view without holes is returned as it is.
+    """The view before it was masked. A view without a mask is returned as it is.
 
     Raises:
-        ValueError: what stood in the holes is not known any more.
+        ValueError: the values under the mask are not known any more.
 
     >>> grid = GridSpec.of(("x", 2), channels=1)
-    >>> hole = torch.tensor([[True, False]])
-    >>> view = clean_view(grid, torch.zeros(1, 1, 2))._replace(mask=hole, unmasked=torch.ones(1, 1, 2))
+    >>> mask = torch.tensor([[True, False]])
+    >>> view = clean_view(grid, torch.zeros(1, 1, 2))._replace(mask=mask, unmasked=torch.ones(1, 1, 2))
     >>> unmasked_view(view).x, unmasked_view(view).mask
     (tensor([[[1., 1.]]]), None)
     """
     if view.mask is None:
         return view
     if view.unmasked is None:
-        raise ValueError("expected a view whose holes were cut last, got one that was changed after them: mask it last")
+        raise ValueError("expected a view that was masked last, got one that was changed after its mask: mask it last")
     return view._replace(x=view.unmasked, mask=None, cell=None, visible=None, unmasked=None)
 
 

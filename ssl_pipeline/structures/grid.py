@@ -32,7 +32,7 @@ class GridSpec:
         channels: numbers in a cell of a continuous grid.
         vocab: number of symbols of a discrete grid, special ones included.
         range: smallest and largest value of a continuous grid.
-        mask_token: symbol that stands in a hole of a discrete grid.
+        mask_token: symbol in masked places of a discrete grid.
         end_token: symbol that closes a text of a discrete grid.
         signal: whether values swing around zero, as those of a waveform do.
         log: whether values are natural logarithms of power (a spectrogram): what adds up is their exponential.

@@ -32,7 +32,7 @@ def start(
             f"losses     {', '.join(dict.fromkeys(edge.name for some in g.edges.values() for edge in some))}"
             for g in graphs.values()
         ),
-        *_holes(graphs.values()),
+        *_masking(graphs.values()),
         *_untrained(graph),
         f"parameters {_count(g.encoder for g in graphs.values()):,} encoder, "
         f"{_count(g.latent for g in graphs.values()):,} latent, "
@@ -43,11 +43,11 @@ def start(
     print("\n".join(lines), flush=True)
 
 
-def _holes(graphs: Iterable[Graph]) -> list[str]:
-    """A line where the encoder takes what fills a hole for the sample."""
+def _masking(graphs: Iterable[Graph]) -> list[str]:
+    """A line where the encoder cannot skip masked tokens."""
     filled = [g.encoder for g in graphs if g.encoder.sees_filling and any(c.masks for c in g.corruptions.values())]
     names = dict.fromkeys(getattr(encoder, "what", type(encoder).__name__) for encoder in filled)
-    return [f"holes      {name} leaves out no tokens: it takes holes as they are filled" for name in names]
+    return [f"masking    {name} skips no tokens: it sees masked places as they are filled" for name in names]
 
 
 def _untrained(graph: Graph) -> list[str]:

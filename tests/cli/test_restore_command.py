@@ -54,7 +54,7 @@ def test_holes_are_filled_and_the_rest_of_the_image_stays(run, images, tmp_path)
         mask = np.zeros(Image.open(images / name).size[::-1], dtype=np.uint8)
         mask[3:6, 2:5] = 255
         Image.fromarray(mask).save(holes / name)
-    words = [f"run={run}", "view=mask", f"source={images}", f"out={tmp_path}/out", f"holes={holes}"]
+    words = [f"run={run}", "view=mask", f"source={images}", f"out={tmp_path}/out", f"mask={holes}"]
     assert call("restore", *words) == 1  # one has no picture of its holes
     for name in ("0.png", "1.png"):
         before, after = (np.asarray(Image.open(f).convert("L")) for f in (images / name, tmp_path / "out" / name))

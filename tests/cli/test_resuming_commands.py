@@ -30,9 +30,9 @@ def test_results_of_another_making_are_not_taken_for_its_own(run, images, tmp_pa
     Image.new("L", (40, 40)).save(tmp_path / "holes.png")
     assert call(*words, "view=noise") == 0
     before = (tmp_path / "out/0.png").read_bytes()
-    for other in (["view=mask", f"holes={tmp_path}/holes.png"],):
+    for other in (["view=mask", f"mask={tmp_path}/holes.png"],):
         assert call(*words, *other) == 1
-        assert "holds results made with another view, holes: take another folder" in capsys.readouterr().err
+        assert "holds results made with another view, mask: take another folder" in capsys.readouterr().err
     assert call(*words, "view=noise") == 0
     os.utime(run / "checkpoints/last.ckpt")  # it has learned more since
     assert call(*words, "view=noise") == 1 and "another weights" in capsys.readouterr().err
@@ -70,9 +70,9 @@ def test_where_nothing_can_be_written(name, run, images, tmp_path, capsys):
 
 
 def test_holes_that_are_not_there(run, images, tmp_path, capsys):
-    words = [f"run={run}", "view=mask", f"source={images}", f"out={tmp_path}/out", f"holes={tmp_path}/none"]
+    words = [f"run={run}", "view=mask", f"source={images}", f"out={tmp_path}/out", f"mask={tmp_path}/none"]
     assert call("restore", *words) == 1
-    assert "there is no holes=" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert "there is no mask=" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_silence_and_very_short_sounds_have_their_place_on_the_sheet(speech, tmp_path, recwarn):

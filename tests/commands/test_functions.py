@@ -89,7 +89,7 @@ def test_restore_gives_samples_or_a_folder(run, images, tmp_path, capsys):
     hidden = torch.zeros(4, 8, 8, dtype=torch.bool)
     hidden[:, 2:5] = True
     assert torch.equal(sslp.restore(run, "noise", X, device="cpu"), model.restore(X, "noise"))
-    assert torch.equal(sslp.restore(model, "mask", X, holes=hidden), model.restore(X, "mask", hidden))
+    assert torch.equal(sslp.restore(model, "mask", X, mask=hidden), model.restore(X, "mask", hidden))
     assert sslp.restore(run, "noise", images, tmp_path / "out") == tmp_path / "out"
     assert len([*(tmp_path / "out").glob("?.png")]) == 3
     assert capsys.readouterr().out == ""
@@ -125,7 +125,10 @@ def test_a_folder_is_read_as_the_runs_own_was(images, tmp_path):
         (lambda run, images: sslp.embed(run, out="out", data=images), "digits, lie in none: name the data set"),
         (lambda run, **_: sslp.restore(run, "noise", X, "out"), "samples in memory are restored in memory"),
         (lambda run, images: sslp.restore(run, "noise", images), r"expected out=\.\.\., a folder"),
-        (lambda run, images: sslp.restore(run, "mask", images, "out", holes=X), "expected holes of files as images"),
+        (
+            lambda run, images: sslp.restore(run, "mask", images, "out", mask=X),
+            "expected the masks of files as images",
+        ),
         (lambda run, **_: sslp.export(sslp.load(run)), "a model in memory has no folder of its own"),
         (lambda run, **_: sslp.embed(sslp.load(run), X, set="a"), "set=a: this model is of a run on one data set"),
         (lambda run, **_: sslp.evaluate([run, run], out="x.json"), "names a run twice"),

@@ -12,7 +12,7 @@ from ssl_pipeline.config.parts import edges
 from ssl_pipeline.data import digits, mixed
 from ssl_pipeline.evaluation.cross_modal import relations
 from ssl_pipeline.inference.inference import Inference
-from ssl_pipeline.inference.learned import fills_only_holes
+from ssl_pipeline.inference.learned import fills_only_masked
 from ssl_pipeline.structures.nodes import Node
 
 
@@ -57,8 +57,8 @@ def test_patches_are_of_the_grid_of_the_samples():
 
 def test_what_an_edge_makes_is_taken_everywhere():
     only = ["corruption=noise-mask", "objective=none", "edge={from: noise-mask, to: clean}"]
-    assert not fills_only_holes(made(*only)[0], "noise-mask")
-    assert fills_only_holes(made("corruption=noise-mask")[0], "noise-mask")
+    assert not fills_only_masked(made(*only)[0], "noise-mask")
+    assert fills_only_masked(made("corruption=noise-mask")[0], "noise-mask")
 
 
 def test_several_data_sets_have_no_edges():

@@ -69,9 +69,9 @@ def test_what_is_known_of_starts_is_told(several):
         model.relate("whole", {"mask": images.float() / 255, "text": list("1234")}, mask=holes),
         model.relate("whole", {"mask": filled, "text": list("1234")}, mask={"mask": holes}),
     )
-    with pytest.raises(ValueError, match="view mask has holes: pass mask"):
+    with pytest.raises(ValueError, match="view mask is masked: pass mask"):
         model.relate("caption", {"mask": images})
-    with pytest.raises(ValueError, match="has no holes: leave out mask"):
+    with pytest.raises(ValueError, match="is not masked: leave out mask"):
         model.relate("blurred", {"text": ["7"]}, mask=holes[:1, 0], corruption_params={"factor": 2})
     with pytest.raises(ValueError, match="mask names 'msak', which is no start; nearest: mask"):
         model.relate("caption", {"mask": images}, mask={"msak": holes})
@@ -84,7 +84,7 @@ def test_what_is_known_of_starts_is_told(several):
         model.part("edge:caption")(x=images.float(), mask=holes, nonsense=images)
     with pytest.raises(ValueError, match="takes factor: pass corruption_params"):
         model.part("edge:blurred")(x=torch.zeros(1, 8, dtype=torch.int64))
-    with pytest.raises(ValueError, match="view mask has holes: pass mask"):
+    with pytest.raises(ValueError, match="view mask is masked: pass mask"):
         model.relate("caption", {"mask": images})
     with pytest.raises(ValueError, match="as many samples of each start, got mask 4, text 1"):
         model.relate("whole", {"mask": images, "text": "1"}, mask=holes)

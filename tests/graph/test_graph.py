@@ -162,7 +162,7 @@ def test_grid_survives_being_written_down():
         (["corruption=mask", "objective=info_nce"], "compares views and found mask.*crop\\+crop"),
         (["corruption=mask+noise", "objective=reconstruct+align", "views_per_step=1"], r"objective\.align.*=2 or more"),
         (["corruption=mask+noise", "views_per_step=3"], r"views_per_step: expected all.*got 3"),
-        (["corruption=mask", "decoder=conv"], "leaves out the holes of mask.*decoder=cross_attention"),
+        (["corruption=mask", "decoder=conv"], "skips the masked tokens of mask.*decoder=cross_attention"),
         (["corruption=noise", "decoder=conv", *SLOTS], "latent that covers it: take decoder=cross_attention"),
         (["corruption=mask+noise", *SLOTS, "latent.fuse=mean", "views_per_step=1"], "views_per_step=all"),
         (["corruption=mask+noise", *SLOTS, "latent.fuse=mean", "objective.reconstruct.views=[mask]"], "views=null"),

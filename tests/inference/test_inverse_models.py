@@ -122,8 +122,8 @@ def test_a_view_is_told_to_the_encoder():
     ("call", "words"),
     [
         (lambda m: m.restore(X, "msk"), "there is no view 'msk'; nearest: mask"),
-        (lambda m: m.restore(X, "mask"), "view mask has holes: pass mask"),
-        (lambda m: m.restore(X, "noise", holes()), "view noise has no holes: leave out mask"),
+        (lambda m: m.restore(X, "mask"), "view mask is masked: pass mask"),
+        (lambda m: m.restore(X, "noise", holes()), "view noise is not masked: leave out mask"),
         (lambda m: m.split("encoder.9"), r"cannot be cut at 'encoder\.9'; nearest: encoder"),
         (lambda m: m.part("restorer"), "there is no part 'restorer': expected encoder"),
         (lambda m: m.part("teacher"), "no teacher of its own"),

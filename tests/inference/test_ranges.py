@@ -19,7 +19,7 @@ def test_what_is_not_finite_elsewhere_is_refused(images, sounds, value):
     x[3, 0, 7, 7] = value
     with pytest.raises(ValueError, match="expected finite values, got NaN or infinity in sample 3"):
         images.embed(x)
-    with pytest.raises(ValueError, match="expected finite values outside the holes, got NaN or infinity in sample 3"):
+    with pytest.raises(ValueError, match="expected finite values outside the mask, got NaN or infinity in sample 3"):
         images.restore(x, "mask", HOLES)
     with pytest.raises(ValueError, match="got NaN or infinity in number 1"):
         sounds.embed([torch.zeros(64), torch.full((64,), value)])

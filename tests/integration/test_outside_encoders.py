@@ -44,7 +44,7 @@ def test_a_module_from_pretraining_to_another_process(tmp_path, capsys):
     net, x, folder = Net(), torch.rand(5, 1, 8, 8), tmp_path / "run"
     before = net.body.weight.detach().clone()
     run = sslp.pretrain("digits", encoder=net, steps=2, output=folder, options=QUICK)
-    assert "the encoder Net leaves out no tokens: it takes holes as they are filled" in capsys.readouterr().out
+    assert "the encoder Net skips no tokens: it sees masked places as they are filled" in capsys.readouterr().out
     assert not torch.equal(net.body.weight, before)
     z = run.model.embed(x)
     assert run.model.graph.encoder.model is not net and z.shape == (5, 8)

@@ -69,7 +69,7 @@ def test_files_are_embedded_and_restored(trained, films, tmp_path):
     frames = [*frames_of(tmp_path / "out" / "0.mkv", 8, 1)]
     assert len(frames) == 24 and frames[0].shape == (16, 24, 1)
     assert (tmp_path / "out" / "before_and_after.png").is_file()
-    with pytest.raises(ValueError, match="has holes"):
+    with pytest.raises(ValueError, match="is masked"):
         restore(folder, "mask", films / "dark", tmp_path / "holes", device="cpu")
 
 

@@ -17,7 +17,7 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.structures.grid import GridSpec
 
 BYTE_SYMBOLS = 256  # symbols 0 .. 255 are the bytes themselves
-_MASK = "█"  # what a hole looks like
+_MASK = "█"  # what the mask token looks like
 
 
 class TextCodec(ABC):
@@ -28,8 +28,8 @@ class TextCodec(ABC):
         spelling: bytes of each symbol, the last two not included.
 
     Attributes:
-        spelling: bytes of all symbols as they are shown, a hole included.
-        written: bytes of all symbols as they stand in a text, where the end and a hole are nothing.
+        spelling: bytes of all symbols as they are shown, the mask token included.
+        written: bytes of all symbols as they stand in a text, where the end and the mask token are nothing.
 
     Raises:
         ValueError: ``length`` below 1.

@@ -67,7 +67,7 @@ def grid_for(x: Tensor, vocab: int | None) -> GridSpec:
 
     Args:
         x: as they came.
-        vocab: number of symbols, in which that of a hole is not counted; needed of symbols.
+        vocab: number of symbols, the mask token not counted; needed of symbols.
 
     Raises:
         ValueError: see ``sample_kind``; no cell, or a single one; values that are not finite; unknown symbols.

@@ -29,27 +29,29 @@ class FileRestorer:
         model: has a decoder to the clean form.
         files: to restore.
         view: their corruption.
-        holes: of a view with holes, a folder with an image for each, of the same name, or one image for all.
+        mask: of a masked view, a folder with an image for each, of the same name, or one image for all.
 
     Attributes:
         ending: of the restored files.
 
     Raises:
-        ValueError: holes for a view without, or none for one with them; recordings or videos with holes.
-        FileNotFoundError: there are no such holes.
+        ValueError: a mask of a view that is not masked, or none of one that is; masked recordings or videos.
+        FileNotFoundError: there is no such mask.
     """
 
-    def __init__(self, model: Model, files: Files, view: str, holes: Path | None = None) -> None:
+    def __init__(self, model: Model, files: Files, view: str, mask: Path | None = None) -> None:
         needs = "mask" in model.part(f"restorer:{view}").inputs
         if needs and (files.sound or files.video):
             raise ValueError(
-                f"view {view} has holes, and of recordings and videos it cannot be said where: call Model.restore"
+                f"view {view} is masked, and recordings and videos have no mask files: call Model.restore with mask="
             )
-        if needs != (holes is not None):
-            raise ValueError(f"view {view} has holes: set holes=..." if holes is None else f"view {view} has no holes")
-        if holes is not None and not holes.exists():
-            raise FileNotFoundError(f"there is no holes={holes}: name an image for all, or a folder with one for each")
-        self.model, self.files, self.view, self.holes = model, files, view, holes
+        if needs != (mask is not None):
+            raise ValueError(
+                f"view {view} is masked: set mask=..." if mask is None else f"view {view} is not masked: drop mask="
+            )
+        if mask is not None and not mask.exists():
+            raise FileNotFoundError(f"there is no mask={mask}: name an image for all, or a folder with one for each")
+        self.model, self.files, self.view, self.mask = model, files, view, mask
         self.ending = ".wav" if files.sound else ".mkv" if files.video else ".png"
 
     def restore(self, file: Path, target: Path) -> None:
@@ -64,17 +66,17 @@ class FileRestorer:
         size = self.model.grid.shape
         if (image := self.files.image(file)) is None:
             return None
-        hole = None if self.holes is None else self.files.tried(lambda: self._hole(file, image.size), file)
-        if self.holes is not None and hole is None:
+        mask = None if self.mask is None else self.files.tried(lambda: self._mask_of(file, image.size), file)
+        if self.mask is not None and mask is None:
             return None
         pixels = np.array(image).reshape(image.height, image.width, self.model.grid.width)
 
         def windows(some: Tensor, places: list[tuple[slice, ...]]) -> Tensor:
-            mask = None if hole is None else torch.stack([hole[place] for place in places])
-            return self.model.restore(some, self.view, mask)
+            masks = None if mask is None else torch.stack([mask[place] for place in places])
+            return self.model.restore(some, self.view, masks)
 
         x, more = torch.from_numpy(pixels.transpose(2, 0, 1)), _lacking(image, size)
-        hole = None if hole is None else pad(hole[None].float(), more).bool()[0]
+        mask = None if mask is None else pad(mask[None].float(), more).bool()[0]
         x = pad(x[None].float(), more, mode="replicate")[0].to(torch.uint8)  # a small image goes on as it ends
         after = restore_by_windows(x, size, windows)[:, : image.height, : image.width]
         return (after.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
@@ -126,19 +128,19 @@ class FileRestorer:
         with Image.open(target) as image:
             return np.asarray(image)
 
-    def _hole(self, file: Path, size: tuple[int, int]) -> Tensor:
-        """Where an image has holes, (H, W).
+    def _mask_of(self, file: Path, size: tuple[int, int]) -> Tensor:
+        """The mask of an image, (H, W).
 
         Raises:
             ValueError: it is not known, or not of the image's size.
         """
-        assert self.holes is not None
-        found = self.holes
+        assert self.mask is not None
+        found = self.mask
         if found.is_dir():
             place = found / file.parent
             named = [one for one in place.iterdir() if one.stem == file.stem] if place.is_dir() else []
             if len(named) != 1:
-                raise ValueError(f"expected one image of its holes in {place}, got {len(named)}")
+                raise ValueError(f"expected one image of its mask in {place}, got {len(named)}")
             found = named[0]
         with Image.open(found) as image:
             if image.size != size:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.inference.learned import fills_only_holes, views_leading_to
+from ssl_pipeline.inference.learned import fills_only_masked, views_leading_to
 from ssl_pipeline.inference.modules.base import Part
 from ssl_pipeline.inference.modules.source import UNKNOWN, Source, known
 from ssl_pipeline.inference.validate_inputs import check_corruption_params
@@ -34,7 +34,7 @@ class Embedder(Part):
         self.inputs = self.source.inputs
 
     def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
-        """Of samples (B, C, *grid) or (B, *grid); where a view with holes has them, and what is no padding."""
+        """Embeddings of samples (B, C, *grid) or (B, *grid); ``mask`` of a masked view, ``valid`` False in padding."""
         return self.encoded(x, mask, valid).pooled
 
     def encoded(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Latent:
@@ -45,7 +45,7 @@ class Embedder(Part):
 class Restorer(Part):
     """The clean form of corrupted samples.
 
-    Of holes that the decoder has learned to fill, only the holes are filled, and the rest stays as it is.
+    Where the decoder has learned to fill masked places, only those are filled, and the rest stays as it is.
 
     Args:
         graph: trained.
@@ -62,7 +62,7 @@ class Restorer(Part):
         super().__init__(graph, [view], [CLEAN.name])
         self.source = Source(graph, view)
         self.inputs = self.source.inputs
-        self.fills_only = self.source.holes and fills_only_holes(graph, view) and not self.source.moves
+        self.fills_only = self.source.masked and fills_only_masked(graph, view) and not self.source.moves
 
     def forward(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """Of corrupted samples, see ``Embedder``."""

@@ -45,9 +45,9 @@ class Source:
         self.corruption: Corruption | None = graph.corruptions.get(name)
         self.name = name
         self.grid = grid_of(graph, name)
-        self.holes = self.corruption is not None and self.corruption.masks
+        self.masked = self.corruption is not None and self.corruption.masks
         self.padded = self.grid.discrete or self.grid.signal or self.grid.log  # texts and sounds may be too short
-        self.inputs = ("x", *(("mask",) if self.holes else ()), *(("valid",) if self.padded else ()))
+        self.inputs = ("x", *(("mask",) if self.masked else ()), *(("valid",) if self.padded else ()))
 
     @property
     def moves(self) -> bool:
@@ -82,8 +82,8 @@ class Source:
         """
         x = tensor(x).to(device)
         check_lies_on(x, self.grid)
-        holes = None if mask is None else truths("mask", mask, x, self.grid).to(device)
-        return x, holes, None if valid is None else truths("valid", valid, x, self.grid).to(device)
+        mask = None if mask is None else truths("mask", mask, x, self.grid).to(device)
+        return x, mask, None if valid is None else truths("valid", valid, x, self.grid).to(device)
 
     def known(self, x: object, codec: Codec | None, mask: object = None, valid: object = None) -> dict[str, Tensor]:
         """What a user knows of raw samples, as a part takes it.
@@ -101,30 +101,30 @@ class Source:
         """The view, in the data's units.
 
         Raises:
-            ValueError: a view with holes whose places are not known, or holes in a view that has none.
+            ValueError: a masked view without its mask, or a mask of a view that is not masked.
         """
         if valid is None and self.padded:  # so that as much passes a cut whether or not it is said
             valid = torch.ones_like(x if self.grid.discrete else x[:, 0], dtype=torch.bool)
         places, x = self.places(x, mask), as_float(x, self.grid)
         if places is None or self.corruption is None:
             return clean_view(self.grid, x, valid)
-        x = hidden(x, places, self.grid)  # what stands in a hole, NaN included, does not reach a mean of what is around
+        x = hidden(x, places, self.grid)  # values under a mask, NaN included, do not reach a mean of what is around
         return self.corruption.with_mask(clean_view(self.grid, x, valid), places)
 
     def places(self, x: Tensor, mask: Tensor | None) -> Tensor | None:
-        """Where the holes are, (B, *grid): as it is said, or, of symbols, where the one for holes stands."""
-        if not self.holes:
+        """The mask, (B, *grid): as it is given, or, of symbols, where the mask token stands."""
+        if not self.masked:
             if mask is not None:
-                raise ValueError(f"view {self.name} has no holes: leave out mask, or take a view that is masked")
+                raise ValueError(f"view {self.name} is not masked: leave out mask, or take a view that is")
             return None
         if mask is not None:
             return mask
         if self.grid.mask_token is None:
-            raise ValueError(f"view {self.name} has holes: pass mask, (B, *grid) bool, true in a hole")
+            raise ValueError(f"view {self.name} is masked: pass mask, (B, *grid) bool, True where a place is hidden")
         return x == self.grid.mask_token
 
     def zeros(self, batch: int, device: torch.device) -> dict[str, Tensor]:
-        """Empty samples, without holes or padding, as ``inputs`` names what is known of them."""
+        """Empty samples, without mask or padding, as ``inputs`` names what is known of them."""
         shape = (batch, *self.grid.shape)
         x = _empty(self.grid, batch)
         known = {"x": x, "mask": torch.zeros(shape, dtype=torch.bool), "valid": torch.ones(shape, dtype=torch.bool)}

@@ -28,8 +28,8 @@ def cuts(graph: Graph) -> list[str]:
 class Front(Part):
     """From samples to what passes a cut: the first of two halves, each the other's inverse.
 
-    ``outputs`` are ``z``, the tokens (B, N, D) of the encoder or the latent, with those that are ``valid`` where holes
-    leave some out; behind a block of the decoder ``z`` is what comes out of it, and the latent's ``tokens`` pass
+    ``outputs`` are ``z``, the tokens (B, N, D) of the encoder or the latent, with those that are ``valid`` where masked
+    ones are left out; behind a block of the decoder ``z`` is what comes out of it, and the latent's ``tokens`` pass
     next to it where further blocks read them.
 
     Args:

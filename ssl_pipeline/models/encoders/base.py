@@ -23,8 +23,8 @@ class Encoder(Bindable, InHalves, ABC):
         width: width D of the tokens.
         embedding_width: width of ``Latent.pooled``.
         dense_shape: grid of the tokens of the clean sample; None where they have no places.
-        sees_masked: the tokens of a view with holes still cover the whole grid.
-        sees_filling: it takes what fills a hole for the sample, since it can neither leave it out nor know of it.
+        sees_masked: the tokens of a masked view still cover the whole grid.
+        sees_filling: it sees masked places as they are filled, since it can neither skip them nor know of them.
         blocks: number of blocks whose tokens can be averaged.
         depth: blocks after each of which it can be cut: a view then passes ``enter``, each ``step`` and ``leave``.
         any_length: whether a tracer can follow it with samples of any length.
@@ -60,8 +60,8 @@ class Encoder(Bindable, InHalves, ABC):
             ValueError: it takes no such view.
         """
 
-    def check_holes(self, cell: Sequence[int] | None) -> None:
-        """Refuse holes made of whole cells, of so many places along each axis, that it cannot leave out.
+    def check_mask(self, cell: Sequence[int] | None) -> None:
+        """Refuse masks whose cells, of so many places along each axis, it cannot leave out.
 
         Raises:
             ValueError: the cells are not made of whole patches.
@@ -78,7 +78,7 @@ class Encoder(Bindable, InHalves, ABC):
         """
 
     def enter(self, name: str, view: View) -> Latent:
-        """What of a view goes into the first block; holes leave no tokens out."""
+        """What of a view goes into the first block; no masked tokens are left out."""
         raise NotImplementedError
 
     def step(self, block: int, latent: Latent) -> Latent:

@@ -20,7 +20,7 @@ from ssl_pipeline.structures.grid import GridSpec
 
 @register("encoder", "conv")
 class ConvEncoder(Encoder):
-    """Strided stages of residual blocks (arXiv 1512.03385); an extra input channel marks holes and padding.
+    """Strided stages of residual blocks (arXiv 1512.03385); an extra input channel marks masked places and padding.
 
     The embedding is the last map averaged into a few cells, each dimension standardised by running statistics. Views
     of one size pass together, so that batch statistics are those of their mixture; those of the embedding are over
@@ -137,7 +137,7 @@ class ConvEncoder(Encoder):
 
     def _first(self, views: Mapping[str, View]) -> Tensor:
         """First maps, likewise."""
-        x = self.stem(torch.cat([_with_hole(view) for view in views.values()]))
+        x = self.stem(torch.cat([_with_mask_channel(view) for view in views.values()]))
         views_added = torch.cat([self.view(name, n := view.x.shape[0]).expand(n, -1) for name, view in views.items()])
         return residual_sum(x, views_added[(..., *(None,) * (x.ndim - 2))].to(x.dtype), self.training)
 
@@ -149,11 +149,11 @@ class ConvEncoder(Encoder):
         return layers
 
 
-def _with_hole(view: View) -> Tensor:
-    """The view with a further channel that tells holes and padding, (B, C + 1, *grid)."""
-    hole = torch.zeros_like(view.x[:, 0], dtype=torch.bool) if view.mask is None else view.mask
-    hole = hole if view.valid is None else hole | ~view.valid
-    x = torch.cat([view.x, hole.unsqueeze(1).to(view.x.dtype)], dim=1)
+def _with_mask_channel(view: View) -> Tensor:
+    """The view with a further channel that marks masked places and padding, (B, C + 1, *grid)."""
+    hidden = torch.zeros_like(view.x[:, 0], dtype=torch.bool) if view.mask is None else view.mask
+    hidden = hidden if view.valid is None else hidden | ~view.valid
+    x = torch.cat([view.x, hidden.unsqueeze(1).to(view.x.dtype)], dim=1)
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 

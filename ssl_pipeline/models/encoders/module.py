@@ -29,7 +29,8 @@ class ModuleEncoder(OutsideEncoder):
     into training mode (what is frozen by ``requires_grad`` stays so), and afterwards has the trained weights. Graphs
     that are bound later have copies of it as it was before.
 
-    Holes are seen as they are filled. A run's folder has the weights, not the code: ``load(folder, encoder=module)``.
+    It sees masked places as they are filled. A run's folder has the weights, not the code:
+    ``load(folder, encoder=module)``.
 
     Args:
         module: to be trained; None in a configuration that was saved, which has only its name.

@@ -27,7 +27,7 @@ class PatchTokens(NamedTuple):
 
 
 class PatchStem(nn.Module):
-    """Embeds patches and their coordinates; leaves out those in a hole before anything is computed.
+    """Embeds patches and their coordinates; leaves out the masked ones before anything is computed.
 
     A view of another size has more or fewer tokens, whose codes are those of its own coordinates: one that is
     stretched over the same extent lies between the places of the clean grid, as the interpolated codes of DINO
@@ -39,7 +39,7 @@ class PatchStem(nn.Module):
         width: width D of the tokens.
         ngrams: length of the longest n-gram that adds to a symbol's embedding; up to 1 for none.
         buckets: rows of the n-grams' table for each length.
-        mask_token: have a learned token that stands in the place of a patch that is kept though it lies in a hole.
+        mask_token: have a learned token for masked patches that are kept.
 
     Raises:
         ValueError: ``patch`` does not divide the grid; n-grams on a grid that is no line of symbols.
@@ -78,21 +78,21 @@ class PatchStem(nn.Module):
         """Tokens of views, all of them embedded in one pass: a table of many rows then has one gradient.
 
         Args:
-            views: where the hole of one has the same size in every sample, only the visible tokens are embedded.
-            dense: keep all tokens and mark the hole as not valid (same result, static shapes: for export).
-            kept: of each view (B, *grid) bool, True = in a hole that is hidden from it: with a mask token it takes the
+            views: where as many patches of one are masked in every sample, only the visible ones are embedded.
+            dense: keep all tokens and mark the masked ones as not valid (same result, static shapes: for export).
+            kept: of each view (B, *grid) bool, True = masked and hidden from it: with a mask token it takes the
                 place of patches that lie wholly in it.
 
         Raises:
-            ValueError: a hole, or a view, is not made of whole patches.
+            ValueError: a mask, or a view, is not made of whole patches.
         """
         cut = [self._cut(view, dense) for view in views]
         patches = torch.cat([tokens.values.flatten(0, 1) for tokens in cut])
         parts = self._embedded(patches).split([tokens.values.shape[0] * tokens.values.shape[1] for tokens in cut])
-        holes = [None] * len(cut) if kept is None else kept
+        masks = [None] * len(cut) if kept is None else kept
         return [
-            tokens._replace(values=self._placed(part.unflatten(0, tokens.values.shape[:2]), tokens.coords, hole))
-            for tokens, part, hole in zip(cut, parts, holes, strict=True)
+            tokens._replace(values=self._placed(part.unflatten(0, tokens.values.shape[:2]), tokens.coords, mask))
+            for tokens, part, mask in zip(cut, parts, masks, strict=True)
         ]
 
     def _placed(self, tokens: Tensor, coords: Tensor, kept: Tensor | None) -> Tensor:

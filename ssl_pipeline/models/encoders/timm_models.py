@@ -33,13 +33,13 @@ class TimmBackbone(OutsideEncoder):
 
     It is made for images of the data's size (``img_size``), and for others where it can (``dynamic_img_size``). A
     vision transformer of images (ViT, DeiT, DINOv2, EVA, DINOv3 ...) computes visible tokens only and can hold mask
-    tokens; other models see a hole as it is filled. The embedding is the mean of the tokens of the patches.
+    tokens; other models see masked places as they are filled. The embedding is the mean of the tokens of the patches.
 
     Args:
         name: a name that ``timm.list_models()`` knows.
         options: further arguments of ``timm.create_model``, such as ``patch_size`` of a ViT.
-        masked: of patches in a hole: ``drop`` leaves them out, ``token`` puts a learned token in their place (SimMIM,
-            iBOT), ``keep`` takes what fills the hole; None: ``drop`` where the model can, else ``keep``.
+        masked: what becomes of masked patches: ``drop`` leaves them out, ``token`` puts a learned token in their place
+            (SimMIM, iBOT), ``keep`` sees them as they are filled; None: ``drop`` where the model can, else ``keep``.
         view_drop: share of samples whose view is hidden from the encoder in training.
 
     Raises:
@@ -135,7 +135,7 @@ class TimmBackbone(OutsideEncoder):
         return model
 
     def _choose(self, model: Any) -> None:
-        """What becomes of patches in a hole.
+        """What becomes of masked patches.
 
         Raises:
             ValueError: the model cannot do what is asked for.
@@ -144,7 +144,7 @@ class TimmBackbone(OutsideEncoder):
         if masked != "keep" and self.patches is None:
             raise ValueError(
                 f"encoder.masked={masked}: {self.what} is no vision transformer whose tokens can be left out or "
-                f"replaced: set encoder.masked=keep, which takes what fills a hole, or take a ViT"
+                f"replaced: set encoder.masked=keep, which sees masked places as they are filled, or take a ViT"
             )
         self.skips, self.sees_masked, self.sees_filling = masked == "drop", masked != "drop", masked == "keep"
         self.mask_token = nn.Parameter(torch.randn(model.embed_dim) * 0.02) if masked == "token" else None
@@ -164,7 +164,7 @@ class TimmBackbone(OutsideEncoder):
             f"of {side[0]}"
         )
 
-    def check_holes(self, cell: Sequence[int] | None) -> None:
+    def check_mask(self, cell: Sequence[int] | None) -> None:
         """See ``Encoder``."""
         check_cell(self.patches, cell if self.skips else None)
 
@@ -178,7 +178,7 @@ class TimmBackbone(OutsideEncoder):
         return super().encode(name, view, last) if self.patches is None else self._by_tokens(name, view, last)
 
     def enter(self, name: str, view: View) -> Latent:
-        """All tokens, those of the model's own first; those in a hole are not valid where it does not see holes."""
+        """All tokens, those of the model's own first; masked ones are not valid where it does not see them."""
         found, seen = self._entered(name, view, dense=True)
         return Latent(found.tokens, found.tokens.mean(1), seen.coords, self._attended(seen), seen.dense_shape)
 
@@ -226,12 +226,12 @@ class TimmBackbone(OutsideEncoder):
     def _entered(self, name: str, view: View, dense: bool) -> tuple[timm_tokens.Sequence, Visible]:
         """What goes into the first block, and which patches those are."""
         assert self.patches is not None
-        hole, seen = None, view
+        masked, seen = None, view
         if not self.skips:
             seen = view._replace(mask=None, cell=None, visible=None)
-            hole = None if self.mask_token is None or view.mask is None else self.patches.wholly(view.mask)
+            masked = None if self.mask_token is None or view.mask is None else self.patches.wholly(view.mask)
         shown = visible(self.patches, seen, dense)
-        found = timm_tokens.embed_patches(self.model, self.given(name, view), hole, self.mask_token)
+        found = timm_tokens.embed_patches(self.model, self.given(name, view), masked, self.mask_token)
         found = found if shown.index is None else timm_tokens.keep(self.model, found, shown.index)
         return timm_tokens.enter(self.model, found), shown
 

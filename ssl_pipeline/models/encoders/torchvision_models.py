@@ -22,7 +22,7 @@ _WEIGHTS = ("weights", "weights_backbone")
 @register("encoder", "torchvision")
 class TorchvisionBackbone(OutsideEncoder):
     """A torchvision model by name, cut at a node, untrained; where a grid has not 3 channels, a 1x1 convolution makes
-    them. Holes are seen as they are filled.
+    them. They see masked places as they are filled.
 
     Args:
         name: a name that ``torchvision.models.list_models()`` knows.

@@ -16,12 +16,12 @@ class Visible(NamedTuple):
 
     index: Tensor | None  # (B, K) of all patches; None: every one
     coords: Tensor  # (#B, K, n) on the view's own grid
-    valid: Tensor | None  # (B, K) bool, False = padding or hole; None = all
-    dense_shape: tuple[int, ...] | None  # grid of the patches, where none is left out and none is in a hole
+    valid: Tensor | None  # (B, K) bool, False = padding or masked; None = all
+    dense_shape: tuple[int, ...] | None  # grid of the patches, where none is left out and none is masked
 
 
 def check_cell(patches: Patches | None, cell: Sequence[int] | None) -> None:
-    """Refuse holes made of cells that are not made of whole patches.
+    """Refuse masks whose cells are not made of whole patches.
 
     Raises:
         ValueError: likewise.
@@ -34,15 +34,15 @@ def check_cell(patches: Patches | None, cell: Sequence[int] | None) -> None:
 
 
 def visible(patches: Patches, view: View, dense: bool = False) -> Visible:
-    """The patches of a view outside its hole.
+    """The visible patches of a view.
 
     Args:
         patches: how views are cut.
-        view: where its hole has the same size in every sample, the patches in it are left out.
-        dense: keep all patches and mark the hole as not valid (static shapes: for export).
+        view: where as many patches are masked in every sample, those are left out.
+        dense: keep all patches and mark the masked ones as not valid (static shapes: for export).
 
     Raises:
-        ValueError: a hole, or a view, is not made of whole patches.
+        ValueError: a mask, or a view, is not made of whole patches.
     """
     check_cell(patches, view.cell)
     index, coords, valid = None, patches.centres(view.coords), None

@@ -36,9 +36,9 @@ class ViT(Encoder):
             1 is the plain mean.
         view_drop: share of samples whose view is hidden from the encoder in training.
         dense: compute all tokens and mask attention instead of leaving tokens out.
-        masked: ``drop`` leaves out the tokens in a hole. The others cost more and cover the whole grid: ``keep`` takes
-            what fills the hole as it stands (BERT, arXiv 1810.04805, whose mask symbol is learned as every symbol
-            is); ``token`` puts one learned token in the place of each patch that lies wholly in a hole, whatever
+        masked: ``drop`` leaves out masked tokens. The others cost more and cover the whole grid: ``keep`` takes
+            what fills masked places as it stands (BERT, arXiv 1810.04805, whose mask symbol is learned as every symbol
+            is); ``token`` puts one learned token in the place of each patch that is wholly masked, whatever
             fills it (SimMIM, arXiv 2111.09886; iBOT, arXiv 2111.07832).
         ngrams: on a discrete grid of one axis: length of the longest n-gram whose hashed embedding is added to that
             of the symbol it ends at; up to 1 for none.
@@ -96,7 +96,7 @@ class ViT(Encoder):
         """Grid of the tokens of a view of so many cells."""
         return self.stem.patches.shape_of(cells)
 
-    def check_holes(self, cell: Sequence[int] | None) -> None:
+    def check_mask(self, cell: Sequence[int] | None) -> None:
         """See ``Encoder``."""
         check_cell(self.stem.patches, None if self.sees_masked else cell)
 
@@ -117,7 +117,7 @@ class ViT(Encoder):
         return {name: latents[name] for name in views}
 
     def enter(self, name: str, view: View) -> Latent:
-        """Tokens of all patches; those in a hole are not valid where the encoder does not see holes."""
+        """Tokens of all patches; masked ones are not valid where the encoder does not see them."""
         tokens = self._tokens({name: view}, dense=True)[name]
         return Latent(tokens.values, tokens.values.mean(1), tokens.coords, tokens.valid, tokens.dense_shape)
 

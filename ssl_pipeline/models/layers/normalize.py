@@ -40,6 +40,6 @@ class Normalize(nn.Module):
         return x if self.discrete else x * self.std + self.mean
 
     def of(self, view: View) -> View:
-        """A view in the networks' units, and so what stood in its holes."""
+        """A view in the networks' units, and so its values under the mask."""
         unmasked = None if view.unmasked is None else self(view.unmasked)
         return view._replace(x=self(view.x), unmasked=unmasked)

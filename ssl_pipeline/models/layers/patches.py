@@ -92,7 +92,7 @@ class Patches:
         return cells * prod(cell) // self.cells
 
     def fits(self, cell: Sequence[int]) -> bool:
-        """Whether a hole made of such cells is made of whole patches."""
+        """Whether a mask made of such cells is made of whole patches."""
         return all(c % s == 0 for c, s in zip(cell, self.size, strict=True))
 
 
