@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def finish(
     check_choices(choices, cfg)
     config: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     for group in COMBINING_SIGNS:
-        for name in prune(config[group], group, _options(group, overrides, config_dir), overrides):
+        for name in prune(config[group], group, partial(_options, group, overrides, config_dir), overrides):
             _note(f"options of {group}.{name} are not used, since {group} has no {name}")
     for choice, keys in left_over(config, overrides, lambda chosen: _plain(chosen, config_dir)).items():
         _note(f"the experiment's {', '.join(keys)} are not used, since {choice} has no such options")

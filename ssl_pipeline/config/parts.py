@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ssl_pipeline.config.build import is_part
@@ -27,13 +27,13 @@ def numbered(names: list[str]) -> list[str]:
     return keys
 
 
-def prune(parts: dict[str, Any], group: str, known: list[str], overrides: list[str]) -> list[str]:
+def prune(parts: dict[str, Any], group: str, files: Callable[[], list[str]], overrides: list[str]) -> list[str]:
     """Delete what is left of parts that were replaced: options without a name. Returns their names.
 
     An experiment that says ``corruption: {noise: {sigma: 0.2}}`` leaves such a ghost when the user chooses other views.
 
     Args:
-        known: the group's files; what is not made of them is a misspelt name.
+        files: names of the group's files; what is not made of them is a misspelt name.
         overrides: the user's, none of which may address a ghost.
 
     Raises:
@@ -43,6 +43,7 @@ def prune(parts: dict[str, Any], group: str, known: list[str], overrides: list[s
         raise ValueError(f"the file chosen for {group} lacks its first line: '# @package {group}.NAME', NAME its own")
     ghosts = [name for name, part in parts.items() if not is_part(part)]
     real = [name for name in parts if name not in ghosts]
+    known = files() if ghosts else []
     for name in ghosts:
         for override in overrides:
             key = override.lstrip("+~").partition("=")[0]

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import yaml
 from helpers.build import build
+from helpers.few_clips import FEW
 from helpers.paths import CONF, yaml_files
 
 import ssl_pipeline
@@ -21,8 +22,6 @@ EXPERIMENTS = CONF / "experiment"
 NAMES = sorted(path.stem for path in yaml_files("experiment"))
 SWEEPS = sorted(path.stem for path in (EXPERIMENTS / "sweeps").glob("*.yaml"))
 SHORT = ["batch_size=8", "trainer.max_steps=2", "probe=none"]
-FEW = {"objects": ["data.of.clips=40"]} | {name: ["data.clips=64"] for name in ("next_clip", "video_dag", "video_mae")}
-"""Clips take longer to generate than two steps do."""
 
 
 @pytest.mark.parametrize("name", NAMES)

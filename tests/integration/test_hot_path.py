@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 import torch
+from helpers.few_clips import FEW
 from helpers.on_data import graphs_on
 from helpers.paths import yaml_files
 from torch import nn
@@ -61,7 +62,7 @@ class Waits(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_no_step_waits_for_the_device(name):
-    config = compose([f"experiment={name}", "batch_size=8"])
+    config = compose([f"experiment={name}", "batch_size=8", *FEW.get(name, [])])
     sets = build_data(config["data"])
     graphs = graphs_on(config, sets)
     assert graphs

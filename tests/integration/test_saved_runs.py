@@ -109,7 +109,11 @@ IN_GRAPHS = {
 }
 
 
-@pytest.mark.parametrize("node", WRITERS.values(), ids=WRITERS)
+OF_A_KIND = {"picture", "cache", "save"}  # dotted names of the package and of others, as "weights" and "shell" are
+NODES = [pytest.param(node, id=name, marks=[pytest.mark.slow] * (name in OF_A_KIND)) for name, node in WRITERS.items()]
+
+
+@pytest.mark.parametrize("node", NODES)
 @pytest.mark.parametrize("place", [*PLACES, *IN_GRAPHS])
 def test_a_saved_run_names_no_function(place, node, forged, untouched):
     """The attack of a chain of writers, at every place of a configuration that takes a part."""
@@ -260,7 +264,6 @@ READERS = {
     "ssl_pipeline/config/families.py",  # templates of texts
     "scripts/bench_methods.py",  # its own rows
     # The rest shows what stands in a file, or compares it, and makes nothing of it.
-    "ssl_pipeline/training/run_dir.py",
     "ssl_pipeline/report/page.py",
     "ssl_pipeline/report/compare.py",
     "scripts/sweep_table.py",

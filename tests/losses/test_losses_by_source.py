@@ -44,19 +44,31 @@ def test_two_views_of_a_sample_are_a_source():
     torch.testing.assert_close(loss.by_source(torch.cat([a, b]), torch.cat([own, own])), loss(a, b))
 
 
-def _on_rank(rank, queue, loss):
-    z = embeddings().chunk(2)[rank].clone().requires_grad_()
-    value = loss.by_source(z, SOURCE.chunk(2)[rank])
-    value.backward()
-    queue.put((rank, value.item(), z.grad.tolist()))
+LOSSES: list[PairLoss] = [InfoNCE(0.3), Alignment()]
 
 
-@pytest.mark.parametrize("loss", [InfoNCE(0.3), Alignment()])
-def test_two_processes_equal_one(loss: PairLoss):
+def _on_rank(rank, queue):
+    found = []
+    for loss in LOSSES:
+        z = embeddings().chunk(2)[rank].clone().requires_grad_()
+        value = loss.by_source(z, SOURCE.chunk(2)[rank])
+        value.backward()
+        found.append((value.item(), z.grad.tolist()))
+    queue.put((rank, found))
+
+
+@pytest.fixture(scope="module")
+def of_ranks():
+    """Values and gradients of all losses on each of two ranks."""
+    return [found for _, found in in_two_processes(_on_rank)]
+
+
+@pytest.mark.parametrize("number", range(len(LOSSES)), ids=[type(loss).__name__ for loss in LOSSES])
+def test_two_processes_equal_one(number, of_ranks):
     z = embeddings().requires_grad_()
-    value = loss.by_source(z, SOURCE)
+    value = LOSSES[number].by_source(z, SOURCE)
     value.backward()
-    (_, first, up), (_, second, down) = in_two_processes(_on_rank, loss)
+    (first, up), (second, down) = (found[number] for found in of_ranks)
     assert (first + second) / 2 == pytest.approx(value.item(), rel=1e-5)
     # DDP averages over ranks what each of them adds to the weights' gradient.
     torch.testing.assert_close(torch.tensor(up + down) / 2, z.grad)
