@@ -102,7 +102,7 @@ def pretrain(
             or any module that ``sslp.ModuleEncoder`` takes, with the weights that it has; the object itself is trained.
         decoder: ``conv``, ``cross_attention`` or ``autoregressive``.
         epochs: passes over the data; None: what the method says.
-        steps: of the optimiser, in place of ``epochs``.
+        steps: of the optimiser, instead of ``epochs``.
         batch_size: over all devices; None: what the loader or the method says.
         seed: of every random number.
         output: folder of the run; None for a new one below ``outputs``.
@@ -113,7 +113,7 @@ def pretrain(
 
     Raises:
         FileNotFoundError: no such folder, or nothing in it to learn from.
-        ValueError: a name, key or value that cannot be; data that cannot be read; a method that is named twice.
+        ValueError: a name, key or value that cannot be; data that cannot be read; a method or an end that is named twice.
 
     Example:
         ``run = pretrain("path/to/images", "simclr", epochs=50)``
@@ -122,6 +122,8 @@ def pretrain(
     from ssl_pipeline.training import run
 
     more = dict(options or {})
+    if epochs is not None and steps is not None:
+        raise ValueError(f"the end is named twice, {epochs=} and {steps=}: drop one")
     if method is not None and "experiment" in more:
         raise ValueError(f"the method is named twice, {method=!r} and experiment={more['experiment']!r}: drop one")
     passed, choices = _data(data, labels, more)

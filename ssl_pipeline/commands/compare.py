@@ -17,4 +17,5 @@ def compare(run: Sequence[str | Path | Run], out: str | Path = "compare.html") -
     """
     from ssl_pipeline.report import compare_page
 
-    return compare_page([one.folder if isinstance(one, Run) else Path(one) for one in run], Path(out))
+    runs = [run] if isinstance(run, str | Path | Run) else run
+    return compare_page([one.folder if isinstance(one, Run) else Path(one) for one in runs], Path(out))

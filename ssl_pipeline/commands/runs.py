@@ -12,10 +12,20 @@ if TYPE_CHECKING:
 
 
 def folder_of(run: str | Path | Run | Model) -> Path | None:
-    """A run's folder; None of a model in memory."""
+    """A run's folder; None of a model in memory.
+
+    Raises:
+        ValueError: nothing is named, or an object of another type.
+    """
+    from ssl_pipeline.inference.model import Model
+
     if isinstance(run, Run):
         return run.folder
-    return Path(run) if isinstance(run, str | Path) else None
+    if isinstance(run, Model):
+        return None
+    if not isinstance(run, str | Path) or not str(run):
+        raise ValueError(f"expected run to be the folder of a run, a Run or a Model, got {run!r}")
+    return Path(run)
 
 
 def open_model(

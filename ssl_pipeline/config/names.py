@@ -47,12 +47,17 @@ def folder_of_data(data: str | Path) -> Path | None:
 
     Raises:
         FileNotFoundError: a path to no folder.
+        ValueError: a name of neither.
     """
     named = isinstance(data, str) and data in list_data()
     if not named and Path(data).is_dir():
         return Path(data)
-    if not named and "/" in str(data):
+    if not named and (isinstance(data, Path) or "/" in data):
         raise FileNotFoundError(f"there is no folder {str(data)!r}: give a folder or the name of a data set")
+    if not named:
+        raise ValueError(
+            f"there is neither a folder nor a data set of the name {data!r}; data sets are {', '.join(list_data())}"
+        )
     return None
 
 

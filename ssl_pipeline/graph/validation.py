@@ -80,6 +80,21 @@ def views_share_samples(objective: Objective, views: Sequence[str], per_step: in
         )
 
 
+def encoder_learns(encoder: Encoder) -> None:
+    """After the first backward pass: the encoder has a gradient, or is frozen as a whole.
+
+    Raises:
+        ValueError: it has parameters that learn, and none has a gradient.
+    """
+    learning = encoder.learning()
+    if learning and all(parameter.grad is None for parameter in learning):
+        name = getattr(encoder, "what", type(encoder).__name__)
+        raise ValueError(
+            f"{name} has got no gradient in the first step, so it would not learn: its forward must not detach its "
+            f"output or run under torch.no_grad(), and the losses must depend on it"
+        )
+
+
 def teacher_sees(teacher_views: Sequence[str], corruptions: Mapping[str, Corruption]) -> None:
     """The values under the masks of the views that a teacher sees are known.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from ssl_pipeline.data import Data, Stream
@@ -33,6 +34,7 @@ def start(
             for g in graphs.values()
         ),
         *_masking(graphs.values()),
+        *_frozen(graphs.values()),
         *_untrained(graph),
         f"parameters {_count(g.encoder for g in graphs.values()):,} encoder, "
         f"{_count(g.latent for g in graphs.values()):,} latent, "
@@ -48,6 +50,13 @@ def _masking(graphs: Iterable[Graph]) -> list[str]:
     filled = [g.encoder for g in graphs if g.encoder.sees_filling and any(c.masks for c in g.corruptions.values())]
     names = dict.fromkeys(getattr(encoder, "what", type(encoder).__name__) for encoder in filled)
     return [f"masking    {name} skips no tokens: it sees masked places as they are filled" for name in names]
+
+
+def _frozen(graphs: Iterable[Graph]) -> list[str]:
+    """A line where all parameters of an encoder are frozen."""
+    frozen = [g.encoder for g in graphs if not g.encoder.learning()]
+    names = dict.fromkeys(getattr(encoder, "what", type(encoder).__name__) for encoder in frozen)
+    return [f"frozen     {name} learns nothing (requires_grad is False): only what follows it does" for name in names]
 
 
 def _untrained(graph: Graph) -> list[str]:
@@ -67,8 +76,16 @@ def _optimiser(recipe: Recipe, batch: int) -> str:
 def _size(data: Data) -> str:
     held_out = "no test set" if data.test is None else f"{len(data.test):,} test"
     size = "a stream" if isinstance(data.train, Stream) else f"{len(data.train):,} train"
-    classes = f"{len(data.classes or ()) or 'no'} classes"
-    return f"{data.name}: {size}, {held_out}, {classes}, grid {'x'.join(map(str, data.grid.shape))}"
+    return f"{data.name}: {size}, {held_out}, {_labels(data)}, grid {'x'.join(map(str, data.grid.shape))}"
+
+
+def _labels(data: Data) -> str:
+    """What probes can ask for."""
+    if data.classes:
+        return f"{len(data.classes)} classes"
+    some = data.train if data.test is None else data.test
+    known = not isinstance(some, Stream) and len(some) and some[torch.arange(1)].label is not None
+    return "labels without names" if known else "no labels"
 
 
 def end(summary: dict[str, Any], folder: str) -> None:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from ssl_pipeline.data.loaders import as_batch, spec_of
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.graph_set import GraphSet
+from ssl_pipeline.graph.validation import encoder_learns
 from ssl_pipeline.optim.adamw import AdamW
 from ssl_pipeline.optim.recipe import Recipe
 from ssl_pipeline.structures.batch import Batch
@@ -87,6 +88,8 @@ class PretrainModule(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Gradients are whole, and not clipped yet."""
+        if self.global_step == 0:
+            encoder_learns(self.graphs.at(0)[1].encoder)
         for callback in self.callbacks:
             callback.before_optimizer_step(self.graphs)
 

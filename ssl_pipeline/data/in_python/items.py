@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from PIL.Image import Image
@@ -85,7 +86,7 @@ def items_part(
     Args:
         items: the data set, or a list of items.
         reading: its options.
-        labels: one for each item; None: what the data set knows.
+        labels: one for each item; None: what the data set knows, as far as its items say the same.
         classes: of the training part, where this is the test part; () where only its items know their labels.
         collate: in place of torch's own.
 
@@ -94,11 +95,20 @@ def items_part(
     """
     if not len(items):
         raise ValueError(f"expected a data set with items, got {type(items).__name__} of length 0: fill it")
-    numbers, labels = None, known_labels(items) if labels is None else labels
+    read, collate, some = item_reader(items[0], reading), collate or default_collate, some_of(len(items))
+    seen, numbers = Items(items, read, collate).stacked(some), None
+    if labels is None:
+        labels = _agreeing(known_labels(items), seen.label, some)
     if labels is not None and classes != ():
         numbers, classes = numbered_labels(labels, len(items), classes)
-    dataset = Items(items, item_reader(items[0], reading), collate or default_collate, numbers, classes)
-    return PythonPart(dataset, dataset.stacked(some_of(len(items))).x, classes=classes)
+    return PythonPart(Items(items, read, collate, numbers, classes), seen.x, classes=classes)
+
+
+def _agreeing(known: Any, held: Tensor | None, some: Int64[Tensor, "K"]) -> Any:
+    """Labels that a data set knows; None where its items hold others, which a ``target_transform`` makes of them."""
+    if known is None or held is None:
+        return known
+    return known if np.array_equal(np.asarray(known)[some.numpy()], held.numpy()) else None
 
 
 def some_of(count: int) -> Int64[Tensor, "K"]:

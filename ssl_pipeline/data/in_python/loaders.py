@@ -60,7 +60,10 @@ class LoaderStream:
                 empty = False
                 yield batch
             if empty:
-                raise ValueError("expected a loader of batches, got none: is the data set empty?")
+                name = type(self.loader.dataset).__name__
+                raise ValueError(
+                    f"{name} gives no more samples when it is read again: its __iter__ must begin anew each time"
+                )
 
 
 def keeps_order(loader: DataLoader) -> bool:

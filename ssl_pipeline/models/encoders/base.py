@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import nn
 
+from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
 from ssl_pipeline.models.layers.halves import InHalves
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.binding import Bindable
@@ -51,6 +52,12 @@ class Encoder(Bindable, InHalves, ABC):
         Raises:
             ValueError: options that do not fit the grid.
         """
+
+    def learning(self) -> list[nn.Parameter]:
+        """Parameters that are not frozen, those of the views' embeddings aside."""
+        aside = [part for part in self.modules() if isinstance(part, ViewEmbedding)]
+        names = {id(parameter) for part in aside for parameter in part.parameters()}
+        return [one for one in self.parameters() if one.requires_grad and id(one) not in names]
 
     @abstractmethod
     def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:

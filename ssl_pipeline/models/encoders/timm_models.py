@@ -55,6 +55,12 @@ class TimmBackbone(OutsideEncoder):
         view_drop: float = 0.25,
     ) -> None:
         super().__init__(view_drop)
+        name, _, weights = name.partition(".")
+        if weights:
+            raise ValueError(
+                f"encoder.name={name}.{weights} asks for timm's weights {weights!r}, which are not loaded here: set "
+                f"encoder.name={name} to train from scratch, or give the model as an object from Python"
+            )
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or "see timm.list_models()"
             raise ValueError(f"timm has no model {name!r}; nearest: {near}")

@@ -96,7 +96,7 @@ def test_images_of_pil_become_squares():
 
 
 def test_labels_that_a_set_knows_are_those_of_its_classes():
-    made = Made(lambda n: (value(n), 99))
+    made = Made(lambda n: (value(n), n % 4))
     made.targets = [n % 4 for n in range(40)]
     data = python_data(made).data
     batch = data.train[[0, 1]]
@@ -104,6 +104,14 @@ def test_labels_that_a_set_knows_are_those_of_its_classes():
     part = python_data(Subset(made, range(10, 30)), options={"split.holdout": 0}).data.train
     assert torch.equal(part.labels, torch.arange(10, 30) % 4)
     assert python_data(Made(value), labels=["a", "b"] * 20).data.classes == ("a", "b")
+
+
+def test_labels_of_items_count_where_a_set_knows_others():
+    made = Made(lambda n: (value(n), n % 2))  # as with a target_transform
+    made.targets = [n % 4 for n in range(40)]
+    data = python_data(made).data
+    batch = data.train[[0, 1, 2]]
+    assert data.classes is None and torch.equal(batch.label, batch.source % 2)
 
 
 def test_symbols_need_to_be_counted():
