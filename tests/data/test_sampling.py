@@ -175,6 +175,7 @@ def test_members_of_a_source_stand_together(members):
 def test_loader_by_source_is_shared_by_ranks_and_resumes():
     data = MemoryDataset(torch.zeros(60, 1, 1, 1, dtype=torch.uint8), source=torch.arange(60) % 12)
     whole = sources(train_loader(data, batch_size=12, seed=1, members=3))
+    assert len(whole) == 6  # 24 groups of three; what lacks a member has one twice
     halves = [sources(train_loader(data, batch_size=12, seed=1, members=3, rank=r, world=2)) for r in (0, 1)]
     assert [a + b for a, b in zip(*halves, strict=True)] == whole
     assert sources(train_loader(data, batch_size=12, seed=1, members=3, start=lambda: 2)) == whole[2:]

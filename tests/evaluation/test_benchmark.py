@@ -20,6 +20,7 @@ from ssl_pipeline.evaluation import P1, Features, few_label
 from ssl_pipeline.evaluation.metrics import alpha_req
 from ssl_pipeline.evaluation.protocol import Sampled
 from ssl_pipeline.exporting import export_part
+from ssl_pipeline.inference import dataset
 from ssl_pipeline.training import console as report
 from ssl_pipeline.training import run
 
@@ -62,13 +63,16 @@ def test_an_exported_encoder_is_measured_as_the_run_is(trained, tmp_path):
     assert rows(files[0]) == rows(files[1])
 
 
-def test_of_several_runs_there_are_mean_and_deviation(trained, tmp_path):
+def test_of_several_runs_there_are_mean_and_deviation(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path / "again")
+    made, build_data = [], dataset.build_data
+    monkeypatch.setattr(dataset, "build_data", lambda *of: made.append(of) or build_data(*of))
     runs = f"{trained},{tmp_path}/again"
     words = ["evaluate", f"run={runs}", f"out={tmp_path}/both.json", "few_shot=", "baselines=false", *QUICK]
     assert main(words) == 0
     score = rows(tmp_path / "both.json")["this encoder"]["knn"]
     assert score["sd"] == 0 and score["n"] == 2 and "2 runs" in score["protocol"]
+    assert len(made) == 2  # each data set once
 
 
 def test_a_model_of_timms_is_measured_with_weights_from_a_file(tmp_path, capsys):

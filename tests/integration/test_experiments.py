@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import yaml
 from helpers.build import build
-from helpers.few_clips import FEW
+from helpers.few_samples import FEW
 from helpers.paths import CONF, yaml_files
 
 import ssl_pipeline

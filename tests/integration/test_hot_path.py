@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 import torch
-from helpers.few_clips import FEW
+from helpers.few_samples import FEW
 from helpers.on_data import graphs_on
 from helpers.paths import yaml_files
 from torch import nn

@@ -1,53 +1,20 @@
-"""Map-style data sets, loaders and modules as data."""
+"""Map-style data sets and their items as data."""
 
 from __future__ import annotations
 
-from itertools import islice
-
-import lightning
 import numpy as np
 import pytest
 import torch
+from helpers.items import Made, value
 from PIL import Image
 from torch.utils.data import (
-    BatchSampler,
     DataLoader,
-    Dataset,
-    DistributedSampler,
-    IterableDataset,
-    RandomSampler,
     Subset,
     TensorDataset,
-    WeightedRandomSampler,
 )
 
-from ssl_pipeline.data import Stream
 from ssl_pipeline.data.in_python import python_data
 from ssl_pipeline.structures.batch import Batch
-
-
-class Made(Dataset):
-    """Items by a function of their number."""
-
-    def __init__(self, make, count=40):
-        self.make, self.count, self.asked = make, count, []
-
-    def __len__(self):
-        return self.count
-
-    def __getitem__(self, number):
-        self.asked.append(number)
-        return self.make(number)
-
-
-class Ordered(IterableDataset):
-    def __iter__(self):
-        yield from ((torch.full((1, 4), number / 50), number % 3) for number in range(50))
-
-
-def value(number):
-    return torch.full((1, 4, 4), number / 40)
-
 
 ITEMS = {
     "tensors": value,
@@ -156,153 +123,16 @@ def test_items_that_cannot_be_learnt_from_are_refused(items, sentence):
         python_data(items, options={"split.holdout": 0.9} if len(items) == 2 else {})
 
 
-def test_a_loader_gives_its_set_and_its_batch_size():
-    made = Made(lambda n: (value(n), n % 3))
-    found = python_data(DataLoader(made, batch_size=20, shuffle=True))
-    assert (
-        found.batch_size == 20 and found.description == "DataLoader of Made of 40 items" and len(found.data.train) == 36
-    )
-    doubled = python_data(DataLoader(made, 4, collate_fn=lambda items: 2 * torch.stack([x for x, _ in items])))
-    batch = doubled.data.train[[0]]
-    assert torch.equal(batch.x[0], 2 * value(int(batch.source[0])))
-
-
 def test_tensors_in_a_set_are_taken_as_tensors():
     data = python_data(DataLoader(TensorDataset(torch.rand(40, 1, 8), torch.arange(40) % 2), 8)).data
     assert type(data.train.dataset).__name__ == "MemoryDataset" and data.classes == ("0", "1")
     assert python_data(TensorDataset(torch.rand(40, 1, 8), torch.rand(40))).data.classes is None
 
 
-def test_a_loader_with_an_order_of_its_own_is_taken_as_it_is():
-    stream = python_data(DataLoader(Ordered(), batch_size=7)).data.train
-    assert isinstance(stream, Stream)
-    whole = list(islice(stream.batches(20, seed=0, step=0, rank=0, world=1), 5))
-    values = torch.cat([batch.x[:, 0, 0] for batch in whole])
-    assert torch.equal(values, (torch.arange(100) % 50) / 50)  # and again from the beginning
-    later = next(stream.batches(20, seed=0, step=3, rank=1, world=2))
-    assert torch.equal(later.x, whole[3].x[10:]) and torch.equal(later.label, whole[3].label[10:])
-    assert [len(batch.x) for batch in stream.in_order(20)] == [20, 20, 10]
-    assert isinstance(python_data(Ordered()).data.train, Stream) and python_data(Ordered()).batch_size is None
-    weighted = DataLoader(Made(value), 8, sampler=WeightedRandomSampler(torch.ones(40), 40))
-    assert isinstance(python_data(weighted).data.train, Stream)
-    with pytest.raises(ValueError, match="labels= belong to samples by number"):
-        python_data(weighted, labels=[0] * 40)
-
-
-def test_a_sampler_that_takes_a_part_has_an_order_of_its_own():
-    made = Made(value)
-    for sampler in (RandomSampler(made, num_samples=8), RandomSampler(made, replacement=True)):
-        assert isinstance(python_data(DataLoader(made, 4, sampler=sampler)).data.train, Stream)
-    assert not isinstance(python_data(DataLoader(made, 4, sampler=RandomSampler(made))).data.train, Stream)
-
-
-def test_a_loader_that_deals_to_devices_is_refused():
-    sampler = DistributedSampler(Made(value), num_replicas=2, rank=0)
-    for options in ({"sampler": sampler, "batch_size": 4}, {"batch_sampler": BatchSampler(sampler, 4, False)}):
-        with pytest.raises(ValueError, match="has a DistributedSampler, and a run deals samples to its devices itself"):
-            python_data(DataLoader(Made(value), **options))
-
-
-def test_what_can_be_read_once_is_refused():
-    class Once(IterableDataset):
-        def __init__(self):
-            self.rows = (torch.rand(1, 4) for _ in range(200))
-
-        def __iter__(self):
-            return self.rows
-
-    for once in (Once(), DataLoader(Once(), 4)):
-        with pytest.raises(ValueError, match="Once can be read once, since its __iter__ returns the same iterator"):
-            python_data(once)
-
-
 def test_a_table_of_pandas_says_how_it_becomes_an_array():
     pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match=r"got DataFrame: pass data.to_numpy\(dtype='float32'\)"):
         python_data(pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}))
-
-
-def test_a_loader_that_gives_nothing_is_refused():
-    class Nothing(IterableDataset):
-        def __iter__(self):
-            return iter(())
-
-    with pytest.raises(ValueError, match="expected a loader of batches, got none"):
-        python_data(Nothing())
-
-
-class Module(lightning.LightningDataModule):
-    def setup(self, stage):
-        self.part = TensorDataset(torch.rand(40, 1, 8), torch.arange(40) % 2)
-
-    def train_dataloader(self):
-        return DataLoader(self.part, 10)
-
-
-class WithTest(Module):
-    def val_dataloader(self):
-        return DataLoader(TensorDataset(torch.rand(12, 1, 8), torch.arange(12) % 2), 4)
-
-
-def test_a_module_gives_its_loaders():
-    found = python_data(WithTest())
-    assert (len(found.data.train), len(found.data.test), found.batch_size) == (40, 12, 10)
-    assert found.description == "WithTest of DataLoader of TensorDataset of 40 items" and found.data.classes == (
-        "0",
-        "1",
-    )
-    alone = python_data(Module()).data
-    assert (len(alone.train), len(alone.test)) == (36, 4)
-    parts = TensorDataset(torch.rand(40, 1, 8)), TensorDataset(torch.rand(12, 1, 8))
-    joined = python_data(lightning.LightningDataModule.from_datasets(parts[0], val_dataset=parts[1])).data
-    assert (len(joined.train), len(joined.test)) == (40, 12)
-
-
-def test_a_module_whose_parts_differ_is_refused():
-    class Odd(Module):
-        def val_dataloader(self):
-            return DataLoader(TensorDataset(torch.rand(12, 1, 9)), 4)
-
-    with pytest.raises(ValueError, match=r"expected test samples of \(1, 8\), as in training, got \(1, 9\)"):
-        python_data(Odd())
-
-    class Two(Module):
-        def train_dataloader(self):
-            return {"a": super().train_dataloader()}
-
-    with pytest.raises(ValueError, match=r"expected one DataLoader of train_dataloader\(\), got dict"):
-        python_data(Two())
-
-
-def test_labels_of_both_parts_are_counted_alike():
-    class Wrapped(lightning.LightningDataModule):
-        def train_dataloader(self):
-            return DataLoader(Made(lambda n: (value(n), 5 * (n % 2))), 10)
-
-        def val_dataloader(self):
-            made = Made(lambda n: (value(n), 5 * (n % 2)))
-            made.targets = [5 * (n % 2) for n in range(40)]
-            return DataLoader(made, 10)
-
-    data = python_data(Wrapped()).data
-    assert data.train[[1]].label.item() == data.test[[1]].label.item() == 5
-
-
-def test_labels_of_test_items_are_numbered_as_those_of_training():
-    class Known(lightning.LightningDataModule):
-        def train_dataloader(self):
-            return DataLoader(TensorDataset(torch.rand(40, 1, 8), torch.arange(40) % 2 * 4 + 3), 10)
-
-        def val_dataloader(self):
-            return DataLoader([(torch.rand(1, 8), self.label)] * 12, 4)
-
-    module = Known()
-    module.label = 7
-    found = python_data(module).data
-    assert found.classes == ("3", "7") and found.test[[0, 1]].label.tolist() == [1, 1]
-    module.label = 5
-    with pytest.raises(ValueError, match="the test part has labels that the training part lacks: 5"):
-        python_data(module)
 
 
 def test_rows_of_hugging_face():
