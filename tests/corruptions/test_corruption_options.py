@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 from helpers.cases import GRIDS
 
-from ssl_pipeline.corruptions import Crop, Drop, Infill, LowRes, Mask, Mix, Noise, Reversal, Shuffle, Template
+from ssl_pipeline.corruptions import (
+    Crop,
+    Drop,
+    Infill,
+    LowRes,
+    Mask,
+    Mix,
+    Noise,
+    Reversal,
+    SaltPepper,
+    Shuffle,
+    Template,
+)
 from ssl_pipeline.structures.grid import GridSpec
 
 BAD = [
@@ -36,6 +48,9 @@ BAD = [
     (Drop, "codes", {}, "drop takes discrete grids of one axis"),
     (Drop, "text", {"every": 1}, "every must be at least 2"),
     (Drop, "text", {"separators": []}, "at least one symbol"),
+    (SaltPepper, "text", {}, "salt_pepper .* got a discrete grid"),
+    (SaltPepper, "image", {"ratio": 1.5}, "ratio is a number"),
+    (SaltPepper, "image", {"salt": -0.5}, "salt is a number"),
     (Shuffle, "text", {"window": 9}, "set 1 to 8"),
     (Shuffle, "image", {"axis": "time"}, "among y, x"),
     (Template, "text", {"families": {"say": ["{}"]}}, "got 50 symbols"),

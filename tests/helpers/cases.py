@@ -19,6 +19,7 @@ from ssl_pipeline.corruptions import (
     Mix,
     Noise,
     Reversal,
+    SaltPepper,
     Shuffle,
     Template,
 )
@@ -116,6 +117,7 @@ CORRUPTIONS = (
     CorruptionCase("reversal", Reversal, {}, random=False),
     CorruptionCase("reversal", Reversal, {"axes": ["y"]}, grids=("image", "grey", "video", "codes"), random=False),
     CorruptionCase("reversal", Reversal, {"unit": "word", "separators": tuple(range(30))}, grids=TEXTS, random=False),
+    CorruptionCase("salt_pepper", SaltPepper, {"ratio": 0.2}, grids=CONTINUOUS, identity={"ratio": 0.0}),
     CorruptionCase("shuffle", Shuffle, {}),
     CorruptionCase("shuffle", Shuffle, {"window": 1, "axis": "y"}, grids=("image", "grey", "video", "codes")),
     CorruptionCase("template", Template, PARAPHRASES, grids=("bytes",), identity={"families": {"say": ["{}"]}}),
