@@ -31,6 +31,7 @@ from ssl_pipeline.losses import (
     Alignment,
     BarlowTwins,
     Centering,
+    Charbonnier,
     CrossEntropy,
     InfoNCE,
     JensenShannon,
@@ -216,6 +217,7 @@ class LossCase(NamedTuple):
     name: str
     build: type[PairLoss] | type[ReconstructionLoss]
     options: Mapping[str, Any]
+    best: float = 0.0  # of a reconstruction that is perfect
 
     def make(self) -> Any:
         """A fresh one, whose parts have no memory yet."""
@@ -227,6 +229,7 @@ LOSSES = (
     LossCase("reconstruct", MSE, {}),
     LossCase("l1", L1, {}),
     LossCase("smooth_l1", SmoothL1, {"beta": 0.5}),
+    LossCase("charbonnier", Charbonnier, {"eps": 0.1}, best=0.1),
     LossCase("patchnorm", NormalizedPatches, {}),
     LossCase("cross_entropy", CrossEntropy, {}),
     LossCase("translate", MSE, {}),
