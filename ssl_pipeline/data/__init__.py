@@ -9,6 +9,7 @@ from ssl_pipeline.data.codecs.text import Bytes
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.data_sets import DataSets, build_data
 from ssl_pipeline.data.folders.audio_folder import audio_folder
+from ssl_pipeline.data.folders.csv_file import csv
 from ssl_pipeline.data.folders.image_folder import folder
 from ssl_pipeline.data.folders.text_files import text_files
 from ssl_pipeline.data.folders.video_folder import video_folder
@@ -63,6 +64,7 @@ __all__ = [
     "build_data",
     "captioned",
     "cifar10",
+    "csv",
     "digits",
     "fashion_mnist",
     "folder",

@@ -14,6 +14,7 @@ from ssl_pipeline.data import (
     arithmetic,
     audio_folder,
     cifar10,
+    csv,
     digits,
     fashion_mnist,
     folder,
@@ -37,7 +38,7 @@ from ssl_pipeline.data.options import Split
         *(digits, fashion_mnist, cifar10, folder, hf),
         *(tones, audio_folder, speech_commands, librispeech, hf_audio),
         *(pydoc, text_files, fortunes, hf_text),
-        *(arithmetic, scenes),
+        *(arithmetic, scenes, csv),
     ],
 )
 def test_yaml_spells_every_option_with_its_default(function):
