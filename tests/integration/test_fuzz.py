@@ -80,6 +80,7 @@ NUMBERS = [
     "mask",
     "lowres",
     "reversal",
+    "salt_pepper",
     "shuffle",
     "crop",
     "mix",
@@ -107,7 +108,7 @@ def trainable(draw: Any) -> list[str]:
     )
     decoder = draw(st.sampled_from(decoders))
     views = draw(st.lists(st.sampled_from(SYMBOLS if text else NUMBERS), min_size=2, max_size=3))
-    restores = ["cross_entropy"] if text else ["reconstruct", "l1", "smooth_l1"]
+    restores = ["cross_entropy"] if text else ["reconstruct", "l1", "smooth_l1", "charbonnier"]
     objectives = [*restores, *PAIRS, *TAUGHT, *(f"{pair}+{back}" for pair in PAIRS[:3] for back in restores[:1])]
     objective = draw(st.sampled_from(objectives))
     words = [f"data={data}", *DATA[data], f"corruption={'+'.join(views)}", f"objective={objective}"]
