@@ -14,6 +14,7 @@ from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.data import Data, DataSets, build_data
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.graph_set import GraphSet
+from ssl_pipeline.inference.load import read_codec
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training.fsdp import UnshardedCopy
 from ssl_pipeline.training.graphs import graph_maker, start_from
@@ -73,6 +74,8 @@ def prepare_run(
     data = build_data(config["data"], tuple(config["trust"])) if given is None else DataSets.of(given)
     if resume:
         folder.check_data(data)
+    elif config["init_from"] and not config["init_partial"]:
+        data = _as_in(Path(config["init_from"]), data)
     plan = bound_epochs(plan, data)
     last, trained = last_step(plan, data, config), False
     if resume and folder.awaits_evaluation:
@@ -87,6 +90,16 @@ def prepare_run(
     module = PretrainModule(graphs, plan.recipe, plan.clock, config["batch_size"], config["seed"], plan.callbacks)
     whole = UnshardedCopy(module, make() if plan.hardware.shards and rank_zero_only.rank == 0 else None)
     return PreparedRun(config, folder, start, plan, data, make, module, whole, trained)
+
+
+def _as_in(folder: Path, data: DataSets) -> DataSets:
+    """A table on the scales of the run whose weights are taken; other data as it is.
+
+    Raises:
+        ValueError: a table of other columns.
+    """
+    codec = None if len(data) > 1 or data.only.read_with is None else read_codec(folder)
+    return data if codec is None else DataSets.of(data.only.read_with(codec))
 
 
 def open_run(path: str | Path, given: Data | None = None, encoder: nn.Module | None = None) -> PreparedRun:
