@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from helpers.cases import GRIDS
+from helpers.cases import CORRUPTIONS, GRIDS
 
 from ssl_pipeline.corruptions import (
     Crop,
     Drop,
+    Echo,
     Infill,
     LowRes,
     Mask,
@@ -87,3 +88,9 @@ def test_bad_options_are_refused_with_a_sentence(build, grid, options, sentence)
 def test_holes_need_a_mask_token(build):
     with pytest.raises(ValueError, match="set the grid's mask_token"):
         build().bind(GridSpec.of(("position", 8), vocab=9))
+
+
+def test_every_corruption_with_options_has_a_row():
+    lost = {case.build for case in CORRUPTIONS} - {row[0] for row in BAD} - {Echo}
+    names = ", ".join(sorted(cls.__name__ for cls in lost))
+    assert not lost, f"add a row to BAD in this file, an option that is refused and the sentence, for {names}"

@@ -336,3 +336,12 @@ def test_a_grid_that_swings_around_zero_has_its_own_range():
     grid = GridSpec.of(("y", 8), ("x", 8), channels=1, range=(-1.0, 1.0))
     assert IMAGE.range != grid.range
     assert model(*CONV, "corruption=noise", grid=grid).embed(2 * X - 1).shape == (5, 64)
+
+
+def test_rows_of_a_table_are_samples_with_or_without_the_axis_of_channels():
+    grid = GridSpec.of(("feature", 2), channels=1)
+    rows = torch.tensor([[1.0, 2.0]])
+    assert samples(rows, None, grid)[0].tolist() == [[[1.0, 2.0]]]
+    codec = TableCodec(["a", "b"], [1.0, 0.0], [1.0, 2.0], (-1.0, 1.0))
+    assert samples(rows, codec, codec.grid)[0].tolist() == [[[0.0, 1.0]]]
+    assert samples(rows.unsqueeze(1), codec, codec.grid)[0].tolist() == [[[1.0, 2.0]]]
