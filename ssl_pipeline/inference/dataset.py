@@ -45,6 +45,7 @@ def data_of(model: Model, data: Any = None, options: OptionsLike | None = None, 
         found = passed if isinstance(data, Data) else replace(passed, codec=model.codec)  # which reads no tensors
         _check_fit(model, found, {})
         return found
+    assert data is None or isinstance(data, str | Path)  # what else there is was passed itself
     words = _words_of(data, options, own)
     wanted = data_options(words, own) if words else own
     if words and isinstance(model.codec, TableCodec) and "columns" in wanted:

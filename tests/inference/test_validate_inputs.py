@@ -12,8 +12,9 @@ import torch
 from helpers.inverse_models import CONV, GRAPHS, IMAGE, TEXT, X, holes, model
 from PIL import Image
 
-from ssl_pipeline.data import Bytes, LogMel, Pixels, Waveform
+from ssl_pipeline.data import Bytes, LogMel, Pixels, TableCodec, Waveform
 from ssl_pipeline.inference.model import Model
+from ssl_pipeline.inference.validate_inputs import samples
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.grid import GridSpec
 

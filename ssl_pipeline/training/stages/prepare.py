@@ -98,8 +98,9 @@ def _as_in(folder: Path, data: DataSets) -> DataSets:
     Raises:
         ValueError: a table of other columns.
     """
-    codec = None if len(data) > 1 or data.only.read_with is None else read_codec(folder)
-    return data if codec is None else DataSets.of(data.only.read_with(codec))
+    read_with = data.only.read_with if len(data) == 1 else None
+    codec = None if read_with is None else read_codec(folder)
+    return data if read_with is None or codec is None else DataSets.of(read_with(codec))
 
 
 def open_run(path: str | Path, given: Data | None = None, encoder: nn.Module | None = None) -> PreparedRun:
