@@ -113,7 +113,7 @@ def pretrain(
 
     Raises:
         FileNotFoundError: no such folder, or nothing in it to learn from.
-        ValueError: a name, key or value that cannot be; data that cannot be read; a method or an end that is named twice.
+        ValueError: a name, key or value that cannot be; data that cannot be read; a method or an end named twice.
 
     Example:
         ``run = pretrain("path/to/images", "simclr", epochs=50)``

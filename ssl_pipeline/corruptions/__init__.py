@@ -11,6 +11,7 @@ from ssl_pipeline.corruptions.mask import Mask
 from ssl_pipeline.corruptions.mix import Mix
 from ssl_pipeline.corruptions.noise import Noise
 from ssl_pipeline.corruptions.reversal import Reversal
+from ssl_pipeline.corruptions.salt_pepper import SaltPepper
 from ssl_pipeline.corruptions.shuffle import Shuffle
 from ssl_pipeline.corruptions.template import Template
 
@@ -26,6 +27,7 @@ __all__ = [
     "Mix",
     "Noise",
     "Reversal",
+    "SaltPepper",
     "Shuffle",
     "Template",
 ]

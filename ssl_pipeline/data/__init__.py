@@ -5,10 +5,12 @@ from ssl_pipeline.data.codecs.base import Codec
 from ssl_pipeline.data.codecs.bpe import BPE
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.codecs.sound import LogMel, Waveform
+from ssl_pipeline.data.codecs.table import TableCodec
 from ssl_pipeline.data.codecs.text import Bytes
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.data_sets import DataSets, build_data
 from ssl_pipeline.data.folders.audio_folder import audio_folder
+from ssl_pipeline.data.folders.csv_tables import csv
 from ssl_pipeline.data.folders.image_folder import folder
 from ssl_pipeline.data.folders.text_files import text_files
 from ssl_pipeline.data.folders.video_folder import video_folder
@@ -56,6 +58,7 @@ __all__ = [
     "SavedReading",
     "Stream",
     "Subset",
+    "TableCodec",
     "Waveform",
     "arithmetic",
     "audio_folder",
@@ -63,6 +66,7 @@ __all__ = [
     "build_data",
     "captioned",
     "cifar10",
+    "csv",
     "digits",
     "fashion_mnist",
     "folder",

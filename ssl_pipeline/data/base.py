@@ -85,6 +85,7 @@ class Data:
         columns: what else ``Batch.columns`` holds, by name.
         clean: training samples without junk, from which probes learn; None: there is no junk.
         junk: which training samples are junk, (N,) bool, for reports alone; None: nobody knows.
+        read_with: the same samples through the codec of a trained model; None: its own codec is the only one.
     """
 
     grid: GridSpec
@@ -97,6 +98,7 @@ class Data:
     columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
     clean: Dataset | None = None
     junk: Tensor | None = None
+    read_with: Callable[[Codec], Data] | None = None
 
     @property
     def layout(self) -> DataSpec:

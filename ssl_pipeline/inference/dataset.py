@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from ssl_pipeline.config.build import part_name
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.names import folder_of_data
 from ssl_pipeline.config.overrides import OptionsLike, options_of_data, overrides_of
 from ssl_pipeline.config.suitable import IN_PYTHON
-from ssl_pipeline.data import Codec, Data, build_data
+from ssl_pipeline.data import Codec, Data, TableCodec, build_data
 from ssl_pipeline.data.in_python import python_data
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.structures.grid import GridSpec
@@ -35,13 +38,18 @@ def data_of(model: Model, data: Any = None, options: OptionsLike | None = None, 
         ValueError: its samples are not those that the model takes; labels of data that has its own.
     """
     own = model.config["data"]
+    if isinstance(model.codec, TableCodec) and isinstance(data, Tensor | np.ndarray) and data.ndim == 2:
+        data = model.codec.encode(data)[0]
     passed = _passed(data, options, labels, own, model.grid)
     if passed is not None:
         found = passed if isinstance(data, Data) else replace(passed, codec=model.codec)  # which reads no tensors
         _check_fit(model, found, {})
         return found
+    assert data is None or isinstance(data, str | Path)  # what else there is was passed itself
     words = _words_of(data, options, own)
     wanted = data_options(words, own) if words else own
+    if words and isinstance(model.codec, TableCodec) and "columns" in wanted:
+        wanted = {**wanted, "columns": list(model.codec.columns)}
     try:
         sets = build_data(wanted, model.trust)
     except ValueError as error:
@@ -52,6 +60,8 @@ def data_of(model: Model, data: Any = None, options: OptionsLike | None = None, 
         wanted, found = wanted["sets"][model.data], sets[model.data]
     else:
         found = sets.only
+    if found.read_with is not None and model.codec is not None:
+        found = found.read_with(model.codec)
     _check_fit(model, found, wanted)
     return found
 

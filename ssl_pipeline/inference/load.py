@@ -64,7 +64,7 @@ def load(
     own = None if encoder is None else trained_before(encoder, copy=True)
     graph = GraphFactory(settled, trust=trust, encoder=own).build(spec, fitting=data is not None)
     columns = spec.columns
-    found = {name: _codec(folder, f"columns.{name}", trust) for name in columns}
+    found = {name: read_codec(folder, f"columns.{name}", trust) for name in columns}
     codecs = {name: codec for name, codec in found.items() if codec is not None}
     if exported is None:
         prefix = "" if data is None else f"{data}."
@@ -72,9 +72,9 @@ def load(
         if lost := _fill(graph, weights, folder):
             raise ValueError(_unfit(folder, lost[0]))
         return Model(
-            graph, config, _codec(folder, data or SAMPLES_CODEC, trust), data=data, trust=trust, columns=codecs
+            graph, config, read_codec(folder, data or SAMPLES_CODEC, trust), data=data, trust=trust, columns=codecs
         )
-    held, codec = (exported["part"], exported["view"]), _codec(folder, SAMPLES_CODEC, trust)
+    held, codec = (exported["part"], exported["view"]), read_codec(folder, SAMPLES_CODEC, trust)
     model = Model(graph, config, codec, held, data, trust, codecs)
     if lost := _fill(model.part(), read_safetensors(folder / WEIGHTS), folder):
         raise ValueError(f"{folder / WEIGHTS} lacks {lost[0]}, which {exported['part']} needs: export it again")
@@ -115,7 +115,12 @@ def _config(folder: Path, trust: tuple[str, ...]) -> dict[str, Any]:
     return config
 
 
-def _codec(folder: Path, part: str, trust: tuple[str, ...]) -> Codec | None:
+def read_codec(folder: Path, part: str = SAMPLES_CODEC, trust: tuple[str, ...] = ()) -> Codec | None:
+    """The codec of a run's samples, or of another part; None where it has none.
+
+    Raises:
+        ValueError: a damaged file.
+    """
     file = folder / CODECS
     if not file.is_file():
         return None

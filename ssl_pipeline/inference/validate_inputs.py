@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.data import Codec, Pixels
+from ssl_pipeline.data.codecs.table import FEATURE, TableCodec
 from ssl_pipeline.data.codecs.text import TextCodec
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -44,13 +45,17 @@ def tensor(given: object, what: str = "samples") -> Tensor:
 def samples(given: Any, codec: Codec | None, grid: GridSpec) -> tuple[Tensor, Tensor | None]:
     """Samples in one tensor, and which cells are real where the codec finds that out; one raw thing is a list of one.
 
-    Texts take the length of the grid, for some damages make them longer than the clean ones.
+    Texts take the length of the grid, for some corruptions make them longer than the clean ones. Rows (B, F) of a table
+    are in the units of its columns.
 
     Raises:
         ValueError: there is no codec to read such things, or it does not read them; arrays of several shapes.
     """
     if isinstance(given, (Tensor, np.ndarray)):
-        return tensor(given), None
+        x = tensor(given)
+        if grid.names != (FEATURE,) or x.ndim != 2:
+            return x, None
+        return codec.encode(x) if isinstance(codec, TableCodec) else (x.unsqueeze(1), None)
     if codec is None:
         raise ValueError(
             f"expected samples as one array or tensor, got a {type(given).__name__}: stack or convert them, "

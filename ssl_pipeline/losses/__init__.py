@@ -11,6 +11,7 @@ from ssl_pipeline.losses.nnclr import NNCLR, nnclr
 from ssl_pipeline.losses.reconstruction import (
     L1,
     MSE,
+    Charbonnier,
     CrossEntropy,
     NormalizedPatches,
     SmoothL1,
@@ -29,6 +30,7 @@ __all__ = [
     "Balancing",
     "BarlowTwins",
     "Centering",
+    "Charbonnier",
     "CrossEntropy",
     "Divergence",
     "InfoNCE",

@@ -61,6 +61,28 @@ class SmoothL1(ReconstructionLoss):
         return F.smooth_l1_loss(prediction.float(), target.float(), beta=self.beta, reduction="none").mean(-1)
 
 
+@register("loss", "charbonnier")
+class Charbonnier(ReconstructionLoss):
+    """sqrt(error^2 + eps^2): an absolute error that is smooth at zero (https://doi.org/10.1109/ICIP.1994.413553).
+
+    Args:
+        eps: error around which it bends, in units of the standardised data; it is also the loss where nothing is wrong.
+
+    Raises:
+        ValueError: ``eps`` not positive.
+    """
+
+    def __init__(self, eps: float = 1e-3) -> None:
+        super().__init__()
+        if eps <= 0:
+            raise ValueError(f"eps={eps}: expected a positive number; for 0 take objective=l1")
+        self.eps = eps
+
+    def per_place(self, prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"]) -> Float[Tensor, "B Q"]:
+        """Mean over the numbers of each patch."""
+        return ((prediction.float() - target).square() + self.eps**2).sqrt().mean(-1)
+
+
 @register("loss", "normalized_patches")
 class NormalizedPatches(ReconstructionLoss):
     """Squared error relative to the variance of each target patch.

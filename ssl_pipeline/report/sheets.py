@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ssl_pipeline.data import Clips, Data, Pixels
+from ssl_pipeline.data import Clips, Data, LogMel, Pixels, Waveform
 from ssl_pipeline.data.codecs.video import film_strip
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.learned import views_leading_to
@@ -112,7 +112,7 @@ def picture(shown: Mapping[str, Form], data: Data) -> str:
 
 def _sounds(shown: Mapping[str, Form], data: Data, most: int = 3) -> list[list[tuple[str, str]]]:
     """What some samples sound like."""
-    if data.codec is None or isinstance(data.codec, (Pixels, Clips)):
+    if not isinstance(data.codec, (Waveform, LogMel)):
         return []
     rows = []
     with TemporaryDirectory() as folder:

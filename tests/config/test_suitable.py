@@ -10,7 +10,17 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.suitable import SUITABLE
 from ssl_pipeline.data import build_data
 
-ELSEWHERE = {"cifar10", "fashion_mnist", "fortunes", "hf", "hf_audio", "hf_text", "librispeech", "speech_commands"}
+ELSEWHERE = {
+    "cifar10",
+    "csv",
+    "fashion_mnist",
+    "fortunes",
+    "hf",
+    "hf_audio",
+    "hf_text",
+    "librispeech",
+    "speech_commands",
+}
 """Sets that are fetched, or lie in files of the user."""
 FOR_TEXTS = {"encoder": "vit", "decoder": "cross_attention", "objective": "cross_entropy"}
 

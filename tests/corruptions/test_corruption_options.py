@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from helpers.cases import GRIDS
+from helpers.cases import CORRUPTIONS, GRIDS
 
-from ssl_pipeline.corruptions import Crop, Drop, Infill, LowRes, Mask, Mix, Noise, Reversal, Shuffle, Template
+from ssl_pipeline.corruptions import (
+    Crop,
+    Drop,
+    Echo,
+    Infill,
+    LowRes,
+    Mask,
+    Mix,
+    Noise,
+    Reversal,
+    SaltPepper,
+    Shuffle,
+    Template,
+)
 from ssl_pipeline.structures.grid import GridSpec
 
 BAD = [
@@ -36,6 +49,9 @@ BAD = [
     (Drop, "codes", {}, "drop takes discrete grids of one axis"),
     (Drop, "text", {"every": 1}, "every must be at least 2"),
     (Drop, "text", {"separators": []}, "at least one symbol"),
+    (SaltPepper, "text", {}, "salt_pepper .* got a discrete grid"),
+    (SaltPepper, "image", {"ratio": 1.5}, "ratio is a number"),
+    (SaltPepper, "image", {"salt": -0.5}, "salt is a number"),
     (Shuffle, "text", {"window": 9}, "set 1 to 8"),
     (Shuffle, "image", {"axis": "time"}, "among y, x"),
     (Template, "text", {"families": {"say": ["{}"]}}, "got 50 symbols"),
@@ -72,3 +88,9 @@ def test_bad_options_are_refused_with_a_sentence(build, grid, options, sentence)
 def test_holes_need_a_mask_token(build):
     with pytest.raises(ValueError, match="set the grid's mask_token"):
         build().bind(GridSpec.of(("position", 8), vocab=9))
+
+
+def test_every_corruption_with_options_has_a_row():
+    lost = {case.build for case in CORRUPTIONS} - {row[0] for row in BAD} - {Echo}
+    names = ", ".join(sorted(cls.__name__ for cls in lost))
+    assert not lost, f"add a row to BAD in this file, an option that is refused and the sentence, for {names}"

@@ -19,6 +19,7 @@ from ssl_pipeline.corruptions import (
     Mix,
     Noise,
     Reversal,
+    SaltPepper,
     Shuffle,
     Template,
 )
@@ -30,6 +31,7 @@ from ssl_pipeline.losses import (
     Alignment,
     BarlowTwins,
     Centering,
+    Charbonnier,
     CrossEntropy,
     InfoNCE,
     JensenShannon,
@@ -116,6 +118,7 @@ CORRUPTIONS = (
     CorruptionCase("reversal", Reversal, {}, random=False),
     CorruptionCase("reversal", Reversal, {"axes": ["y"]}, grids=("image", "grey", "video", "codes"), random=False),
     CorruptionCase("reversal", Reversal, {"unit": "word", "separators": tuple(range(30))}, grids=TEXTS, random=False),
+    CorruptionCase("salt_pepper", SaltPepper, {"ratio": 0.2}, grids=CONTINUOUS, identity={"ratio": 0.0}),
     CorruptionCase("shuffle", Shuffle, {}),
     CorruptionCase("shuffle", Shuffle, {"window": 1, "axis": "y"}, grids=("image", "grey", "video", "codes")),
     CorruptionCase("template", Template, PARAPHRASES, grids=("bytes",), identity={"families": {"say": ["{}"]}}),
@@ -214,6 +217,7 @@ class LossCase(NamedTuple):
     name: str
     build: type[PairLoss] | type[ReconstructionLoss]
     options: Mapping[str, Any]
+    best: float = 0.0  # of a reconstruction that is perfect
 
     def make(self) -> Any:
         """A fresh one, whose parts have no memory yet."""
@@ -225,6 +229,7 @@ LOSSES = (
     LossCase("reconstruct", MSE, {}),
     LossCase("l1", L1, {}),
     LossCase("smooth_l1", SmoothL1, {"beta": 0.5}),
+    LossCase("charbonnier", Charbonnier, {"eps": 0.1}, best=0.1),
     LossCase("patchnorm", NormalizedPatches, {}),
     LossCase("cross_entropy", CrossEntropy, {}),
     LossCase("translate", MSE, {}),

@@ -36,7 +36,10 @@ TABLES = {
 def test_yaml_files_and_table_rows_agree(group):
     table = cases.LATENTS if group == "latent" else TABLES[group][0]
     by_object = {"module"}  # which no table of options can make
-    assert {path.stem for path in yaml_files(group)} - {"none", *by_object} == {case.name for case in table}
+    files = {path.stem for path in yaml_files(group)} - {"none", *by_object}
+    assert files == {case.name for case in table}, (
+        f"each conf/{group}/NAME.yaml needs a row in tests/helpers/cases.py, and each row there a file"
+    )
 
 
 @pytest.mark.parametrize("group", TABLES)
@@ -47,7 +50,7 @@ def test_every_class_has_a_row(group):
         for _, cls in inspect.getmembers(package, inspect.isclass)
         if issubclass(cls, base) and not inspect.isabstract(cls) and cls.__name__ not in without
     }
-    assert classes == {case.build for case in table}
+    assert classes == {case.build for case in table}, f"add a row for each class of {group} to tests/helpers/cases.py"
 
 
 @pytest.mark.parametrize("path", yaml_files("*"), ids=lambda p: f"{p.parent.name}/{p.stem}")

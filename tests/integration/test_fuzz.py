@@ -19,9 +19,11 @@ from typing import Any
 import pytest
 
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.losses import ReconstructionLoss
 from ssl_pipeline.utils.errors import HINT
 
 pytest.importorskip("hypothesis")
+from helpers.cases import CORRUPTIONS, LOSSES
 from helpers.paths import yaml_files
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -74,20 +76,15 @@ def compositions(draw: Any) -> list[str]:
     return [*FIXED, *words]
 
 
-NUMBERS = [
-    "echo",
-    "noise",
-    "mask",
-    "lowres",
-    "reversal",
-    "shuffle",
-    "crop",
-    "mix",
-    "lowres-noise",
-    "crop-mask",
-    "noise-mask",
-]
-SYMBOLS = ["echo", "noise", "mask", "infill", "drop", "reversal", "shuffle", "noise-mask", "drop-noise"]
+ON_ALL = {grid: sorted({case.name for case in CORRUPTIONS if grid in case.grids}) for grid in ("image", "text")}
+"""Corruptions by a grid that they work on, from the tables of ``helpers/cases.py``."""
+NUMBERS = [*ON_ALL["image"], "lowres-noise", "crop-mask", "noise-mask"]
+SYMBOLS = [*(name for name in ON_ALL["text"] if name not in ("crop", "lowres")), "noise-mask", "drop-noise"]
+RESTORES = sorted(
+    {case.name for case in LOSSES if issubclass(case.build, ReconstructionLoss)}
+    - {"translate", "transition", "consistency", "stft", "logmel", "cross_entropy", "patchnorm", "jepa"}
+)
+"""Objectives to the clean form of numbers that suit any grid."""
 PAIRS = ["align+sigreg", "info_nce", "vicreg", "barlow", "nnclr", "swav"]
 TAUGHT = ["byol", "moco", "dino"]
 
@@ -107,7 +104,7 @@ def trainable(draw: Any) -> list[str]:
     )
     decoder = draw(st.sampled_from(decoders))
     views = draw(st.lists(st.sampled_from(SYMBOLS if text else NUMBERS), min_size=2, max_size=3))
-    restores = ["cross_entropy"] if text else ["reconstruct", "l1", "smooth_l1"]
+    restores = ["cross_entropy"] if text else [*RESTORES]
     objectives = [*restores, *PAIRS, *TAUGHT, *(f"{pair}+{back}" for pair in PAIRS[:3] for back in restores[:1])]
     objective = draw(st.sampled_from(objectives))
     words = [f"data={data}", *DATA[data], f"corruption={'+'.join(views)}", f"objective={objective}"]

@@ -17,6 +17,7 @@ from ssl_pipeline.losses import (
     MSE,
     Alignment,
     BarlowTwins,
+    Charbonnier,
     CrossEntropy,
     Divergence,
     InfoNCE,
@@ -181,6 +182,13 @@ def test_smooth_l1_is_squared_then_straight():
     assert SmoothL1(beta=0.5)(target + errors, target).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_charbonnier_is_the_smooth_absolute_error():
+    errors = torch.tensor([0.0, -0.4, 2.0])
+    expected = (0.5 + math.sqrt(0.4**2 + 0.25) + math.sqrt(4.25)) / 3
+    target = torch.full((1, 1, 3), 7.0)
+    assert Charbonnier(eps=0.5)(target + errors, target).item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_collapse_costs_those_that_prevent_it():
     constant = torch.ones(8, 6)
     spread = F.normalize(pair()[0], dim=1) * 3
@@ -229,7 +237,7 @@ def test_reconstruction_is_a_mean_over_samples_and_best_when_perfect(case):
     assert each.shape == (5,)
     torch.testing.assert_close(each.mean(), loss(prediction, target))
     torch.testing.assert_close(each[1:2], loss.per_sample(prediction[1:2], target[1:2]))
-    assert loss(perfect, target).item() == pytest.approx(0, abs=1e-6)
+    assert loss(perfect, target).item() == pytest.approx(case.best, abs=1e-6)
     loss(prediction, target).backward()
     assert prediction.grad.abs().sum() > 0
 
@@ -241,6 +249,7 @@ def test_reconstruction_is_a_mean_over_samples_and_best_when_perfect(case):
         (VICReg, {"variance": -1}),
         (NormalizedPatches, {"eps": 0}),
         (SmoothL1, {"beta": 0}),
+        (Charbonnier, {"eps": 0}),
         (BarlowTwins, {"off_diagonal": -1}),
         (SIGReg, {"weight": 2}),
         (SIGReg, {"knots": 1}),

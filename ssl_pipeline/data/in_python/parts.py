@@ -13,7 +13,8 @@ from torch import Tensor
 from ssl_pipeline.config.options import check_names, check_values
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Classes, Data, Dataset, Stream, holdout
-from ssl_pipeline.data.in_python.samples import FEATURE, codec_for, grid_for, sample_kind
+from ssl_pipeline.data.codecs.table import FEATURE
+from ssl_pipeline.data.in_python.samples import codec_for, grid_for, sample_kind
 from ssl_pipeline.data.options import Options, Split
 from ssl_pipeline.structures.grid import GridSpec
 

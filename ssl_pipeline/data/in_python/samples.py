@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.data.codecs.image import MODES, Pixels
+from ssl_pipeline.data.codecs.table import FEATURE
 from ssl_pipeline.data.loaders import grid_of_samples
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -20,8 +21,6 @@ _MOVED = {
     5: {"B, T, H, W, C": (0, 4, 1, 2, 3), "B, T, C, H, W": (0, 2, 1, 3, 4)},
 }
 """Other orders of axes that are common, each with how it becomes ours."""
-FEATURE = "feature"
-"""Name of the axis of a table's columns."""
 
 
 def sample_kind(x: Tensor) -> str:

@@ -14,6 +14,7 @@ from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.data import Data, DataSets, build_data
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.graph_set import GraphSet
+from ssl_pipeline.inference.load import read_codec
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training.fsdp import UnshardedCopy
 from ssl_pipeline.training.graphs import graph_maker, start_from
@@ -73,6 +74,8 @@ def prepare_run(
     sets = build_data(config["data"], tuple(config["trust"])) if data is None else DataSets.of(data)
     if resume:
         folder.check_data(sets)
+    elif config["init_from"] and not config["init_partial"]:
+        sets = _read_as_in(Path(config["init_from"]), sets)
     plan = bound_epochs(plan, sets)
     last, trained = last_step(plan, sets, config), False
     if resume and folder.awaits_evaluation:
@@ -87,6 +90,17 @@ def prepare_run(
     module = PretrainModule(graphs, plan.recipe, plan.clock, config["batch_size"], config["seed"], plan.callbacks)
     whole = UnshardedCopy(module, make() if plan.hardware.shards and rank_zero_only.rank == 0 else None)
     return PreparedRun(config, folder, start, plan, sets, make, module, whole, trained)
+
+
+def _read_as_in(folder: Path, sets: DataSets) -> DataSets:
+    """A table on the scales of the run whose weights are taken; other data as it is.
+
+    Raises:
+        ValueError: a table of other columns.
+    """
+    read_with = sets.only.read_with if len(sets) == 1 else None
+    codec = None if read_with is None else read_codec(folder)
+    return sets if read_with is None or codec is None else DataSets.of(read_with(codec))
 
 
 def open_run(path: str | Path, data: Data | None = None, encoder: nn.Module | None = None) -> PreparedRun:

@@ -1,0 +1,155 @@
+"""Files of comma-, semicolon- or tab-separated values as columns with names."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?"]
+"""Cells that count as missing."""
+_DELIMITERS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A file that has been read.
+
+    Attributes:
+        path: of the file.
+        table: of pyarrow's; its columns have the names of the header, or 1, 2 ... where there is none.
+    """
+
+    path: Path
+    table: Any
+
+    @classmethod
+    def read(cls, path: Path, header: bool | str = "auto") -> TableFile:
+        """Read a file in UTF-8.
+
+        Args:
+            path: of the file.
+            header: whether the first line names the columns; "auto": where none of its cells is a number.
+
+        Raises:
+            ValueError: no table, lines of different lengths, or two columns of one name.
+        """
+        import pyarrow
+        from pyarrow import csv as reader
+
+        delimiter, first = _first_line(path)
+        if header == "auto":
+            header = not any(map(_is_number, first))
+        names = [name.strip() for name in first] if header else [str(i + 1) for i in range(len(first))]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(f"{str(path)!r} has two columns {twice[0]!r}: rename one of them")
+        reading = reader.ReadOptions(column_names=names, skip_rows=int(header))
+        converting = reader.ConvertOptions(null_values=MISSING, strings_can_be_null=True)
+        try:
+            table = reader.read_csv(path, reading, reader.ParseOptions(delimiter=delimiter), converting)
+        except pyarrow.ArrowInvalid as error:
+            raise ValueError(f"{str(path)!r} cannot be read as a table: {' '.join(str(error).split())}") from None
+        if not table.num_rows:
+            raise ValueError(f"{str(path)!r} holds no rows: set data.root to another file")
+        return cls(path, table)
+
+    @property
+    def names(self) -> list[str]:
+        return self.table.column_names
+
+    def check_names(self, wanted: Sequence[str]) -> None:
+        """Refuse a file without some columns.
+
+        Raises:
+            ValueError: one is missing; says which columns there are.
+        """
+        if lost := [name for name in wanted if name not in self.names]:
+            raise ValueError(
+                f"{str(self.path)!r} has no column {', '.join(map(repr, lost[:5]))}: expected "
+                f"{', '.join(wanted[:8])}{', ...' if len(wanted) > 8 else ''}, got {', '.join(self.names[:8])}"
+                f"{', ...' if len(self.names) > 8 else ''}"
+            )
+
+    def numbers(self, columns: Sequence[str], missing: str) -> Float[np.ndarray, "N F"]:
+        """Columns of numbers; what is missing is NaN.
+
+        Args:
+            columns: their names.
+            missing: "mean" lets missing numbers through, "error" refuses them.
+
+        Raises:
+            ValueError: a text, an infinite number or, with "error", a missing one; says in which row and column.
+        """
+        self.check_names(columns)
+        return np.stack([self._column(name, missing) for name in columns], axis=1)
+
+    def _column(self, name: str, missing: str) -> Float[np.ndarray, "N"]:
+        import pyarrow.types as is_
+
+        column = self.table[name]
+        kind = column.type
+        if not (is_.is_integer(kind) or is_.is_floating(kind) or is_.is_boolean(kind) or is_.is_null(kind)):
+            cells = column.to_pylist()
+            row = next(i for i, cell in enumerate(cells) if cell is not None and not _is_number(str(cell)))
+            raise ValueError(
+                f"{self._place(row, name)} is no number but {str(cells[row])!r}: correct it, name the column as "
+                f"data.label={name} if it holds labels, or leave it out with data.columns"
+            )
+        x = column.cast("float64").to_numpy().astype(np.float64)
+        if missing == "error" and np.isnan(x).any():
+            raise ValueError(
+                f"{self._place(int(np.isnan(x).argmax()), name)} is missing: fill it in, remove the row, or set "
+                f"data.missing=mean for the mean of the column"
+            )
+        if np.isinf(x).any():
+            raise ValueError(f"{self._place(int(np.isinf(x).argmax()), name)} is infinite: correct it")
+        return x
+
+    def labels(self, name: str) -> list[int | str]:
+        """A column of labels, whole numbers or texts.
+
+        Raises:
+            ValueError: no such column, one that is missing, or a number with a fraction.
+        """
+        self.check_names([name])
+        found = []
+        for row, cell in enumerate(self.table[name].to_pylist()):
+            if cell is None:
+                raise ValueError(f"{self._place(row, name)} is missing: fill in the label or remove the row")
+            if isinstance(cell, float) and not cell.is_integer():
+                raise ValueError(f"{self._place(row, name)} is no label but {cell}: expected a whole number or a text")
+            found.append(int(cell) if isinstance(cell, float | int) else str(cell))
+        return found
+
+    def _place(self, row: int, name: str) -> str:
+        return f"row {row + 1} (the header not counted), column {name!r} of {str(self.path)!r}"
+
+
+def _first_line(path: Path) -> tuple[str, list[str]]:
+    """The character between cells, and the cells of the first line.
+
+    Raises:
+        ValueError: an empty file, or not in UTF-8.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            line = next((line for line in file if line.strip()), "")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{str(path)!r} is no table in UTF-8 ({error}): save it as CSV in UTF-8") from None
+    if not line:
+        raise ValueError(f"{str(path)!r} is empty: set data.root to another file")
+    delimiter = max(_DELIMITERS, key=line.count)
+    return delimiter, next(csv.reader([line], delimiter=delimiter))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
