@@ -23,9 +23,18 @@ def folder_of(run: str | Path | Run | Model) -> Path | None:
         return run.folder
     if isinstance(run, Model):
         return None
+    check_run(run)
+    return Path(run)
+
+
+def check_run(run: object) -> None:
+    """Refuse what is no folder's name.
+
+    Raises:
+        ValueError: nothing is named, or an object of another type.
+    """
     if not isinstance(run, str | Path) or not str(run):
         raise ValueError(f"expected run to be the folder of a run, a Run or a Model, got {run!r}")
-    return Path(run)
 
 
 def open_model(
@@ -44,11 +53,13 @@ def open_model(
         ValueError: see ``load``; the model is of another data set; no such device.
     """
     from ssl_pipeline.inference.load import load
+    from ssl_pipeline.inference.model import Model
 
+    if isinstance(run, Model):
+        if set not in (None, run.data):
+            raise ValueError(f"set={set}: this model is of {run.data or 'a run on one data set'}: load that of {set}")
+        return run if device == "auto" else run.to(device)
     if isinstance(run, Run):
         return load(run.folder, set, trust=(*run.trust, *trust), encoder=run.encoder).to(device)
-    if isinstance(run, str | Path):
-        return load(run, set, trust=trust).to(device)
-    if set not in (None, run.data):
-        raise ValueError(f"set={set}: this model is of {run.data or 'a run on one data set'}: load that of {set}")
-    return run if device == "auto" else run.to(device)
+    check_run(run)
+    return load(run, set, trust=trust).to(device)

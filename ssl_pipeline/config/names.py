@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ssl_pipeline.utils.errors import nearest
+
 
 def list_methods() -> list[str]:
     """Names of whole recipes, as ``pretrain(method=NAME)`` and ``experiment=NAME`` take them."""
@@ -52,13 +54,11 @@ def folder_of_data(data: str | Path) -> Path | None:
     named = isinstance(data, str) and data in list_data()
     if not named and Path(data).is_dir():
         return Path(data)
-    if not named and (isinstance(data, Path) or "/" in data):
+    if named:
+        return None
+    if isinstance(data, Path) or "/" in data:
         raise FileNotFoundError(f"there is no folder {str(data)!r}: give a folder or the name of a data set")
-    if not named:
-        raise ValueError(
-            f"there is neither a folder nor a data set of the name {data!r}; data sets are {', '.join(list_data())}"
-        )
-    return None
+    raise ValueError(f"there is neither a folder nor a data set of the name {data!r}; {nearest(data, list_data())}")
 
 
 def _names(group: str) -> list[str]:

@@ -134,6 +134,11 @@ def test_a_folder_is_read_as_the_runs_own_was(images, tmp_path):
         (lambda run, **_: sslp.evaluate([run, run], out="x.json"), "names a run twice"),
         (lambda run, **_: sslp.evaluate("timm:resnet10t"), "has no data of its own"),
         (lambda run, **_: sslp.compare([run]), "two runs at least"),
+        (lambda run, **_: sslp.compare(str(run)), "two runs at least"),
+        (lambda **_: sslp.evaluate(3), "expected run to be the folder of a run, a Run or a Model, got 3"),
+        (lambda **_: sslp.embed("", X), "expected run to be the folder of a run, a Run or a Model, got ''"),
+        (lambda **_: sslp.pretrain("digits", epochs=1, steps=1), "the end is named twice, epochs=1 and steps=1"),
+        (lambda **_: sslp.pretrain("photos"), "neither a folder nor a data set of the name 'photos'"),
     ],
 )
 def test_what_cannot_be_is_said_in_the_sentences_of_the_command(work, sentence, run, images, tmp_path, monkeypatch):

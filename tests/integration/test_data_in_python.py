@@ -93,8 +93,10 @@ def test_transforms_at_random_do_not_keep_a_run_from_going_on(tmp_path):
 def test_a_word_is_a_name_first_and_a_path_is_a_folder(tmp_path, monkeypatch):
     (tmp_path / "digits").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert folder_of_data("digits") is None and folder_of_data("digit") is None
+    assert folder_of_data("digits") is None
     assert folder_of_data("./digits") == folder_of_data(Path("digits")) == Path("digits")
+    with pytest.raises(ValueError, match="neither a folder nor a data set of the name 'digit'; .*digits"):
+        folder_of_data("digit")
     with pytest.raises(FileNotFoundError, match="there is no folder 'no/such'"):
         folder_of_data("no/such")
 

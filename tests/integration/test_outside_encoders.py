@@ -68,6 +68,19 @@ def test_a_module_from_pretraining_to_another_process(tmp_path, capsys):
         sslp.load(folder, encoder=nn.Conv2d(1, 8, 2))
 
 
+class Detached(Net):
+    def forward(self, x):
+        return super().forward(x).detach()
+
+
+def test_an_encoder_without_gradient_is_refused_and_a_frozen_one_is_named(tmp_path, capsys):
+    with pytest.raises(ValueError, match="the encoder Detached has got no gradient in the first step"):
+        sslp.pretrain("digits", encoder=Detached(), steps=1, output=tmp_path / "detached", options=QUICK)
+    frozen = Net().requires_grad_(False)
+    sslp.pretrain("digits", encoder=frozen, steps=1, output=tmp_path / "frozen", options=QUICK)
+    assert "frozen     the encoder Net learns nothing" in capsys.readouterr().out
+
+
 def test_an_object_of_timms_is_loaded_without_it(tmp_path):
     model = timm.create_model(
         "vit_tiny_patch16_224", img_size=8, patch_size=2, in_chans=1, embed_dim=24, depth=1, num_heads=2

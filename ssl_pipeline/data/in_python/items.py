@@ -101,6 +101,8 @@ def items_part(
         labels = _agreeing(known_labels(items), seen.label, some)
     if labels is not None and classes != ():
         numbers, classes = numbered_labels(labels, len(items), classes)
+    elif classes and seen.label is not None:
+        numbered_labels(seen.label, len(some), classes)  # refuses labels that training lacks
     return PythonPart(Items(items, read, collate, numbers, classes), seen.x, classes=classes)
 
 

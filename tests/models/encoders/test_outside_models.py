@@ -260,6 +260,11 @@ def test_an_option_that_a_model_has_not_is_named(build):
         build(name="resnet18", options={"weights": "x", "pretrained": True})
 
 
+def test_weights_in_a_name_of_timms_are_refused():
+    with pytest.raises(ValueError, match="asks for timm's weights 'a1_in1k', which are not loaded here"):
+        sslp.TimmBackbone(name="resnet18.a1_in1k")
+
+
 def test_what_a_configuration_cannot_hold_is_refused():
     model = timm.create_model("vit_tiny_patch16_224", **TINY, act_layer=nn.ReLU)
     with pytest.raises(ValueError, match=r"made with act_layer=<class .*: name it, act_layer='relu', or take"):
