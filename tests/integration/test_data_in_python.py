@@ -95,7 +95,7 @@ def test_a_word_is_a_name_first_and_a_path_is_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert folder_of_data("digits") is None
     assert folder_of_data("./digits") == folder_of_data(Path("digits")) == Path("digits")
-    with pytest.raises(ValueError, match="neither a folder nor a data set of the name 'digit'; .*digits"):
+    with pytest.raises(ValueError, match=r"neither a folder nor a data set of the name 'digit'; .*digits"):
         folder_of_data("digit")
     with pytest.raises(FileNotFoundError, match="there is no folder 'no/such'"):
         folder_of_data("no/such")
