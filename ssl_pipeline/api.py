@@ -48,8 +48,11 @@ class Run:
         return load(self.folder, trust=self.trust, encoder=self.encoder)
 
     def __repr__(self) -> str:
-        steps = f"{self.summary.get('steps', 0):,} steps, {self.summary.get('seconds', 0):.0f} s"
-        return "\n".join([f"Run in {self.folder}: {steps}", *(f"  {row}" for row in self._rows())])
+        return "\n".join([f"Run in {self.folder}: {self._facts()}", *(f"  {row}" for row in self._rows())])
+
+    def _facts(self) -> str:
+        loss = f", loss {self.summary['loss']:.4g}" if "loss" in self.summary else ""
+        return f"{self.summary.get('steps', 0):,} steps, {self.summary.get('seconds', 0):.0f} s{loss}"
 
     def _repr_html_(self) -> str:
         head, *rows = self._table()
@@ -58,7 +61,8 @@ class Run:
         page = self.folder / "report.html"
         link = f'<p><a href="{escape(str(page))}">report</a></p>' if page.is_file() else ""
         top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-        return f"<p>Run in <code>{escape(str(self.folder))}</code></p><table><tr>{top}</tr>{body}</table>{link}"
+        table = f"<table><tr>{top}</tr>{body}</table>" if rows else ""
+        return f"<p>Run in <code>{escape(str(self.folder))}</code>: {self._facts()}</p>{table}{link}"
 
     def _table(self) -> list[list[str]]:
         from ssl_pipeline.report.headline import probe_table

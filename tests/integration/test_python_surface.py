@@ -30,7 +30,8 @@ def test_the_lists_name_what_the_command_line_takes():
 def test_a_method_is_what_it_says(tmp_path):
     run = sslp.pretrain("digits", "simclr", steps=2, output=tmp_path / "run", options=QUICK)
     assert run.model.views == ("crop_1", "crop_2") and run.summary["steps"] == 2
-    assert "2 steps" in repr(run) and "<table>" in run._repr_html_()
+    assert f"2 steps, {run.summary['seconds']:.0f} s, loss {run.summary['loss']:.4g}" in repr(run)
+    assert "loss" in run._repr_html_() and "<table>" not in run._repr_html_()  # without probes
     asked = QUICK | {"experiment": "simclr", "trainer.max_steps": 2}
     assert sslp.pretrain("digits", output=tmp_path / "other", options=asked).model.views == run.model.views
     with pytest.raises(ValueError, match="named twice, method='mae' and experiment='simclr'"):
