@@ -34,6 +34,8 @@ class CycleTable:
     def write(self) -> None:
         """``cycles.csv`` and ``cycles.png``."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        for name in ("cycles.csv", "cycles.png"):
+            (self.folder / name).unlink(missing_ok=True)  # nothing is written through a link
         with (self.folder / "cycles.csv").open("w", newline="") as file:
             csv.writer(file).writerows([Cycle._fields, *self.cuts])
         self._plot(self.folder / "cycles.png")

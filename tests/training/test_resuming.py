@@ -111,3 +111,18 @@ def test_resume_refuses_to_train_something_else(finished):
     assert config["encoder"]["widths"] == [8, 16]
     with pytest.raises(FileNotFoundError, match="no run's folder"):
         compose([f"resume={ROOT}"])
+
+
+def test_a_table_goes_on_with_the_scales_and_the_columns_of_its_run(tmp_path):
+    rows = [f"{n % 7},{n % 5 + 0.5},{-n}" for n in range(40)]
+    file, folder = tmp_path / "table.csv", tmp_path / "run"
+    file.write_text("\n".join(["a,b,c", *rows]))
+    words = ["data=csv", f"data.root={file}", "batch_size=16", "probe=none", "report.page=false", "hardware=cpu"]
+    run(compose([*words, "trainer.max_steps=1", "trainer.max_epochs=-1"]), str(folder))
+    saved = (folder / "codecs.json").read_text()
+    file.write_text("\n".join(["a,b,c", "3,2.5,0", *rows[1:]]))
+    run(compose([f"resume={folder}", "trainer.max_steps=2"]), str(folder))
+    assert (folder / "codecs.json").read_text() == saved
+    file.write_text("\n".join(["c,b,a", *rows]))
+    with pytest.raises(ValueError, match="the model learnt from the columns a, b, c"):
+        run(compose([f"resume={folder}", "trainer.max_steps=3"]), str(folder))

@@ -73,6 +73,7 @@ def prepare_run(
     start = folder.start(resume=resume)
     sets = build_data(config["data"], tuple(config["trust"])) if data is None else DataSets.of(data)
     if resume:
+        sets = _read_as_in(folder.path, sets)
         folder.check_data(sets)
     elif config["init_from"] and not config["init_partial"]:
         sets = _read_as_in(Path(config["init_from"]), sets)
