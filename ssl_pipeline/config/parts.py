@@ -33,7 +33,8 @@ def prune(parts: dict[str, Any], group: str, files: Callable[[], list[str]], ove
     An experiment that says ``corruption: {noise: {sigma: 0.2}}`` leaves such a ghost when the user chooses other views.
 
     Args:
-        files: names of the group's files; what is not made of them is a misspelt name.
+        files: gives the names of the group's files, which are sought only where a ghost is; what is not made of them
+            is a misspelt name.
         overrides: the user's, none of which may address a ghost.
 
     Raises:

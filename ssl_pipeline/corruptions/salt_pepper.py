@@ -14,7 +14,7 @@ from ssl_pipeline.structures.batch import View
 class SaltPepper(Corruption):
     """Impulse noise: a place takes the greatest (salt) or the least value (pepper) of the grid in all its channels.
 
-    Padding stays as it is. The changed places are no holes: nothing says where they are.
+    Padding stays as it is. The changed places are no mask: nothing says where they are.
 
     Args:
         ratio: probability that a place is changed, a number or an interval drawn from per sample.

@@ -40,7 +40,7 @@ _REMEDY = {
     "raise its weight, or lower optimizer.lr",
     "line": "add what keeps dimensions apart (objective=...+vicreg), negatives (+info_nce), or raise its weight",
     "vanished": "give the network norms and residual links before it (encoder=conv and vit have them), lower "
-    "optimizer.lr, or add an energy that needs the input (objective=...+reconstruct)",
+    "optimizer.lr, or add a loss that needs the input (objective=...+reconstruct)",
     "narrow": "widen it, or leave it as it is if the bottleneck is meant",
     "huge": "put a norm before it, or lower optimizer.lr",
     "uneven": "give the network norms and residual links, or optimizer=lamb, which sets each layer's step by itself",
@@ -158,7 +158,7 @@ def _pulls(pulls: LossGradients) -> Iterator[Finding]:
     norms = dict(zip(pulls.names, pulls.norms.tolist(), strict=True))
     strongest = max(norms, key=norms.__getitem__)
     if norms[strongest] == 0:
-        yield Finding("encoder", "dead", inf, "no energy teaches the encoder anything")
+        yield Finding("encoder", "dead", inf, "no loss teaches the encoder anything")
         return
     for name, norm in norms.items():
         if norm < _DEAD * norms[strongest]:

@@ -28,7 +28,7 @@ def relations(graph: Graph, dataset: Dataset | Stream, samples: int = 1000, batc
         batch_size: samples in a call, among which starts are exchanged.
 
     Returns:
-        ``edge/NAME`` and ``edge_without/NAME<START`` (the edge's energy), and where the target is made of symbols
+        ``edge/NAME`` and ``edge_without/NAME<START`` (the edge's loss), and where the target is made of symbols
         ``edge_exact/NAME`` (percent of the samples all of whose symbols are right).
     """
     terms = {name: term for name, term in graph.objective.terms.items() if isinstance(term, CrossModal)}

@@ -19,7 +19,7 @@ def cross_modal_retrieval(
     """Held-out samples whose own text (or other column) is the nearest one by cosine, among all that differ.
 
     Args:
-        graph: in evaluation mode; without an energy between a view and a column the result is empty.
+        graph: in evaluation mode; without a loss between a view and a column the result is empty.
         dataset: samples not trained on.
         samples: how many of them.
         batch_size: samples in a call.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.graph.columns import ColumnModels, ColumnNode, Columns, column_node
@@ -75,10 +75,11 @@ class GraphParts(Bindable, EncodesViews, nn.Module):
                 self.corruptions[name] = corruption.bind(spec.grid)
         with options_of("encoder"):
             self.encoder = self.encoder.bind(spec.grid, names)
-        empty = clean_view(spec.grid, _zeros(spec.grid))
+        empty = clean_view(spec.grid, spec.grid.zeros(1))
         for corruption in self.corruptions.values():  # refuses now what would be refused in the first step
             self.encoder.shape_of(corruption.output_grid.shape)
-            self.encoder.check_mask(corruption(empty, torch.Generator()).cell)
+            if corruption.masks:
+                self.encoder.check_mask(corruption(empty, torch.Generator()).cell)
         with options_of("latent"):
             self.latent = self.latent.bind(self.encoder.width, self.encoder.embedding_width)
         self.objective = self.objective.bind(self._info(spec))
@@ -163,8 +164,3 @@ class GraphParts(Bindable, EncodesViews, nn.Module):
             made = decoder.bind(grid, self.latent.width, self._dense_shape, n_params)
         latent_feeds(made, target, edges, self.latent, self.encoder, self.corruptions, self.columns.named())
         return made
-
-
-def _zeros(grid: GridSpec) -> Tensor:
-    """One sample that says nothing."""
-    return torch.zeros(1, *grid.shape, dtype=torch.long) if grid.discrete else torch.zeros(1, grid.width, *grid.shape)

@@ -88,10 +88,9 @@ def encoder_learns(encoder: Encoder) -> None:
     """
     learning = encoder.learning()
     if learning and all(parameter.grad is None for parameter in learning):
-        name = getattr(encoder, "what", type(encoder).__name__)
         raise ValueError(
-            f"{name} has got no gradient in the first step, so it would not learn: its forward must not detach its "
-            f"output or run under torch.no_grad(), and the losses must depend on it"
+            f"{encoder.what} has got no gradient in the first step, so it would not learn: its forward must not detach "
+            f"its output or run under torch.no_grad(), and the losses must depend on it"
         )
 
 

@@ -1,4 +1,4 @@
-"""The objective: a weighted sum of terms, each of which puts one kind of energy on one pattern of edges."""
+"""The objective: a weighted sum of terms, each of which puts one kind of loss on one pattern of edges."""
 
 from ssl_pipeline.objectives.base import GraphInfo, State, Targets, Term
 from ssl_pipeline.objectives.consistency import Consistency

@@ -32,7 +32,7 @@ class Consistency(Term):
         views: views that meet; None for all.
 
     Raises:
-        ValueError: an energy that compares with the truth, or whole signals.
+        ValueError: a loss that compares with the truth, or whole signals.
     """
 
     def __init__(

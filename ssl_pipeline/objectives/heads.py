@@ -39,12 +39,12 @@ def width_after(head: nn.Module, before: int) -> int:
 
 
 def check_width(name: str, loss: PairLoss, head: nn.Module, before: int) -> None:
-    """Refuse a term whose energy presumes another width than its head gives.
+    """Refuse a term whose loss presumes another width than its head gives.
 
     Args:
         name: of the term.
         loss: of the term.
-        head: what embeddings pass before the energy.
+        head: what embeddings pass before the loss.
         before: width of the embeddings.
 
     Raises:

@@ -31,8 +31,8 @@ class JointEmbedding(Term):
         anchors: views of which each pair has one; None for all pairs.
 
     Raises:
-        ValueError: fewer than two views; a hub that is none of them, or among sources; another ``positives``, or an
-            energy that knows no sources.
+        ValueError: fewer than two views; an anchor that is none of them, or among sources; another ``positives``, or a
+            loss that knows no sources.
     """
 
     heads = ("projector",)
@@ -53,7 +53,7 @@ class JointEmbedding(Term):
         if positives == "source" and not loss.knows_sources:
             raise ValueError(
                 f"{type(loss).__name__} compares views of one sample only: take positives=sample, "
-                f"or an energy that knows sources (info_nce, align)"
+                f"or a loss that knows sources (info_nce, align)"
             )
         if loss.directed:
             raise ValueError(

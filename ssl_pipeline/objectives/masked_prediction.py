@@ -155,7 +155,7 @@ class MaskedPrediction(Term):
         if weight is not None:
             raise ValueError(
                 f"{type(self.loss).__name__} counts all places alike, and some are padding or are masked in part: "
-                f"take an energy that weighs places (objective=jepa), or data without padding"
+                f"take a loss that weighs places (objective=jepa), or data without padding"
             )
 
 

@@ -35,7 +35,7 @@ class Reconstruction(Term):
         views: views to start from; None for all.
 
     Raises:
-        ValueError: another ``where``; ``share`` outside (0, 1]; an energy that does not compare with the truth.
+        ValueError: another ``where``; ``share`` outside (0, 1]; a loss that does not compare with the truth.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from math import isqrt
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 
@@ -119,6 +119,12 @@ class GridSpec:
         """
         axes = tuple(Axis(*axis) for axis in plain["axes"])
         return cls(**dict(plain) | {"axes": axes, "range": tuple(plain["range"])})
+
+    def zeros(self, batch: int) -> Shaped[Tensor, "B ..."]:
+        """Samples that hold nothing but zeros."""
+        if self.discrete:
+            return torch.zeros(batch, *self.shape, dtype=torch.long)
+        return torch.zeros(batch, self.width, *self.shape)
 
     def coordinates(
         self, device: torch.device | str | None = None, shape: tuple[int, ...] | None = None

@@ -48,14 +48,14 @@ def start(
 def _masking(graphs: Iterable[Graph]) -> list[str]:
     """A line where the encoder cannot skip masked tokens."""
     filled = [g.encoder for g in graphs if g.encoder.sees_filling and any(c.masks for c in g.corruptions.values())]
-    names = dict.fromkeys(getattr(encoder, "what", type(encoder).__name__) for encoder in filled)
+    names = dict.fromkeys(encoder.what for encoder in filled)
     return [f"masking    {name} skips no tokens: it sees masked places as they are filled" for name in names]
 
 
 def _frozen(graphs: Iterable[Graph]) -> list[str]:
     """A line where all parameters of an encoder are frozen."""
     frozen = [g.encoder for g in graphs if not g.encoder.learning()]
-    names = dict.fromkeys(getattr(encoder, "what", type(encoder).__name__) for encoder in frozen)
+    names = dict.fromkeys(encoder.what for encoder in frozen)
     return [f"frozen     {name} learns nothing (requires_grad is False): only what follows it does" for name in names]
 
 

@@ -81,7 +81,7 @@ def graph_of(*overrides):
     return build(compose([*CONV, *overrides]), data.grid).eval(), data.train[range(24)]
 
 
-def test_pulls_are_gradients_of_weighted_energies():
+def test_pulls_are_gradients_of_weighted_losses():
     graph, batch = graph_of("corruption=mask+noise", "objective=reconstruct+align", "objective.align.weight=0.5")
     views = graph.corrupt(batch, whole=True)
     found = loss_gradients(graph, views)

@@ -115,7 +115,7 @@ def test_a_constant_label_is_named(tmp_path, capsys):
     )
     said = "\n".join(warned(capsys))
     assert "from decoders.clean" in said or "from encoder.maps" in said
-    assert "an energy that needs the input" in said
+    assert "a loss that needs the input" in said
 
 
 def test_a_bottleneck_is_named(tmp_path, capsys):
@@ -135,7 +135,7 @@ def test_activations_that_jump_with_the_batch_are_named(tmp_path, capsys):
     assert jump["noise/encoder.maps.0"] == 0 < jump["noise/encoder.maps.1"] < jump["noise/encoder.maps.9"]
 
 
-def test_a_dead_energy_is_named(tmp_path, capsys):
+def test_a_dead_loss_is_named(tmp_path, capsys):
     words = ["corruption=crop+crop", "objective=reconstruct+info_nce", "objective.info_nce.weight=1e-9"]
     run(compose([*CONV, *words, *FAST]), str(tmp_path))
     (said,) = [line for line in warned(capsys) if "teaches the encoder nothing" in line]

@@ -40,7 +40,7 @@ def test_gradients_and_steps_out_of_bounds():
     assert "the gradient of encoder.a is 1e-7 of that of encoder.b" in kinds["uneven"].what
 
 
-def test_an_energy_without_a_gradient_is_dead_and_a_conflict_is_none():
+def test_a_loss_without_a_gradient_is_dead_and_a_conflict_is_none():
     cosines = torch.tensor([[1.0, -0.7], [-0.7, 1.0]])
     assert found_in(pulls=LossGradients(("a", "b"), torch.tensor([1.0, 2.0]), cosines)) == []
     (dead,) = found_in(pulls=LossGradients(("a", "b"), torch.tensor([0.0, 2.0]), torch.full((2, 2), float("nan"))))
@@ -51,7 +51,7 @@ def test_no_number_is_no_loss_of_the_input_and_no_pull_at_all_is_said():
     layer = partial(Passed, rank=20.0, rank_in=20.0, magnitude=0.0)
     assert found_in(passed={"mask": {"a": layer(float("nan"))}}) == []
     (dead,) = found_in(pulls=LossGradients(("a", "b"), torch.zeros(2), torch.full((2, 2), float("nan"))))
-    assert dead.what == "no energy teaches the encoder anything"
+    assert dead.what == "no loss teaches the encoder anything"
     logits = {"": {"decoders.clean.head": layer(1e-5)}}
     assert found_in(passed=logits, symbols=True) == [] and len(found_in(passed=logits)) == 1
 

@@ -52,7 +52,7 @@ def test_a_column_belongs_to_the_samples_of_every_view(overrides, monkeypatch):
         assert torch.equal(*samples) and len(samples[0].unique()) == len(samples[0]) in (5, 10)
 
 
-def test_columns_meet_views_in_any_energy():
+def test_columns_meet_views_in_any_loss():
     """CLIP: the text finds its picture."""
     graph, data = made("corruption=crop", "objective=info_nce", "objective.info_nce.views=[crop, text]")
     losses = graph(graph.corrupt(data.train[torch.arange(16)]))

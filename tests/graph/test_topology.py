@@ -38,12 +38,12 @@ def test_cycle_names_its_links():
         check_topology(NODES | nodes({"view/a": ("view/b",), "view/b": ("view/a",)}), [DECODE_A, DECODE_B])
 
 
-def test_no_energy():
+def test_no_loss():
     with pytest.raises(ValueError, match="add a term"):
         check_topology(NODES, [])
 
 
-def test_latent_without_energy():
+def test_latent_without_loss():
     with pytest.raises(ValueError, match="no loss reaches the latent of view b"):
         check_topology(NODES, [DECODE_A])
 

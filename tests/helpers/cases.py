@@ -212,7 +212,7 @@ LATENTS = (
 
 
 class LossCase(NamedTuple):
-    """One setting of an energy; ``name`` is that of the objective's YAML file that uses it."""
+    """One setting of a loss; ``name`` is that of the objective's YAML file that uses it."""
 
     name: str
     build: type[PairLoss] | type[ReconstructionLoss]

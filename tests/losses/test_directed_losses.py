@@ -1,4 +1,4 @@
-"""Energies whose second side is a target: each against a formula written out here, and what they remember."""
+"""Losses whose second side is a target: each against a formula written out here, and what they remember."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def softmax(scores: list[float], temperature: float) -> list[float]:
 
 
 def met(loss: PairLoss, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """The energy of two views, of which ``b`` is the teacher's."""
+    """The loss of two views, of which ``b`` is the teacher's."""
     return loss(a, loss.target(b))
 
 

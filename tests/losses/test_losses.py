@@ -1,4 +1,4 @@
-"""Each energy against a formula written out here, and two processes against one."""
+"""Each loss against a formula written out here, and two processes against one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our energies against those of lightly, where it is installed (the extra ``peers``)."""
+"""Our losses against those of lightly, where it is installed (the extra ``peers``)."""
 
 from __future__ import annotations
 

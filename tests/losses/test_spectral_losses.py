@@ -1,4 +1,4 @@
-"""Energies between spectra of waveforms, against formulas written out here."""
+"""Losses between spectra of waveforms, against formulas written out here."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_white_noise_has_power_one():
 
 
 @pytest.mark.parametrize("name", SPECTRAL)
-def test_spectral_energies_hear_no_sign_and_no_padding(name):
+def test_spectral_losses_hear_no_sign_and_no_padding(name):
     loss, (a, b) = SPECTRAL[name], signals()
     assert loss(-b, b).item() == pytest.approx(0, abs=1e-6)
     weight = torch.arange(64).expand(3, -1) < 40
@@ -87,7 +87,7 @@ def test_spectral_energies_hear_no_sign_and_no_padding(name):
 
 
 @pytest.mark.parametrize("name", SPECTRAL)
-def test_spectral_energies_survive_silence_and_bfloat16(name):
+def test_spectral_losses_survive_silence_and_bfloat16(name):
     loss, (a, b) = SPECTRAL[name], signals()
     prediction = torch.cat([torch.zeros_like(a[:1]), a[:1], b[2:]]).requires_grad_()
     target = torch.cat([b[:1], torch.zeros_like(b[:2])])

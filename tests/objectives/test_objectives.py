@@ -1,4 +1,4 @@
-"""Terms without a graph: what they ask of energies and heads, and when."""
+"""Terms without a graph: what they ask of losses and heads, and when."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_tokens_are_balanced_over_all_places_of_a_view():
 
 
 def test_padding_passes_no_head():
-    """Energy and gradient are those of the places alone, normalised over themselves."""
+    """Loss and gradient are those of the places alone, normalised over themselves."""
     torch.manual_seed(0)
     head = Projector(hidden=5, out=4)
     term = joined(MaskedPrediction(loss=SmoothL1(), projector=head, normalize=False, where="everywhere"), "t", "a")

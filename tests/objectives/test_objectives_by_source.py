@@ -49,7 +49,7 @@ def test_supervised_needs_sources_in_the_objective():
 
 
 def test_views_of_different_samples_meet_by_source():
-    """With one view a sample, views share no sample, but they share sources: all meet in one energy."""
+    """With one view a sample, views share no sample, but they share sources: all meet in one loss."""
     config = compose(
         [
             *SMALL,

@@ -180,7 +180,7 @@ def test_data2vec_averages_its_last_blocks():
     torch.testing.assert_close(graph.teaching.targets(views, {}).latents["mask"].tokens, expected)
 
 
-def test_the_energy_of_jepa_is_that_of_the_hole():
+def test_the_loss_of_jepa_is_that_of_the_hole():
     graph = make("experiment=ijepa", *TOKENS).eval()
     corrupted = graph.corrupt(batch())
     views = graph.normalized(corrupted.views)
@@ -234,7 +234,7 @@ def test_padding_is_not_predicted():
     torch.testing.assert_close(*losses)
 
 
-def test_places_that_count_in_part_want_an_energy_that_weighs_them():
+def test_places_that_count_in_part_want_a_loss_that_weighs_them():
     options = ["corruption=mask", "objective=ibot", "objective.ibot.views=null", "encoder.patch=1"]
     graph = make("experiment=ibot", *TOKENS, *options, grid=GRIDS["text"])
     padded = batch(6, grid=GRIDS["text"])._replace(valid=torch.ones(6, 16, dtype=torch.bool))

@@ -203,7 +203,7 @@ def test_two_processes_stop_together(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["simclr", "moco"])
 def test_two_processes_look_together(experiment, tmp_path):
-    """Energies over the batch gather across ranks while their gradients are taken, too."""
+    """Losses over the batch gather across ranks while their gradients are taken, too."""
     words = ["batch_size=32", "probe=none", "trainer.max_steps=7", "trainer.max_epochs=-1", "diagnostics.every=3"]
     done = command(f"experiment={experiment}", *words, "hardware=ddp_cpu", f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
@@ -245,7 +245,7 @@ print(statistics.median(looks) / statistics.median(steps))
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["encoder=vit", "decoder=cross_attention"], ["experiment=simclr"]])
 def test_looking_costs_less_than_three_steps_in_a_hundred(options, tmp_path):
-    """Layers and energies, too: processor time of one thread, in a process that does not check shapes.
+    """Layers and losses, too: processor time of one thread, in a process that does not check shapes.
 
     What waits in a second thread would count, and here checking takes three times as long as looking.
     """

@@ -1,4 +1,4 @@
-"""Two processes, with whole weights or shards of them, train as one does: each energy with its heads and memory."""
+"""Two processes, with whole weights or shards of them, train as one does: each loss with its heads and memory."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ STEPS = {name: 5 if name in BACKBONES else 20 for name in (*CASES, *BACKBONES)} 
 
 
 def graph_of(name: str) -> Graph:
-    """The graph of a case; those of energies without what looks at the other samples of its process."""
+    """The graph of a case; those of losses without what looks at the other samples of its process."""
     torch.manual_seed(0)
     if name in BACKBONES:
         options = ["corruption=noise+noise", "objective=info_nce", "encoder.view_drop=0", "batch_size=16"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +40,62 @@ class Rows(NamedTuple):
 
     def __getitem__(self, keep: Tensor) -> Rows:  # pyright: ignore[reportIncompatibleMethodOverride]
         return Rows(self.numbers[keep.numpy()], None if self.labels is None else self.labels[keep], self.sources[keep])
+
+
+class Table(NamedTuple):
+    """Rows of both parts, and how they are scaled.
+
+    Args:
+        name: of the table.
+        train: rows to learn from.
+        test: rows that are held out.
+        classes: names of the labels.
+        further: columns that are left out.
+        codec: scales the others.
+    """
+
+    name: str
+    train: Rows
+    test: Rows | None
+    classes: tuple[str, ...] | None
+    further: list[str]
+    codec: TableCodec
+
+    @property
+    def data(self) -> Data:
+        """The scaled rows."""
+        return Data(
+            grid=self.codec.grid,
+            train=self._scaled(self.train),
+            test=None if self.test is None else self._scaled(self.test),
+            classes=self.classes,
+            name=self.name,
+            codec=self.codec,
+            read_with=self.read_with,
+        )
+
+    def _scaled(self, rows: Rows) -> MemoryDataset:
+        return MemoryDataset(self.codec.encode(rows.numbers)[0], rows.labels, rows.sources)
+
+    def read_with(self, codec: Codec) -> Data:
+        """The same rows on the scales of a trained model.
+
+        Raises:
+            ValueError: it learnt from other columns.
+        """
+        if not isinstance(codec, TableCodec):
+            return self.data
+        if [*codec.columns] != [*self.codec.columns]:
+            raise ValueError(
+                f"the model learnt from the columns {', '.join(codec.columns)}, and {self.name} is read with "
+                f"{', '.join(self.codec.columns)}: set data.columns=[{','.join(codec.columns)}]"
+            )
+        if self.further:
+            left = ", ".join(self.further[:8])
+            warnings.warn(
+                f"{self.name} has further columns, {left}: the model takes none of them; left out", stacklevel=2
+            )
+        return self._replace(further=[], codec=codec).data
 
 
 @register("data", "csv")
@@ -81,51 +136,7 @@ def csv(
     numbers = {part: np.concatenate([one.numbers(chosen, missing) for one in files]) for part, files in parts.items()}
     train, test, classes = _parts(numbers, _labels(parts, label), split)
     codec = TableCodec.of(chosen, train.numbers, fill=missing == "mean")
-    return _data(name, train, test, classes, further, codec)
-
-
-def _data(
-    name: str, train: Rows, test: Rows | None, classes: tuple[str, ...] | None, further: list[str], codec: TableCodec
-) -> Data:
-    def encoded(rows: Rows) -> MemoryDataset:
-        return MemoryDataset(codec.encode(rows.numbers)[0], rows.labels, rows.sources)
-
-    return Data(
-        grid=codec.grid,
-        train=encoded(train),
-        test=None if test is None else encoded(test),
-        classes=classes,
-        name=name,
-        codec=codec,
-        read_with=partial(_read_with, name, train, test, classes, further, codec),
-    )
-
-
-def _read_with(
-    name: str,
-    train: Rows,
-    test: Rows | None,
-    classes: tuple[str, ...] | None,
-    further: list[str],
-    own: TableCodec,
-    codec: Codec,
-) -> Data:
-    """The same rows on the scales of a trained model.
-
-    Raises:
-        ValueError: it learnt from other columns.
-    """
-    if not isinstance(codec, TableCodec):
-        return _data(name, train, test, classes, further, own)
-    if list(codec.columns) != list(own.columns):
-        raise ValueError(
-            f"the model learnt from the columns {', '.join(codec.columns)}, and {name} is read with "
-            f"{', '.join(own.columns)}: set data.columns=[{','.join(codec.columns)}]"
-        )
-    if further:
-        warnings.warn(f"{name} has further columns, {', '.join(further[:8])}: the model takes none of them; left out",
-                      stacklevel=2)  # fmt: skip
-    return _data(name, train, test, classes, [], codec)
+    return Table(name, train, test, classes, further, codec).data
 
 
 def _files(root: Path, header: bool | str) -> tuple[str, dict[str, list[TableFile]]]:

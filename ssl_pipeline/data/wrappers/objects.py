@@ -114,7 +114,7 @@ def objects_of(
     >>> objects_of(torch.ones(3, 1, 8, 8), ids, size=4, times=2, margin=1.0).x.shape
     torch.Size([2, 1, 4, 4])
     """
-    from torchvision.ops import roi_align
+    from torchvision.ops import RoIAlign
 
     boxes, numbers = [], []
     for number, seen in boxes_of(ids).items():
@@ -133,7 +133,7 @@ def objects_of(
     border = int(max((where[:, 3:] - where[:, 1:3]).max() / 2, 0)) + 1
     where[:, 1:] += border
     padded = F.pad(clip, [border] * 4, mode="replicate")
-    return Crops(_pixels(roi_align(padded, where, size, aligned=True)), torch.tensor(numbers))
+    return Crops(_pixels(RoIAlign(size, 1.0, -1, aligned=True)(padded, where)), torch.tensor(numbers))
 
 
 def boxes_of(ids: Integer[np.ndarray, "T H W"]) -> dict[int, list[tuple[int, int, int, int, int]]]:

@@ -21,7 +21,6 @@ from ssl_pipeline.inference.validate_inputs import (
     truths,
 )
 from ssl_pipeline.structures.batch import View, as_float, clean_view
-from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.random import generator
 from ssl_pipeline.utils.errors import nearest
 
@@ -55,7 +54,7 @@ class Source:
         if self.corruption is None:
             return False
         grid = self.corruption.grid
-        view = self.corruption(clean_view(grid, _empty(grid, 1)), generator("cpu", 0))
+        view = self.corruption(clean_view(grid, grid.zeros(1)), generator("cpu", 0))
         return view.source_coords is not view.coords
 
     @cached_property
@@ -126,7 +125,7 @@ class Source:
     def zeros(self, batch: int, device: torch.device) -> dict[str, Tensor]:
         """Empty samples, without mask or padding, as ``inputs`` names what is known of them."""
         shape = (batch, *self.grid.shape)
-        x = _empty(self.grid, batch)
+        x = self.grid.zeros(batch)
         known = {"x": x, "mask": torch.zeros(shape, dtype=torch.bool), "valid": torch.ones(shape, dtype=torch.bool)}
         return {name: known[name].to(device) for name in self.inputs}
 
@@ -139,9 +138,3 @@ def known(graph: Graph, view: str) -> None:
     """
     if view not in graph.corruptions:
         raise ValueError(f"there is no view {view!r}; {nearest(view, graph.corruptions)}")
-
-
-def _empty(grid: GridSpec, batch: int) -> Tensor:
-    """Samples of nothing."""
-    shape = (batch, *grid.shape)
-    return torch.zeros(shape, dtype=torch.long) if grid.discrete else torch.zeros((batch, grid.width, *grid.shape))

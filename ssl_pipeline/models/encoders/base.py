@@ -41,6 +41,11 @@ class Encoder(Bindable, InHalves, ABC):
     any_length: ClassVar[bool] = False
     shared: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def what(self) -> str:
+        """How sentences name it."""
+        return type(self).__name__
+
     @abstractmethod
     def setup(self, grid: GridSpec, views: Sequence[str]) -> None:
         """Make the weights.
@@ -56,8 +61,8 @@ class Encoder(Bindable, InHalves, ABC):
     def learning(self) -> list[nn.Parameter]:
         """Parameters that are not frozen, those of the views' embeddings aside."""
         aside = [part for part in self.modules() if isinstance(part, ViewEmbedding)]
-        names = {id(parameter) for part in aside for parameter in part.parameters()}
-        return [one for one in self.parameters() if one.requires_grad and id(one) not in names]
+        of_views = {id(parameter) for part in aside for parameter in part.parameters()}
+        return [one for one in self.parameters() if one.requires_grad and id(one) not in of_views]
 
     @abstractmethod
     def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:

@@ -81,11 +81,6 @@ class OutsideEncoder(Encoder):
     def make(self, grid: GridSpec) -> nn.Module:
         """The model for samples of a grid."""
 
-    @property
-    @abstractmethod
-    def what(self) -> str:
-        """What a sentence calls the model."""
-
     def features(self, x: Tensor) -> Any:
         """What the model says of (B, C, *cells): (B, D), (B, N, D) or (B, D, *shape), or something else."""
         return self.model(x)

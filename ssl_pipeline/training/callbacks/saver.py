@@ -36,7 +36,7 @@ class Saver(Checkpoint):
 
     def _save(self, trainer: L.Trainer) -> None:
         def write(path: Path) -> None:
-            trainer.save_checkpoint(path, weights_only=False)  # with optimiser and loops; reading takes tensors alone
+            trainer.save_checkpoint(path)
 
         try:
             replace(self.path, write, mine=trainer.is_global_zero, unreadable=self.unreadable)

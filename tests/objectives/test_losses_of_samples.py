@@ -1,4 +1,4 @@
-"""The energy of each sample, where a term knows it."""
+"""The loss of each sample, where a term knows it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.losses import PairLoss
 from ssl_pipeline.structures.batch import Batch
 
-# The energy of each sample
+# The loss of each sample
 
 
 @pytest.mark.parametrize(
     "case", [c for c in LOSSES if issubclass(c.build, PairLoss) and c.build.rates_samples], ids=lambda c: c.name
 )
-def test_an_energy_is_the_mean_over_its_samples(case):
+def test_a_loss_is_the_mean_over_its_samples(case):
     loss, noise = case.make().eval(), torch.Generator().manual_seed(0)
     a, b = torch.randn(9, 6, generator=noise), torch.randn(9, 6, generator=noise)
     b = loss.target(b) if loss.directed else b
@@ -71,7 +71,7 @@ def graph_of(*options: str, grid: str = "grey") -> Graph:
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_a_loss_is_the_mean_over_its_samples(name):
+def test_the_loss_of_a_graph_is_the_mean_over_its_samples(name):
     graph = graph_of(*OBJECTIVES[name])
     batch = Batch(sample(GRIDS["grey"], batch=7).x, torch.arange(7))
     with torch.no_grad():
