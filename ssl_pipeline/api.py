@@ -153,7 +153,7 @@ def _data(data: Any, labels: Any, options: Mapping[str, Any]) -> tuple[Data | No
         }
     if labels is not None:
         raise ValueError(f"labels= belong to data that is passed itself, and data={str(data)!r} has its own: drop them")
-    folder = folder_of_data(data)
+    folder = folder_of_data(data, elsewhere="hydra.searchpath" in options)
     if folder is None:
         return None, {"data": str(data)}
     from ssl_pipeline.data.folders.contents import reader_of

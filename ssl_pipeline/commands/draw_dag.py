@@ -25,20 +25,22 @@ def draw_dag(
     Args:
         options: as in training; in Python {"corruption": "mask+noise"}.
         run: instead of options, the folder of a run; in Python also a Run.
-        out: the picture.
+        out: the picture, a file ending in .svg.
         set: name of the data set whose graph is wanted, where there are several.
         trust: packages of your own whose classes may be named, with commas between them.
 
     Raises:
-        ValueError: options next to a run, or no such data set.
+        ValueError: options next to a run, no such data set, or another ending.
     """
     from ssl_pipeline.report.dag import dag_svg
 
     words = overrides_of(options)
     if run is not None and words:
         raise ValueError(f"{words[0]} next to run={run}: a run has its own options; give the one or the other")
-    graph = _described(words, set, trust) if run is None else open_model(run, set, trust).graph
     file = Path(out)
+    if file.suffix.lower() != ".svg":
+        raise ValueError(f"out={out}: the picture is an SVG: name it so, {file.with_suffix('.svg')}")
+    graph = _described(words, set, trust) if run is None else open_model(run, set, trust).graph
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(dag_svg(graph) + "\n", encoding="utf-8")
     return file
@@ -50,6 +52,7 @@ def _described(words: list[str], set: str | None, trust: tuple[str, ...]) -> Gra
     from ssl_pipeline.graph.builder import GraphFactory
 
     config = compose([*words, *([f"trust=[{','.join(trust)}]"] if trust else [])])
+    trust = tuple(config["trust"])
     sets = build_data(config["data"], trust)
     if (name := set or next(iter(sets))) not in sets:
         raise ValueError(f"set={name}: expected one of {', '.join(sets)}")

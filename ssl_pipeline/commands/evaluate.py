@@ -120,7 +120,7 @@ def _opened(
     """The encoders of a run, or of timm, with the samples that they are measured on."""
     from ssl_pipeline.evaluation.subjects import subjects_of_run, subjects_of_timm
     from ssl_pipeline.inference.dataset import data_of, data_of_timm
-    from ssl_pipeline.inference.model_parts import device_of
+    from ssl_pipeline.utils.devices import device_of
 
     if isinstance(run, str) and run.startswith(TIMM):
         images = data_of_timm(run, data, options, labels)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_pipeline.api import Run
-from ssl_pipeline.commands.runs import open_model
+from ssl_pipeline.commands.runs import open_model, saved_folder_of
 from ssl_pipeline.config.overrides import OptionsLike
 
 
@@ -40,7 +40,7 @@ def report(
     if map not in ("pca", "umap") or samples < 3:
         raise ValueError(f"map={map} samples={samples}: expected pca or umap, and at least 3 samples")
     require_page("report.html")
-    folder = run.folder if isinstance(run, Run) else Path(run)
+    folder = saved_folder_of(run)
     graphs, sets = {}, {}
     for name in [*read_saved(folder, trust).config.get("sets", {})] or [None]:
         model = open_model(run, name, trust, device)

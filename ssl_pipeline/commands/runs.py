@@ -27,6 +27,18 @@ def folder_of(run: str | Path | Run | Model) -> Path | None:
     return Path(run)
 
 
+def saved_folder_of(run: str | Path | Run) -> Path:
+    """A run's folder, where it must have one.
+
+    Raises:
+        ValueError: a model in memory, or what is no run.
+    """
+    folder = folder_of(run)
+    if folder is None:
+        raise ValueError("expected run to be the folder of a run or a Run, got a model in memory")
+    return folder
+
+
 def check_run(run: object) -> None:
     """Refuse what is no folder's name.
 

@@ -42,10 +42,14 @@ def list_data() -> list[str]:
     return _names("data")
 
 
-def folder_of_data(data: str | Path) -> Path | None:
+def folder_of_data(data: str | Path, elsewhere: bool = False) -> Path | None:
     """The folder that ``data=`` means; None where it means a data set by name.
 
     A text that is both is the name, and ``./NAME`` the folder; a ``Path`` is a folder first.
+
+    Args:
+        data: folder or name.
+        elsewhere: whether a further folder of configurations may have the name.
 
     Raises:
         FileNotFoundError: a path to no folder.
@@ -58,6 +62,8 @@ def folder_of_data(data: str | Path) -> Path | None:
         return None
     if isinstance(data, Path) or "/" in data:
         raise FileNotFoundError(f"there is no folder {str(data)!r}: give a folder or the name of a data set")
+    if elsewhere:
+        return None
     raise ValueError(f"there is neither a folder nor a data set of the name {data!r}; {nearest(data, list_data())}")
 
 

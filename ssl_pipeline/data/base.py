@@ -106,6 +106,14 @@ class Data:
         columns = {name: ColumnInfo(column.grid, column.steps) for name, column in self.columns.items()}
         return DataSpec(self.grid, columns)
 
+    def with_codec(self, codec: Codec | None) -> Data:
+        """The same samples as a trained model reads them, where its codec matters.
+
+        Raises:
+            ValueError: other columns than those that it learnt from.
+        """
+        return self if codec is None or self.read_with is None else self.read_with(codec)
+
     @property
     def known(self) -> Dataset | Stream:
         """Training samples whose labels probes learn from: those that are no junk."""
@@ -200,7 +208,7 @@ def statistics(
     if grid.discrete:
         raise ValueError(f"expected a continuous grid to take statistics of, got a vocabulary of {grid.vocab} symbols")
     count, total, squares = 0.0, torch.zeros(1), torch.zeros(1)
-    for batch in _sample(dataset, limit):
+    for batch in spread_batches(dataset, limit):
         part = batch if column is None else batch.columns[column]
         x = as_float(part.x, grid).double().movedim(-1 - grid.ndim, -1)  # (B, *grid, C)
         cells = x.flatten(0, -2) if part.valid is None else x[part.valid]
@@ -212,7 +220,8 @@ def statistics(
     return mean.float(), std.clamp_min(1e-3).float()
 
 
-def _sample(dataset: Dataset | Stream, limit: int, chunk: int = 256) -> Iterator[Batch]:
+def spread_batches(dataset: Dataset | Stream, limit: int, chunk: int = 256) -> Iterator[Batch]:
+    """Up to ``limit`` samples that are spread evenly over a data set, or the first of a stream."""
     if isinstance(dataset, Stream):
         chunk = min(chunk, limit)
         yield from islice(dataset.batches(chunk, seed=0, step=0, rank=0, world=1), max(1, limit // chunk))

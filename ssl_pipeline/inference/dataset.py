@@ -7,15 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
 from ssl_pipeline.config.build import part_name
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.names import folder_of_data
 from ssl_pipeline.config.overrides import OptionsLike, options_of_data, overrides_of
 from ssl_pipeline.config.suitable import IN_PYTHON
-from ssl_pipeline.data import Codec, Data, TableCodec, build_data
+from ssl_pipeline.data import Codec, Data, build_data
 from ssl_pipeline.data.in_python import python_data
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.structures.grid import GridSpec
@@ -38,18 +35,15 @@ def data_of(model: Model, data: Any = None, options: OptionsLike | None = None, 
         ValueError: its samples are not those that the model takes; labels of data that has its own.
     """
     own = model.config["data"]
-    if isinstance(model.codec, TableCodec) and isinstance(data, Tensor | np.ndarray) and data.ndim == 2:
-        data = model.codec.encode(data)[0]
     passed = _passed(data, options, labels, own, model.grid)
     if passed is not None:
-        found = passed if isinstance(data, Data) else replace(passed, codec=model.codec)  # which reads no tensors
+        found = passed.with_codec(model.codec)
+        found = found if isinstance(data, Data) else replace(found, codec=model.codec)  # which reads no tensors
         _check_fit(model, found, {})
         return found
     assert data is None or isinstance(data, str | Path)  # what else there is was passed itself
     words = _words_of(data, options, own)
-    wanted = data_options(words, own) if words else own
-    if words and isinstance(model.codec, TableCodec) and "columns" in wanted:
-        wanted = {**wanted, "columns": list(model.codec.columns)}
+    wanted = data_options(words, own, model.codec) if words else own
     try:
         sets = build_data(wanted, model.trust)
     except ValueError as error:
@@ -60,8 +54,7 @@ def data_of(model: Model, data: Any = None, options: OptionsLike | None = None, 
         wanted, found = wanted["sets"][model.data], sets[model.data]
     else:
         found = sets.only
-    if found.read_with is not None and model.codec is not None:
-        found = found.read_with(model.codec)
+    found = found.with_codec(model.codec)
     _check_fit(model, found, wanted)
     return found
 
@@ -110,17 +103,18 @@ def _passed(
 
 def _words_of(data: str | Path | None, options: OptionsLike | None, own: Mapping[str, Any]) -> list[str]:
     """Words of a command line that ask for a data set."""
+    further = overrides_of(options)
     if data is None:
-        return overrides_of(options)
-    folder = folder_of_data(data)
+        return further
+    folder = folder_of_data(data, elsewhere=any("hydra.searchpath" in word for word in further))
     if folder is None:
-        return [*overrides_of({"data": str(data)}), *overrides_of(options)]
+        return [*overrides_of({"data": str(data)}), *further]
     if "root" not in own:
         raise ValueError(
             f"data={data} is a folder, and the run's own data, {part_name(own)}, lie in none: name the data set, as in "
             f"data=folder data.root={folder}"
         )
-    return [*overrides_of({"data": part_name(own), "data.root": str(folder)}), *overrides_of(options)]
+    return [*overrides_of({"data": part_name(own), "data.root": str(folder)}), *further]
 
 
 def _check_fit(model: Model, data: Data, options: Mapping[str, Any]) -> None:
@@ -150,12 +144,14 @@ def _check_fit(model: Model, data: Data, options: Mapping[str, Any]) -> None:
     )
 
 
-def data_options(words: list[str], own: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Options of the data set that is asked for; where it is of the run's own kind, the run's are its defaults.
+def data_options(words: list[str], own: Mapping[str, Any] | None = None, codec: Codec | None = None) -> dict[str, Any]:
+    """Options of the data set that is asked for. What nobody says is as the model's codec has it, and else, where the
+    data set is of the run's own kind, as in the run.
 
     Args:
         words: data=NAME, data.KEY=VALUE.
         own: options of the run's data set, if there is a run.
+        codec: of the model, if there is one.
 
     Raises:
         ValueError: options of a data set that is not named.
@@ -164,9 +160,11 @@ def data_options(words: list[str], own: Mapping[str, Any] | None = None) -> dict
     if "data" not in keys:
         raise ValueError(f"{words[0]} is an option of a data set: name that, too, such as data=folder")
     found = compose(words, notes=False)["data"]
-    if own is None or part_name(found) != part_name(own):
-        return found
-    return _filled(found, own, {tuple(key.split(".")[1:]) for key in keys if "." in key})
+    asked_for = {tuple(key.split(".")[1:]) for key in keys if "." in key}
+    if own is not None and part_name(found) == part_name(own):
+        found = _filled(found, own, asked_for)
+    known = {} if codec is None else codec.plain()
+    return found | {key: known[key] for key in known if key in found and key != "type" and (key,) not in asked_for}
 
 
 def _filled(found: dict[str, Any], own: Mapping[str, Any], asked_for: set[tuple[str, ...]]) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def load(
         data = exported["data"]
     sets = config.get("sets", {})
     if data not in (sets or {None}):
-        raise ValueError(f"this run was trained on {', '.join(sets) or 'one data set'}, got {data}: name one of them")
+        advice = f"name one of them, such as set={next(iter(sets))}" if sets else "name none"
+        raise ValueError(f"this run was trained on {', '.join(sets) or 'one data set'}, got {data}: {advice}")
     spec = DataSpec.from_plain((config if data is None else sets[data])["spec"])
     settled = config | {"allow_collapse": True}  # what is trained is not judged by what training would now refuse
     own = None if encoder is None else trained_before(encoder, copy=True)
@@ -126,10 +127,12 @@ def read_codec(folder: Path, part: str = SAMPLES_CODEC, trust: tuple[str, ...] =
         return None
     try:
         found = json.loads(file.read_text())
+        if not isinstance(found, dict):
+            raise TypeError(f"expected codecs by name, got a {type(found).__name__}")
         if part not in found:
             return None
         options = dict(found[part])  # plain values: what stands in them is never made into things
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{file} is damaged ({error}): restore the file") from None
     if not is_part(options):
         raise ValueError(f"{file} is damaged: expected the name of a codec as type, got {options}")

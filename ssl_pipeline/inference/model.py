@@ -107,7 +107,8 @@ class Model(ModelParts):
             batch_size: samples in a pass.
 
         Returns:
-            (B, C, *grid) floats in the data's units, which may lie a little outside its range, or (B, *grid) symbols.
+            (B, C, *grid) floats in the grid's units, which may lie a little outside its range, or (B, *grid) symbols;
+            ``codec.decode`` makes texts of symbols, and of a table's standardised columns rows in their own units.
 
         Raises:
             ValueError: see ``embed``; no decoder has learned it; a masked view without its mask.

@@ -9,6 +9,7 @@ import torch
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.modules import UNKNOWN, Part, make
 from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.utils.devices import device_of
 
 _Own = TypeVar("_Own", bound="ModelParts")
 
@@ -96,17 +97,3 @@ class ModelParts:
             ValueError: no such cut or view; no decoder leads to the clean form.
         """
         return self.part(f"front@{at}", view), self.part(f"back@{at}", view)
-
-
-def device_of(name: str | torch.device) -> torch.device:
-    """A device by name; ``auto`` is an accelerator where there is one.
-
-    Raises:
-        ValueError: no such device here.
-    """
-    if name == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError):
-        raise ValueError(f"device={name}: there is no such device here; take cpu or auto") from None

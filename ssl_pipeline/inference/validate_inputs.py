@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.data import Codec, Pixels
-from ssl_pipeline.data.codecs.table import FEATURE, TableCodec
+from ssl_pipeline.data.codecs.table import TableCodec
 from ssl_pipeline.data.codecs.text import TextCodec
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -53,9 +53,7 @@ def samples(given: Any, codec: Codec | None, grid: GridSpec) -> tuple[Tensor, Te
     """
     if isinstance(given, (Tensor, np.ndarray)):
         x = tensor(given)
-        if grid.names != (FEATURE,) or x.ndim != 2:
-            return x, None
-        return codec.encode(x) if isinstance(codec, TableCodec) else (x.unsqueeze(1), None)
+        return codec.encode(x) if isinstance(codec, TableCodec) and x.ndim == 2 else (x, None)
     if codec is None:
         raise ValueError(
             f"expected samples as one array or tensor, got a {type(given).__name__}: stack or convert them, "

@@ -102,7 +102,7 @@ def test_cycles_leave_a_table_and_a_plot(run, tmp_path, capsys):
             "LogMel: name another data set",
         ),
         (
-            ["embed", "run=RUN", "out=OUT", "data=folder", "data.root=IMAGES"],
+            ["embed", "run=RUN", "out=OUT", "data=folder", "data.root=IMAGES", "data.size=64", "data.channels=3"],
             "and images gives (64, 64) with 3 channels made by Pixels: set data.size=8 data.channels=1\n",
         ),
     ],

@@ -39,6 +39,13 @@ def test_results_of_another_making_are_not_taken_for_its_own(run, images, tmp_pa
     assert (tmp_path / "out/0.png").read_bytes() == before
 
 
+def test_files_of_nobody_are_not_taken_for_results(run, images, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "out/0.png")
+    assert call("restore", f"run={run}", "view=noise", f"source={images}", f"out={tmp_path}/out") == 1
+    assert "holds files *.png that are none of these results: take another folder" in capsys.readouterr().err
+
+
 def test_a_failed_call_leaves_its_folder_free(run, images, tmp_path):
     assert call("embed", f"run={run}", f"source={images}", f"out={tmp_path}/out", "view=mask") == 1
     assert call("embed", f"run={run}", f"source={images}", f"out={tmp_path}/out") == 0

@@ -138,6 +138,7 @@ def test_a_folder_is_read_as_the_runs_own_was(images, tmp_path):
         (lambda **_: sslp.evaluate(3), "expected run to be the folder of a run, a Run or a Model, got 3"),
         (lambda **_: sslp.embed("", X), "expected run to be the folder of a run, a Run or a Model, got ''"),
         (lambda **_: sslp.pretrain("digits", epochs=1, steps=1), "the end is named twice, epochs=1 and steps=1"),
+        (lambda **_: commands.report(""), "expected run to be the folder of a run, a Run or a Model, got ''"),
         (lambda **_: sslp.pretrain("photos"), "neither a folder nor a data set of the name 'photos'"),
     ],
 )
@@ -145,6 +146,15 @@ def test_what_cannot_be_is_said_in_the_sentences_of_the_command(work, sentence, 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=sentence):
         work(run=run, images=images)
+
+
+def test_a_further_folder_of_configurations_may_name_the_data(tmp_path):
+    (tmp_path / "conf/data").mkdir(parents=True)
+    (tmp_path / "conf/data/mine.yaml").write_text("# @package data\ntype: digits\n")
+    words = {"hydra.searchpath": [f"{tmp_path}/conf"], "report.page": False, "hardware": "cpu", "probe": "none"}
+    assert sslp.pretrain("mine", corruption="noise", steps=1, output=tmp_path / "run", options=words).summary["steps"]
+    with pytest.raises(ValueError, match="other"):
+        sslp.pretrain("other", corruption="noise", steps=1, output=tmp_path / "run", options=words)
 
 
 def test_what_the_page_says_works(run, images, tmp_path, monkeypatch):

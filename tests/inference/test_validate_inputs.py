@@ -14,7 +14,6 @@ from PIL import Image
 from ssl_pipeline.data import LogMel, TableCodec
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.validate_inputs import samples
-from ssl_pipeline.structures.grid import GridSpec
 
 U = (X * 255).round().to(torch.uint8)
 
@@ -125,10 +124,8 @@ def test_every_part_that_a_model_names_can_be_had(images):
         assert all(weight is graph[key] for key, weight in part.state_dict(keep_vars=True).items())
 
 
-def test_rows_of_a_table_are_samples_with_or_without_the_axis_of_channels():
-    grid = GridSpec.of(("feature", 2), channels=1)
+def test_rows_of_a_table_are_in_its_units_and_with_an_axis_of_channels_on_the_grid():
     rows = torch.tensor([[1.0, 2.0]])
-    assert samples(rows, None, grid)[0].tolist() == [[[1.0, 2.0]]]
     codec = TableCodec(["a", "b"], [1.0, 0.0], [1.0, 2.0], (-1.0, 1.0))
     assert samples(rows, codec, codec.grid)[0].tolist() == [[[0.0, 1.0]]]
     assert samples(rows.unsqueeze(1), codec, codec.grid)[0].tolist() == [[[1.0, 2.0]]]

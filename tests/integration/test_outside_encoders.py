@@ -76,6 +76,10 @@ class Detached(Net):
 def test_an_encoder_without_gradient_is_refused_and_a_frozen_one_is_named(tmp_path, capsys):
     with pytest.raises(ValueError, match="the encoder Detached has got no gradient in the first step"):
         sslp.pretrain("digits", encoder=Detached(), steps=1, output=tmp_path / "detached", options=QUICK)
+    unused = Net()  # of a frozen module what its forward leaves out need not be frozen
+    unused.body.requires_grad_(False)
+    unused.head = nn.Linear(8, 3)
+    sslp.pretrain("digits", encoder=unused, steps=1, output=tmp_path / "unused", options=QUICK)
     frozen = Net().requires_grad_(False)
     sslp.pretrain("digits", encoder=frozen, steps=1, output=tmp_path / "frozen", options=QUICK)
     assert "frozen     the encoder Net learns nothing" in capsys.readouterr().out

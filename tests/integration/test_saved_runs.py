@@ -137,6 +137,14 @@ def test_a_saved_run_names_no_function_as_its_codec(node, forged, untouched, tmp
     ssl_pipeline.load(folder)  # nothing else was wrong
 
 
+@pytest.mark.parametrize("text", ["[]", "3", "{", "[" * 20_000])
+def test_a_file_that_holds_no_codecs_is_damaged(text, forged):
+    folder = forged()
+    (folder / "codecs.json").write_text(text)
+    with pytest.raises(ValueError, match=r"codecs.json is damaged"):
+        ssl_pipeline.load(folder)
+
+
 def test_a_saved_run_does_not_import_the_module_of_an_environment(forged, untouched, capsys):
     data = {"type": "gym", "env": "evil_module:Evil-v0", "episodes": 4, "length": 5}
     for options in (data, data | {"env": "CartPole-v1", "options": {"env_id": "evil_module:Evil-v0"}}):

@@ -17,6 +17,7 @@ from helpers.small_models import CONV, VIT
 from ssl_pipeline import load
 from ssl_pipeline.cli import main as cli
 from ssl_pipeline.cli.arguments import parse
+from ssl_pipeline.commands import draw_dag
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import digits
 from ssl_pipeline.report import dag_svg, write_report
@@ -183,6 +184,8 @@ def test_the_graph_of_a_configuration_is_drawn(tmp_path, capsys):
     assert file.read_text().startswith("<svg") and "z noise" in file.read_text()
     assert cli.main(["draw_dag", "corruption=nois", f"out={file}"]) == 1
     assert "noise" in capsys.readouterr().err
+    assert cli.main(["draw_dag", *CONV, f"out={tmp_path}/dag.png"]) == 1
+    assert "name it so" in capsys.readouterr().err
 
 
 def test_the_graph_of_a_run_is_drawn(images, tmp_path, capsys):
@@ -320,3 +323,5 @@ def test_a_data_set_of_ones_own_is_drawn(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(tmp_path)
     words = ["draw_dag", "trust=[mydata]", "data={type:mydata.mine}", f"out={tmp_path}/dag.svg"]
     assert cli.main(words) == 0, capsys.readouterr().err
+    options = {"trust": ["mydata"], "data": {"type": "mydata.mine"}}
+    assert draw_dag(options, out=tmp_path / "python.svg").is_file()

@@ -56,6 +56,11 @@ class TableCodec:
             )
         if len(self.columns) < 2:
             raise ValueError(f"expected at least two columns of numbers, got {list(self.columns)}: add some")
+        if len(self.range) != 2 or not np.isfinite([*self.mean, *self.std, *self.range]).all() or min(self.std) <= 0:
+            raise ValueError(
+                "expected finite means, positive standard deviations and a range of two numbers, got others: "
+                "restore the file"
+            )
         if twice := [name for name in dict.fromkeys(self.columns) if list(self.columns).count(name) > 1]:
             raise ValueError(f"the column {twice[0]!r} stands twice: rename one of them")
 
@@ -75,7 +80,11 @@ class TableCodec:
             raise ValueError(f"no training row has a number in column {name!r}: leave it out with data.columns")
         count = present.sum(0)
         mean = np.where(present, rows, 0).sum(0) / count
-        std = np.sqrt((np.where(present, rows - mean, 0) ** 2).sum(0) / count)
+        with np.errstate(over="ignore"):
+            std = np.sqrt((np.where(present, rows - mean, 0) ** 2).sum(0) / count)
+        if not np.isfinite(std).all():
+            name = columns[int(np.argmin(np.isfinite(std)))]
+            raise ValueError(f"column {name!r} holds numbers too large to be scaled: divide them, or leave it out")
         std[std <= 1e-12 * np.abs(mean)] = 1.0  # constant, but for rounding; 0 <= 0 where the mean is 0
         scaled = np.where(present, (rows - mean) / std, 0)
         bounds = [min(-1.0, float(scaled.min())), max(1.0, float(scaled.max()))]
@@ -98,7 +107,7 @@ class TableCodec:
         if isinstance(raw, Sequence) and raw and all(isinstance(row, Mapping) for row in raw):
             raw = [self._ordered(row) for row in raw]
         try:
-            rows = np.asarray(raw.detach().cpu() if isinstance(raw, Tensor) else raw, dtype=np.float64)
+            rows = np.asarray(raw.detach().cpu().double() if isinstance(raw, Tensor) else raw, dtype=np.float64)
         except (TypeError, ValueError):
             raise ValueError(f"expected rows of {len(self.columns)} numbers, got other things: convert them") from None
         if rows.ndim != 2 or rows.shape[1] != len(self.columns):

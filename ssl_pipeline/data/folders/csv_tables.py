@@ -101,8 +101,8 @@ class Table(NamedTuple):
 @register("data", "csv")
 def csv(
     root: str,
-    label: str | None = None,
-    columns: Sequence[str] | None = None,
+    label: str | int | None = None,
+    columns: Sequence[str | int] | None = None,
     header: bool | str = "auto",
     missing: str = "error",
     split: Split | Options = Split(),
@@ -132,6 +132,10 @@ def csv(
     name, parts = _files(Path(root).expanduser(), header)
     first = parts["train"][0]
     chosen = [one for one in first.names if one != label] if columns is None else [str(one) for one in columns]
+    if label in chosen:
+        raise ValueError(f"data.columns names {label!r}, the column of the labels, which is not learnt from: drop it")
+    if len(chosen) < 2:
+        raise ValueError(f"expected at least two columns of numbers to learn from, got {chosen}: name more")
     further = [one for one in first.names if one not in (*chosen, label)]
     numbers = {part: np.concatenate([one.numbers(chosen, missing) for one in files]) for part, files in parts.items()}
     train, test, classes = _parts(numbers, _labels(parts, label), split)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from jaxtyping import Float
 from torch import Tensor
 
 from ssl_pipeline.config.options import check_names, check_values
@@ -15,8 +14,12 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Classes, Data, Dataset, Stream, holdout
 from ssl_pipeline.data.codecs.table import FEATURE
 from ssl_pipeline.data.in_python.samples import codec_for, grid_for, sample_kind
+from ssl_pipeline.data.in_python.tables import table_of
 from ssl_pipeline.data.options import Options, Split
 from ssl_pipeline.structures.grid import GridSpec
+
+SEEN = 2048
+"""Rows of which the scales of a table are taken that does not lie in memory."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +125,14 @@ def data_of_parts(
     if vocab is None and sample_kind(train.seen) == "symbols" and all(part.whole for part in both):
         vocab = max((int(part.seen.max()) for part in both if part.seen.numel()), default=0) + 1
     grid = grid_for(train.seen, vocab)
-    if like is not None and (like.shape, like.width, like.discrete) == (grid.shape, grid.width, grid.discrete):
+    table = grid.names == (FEATURE,)
+    if (
+        not table
+        and like is not None
+        and (like.shape, like.width, like.discrete) == (grid.shape, grid.width, grid.discrete)
+    ):
         grid = like
         _warn_of_range(train.seen, like)
-    if grid.names == (FEATURE,):
-        _warn_of_scales(train.seen)
     if test is not None:
         if (mine := test.seen.shape[1:]) != (wanted := train.seen.shape[1:]):
             raise ValueError(f"expected test samples of {tuple(wanted)}, as in training, got {tuple(mine)}")
@@ -138,7 +144,10 @@ def data_of_parts(
     if held_out is None and not isinstance(learnt, Stream):
         split = Split.of(reading.split)
         learnt, held_out = holdout(learnt, split.holdout, split.seed)
-    return Data(grid=grid, train=learnt, test=held_out, classes=train.classes, name=name, codec=codec_for(grid))
+    data = Data(grid=grid, train=learnt, test=held_out, classes=train.classes, name=name, codec=codec_for(grid))
+    if not table:
+        return data
+    return table_of(data, len(train.seen) if train.whole else SEEN)
 
 
 def _warn_of_range(x: Tensor, grid: GridSpec) -> None:
@@ -150,17 +159,5 @@ def _warn_of_range(x: Tensor, grid: GridSpec) -> None:
         warnings.warn(
             f"the model was trained on values from {low:.3g} to {high:.3g}, and these go from {least:.3g} to "
             f"{most:.3g}: bring them into this range",
-            stacklevel=2,
-        )
-
-
-def _warn_of_scales(x: Float[Tensor, "N F"]) -> None:
-    """One mean and one scale serve all features, so those of small numbers would count for nothing."""
-    std = x.float().std(0, correction=0)
-    low, high = float(std[std > 0].min()) if (std > 0).any() else 1.0, float(std.max())
-    if high > 100 * low:
-        warnings.warn(
-            f"the features have standard deviations from {low:.3g} to {high:.3g}, and all are learnt on one scale: "
-            f"bring each to mean 0 and deviation 1",
             stacklevel=2,
         )

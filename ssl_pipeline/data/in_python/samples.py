@@ -55,9 +55,10 @@ def sample_kind(x: Tensor) -> str:
 
 
 def on_grid(x: Tensor) -> Tensor:
-    """Samples as ``Batch.x`` has them: features on an axis of their own, symbols in 64 bits, floats in 32."""
+    """Samples as ``Batch.x`` has them: symbols in 64 bits, floats in 32; features, which are to be scaled, as they are,
+    on an axis of their own."""
     if x.is_floating_point():
-        return (x.unsqueeze(1) if x.ndim == 2 else x).float()
+        return x.unsqueeze(1) if x.ndim == 2 else x.float()
     return x if x.dtype == torch.uint8 else x.long()
 
 

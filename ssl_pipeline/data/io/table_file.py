@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,13 +43,13 @@ class TableFile:
         import pyarrow
         from pyarrow import csv as reader
 
-        delimiter, first = _first_line(path)
+        delimiter, first, above = _first_line(path)
         if header == "auto":
             header = not any(map(_is_number, first))
         names = [name.strip() for name in first] if header else [str(i + 1) for i in range(len(first))]
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise ValueError(f"{str(path)!r} has two columns {twice[0]!r}: rename one of them")
-        reading = reader.ReadOptions(column_names=names, skip_rows=int(header))
+        reading = reader.ReadOptions(column_names=names, skip_rows=above + bool(header))
         converting = reader.ConvertOptions(null_values=MISSING, strings_can_be_null=True)
         try:
             table = reader.read_csv(path, reading, reader.ParseOptions(delimiter=delimiter), converting)
@@ -100,7 +101,7 @@ class TableFile:
                 f"{self._place(row, name)} is no number but {str(cells[row])!r}: correct it, name the column as "
                 f"data.label={name} if it holds labels, or leave it out with data.columns"
             )
-        x = column.cast("float64").to_numpy().astype(np.float64)
+        x = column.cast("float64", safe=False).to_numpy().astype(np.float64)  # of whole numbers above 2^53 the nearest
         if missing == "error" and np.isnan(x).any():
             raise ValueError(
                 f"{self._place(int(np.isnan(x).argmax()), name)} is missing: fill it in, remove the row, or set "
@@ -130,21 +131,22 @@ class TableFile:
         return f"row {row + 1} (the header not counted), column {name!r} of {str(self.path)!r}"
 
 
-def _first_line(path: Path) -> tuple[str, list[str]]:
-    """The character between cells, and the cells of the first line.
+def _first_line(path: Path) -> tuple[str, list[str], int]:
+    """The character between cells, the cells of the first line that holds some, and how many empty ones precede it.
 
     Raises:
         ValueError: an empty file, or not in UTF-8.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            line = next((line for line in file if line.strip()), "")
-    except UnicodeDecodeError as error:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="", encoding="utf-8-sig") as file:
+            above, line = next(((i, line) for i, line in enumerate(file) if line.strip()), (0, ""))
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
         raise ValueError(f"{str(path)!r} is no table in UTF-8 ({error}): save it as CSV in UTF-8") from None
     if not line:
         raise ValueError(f"{str(path)!r} is empty: set data.root to another file")
-    delimiter = max(_DELIMITERS, key=line.count)
-    return delimiter, next(csv.reader([line], delimiter=delimiter))
+    cells = {mark: next(csv.reader([line], delimiter=mark)) for mark in _DELIMITERS}
+    delimiter = max(cells, key=lambda mark: len(cells[mark]))
+    return delimiter, cells[delimiter], above
 
 
 def _is_number(cell: str) -> bool:
@@ -152,4 +154,4 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell  # which Python allows between digits, and files of numbers do not

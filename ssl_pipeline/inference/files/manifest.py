@@ -26,10 +26,12 @@ def begin_results(out: Path, name: str, made: Mapping[str, Any], results: str) -
         results: pattern of their names; where there are none, the folder is free.
 
     Raises:
-        ValueError: it holds results made otherwise, or cannot be made.
+        ValueError: it holds results made otherwise, or files that may be of another making, or cannot be made.
     """
     note = out / name
-    if note.is_file() and any(out.rglob(results)):
+    if any(out.rglob(results)):
+        if not note.is_file():
+            raise ValueError(f"{out} holds files {results} that are none of these results: take another folder")
         before = json.loads(note.read_text())
         if differ := [key for key in made if made[key] != before.get(key)]:
             raise ValueError(f"{out} holds results made with another {', '.join(differ)}: take another folder")

@@ -144,8 +144,8 @@ def files_of(model: Model, root: Path) -> Files:
     """
     if not isinstance(model.codec, (Pixels, Clips, Waveform, LogMel)):
         raise ValueError(
-            "source= takes images, recordings and videos, and this model is of none: name a data set, data=..., "
-            "such as data=csv data.root=FILE for a table"
+            "source= takes files of images, recordings and videos, and this model is of none: pass its samples in "
+            "Python, or have embed read a data set, data=..., such as data=csv data.root=FILE for a table"
         )
     if not root.exists():
         raise FileNotFoundError(f"there is no {root}: set source to a file, or to a folder of files")

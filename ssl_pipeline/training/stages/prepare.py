@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
-from ssl_pipeline.config.saved import read_saved
+from ssl_pipeline.config.saved import SAMPLES_CODEC, read_saved
 from ssl_pipeline.data import Data, DataSets, build_data
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.graph_set import GraphSet
@@ -73,10 +74,10 @@ def prepare_run(
     start = folder.start(resume=resume)
     sets = build_data(config["data"], tuple(config["trust"])) if data is None else DataSets.of(data)
     if resume:
-        sets = _read_as_in(folder.path, sets)
+        sets = _read_as_in(folder.path, sets, config)
         folder.check_data(sets)
-    elif config["init_from"] and not config["init_partial"]:
-        sets = _read_as_in(Path(config["init_from"]), sets)
+    elif config["init_from"]:
+        sets = _read_as_in(Path(config["init_from"]), sets, config)
     plan = bound_epochs(plan, sets)
     last, trained = last_step(plan, sets, config), False
     if resume and folder.awaits_evaluation:
@@ -93,15 +94,23 @@ def prepare_run(
     return PreparedRun(config, folder, start, plan, sets, make, module, whole, trained)
 
 
-def _read_as_in(folder: Path, sets: DataSets) -> DataSets:
-    """A table on the scales of the run whose weights are taken; other data as it is.
+def _read_as_in(folder: Path, sets: DataSets, config: Mapping[str, Any]) -> DataSets:
+    """Tables on the scales of the run whose weights are taken; other data as it is.
 
     Raises:
-        ValueError: a table of other columns.
+        ValueError: a table of other columns, where all weights are to be taken.
     """
-    read_with = sets.only.read_with if len(sets) == 1 else None
-    codec = None if read_with is None else read_codec(folder)
-    return sets if read_with is None or codec is None else DataSets.of(read_with(codec))
+    found = dict(sets)
+    for name, data in sets.items():
+        if data.read_with is not None:
+            codec = read_codec(folder, sets.prefix(name, "") or SAMPLES_CODEC, tuple(config["trust"]))
+            try:
+                found[name] = data.with_codec(codec)
+            except ValueError as error:
+                if not config["init_partial"] or config["resume"]:
+                    raise
+                warnings.warn(f"{data.name} keeps scales of its own: {error}", stacklevel=2)
+    return DataSets(found)
 
 
 def open_run(path: str | Path, data: Data | None = None, encoder: nn.Module | None = None) -> PreparedRun:

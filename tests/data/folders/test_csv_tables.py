@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,32 @@ def test_a_folder_is_one_table_and_may_hold_a_test_part(written, tmp_path):
     assert data.codec.decode(all_of(data.test))[0]["c"] == pytest.approx(30, abs=1e-4)  # by name, not by place
 
 
+def test_empty_lines_above_and_quoted_separators_do_no_harm(written):
+    data = csv(written(["", "", '"width; in cm; mean; of; all",b', *(f"{i},{-i}" for i in range(20))]))
+    assert data.codec.columns == ["width; in cm; mean; of; all", "b"] and len(data.train) + len(data.test) == 20
+
+
+def test_compressed_files_and_large_whole_numbers(tmp_path):
+    with gzip.open(tmp_path / "table.csv.gz", "wt") as file:
+        file.write("\n".join(["a,b", *(f"{2**60 + i * 2**20},{i}" for i in range(20))]))
+    data = csv(str(tmp_path / "table.csv.gz"), split={"holdout": 0})
+    assert data.codec.decode(all_of(data.train))[3]["a"] == pytest.approx(2**60 + 3 * 2**20, rel=1e-12)
+
+
+def test_labels_and_columns_may_be_named_by_number(written):
+    data = csv(written([f"{row},a" for row in ROWS]), label=4, columns=[1, 3])
+    assert data.codec.columns == ["1", "3"] and data.classes == ("a",)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"std": [1.0, 0.0]}, {"mean": [0.0, float("inf")]}, {"range": [0.0]}, {"std": [1.0, -1.0]}]
+)
+def test_scales_that_cannot_be_are_refused(wrong):
+    right = {"columns": ["a", "b"], "mean": [0.0, 0.0], "std": [1.0, 1.0], "range": [-1.0, 1.0]}
+    with pytest.raises(ValueError, match="restore the file"):
+        TableCodec(**right | wrong)
+
+
 def test_missing_numbers_become_the_mean_where_that_is_asked_for(written):
     text = ["a,b", *("1,NA" if i == 3 else f"{i},{i % 4}" for i in range(20))]
     data = csv(written(text), missing="mean", split={"holdout": 0})
@@ -79,7 +107,11 @@ def test_missing_numbers_become_the_mean_where_that_is_asked_for(written):
         ("1,x,3\n1,2,3", {}, "row 1 .*, column '2' of .* is no number but 'x'"),
         ("a,b\n1,2\n1,nan", {}, "row 2 .*, column 'b' of .* is missing: .*data.missing=mean"),
         ("a,b\n1,2\ninf,1", {}, "row 2 .*, column 'a' of .* is infinite"),
-        ("a,b\n1,2\n1,", {"label": "b", "columns": ["a", "a"]}, "row 2 .*, column 'b' .* is missing: fill in"),
+        ("a,b,c\n1,2,3\n1,,3", {"label": "b"}, "row 2 .*, column 'b' .* is missing: fill in"),
+        ("a,b,c\n1,2,3", {"label": "b", "columns": ["a", "b"]}, "data.columns names 'b', the column of the labels"),
+        ("a,b,c\n1,2,3", {"columns": []}, r"at least two columns of numbers to learn from, got \[\]"),
+        ("a,b\n1,1_000\n2,3", {}, "row 1 .*, column 'b' of .* is no number but '1_000'"),
+        ("a,b\n1,1e200\n2,-1e200\n3,1", {"split": {"holdout": 0}}, "column 'b' holds numbers too large to be scaled"),
         ("a,b\n", {}, "holds no rows"),
         ("", {}, "is empty"),
         ("a,a\n1,2", {}, "two columns 'a'"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
-from ssl_pipeline.data import statistics
+from ssl_pipeline.data import TableCodec, statistics
 from ssl_pipeline.data.in_python import python_data
 
 RNG = np.random.default_rng(0)
@@ -71,10 +72,38 @@ def test_square_images_can_be_read_from_files_later():
     assert python_data(torch.rand(20, 5, 8, 8)).data.codec is python_data(torch.randn(20, 3, 8, 8)).data.codec is None
 
 
-def test_features_of_different_scales_are_named():
-    x = np.stack([RNG.normal(size=40), 1000 * RNG.normal(size=40)], axis=1)
-    with pytest.warns(UserWarning, match=r"standard deviations from .* to .*: bring each to mean 0"):
-        python_data(x)
+TABLE = np.stack([RNG.normal(size=40), 1e9 + RNG.normal(size=40), 1000 * RNG.normal(size=40)], axis=1)
+
+
+@pytest.mark.parametrize("given", ["array", "tensors", "items", "loader", "stream"])
+def test_each_column_of_a_table_has_a_scale_of_its_own(given):
+    rows = torch.as_tensor(TABLE)
+    loader = DataLoader(rows, batch_size=10, sampler=torch.arange(40).tolist())
+    passed = {
+        "array": TABLE,
+        "tensors": TensorDataset(rows),
+        "items": [*rows],
+        "loader": DataLoader(rows),
+        "stream": loader,
+    }
+    data = python_data(passed[given], options={"split.holdout": 0}).data
+    train = data.train
+    x = torch.cat([b.x for b in train.in_order(40)]) if given == "stream" else train[torch.arange(40)].x
+    assert x.dtype == torch.float32 and x.shape == (40, 1, 3) and data.codec.columns == ["1", "2", "3"]
+    off = 0.02 if given == "stream" else 1e-3  # whose first rows come once more than others
+    torch.testing.assert_close(x.mean(0), torch.zeros(1, 3), rtol=0, atol=off)
+    torch.testing.assert_close(x.std(0, correction=0), torch.ones(1, 3), rtol=0, atol=off)
+    assert data.codec.decode(x[:1])[0]["2"] == pytest.approx(TABLE[0, 1], abs=1e-3)
+
+
+def test_a_table_is_read_on_the_scales_of_a_trained_model():
+    data = python_data(TABLE).data
+    codec = TableCodec(["a", "b", "c"], [0.0] * 3, [2.0] * 3, (-1.0, 1.0))
+    again = data.with_codec(codec)
+    assert again.codec == codec and again.grid == codec.grid
+    torch.testing.assert_close(again.train[[3]].x, codec.encode(TABLE[again.train.sources[[3]].numpy()])[0])
+    with pytest.raises(ValueError, match=r"as the model takes them \(2 columns\), got rows of 3"):
+        data.with_codec(TableCodec(["a", "b"], [0.0] * 2, [2.0] * 2, (-1.0, 1.0)))
 
 
 def test_memory_is_shared_and_left_as_it_was():
