@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.names import folder_of_data, list_encoders
+from ssl_pipeline.config.names import list_encoders, path_of_data
 from ssl_pipeline.config.overrides import options_of_data, overrides_of
 from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.config.suitable import IN_PYTHON
@@ -96,8 +96,8 @@ def pretrain(
     """Pretrain an encoder; the same as ``train.py`` with these choices.
 
     Args:
-        data: a folder of images, recordings, videos or texts, the name of a data set as ``digits``, or data itself:
-            a tensor, an array, a ``Dataset``, a ``DataLoader``, a ``LightningDataModule``.
+        data: a folder of images, recordings, videos, texts or tables, a table in a file, the name of a data set as
+            ``digits``, or data itself: a tensor, an array, a ``Dataset``, a ``DataLoader``, a ``LightningDataModule``.
         method: a whole recipe, see ``list_methods()``; None: two views, ``mask+noise``, that are reconstructed.
         labels: one for each sample of a tensor, an array or a ``Dataset``, for probes alone.
         corruption: views, as ``mask+noise`` or ``crop+crop``; None: what the method says, as the next three.
@@ -153,12 +153,12 @@ def _data(data: Any, labels: Any, options: Mapping[str, Any]) -> tuple[Data | No
         }
     if labels is not None:
         raise ValueError(f"labels= belong to data that is passed itself, and data={str(data)!r} has its own: drop them")
-    folder = folder_of_data(data, elsewhere="hydra.searchpath" in options)
-    if folder is None:
+    path = path_of_data(data, elsewhere="hydra.searchpath" in options)
+    if path is None:
         return None, {"data": str(data)}
     from ssl_pipeline.data.folders.contents import reader_of
 
-    return None, {"data": reader_of(folder), "data.root": str(folder.resolve())}
+    return None, {"data": reader_of(path), "data.root": str(path.resolve())}
 
 
 def _saved_grid(resume: str | Path | None) -> GridSpec | None:

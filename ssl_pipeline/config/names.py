@@ -42,29 +42,30 @@ def list_data() -> list[str]:
     return _names("data")
 
 
-def folder_of_data(data: str | Path, elsewhere: bool = False) -> Path | None:
-    """The folder that ``data=`` means; None where it means a data set by name.
+def path_of_data(data: str | Path, elsewhere: bool = False) -> Path | None:
+    """The folder or file that ``data=`` means; None where it means a data set by name.
 
-    A text that is both is the name, and ``./NAME`` the folder; a ``Path`` is a folder first.
+    A text that is both is the name, and ``./NAME`` the folder; a ``Path`` is one first.
 
     Args:
-        data: folder or name.
+        data: folder, file or name.
         elsewhere: whether a further folder of configurations may have the name.
 
     Raises:
-        FileNotFoundError: a path to no folder.
+        FileNotFoundError: a path to nothing.
         ValueError: a name of neither.
     """
     named = isinstance(data, str) and data in list_data()
-    if not named and Path(data).is_dir():
+    if not named and Path(data).exists():
         return Path(data)
     if named:
         return None
     if isinstance(data, Path) or "/" in data:
-        raise FileNotFoundError(f"there is no folder {str(data)!r}: give a folder or the name of a data set")
+        raise FileNotFoundError(f"there is no {str(data)!r}: give a folder, a table or the name of a data set")
     if elsewhere:
         return None
-    raise ValueError(f"there is neither a folder nor a data set of the name {data!r}; {nearest(data, list_data())}")
+    near = nearest(data, list_data())
+    raise ValueError(f"there is neither a folder or table nor a data set of the name {data!r}; {near}")
 
 
 def _names(group: str) -> list[str]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from ssl_pipeline.config.build import part_name
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.names import folder_of_data
+from ssl_pipeline.config.names import path_of_data
 from ssl_pipeline.config.overrides import OptionsLike, options_of_data, overrides_of
 from ssl_pipeline.config.suitable import IN_PYTHON
 from ssl_pipeline.data import Codec, Data, build_data
+from ssl_pipeline.data.folders.contents import reader_of
 from ssl_pipeline.data.in_python import python_data
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.structures.grid import GridSpec
@@ -26,8 +27,8 @@ def data_of(model: Model, data: Any = None, options: OptionsLike | None = None, 
 
     Args:
         model: whose samples these are to be.
-        data: its name; a folder, which is read as the run's own was; a ``Data``; or whatever ``pretrain`` takes, read
-            with the options of a run on such data; None for the run's own.
+        data: its name; a folder or a table, which is read as the run's own was; a ``Data``; or whatever ``pretrain``
+            takes, read with the options of a run on such data; None for the run's own.
         options: further ones, ``{"data.root": "path"}`` or as on the command line, ``["data=digits"]``.
         labels: one for each sample of data that is passed itself.
 
@@ -106,15 +107,11 @@ def _words_of(data: str | Path | None, options: OptionsLike | None, own: Mapping
     further = overrides_of(options)
     if data is None:
         return further
-    folder = folder_of_data(data, elsewhere=any("hydra.searchpath" in word for word in further))
-    if folder is None:
+    path = path_of_data(data, elsewhere=any("hydra.searchpath" in word for word in further))
+    if path is None:
         return [*overrides_of({"data": str(data)}), *further]
-    if "root" not in own:
-        raise ValueError(
-            f"data={data} is a folder, and the run's own data, {part_name(own)}, lie in none: name the data set, as in "
-            f"data=folder data.root={folder}"
-        )
-    return [*overrides_of({"data": part_name(own), "data.root": str(folder)}), *further]
+    kind = part_name(own) if "root" in own else reader_of(path)
+    return [*overrides_of({"data": kind, "data.root": str(path)}), *further]
 
 
 def _check_fit(model: Model, data: Data, options: Mapping[str, Any]) -> None:

@@ -116,13 +116,20 @@ def test_a_folder_is_read_as_the_runs_own_was(images, tmp_path):
     assert len(np.load(tmp_path / "half.npz")["id"]) == 1
 
 
+def test_a_folder_is_read_as_what_it_holds_where_the_runs_own_data_lie_in_none(run, images, tmp_path):
+    sslp.embed(run, out=tmp_path / "z.npz", data=images, options={"data.split.holdout": 0}, split="train")
+    found = np.load(tmp_path / "z.npz")
+    paths = [images / name for name in ("0.png", "1.png", "2.png")]
+    wanted = sslp.load(run).embed(paths)
+    assert torch.allclose(torch.as_tensor(found["embedding"]), wanted, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("work", "sentence"),
     [
         (lambda run, **_: sslp.embed(run), r"expected out=\.\.\.: expected a folder for Parquet files"),
         (lambda run, **_: sslp.embed(run, X, "out"), "samples in memory give embeddings in memory: leave out out="),
         (lambda run, **_: sslp.embed(run, "x", "out", "digits"), "expected one of source"),
-        (lambda run, images: sslp.embed(run, out="out", data=images), "digits, lie in none: name the data set"),
         (lambda run, **_: sslp.restore(run, "noise", X, "out"), "samples in memory are restored in memory"),
         (lambda run, images: sslp.restore(run, "noise", images), r"expected out=\.\.\., a folder"),
         (
@@ -139,7 +146,7 @@ def test_a_folder_is_read_as_the_runs_own_was(images, tmp_path):
         (lambda **_: sslp.embed("", X), "expected run to be the folder of a run, a Run or a Model, got ''"),
         (lambda **_: sslp.pretrain("digits", epochs=1, steps=1), "the end is named twice, epochs=1 and steps=1"),
         (lambda **_: commands.report(""), "expected run to be the folder of a run, a Run or a Model, got ''"),
-        (lambda **_: sslp.pretrain("photos"), "neither a folder nor a data set of the name 'photos'"),
+        (lambda **_: sslp.pretrain("photos"), "neither a folder or table nor a data set of the name 'photos'"),
     ],
 )
 def test_what_cannot_be_is_said_in_the_sentences_of_the_command(work, sentence, run, images, tmp_path, monkeypatch):

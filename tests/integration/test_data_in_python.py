@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 import ssl_pipeline as sslp
 from ssl_pipeline.cli.main import main
 from ssl_pipeline.commands import report
-from ssl_pipeline.config.names import folder_of_data
+from ssl_pipeline.config.names import path_of_data
 from ssl_pipeline.inference.dataset import data_of
 
 QUICK = {"probe": "none", "report.page": False, "hardware": "cpu", "diagnostics.every": 0}
@@ -93,12 +93,12 @@ def test_transforms_at_random_do_not_keep_a_run_from_going_on(tmp_path):
 def test_a_word_is_a_name_first_and_a_path_is_a_folder(tmp_path, monkeypatch):
     (tmp_path / "digits").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert folder_of_data("digits") is None
-    assert folder_of_data("./digits") == folder_of_data(Path("digits")) == Path("digits")
-    with pytest.raises(ValueError, match=r"neither a folder nor a data set of the name 'digit'; .*digits"):
-        folder_of_data("digit")
-    with pytest.raises(FileNotFoundError, match="there is no folder 'no/such'"):
-        folder_of_data("no/such")
+    assert path_of_data("digits") is None
+    assert path_of_data("./digits") == path_of_data(Path("digits")) == Path("digits")
+    with pytest.raises(ValueError, match=r"neither a folder or table nor a data set of the name 'digit'; .*digits"):
+        path_of_data("digit")
+    with pytest.raises(FileNotFoundError, match="there is no 'no/such': give a folder, a table or"):
+        path_of_data("no/such")
 
 
 def test_none_among_the_options_is_null(tmp_path):

@@ -81,12 +81,18 @@ def test_a_list_needs_a_codec(tmp_path):
         (["a.wav", "a.txt"], "audio_folder"),
         (["a.mp4", "b.MKV", "poster.jpg"], "video_folder"),
         (["a.txt", "b.md"], "text_files"),
+        (["a.csv", "b.csv.gz", "notes.txt"], "csv"),
+        (["a.jpg", "labels.csv", "more.tsv"], "folder"),
     ],
 )
 def test_pretrain_sees_what_a_folder_holds(files, kind, tmp_path):
     for name in files:
         (tmp_path / name).touch()
     assert reader_of(tmp_path) == kind
+    if kind == "csv":
+        assert reader_of(tmp_path / "a.csv") == "csv"
+        with pytest.raises(ValueError, match=r"notes.txt' is a file and no table \(.csv, "):
+            reader_of(tmp_path / "notes.txt")
 
 
 def test_pretrain_on_texts(tmp_path):
@@ -98,7 +104,7 @@ def test_pretrain_on_texts(tmp_path):
 
 
 def test_an_empty_folder_holds_nothing_to_learn_from(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no image, recording, video or text"):
+    with pytest.raises(FileNotFoundError, match="no image, recording, video, text or table"):
         ssl_pipeline.pretrain(str(tmp_path))
 
 

@@ -62,6 +62,16 @@ def test_another_file_is_read_by_name_and_further_columns_stay_out(folder, tmp_p
     torch.testing.assert_close(torch.as_tensor(found), sslp.load(folder).embed(ROWS), atol=1e-4, rtol=1e-4)
 
 
+def test_a_file_is_data_by_its_name(folder, tmp_path):
+    file = write(tmp_path / "x.csv", "abc", ROWS)
+    options = {"data.split.holdout": 0}
+    sslp.embed(folder, data=str(file), options=options, split="train", out=tmp_path / "x.npz")
+    found = torch.as_tensor(np.load(tmp_path / "x.npz")["embedding"])
+    torch.testing.assert_close(found, sslp.load(folder).embed(ROWS), atol=1e-4, rtol=1e-4)
+    run = sslp.pretrain(str(file), corruption="noise", steps=1, output=tmp_path / "run", options=QUICK)
+    assert run.model.codec.columns == ["a", "b", "c"]
+
+
 def test_columns_that_are_asked_for_are_not_replaced(folder, tmp_path, capsys):
     file = write(tmp_path / "other.csv", "abc", ROWS)
     words = [f"run={folder}", "data=csv", f"data.root={file}", "data.columns=[a,nonsense]", f"out={tmp_path}/out.npz"]

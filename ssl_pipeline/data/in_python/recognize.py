@@ -19,8 +19,8 @@ from ssl_pipeline.data.in_python.samples import sample_kind
 from ssl_pipeline.structures.grid import GridSpec
 
 ACCEPTED = (
-    "a folder, the name of a data set, a tensor, an array, a Dataset or DataLoader of torch, a Dataset of Hugging Face "
-    "or a LightningDataModule"
+    "a folder, a table, the name of a data set, a tensor, an array, a Dataset or DataLoader of torch, a Dataset of "
+    "Hugging Face or a LightningDataModule"
 )
 
 
@@ -103,7 +103,8 @@ def _parts(data: Any) -> tuple[Any, Any]:
         return DataLoader(data, batch_size=64), None
     if hasattr(data, "to_numpy"):
         raise ValueError(
-            f"expected a tensor or an array, got {type(data).__name__}: pass data.to_numpy(dtype='float32')"
+            f"expected a tensor or an array, got {type(data).__name__}: pass data.to_numpy(dtype='float64'), "
+            f"or write it with data.to_csv(FILE) and pass the file's name"
         )
     by_number = (
         hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, str | bytes | Mapping)

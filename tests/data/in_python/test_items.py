@@ -131,7 +131,7 @@ def test_tensors_in_a_set_are_taken_as_tensors():
 
 def test_a_table_of_pandas_says_how_it_becomes_an_array():
     pandas = pytest.importorskip("pandas")
-    with pytest.raises(ValueError, match=r"got DataFrame: pass data.to_numpy\(dtype='float32'\)"):
+    with pytest.raises(ValueError, match=r"got DataFrame: pass data.to_numpy\(dtype='float64'\)"):
         python_data(pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}))
 
 
