@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ssl_pipeline.data import MemoryDataset, Subset, holdout, statistics
-from ssl_pipeline.structures.batch import as_float
+from ssl_pipeline.structures.batch import Column, as_float
 from ssl_pipeline.structures.grid import GridSpec
 
 
@@ -81,3 +81,12 @@ def test_as_float_leaves_symbols_and_floats():
     bytes_ = torch.tensor([[0, 128, 255]], dtype=torch.uint8)
     assert as_float(bytes_, GridSpec.of(("t", 1), channels=3)).tolist() == [[0, pytest.approx(128 / 255), 1]]
     assert bytes_.tolist() == [[0, 128, 255]]
+
+
+def test_columns_stay_with_their_samples():
+    data = MemoryDataset(torch.arange(4).view(4, 1, 1), columns={"more": Column(torch.arange(4) * 10)})
+    batch = data[[3, 1]]
+    assert batch.columns["more"].x.tolist() == [30, 10]
+    assert batch.first(1).columns["more"].x.tolist() == [30]
+    with pytest.raises(ValueError, match="column more"):
+        MemoryDataset(torch.zeros(3, 1), columns={"more": Column(torch.zeros(2))})

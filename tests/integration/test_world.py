@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from math import pi
 
-import numpy as np
 import pytest
 import torch
+from helpers.line_environment import line_environment
 from helpers.on_data import graph_on
 
 import ssl_pipeline
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
-from ssl_pipeline.data import MemoryDataset, gym, pendulum
-from ssl_pipeline.data.rl.experience import Episodes, Experience
-from ssl_pipeline.data.rl.pendulum import Pendulum, pushes
+from ssl_pipeline.data import gym, pendulum
+from ssl_pipeline.data.rl.pendulum import Pendulum
 from ssl_pipeline.evaluation.cross_modal import relations
 from ssl_pipeline.evaluation.cross_modal_retrieval import cross_modal_retrieval
 from ssl_pipeline.evaluation.planning import Planner, cem
 from ssl_pipeline.evaluation.rollouts import rollout_scores, rollouts, window_starts
 from ssl_pipeline.models.layers import ActionTrunk
-from ssl_pipeline.structures.batch import Column
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training import run
 
@@ -34,47 +32,6 @@ def made(*overrides):
     config = compose(["experiment=world_model", *SMALL, *FEW, *overrides])
     data = build_part("data", config["data"])
     return graph_on(config, data), data
-
-
-def test_samples_follow_each_other_within_an_episode():
-    corruption_params = Episodes(
-        torch.arange(10).float().view(10, 1, 1), torch.arange(10).view(10, 1), torch.arange(10).float(),
-        torch.tensor([0] * 6 + [1] * 4),
-    )  # fmt: skip
-    data = Experience(corruption_params, steps=3)
-    batch = data[torch.arange(len(data))]
-    assert batch.x.flatten().tolist() == [0, 1, 2, 6] and batch.source.tolist() == [0, 0, 0, 1]
-    assert batch.columns["next"].x[3].flatten().tolist() == [7, 8, 9]
-    assert batch.columns["action"].x[3].flatten().tolist() == [6, 7, 8]
-    assert batch.columns["reward"].x.shape == (4, 3, 1, 1)
-    with pytest.raises(ValueError, match="steps=6"):
-        Experience(corruption_params, steps=6)
-
-
-def test_the_pendulum_keeps_its_energy_when_nothing_pushes_it():
-    body = Pendulum(torch.tensor([2.0, -1.0]), torch.zeros(2))
-
-    def loss(body):
-        return body.speed.square() / 6 + 5 * body.angle.cos()
-
-    before = loss(body)
-    for _ in range(40):
-        body = body.moved(torch.zeros(2))
-        assert (loss(body) - before).abs().max() < 1.0  # of 10 from hanging to standing; Euler's steps are rough
-    assert body.speed.abs().min() > 0
-
-
-def test_what_is_seen_of_the_pendulum():
-    upright = Pendulum(torch.tensor([0.0]), torch.tensor([4.0]))
-    assert upright.observed("state").flatten().tolist() == [1.0, 0.0, 0.5]
-    now, before = upright.observed("pixels")[0]
-    assert now[:12].float().sum() > 10 * now[13:].float().sum() and not torch.equal(now, before)
-    assert Pendulum(torch.tensor([2 * pi + 0.1]), torch.zeros(1)).upright.item() == pytest.approx(0.1, abs=1e-5)
-
-
-def test_pushes_last():
-    same = pushes(50, 100, torch.Generator().manual_seed(0)).diff(dim=1) == 0
-    assert 0.7 < same.float().mean() < 0.9
 
 
 @pytest.mark.parametrize(
@@ -181,73 +138,10 @@ def test_a_planner_gives_actions_within_their_bounds():
         Planner(graph, goal, by="dream")
 
 
-def test_columns_stay_with_their_samples():
-    data = MemoryDataset(torch.arange(4).view(4, 1, 1), columns={"more": Column(torch.arange(4) * 10)})
-    batch = data[[3, 1]]
-    assert batch.columns["more"].x.tolist() == [30, 10]
-    assert batch.first(1).columns["more"].x.tolist() == [30]
-    with pytest.raises(ValueError, match="column more"):
-        MemoryDataset(torch.zeros(3, 1), columns={"more": Column(torch.zeros(2))})
-
-
-def test_gymnasium(tmp_path):
-    pytest.importorskip("gymnasium")
-    data = gym("CartPole-v1", episodes=8, length=20, steps=2, cache={"folder": tmp_path})
-    again = gym("CartPole-v1", episodes=8, length=20, steps=2, cache={"folder": tmp_path})
-    assert torch.equal(data.train[[0, 3]].x, again.train[[0, 3]].x)
-    assert data.columns["action"].grid.vocab == 2 and data.train[[0]].columns["next"].x.shape == (1, 2, 1, 4)
-    assert len(list(tmp_path.glob("gym-*/*.arrow"))) == 1
-    batch = data.train[torch.arange(len(data.train))]
-    follows = batch.source[1:] == batch.source[:-1]
-    torch.testing.assert_close(batch.columns["next"].x[:-1, 0][follows], batch.x[1:][follows])
-    with pytest.raises(ValueError, match="cannot be made"):
-        gym("Nowhere-v0", cache={"folder": tmp_path})
-    with pytest.raises(ValueError, match="state or pixels"):
-        gym("CartPole-v1", observation="sound")
-
-
 @pytest.fixture
 def line():
-    """A walk on the places 3 to 7 by the actions 1 (down) and 2 (up), which it is shown as ``space`` says."""
-    gymnasium = pytest.importorskip("gymnasium")
-
-    class Line(gymnasium.Env):
-        action_space = gymnasium.spaces.Discrete(2, start=1)
-        shown = staticmethod(lambda place: place)
-
-        def __init__(self, space="choices"):
-            kinds = {
-                "choices": (gymnasium.spaces.Discrete(5, start=3), lambda place: place),
-                "matrix": (gymnasium.spaces.Box(0, 9, (2, 3)), lambda place: np.full((2, 3), place, dtype=np.float32)),
-                "frames": (gymnasium.spaces.Box(0, 255, (4, 8, 8), np.uint8), None),
-            }
-            self.observation_space, self.shown = kinds[space]
-
-        def reset(self, *, seed=None, options=None):
-            self.place = 5
-            return self.shown(self.place), {}
-
-        def step(self, action):
-            self.place = min(max(self.place + (1 if action == 2 else -1), 3), 7)
-            return self.shown(self.place), 0.0, False, False, {}
-
-    gymnasium.register("Line-v0", Line)
-    yield
-    gymnasium.registry.pop("Line-v0")
-
-
-def test_choices_are_counted_from_0_and_matrices_are_numbers(line, tmp_path):
-    data = gym("Line-v0", episodes=10, length=20, steps=2, cache={"folder": tmp_path})
-    batch = data.train[torch.arange(100)]
-    assert data.grid.vocab == 5 and batch.x.unique().tolist() == [0, 1, 2, 3, 4]
-    action, follows = batch.columns["action"].x[:, 0, 0], batch.columns["next"].x[:, 0]
-    assert torch.equal(follows, (batch.x + action.view(-1, 1) * 2 - 1).clamp(0, 4))
-    matrix = gym("Line-v0", options={"space": "matrix"}, episodes=10, length=20, steps=2, cache={"folder": tmp_path})
-    assert matrix.grid.shape == (6,) and matrix.grid.channels == 1
-    with pytest.raises(ValueError, match="does not take these options"):
-        gym("Line-v0", options={"spaec": "matrix"}, cache={"folder": tmp_path})
-    with pytest.raises(ValueError, match=r"shape \(4, 8, 8\), and pictures have .*pixels"):
-        gym("Line-v0", options={"space": "frames"}, cache={"folder": tmp_path})
+    with line_environment():
+        yield
 
 
 def test_symbols_are_followed_as_well(line, tmp_path):
