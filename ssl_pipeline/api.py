@@ -117,7 +117,7 @@ def pretrain(
 
     Raises:
         FileNotFoundError: no such folder, or nothing in it to learn from.
-        ValueError: a name, key or value that cannot be; data that cannot be read; a method or an end named twice.
+        ValueError: a name, key or value that cannot be; data that cannot be read; something that is named twice.
 
     Example:
         ``run = pretrain("path/to/images", "simclr", epochs=50)``
@@ -128,8 +128,13 @@ def pretrain(
     more = dict(options or {})
     if epochs is not None and steps is not None:
         raise ValueError(f"the end is named twice, {epochs=} and {steps=}: drop one")
-    if method is not None and "experiment" in more:
-        raise ValueError(f"the method is named twice, {method=!r} and experiment={more['experiment']!r}: drop one")
+    for bound in (epochs, steps):
+        if bound is not None and bound < 1:
+            raise ValueError(f"expected at least one epoch or step, got {bound}")
+    said = {"experiment": method, "corruption": corruption, "objective": objective, "decoder": decoder}
+    said |= {"encoder": encoder, "batch_size": batch_size, "trainer.max_steps": steps, "trainer.max_epochs": epochs}
+    if twice := [key for key, value in said.items() if value is not None and key in more]:
+        raise ValueError(f"{twice[0]} is named twice, as an argument and in options: drop one")
     passed, choices = _data(data, labels, more)
     keys, own = ({}, None) if encoder is None else encoder_choice(encoder, list_encoders())
     choices |= {"experiment": method, "corruption": corruption, "objective": objective, "decoder": decoder}
@@ -153,7 +158,7 @@ def _data(data: Any, labels: Any, options: Mapping[str, Any]) -> tuple[Data | No
         }
     if labels is not None:
         raise ValueError(f"labels= belong to data that is passed itself, and data={str(data)!r} has its own: drop them")
-    path = path_of_data(data, elsewhere="hydra.searchpath" in options)
+    path = path_of_data(data, options)
     if path is None:
         return None, {"data": str(data)}
     from ssl_pipeline.data.folders.contents import reader_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssl_pipeline.api import Run
-from ssl_pipeline.commands.runs import saved_folder_of
+from ssl_pipeline.commands.runs import one_or_several, saved_folder_of
 
 
 def compare(run: Sequence[str | Path | Run], out: str | Path = "compare.html") -> Path:
@@ -18,5 +18,4 @@ def compare(run: Sequence[str | Path | Run], out: str | Path = "compare.html") -
     """
     from ssl_pipeline.report import compare_page
 
-    runs = [run] if isinstance(run, str) or not isinstance(run, Sequence) else run
-    return compare_page([saved_folder_of(one) for one in runs], Path(out))
+    return compare_page([saved_folder_of(one) for one in one_or_several(run)], Path(out))

@@ -39,7 +39,7 @@ def draw_dag(
         raise ValueError(f"{words[0]} next to run={run}: a run has its own options; give the one or the other")
     file = Path(out)
     if file.suffix.lower() != ".svg":
-        raise ValueError(f"out={out}: the picture is an SVG: name it so, {file.with_suffix('.svg')}")
+        raise ValueError(f"out={out}: the picture is an SVG: name a file that ends in .svg")
     graph = _described(words, set, trust) if run is None else open_model(run, set, trust).graph
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(dag_svg(graph) + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_pipeline.api import Run
-from ssl_pipeline.commands.runs import folder_of, open_model
+from ssl_pipeline.commands.runs import folder_of, one_or_several, open_model
 from ssl_pipeline.config.overrides import OptionsLike
 from ssl_pipeline.utils.places import writable
 
@@ -84,7 +84,7 @@ def _runs(run: Any, out: str | Path | None, weights: str | Path | None) -> list[
     Raises:
         ValueError: several without a place for their table, or one of them twice; weights for a run.
     """
-    runs = [*run] if isinstance(run, list | tuple) else [run]
+    runs = one_or_several(run)
     words = ",".join(map(_said, runs))
     timm = [one for one in runs if isinstance(one, str) and one.startswith(TIMM)]
     if len(runs) > 1 and (out is None or timm):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ssl_pipeline.api import Run
 
@@ -31,12 +31,18 @@ def saved_folder_of(run: str | Path | Run) -> Path:
     """A run's folder, where it must have one.
 
     Raises:
-        ValueError: a model in memory, or what is no run.
+        ValueError: nothing is named, or an object of another type, such as a model in memory.
     """
-    folder = folder_of(run)
-    if folder is None:
-        raise ValueError("expected run to be the folder of a run or a Run, got a model in memory")
-    return folder
+    if isinstance(run, Run):
+        return run.folder
+    if not isinstance(run, str | Path) or not str(run):
+        raise ValueError(f"expected run to be the folder of a run or a Run, got {run!r}")
+    return Path(run)
+
+
+def one_or_several(run: Any) -> list[Any]:
+    """Runs as a list, be they passed as one or as a list or tuple."""
+    return [*run] if isinstance(run, list | tuple) else [run]
 
 
 def check_run(run: object) -> None:

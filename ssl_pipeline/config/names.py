@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ssl_pipeline.utils.errors import nearest
+
+SEARCHPATH = "hydra.searchpath"
+"""Option that names further folders of configurations."""
 
 
 def list_methods() -> list[str]:
@@ -42,19 +46,21 @@ def list_data() -> list[str]:
     return _names("data")
 
 
-def path_of_data(data: str | Path, elsewhere: bool = False) -> Path | None:
+def path_of_data(data: str | Path, options: Iterable[str] = ()) -> Path | None:
     """The folder or file that ``data=`` means; None where it means a data set by name.
 
     A text that is both is the name, and ``./NAME`` the folder; a ``Path`` is one first.
 
     Args:
         data: folder, file or name.
-        elsewhere: whether a further folder of configurations may have the name.
+        options: further ones, ``KEY`` or ``KEY=VALUE``, which may name a folder of configurations that has the name.
 
     Raises:
         FileNotFoundError: a path to nothing.
-        ValueError: a name of neither.
+        ValueError: a name of neither, or an empty one.
     """
+    if not str(data):
+        raise ValueError("expected data to be a folder, a table or the name of a data set, got an empty name")
     named = isinstance(data, str) and data in list_data()
     if not named and Path(data).exists():
         return Path(data)
@@ -62,7 +68,7 @@ def path_of_data(data: str | Path, elsewhere: bool = False) -> Path | None:
         return None
     if isinstance(data, Path) or "/" in data:
         raise FileNotFoundError(f"there is no {str(data)!r}: give a folder, a table or the name of a data set")
-    if elsewhere:
+    if any(option.partition("=")[0].lstrip("+") == SEARCHPATH for option in options):
         return None
     near = nearest(data, list_data())
     raise ValueError(f"there is neither a folder or table nor a data set of the name {data!r}; {near}")

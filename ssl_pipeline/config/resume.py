@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssl_pipeline.config.saved import Saved, read_saved
+from ssl_pipeline.config.saved import Saved, check_whole, read_saved
 
 AUTO = "auto"
 """Go on in the run's folder where it holds a run, else begin one."""
@@ -42,6 +42,7 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> Saved:
     if not Path(asked["resume"]).is_dir():
         raise FileNotFoundError(f"resume={asked['resume']}: there is no such folder")
     saved, ignored = read_saved(Path(asked["resume"]), tuple(asked.get("trust", ())))
+    check_whole(saved, Path(asked["resume"]))
     anew = set()
     for override in overrides:
         keys = override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".").split(".")
@@ -69,6 +70,7 @@ def again(asked: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: the command would train something else.
     """
     saved = read_saved(Path(asked["resume"])).config
+    check_whole(saved, Path(asked["resume"]))
     given = {key: value for key, value in asked.items() if key not in FREE}
     for keys in dict.fromkeys([*_leaves(given), *_leaves({key: saved.get(key) for key in given})]):
         had, wanted = _get(saved, keys), _get(given, keys)

@@ -6,6 +6,7 @@ not decide whose code is trusted, what is downloaded, and where anything is writ
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ import yaml
 from ssl_pipeline.config.build import is_part
 from ssl_pipeline.config.registry import lookup
 
-CONFIG, CODECS = "config.yaml", "codecs.json"
+CONFIG, CODECS, SUMMARY = "config.yaml", "codecs.json", "summary.json"
 SAMPLES_CODEC = "samples"
 """Under this name the file of codecs has that of the samples; of several data sets under the names of these."""
 
@@ -31,6 +32,12 @@ _KINDS: dict[str, Any] = {
 """Kinds of the parts in a configuration, by the keys that lead to them; ``*`` is any key."""
 
 
+NEEDED = ("data", "corruption", "encoder", "latent", "decoder", "objective", "optimizer", "trainer", "probe", "seed",
+          "batch_size", "views_per_step")  # fmt: skip
+"""Keys without which a run does not go on; groups that are younger than a run may be missing."""
+_MAPPINGS = (*NEEDED[:9], "hardware", "checkpoint", "diagnostics", "report", "sets")
+
+
 class Saved(NamedTuple):
     """What there is of a saved configuration.
 
@@ -41,6 +48,19 @@ class Saved(NamedTuple):
 
     config: dict[str, Any]
     ignored: list[str]
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The numbers of a run; of one that was killed before it wrote some, none.
+
+    Raises:
+        ValueError: a damaged file.
+    """
+    file = folder / SUMMARY
+    try:
+        return json.loads(file.read_text()) if file.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error}): delete it, and go on without its numbers") from None
 
 
 def read_saved(folder: Path, trust: tuple[str, ...] = ()) -> Saved:
@@ -68,6 +88,21 @@ def read_saved(folder: Path, trust: tuple[str, ...] = ()) -> Saved:
         if group in config:
             config[group] = _settled(kind, config[group], group, ignored)
     return Saved(config | {"trust": [*trust]}, ignored)
+
+
+def check_whole(config: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a configuration with which training cannot go on.
+
+    Raises:
+        ValueError: a key is missing, or holds something else.
+    """
+    if lost := [key for key in NEEDED if key not in config]:
+        raise ValueError(f"{folder / CONFIG} is damaged: it lacks {', '.join(lost)}")
+    about = [config, *(config["sets"].values() if isinstance(config.get("sets"), Mapping) else ())]
+    wrong = [key for key in _MAPPINGS if not isinstance(config.get(key, {}), Mapping)]
+    wrong += ["spec" for one in about if not (isinstance(one, Mapping) and isinstance(one.get("spec", {}), Mapping))]
+    if wrong:
+        raise ValueError(f"{folder / CONFIG} is damaged: {wrong[0]} holds no options, got {config.get(wrong[0])!r}")
 
 
 def _settled(kind: Any, node: Any, at: str, ignored: list[str]) -> Any:

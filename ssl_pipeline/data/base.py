@@ -186,8 +186,12 @@ def held_out(sources: Int64[Tensor, "N"], fraction: float | int, seed: int) -> B
     return aside[source]
 
 
+LOOKED_AT = 2048
+"""Samples that are looked at to learn the scale of a data set that is read piece by piece."""
+
+
 def statistics(
-    dataset: Dataset | Stream, grid: GridSpec, column: str | None = None, limit: int = 2048
+    dataset: Dataset | Stream, grid: GridSpec, column: str | None = None, limit: int = LOOKED_AT
 ) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"]]:
     """Mean and standard deviation (at least 1e-3) of each channel, in the grid's range.
 
@@ -227,5 +231,5 @@ def spread_batches(dataset: Dataset | Stream, limit: int, chunk: int = 256) -> I
         yield from islice(dataset.batches(chunk, seed=0, step=0, rank=0, world=1), max(1, limit // chunk))
         return
     n = len(dataset)
-    for index in torch.linspace(0, n - 1, min(n, limit)).round().long().split(chunk):
+    for index in torch.linspace(0, n - 1, min(n, limit), dtype=torch.float64).round().long().split(chunk):
         yield dataset[index]

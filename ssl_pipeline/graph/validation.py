@@ -83,15 +83,15 @@ def views_share_samples(objective: Objective, views: Sequence[str], per_step: in
 def encoder_learns(encoder: Encoder) -> None:
     """After the first backward pass: the encoder has a gradient, or is frozen as a whole.
 
-    Layers that its forward does not use may be all that is not frozen: then its views' embeddings have a gradient.
-
     Raises:
         ValueError: it has parameters that learn, and none has a gradient.
     """
-    if encoder.learning() and all(parameter.grad is None for parameter in encoder.parameters()):
+    learning = encoder.learning()
+    if learning and all(parameter.grad is None for parameter in learning):
         raise ValueError(
             f"{encoder.what} has got no gradient in the first step, so it would not learn: its forward must not detach "
-            f"its output or run under torch.no_grad(), and the losses must depend on it"
+            f"its output or run under torch.no_grad(), and the losses must depend on it; of a frozen one also freeze "
+            f"what its forward does not use, requires_grad_(False)"
         )
 
 

@@ -39,9 +39,11 @@ def data_of(model: Model, data: Any = None, options: OptionsLike | None = None, 
     passed = _passed(data, options, labels, own, model.grid)
     if passed is not None:
         found = passed.with_codec(model.codec)
-        found = found if isinstance(data, Data) else replace(found, codec=model.codec)  # which reads no tensors
-        _check_fit(model, found, {})
-        return found
+        if isinstance(data, Data):
+            _check_fit(model, found, {})
+            return found
+        _check_fit(model, replace(found, codec=None), {})  # what reads files has read no tensors
+        return replace(found, codec=model.codec)
     assert data is None or isinstance(data, str | Path)  # what else there is was passed itself
     words = _words_of(data, options, own)
     wanted = data_options(words, own, model.codec) if words else own
@@ -107,7 +109,7 @@ def _words_of(data: str | Path | None, options: OptionsLike | None, own: Mapping
     further = overrides_of(options)
     if data is None:
         return further
-    path = path_of_data(data, elsewhere=any("hydra.searchpath" in word for word in further))
+    path = path_of_data(data, further)
     if path is None:
         return [*overrides_of({"data": str(data)}), *further]
     kind = part_name(own) if "root" in own else reader_of(path)

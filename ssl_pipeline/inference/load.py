@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from torch import Tensor, nn
 
 from ssl_pipeline.config.build import build_part, is_part
 from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, read_saved
-from ssl_pipeline.data import Codec
+from ssl_pipeline.data import Codec, TableCodec
+from ssl_pipeline.data.codecs.table import FEATURE
 from ssl_pipeline.graph.builder import GROUPS, GraphFactory
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.weights import WEIGHTS, read_safetensors, read_weights
 from ssl_pipeline.models.encoders import trained_before
 from ssl_pipeline.structures.data_spec import DataSpec
+from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.per_data_set import split_sets
 
 EXPORT = {"part", "view", "data", "format"}
@@ -58,7 +61,8 @@ def load(
         data = exported["data"]
     sets = config.get("sets", {})
     if data not in (sets or {None}):
-        advice = f"name one of them, such as set={next(iter(sets))}" if sets else "name none"
+        one = next(iter(sets), None)
+        advice = f"name one of them, as load(folder, {one!r}), or set={one} of a command" if sets else "name none"
         raise ValueError(f"this run was trained on {', '.join(sets) or 'one data set'}, got {data}: {advice}")
     spec = DataSpec.from_plain((config if data is None else sets[data])["spec"])
     settled = config | {"allow_collapse": True}  # what is trained is not judged by what training would now refuse
@@ -67,15 +71,15 @@ def load(
     columns = spec.columns
     found = {name: read_codec(folder, f"columns.{name}", trust) for name in columns}
     codecs = {name: codec for name, codec in found.items() if codec is not None}
+    codec = read_codec(folder, SAMPLES_CODEC if exported is not None else data or SAMPLES_CODEC, trust)
+    check_scales(folder, spec.grid, codec)
     if exported is None:
         prefix = "" if data is None else f"{data}."
         weights = {k.removeprefix(prefix): v for k, v in read_weights(folder).items() if k.startswith(prefix)}
         if lost := _fill(graph, weights, folder):
             raise ValueError(_unfit(folder, lost[0]))
-        return Model(
-            graph, config, read_codec(folder, data or SAMPLES_CODEC, trust), data=data, trust=trust, columns=codecs
-        )
-    held, codec = (exported["part"], exported["view"]), read_codec(folder, SAMPLES_CODEC, trust)
+        return Model(graph, config, codec, data=data, trust=trust, columns=codecs)
+    held = (exported["part"], exported["view"])
     model = Model(graph, config, codec, held, data, trust, codecs)
     if lost := _fill(model.part(), read_safetensors(folder / WEIGHTS), folder):
         raise ValueError(f"{folder / WEIGHTS} lacks {lost[0]}, which {exported['part']} needs: export it again")
@@ -108,12 +112,24 @@ def _config(folder: Path, trust: tuple[str, ...]) -> dict[str, Any]:
         for about in split_sets(config).values():
             DataSpec.from_plain(about["spec"])
         exported = config.get("export") or dict.fromkeys(EXPORT)
-        lost = {*GROUPS, "views_per_step"} - config.keys() - LATER | EXPORT - exported.keys()
+        lost = {*GROUPS, "data", "views_per_step"} - config.keys() - LATER | EXPORT - exported.keys()
     except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{file} is damaged ({type(error).__name__}: {' '.join(str(error).split())})") from None
     if lost:
         raise ValueError(f"{file} is damaged: it lacks {', '.join(sorted(lost))}")
+    if not isinstance(config["data"], Mapping):
+        raise ValueError(f"{file} is damaged: data holds no options, got {config['data']!r}")
     return config
+
+
+def check_scales(folder: Path, grid: GridSpec, codec: Codec | None) -> None:
+    """Refuse a table whose columns and scales are lost.
+
+    Raises:
+        ValueError: likewise.
+    """
+    if grid.names == (FEATURE,) and not isinstance(codec, TableCodec):
+        raise ValueError(f"{folder / CODECS} lacks the columns and scales of a table: restore the file")
 
 
 def read_codec(folder: Path, part: str = SAMPLES_CODEC, trust: tuple[str, ...] = ()) -> Codec | None:

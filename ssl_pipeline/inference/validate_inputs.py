@@ -164,7 +164,13 @@ def check_corruption_params(to: str, names: Sequence[str], corruption_params: Te
         raise ValueError(f"a sample of view {to} takes {', '.join(names)}: pass corruption_params, (B, k)")
 
 
-def plausible(x: Tensor, grid: GridSpec, mask: Tensor | None = None, far: Sequence[float] = (0.0, 0.0)) -> None:
+def plausible(
+    x: Tensor,
+    grid: GridSpec,
+    mask: Tensor | None = None,
+    far: Sequence[float] = (0.0, 0.0),
+    codec: Codec | None = None,
+) -> None:
     """Refuse values that are not finite, or clearly of another range; values under a mask do not count.
 
     Noise takes values outside the range, so they are judged by how far they lie outside it on average and at most.
@@ -174,6 +180,7 @@ def plausible(x: Tensor, grid: GridSpec, mask: Tensor | None = None, far: Sequen
         grid: theirs.
         mask: (B, *grid) bool, True = hidden.
         far: how far their corruption takes values, see ``outside_range``; more than usual is let through.
+        codec: what they were read with, which knows the columns of a table.
 
     Raises:
         ValueError: such values; names the range that was found.
@@ -199,6 +206,8 @@ def plausible(x: Tensor, grid: GridSpec, mask: Tensor | None = None, far: Sequen
     mean, most = float(means.mean()) / seen, float(mosts.max())
     limit = WITHIN_ONE if most <= 1 and x.numel() >= ENOUGH else ON_AVERAGE
     if mean > max(limit, far[0]) or most > max(AT_MOST, far[1]):
+        if isinstance(codec, TableCodec) and (why := codec.far_off(x)):
+            raise ValueError(why)
         advice = "pass uint8, or divide by 255" if grid.range == (0, 1) and low >= 0 else "bring them into this range"
         raise ValueError(f"expected floats in {grid.range}, got {low:g} to {high:g}: {advice}")
 

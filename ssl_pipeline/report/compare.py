@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ssl_pipeline.config.saved import read_saved, read_summary
 from ssl_pipeline.report.headline import PROBE_TITLES, Table
-from ssl_pipeline.report.page import read_summary, require_page, template
+from ssl_pipeline.report.page import require_page, template
 from ssl_pipeline.report.pictures import drawn, figure, styled
 from ssl_pipeline.report.tidy import Curve, read_tidy, under
 from ssl_pipeline.utils.places import replace_text
@@ -30,17 +29,16 @@ def compare_page(folders: Sequence[Path], file: Path) -> Path:
     Raises:
         FileNotFoundError: a folder without a configuration.
         ModuleNotFoundError: matplotlib or jinja2 is not installed.
-        ValueError: fewer than two runs.
+        ValueError: fewer than two runs, a damaged file, or another ending.
     """
     require_page(file.name)
     if len(folders) < 2:
         raise ValueError(f"expected two runs at least, got {len(folders)}: name their folders")
-    for folder in folders:
-        if not (folder / "config.yaml").is_file():
-            raise FileNotFoundError(f"{folder} is no run's folder: there is no config.yaml in it")
+    if file.suffix.lower() != ".html":
+        raise ValueError(f"out={file}: the page is HTML: name a file that ends in .html")
     names = _names(folders)
-    summaries = [read_summary(folder / "summary.json") for folder in folders]
-    configs = [dict(flat(yaml.safe_load((folder / "config.yaml").read_text()))) for folder in folders]
+    configs = [dict(flat(read_saved(folder).config)) for folder in folders]
+    summaries = [read_summary(folder) for folder in folders]
     rows = [row for run in zip(names, folders, summaries, strict=True) for row in _by_set(*run)]
     shown, measured, found = (list(column) for column in zip(*rows, strict=True))
     page = template("compare.html.j2").render(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 import yaml
 
+from ssl_pipeline.config.saved import CONFIG, read_saved, read_summary
 from ssl_pipeline.data import Data
 from ssl_pipeline.diagnostics import gap
 from ssl_pipeline.evaluation.backgrounds import VARIANTS, variants
@@ -78,8 +78,8 @@ def write_report(
         ModuleNotFoundError: matplotlib or jinja2 is not installed.
     """
     require_page("report.html")
-    summary = read_summary(folder / "summary.json")
-    config = yaml.safe_load((folder / "config.yaml").read_text()) if (folder / "config.yaml").is_file() else {}
+    summary = read_summary(folder)
+    config = read_saved(folder).config if (folder / CONFIG).is_file() else {}
     found, layers = read_tidy(folder / "metrics.csv"), read_tidy(folder / "diagnostics.csv")
     parts, names = [], PerDataSet(sets)
     for name, data in sets.items():
@@ -99,7 +99,7 @@ def write_report(
         alarms=summary.get("alarms", []),
         parts=parts,
         chosen=_chosen(folder, sets),
-        config=yaml.safe_dump(config, sort_keys=False),
+        config=yaml.safe_dump({key: value for key, value in config.items() if key != "trust"}, sort_keys=False),
     )
     file = folder / "report.html"
     replace_text(file, page)
@@ -188,11 +188,6 @@ def _of(found: dict[str, Curve], mine: str, others: list[str]) -> dict[str, Curv
     return {
         name.removeprefix(mine): curve for name, curve in found.items() if not name.startswith(tuple(others) or ("\0",))
     }
-
-
-def read_summary(file: Path) -> dict[str, Any]:
-    """What a run has measured so far."""
-    return json.loads(file.read_text()) if file.is_file() else {}
 
 
 def require_page(what: str) -> None:

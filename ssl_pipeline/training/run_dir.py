@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
-from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, read_saved
+from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, SUMMARY, read_saved, read_summary
 from ssl_pipeline.data import Data, DataSets, Stream
 from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.utils.checkpoints import LAST, newest
@@ -107,16 +107,12 @@ class RunDir:
         return self.read_summary().get("evaluated") is False
 
     def read_summary(self) -> dict[str, Any]:
-        """The numbers of the run; of a run that was killed before it wrote some, none."""
-        path = self.path / "summary.json"
-        try:
-            return json.loads(path.read_text()) if path.is_file() else {}
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged ({error}): delete it, and go on without its numbers") from None
+        """See ``config.saved.read_summary``."""
+        return read_summary(self.path)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """The numbers of the run."""
-        replace_text(self.path / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
+        replace_text(self.path / SUMMARY, json.dumps(summary, indent=2, allow_nan=False) + "\n")
 
 
 def _about(data: Data) -> dict[str, Any]:

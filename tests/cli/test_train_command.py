@@ -40,7 +40,7 @@ def test_experiment_names_the_folder_and_resume_keeps_it(conf, tmp_path, monkeyp
     _, [(_, again, *_)] = train([f"resume={folder}"], monkeypatch)
     assert again == folder
     sets = {"a": {"root": "here", "size": 8}, "b": {"size": 8}}
-    Path(folder, "config.yaml").write_text(yaml.safe_dump({"data": {"sets": sets}}))
+    Path(folder, "config.yaml").write_text(yaml.safe_dump(compose(["experiment=dae"]) | {"data": {"sets": sets}}))
     moved = {"data": {"sets": {"a": {"root": "there", "size": 9}}}}
     asked = {"resume": folder, **moved}
     assert resumed(asked, ["data.sets.a.root=there"]).config["data"]["sets"]["a"] == {"root": "there", "size": 8}

@@ -145,7 +145,10 @@ def test_a_folder_is_read_as_what_it_holds_where_the_runs_own_data_lie_in_none(r
         (lambda **_: sslp.evaluate(3), "expected run to be the folder of a run, a Run or a Model, got 3"),
         (lambda **_: sslp.embed("", X), "expected run to be the folder of a run, a Run or a Model, got ''"),
         (lambda **_: sslp.pretrain("digits", epochs=1, steps=1), "the end is named twice, epochs=1 and steps=1"),
-        (lambda **_: commands.report(""), "expected run to be the folder of a run, a Run or a Model, got ''"),
+        (lambda **_: commands.report(""), "expected run to be the folder of a run or a Run, got ''"),
+        (lambda **_: sslp.pretrain("digits", epochs=-5), "expected at least one epoch or step, got -5"),
+        (lambda **_: sslp.pretrain("digits", steps=2, options={"trainer.max_steps": 3}), "max_steps is named twice"),
+        (lambda **_: sslp.pretrain(""), "or the name of a data set, got an empty name"),
         (lambda **_: sslp.pretrain("photos"), "neither a folder or table nor a data set of the name 'photos'"),
     ],
 )

@@ -76,13 +76,23 @@ class Detached(Net):
 def test_an_encoder_without_gradient_is_refused_and_a_frozen_one_is_named(tmp_path, capsys):
     with pytest.raises(ValueError, match="the encoder Detached has got no gradient in the first step"):
         sslp.pretrain("digits", encoder=Detached(), steps=1, output=tmp_path / "detached", options=QUICK)
-    unused = Net()  # of a frozen module what its forward leaves out need not be frozen
-    unused.body.requires_grad_(False)
+    unused = Net().requires_grad_(False)
     unused.head = nn.Linear(8, 3)
-    sslp.pretrain("digits", encoder=unused, steps=1, output=tmp_path / "unused", options=QUICK)
+    with pytest.raises(ValueError, match="also freeze what its forward does not use"):
+        sslp.pretrain("digits", encoder=unused, steps=1, output=tmp_path / "unused", options=QUICK)
     frozen = Net().requires_grad_(False)
     sslp.pretrain("digits", encoder=frozen, steps=1, output=tmp_path / "frozen", options=QUICK)
     assert "frozen     the encoder Net learns nothing" in capsys.readouterr().out
+
+
+class Mixing(Net):
+    def forward(self, x):
+        return super().forward(x).mean(0, keepdim=True)
+
+
+def test_an_encoder_that_mixes_samples_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"the encoder Mixing returns \(1, .*\) for 32 samples: expected as many"):
+        sslp.pretrain("digits", encoder=Mixing(), steps=1, output=tmp_path / "run", options=QUICK)
 
 
 def test_an_object_of_timms_is_loaded_without_it(tmp_path):

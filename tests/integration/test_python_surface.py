@@ -34,7 +34,7 @@ def test_a_method_is_what_it_says(tmp_path):
     assert "loss" in run._repr_html_() and "<table>" not in run._repr_html_()  # without probes
     asked = QUICK | {"experiment": "simclr", "trainer.max_steps": 2}
     assert sslp.pretrain("digits", output=tmp_path / "other", options=asked).model.views == run.model.views
-    with pytest.raises(ValueError, match="named twice, method='mae' and experiment='simclr'"):
+    with pytest.raises(ValueError, match="experiment is named twice, as an argument and in options"):
         sslp.pretrain("digits", "mae", output=tmp_path / "third", options=asked)
 
 

@@ -272,8 +272,6 @@ READERS = {
     "ssl_pipeline/config/families.py",  # templates of texts
     "scripts/bench_methods.py",  # its own rows
     # The rest shows what stands in a file, or compares it, and makes nothing of it.
-    "ssl_pipeline/report/page.py",
-    "ssl_pipeline/report/compare.py",
     "scripts/sweep_table.py",
 }
 
@@ -310,6 +308,26 @@ def forge_link(folder, name, victim):
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(victim)
     return folder, victim
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("data", None), ("data", "digits"), ("optimizer", None), ("probe", None), ("spec", None), ("encoder", "conv")]
+    + [(key, "lost") for key in ("data", "encoder", "trainer", "views_per_step", "optimizer")],
+)
+def test_a_configuration_with_a_hole_is_damaged(key, value, forged):
+    folder = forged()
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    if value == "lost":
+        del config[key]
+    else:
+        config[key] = value
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ValueError, match=r"config.yaml is damaged"):
+        compose([f"resume={folder}"])
+    if key in ("data", "spec"):
+        with pytest.raises(ValueError, match=r"config.yaml is damaged"):
+            ssl_pipeline.load(folder)
 
 
 def test_a_torn_summary_is_named(forged):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -50,8 +51,21 @@ def test_rows_are_read_alike_however_they_are_passed(folder, tmp_path):
         sslp.embed(folder, data=data, options={"data.split.holdout": 0}, split="train", out=tmp_path / f"{name}.npz")
         found = np.load(tmp_path / f"{name}.npz")
         torch.testing.assert_close(torch.as_tensor(found["embedding"]), wanted, atol=1e-4, rtol=1e-4)
+    whole = np.round(ROWS * [1, 1, 0]).astype(np.int64)  # numbers, though without a model they would be symbols
+    sslp.embed(folder, data=whole, options={"data.split.holdout": 0}, split="train", out=tmp_path / "whole.npz")
+    found = torch.as_tensor(np.load(tmp_path / "whole.npz")["embedding"])
+    torch.testing.assert_close(found, model.embed(whole), atol=1e-4, rtol=1e-4)
     as_dictionaries = [dict(zip("cab", (row[2], row[0], row[1]), strict=True)) for row in ROWS]
     torch.testing.assert_close(model.embed(as_dictionaries), wanted)
+
+
+def test_rows_of_other_units_are_refused_or_named(folder):
+    model, scaled = sslp.load(folder), (ROWS - ROWS.mean(0)) / ROWS.std(0)
+    sentence = "100% of the numbers of column 'b' are far from those of the training rows, whose mean is 1e.06"
+    with pytest.raises(ValueError, match=sentence):
+        model.embed(scaled)
+    with pytest.warns(UserWarning, match=sentence):
+        sslp.evaluate(folder, scaled, labels=LABELS, few_shot=(), seeds=1, baselines=False)
 
 
 def test_another_file_is_read_by_name_and_further_columns_stay_out(folder, tmp_path):
@@ -83,6 +97,23 @@ def test_a_restored_row_is_one_in_the_units_of_its_columns(folder):
     model = sslp.load(folder)
     row = model.codec.decode(model.restore(ROWS[:1], "noise"))[0]
     assert list(row) == ["a", "b", "c"] and 5e5 < row["b"] < 1.5e6
+
+
+@pytest.mark.parametrize("text", [None, "{}", '{"foo": {"type": "pixels", "size": 4, "channels": 1}}'])
+def test_a_table_run_whose_scales_are_lost_is_refused(text, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "run")
+    file = tmp_path / "run/codecs.json"
+    file.unlink() if text is None else file.write_text(text)
+    for work in (lambda: sslp.load(tmp_path / "run"), lambda: train(compose([f"resume={tmp_path}/run"]), "")):
+        with pytest.raises(ValueError, match="lacks the columns and scales of a table: restore the file"):
+            work()
+
+
+def test_crops_of_a_table_are_written_without_names(tmp_path):
+    words = ["corruption=crop+crop", "corruption.crop_1.size=2", "corruption.crop_2.size=2", "batch_size=16"]
+    pretrained(tmp_path / "run", write(tmp_path / "table.csv", "abc", ROWS), *words)
+    assert (tmp_path / "run/samples/0_clean.csv").read_text().startswith("a,b,c")
+    assert len((tmp_path / "run/samples/0_crop_1.csv").read_text().split(",")) == 2
 
 
 def test_a_run_begins_with_the_scales_of_the_weights_it_takes(folder, tmp_path):
@@ -120,5 +151,5 @@ def test_a_table_in_python_is_trained_evaluated_and_goes_on(tmp_path):
     assert set(found.scores) == {"this encoder", "untrained encoder", "raw input"}
     on = QUICK | {"resume": str(run.folder)}
     assert sslp.pretrain(ROWS, corruption="noise+mask", steps=3, options=on).model.codec == codec
-    with pytest.raises(ValueError, match=r"as the model takes them \(3 columns\), got rows of 2 columns"):
+    with pytest.raises(ValueError, match="learnt from the columns 1, 2, 3, and ndarray is read with 1, 2: pass"):
         sslp.evaluate(run, ROWS[:, :2], labels=LABELS)

@@ -185,7 +185,20 @@ def test_the_graph_of_a_configuration_is_drawn(tmp_path, capsys):
     assert cli.main(["draw_dag", "corruption=nois", f"out={file}"]) == 1
     assert "noise" in capsys.readouterr().err
     assert cli.main(["draw_dag", *CONV, f"out={tmp_path}/dag.png"]) == 1
-    assert "name it so" in capsys.readouterr().err
+    assert "name a file that ends in .svg" in capsys.readouterr().err
+
+
+def test_runs_are_compared_on_a_page_and_nowhere_else(images, tmp_path, capsys):
+    shutil.copytree(images, tmp_path / "other")
+    config = images / "config.yaml"
+    before = config.read_text()
+    assert cli.main(["compare", str(images), f"{tmp_path}/other", f"out={config}"]) == 1
+    assert "name a file that ends in .html" in capsys.readouterr().err and config.read_text() == before
+    for name, text in (("config.yaml", "a: !!python/object:os.system {}"), ("summary.json", "")):
+        (tmp_path / f"other/{name}").write_text(text)
+        assert cli.main(["compare", str(images), f"{tmp_path}/other", f"out={tmp_path}/page.html"]) == 1
+        assert f"{name} is damaged" in capsys.readouterr().err
+        shutil.copy(images / name, tmp_path / f"other/{name}")
 
 
 def test_the_graph_of_a_run_is_drawn(images, tmp_path, capsys):

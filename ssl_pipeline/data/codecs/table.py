@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from ssl_pipeline.structures.grid import GridSpec
 
 FEATURE = "feature"
 """Name of the axis of a table's columns."""
+_MANY = 0.05
+"""Share of the numbers of a column which are taken for those of another one, or of other units."""
 
 
 @register("codec", "table")
@@ -56,38 +59,47 @@ class TableCodec:
             )
         if len(self.columns) < 2:
             raise ValueError(f"expected at least two columns of numbers, got {list(self.columns)}: add some")
-        if len(self.range) != 2 or not np.isfinite([*self.mean, *self.std, *self.range]).all() or min(self.std) <= 0:
+        finite = all(map(_is_finite, (*self.mean, *self.std, *self.range)))
+        if not finite or len(self.range) != 2 or min(self.std) <= 0 or self.range[0] >= self.range[1]:
             raise ValueError(
-                "expected finite means, positive standard deviations and a range of two numbers, got others: "
+                "expected finite means, positive standard deviations and a range from low to high, got others: "
                 "restore the file"
             )
         if twice := [name for name in dict.fromkeys(self.columns) if list(self.columns).count(name) > 1]:
             raise ValueError(f"the column {twice[0]!r} stands twice: rename one of them")
 
     @classmethod
-    def of(cls, columns: Sequence[str], rows: Float[np.ndarray, "N F"], fill: bool = False) -> TableCodec:
-        """The codec of these training rows; missing numbers (NaN) do not count.
+    def of(cls, columns: Sequence[str], rows: Iterable[np.ndarray], fill: bool = False) -> TableCodec:
+        """The codec of these training rows, which come in pieces (N, F); missing numbers (NaN) do not count.
 
         Raises:
-            ValueError: a column holds no number at all.
+            ValueError: a column holds no number at all, or numbers that are too large.
 
-        >>> TableCodec.of(["a", "b"], np.array([[1.0, 5.0], [3.0, 5.0]])).std
+        >>> TableCodec.of(["a", "b"], [np.array([[1.0, 5.0], [3.0, 5.0]])]).std
         [1.0, 1.0]
         """
-        present = ~np.isnan(rows)
-        if not present.any(0).all():
-            name = columns[int(np.argmin(present.any(0)))]
+        count, mean, square = np.zeros((3, len(columns)))  # square: sum of squared distances from the mean
+        low, high = np.full(len(columns), np.inf), np.full(len(columns), -np.inf)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for some in rows:
+                present = ~np.isnan(some)
+                n, total = present.sum(0), count + present.sum(0)
+                step = np.where(present, some - mean, 0).sum(0) / np.maximum(n, 1)  # from the mean so far to theirs
+                square += (np.where(present, some - mean - step, 0) ** 2).sum(0)
+                square += step**2 * count * n / np.maximum(total, 1)
+                mean += step * n / np.maximum(total, 1)
+                count = total
+                low = np.minimum(low, np.where(present, some, np.inf).min(0))
+                high = np.maximum(high, np.where(present, some, -np.inf).max(0))
+        if not count.all():
+            name = columns[int(np.argmin(count))]
             raise ValueError(f"no training row has a number in column {name!r}: leave it out with data.columns")
-        count = present.sum(0)
-        mean = np.where(present, rows, 0).sum(0) / count
-        with np.errstate(over="ignore"):
-            std = np.sqrt((np.where(present, rows - mean, 0) ** 2).sum(0) / count)
+        std = np.sqrt(square / count)
         if not np.isfinite(std).all():
             name = columns[int(np.argmin(np.isfinite(std)))]
             raise ValueError(f"column {name!r} holds numbers too large to be scaled: divide them, or leave it out")
-        std[std <= 1e-12 * np.abs(mean)] = 1.0  # constant, but for rounding; 0 <= 0 where the mean is 0
-        scaled = np.where(present, (rows - mean) / std, 0)
-        bounds = [min(-1.0, float(scaled.min())), max(1.0, float(scaled.max()))]
+        std[std <= 8 * np.spacing(np.abs(mean))] = 1.0  # constant, but for rounding
+        bounds = [min(-1.0, float(((low - mean) / std).min())), max(1.0, float(((high - mean) / std).max()))]
         return cls(list(columns), mean.tolist(), std.tolist(), bounds, fill)
 
     @property
@@ -120,6 +132,21 @@ class TableCodec:
             scaled = np.where(np.isnan(scaled), 0.0, scaled)
         return torch.from_numpy(scaled.astype(np.float32)).unsqueeze(1), None
 
+    def far_off(self, x: Float[Tensor, "B 1 F"]) -> str | None:
+        """A sentence where many standardised rows lie far outside the range of the training rows; None: they do not."""
+        low, high = self.range
+        far = (x[:, 0] < low - (high - low) / 2) | (x[:, 0] > high + (high - low) / 2)
+        shares = far.float().mean(0)
+        column, share = int(shares.argmax()), float(shares.max())
+        if share < _MANY:
+            return None
+        name, mean, std = self.columns[column], self.mean[column], self.std[column]
+        return (
+            f"{share:.0%} of the numbers of column {name!r} are far from those of the training rows, whose mean "
+            f"is {mean:.3g} and whose standard deviation {std:.3g}: pass rows in the units and in the order of the "
+            f"columns {_some(self.columns)}"
+        )
+
     def _ordered(self, row: Mapping[str, Any]) -> list[Any]:
         if lost := [name for name in self.columns if name not in row]:
             raise ValueError(f"a row has no column {lost[0]!r}: expected {_some(self.columns)}")
@@ -131,15 +158,24 @@ class TableCodec:
         return [dict(zip(self.columns, row.tolist(), strict=True)) for row in rows]
 
     def write(self, path: Path, x: Tensor, valid: Tensor | None = None) -> Path:
-        """Write one sample as a CSV file of one row; ``path`` lacks its ending."""
+        """Write one sample as a CSV file of one row; ``path`` lacks its ending. A crop, whose columns are unknown, is
+        written without names, standardised."""
         file = path.with_name(path.name + ".csv")
+        whole = x.shape[-1] == len(self.columns)
         with file.open("w", newline="", encoding="utf-8") as opened:
-            csv.writer(opened).writerows([self.columns, self.decode(x[None])[0].values()])
+            csv.writer(opened).writerows([self.columns, self.decode(x[None])[0].values()] if whole else x.tolist())
         return file
 
     def plain(self) -> dict[str, Any]:
         """``type`` and options, from which it can be built again."""
         return {"type": "table", **asdict(self)}
+
+
+def _is_finite(number: Any) -> bool:
+    try:
+        return isfinite(number)
+    except (TypeError, OverflowError):
+        return False
 
 
 def _some(names: Sequence[str]) -> str:

@@ -115,7 +115,7 @@ def _agreeing(known: Any, held: Tensor | None, some: Int64[Tensor, "K"]) -> Any:
 
 def some_of(count: int) -> Int64[Tensor, "K"]:
     """Numbers of items that are spread evenly over all."""
-    return torch.linspace(0, count - 1, min(count, _SEEN)).round().long()
+    return torch.linspace(0, count - 1, min(count, _SEEN), dtype=torch.float64).round().long()
 
 
 def item_reader(first: Any, reading: Reading) -> Callable[[Any], Any]:

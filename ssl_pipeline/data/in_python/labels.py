@@ -27,6 +27,8 @@ def numbered_labels(labels: Any, count: int, classes: Classes = None) -> tuple[I
     (tensor([1, 0, 1]), ('ant', 'cat'))
     """
     values = labels.cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    if values.dtype.kind == "O":  # texts, or whole numbers, as pandas has them
+        values = np.asarray(values.tolist())
     if values.shape != (count,):
         raise ValueError(f"expected labels ({count},), one for each sample, got {values.shape}")
     if values.dtype.kind not in "iubUS":

@@ -12,14 +12,11 @@ from torch import Tensor
 from ssl_pipeline.config.options import check_names, check_values
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Classes, Data, Dataset, Stream, holdout
-from ssl_pipeline.data.codecs.table import FEATURE
+from ssl_pipeline.data.codecs.table import FEATURE, TableCodec
 from ssl_pipeline.data.in_python.samples import codec_for, grid_for, sample_kind
-from ssl_pipeline.data.in_python.tables import table_of
 from ssl_pipeline.data.options import Options, Split
+from ssl_pipeline.data.table import Table, rows_of
 from ssl_pipeline.structures.grid import GridSpec
-
-SEEN = 2048
-"""Rows of which the scales of a table are taken that does not lie in memory."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +122,8 @@ def data_of_parts(
     if vocab is None and sample_kind(train.seen) == "symbols" and all(part.whole for part in both):
         vocab = max((int(part.seen.max()) for part in both if part.seen.numel()), default=0) + 1
     grid = grid_for(train.seen, vocab)
-    table = grid.names == (FEATURE,)
-    if (
-        not table
-        and like is not None
-        and (like.shape, like.width, like.discrete) == (grid.shape, grid.width, grid.discrete)
-    ):
-        grid = like
-        _warn_of_range(train.seen, like)
+    if like is not None and grid.names != (FEATURE,):
+        grid = _suiting(grid, like, train.seen)
     if test is not None:
         if (mine := test.seen.shape[1:]) != (wanted := train.seen.shape[1:]):
             raise ValueError(f"expected test samples of {tuple(wanted)}, as in training, got {tuple(mine)}")
@@ -145,9 +136,22 @@ def data_of_parts(
         split = Split.of(reading.split)
         learnt, held_out = holdout(learnt, split.holdout, split.seed)
     data = Data(grid=grid, train=learnt, test=held_out, classes=train.classes, name=name, codec=codec_for(grid))
-    if not table:
-        return data
-    return table_of(data, len(train.seen) if train.whole else SEEN)
+    return _table_of(data, train.whole) if grid.names == (FEATURE,) else data
+
+
+def _table_of(rows: Data, whole: bool) -> Data:
+    """Rows, standardised; their columns are called 1, 2 ..."""
+    names = [str(i + 1) for i in range(rows.grid.shape[0])]
+    codec = TableCodec.of(names, rows_of(rows.train, whole))
+    return Table(rows, codec, named=False).read_with(codec)
+
+
+def _suiting(grid: GridSpec, like: GridSpec, seen: Tensor) -> GridSpec:
+    """The grid of a trained model, where samples have this shape: its range and its symbols are theirs."""
+    if (like.shape, like.width, like.discrete) != (grid.shape, grid.width, grid.discrete):
+        return grid
+    _warn_of_range(seen, like)
+    return like
 
 
 def _warn_of_range(x: Tensor, grid: GridSpec) -> None:

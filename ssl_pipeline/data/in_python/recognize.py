@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 
 from ssl_pipeline.data.base import Classes, Data
+from ssl_pipeline.data.codecs.table import FEATURE
 from ssl_pipeline.data.in_python.arrays import array_part, as_tensor
 from ssl_pipeline.data.in_python.hub import hub_part, is_hub, splits
 from ssl_pipeline.data.in_python.items import items_part
@@ -61,7 +62,7 @@ def python_data(
     ('array (30, 1, 8, 8)', 'numbers', 27, ('0', '1'))
     """
     reading = Reading.of(options).suiting(like)
-    train, test = _parts(data)
+    train, test = _parts(_as_rows(data) if like is not None and like.names == (FEATURE,) else data)
     learnt = _part(train, reading, labels)
     held_out = None if test is None else _part(test, reading, classes=learnt.classes or ())
     found = data_of_parts(type(data).__name__, learnt, held_out, reading, like)
@@ -104,7 +105,7 @@ def _parts(data: Any) -> tuple[Any, Any]:
     if hasattr(data, "to_numpy"):
         raise ValueError(
             f"expected a tensor or an array, got {type(data).__name__}: pass data.to_numpy(dtype='float64'), "
-            f"or write it with data.to_csv(FILE) and pass the file's name"
+            f"or write it with data.to_csv(FILE, index=False) and pass the file's name"
         )
     by_number = (
         hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, str | bytes | Mapping)
@@ -112,6 +113,14 @@ def _parts(data: Any) -> tuple[Any, Any]:
     if by_number or isinstance(data, DataLoader):
         return data, None
     raise ValueError(f"expected data to be {ACCEPTED}, got {type(data).__name__}")
+
+
+def _as_rows(data: Any) -> Any:
+    """Whole numbers (B, F) as rows of a table, which else would be symbols."""
+    if not isinstance(data, Tensor | np.ndarray) or data.ndim != 2:
+        return data
+    x = as_tensor(data)
+    return x if x.is_floating_point() else x.double()
 
 
 def _part(data: Any, reading: Reading, labels: Any = None, classes: Classes = None) -> PythonPart:

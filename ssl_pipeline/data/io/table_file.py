@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from jaxtyping import Float
 
 MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?"]
 """Cells that count as missing."""
-_DELIMITERS = ",;\t|"
+_DELIMITERS = "\t;|,"
+"""What may stand between cells; the first one that does counts, since commas may be those of decimals."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +26,21 @@ class TableFile:
     Attributes:
         path: of the file.
         table: of pyarrow's; its columns have the names of the header, or 1, 2 ... where there is none.
+        guessed: whether the first line was found to hold no names.
     """
 
     path: Path
     table: Any
+    guessed: bool = False
 
     @classmethod
-    def read(cls, path: Path, header: bool | str = "auto") -> TableFile:
+    def read(cls, path: Path, header: bool | str = "auto", label: str | None = None) -> TableFile:
         """Read a file in UTF-8.
 
         Args:
             path: of the file.
             header: whether the first line names the columns; "auto": where none of its cells is a number.
+            label: a column that is read as texts.
 
         Raises:
             ValueError: no table, lines of different lengths, or two columns of one name.
@@ -44,20 +49,22 @@ class TableFile:
         from pyarrow import csv as reader
 
         delimiter, first, above = _first_line(path)
-        if header == "auto":
-            header = not any(map(_is_number, first))
+        if guessed := header == "auto":
+            header = not any(map(is_number, first))
         names = [name.strip() for name in first] if header else [str(i + 1) for i in range(len(first))]
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise ValueError(f"{str(path)!r} has two columns {twice[0]!r}: rename one of them")
         reading = reader.ReadOptions(column_names=names, skip_rows=above + bool(header))
-        converting = reader.ConvertOptions(null_values=MISSING, strings_can_be_null=True)
+        types = {} if label is None else {label: pyarrow.string()}
+        converting = reader.ConvertOptions(null_values=MISSING, column_types=types)
         try:
-            table = reader.read_csv(path, reading, reader.ParseOptions(delimiter=delimiter), converting)
+            with _opened(path, "rb") as file:
+                table = reader.read_csv(file, reading, reader.ParseOptions(delimiter=delimiter), converting)
         except pyarrow.ArrowInvalid as error:
             raise ValueError(f"{str(path)!r} cannot be read as a table: {' '.join(str(error).split())}") from None
         if not table.num_rows:
             raise ValueError(f"{str(path)!r} holds no rows: set data.root to another file")
-        return cls(path, table)
+        return cls(path, table, guessed and not header)
 
     @property
     def names(self) -> list[str]:
@@ -95,12 +102,7 @@ class TableFile:
         column = self.table[name]
         kind = column.type
         if not (is_.is_integer(kind) or is_.is_floating(kind) or is_.is_boolean(kind) or is_.is_null(kind)):
-            cells = column.to_pylist()
-            row = next(i for i, cell in enumerate(cells) if cell is not None and not _is_number(str(cell)))
-            raise ValueError(
-                f"{self._place(row, name)} is no number but {str(cells[row])!r}: correct it, name the column as "
-                f"data.label={name} if it holds labels, or leave it out with data.columns"
-            )
+            raise ValueError(self._no_number(name))
         x = column.cast("float64", safe=False).to_numpy().astype(np.float64)  # of whole numbers above 2^53 the nearest
         if missing == "error" and np.isnan(x).any():
             raise ValueError(
@@ -111,24 +113,38 @@ class TableFile:
             raise ValueError(f"{self._place(int(np.isinf(x).argmax()), name)} is infinite: correct it")
         return x
 
-    def labels(self, name: str) -> list[int | str]:
-        """A column of labels, whole numbers or texts.
+    def _no_number(self, name: str) -> str:
+        """What is wrong with a column that is not one of numbers."""
+        cells = self.table[name].to_pylist()
+        row = next((i for i, cell in enumerate(cells) if str(cell) not in MISSING and not is_number(str(cell))), 0)
+        advice = (
+            f"correct it, name the column as data.label={name} if it holds labels, or leave it out with data.columns"
+        )
+        if re.fullmatch(r"-?\d+,\d+", str(cells[row])):
+            advice = "write decimal points in place of commas"
+        elif row == 0 and self.guessed:
+            advice += "; if the first line names the columns, set data.header=true"
+        return f"{self._place(row, name)} is no number but {str(cells[row])!r}: {advice}"
+
+    def texts(self, name: str) -> list[str]:
+        """A column as it is written, without spaces around.
 
         Raises:
-            ValueError: no such column, one that is missing, or a number with a fraction.
+            ValueError: no such column, or a cell is empty.
         """
         self.check_names([name])
-        found = []
-        for row, cell in enumerate(self.table[name].to_pylist()):
-            if cell is None:
-                raise ValueError(f"{self._place(row, name)} is missing: fill in the label or remove the row")
-            if isinstance(cell, float) and not cell.is_integer():
-                raise ValueError(f"{self._place(row, name)} is no label but {cell}: expected a whole number or a text")
-            found.append(int(cell) if isinstance(cell, float | int) else str(cell))
+        found = ["" if cell is None else str(cell).strip() for cell in self.table[name].to_pylist()]
+        if "" in found:
+            raise ValueError(f"{self._place(found.index(''), name)} is missing: fill in the label or remove the row")
         return found
 
     def _place(self, row: int, name: str) -> str:
         return f"row {row + 1} (the header not counted), column {name!r} of {str(self.path)!r}"
+
+
+def _opened(path: Path, mode: str, **options: Any) -> Any:
+    """A file, uncompressed as it is read."""
+    return (gzip.open if path.suffix.lower() == ".gz" else open)(path, mode, **options)
 
 
 def _first_line(path: Path) -> tuple[str, list[str], int]:
@@ -138,20 +154,25 @@ def _first_line(path: Path) -> tuple[str, list[str], int]:
         ValueError: an empty file, or not in UTF-8.
     """
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="", encoding="utf-8-sig") as file:
+        with _opened(path, "rt", newline="", encoding="utf-8-sig") as file:
             above, line = next(((i, line) for i, line in enumerate(file) if line.strip()), (0, ""))
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
         raise ValueError(f"{str(path)!r} is no table in UTF-8 ({error}): save it as CSV in UTF-8") from None
     if not line:
         raise ValueError(f"{str(path)!r} is empty: set data.root to another file")
     cells = {mark: next(csv.reader([line], delimiter=mark)) for mark in _DELIMITERS}
-    delimiter = max(cells, key=lambda mark: len(cells[mark]))
+    delimiter = next((mark for mark in cells if len(cells[mark]) > 1), ",")
     return delimiter, cells[delimiter], above
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number as files hold it: in digits 0 to 9, without no-break spaces and underscores.
+
+    >>> is_number("1e-3"), is_number("1_000")
+    (True, False)
+    """
     try:
         float(cell)
     except ValueError:
         return False
-    return "_" not in cell  # which Python allows between digits, and files of numbers do not
+    return cell.isascii() and "_" not in cell

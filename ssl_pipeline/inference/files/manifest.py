@@ -29,9 +29,9 @@ def begin_results(out: Path, name: str, made: Mapping[str, Any], results: str) -
         ValueError: it holds results made otherwise, or files that may be of another making, or cannot be made.
     """
     note = out / name
-    if any(out.rglob(results)):
-        if not note.is_file():
-            raise ValueError(f"{out} holds files {results} that are none of these results: take another folder")
+    if not note.is_file() and out.is_dir() and (other := next(out.iterdir(), None)) is not None:
+        raise ValueError(f"{out} holds other things, such as {other.name}: take another folder")
+    if note.is_file() and any(out.rglob(results)):
         before = json.loads(note.read_text())
         if differ := [key for key in made if made[key] != before.get(key)]:
             raise ValueError(f"{out} holds results made with another {', '.join(differ)}: take another folder")

@@ -145,6 +145,8 @@ class FileRestorer:
         with Image.open(found) as image:
             if image.size != size:
                 raise ValueError(f"{found} has {image.width}x{image.height} pixels, and the image {size[0]}x{size[1]}")
+            if image.has_transparency_data:  # what is transparent is not bright
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
             return torch.from_numpy(np.array(upright(image, 1)) > 127)
 
     def _write(self, target: Path, after: np.ndarray) -> None:

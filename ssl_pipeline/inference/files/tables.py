@@ -63,8 +63,6 @@ def write_parquet(out: Path, source: RowSource, encode: Encode, made: Mapping[st
     Raises:
         ValueError: the folder holds other things, or something made otherwise.
     """
-    if not (out / NOTE).is_file() and out.is_dir() and any(out.iterdir()):
-        raise ValueError(f"{out} holds other things: take another folder")
     begin_results(out, NOTE, made, PARTS)
     number = 0
     while (file := out / f"part-{number:05}.parquet").is_file() and pq.read_metadata(file).num_rows == size:

@@ -92,7 +92,7 @@ class Source:
         """
         some, found = samples(x, codec, self.grid)
         some, mask, valid = self.taken(some, mask, valid if found is None else found)
-        plausible(some, self.grid, self.places(some, mask), self.far)
+        plausible(some, self.grid, self.places(some, mask), self.far, codec)
         known = {"x": some, "mask": mask, "valid": valid}
         return {name: value for name, value in known.items() if value is not None}
 

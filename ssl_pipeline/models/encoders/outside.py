@@ -122,6 +122,10 @@ class OutsideEncoder(Encoder):
                 f"{self.what} returns {got}: expected one tensor, (B, D), (B, N, D) or (B, D, "
                 f"{', '.join('HWDT'[: self.ndim])}), so wrap it in a module that returns one of them"
             )
+        if out.shape[0] != view.x.shape[0]:
+            raise ValueError(
+                f"{self.what} returns {tuple(out.shape)} for {view.x.shape[0]} samples: expected as many in its output"
+            )
         if out.ndim == 2:
             return Latent(out.unsqueeze(1), out)
         if out.ndim == self.ndim + 2 != 3:

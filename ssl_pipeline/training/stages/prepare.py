@@ -15,7 +15,7 @@ from ssl_pipeline.config.saved import SAMPLES_CODEC, read_saved
 from ssl_pipeline.data import Data, DataSets, build_data
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.graph_set import GraphSet
-from ssl_pipeline.inference.load import read_codec
+from ssl_pipeline.inference.load import check_scales, read_codec
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training.fsdp import UnshardedCopy
 from ssl_pipeline.training.graphs import graph_maker, start_from
@@ -104,6 +104,8 @@ def _read_as_in(folder: Path, sets: DataSets, config: Mapping[str, Any]) -> Data
     for name, data in sets.items():
         if data.read_with is not None:
             codec = read_codec(folder, sets.prefix(name, "") or SAMPLES_CODEC, tuple(config["trust"]))
+            if config["resume"]:
+                check_scales(folder, data.grid, codec)
             try:
                 found[name] = data.with_codec(codec)
             except ValueError as error:

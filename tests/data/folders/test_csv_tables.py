@@ -72,10 +72,14 @@ def test_empty_lines_above_and_quoted_separators_do_no_harm(written):
     assert data.codec.columns == ["width; in cm; mean; of; all", "b"] and len(data.train) + len(data.test) == 20
 
 
+def test_a_first_line_of_numbers_as_names(written):
+    assert csv(written(["2019,2020", "1,2", "3,5", "2,2"]), header=True).codec.columns == ["2019", "2020"]
+
+
 def test_compressed_files_and_large_whole_numbers(tmp_path):
-    with gzip.open(tmp_path / "table.csv.gz", "wt") as file:
+    with gzip.open(tmp_path / "TABLE.CSV.GZ", "wt") as file:
         file.write("\n".join(["a,b", *(f"{2**60 + i * 2**20},{i}" for i in range(20))]))
-    data = csv(str(tmp_path / "table.csv.gz"), split={"holdout": 0})
+    data = csv(str(tmp_path / "TABLE.CSV.GZ"), split={"holdout": 0})
     assert data.codec.decode(all_of(data.train))[3]["a"] == pytest.approx(2**60 + 3 * 2**20, rel=1e-12)
 
 
@@ -85,7 +89,58 @@ def test_labels_and_columns_may_be_named_by_number(written):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"std": [1.0, 0.0]}, {"mean": [0.0, float("inf")]}, {"range": [0.0]}, {"std": [1.0, -1.0]}]
+    ("words", "classes"),
+    [
+        (["true", "false"], ("false", "true")),
+        (["01", "02"], ("01", "02")),
+        (["None", "NA"], ("NA", "None")),
+        (["10", "9"], ("9", "10")),
+        (["1.0", "2.0"], ("1", "2")),
+        (["01", "0x"], ("01", "0x")),
+    ],
+)
+def test_classes_are_called_as_they_are_written(written, tmp_path, words, classes):
+    for number in range(2):  # which no file alone may decide
+        written(["a,b,kind", *(f"{i},{-i},{words[number]}" for i in range(20))], f"folder/{number}.csv")
+    data = csv(str(tmp_path / "folder"), label="kind")
+    assert data.classes == classes
+
+
+def test_files_of_a_folder_have_the_same_columns(written, tmp_path):
+    written(["a,b", *(f"{i},{-i}" for i in range(9))], "folder/1.csv")
+    written(["a,b,z", *(f"{i},{-i},1" for i in range(9))], "folder/2.csv")
+    with pytest.raises(ValueError, match=r"1.csv' has no column 'z'"):
+        csv(str(tmp_path / "folder"))
+    assert csv(str(tmp_path / "folder"), columns=["a", "b"]).codec.columns == ["a", "b"]
+
+
+def test_missing_numbers_are_filled_as_the_file_is_read_whatever_the_model_does(written):
+    mine = csv(written(["a,b", *(f"{i},{i % 4}" for i in range(20))], "mine.csv"))
+    gaps = ["a,b", *("1,NA" if i == 3 else f"{i},{i % 4}" for i in range(20))]
+    again = csv(written(gaps), missing="mean", split={"holdout": 0}).read_with(mine.codec)
+    assert again.codec == mine.codec and again.train[[3]].x[0, 0, 1] == 0 and all_of(again.train).isfinite().all()
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 40])
+def test_scales_do_not_depend_on_the_pieces_that_rows_come_in(size):
+    rows = np.random.default_rng(0).normal(size=(40, 3)) * [1, 1e-3, 1e3] + [0, 1e6, -5]
+    rows[5, 1] = rows[0, 0] = np.nan
+    codec = TableCodec.of("abc", [rows[i : i + size] for i in range(0, 40, size)])
+    np.testing.assert_allclose(codec.mean, np.nanmean(rows, 0), rtol=1e-12)
+    np.testing.assert_allclose(codec.std, np.nanstd(rows, 0), rtol=1e-6)
+    z = (rows - codec.mean) / codec.std
+    np.testing.assert_allclose(codec.range, [np.nanmin(z), np.nanmax(z)], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"range": [1.0, -1.0]},
+        {"std": [1.0, 0.0]},
+        {"mean": [0.0, float("inf")]},
+        {"range": [0.0]},
+        {"std": [1.0, -1.0]},
+    ],
 )
 def test_scales_that_cannot_be_are_refused(wrong):
     right = {"columns": ["a", "b"], "mean": [0.0, 0.0], "std": [1.0, 1.0], "range": [-1.0, 1.0]}
@@ -108,8 +163,13 @@ def test_missing_numbers_become_the_mean_where_that_is_asked_for(written):
         ("a,b\n1,2\n1,nan", {}, "row 2 .*, column 'b' of .* is missing: .*data.missing=mean"),
         ("a,b\n1,2\ninf,1", {}, "row 2 .*, column 'a' of .* is infinite"),
         ("a,b,c\n1,2,3\n1,,3", {"label": "b"}, "row 2 .*, column 'b' .* is missing: fill in"),
-        ("a,b,c\n1,2,3", {"label": "b", "columns": ["a", "b"]}, "data.columns names 'b', the column of the labels"),
+        ("a,b,c\n1,2,3", {"label": "b", "columns": ["a", "b"]}, "data.label names 'b', which is also a column"),
         ("a,b,c\n1,2,3", {"columns": []}, r"at least two columns of numbers to learn from, got \[\]"),
+        ("a,b\n5,1\n6\u00a0,2", {}, "row 2 .*, column 'a' of .* is no number but '6.*'"),
+        ("a;b\n1,5;2,5", {}, "is no number but '1,5': write decimal points in place of commas"),
+        (",a,b\n0,1,2\n1,2,3", {}, "a column without a name, as an index is written"),
+        ("name,2019,2020\nx,1,2", {}, "if the first line names the columns, set data.header=true"),
+        ("a,b,c\n1,2,0.5\n1,2,1.5", {"label": "c"}, "column 'c' holds no labels but numbers such as"),
         ("a,b\n1,1_000\n2,3", {}, "row 1 .*, column 'b' of .* is no number but '1_000'"),
         ("a,b\n1,1e200\n2,-1e200\n3,1", {"split": {"holdout": 0}}, "column 'b' holds numbers too large to be scaled"),
         ("a,b\n", {}, "holds no rows"),
@@ -135,7 +195,7 @@ def test_a_missing_file(tmp_path):
 def test_another_file_is_read_on_the_scales_of_a_run(written):
     mine = csv(written(["a,b", *(f"{i},{i}" for i in range(20))], "mine.csv"))
     other = csv(written(["a,b,place", *(f"{i + 100},{i},north" for i in range(20))], "other.csv"), columns=["a", "b"])
-    with pytest.warns(UserWarning, match="other has further columns, place: .*left out"):
+    with pytest.warns(UserWarning, match="other: 100% of the numbers of column 'a' are far from those of the training"):
         again = other.read_with(mine.codec)
     assert again.codec == mine.codec and again.grid == mine.grid
     assert again.codec.decode(all_of(again.train))[0]["a"] == pytest.approx(100 + int(again.train.sources[0]), abs=1e-3)
@@ -149,7 +209,7 @@ def test_a_table_of_other_columns_is_not_read_on_the_scales_of_a_run(written):
 
 
 def test_the_codec_takes_arrays_lists_and_dictionaries():
-    codec = TableCodec.of(["a", "b"], np.array([[0.0, 5.0], [2.0, 9.0]]))
+    codec = TableCodec.of(["a", "b"], [np.array([[0.0, 5.0], [2.0, 9.0]])])
     x, _ = codec.encode(np.array([[0.0, 9.0]]))
     assert x.tolist() == [[[-1, 1]]]
     for same in (torch.tensor([[0.0, 9.0]]), [[0, 9]], [{"b": 9, "a": 0, "c": "more"}]):
