@@ -128,6 +128,7 @@ class Subset:
         self.indices = torch.as_tensor(indices, dtype=torch.int64)
         self.labels = None if dataset.labels is None else dataset.labels[self.indices]
         self.sources = dataset.sources[self.indices]
+        self.paths = getattr(dataset, "paths", None)  # of its sources
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -7,7 +7,7 @@ import inspect
 import pytest
 import yaml
 from helpers import cases
-from helpers.paths import yaml_files
+from helpers.paths import ROOT, yaml_files
 
 import ssl_pipeline.corruptions
 import ssl_pipeline.lab.callbacks
@@ -51,6 +51,23 @@ def test_every_class_has_a_row(group):
         if issubclass(cls, base) and not inspect.isabstract(cls) and cls.__name__ not in without
     }
     assert classes == {case.build for case in table}, f"add a row for each class of {group} to tests/helpers/cases.py"
+
+
+PAGES = {
+    "docs/corruptions.md": ssl_pipeline.list_corruptions,
+    "docs/objectives.md": ssl_pipeline.list_objectives,
+    "docs/models.md": lambda: ssl_pipeline.list_encoders() + ssl_pipeline.list_decoders(),
+    "docs/methods.md": ssl_pipeline.list_methods,
+    "data/README.md": ssl_pipeline.list_data,
+    "README.md": lambda: ssl_pipeline.list_corruptions() + ssl_pipeline.list_objectives(),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_name_stands_on_its_page(page):
+    text = (ROOT / page).read_text()
+    lost = [name for name in PAGES[page]() if f"`{name}`" not in text and f"={name}" not in text]
+    assert not lost, f"{page} says nothing of {', '.join(lost)}"
 
 
 @pytest.mark.parametrize("path", yaml_files("*"), ids=lambda p: f"{p.parent.name}/{p.stem}")
