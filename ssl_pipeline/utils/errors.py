@@ -61,11 +61,16 @@ def unknown_key(key: str, tree: dict[str, Any]) -> str:
 
     >>> unknown_key("traner.max_setps", {"trainer": {"max_steps": -1}})
     'there is no option traner.max_setps; nearest: trainer.max_steps'
+    >>> unknown_key("noise.sigma", {"corruption": {"noise": {"sigma": 1}}})
+    'there is no option noise.sigma; nearest: corruption.noise.sigma'
     """
     missing, found, node = f"there is no option {key}", [], tree
     for part in key.split("."):
         names = [name for name in node if not name.startswith("_")] if isinstance(node, dict) else []
         close = [part] if part in names else difflib.get_close_matches(part, names, n=1)
+        above = [name for name in names if isinstance(node[name], dict) and part in node[name]]
+        if not close and not found and above:
+            return f"{missing}; nearest: {above[0]}.{key}"
         if not close:
             text = f"{missing}: {'.'.join(found) or 'the configuration'} has no {part!r}; {nearest(part, names)}"
             # A + adds an option to what is there; for a view that is not there it would only make a ghost.

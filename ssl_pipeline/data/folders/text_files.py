@@ -90,7 +90,7 @@ def text_files(
 def _tree(path: Path, endings: tuple[str, ...], labels: bool | str) -> Tree:
     """The texts of a folder, or the one."""
     if not path.is_file():
-        advice = "set root to another folder, or endings to those of its files, such as [.txt,.md]"
+        advice = "set data.root to another folder, or endings to those of its files, such as [.txt,.md]"
         return Tree.of(path, endings, labels, "text", advice)
     files = {"train": [Path(path.name)]}
     return Tree(path.resolve().stem, files, {"train": path.parent}, choose_classes(files, labels, str(path), "text"))
@@ -130,7 +130,9 @@ def read_texts(paths: Sequence[Path], limit: float | int, invalid: str) -> tuple
         warnings.warn(f"{len(blank)} of {len(paths)} texts are empty: {_some(paths, blank)}; left out", stacklevel=4)
     kept = [i for i in found if invalid != "skip" or i not in odd]
     if not kept:
-        raise ValueError(f"none of the {len(paths)} texts in {str(paths[0].parent)!r} can be used: set root to others")
+        raise ValueError(
+            f"none of the {len(paths)} texts in {str(paths[0].parent)!r} can be used: set data.root to others"
+        )
     return [found[i] for i in kept], kept
 
 

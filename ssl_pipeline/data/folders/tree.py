@@ -36,7 +36,7 @@ class Tree:
         endings: tuple[str, ...],
         labels: bool | str = "auto",
         thing: str = "image",
-        advice: str = "set root to another folder",
+        advice: str = "set data.root to another folder",
     ) -> Tree:
         """The files below a folder; its top-level folders are classes, or ``train`` and ``test``, or mean nothing.
 
@@ -80,9 +80,11 @@ def find_parts(root: Path, thing: str = "image") -> dict[str, Path]:
         NotADirectoryError: there is a file.
     """
     if not root.exists():
-        raise FileNotFoundError(f"there is no folder {str(root)!r}: set root to a folder of {thing}s")
+        raise FileNotFoundError(f"there is no folder {str(root)!r}: set data.root to a folder of {thing}s")
     if not root.is_dir():
-        raise NotADirectoryError(f"expected a folder of {thing}s, got the file {str(root)!r}: set root to its folder")
+        raise NotADirectoryError(
+            f"expected a folder of {thing}s, got the file {str(root)!r}: set data.root to its folder"
+        )
     if not (root / "train").is_dir():
         return {"train": root}
     test = next((root / name for name in _TEST_FOLDERS if (root / name).is_dir()), None)
@@ -93,7 +95,7 @@ def find_parts(root: Path, thing: str = "image") -> dict[str, Path]:
 
 
 def list_files(
-    root: Path, endings: tuple[str, ...], thing: str = "image", advice: str = "set root to another folder"
+    root: Path, endings: tuple[str, ...], thing: str = "image", advice: str = "set data.root to another folder"
 ) -> list[Path]:
     """Paths below ``root`` of all files with such an ending, sorted; hidden ones do not count, links are followed.
 

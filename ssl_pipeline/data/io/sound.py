@@ -92,7 +92,7 @@ def common_rate(files: Sequence[Path], workers: int = 1) -> int:
     if not counts:
         raise ValueError(
             f"none of the {len(files)} recordings can be read, {files[0]} the first of them: "
-            f"set root to a folder of intact recordings"
+            f"set data.root to a folder of intact recordings"
         )
     return max(counts, key=lambda rate: (counts[rate], rate))
 

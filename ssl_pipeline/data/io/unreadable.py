@@ -32,7 +32,7 @@ def refuse_unreadable(
         ValueError: more than the fraction ``limit`` of all files.
     """
     if unreadable and len(unreadable) == len(paths):
-        raise ValueError(f"{_named(paths, unreadable, thing)}: set root to a folder of intact {thing}s")
+        raise ValueError(f"{_named(paths, unreadable, thing)}: set data.root to a folder of intact {thing}s")
     if len(unreadable) > limit * len(paths):
         raise ValueError(
             f"{_named(paths, unreadable, thing)}: mend or remove them, or allow more with "

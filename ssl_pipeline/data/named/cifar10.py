@@ -45,7 +45,7 @@ def cifar10(root: str = "data", download: bool = True) -> Data:
         if not download:
             raise FileNotFoundError(
                 f"CIFAR-10: expected {TRAIN[0]} and its companions in {root!r} or in its {_FOLDER}, found them in "
-                f"neither (the pickled version is not read): set root to where they lie or download=true"
+                f"neither (the pickled version is not read): set data.root to where they lie or download=true"
             )
         folder = _download(Path(root))
     return Data(
@@ -89,7 +89,7 @@ def _download(root: Path) -> Path:
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: wrong checksum
             raise OSError(
                 f"CIFAR-10: its binary version is neither in {str(root)!r} nor could {_URL} be downloaded ({error}): "
-                f"set root to a folder that holds {_FOLDER}"
+                f"set data.root to a folder that holds {_FOLDER}"
             ) from error
         (root / _FOLDER).mkdir(exist_ok=True)
         for file in Path(temporary, _FOLDER).iterdir():  # moved whole, so that no half a file is ever found

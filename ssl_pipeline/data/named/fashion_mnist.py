@@ -45,7 +45,7 @@ def fashion_mnist(root: str = "data", download: bool = True) -> Data:
             raise FileNotFoundError(
                 f"Fashion-MNIST: expected {_names('train')[0]}[.gz] and its three companions in {root!r}, in its "
                 f"FashionMNIST/raw or in a folder of it with 'fashion' in the name, found them in none: "
-                f"set root to where they lie or download=true"
+                f"set data.root to where they lie or download=true"
             )
         folder = _download(Path(root) / "FashionMNIST" / "raw")
     train, test = (_part(folder, part) for part in _PARTS)
@@ -127,7 +127,7 @@ def _download(folder: Path) -> Path:
             else:
                 raise OSError(
                     f"Fashion-MNIST: its idx files are neither in {str(folder.parent.parent)!r} nor could they be "
-                    f"downloaded ({'; '.join(reasons)}): set root to a folder that holds {name} and its companions"
+                    f"downloaded ({'; '.join(reasons)}): set data.root to a folder that holds {name} and its companions"
                 )
         for name, _ in FashionMNIST.resources:  # moved whole, so that no half a file is ever found
             os.replace(Path(temporary, name), folder / name)

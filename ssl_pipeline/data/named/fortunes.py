@@ -113,7 +113,7 @@ def _wanted(found: dict[str, Path], authors: bool, min_records: int, root: str) 
     if not records:
         raise ValueError(
             f"no records are left of the {len(found)} collections in {root!r}: "
-            f"set root to a folder of files parted by lines of %, or lower min_records={min_records}, authors={authors}"
+            f"set data.root to a folder of files parted by lines of %, or lower min_records={min_records}, authors={authors}"
         )
     return records
 
@@ -125,7 +125,7 @@ def list_collections(root: Path, recursive: bool) -> dict[str, Path]:
         FileNotFoundError: no such folder, or nothing in it.
     """
     if not root.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(root)!r}: set root to a folder of fortune files")
+        raise FileNotFoundError(f"there is no folder {str(root)!r}: set data.root to a folder of fortune files")
     found: dict[str, Path] = {}
     seen = set()
     for place, folders, names in os.walk(root):

@@ -76,7 +76,7 @@ def librispeech(
         if not download:
             raise FileNotFoundError(
                 f"LibriSpeech: expected the folder '{_FOLDER}/{subset}' in {root!r}, found none: "
-                f"set root to the folder that holds {_FOLDER!r}, or download=true"
+                f"set data.root to the folder that holds {_FOLDER!r}, or download=true"
             )
         _download(place, subset)
     files, speakers, chapters = zip(*_listed(place, subset), strict=True)
@@ -115,7 +115,7 @@ def _download(root: Path, subset: str) -> None:
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: wrong checksum
             raise OSError(
                 f"LibriSpeech: {subset} is neither in {str(root)!r} nor could it be downloaded ({error}): "
-                f"set root to the folder that holds {_FOLDER!r}"
+                f"set data.root to the folder that holds {_FOLDER!r}"
             ) from error
         (root / _FOLDER).mkdir(exist_ok=True)
         os.rename(Path(temporary, _FOLDER, subset), root / _FOLDER / subset)

@@ -58,7 +58,7 @@ def speech_commands(
         if not download:
             raise FileNotFoundError(
                 f"Speech Commands: expected the folder {str(_FOLDER)!r} in {root!r}, found none: "
-                f"set root to the folder that holds it or download=true"
+                f"set data.root to the folder that holds it or download=true"
             )
         _download(place)
     listed = {part: _listed(place, part) for part in ("training", "testing")}
@@ -99,7 +99,7 @@ def _download(root: Path) -> None:
         except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: wrong checksum
             raise OSError(
                 f"Speech Commands: it is neither in {str(root)!r} nor could it be downloaded ({error}): "
-                f"set root to the folder that holds {str(_FOLDER)!r}"
+                f"set data.root to the folder that holds {str(_FOLDER)!r}"
             ) from error
         (root / _FOLDER).parent.mkdir(exist_ok=True)
         os.rename(Path(temporary, _FOLDER), root / _FOLDER)

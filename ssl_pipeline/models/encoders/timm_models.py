@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, cast
 
 import timm
@@ -62,7 +63,7 @@ class TimmBackbone(OutsideEncoder):
                 f"encoder.name={name} to train from scratch, or give the model as an object from Python"
             )
         if not timm.is_model(name):
-            near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or "see timm.list_models()"
+            near = ", ".join(get_close_matches(name, timm.list_models(), 5)) or "see timm.list_models()"
             raise ValueError(f"timm has no model {name!r}; nearest: {near}")
         if weights := _WEIGHTS & set(options or {}):
             raise ValueError(

@@ -37,7 +37,7 @@ def test_text_files_by_ending(tree):
     with pytest.raises(FileNotFoundError, match=r"no text in .*expected files ending in \.md, \.tex"):
         text_files(str(tree), endings=[".md", ".tex"])
     (tree / "none").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"\.txt, \.text, .* or \d+ others; set root .*endings") as caught:
+    with pytest.raises(FileNotFoundError, match=r"\.txt, \.text, .* or \d+ others; set data.root .*endings") as caught:
         text_files(str(tree / "none"))
     assert len(str(caught.value)) < len(str(tree)) + 200
 

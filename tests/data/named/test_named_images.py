@@ -69,9 +69,9 @@ def test_failed_download_says_what_to_do(tmp_path, monkeypatch):
 
     monkeypatch.setattr("torchvision.datasets.utils.download_url", fail)
     monkeypatch.setattr("torchvision.datasets.utils.download_and_extract_archive", fail)
-    with pytest.raises(OSError, match=r"Fashion-MNIST.*no network.*set root"):
+    with pytest.raises(OSError, match=r"Fashion-MNIST.*no network.*set data.root"):
         fashion_mnist(str(tmp_path / "a"))
-    with pytest.raises(OSError, match=r"CIFAR-10.*no network.*set root"):
+    with pytest.raises(OSError, match=r"CIFAR-10.*no network.*set data.root"):
         cifar10(str(tmp_path / "b"))
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 

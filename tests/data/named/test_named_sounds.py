@@ -64,7 +64,7 @@ def test_missing_sets_say_what_to_do(tmp_path, monkeypatch, load):
 
     monkeypatch.setattr("torchaudio.datasets.speechcommands.download_url_to_file", fail)
     monkeypatch.setattr("torchaudio.datasets.librispeech.download_url_to_file", fail)
-    with pytest.raises(OSError, match=r"no network.*set root"):
+    with pytest.raises(OSError, match=r"no network.*set data.root"):
         load(str(tmp_path / "a"), download=True)
     assert not list((tmp_path / "a").iterdir())
 
