@@ -113,7 +113,8 @@ def _wanted(found: dict[str, Path], authors: bool, min_records: int, root: str) 
     if not records:
         raise ValueError(
             f"no records are left of the {len(found)} collections in {root!r}: "
-            f"set data.root to a folder of files parted by lines of %, or lower min_records={min_records}, authors={authors}"
+            f"set data.root to a folder of files parted by lines of %, or lower min_records={min_records}, "
+            f"authors={authors}"
         )
     return records
 

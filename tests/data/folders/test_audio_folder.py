@@ -111,7 +111,7 @@ def test_recordings_cut_short_are_used_as_far_as_they_go(tmp_path, kind):
 
 
 def test_folders_that_hold_nothing(tmp_path):
-    with pytest.raises(FileNotFoundError, match="set data.root to a folder of recordings"):
+    with pytest.raises(FileNotFoundError, match=r"set data\.root to a folder of recordings"):
         audio_folder(str(tmp_path / "missing"))
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(FileNotFoundError, match=r"no recording in .* ending in \.wav, \.flac"):
