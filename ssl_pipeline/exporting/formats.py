@@ -45,14 +45,14 @@ def _onnx(model: Model, live: Part, folder: Path, length: FreeLength | None) -> 
     import onnxruntime
 
     inputs, file = examples(live, 3), folder / "model.onnx"
+    given = {name: value.cpu() for name, value in inputs.items()}
+    free = free_dimensions(model, given, length)
     torch.onnx.export(
-        deepcopy(live).cpu(),
+        torch.export.export(deepcopy(live).cpu(), (), given, dynamic_shapes=free),
         (),
         str(file),
-        kwargs={name: value.cpu() for name, value in inputs.items()},
         input_names=list(live.inputs),
         output_names=[f"{name}_out" if name in live.inputs else name for name in live.outputs],
-        dynamic_shapes=free_dimensions(model, inputs, length),
         dynamo=True,
         external_data=False,
         verbose=False,

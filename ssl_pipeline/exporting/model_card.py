@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ssl_pipeline.config.build import part_name
+from ssl_pipeline.data import Codec, TableCodec
 from ssl_pipeline.inference.learned import grid_of
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Embedder, Part, Relation, Translator
@@ -106,6 +107,7 @@ def card(
         use,
         "```",
     ]
+    lines += _columns(model.codec, export["format"])
     lines += _timm(model, part) if export["format"] == "safetensors" else []
     lines += _measured(part, export["part"], summary)
     return "\n".join(lines) + "\n"
@@ -144,6 +146,26 @@ def _given(name: str, some: Tensor, format: str) -> str:
     start, _, last = name.rpartition("_")  # of an edge from several parts of a sample
     what = WHAT[name] if name in WHAT else f"{start}: {WHAT[last]}"
     return f"{name} = {library}.{fill}({tuple(some.shape)}, dtype={library}.{kind})  # {what}"
+
+
+def _columns(codec: Codec | None, format: str) -> list[str]:
+    """How rows of a table become samples."""
+    if not isinstance(codec, TableCodec):
+        return []
+    own = " `model.embed` and the like of `sslp.load` do so with rows (B, F)." * (format == "safetensors")
+    missing = "A missing number becomes 0." if codec.fill else "No number may be missing."
+    rows = (
+        markdown.row(name, repr(mean), repr(std))
+        for name, mean, std in zip(codec.columns, codec.mean, codec.std, strict=True)
+    )
+    return [
+        "",
+        f"`x` holds rows of a table, each column less its mean and divided by its standard deviation, in this order. "
+        f"{missing}{own}",
+        "",
+        markdown.table_head("column", "mean", "standard deviation"),
+        *rows,
+    ]
 
 
 def _timm(model: Model, part: Part) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 import torch
 from helpers.commands import call
+from helpers.exports import ssl
 from torch.utils.data import DataLoader, TensorDataset
 
 import ssl_pipeline as sslp
@@ -97,6 +99,29 @@ def test_a_restored_row_is_one_in_the_units_of_its_columns(folder):
     model = sslp.load(folder)
     row = model.codec.decode(model.restore(ROWS[:1], "noise"))[0]
     assert list(row) == ["a", "b", "c"] and 5e5 < row["b"] < 1.5e6
+
+
+@pytest.mark.parametrize("part", ["encoder", "restorer:mask"])
+@pytest.mark.parametrize("format", ["torch_export", "onnx"])
+def test_an_export_says_how_rows_become_samples(part, format, folder, tmp_path):
+    """What its card says of each column makes the live model's results of rows."""
+    onnxruntime = pytest.importorskip("onnxruntime") if format == "onnx" else None
+    out = tmp_path / "out"
+    ssl("export", f"run={folder}", f"part={part}", f"format={format}", f"out={out}")
+    card = (out / "README.md").read_text()
+    found = re.findall(r"^\| (\w) \| (\S+) \| (\S+) \|$", card, flags=re.M)
+    assert [name for name, *_ in found] == ["a", "b", "c"]
+    mean, std = (np.array([float(row[i]) for row in found]) for i in (1, 2))
+    mask = np.zeros((60, 3), dtype=bool)
+    mask[:, 1] = True
+    inputs = {"x": ((ROWS - mean) / std)[:, None].astype(np.float32)} | ({"mask": mask} if "mask" in part else {})
+    if onnxruntime is None:
+        made = torch.export.load(out / "model.pt2").module()(**{k: torch.as_tensor(v) for k, v in inputs.items()})
+    else:
+        made = torch.as_tensor(onnxruntime.InferenceSession(out / "model.onnx").run(None, inputs)[0])
+    model = sslp.load(folder)
+    wanted = model.embed(ROWS) if part == "encoder" else model.restore(ROWS, "mask", mask)
+    torch.testing.assert_close(made, wanted, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("text", [None, "{}", '{"foo": {"type": "pixels", "size": 4, "channels": 1}}'])
