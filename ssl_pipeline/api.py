@@ -10,11 +10,12 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_pipeline.config.compose import compose
+from ssl_pipeline.config.compose import compose, is_further_rank
 from ssl_pipeline.config.names import list_encoders, path_of_data
 from ssl_pipeline.config.overrides import options_of_data, overrides_of
 from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.config.suitable import IN_PYTHON
+from ssl_pipeline.utils.claims import own_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -141,8 +142,14 @@ def pretrain(
     choices |= keys | {"trainer.max_epochs": epochs if steps is None else -1, "trainer.max_steps": steps}
     choices |= {"seed": seed} | ({} if batch_size is None else {"batch_size": batch_size})
     config = compose(overrides_of({key: value for key, value in choices.items() if value is not None} | more))
-    folder = Path(config["resume"] or output or f"outputs/pretrain/{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    folder = Path(config["resume"] or output or _new_folder())
     return Run(folder, run(config, str(folder), passed, own), own, tuple(config["trust"]))
+
+
+def _new_folder() -> Path:
+    """Named after this second, of this process alone."""
+    folder = Path(f"outputs/pretrain/{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    return folder if is_further_rank() else own_folder(folder)
 
 
 def _data(data: Any, labels: Any, options: Mapping[str, Any]) -> tuple[Data | None, dict[str, Any]]:

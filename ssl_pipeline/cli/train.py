@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -29,6 +29,7 @@ from ssl_pipeline.cli.process import (
 )
 from ssl_pipeline.config.compose import VERSION_BASE, conf_dir, explained, finish, is_further_rank, quoted, set_up_hydra
 from ssl_pipeline.config.model_options import open_options
+from ssl_pipeline.utils.claims import own_folder, remove_unused
 from ssl_pipeline.utils.errors import Interrupted
 
 _Run = Callable[[dict[str, Any], str], Any]
@@ -90,6 +91,9 @@ def _run_job(cfg: DictConfig, call: _Call) -> None:
     if sweeps:
         print(f"job {settings.job.num}: {' '.join(settings.overrides.task)}", file=sys.stderr)
     folder = settings.runtime.output_dir
+    named = any(one.startswith("hydra.run.dir=") for one in settings.overrides.hydra) or cfg.resume is not None
+    if not (named or is_further_rank()):
+        folder = str(own_folder(Path(folder)))
     try:
         config = finish(cfg, overrides, call.config_dir, folder, settings.runtime.choices)
         again = [*call.command, *([] if call.config_dir is None else ["--config-dir", call.config_dir]), *overrides]
@@ -103,8 +107,7 @@ def _run_job(cfg: DictConfig, call: _Call) -> None:
     except Exception as error:
         sentence = explained(error, overrides, call.config_dir)
         print_error(sentence, error if call.wants_traceback or cfg.debug else None)
-        with suppress(OSError):  # it holds files
-            os.rmdir(folder)
+        remove_unused(Path(folder))
         # Later jobs of a sweep still run; Hydra raises the first failure at the end.
         raise (Reported(sentence, os.getpid()) if sweeps else SystemExit(1)) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 class RandIndex(NamedTuple):
     """Adjusted Rand index, 1 of the same partition and 0 of chance, mean over clips."""
 
-    foreground: float  # over the cells of true objects
+    foreground: float  # over the cells of true objects, of clips that have some; NaN where none has
     all: float  # over all cells
 
 
@@ -30,9 +31,10 @@ def rand_index(
     >>> rand_index([true], [3 * true]), round(rand_index([true], [true % 2]).all, 3)
     (RandIndex(foreground=1.0, all=1.0), 0.444)
     """
-    scores = []
+    of_objects, of_all = [], []
     for one, other in zip(true, found, strict=True):
         inside = one > 0
-        of_objects = adjusted_rand_score(one[inside], other[inside])
-        scores.append((of_objects, adjusted_rand_score(one.ravel(), other.ravel())))
-    return RandIndex(*np.mean(scores, axis=0).tolist())
+        if inside.any():
+            of_objects.append(adjusted_rand_score(one[inside], other[inside]))
+        of_all.append(adjusted_rand_score(one.ravel(), other.ravel()))
+    return RandIndex(float(np.mean(of_objects)) if of_objects else nan, float(np.mean(of_all)))

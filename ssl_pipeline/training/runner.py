@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ssl_pipeline.training.stages import (
     write_page,
 )
 from ssl_pipeline.training.torch_errors import machine_error
+from ssl_pipeline.utils.claims import held
 from ssl_pipeline.utils.errors import Interrupted
 
 
@@ -42,12 +44,14 @@ def run(
     Raises:
         ValueError: anything in the configuration or the data that cannot work.
         FileExistsError: a new run in the folder of an old one.
+        ValueError: another process trains in this folder.
         KeyboardInterrupt: the user stopped the training; the folder is complete and can be resumed.
     """
     folder = RunDir(Path(config["resume"] or run_dir).resolve())
     try:
-        prepared = prepare_run(config, folder, data, encoder)
-        return _evaluated(prepared) if prepared.trained else _trained(prepared)
+        with nullcontext() if rank_zero_only.rank else held(folder.path):
+            prepared = prepare_run(config, folder, data, encoder)
+            return _evaluated(prepared) if prepared.trained else _trained(prepared)
     except (RuntimeError, MemoryError, ConnectionError, EOFError) as error:
         raise machine_error(error, f"resume={folder.relative}") or error from None
 

@@ -56,16 +56,28 @@ def make_trainer(
     """
     bar = shows_bar(options)
     events = [TensorBoardLogger(folder, name="", version="tensorboard")] if find_spec("tensorboard") else []
-    return L.Trainer(
+    mine = [*callbacks, *([TQDMProgressBar(refresh_rate=20)] if bar else [])]
+    trainer = L.Trainer(
         **{**options, "enable_progress_bar": bar},
         logger=[TidyCSV(folder / "metrics.csv", keep=done), *events, *loggers],
         profiler=waiting,
-        callbacks=[*callbacks, *([TQDMProgressBar(refresh_rate=20)] if bar else [])],
+        callbacks=[*mine],  # which it extends
         use_distributed_sampler=False,
         enable_model_summary=False,
         limit_val_batches=0,
         default_root_dir=folder,
     )
+    _leave_out_others(trainer, mine)
+    return trainer
+
+
+def _leave_out_others(trainer: L.Trainer, mine: Sequence[L.Callback]) -> None:
+    """Drop callbacks that installed packages put into every trainer (entry points of Lightning's)."""
+    others = [one for one in trainer.callbacks if one not in mine and not type(one).__module__.startswith("lightning.")]
+    trainer.callbacks = [one for one in trainer.callbacks if one not in others]
+    if others and trainer.is_global_zero:
+        names = ", ".join(f"{type(one).__module__.partition('.')[0]}'s {type(one).__name__}" for one in others)
+        print(f"note: {names} would enter every run of Lightning and is left out of this one", file=sys.stderr)
 
 
 @contextmanager

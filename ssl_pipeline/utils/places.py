@@ -39,8 +39,17 @@ def refuse_links(folder: Path) -> None:
     """
     for place, folders, names in os.walk(folder):
         for name in (*folders, *names):
-            if (file := Path(place, name)).is_symlink():
-                raise ValueError(f"{file} is a link, so a run would write elsewhere: put a copy in its place")
+            refuse_link(Path(place, name))
+
+
+def refuse_link(file: Path) -> None:
+    """Refuse to write through a symbolic link.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if file.is_symlink():
+        raise ValueError(f"{file} is a link, so a run would write elsewhere: put a copy in its place")
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from ssl_pipeline.config import compose as config
 from ssl_pipeline.config.compose import compose, is_further_rank
 from ssl_pipeline.config.resume import resumed
 from ssl_pipeline.config.run_folder import run_dir
+from ssl_pipeline.utils.claims import LOCK
 
 # The command line
 
@@ -27,9 +28,16 @@ def test_train_runs_one_job(conf, tmp_path, monkeypatch):
     (settings, folder, argv, full_error), *others = jobs
     assert settings == compose(["corruption=mask+noise", "corruption.noise.sigma=0.3", "name=try"]) and not others
     assert Path(folder).is_dir() and Path(folder).parent == tmp_path / "outputs/try"
-    assert not list(Path(folder).iterdir())
+    assert [file.name for file in Path(folder).iterdir()] == [LOCK]
     assert argv == ["corruption=mask+noise", "corruption.noise.sigma=0.3", "name=try"] and full_error is None
     assert sys.argv == ["train.py"] and cli.RUN_DIR not in os.environ
+
+
+def test_runs_of_one_second_have_folders_of_their_own(conf, monkeypatch):
+    folders = [train(["name=x"], monkeypatch)[1][0][1] for _ in range(4)]
+    assert len({*folders}) == 4
+    named = [train(["name=x", f"hydra.run.dir={folders[0]}"], monkeypatch)[1][0][1] for _ in range(2)]
+    assert named == [folders[0]] * 2  # a name that was given is kept; a run in it, or of another process, is refused
 
 
 def test_experiment_names_the_folder_and_resume_keeps_it(conf, tmp_path, monkeypatch, capsys):

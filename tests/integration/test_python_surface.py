@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from datetime import datetime
+
 import lightning
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import ssl_pipeline as sslp
+from ssl_pipeline import api
 from ssl_pipeline.data.loaders import as_batch, spec_of
+from ssl_pipeline.utils.claims import held
 
 QUICK = {"probe": "none", "report.page": False, "hardware": "cpu", "diagnostics.every": 0}
 QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
@@ -111,3 +116,22 @@ def test_other_batches_are_refused(batch, sentence):
 def test_what_no_grid_can_be_read_from_is_refused(batches, sentence):
     with pytest.raises(ValueError, match=sentence):
         spec_of(batches)
+
+
+def test_runs_of_one_second_have_folders_of_their_own(tmp_path, monkeypatch):
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, 1)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(api, "datetime", Stopped)
+    quick = {"probe": "none", "report.page": False, "hardware": "cpu"}
+    runs = [sslp.pretrain("digits", corruption="noise", steps=1, options=quick) for _ in range(2)]
+    assert [run.folder.name for run in runs] == ["2026-01-01_00-00-00", "2026-01-01_00-00-00_2"]
+    assert all((run.folder / "summary.json").is_file() for run in runs)
+    with held(runs[0].folder), pytest.raises(ValueError, match=f"in use by process {os.getpid()} on "):
+        sslp.pretrain("digits", steps=2, options=quick | {"resume": str(runs[0].folder)})
+    with pytest.raises(ValueError, match="neither a folder"):
+        sslp.pretrain("nothing")
+    assert len([*(tmp_path / "outputs/pretrain").iterdir()]) == 2

@@ -21,6 +21,7 @@ RNG = np.random.default_rng(0)
 ROWS = np.stack([RNG.normal(size=60), 1e6 + 1e5 * RNG.normal(size=60), 0.01 * RNG.normal(size=60)], axis=1)
 LABELS = [i % 3 for i in range(60)]
 QUICK = {"probe": "none", "report.page": False, "hardware": "cpu", "diagnostics.every": 0, "batch_size": 16}
+QUICK |= {"encoder.width": 24, "encoder.depth": 1, "encoder.heads": 2, "decoder.width": 24, "decoder.heads": 2}
 WORDS = [f"{key}={str(value).lower()}" for key, value in QUICK.items()]
 
 

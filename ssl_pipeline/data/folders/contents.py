@@ -8,6 +8,7 @@ from pathlib import Path
 from ssl_pipeline.data.folders.csv_tables import TABLE_ENDINGS
 from ssl_pipeline.data.folders.image_folder import IMAGE_ENDINGS
 from ssl_pipeline.data.folders.text_files import TEXT_ENDINGS
+from ssl_pipeline.data.folders.tree import entries_below
 from ssl_pipeline.data.io.sound import SOUND_ENDINGS
 from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS
 
@@ -29,7 +30,7 @@ def reader_of(root: Path) -> str:
         raise ValueError(f"{str(root)!r} is a file and no table ({endings}): give the folder it lies in")
     if root.is_file():
         return "csv"
-    names = [path.name.lower() for path in root.rglob("*") if path.name[0] != "."]
+    names = [entry.name.lower() for entry in entries_below(root)]
     counts = _counts(_MEDIA, names) or _counts(_OTHERS, names)  # texts and tables next to pictures are about them
     if not counts:
         raise FileNotFoundError(

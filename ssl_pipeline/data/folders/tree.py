@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from jaxtyping import Int64
 from torch import Tensor
 
 _TEST_FOLDERS = ("test", "val", "valid", "validation")
+_OF_A_RUN = {"config.yaml", "checkpoints"}
+"""What lies in the folder of a run, whose pictures are no data."""
+_OF_RUNS = ("outputs", "multirun")
+"""Folders in which runs are put where nobody names another."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,8 @@ def find_parts(root: Path, thing: str = "image") -> dict[str, Path]:
     if not (root / "train").is_dir():
         return {"train": root}
     test = next((root / name for name in _TEST_FOLDERS if (root / name).is_dir()), None)
-    others = [p for p in root.iterdir() if p.is_dir() and p.name not in ("train", *_TEST_FOLDERS) and p.name[0] != "."]
+    known = ("train", *_TEST_FOLDERS, *_OF_RUNS)
+    others = [p for p in root.iterdir() if p.is_dir() and p.name not in known and p.name[0] != "."]
     if others and test is None:  # "train" next to "car" and "plane" is a class
         return {"train": root}
     return {"train": root / "train"} if test is None else {"train": root / "train", "test": test}
@@ -97,9 +104,7 @@ def find_parts(root: Path, thing: str = "image") -> dict[str, Path]:
 def list_files(
     root: Path, endings: tuple[str, ...], thing: str = "image", advice: str = "set data.root to another folder"
 ) -> list[Path]:
-    """Paths below ``root`` of all files with such an ending, sorted; hidden ones do not count, links are followed.
-
-    A folder that several links lead to is taken once, under the first name in alphabetical order.
+    """Paths below ``root`` of all regular files with such an ending, sorted; see ``entries_below``.
 
     Args:
         root: the folder.
@@ -110,20 +115,43 @@ def list_files(
     Raises:
         FileNotFoundError: there are none.
     """
-    found, seen = [], set()
-    for place, folders, names in os.walk(root, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:  # a link back up would go round for ever
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if name[0] != ".")
-        found += [Path(place, name) for name in names if name[0] != "." and name.lower().endswith(endings)]
+    found, odd = [], []
+    for entry in entries_below(root):
+        if entry.name.lower().endswith(endings):
+            (found if entry.is_file() else odd).append(Path(entry.path))
+    if odd:
+        some = ", ".join(str(path.relative_to(root)) for path in odd[:5])
+        warnings.warn(
+            f"{len(odd)} of the names in {str(root)!r} are no files but links to nothing, pipes or devices: {some}"
+            f"{', ...' if len(odd) > 5 else ''}; they are left out",
+            stacklevel=3,
+        )
     if not found:
         rest = f" or {len(endings) - 5} others" if len(endings) > 5 else ""
         raise FileNotFoundError(
             f"there is no {thing} in {str(root)!r}: expected files ending in {', '.join(endings[:5])}{rest}; {advice}"
         )
     return sorted(file.relative_to(root) for file in found)
+
+
+def entries_below(root: Path) -> Iterator[os.DirEntry[str]]:
+    """What lies in the folders below one, those themselves not included; links are followed.
+
+    Hidden names do not count, nor do folders of runs. A folder that several links lead to is taken once, under the
+    first name in alphabetical order.
+    """
+    seen, open_ones = set(), [str(root)]
+    while open_ones:
+        place = open_ones.pop()
+        if (real := os.path.realpath(place)) in seen:  # a link back up would go round for ever
+            continue
+        seen.add(real)
+        with os.scandir(place) as listed:
+            entries = sorted((one for one in listed if one.name[0] != "."), key=lambda one: one.name)
+        if place != str(root) and {one.name for one in entries} >= _OF_A_RUN:
+            continue
+        open_ones += [one.path for one in reversed(entries) if one.is_dir()]
+        yield from (one for one in entries if not one.is_dir())
 
 
 def choose_classes(

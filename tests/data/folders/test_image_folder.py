@@ -8,6 +8,7 @@ from helpers.images import check_contract, picture
 from PIL import Image
 
 from ssl_pipeline.data import folder
+from ssl_pipeline.data.folders.contents import reader_of
 
 
 def test_photographs_are_turned_upright(tmp_path):
@@ -102,6 +103,28 @@ def test_too_many_unreadable_files(image_tree):
         folder(str(image_tree), size=8)
     with pytest.warns(UserWarning):
         assert len(folder(str(image_tree), size=8, split={"holdout": 0}, unreadable={"max_share": 0.1}).train) == 20
+
+
+def test_the_pictures_of_runs_are_no_data(image_tree):
+    """A run's folder in the folder of the data, which is where it lies if data.root=. was trained on."""
+    before = folder(str(image_tree), size=8, split={"holdout": 0})
+    for place in ("outputs/train/12-00-00", "multirun/12-00-00/0"):
+        run = image_tree / place
+        for part in ("samples", "checkpoints"):
+            (run / part).mkdir(parents=True)
+        (run / "config.yaml").touch()
+        (run / "samples/0_clean.png").write_bytes((image_tree / "cat" / "deep" / "5.jpg").read_bytes())
+    after = folder(str(image_tree), size=8, split={"holdout": 0})
+    assert (after.classes, len(after.train)) == (before.classes, len(before.train))
+    assert reader_of(image_tree) == "folder"
+
+
+def test_what_is_no_file_is_named_and_left_out(image_tree):
+    (image_tree / "cat/gone.png").symlink_to("nowhere.png")
+    os.mkfifo(image_tree / "cat/pipe.png")
+    (image_tree / "dog/zero.png").symlink_to("/dev/zero")
+    with pytest.warns(UserWarning, match=r"3 of the names in .* are no files .*: cat/gone.png, cat/pipe.png, dog/zero"):
+        assert len(folder(str(image_tree), size=8, split={"holdout": 0}).train) == 20
 
 
 def test_folders_that_hold_nothing(tmp_path):

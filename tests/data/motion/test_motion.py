@@ -99,6 +99,9 @@ def test_agreement_counts_a_lost_track_as_an_error():
     lost = np.where((true == 1) & (np.arange(6) > 2)[:, None, None], 3, true)
     assert rand_index([true], [true]) == (1.0, 1.0)
     assert rand_index([true], [lost]).foreground < 0.8
+    nothing = np.zeros_like(true)  # a clip without objects says nothing of objects
+    assert rand_index([true, nothing], [lost, nothing]).foreground == rand_index([true], [lost]).foreground
+    assert np.isnan(rand_index([nothing], [nothing]).foreground)
 
 
 def test_known_objects_are_where_the_digits_are():
