@@ -73,8 +73,9 @@ def make_trainer(
 
 def _leave_out_others(trainer: L.Trainer, mine: Sequence[L.Callback]) -> None:
     """Drop callbacks that installed packages put into every trainer (entry points of Lightning's)."""
-    others = [one for one in trainer.callbacks if one not in mine and not type(one).__module__.startswith("lightning.")]
-    trainer.callbacks = [one for one in trainer.callbacks if one not in others]
+    held: Any = trainer  # whose list of callbacks its class does not declare
+    others = [one for one in held.callbacks if one not in mine and not type(one).__module__.startswith("lightning.")]
+    held.callbacks = [one for one in held.callbacks if one not in others]
     if others and trainer.is_global_zero:
         names = ", ".join(f"{type(one).__module__.partition('.')[0]}'s {type(one).__name__}" for one in others)
         print(f"note: {names} would enter every run of Lightning and is left out of this one", file=sys.stderr)
