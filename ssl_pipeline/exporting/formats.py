@@ -13,7 +13,7 @@ from ssl_pipeline.exporting.lengths import FreeLength, free_dimensions
 from ssl_pipeline.inference.example_inputs import examples
 from ssl_pipeline.inference.load import load
 from ssl_pipeline.inference.model import Model
-from ssl_pipeline.inference.modules import Embedder, Part
+from ssl_pipeline.inference.modules import Embedder, Part, Relation
 from ssl_pipeline.inference.weights import WEIGHTS, write_safetensors
 from ssl_pipeline.models.encoders import TimmBackbone
 from ssl_pipeline.utils.extras import require
@@ -44,11 +44,13 @@ def _onnx(model: Model, live: Part, folder: Path, length: FreeLength | None) -> 
         require(package, "onnx", "format=onnx")
     import onnxruntime
 
-    inputs, file = examples(live, 3), folder / "model.onnx"
+    inputs, file, part = examples(live, 3), folder / "model.onnx", deepcopy(live).cpu()
     given = {name: value.cpu() for name, value in inputs.items()}
-    free = free_dimensions(model, given, length)
+    free = free_dimensions(model, inputs, length)
+    # ONNX's own capture fails on masked transformers, and torch's on inputs that no signature names: those of edges.
+    captured = {"kwargs": given, "dynamic_shapes": free} if isinstance(live, Relation) else {}
     torch.onnx.export(
-        torch.export.export(deepcopy(live).cpu(), (), given, dynamic_shapes=free),
+        part if captured else torch.export.export(part, (), given, dynamic_shapes=free),
         (),
         str(file),
         input_names=list(live.inputs),
@@ -56,6 +58,7 @@ def _onnx(model: Model, live: Part, folder: Path, length: FreeLength | None) -> 
         dynamo=True,
         external_data=False,
         verbose=False,
+        **captured,
     )
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 

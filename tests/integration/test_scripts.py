@@ -22,7 +22,9 @@ def result(folder, row, seed, **scores):
     (folder / f"{row}-{seed}.json").write_text(json.dumps({"row": row, "seed": seed, **scores}))
 
 
-@pytest.mark.parametrize("experiment", ["dag", "dag_text", "dag_sound"])
+@pytest.mark.parametrize(
+    "experiment", ["dag", *(pytest.param(e, marks=pytest.mark.slow) for e in ("dag_text", "dag_sound"))]
+)
 def test_rows_of_the_claim_differ_in_views_and_terms_alone(experiment, script):
     whole = compose([f"experiment={experiment}"])
     (decoder,) = {family(name) for name in whole["objective"]} - {"info_nce"}
@@ -102,6 +104,7 @@ def test_shared_models_are_compared_view_by_view(script, tmp_path, monkeypatch, 
     assert "no single run restores mask" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_decoding_is_timed_for_every_kind_of_file(script, monkeypatch, capsys):
     module = script("bench_decode")
     call(module, monkeypatch, "--images", 3, "--sounds", 3, "--size", 16, "--batch", 2, "--rounds", 1)
@@ -125,6 +128,7 @@ def test_the_price_of_the_pipeline_is_measured(script, monkeypatch, capsys):
     assert max(damages, waiting, rest) < 80  # of the whole, in which they are contained
 
 
+@pytest.mark.slow
 def test_all_studies_of_dynamics_print_a_table_and_draw_a_figure(script, tmp_path, monkeypatch, capsys):
     module = script("probe_dynamics")
     call(module, monkeypatch, "--quick", "--out", tmp_path)
@@ -170,6 +174,7 @@ def purified(said):
     return r2, {tuple(row[:3]): float(row[5]) for row in rows if len(row) == 6}
 
 
+@pytest.mark.slow
 def test_purity_is_measured_beside_raw_input_and_a_taught_encoder(script, monkeypatch, capsys, tmp_path):
     words = ["--quick", "--only", "xor", "--out", tmp_path, "hardware.precision=32-true"]
     call(script("probe_purification"), monkeypatch, *words)

@@ -102,6 +102,7 @@ def test_a_restored_row_is_one_in_the_units_of_its_columns(folder):
     assert list(row) == ["a", "b", "c"] and 5e5 < row["b"] < 1.5e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["encoder", "restorer:mask"])
 @pytest.mark.parametrize("format", ["torch_export", "onnx"])
 def test_an_export_says_how_rows_become_samples(part, format, folder, tmp_path):

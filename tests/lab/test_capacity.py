@@ -68,6 +68,7 @@ def test_what_cannot_be_is_refused(make, message):
         make()
 
 
+@pytest.mark.slow
 def test_products_jump_and_relu_creeps():
     """M33."""
     jump, jumped = tried(products, PRODUCT)

@@ -157,6 +157,7 @@ def test_an_echo_keeps_hidden_variance_but_where_decay_is_faster_than_it_learns(
 # M22: bits per step.
 
 
+@pytest.mark.slow
 def test_one_bit_a_try_does_not_scale(study):
     """M22, where more weights are a harder task: about as many evaluations more as weights; backprop hardly any."""
     found = {one.learner: one for one in study("bits").curves((8, 32, 128), 3, 20_000) if one.task == "linear map"}
@@ -252,6 +253,7 @@ def test_stability_of_any_module_is_by_layer():
     assert found["0"] == found["2"] == 0 and found["3"] == pytest.approx(0.1) and found["5"] > 0
 
 
+@pytest.mark.slow
 def test_steps_are_equal_under_norms_and_not_in_plain_stacks(study, data):
     """M27: within a decade or not."""
     found = {(one.kind, one.optimizer): one.decades for one in study("steps").sweep(data, (30,), 20)}

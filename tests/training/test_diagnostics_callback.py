@@ -117,7 +117,12 @@ HEALTHY = {
 }
 
 
-@pytest.mark.parametrize("name", HEALTHY)
+IN_EVERY_RUN = ("reconstruct", "contrast", "teacher")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in IN_EVERY_RUN else pytest.param(name, marks=pytest.mark.slow) for name in HEALTHY]
+)
 def test_no_alarm_where_all_is_well(name, tmp_path, capsys):
     config = compose([*FAST, *HEALTHY[name], "optimizer.lr=2e-3", "trainer.max_steps=80", "diagnostics.every=40"])
     run(config, str(tmp_path))

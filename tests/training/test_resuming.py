@@ -19,7 +19,7 @@ from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import Metrics
 
 
-@pytest.mark.parametrize("encoder", ["conv", "vit"])
+@pytest.mark.parametrize("encoder", ["conv", pytest.param("vit", marks=pytest.mark.slow)])
 def test_interrupted_and_resumed_equals_uninterrupted(encoder, tmp_path, monkeypatch):
     vit = [
         "encoder=vit",
@@ -52,7 +52,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(encoder, tmp_path, monkeyp
         assert torch.equal(value, got[name]), name
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_stream_that_is_interrupted_goes_on_where_it_was(workers, tmp_path):
     """In the middle of its second epoch of five steps; three files are read by turns and shuffled in a buffer."""
     for part in range(3):
