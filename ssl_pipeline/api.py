@@ -119,31 +119,36 @@ def pretrain(
     Raises:
         FileNotFoundError: no such folder, or nothing in it to learn from.
         ValueError: a name, key or value that cannot be; data that cannot be read; something that is named twice.
-
-    Example:
-        ``run = pretrain("path/to/images", "simclr", epochs=50)``
     """
     from ssl_pipeline.models.encoders import encoder_choice
     from ssl_pipeline.training import run
 
     more = dict(options or {})
+    _check_end(epochs, steps)
+    said = {"experiment": method, "corruption": corruption, "objective": objective, "decoder": decoder}
+    said |= {"trainer.max_steps": steps, "trainer.max_epochs": epochs}
+    said |= {} if batch_size is None else {"batch_size": batch_size}
+    if twice := [key for key, one in (said | {"encoder": encoder}).items() if one is not None and key in more]:
+        raise ValueError(f"{twice[0]} is named twice, as an argument and in options: drop one")
+    passed, choices = _data(data, labels, more)
+    keys, own = ({}, None) if encoder is None else encoder_choice(encoder, list_encoders())
+    choices |= said | keys | {"seed": seed} | ({} if steps is None else {"trainer.max_epochs": -1})
+    config = compose(overrides_of({key: value for key, value in choices.items() if value is not None} | more))
+    folder = Path(config["resume"] or output or _new_folder())
+    return Run(folder, run(config, str(folder), passed, own), own, tuple(config["trust"]))
+
+
+def _check_end(epochs: int | None, steps: int | None) -> None:
+    """Refuse an end that is named twice, or none.
+
+    Raises:
+        ValueError: likewise.
+    """
     if epochs is not None and steps is not None:
         raise ValueError(f"the end is named twice, {epochs=} and {steps=}: drop one")
     for bound in (epochs, steps):
         if bound is not None and bound < 1:
             raise ValueError(f"expected at least one epoch or step, got {bound}")
-    said = {"experiment": method, "corruption": corruption, "objective": objective, "decoder": decoder}
-    said |= {"encoder": encoder, "batch_size": batch_size, "trainer.max_steps": steps, "trainer.max_epochs": epochs}
-    if twice := [key for key, value in said.items() if value is not None and key in more]:
-        raise ValueError(f"{twice[0]} is named twice, as an argument and in options: drop one")
-    passed, choices = _data(data, labels, more)
-    keys, own = ({}, None) if encoder is None else encoder_choice(encoder, list_encoders())
-    choices |= {"experiment": method, "corruption": corruption, "objective": objective, "decoder": decoder}
-    choices |= keys | {"trainer.max_epochs": epochs if steps is None else -1, "trainer.max_steps": steps}
-    choices |= {"seed": seed} | ({} if batch_size is None else {"batch_size": batch_size})
-    config = compose(overrides_of({key: value for key, value in choices.items() if value is not None} | more))
-    folder = Path(config["resume"] or output or _new_folder())
-    return Run(folder, run(config, str(folder), passed, own), own, tuple(config["trust"]))
 
 
 def _new_folder() -> Path:

@@ -20,7 +20,7 @@ _CHUNK = 256
 
 
 @dataclass(frozen=True)
-class Table:
+class TableRows:
     """A table, and how it is read.
 
     Args:

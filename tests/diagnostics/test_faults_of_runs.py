@@ -90,6 +90,7 @@ def warned(capsys):
     return [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: step")]
 
 
+@pytest.mark.slow
 def test_vanishing_information_is_named(tmp_path, capsys):
     pretrain(tmp_path / "plain", "corruption=noise", "optimizer.lr=1e-4", depth=10)
     (said,) = [line for line in warned(capsys) if "encoder" in line.partition(":")[2].partition(",")[0]]
@@ -157,6 +158,7 @@ def test_a_look_at_very_few_samples(samples, tmp_path):
     assert shares and all(0 <= share <= 1 for share in shares.values())
 
 
+@pytest.mark.slow
 def test_early_words_are_no_fault(tmp_path, capsys):
     """A decoder of symbols first learns how frequent each is, which is the same for all samples."""
     words = ["experiment=bert", "encoder.width=32", "encoder.depth=1", "encoder.heads=2", "decoder.width=32"]

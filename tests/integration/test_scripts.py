@@ -22,9 +22,8 @@ def result(folder, row, seed, **scores):
     (folder / f"{row}-{seed}.json").write_text(json.dumps({"row": row, "seed": seed, **scores}))
 
 
-@pytest.mark.parametrize(
-    "experiment", ["dag", *(pytest.param(e, marks=pytest.mark.slow) for e in ("dag_text", "dag_sound"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", ["dag", "dag_text", "dag_sound"])
 def test_rows_of_the_claim_differ_in_views_and_terms_alone(experiment, script):
     whole = compose([f"experiment={experiment}"])
     (decoder,) = {family(name) for name in whole["objective"]} - {"info_nce"}

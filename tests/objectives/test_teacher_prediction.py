@@ -275,7 +275,9 @@ def test_it_starts_as_the_encoder_whose_weights_were_loaded(tmp_path):
         ssl_pipeline.load(tmp_path / "first").embed(x, teacher=True)
 
 
-@pytest.mark.parametrize("name", ["moco", "dino", "data2vec"])
+@pytest.mark.parametrize(
+    "name", ["moco", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dino", "data2vec"))]
+)
 def test_a_run_resumes_exactly(name, tmp_path):
     """The teacher, the queue and the centre are part of what is saved."""
     options = [f"experiment={name}", "batch_size=64", "probe=none", "optimizer.warmup=0", "optimizer.final=1"]

@@ -115,6 +115,7 @@ def test_a_page_of_an_interrupted_run(tmp_path, monkeypatch):
     assert "This run was interrupted" in text and "<h2>Samples</h2>" in text and "<h2>Results</h2>" not in text
 
 
+@pytest.mark.slow
 def test_an_alarm_that_ends_a_run_stands_in_its_page(tmp_path):
     words = ["corruption=crop+crop", "objective=reconstruct+info_nce", "objective.info_nce.weight=1e-9"]
     words += ["encoder.norm=group"]  # statistics of such a small batch are next to an alarm themselves

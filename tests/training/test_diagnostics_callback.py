@@ -86,6 +86,7 @@ def test_a_collapse_is_announced_once(tmp_path, capsys):
     assert values[300, "diagnostics/gap"] > 0.5  # nor does the distance between views, in units of what is left, see it
 
 
+@pytest.mark.slow
 def test_a_collapse_can_end_the_run(tmp_path):
     with pytest.raises(ValueError, match=r"step \d+: the embeddings of mask .*add negatives.*allow_collapse=true"):
         run(compose([*VIT, *FAST, *COLLAPSING, "diagnostics.on_alarm=stop"]), str(tmp_path))

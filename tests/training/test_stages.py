@@ -37,7 +37,7 @@ def test_evaluation_and_report_are_done_again_from_the_folder(finished, capsys):
     ("bound", "place"),
     [
         ("trainer.max_steps=6", "score_graph"),
-        ("trainer.max_time=1", "score_graph"),
+        pytest.param("trainer.max_time=1", "score_graph", marks=pytest.mark.slow),
         ("trainer.max_steps=6", "write_samples"),
     ],
 )

@@ -18,7 +18,7 @@ from ssl_pipeline.data.in_python.labels import numbered_labels
 from ssl_pipeline.data.io.table_file import TableFile, is_number
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.options import Options, Split
-from ssl_pipeline.data.table import Table, rows_of
+from ssl_pipeline.data.table import TableRows, rows_of
 
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz")
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)(\.0*)?")
@@ -63,7 +63,7 @@ def csv(
     fill = missing == "mean"
     codec = TableCodec.of(chosen, rows_of(train, whole=True), fill)
     rows = Data(grid=codec.grid, train=train, test=test, classes=classes, name=name)
-    return Table(rows, codec, fill).read_with(codec)
+    return TableRows(rows, codec, fill).read_with(codec)
 
 
 def _files(root: Path, header: bool | str, label: str | None) -> tuple[str, dict[str, list[TableFile]]]:

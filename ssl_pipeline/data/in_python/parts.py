@@ -15,7 +15,7 @@ from ssl_pipeline.data.base import Classes, Data, Dataset, Stream, holdout
 from ssl_pipeline.data.codecs.table import FEATURE, TableCodec
 from ssl_pipeline.data.in_python.samples import codec_for, grid_for, sample_kind
 from ssl_pipeline.data.options import Options, Split
-from ssl_pipeline.data.table import Table, rows_of
+from ssl_pipeline.data.table import TableRows, rows_of
 from ssl_pipeline.structures.grid import GridSpec
 
 
@@ -143,7 +143,7 @@ def _table_of(rows: Data, whole: bool) -> Data:
     """Rows, standardised; their columns are called 1, 2 ..."""
     names = [str(i + 1) for i in range(rows.grid.shape[0])]
     codec = TableCodec.of(names, rows_of(rows.train, whole))
-    return Table(rows, codec, named=False).read_with(codec)
+    return TableRows(rows, codec, named=False).read_with(codec)
 
 
 def _suiting(grid: GridSpec, like: GridSpec, seen: Tensor) -> GridSpec:

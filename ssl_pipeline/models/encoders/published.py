@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
+import timm
 from torch import nn
 
 from ssl_pipeline.structures.grid import GridSpec
@@ -67,3 +69,20 @@ def create(
 
 def _cannot(name: str, options: Mapping[str, Any], error: Exception) -> str:
     return f"encoder.options={dict(options)}: {name} cannot be made with them ({' '.join(str(error).split())})"
+
+
+def check_timm_name(name: str) -> None:
+    """Refuse a name that timm does not know, or one that asks for weights.
+
+    Raises:
+        ValueError: likewise.
+    """
+    model, _, weights = name.partition(".")
+    if weights:
+        raise ValueError(
+            f"encoder.name={name} asks for timm's weights {weights!r}, which are not loaded here: set "
+            f"encoder.name={model} to train from scratch, or give the model as an object from Python"
+        )
+    if not timm.is_model(name):
+        near = ", ".join(get_close_matches(name, timm.list_models(), 5)) or "see timm.list_models()"
+        raise ValueError(f"timm has no model {name!r}; nearest: {near}")

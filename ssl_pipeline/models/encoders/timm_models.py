@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, cast
 
 import timm
@@ -16,7 +15,7 @@ from torch.nn import functional as F
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders import timm_tokens
 from ssl_pipeline.models.encoders.outside import OutsideEncoder, UserModule
-from ssl_pipeline.models.encoders.published import check_image, create, is_plain
+from ssl_pipeline.models.encoders.published import check_image, check_timm_name, create, is_plain
 from ssl_pipeline.models.encoders.visible import Visible, check_cell, visible
 from ssl_pipeline.models.layers.pooling import masked_mean
 from ssl_pipeline.structures.batch import Latent, View
@@ -56,15 +55,7 @@ class TimmBackbone(OutsideEncoder):
         view_drop: float = 0.25,
     ) -> None:
         super().__init__(view_drop)
-        name, _, weights = name.partition(".")
-        if weights:
-            raise ValueError(
-                f"encoder.name={name}.{weights} asks for timm's weights {weights!r}, which are not loaded here: set "
-                f"encoder.name={name} to train from scratch, or give the model as an object from Python"
-            )
-        if not timm.is_model(name):
-            near = ", ".join(get_close_matches(name, timm.list_models(), 5)) or "see timm.list_models()"
-            raise ValueError(f"timm has no model {name!r}; nearest: {near}")
+        check_timm_name(name)
         if weights := _WEIGHTS & set(options or {}):
             raise ValueError(
                 f"encoder.options.{weights.pop()}: weights are not loaded here; set init_from to a run's folder, or "

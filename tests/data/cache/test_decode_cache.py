@@ -113,6 +113,7 @@ def decode_and_count(rank, queue, image_tree, cache):
     queue.put((rank, len(numbers), data.train.x.sum().item()))
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_decode_once(image_tree, tmp_path):
     (_, here, a), (_, there, b) = in_two_processes(decode_and_count, str(image_tree), str(tmp_path / "cache"))
     assert sorted([here, there]) == [0, 20] and a == b > 0
