@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from inspect import Parameter, Signature
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssl_pipeline.exporting.lengths import FreeLength, free_dimensions
 from ssl_pipeline.inference.example_inputs import examples
 from ssl_pipeline.inference.load import load
 from ssl_pipeline.inference.model import Model
-from ssl_pipeline.inference.modules import Embedder, Part, Relation
+from ssl_pipeline.inference.modules import Embedder, Part
 from ssl_pipeline.inference.weights import WEIGHTS, write_safetensors
 from ssl_pipeline.models.encoders import TimmBackbone
 from ssl_pipeline.utils.extras import require
@@ -47,10 +48,8 @@ def _onnx(model: Model, live: Part, folder: Path, length: FreeLength | None) -> 
     inputs, file, part = examples(live, 3), folder / "model.onnx", deepcopy(live).cpu()
     given = {name: value.cpu() for name, value in inputs.items()}
     free = free_dimensions(model, inputs, length)
-    # ONNX's own capture fails on masked transformers, and torch's on inputs that no signature names: those of edges.
-    captured = {"kwargs": given, "dynamic_shapes": free} if isinstance(live, Relation) else {}
     torch.onnx.export(
-        part if captured else torch.export.export(part, (), given, dynamic_shapes=free),
+        torch.export.export(_named(part), (), given, dynamic_shapes=free),
         (),
         str(file),
         input_names=list(live.inputs),
@@ -58,7 +57,6 @@ def _onnx(model: Model, live: Part, folder: Path, length: FreeLength | None) -> 
         dynamo=True,
         external_data=False,
         verbose=False,
-        **captured,
     )
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
@@ -67,6 +65,22 @@ def _onnx(model: Model, live: Part, folder: Path, length: FreeLength | None) -> 
         return tuple(torch.as_tensor(one) for one in found)
 
     return again
+
+
+def _named(part: Part) -> nn.Module:
+    """The part with its inputs in its signature, by which torch knows them: an edge takes any."""
+
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = part
+
+        def forward(self, **known: Tensor) -> Tensor | tuple[Tensor, ...]:
+            return self.part(**known)
+
+    places = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("self", *part.inputs)]
+    Named.forward.__signature__ = Signature(places)  # pyright: ignore[reportFunctionMemberAccess]
+    return Named()
 
 
 FORMATS: dict[str, Write] = {
