@@ -32,10 +32,10 @@ _KINDS: dict[str, Any] = {
 """Kinds of the parts in a configuration, by the keys that lead to them; ``*`` is any key."""
 
 
-NEEDED = ("data", "corruption", "encoder", "latent", "decoder", "objective", "optimizer", "trainer", "probe", "seed",
-          "batch_size", "views_per_step")  # fmt: skip
+_GROUPS = ("data", "corruption", "encoder", "latent", "decoder", "objective", "optimizer", "trainer", "probe")
+_NEEDED = (*_GROUPS, "seed", "batch_size", "views_per_step")
 """Keys without which a run does not go on; groups that are younger than a run may be missing."""
-_MAPPINGS = (*NEEDED[:9], "hardware", "checkpoint", "diagnostics", "report", "sets")
+_MAPPINGS = (*_GROUPS, "hardware", "checkpoint", "diagnostics", "report", "sets")
 
 
 class Saved(NamedTuple):
@@ -96,7 +96,7 @@ def check_whole(config: Mapping[str, Any], folder: Path) -> None:
     Raises:
         ValueError: a key is missing, or holds something else.
     """
-    if lost := [key for key in NEEDED if key not in config]:
+    if lost := [key for key in _NEEDED if key not in config]:
         raise ValueError(f"{folder / CONFIG} is damaged: it lacks {', '.join(lost)}")
     about = [config, *(config["sets"].values() if isinstance(config.get("sets"), Mapping) else ())]
     wrong = [key for key in _MAPPINGS if not isinstance(config.get(key, {}), Mapping)]

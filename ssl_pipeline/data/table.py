@@ -48,18 +48,18 @@ class TableRows:
             return self.read_with(self.codec)
         if codec != self.codec:
             self._check_columns(codec)
-        scaled = replace(self.rows, grid=codec.grid, codec=codec, read_with=self.read_with)
-        scaled = replace(scaled, train=self._scaled(self.rows.train, codec))
-        if self.rows.test is not None:
-            scaled = replace(scaled, test=ScaledRows(self.rows.test, codec, self.fill))
+        train, test, how = self.rows.train, self.rows.test, (codec, self.fill)
+        scaled = replace(
+            self.rows,
+            grid=codec.grid,
+            train=ScaledStream(train, *how) if isinstance(train, Stream) else ScaledRows(train, *how),
+            test=None if test is None else ScaledRows(test, *how),
+            codec=codec,
+            read_with=self.read_with,
+        )
         if codec != self.codec:
             self._warn_of_far_ones(scaled, codec)
         return scaled
-
-    def _scaled(self, part: Dataset | Stream, codec: TableCodec) -> ScaledRows | ScaledStream:
-        if isinstance(part, Stream):
-            return ScaledStream(part, codec, self.fill)
-        return ScaledRows(part, codec, self.fill)
 
     def _check_columns(self, codec: TableCodec) -> None:
         mine, theirs = [*self.codec.columns], [*codec.columns]
