@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -19,8 +20,9 @@ def in_two_processes(work: Callable, *args: Any, seconds: int = 120) -> list[tup
     context = mp.get_context("spawn")
     queue = context.SimpleQueue()
     workers = [context.Process(target=_join, args=(rank, port, work, queue, args)) for rank in range(2)]
-    for worker in workers:
-        worker.start()
+    for rank, worker in enumerate(workers):
+        with mock.patch.dict(os.environ, RANK=str(rank)):  # Lightning reads it when it is imported
+            worker.start()
     for worker in workers:
         worker.join(seconds)
     assert [worker.exitcode for worker in workers] == [0, 0]
