@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.corruptions._tokens import check_text, content, moved, padding_symbol
+from ssl_pipeline.corruptions._tokens import Content, check_text, content, front, moved, padding_symbol
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
 
@@ -20,7 +22,9 @@ class Infill(Corruption):
 
     Args:
         ratio: fraction of each text's tokens that go, 0 <= ratio < 1.
-        span: mean length of a span in tokens; lengths are about 1 + Poisson(span - 1).
+        span: mean length of a span in tokens.
+        empty: lengths are Poisson(span), as BART draws them: of 3 tokens every twentieth span is empty, a mask token
+            where nothing is missing (left out where the grid has no room for it). False: 1 + Poisson(span - 1).
 
     Raises:
         ValueError: an option outside its bounds; no text; a grid without a mask token.
@@ -30,16 +34,16 @@ class Infill(Corruption):
     >>> grid = GridSpec.of(("position", 6), vocab=10, mask_token=9)
     >>> view = clean_view(grid, torch.tensor([[1, 2, 3, 4, 5, 6]]))
     >>> view = Infill(ratio=0.5).bind(grid)(view, torch.Generator())
-    >>> (view.x == 9).sum().item(), view.valid.sum().item()
-    (3, 4)
+    >>> (view.valid & (view.x != 9)).sum().item()  # half of the tokens are left
+    3
     """
 
-    def __init__(self, *, ratio: float = 0.3, span: float = 3.0) -> None:
+    def __init__(self, *, ratio: float = 0.3, span: float = 3.0, empty: bool = True) -> None:
         if not 0 <= ratio < 1:
             raise ValueError(f"ratio must be at least 0 and below 1, got {ratio}: set the fraction of tokens that go")
         if span < 1:
             raise ValueError(f"span must be at least 1 token, got {span}: set the mean length of a span")
-        self.ratio, self.span = ratio, span
+        self.ratio, self.span, self.empty = ratio, span, empty
 
     def setup(self) -> None:
         """A grid of one discrete axis with a mask token is needed."""
@@ -49,19 +53,14 @@ class Infill(Corruption):
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         text, shape = content(view, self.grid), view.x.shape
-        gone = (self.ratio * text.length).round().long()
-        spans = torch.minimum((gone / self.span).round().long().clamp(min=1), gone)
-        left = text.length - gone + spans  # symbols of the view, an end symbol aside
+        lengths, spans = self._spans(text, generator)
+        left = text.length - lengths.sum(1, keepdim=True) + spans  # symbols of the view, an end symbol aside
 
-        # The view is drawn first: any of its symbols may be the spans, then the tokens that go are dealt to them.
+        # Any symbols of the view may be the spans; they are chosen first, and each is given a length.
         luck = torch.rand(shape, generator=generator, device=view.x.device)
         rank = luck.masked_fill(text.index >= left, 2.0).argsort(1).argsort(1)
         starts = rank < spans
-        owner = (torch.rand(shape, generator=generator, device=view.x.device) * spans).long()
-        owner = torch.minimum(owner, (spans - 1).clamp(min=0))
-        extra = torch.zeros_like(owner).scatter_add(1, owner, (text.index < gone - spans).long())
-        number = (starts.long().cumsum(1) - 1).clamp(min=0)
-        length = torch.where(starts, 1 + extra.gather(1, number), 1)
+        length = torch.where(starts, lengths.gather(1, rank), 1)
 
         first = (length.cumsum(1) - length).clamp(max=shape[1] - 1)
         cells = text.cells.gather(1, first)
@@ -69,3 +68,17 @@ class Infill(Corruption):
         x = view.x.gather(1, cells).masked_fill(starts, self.grid.mask_token or 0)
         x = x.masked_fill(~valid, padding_symbol(self.grid))
         return moved(view, x, cells, valid, cells + (length - 1) / 2)
+
+    def _spans(self, text: Content, generator: torch.Generator) -> tuple[Int64[Tensor, "B N"], Int64[Tensor, "B 1"]]:
+        """Lengths of each text's spans, zeros behind them, and how many spans these are."""
+        gone = (self.ratio * text.length).round().long()
+        least = 0 if self.empty else 1
+        mean = torch.full(text.x.shape, float(self.span) - least, device=text.x.device)
+        lengths = torch.poisson(mean, generator).long() + least
+        before = lengths.cumsum(1) - lengths
+        lengths = torch.minimum(lengths, (gone - before).clamp(min=0))  # the last one is cut
+        full = lengths > 0
+        room = text.x.shape[1] - text.closed.long() - text.length + (lengths - full.long()).sum(1, keepdim=True)
+        empty = ~full & (before < gone)
+        kept = full | (empty & (empty.cumsum(1) <= room))
+        return lengths.gather(1, front(kept)), kept.sum(1, keepdim=True)

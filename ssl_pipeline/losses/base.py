@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -57,6 +58,9 @@ class PairLoss(nn.Module, ABC):
     contrasts: ClassVar[bool] = False
     """Whether ``forward`` takes as ``others`` the embeddings (M, D) of further samples of the step."""
 
+    takes_all: ClassVar[bool] = False
+    """Whether it compares all views of a sample at once, by ``of_all``, and not two at a time."""
+
     @property
     def presumes(self) -> tuple[str, int] | None:
         """Which of its settings fixes the embeddings' width, and at what; None: any width will do."""
@@ -75,6 +79,15 @@ class PairLoss(nn.Module, ABC):
 
     def per_sample(self, a: Tensor, b: Tensor) -> Tensor:
         """(B,) losses of the samples, arguments as in ``forward``; compares with no other rank."""
+        raise NotImplementedError
+
+    def of_all(self, groups: Sequence[Mapping[str, Tensor]], anchors: Collection[str] | None = None) -> Tensor:
+        """Scalar from the embeddings of all views.
+
+        Args:
+            groups: samples that pass the same views: by view (N, D), row i of all from one sample.
+            anchors: views that the others are drawn to; None: all.
+        """
         raise NotImplementedError
 
     def by_source(self, z: Tensor, source: Tensor) -> Tensor:

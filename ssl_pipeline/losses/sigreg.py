@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -34,29 +35,45 @@ def epps_pulley(x: Float[Tensor, "B K"], knots: int, t_max: float) -> Float[Tens
 
 
 def sigreg(
-    a: Float[Tensor, "B D"],
-    b: Float[Tensor, "B D"],
+    groups: Sequence[Mapping[str, Float[Tensor, "N D"]]],
     along: Float[Tensor, "D K"],
     weight: float,
     knots: int,
     t_max: float,
+    anchors: Collection[str] | None = None,
 ) -> Float[Tensor, ""]:
-    """LeJEPA (arXiv 2511.08544): views drawn to their middle, projections of each drawn to the standard normal.
+    """LeJEPA (arXiv 2511.08544): views drawn to their middle, each view's projections to the standard normal.
+
+    The invariance is the mean over a sample's V views of the squared distance (a mean over D) to the middle of its
+    anchors; the regulariser is the mean over views and directions of ``epps_pulley``.
 
     Args:
-        a: embeddings of one view.
-        b: embeddings of the other, row by row of the same samples.
+        groups: samples that pass the same views: by view, row by row of the same samples.
         along: directions of the projections, unit columns, the same on all ranks.
         weight: share of the regulariser; the invariance has the rest.
         knots: see ``epps_pulley``.
         t_max: see ``epps_pulley``.
+        anchors: views whose mean is the middle, such as the global crops; None: all. A group without one is drawn
+            nowhere.
+
+    >>> a = torch.tensor([[0.0], [2.0]])
+    >>> sigreg([{"a": a, "b": -a}], torch.ones(1, 1), weight=0.0, knots=3, t_max=1.0).item()
+    2.0
     """
-    a, b = a.float(), b.float()
-    with torch.autocast(a.device.type, enabled=False):
-        projections = torch.cat([a @ along, b @ along], dim=1)
-    # Each view lies half the distance from the middle: a quarter of the squared one.
-    invariance = F.mse_loss(a, b) / 4
-    return (1 - weight) * invariance + weight * epps_pulley(projections, knots, t_max).mean()
+    views = {name: torch.cat([group[name] for group in groups if name in group]) for group in groups for name in group}
+    with torch.autocast(along.device.type, enabled=False):
+        distances = [d for group in groups for d in _to_the_middle(group, anchors)]
+        # Views of a step have equally many rows, so that their columns may stand side by side.
+        projections = torch.cat([z.float() @ along for z in views.values()], dim=1)
+        invariance = torch.cat(distances).mean() if distances else projections.sum() * 0
+        return (1 - weight) * invariance + weight * epps_pulley(projections, knots, t_max).mean()
+
+
+def _to_the_middle(group: Mapping[str, Tensor], anchors: Collection[str] | None) -> list[Tensor]:
+    """Squared distances (N,) of each view of a group."""
+    z = {name: part.float() for name, part in group.items()}
+    held = [part for name, part in z.items() if anchors is None or name in anchors]
+    return [(part - torch.stack(held).mean(0)).square().mean(1) for part in z.values()] if held else []
 
 
 @register("loss", "sigreg")
@@ -73,6 +90,7 @@ class SIGReg(PairLoss):
         ValueError: ``weight`` outside [0, 1]; no direction; fewer than two knots; ``t_max`` not positive.
     """
 
+    takes_all = True
     draws: Tensor
 
     def __init__(self, weight: float = 0.05, directions: int = 256, knots: int = 17, t_max: float = 5.0) -> None:
@@ -93,7 +111,12 @@ class SIGReg(PairLoss):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scalar from two (B, D) embeddings."""
-        along = directions(self.draws, a.shape[1], self.directions)
+        return self.of_all([{"a": a, "b": b}])
+
+    def of_all(self, groups: Sequence[Mapping[str, Tensor]], anchors: Collection[str] | None = None) -> Tensor:
+        """See ``PairLoss``."""
+        width = next(iter(groups[0].values())).shape[1]
+        along = directions(self.draws, width, self.directions)
         if self.training:
             self.draws += 1
-        return sigreg(a, b, along, self.weight, self.knots, self.t_max)
+        return sigreg(groups, along, self.weight, self.knots, self.t_max, anchors)

@@ -20,6 +20,8 @@ from ssl_pipeline.structures.view_assignment import ViewAssignment
 class JointEmbedding(Term):
     """Embeddings of the views of a sample, or of the samples of a source, meet pair by pair.
 
+    A loss of all views at once (``sigreg``) has one edge between all.
+
     Args:
         loss: between two batches of embeddings.
         projector: the head before the loss; None for none.
@@ -28,7 +30,7 @@ class JointEmbedding(Term):
             where ``members_per_source`` says so.
         weight: factor of the term.
         views: views that meet; None for all.
-        anchors: views of which each pair has one; None for all pairs.
+        anchors: views of which each pair has one, or whose mean a loss of all views draws to; None for all.
 
     Raises:
         ValueError: fewer than two views; an anchor that is none of them, or among sources; another ``positives``, or a
@@ -74,30 +76,40 @@ class JointEmbedding(Term):
 
     def pairs_views(self, views: Sequence[str]) -> bool:
         """Sources share samples in one view, too."""
+        if self.loss.takes_all:
+            return len({*self.covered(views)} & {*views}) > 1
         return not self.by_source and super().pairs_views(views)
 
     def connect(self, info: GraphInfo) -> list[Edge]:
-        """One edge a pair of views; of sources one edge between all views, which are compared at once."""
-        covered, prevents = self.covered(info.views), bool(self.loss.prevents_collapse)
-        if self.by_source and covered:
-            ends = [Node.latent(view) for view in covered]
-            return [Edge(f"{self.name}/source", tuple(ends[1:] or ends), ends[0], True, prevents)]
+        """One edge a pair of views; one between all views for sources, or where the loss takes all at once."""
+        covered = self.covered(info.views)
         anchors = self._anchors(covered)
         pairs = [(a, b) for a, b in combinations(covered, 2) if {a, b} & anchors]
-        if not pairs:
+        if not (covered if self.by_source else pairs):
             raise ValueError(
                 f"objective {self.name} compares views and found {', '.join(covered) or 'none'}: "
                 f"give it two, for example corruption=crop+crop"
             )
-        return [Edge(f"{self.name}/{a}~{b}", (Node.latent(a),), Node.latent(b), True, prevents) for a, b in pairs]
+        if self.by_source:
+            return [self._edge("source", covered)]
+        return [self._edge("~".join(views), views) for views in ([covered] if self.loss.takes_all else pairs)]
+
+    def _edge(self, name: str, views: Sequence[str]) -> Edge:
+        ends = tuple(map(Node.latent, views))
+        return Edge(f"{self.name}/{name}", ends[:-1] or ends, ends[-1], True, bool(self.loss.prevents_collapse))
 
     def forward(self, state: State) -> dict[str, Tensor]:
-        """Project every view once; compare pairs on the samples they share, sources on all samples of all views."""
+        """Project every view once; compare pairs on the samples they share, sources on all samples of all views.
+
+        A loss of all views at once has for each sample the views that it passes.
+        """
         pairs = [(edge.name, edge.source.name, edge.target.name) for edge in self.edges]
         heads = self._heads(state)
         if self.by_source:
             source = torch.cat([state.assignment.of(state.source, view) for view in heads])
             return {self.edges[0].name: self.loss.by_source(torch.cat([*heads.values()]), source)}
+        if self.loss.takes_all:
+            return {self.edges[0].name: self.loss.of_all(state.assignment.by_group(heads), self.anchors)}
         return {
             name: self._pair(state.assignment, heads, a, b)
             for name, a, b in pairs
@@ -115,11 +127,9 @@ class JointEmbedding(Term):
         return torch.stack([self.loss.per_sample(heads[a], heads[b]) for a, b in pairs]).mean(0)
 
     def _heads(self, state: State) -> dict[str, Tensor]:
-        """Projections by view; of sources in the order of the views."""
-        ends = (
-            end.name for edge in self.edges for end in ((edge.target, *edge.sources) if self.by_source else edge.ends)
-        )
-        return {view: self.projector(state.latent(view).pooled) for view in dict.fromkeys(ends)}
+        """Projections by view, in the order of the edges' ends."""
+        ends = dict.fromkeys(end.name for edge in self.edges for end in edge.ends)
+        return {view: self.projector(state.latent(view).pooled) for view in ends}
 
     def _pair(self, assignment: ViewAssignment, heads: Mapping[str, Tensor], a: str, b: str) -> Tensor:
         both = assignment.shared(heads[a], a, b), assignment.shared(heads[b], b, a)

@@ -81,16 +81,22 @@ class Recipe:
         """Highest learning rate for a global batch."""
         return self.lr * RULES[self.scale](batch_size / self.base_batch)
 
-    def rate(self, progress: float) -> float:
+    def rate(self, progress: float, stride: float = 0.0) -> float:
         """Share of the highest rate at a progress from 0 to 1: linear warm-up, then half a cosine (arXiv 1608.03983).
+
+        Args:
+            progress: before the step.
+            stride: what the step adds to it. The warm-up rises to its end, so that the first step has a rate.
 
         >>> from torch.optim import AdamW
         >>> recipe = Recipe(make=AdamW, warmup=0.1)
         >>> [round(recipe.rate(p), 2) for p in (0.05, 0.1, 0.55, 1.0)]
         [0.5, 1.0, 0.5, 0.0]
+        >>> round(recipe.rate(0.0, stride=0.01), 2)
+        0.1
         """
         if progress < self.warmup:
-            return progress / self.warmup
+            return min(1.0, (progress + stride) / self.warmup)
         done = min(1.0, (progress - self.warmup) / (1 - self.warmup))
         return self.final + (1 - self.final) * (1 + cos(pi * done)) / 2
 
@@ -111,22 +117,34 @@ class Recipe:
 def parameter_groups(
     model: nn.Module, weight_decay: float, layer_decay: float | None = None, maps_only: bool = False
 ) -> list[dict[str, Any]]:
-    """Each trainable parameter once: vectors without weight decay first, in each kind the largest rate first.
+    """Each trainable parameter once: those without weight decay first, in each kind the largest rate first.
+
+    Vectors and biases have none, nor what a module's ``no_weight_decay()`` names: timm's networks name their tokens
+    and positions, ours their tables and queries.
 
     >>> [group["weight_decay"] for group in parameter_groups(nn.Linear(2, 3), weight_decay=0.05)]
     [0.0, 0.05]
     """
     scales = {} if layer_decay is None else layer_scales(model, layer_decay)
+    spared = {parameter for module in model.modules() for parameter in _spared(module)}
     maps = {module.weight for module in model.modules() if isinstance(module, MAPS)}
     groups = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            decay = 0.0 if parameter.ndim <= 1 or name.endswith(".bias") else weight_decay
+            vector = parameter.ndim <= 1 or name.endswith(".bias")
+            decay = 0.0 if vector or parameter in spared else weight_decay
             groups[decay, -scales.get(parameter, 1.0), maps_only and parameter not in maps].append(parameter)
     return [
         {"params": groups[key], "weight_decay": key[0], "lr_scale": -key[1], "use_fallback": key[2]}
         for key in sorted(groups)
     ]
+
+
+def _spared(module: nn.Module) -> list[nn.Parameter]:
+    """Parameters of a module that it wants without weight decay."""
+    names = module.no_weight_decay() if hasattr(module, "no_weight_decay") else ()
+    own = dict(module.named_parameters())
+    return [own[name] for name in names if name in own]
 
 
 def layer_scales(model: nn.Module, decay: float) -> dict[nn.Parameter, float]:

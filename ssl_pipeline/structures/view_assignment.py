@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -39,6 +40,21 @@ class ViewAssignment(NamedTuple):
         both = sorted({*mine} & {*theirs}) if view in self.rows else theirs
         chunks = x.chunk(len(mine))
         return torch.cat([chunks[mine.index(group)] for group in both])
+
+    def by_group(self, parts: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+        """The rows of each group's samples in the views that they pass; row i of all is of one sample.
+
+        Args:
+            parts: by view, its rows.
+        """
+        if self.rows is None:
+            return [dict(parts)]
+        found: dict[int, dict[str, Tensor]] = defaultdict(dict)
+        for view, part in parts.items():
+            groups = self._groups(view)
+            for group, rows in zip(groups, part.chunk(len(groups)), strict=True):
+                found[group][view] = rows
+        return [found[group] for group in sorted(found)]
 
     def apart(self, x: Tensor, view: str, pair: tuple[str, str]) -> Tensor:
         """Those rows of ``x``, the rows of ``view``, whose samples do not pass both views of the pair."""

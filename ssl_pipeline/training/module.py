@@ -82,7 +82,8 @@ class PretrainModule(L.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate by progress."""
-        rate = self.recipe.rate(self.clock.progress(self.trainer)) * self.recipe.peak(self.batch_size)
+        share = self.recipe.rate(self.clock.progress(self.trainer), self.clock.stride(self.trainer))
+        rate = share * self.recipe.peak(self.batch_size)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate * group.get("lr_scale", 1.0)
 

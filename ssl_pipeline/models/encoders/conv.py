@@ -22,14 +22,18 @@ from ssl_pipeline.structures.grid import GridSpec
 class ConvEncoder(Encoder):
     """Strided stages of residual blocks (arXiv 1512.03385); an extra input channel marks masked places and padding.
 
-    The embedding is the last map averaged into a few cells, each dimension standardised by running statistics. Views
-    of one size pass together, so that batch statistics are those of their mixture; those of the embedding are over
-    views of all sizes (as of multi-crop, arXiv 2006.09882), and so are the running ones at inference.
+    The embedding is the last map averaged into a few cells, each dimension standardised by running statistics.
+
+    Batch statistics are those of views that pass together. With ``statistics=together`` these are all views of one
+    size, and for the embedding views of all sizes (as of multi-crop, arXiv 2006.09882). With ``statistics=view`` each
+    view passes alone, as in the papers' code of BYOL, SimSiam, VICReg and Barlow Twins. The running statistics of
+    inference are of all views either way.
 
     Args:
         widths: channels of the stages; the last is the width D of the tokens.
         blocks: residual blocks in a stage.
-        norm: ``batch`` (statistics over all views of a size together) or ``group``.
+        norm: ``batch`` or ``group``.
+        statistics: ``together`` or ``view``: whose batch statistics a view is normalised by in training.
         stride: step of the first convolution, by which it divides the grid, as every further stage does by 2, rounding
             up; None for 2, or 1 on grids of up to 16 cells an axis.
         pool: cells of the embedding along each axis, one number or one an axis; 1 is the plain mean.
@@ -38,7 +42,7 @@ class ConvEncoder(Encoder):
         view_drop: share of samples whose view is hidden from the encoder in training.
 
     Raises:
-        ValueError: a discrete grid; no stage; ``pool`` for another number of axes.
+        ValueError: a discrete grid; no stage; unknown ``statistics``; ``pool`` for another number of axes.
     """
 
     sees_masked = True
@@ -50,6 +54,7 @@ class ConvEncoder(Encoder):
         widths: Sequence[int] = (32, 64, 128),
         blocks: int = 1,
         norm: str = "batch",
+        statistics: str = "together",
         stride: int | None = None,
         pool: int | Sequence[int] = 2,
         dense_connections: bool = False,
@@ -60,6 +65,9 @@ class ConvEncoder(Encoder):
             raise ValueError(
                 f"expected at least one of encoder.widths and encoder.blocks, got {list(widths)}, {blocks}"
             )
+        if statistics not in ("together", "view"):
+            raise ValueError(f"encoder.statistics={statistics!r} is not known; take together or view")
+        self.by_view = statistics == "view"
         self.widths, self.per_stage, self.norms = tuple(widths), blocks, norm
         self.stride, self.pool, self.dense_connections, self.view_drop = stride, pool, dense_connections, view_drop
 
@@ -96,7 +104,9 @@ class ConvEncoder(Encoder):
         return tuple(-(-n // self.reduction) for n in cells)
 
     def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
-        """Encode views by name, all of one size in one pass; there is one block to take tokens from."""
+        """Encode views by name, all that pass together in one pass; there is one block to take tokens from."""
+        if self.by_view and len(views) > 1:
+            return {name: latent for one in views for name, latent in self.forward({one: views[one]}).items()}
         alike = defaultdict(list)
         for name, view in views.items():
             alike[view.x.shape[2:]].append(name)

@@ -36,6 +36,10 @@ class ViewEmbedding(nn.Module):
         nn.init.normal_(self.table[1:], std=0.02)
         self.drop = drop
 
+    def no_weight_decay(self) -> set[str]:
+        """The table: its rows are tokens."""
+        return {"table"}
+
     def forward(self, view: str, batch: int) -> Float[Tensor, "B D"]:
         """Embedding of a view by name, (B, D) in training, (1, D) otherwise."""
         index = self.index.get(family(view), 0)

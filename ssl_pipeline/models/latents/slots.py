@@ -55,6 +55,10 @@ class Slots(LatentFormat):
         self.blocks = nn.ModuleList(CrossBlock(self.width, width, self.heads) for _ in range(self.depth))
         self.norm = nn.LayerNorm(self.width)
 
+    def no_weight_decay(self) -> set[str]:
+        """The queries."""
+        return {"queries"}
+
     def forward(self, latent: Latent) -> Latent:
         """Read (B, N, D) tokens into (B, K, D) slots."""
         slots = self.queries.expand(latent.tokens.shape[0], -1, -1)

@@ -33,12 +33,15 @@ class Clock(L.Callback):
             self._measured = trainer.global_step, self._progress(trainer)
         return self._measured[1]
 
+    def stride(self, trainer: L.Trainer) -> float:
+        """What a step adds to the progress: of a bound in seconds the mean of the steps so far, or a thousandth."""
+        if steps := _steps(trainer):
+            return 1 / min(steps)
+        return self.progress(trainer) / trainer.global_step if trainer.global_step else 1e-3
+
     def _progress(self, trainer: L.Trainer) -> float:
-        step, shares = trainer.global_step, [0.0]
-        if trainer.max_steps > 0:
-            shares.append(step / trainer.max_steps)
-        if trainer.max_epochs is not None and trainer.max_epochs > 0:
-            shares.append(step / (trainer.max_epochs * int(trainer.num_training_batches)))
+        step = trainer.global_step
+        shares = [0.0, *(step / steps for steps in _steps(trainer))]
         if self.max_time is not None:
             shares.append(distributed.broadcast_float(self.elapsed() / self.max_time, trainer.strategy.root_device))
         return min(1.0, max(shares))
@@ -79,6 +82,14 @@ class Clock(L.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
         self.seconds = state_dict["seconds"]
+
+
+def _steps(trainer: L.Trainer) -> list[int]:
+    """Steps of the whole training, by each bound that tells them."""
+    steps = [trainer.max_steps] if trainer.max_steps > 0 else []
+    if trainer.max_epochs is not None and trainer.max_epochs > 0:
+        steps.append(trainer.max_epochs * int(trainer.num_training_batches))
+    return steps
 
 
 def seconds_of(max_time: str | dict | float | None) -> float | None:
