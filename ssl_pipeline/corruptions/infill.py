@@ -75,6 +75,7 @@ class Infill(Corruption):
         least = 0 if self.empty else 1
         mean = torch.full(text.x.shape, float(self.span) - least, device=text.x.device)
         lengths = torch.poisson(mean, generator).long() + least
+        lengths[:, -1:] = gone  # so that they are enough
         before = lengths.cumsum(1) - lengths
         lengths = torch.minimum(lengths, (gone - before).clamp(min=0))  # the last one is cut
         full = lengths > 0

@@ -132,6 +132,10 @@ class JoinLatents(nn.Module):
         super().__init__()
         self.marks = nn.Parameter(torch.randn(starts, width) * 0.02) if starts > 1 else None
 
+    def no_weight_decay(self) -> set[str]:
+        """The marks."""
+        return {"marks"}
+
     def forward(self, latents: Sequence[Latent]) -> Latent:
         """Latents of (B, N, D) tokens each, their tokens one after the other."""
         if self.marks is None:

@@ -141,6 +141,27 @@ def test_sigreg_is_the_distance_from_the_middle_and_the_mean_statistic():
     assert loss(a, b).item() == pytest.approx(0.7 * distance + 0.3 * sum(statistics) / 8, rel=1e-4)
 
 
+@pytest.mark.parametrize("anchors", [None, ("a", "b")])
+def test_sigreg_draws_all_views_to_one_middle(anchors):
+    """LeJEPA's loss with four views: ``((z - middle) ** 2).mean()`` and one statistic a view."""
+    z = torch.stack([*pair(16, 3), *pair(16, 3, seed=1)])
+    loss = SIGReg(weight=0.3, directions=4, knots=5, t_max=2.0)
+    along = directions(torch.tensor(0), 3, 4)
+    middle = z.mean(0) if anchors is None else (z[0] + z[1]) / 2
+    statistic = torch.stack([epps_pulley(view @ along, 5, 2.0) for view in z]).mean()
+    expected = 0.7 * (z - middle).square().mean() + 0.3 * statistic
+    views = dict(zip("abcd", z, strict=True))
+    torch.testing.assert_close(loss.of_all([views], anchors), expected)
+
+
+def test_sigreg_of_groups_draws_a_sample_to_the_middle_of_the_views_that_it_passes():
+    (a, b), (c, d), (e, f) = (pair(6, 3, seed=seed) for seed in range(3))
+    groups, loss = [{"one": a, "two": b}, {"two": c, "three": d}, {"three": e, "one": f}], SIGReg(weight=0.0)
+    both = [(x - y).square().mean() for x, y in ((a, b), (c, d), (e, f))]
+    torch.testing.assert_close(loss.of_all(groups), (both[0] + both[1] + both[2]) / 12)
+    torch.testing.assert_close(loss.of_all(groups, ("one",)), (both[0] + both[2]) / 4)  # the second has no anchor
+
+
 def test_sigreg_is_least_on_normal_embeddings():
     normal = torch.randn(2000, 4, generator=torch.Generator().manual_seed(1))
     least = SIGReg(weight=1.0)(normal, normal)

@@ -10,6 +10,7 @@ from ssl_pipeline.corruptions import Chain, Crop, Mask
 from ssl_pipeline.models.decoders import ConvDecoder, CrossAttentionDecoder
 from ssl_pipeline.models.encoders import ConvEncoder, TimmBackbone, TorchvisionBackbone, ViT
 from ssl_pipeline.models.layers import Patches, sincos
+from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.structures.grid import GridSpec
 
 ENCODER_GRIDS = [(case, grid) for case in ENCODERS for grid in case.grids]
@@ -356,6 +357,21 @@ def test_what_is_shared_knows_no_grid():
     for name in ViT.shared:
         shapes = [{k: p.shape for k, p in getattr(e, name).named_parameters()} for e in encoders]
         assert shapes[0] and shapes[0] == shapes[1] == shapes[2]
+
+
+def test_a_view_may_be_normalised_by_its_own_batch():
+    clean = clean_view(GRIDS["image"], sample(GRIDS["image"], 8).x)
+    both = {"a": clean, "b": clean._replace(x=3 * clean.x + 1)}
+    made = {}
+    for statistics in ("together", "view"):
+        torch.manual_seed(0)
+        made[statistics] = ConvEncoder(widths=(8, 16), statistics=statistics).bind(GRIDS["image"], ("crop_1", "crop_2"))
+    for name, view in both.items():
+        alone = made["together"]({name: view})[name].pooled
+        torch.testing.assert_close(made["view"](both)[name].pooled, alone)
+        assert (made["together"](both)[name].pooled - alone).abs().max() > 0.1
+    with pytest.raises(ValueError, match=r"encoder\.statistics='own' is not known; take together or view"):
+        ConvEncoder(statistics="own")
 
 
 def test_convolutions_are_told_of_padding():

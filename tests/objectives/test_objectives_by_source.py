@@ -64,7 +64,7 @@ def test_views_of_different_samples_meet_by_source():
     graph = graph_on(config, data)
     batch: Batch = data.train[range(24)]
     (edge,) = graph.edges["info_nce"]
-    assert [str(end) for end in edge.ends] == ["latent/noise", "latent/lowres", "latent/echo"]
+    assert [str(end) for end in edge.ends] == ["latent/echo", "latent/noise", "latent/lowres"]
     corrupted = graph.eval().corrupt(batch)
     z = graph.encode(graph.normalized(corrupted.views))
     rows = [corrupted.assignment.rows[view] for view in z]

@@ -244,6 +244,22 @@ class Headed(nn.Module):
         self.encoder, self.head = graph_of("conv").encoder, nn.Linear(2, 2, bias=False)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "step", "share"),
+    [
+        ({"max_steps": 100, "max_epochs": None}, 0, 0.1),  # a warm-up of ten steps
+        ({"max_steps": 100, "max_epochs": None}, 9, 1.0),
+        ({"max_steps": -1, "max_epochs": 4, "num_training_batches": 10}, 0, 0.25),
+        ({"max_steps": 8, "max_epochs": None}, 0, 1.0),
+    ],
+)
+def test_the_first_step_has_a_rate(bounds, step, share):
+    module = PretrainModule(graph_of("conv"), recipe("adamw", "optimizer.warmup=0.1"), Clock(), 256, 0)
+    module._trainer = Mock(spec=L.Trainer, global_step=step, optimizers=[module.configure_optimizers()], **bounds)
+    module.on_train_batch_start(Batch(sample(GRIDS["image"], 8).x, torch.arange(8)), 0)
+    assert module.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(1e-3 * share)
+
+
 def test_the_rate_that_is_logged_is_the_highest():
     clock, logger = Clock(), Mock()
     optimiser = recipe("adamw", "optimizer.layer_decay=0.5").optimizer(Headed(), 256)

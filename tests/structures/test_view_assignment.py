@@ -45,6 +45,15 @@ def test_rows_apart_are_those_of_all_other_samples(m):
     assert len(assign_views(VIEWS, 5, 7, "cpu", 0, 0, 0).apart(torch.arange(7), "a", ("a", "b"))) == 0
 
 
+@pytest.mark.parametrize("m", [1, 2, 3, 5])
+def test_groups_hold_the_same_samples_in_all_views_that_they_pass(m):
+    x = torch.arange(20)
+    dealt = assign_views(VIEWS, m, 20, "cpu", seed=0, step=1, rank=0)
+    groups = dealt.by_group({view: dealt.of(x, view) for view in VIEWS})
+    assert all(len(group) == m and len({tuple(rows.tolist()) for rows in group.values()}) == 1 for group in groups)
+    assert sorted(torch.cat([next(iter(group.values())) for group in groups]).tolist()) == [*range(20)]
+
+
 def test_which_views_meet_changes_with_the_step_and_not_with_the_rank():
     meetings = [assign_views(VIEWS, 2, 20, "cpu", 0, step, 0).order for step in range(10)]
     assert len(set(meetings)) > 1
