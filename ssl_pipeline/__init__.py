@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ssl_pipeline.inference.load import load
     from ssl_pipeline.inference.model import Model
     from ssl_pipeline.losses import (
+        CLIP,
         L1,
         MSE,
         NNCLR,
@@ -96,7 +97,8 @@ _NAMES = {
     "inference.inference": "Inference",
     "inference.load": "load",
     "inference.model": "Model",
-    "losses": "BarlowTwins Charbonnier CrossEntropy InfoNCE L1 MSE MoCo NNCLR SIGReg SelfDistillation SmoothL1 VICReg",
+    "losses": """BarlowTwins CLIP Charbonnier CrossEntropy InfoNCE L1 MSE MoCo NNCLR SIGReg SelfDistillation SmoothL1
+        VICReg""",
     "models.decoders": "AutoregressiveDecoder ConvDecoder CrossAttentionDecoder Decoder",
     "models.ema_teacher": "EMATeacher",
     "models.encoders": "ConvEncoder Encoder ModuleEncoder TimmBackbone TorchvisionBackbone ViT",

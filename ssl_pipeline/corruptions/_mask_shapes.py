@@ -25,11 +25,22 @@ def highest(field: Float[Tensor, "B *cells"], count: int) -> Bool[Tensor, "B *ce
 
 
 def shared_out(
-    field: Float[Tensor, "B *cells"], real: Bool[Tensor, "B *cells"], ratio: float, count: int
+    field: Float[Tensor, "B *cells"],
+    real: Bool[Tensor, "B *cells"],
+    ratio: float,
+    count: int,
+    kept: Bool[Tensor, "B *cells"] | None = None,
 ) -> Bool[Tensor, "B *cells"]:
     """True at ``count`` largest values of each sample: a share ``ratio`` of its real cells, the others padding.
 
     At least one real cell is chosen and one left, where a sample has two. The field has no negative values.
+
+    Args:
+        field: the higher, the sooner a cell is chosen.
+        real: False at padding.
+        ratio: share of the real cells.
+        count: cells to choose.
+        kept: cells, not real ones, that are chosen only where there is nothing else, such as the end of a text.
 
     >>> real = torch.tensor([[True, True, True, True, False, False, False, False]])
     >>> chosen = shared_out(torch.rand(1, 8), real, 0.5, 4)
@@ -37,9 +48,12 @@ def shared_out(
     (tensor(2), tensor(4))
     """
     cells = real.flatten(1).sum(1, keepdim=True)
-    mine = (ratio * cells).round().long().clamp(min=min(count, 1))
+    spare = real[0].numel() - cells - (0 if kept is None else kept.flatten(1).sum(1, keepdim=True))
+    mine = torch.maximum((ratio * cells).round().long().clamp(min=min(count, 1)), count - spare)
     mine = torch.minimum(mine, (cells - 1).clamp(min=0))
-    rank = torch.where(real, field, -1 - field).flatten(1).argsort(1, descending=True).argsort(1)
+    order = torch.where(real, field, -1 - field)
+    order = order if kept is None else order.masked_fill(kept, float("-inf"))
+    rank = order.flatten(1).argsort(1, descending=True).argsort(1)
     chosen = (rank < mine) | ((rank >= cells) & (rank < cells + count - mine))
     return chosen.view(field.shape)
 
@@ -126,10 +140,10 @@ class Rectangles(MaskShape):
     ) -> Bool[Tensor, "B k *cells"]:
         """Cells inside each rectangle."""
         total, inside = batch * self.blocks, torch.ones((), dtype=torch.bool, device=generator.device)
-        scale, aspect = draw(self.scale, total, generator), interval("aspect", self.aspect, 1e-3, 1e3)
+        aspect = interval("aspect", self.aspect, 1e-3, 1e3)
         real = inside.expand(batch, *cells) if real is None else real
         wide = [n > 1 for n in cells]  # an axis of one cell has nothing to choose
-        parts = iter(fractions(scale, aspect, max(sum(wide), 1), generator))
+        parts = iter(fractions(self.scale, aspect, max(sum(wide), 1), total, generator))
         for axis, n in enumerate(cells):
             first, room = (k.repeat_interleave(self.blocks) for k in valid_extent(real, axis))
             side = (next(parts) * room).round().clamp(min=1) if wide[axis] else torch.ones_like(room)

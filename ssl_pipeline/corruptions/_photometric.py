@@ -1,4 +1,4 @@
-"""Photometric jitter: all colour changes of a sample are one affine map of its channels, drawn and applied at once."""
+"""Photometric jitter: the hue is turned, then all other changes of a sample are one affine map of its channels."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ def luma(rgb: Float[Tensor, "B 3 *rest"]) -> Float[Tensor, "B 1 *rest"]:
     return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
-def hue_rotation(angle: Float[Tensor, "B"]) -> Float[Tensor, "B 3 3"]:
-    """Rotation of RGB about the grey diagonal by ``angle`` radians (Rodrigues' formula).
+def hue_turned(rgb: Float[Tensor, "B 3 *rest"], turns: Float[Tensor, "B"]) -> Float[Tensor, "B 3 *rest"]:
+    """Colours whose hue is turned on the circle of HSV; largest and smallest channel stay what they are.
 
-    >>> red = torch.tensor([1.0, 0.0, 0.0])
-    >>> (hue_rotation(torch.tensor([2 * math.pi / 3])) @ red).round().abs()
-    tensor([[0., 1., 0.]])
+    >>> red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
+    >>> hue_turned(red, torch.tensor([1 / 3])).flatten().round()
+    tensor([0., 1., 0.])
     """
-    cos, sin = angle.cos(), angle.sin() / math.sqrt(3)
-    same = (1 + 2 * cos) / 3
-    up, down = (1 - cos) / 3 + sin, (1 - cos) / 3 - sin
-    return torch.stack([same, down, up, up, same, down, down, up, same], dim=-1).view(-1, 3, 3)
+    red, green, blue = rgb.unbind(1)
+    high, low = rgb.amax(1), rgb.amin(1)
+    chroma = high - low
+    part = chroma.clamp(min=1e-8)
+    sixths = torch.where(high == green, 2 + (blue - red) / part, 4 + (red - green) / part)
+    sixths = torch.where(high == red, (green - blue) / part, sixths)
+    sixths = sixths + 6 * turns.to(rgb.dtype).view(-1, *[1] * (rgb.ndim - 2))
+    away = [(sixths + place).remainder(6) for place in (5, 3, 1)]
+    return torch.stack([high - chroma * torch.minimum(k, 4 - k).clamp(0, 1) for k in away], dim=1)
 
 
 def toward_grey(matrix: Float[Tensor, "B 3 3"], keep: Float[Tensor, "B"]) -> Float[Tensor, "B 3 3"]:
@@ -72,7 +77,8 @@ def blur(x: Float[Tensor, "B C *grid"], sigma: Float[Tensor, "B"], radius: int) 
 class Photometric:
     """Brightness, contrast, saturation, hue, grayscale and blur, after SimCLR, https://arxiv.org/abs/2002.05709.
 
-    The colour changes are composed into one matrix, as in https://arxiv.org/abs/2006.06676, and clamped once.
+    The hue is turned first, on the circle of HSV; the other colour changes are composed into one matrix, as in
+    https://arxiv.org/abs/2006.06676, and clamped once.
 
     Args:
         range: smallest and largest value of the data.
@@ -84,7 +90,7 @@ class Photometric:
         brightness: largest relative change of the values; black, silence (0, where the range has it) stays.
         contrast: largest relative change of the distance to the sample's mean.
         saturation: largest relative change of the distance to grey.
-        hue: largest rotation of the hue, in turns.
+        hue: largest turn of the hue; 0.5 is the other side of the circle.
         grayscale: probability that a sample loses its colour.
         blur: probability that a sample is blurred.
         blur_sigma: standard deviation of the blur in cells, drawn per sample.
@@ -123,16 +129,18 @@ class Photometric:
 
     def __call__(self, x: Float[Tensor, "B C *grid"], generator: torch.Generator) -> Float[Tensor, "B C *grid"]:
         if self.changes:
-            x = affine(x, *self._colour_map(x, generator)).clamp_(*self.range)
+            jittered = draw((0.0, 1.0), len(x), generator) < self.jitter
+            if self.hue > 0:
+                x = hue_turned(x, draw((-self.hue, self.hue), len(x), generator) * jittered)
+            x = affine(x, *self._colour_map(x, jittered, generator)).clamp_(*self.range)
         if self.blur > 0:
             batch = x.shape[0]
             sigma = draw(self.blur_sigma, batch, generator) * (draw((0.0, 1.0), batch, generator) < self.blur)
             x = blur(x, sigma, radius=math.ceil(3 * self.blur_sigma[1]))
         return x
 
-    def _colour_map(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _colour_map(self, x: Tensor, jittered: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         batch, low, high = x.shape[0], *self.range
-        jittered = draw((0.0, 1.0), batch, generator) < self.jitter
 
         def change(most: float) -> Tensor:
             return draw((-most, most), batch, generator) * jittered
@@ -143,7 +151,7 @@ class Photometric:
         gain = (brightness * contrast).view(-1, 1, 1)
         if self.colour:
             keep = (1 + change(self.saturation)) * (draw((0.0, 1.0), batch, generator) >= self.grayscale)
-            matrix = gain * toward_grey(hue_rotation(2 * math.pi * change(self.hue)), keep)
+            matrix = gain * toward_grey(torch.eye(3, device=x.device).expand(batch, 3, 3), keep)
             mean = luma(mean).squeeze(1)
         else:
             matrix, mean = gain, mean.mean(1)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ssl_pipeline.corruptions.base import draw
+from ssl_pipeline.corruptions.base import Range, draw
 
 
 class Span(NamedTuple):
@@ -19,22 +19,33 @@ class Span(NamedTuple):
     side: Tensor  # (B,): its length
 
 
+TRIES = 10
+"""How often a window is drawn that is to fit, as by torchvision's ``RandomResizedCrop``."""
+
+
 def fractions(
-    scale: Float[Tensor, "B"], ratio: tuple[float, float], ndim: int, generator: torch.Generator
+    scale: Range, ratio: tuple[float, float], ndim: int, batch: int, generator: torch.Generator
 ) -> list[Float[Tensor, "B"]]:
-    """Sides of a window that holds a fraction ``scale`` of the volume, as fractions of the axes.
+    """Sides of windows, as fractions of the axes.
 
-    The aspect (last axis to the one before it) is log-uniform between the bounds, as far as the window fits.
+    The volume is uniform and the aspect (last axis to the one before it) log-uniform; a window longer than an axis is
+    drawn again, so that large volumes and long aspects are rarer together. What never fits is the largest window of
+    an aspect within the bounds.
 
-    >>> y, x = fractions(torch.tensor([0.25]), (4.0, 4.0), 2, torch.Generator())
+    >>> y, x = fractions(0.25, (4.0, 4.0), 2, 1, torch.Generator())
     >>> y, x
     (tensor([0.2500]), tensor([1.]))
     """
-    side = scale.log() / ndim
     if ndim == 1:
-        return [scale]
-    low, high = (2 * side).clamp(min=math.log(ratio[0])), (-2 * side).clamp(max=math.log(ratio[1]))
-    aspect = torch.lerp(low, torch.maximum(low, high), draw((0.0, 1.0), len(scale), generator))
+        return [draw(scale, batch, generator)]
+    low, high = math.log(ratio[0]), math.log(ratio[1])
+    side = draw(scale, TRIES * batch, generator).log().view(TRIES, batch) / ndim
+    aspect = draw((low, high), TRIES * batch, generator).view(TRIES, batch)
+    fits = side + aspect.abs() / 2 < 1e-6
+    first = fits.int().argmax(0, keepdim=True)
+    none = ~fits.any(0)
+    side = side.gather(0, first)[0].masked_fill(none, 0.0)
+    aspect = aspect.gather(0, first)[0].masked_fill(none, 2 * min(max(0.0, low), high))
     sides = [side] * (ndim - 2) + [side - aspect / 2, side + aspect / 2]
     return [s.clamp(max=0).exp() for s in sides]
 

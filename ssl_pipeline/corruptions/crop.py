@@ -37,7 +37,8 @@ class Crop(Corruption):
         axes: names of the axes that are cropped; None: all, but only the last where the last two have different
             spacings, as those of a spectrogram have.
         scale: fraction of the volume (area, duration, tokens) in the window, drawn per sample.
-        ratio: bounds of the aspect of the last two axes that are cropped, relative to the grid's own.
+        ratio: bounds of the aspect of the last two axes that are cropped, relative to the grid's own. Volume and aspect
+            are drawn until the window fits, as by torchvision's ``RandomResizedCrop``.
         size: output cells, one integer for the axes that are cropped or one per axis; below 1.0 a share of the
             input's cells; None: as the input.
         resample: True stretches the window over the output (``output_grid`` keeps the extent), False keeps its cells
@@ -49,7 +50,7 @@ class Crop(Corruption):
         brightness: largest relative change of the values; of the power on a grid of logarithms; none on signals.
         contrast: largest relative change of the distance to the sample's mean; of the gain on signals.
         saturation: largest relative change of the distance to grey; three channels (RGB) only.
-        hue: largest rotation of the hue in turns; three channels only.
+        hue: largest turn of the hue (that of HSV), 0.5 being the other side of the circle; three channels only.
         grayscale: probability of losing the colour; three channels only.
         blur: probability of a Gaussian blur.
         blur_sigma: its standard deviation in cells, drawn per sample.
@@ -171,7 +172,7 @@ class Crop(Corruption):
 
     def _window(self, view: View, generator: torch.Generator) -> list[Span]:
         batch = view.x.shape[0]
-        sides = iter(fractions(draw(self.scale, batch, generator), self.ratio, sum(self.cropped), generator))
+        sides = iter(fractions(self.scale, self.ratio, sum(self.cropped), batch, generator))
         spans = []
         for axis, cut in enumerate(self.cropped):
             if not cut:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import prod
 from typing import Literal
 
@@ -34,7 +35,8 @@ class Mask(Corruption):
     ``View.visible`` counts the *cells of size* ``cell`` that are left (padding included), equal for all samples.
     Where the view was masked already, ``mask`` is the union of both, ``visible`` None and ``cell`` None unless
     both masks share it. Padding takes part only to make the numbers equal: each sample loses the same share of the
-    cells that are not all padding, so that a short text is neither spared nor wiped out.
+    cells that are not all padding, so that a short text is neither spared nor wiped out. The end symbol of a text is
+    not hidden, but where a cell holds other symbols, too.
 
     Args:
         ratio: fraction of the cells to hide, 0 <= ratio < 1; at least one cell stays.
@@ -130,10 +132,7 @@ class Mask(Corruption):
 
         ``cell`` and ``visible`` stay unknown, since samples may have masks of different sizes.
         """
-        touched = mask
-        for dim, k in enumerate(self.cell, start=1):
-            touched = touched.unflatten(dim, (-1, k)).any(dim + 1)
-        whole = enlarge(touched, self.cell)
+        whole = enlarge(self._any(mask), self.cell)
         if self.grid.mask_token is not None:
             return view._replace(x=view.x.masked_fill(whole, self.grid.mask_token), mask=whole)
         if not isinstance(self.fill, str):
@@ -142,12 +141,21 @@ class Mask(Corruption):
         return view._replace(x=torch.where(whole.unsqueeze(1), visible_mean(view.x, visible), view.x), mask=whole)
 
     def _chosen(self, view: View, generator: torch.Generator) -> Bool[Tensor, "B *cells"]:
-        real = view.valid
-        if real is not None:
-            for dim, k in enumerate(self.cell, start=1):
-                real = real.unflatten(dim, (-1, k)).any(dim + 1)
-        field = self.shape(view.x.shape[0], self.cells, real, generator)
-        return highest(field, self.hidden) if real is None else shared_out(field, real, self.ratio, self.hidden)
+        real, end = view.valid, self.grid.end_token
+        if end is not None:
+            real = (view.x != end) if real is None else real & (view.x != end)
+        field_of = partial(self.shape, view.x.shape[0], self.cells)
+        if real is None:
+            return highest(field_of(None, generator), self.hidden)
+        some = self._any(real)
+        ends = None if end is None else ~some if view.valid is None else ~some & self._any(view.valid)
+        return shared_out(field_of(some, generator), some, self.ratio, self.hidden, ends)
+
+    def _any(self, places: Bool[Tensor, "B *grid"]) -> Bool[Tensor, "B *cells"]:
+        """Whether a cell holds some of the places."""
+        for dim, k in enumerate(self.cell, start=1):
+            places = places.unflatten(dim, (-1, k)).any(dim + 1)
+        return places
 
     def _filled(self, view: View, mask: Bool[Tensor, "B *grid"], generator: torch.Generator) -> Tensor:
         x = view.x

@@ -37,7 +37,7 @@ def cross_modal_retrieval(
     rows: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {name: [] for name in pairs}
     for state in states(graph, dataset, samples, batch_size) if pairs else ():
         for name, (term, view, column) in pairs.items():
-            own, theirs = (term.projector(state.latent(part).pooled).float() for part in (view, column))
+            own, theirs = (term.project(part, state.latent(part).pooled).float() for part in (view, column))
             rows[name].append((own, theirs, state.view(column).x.flatten(1)))
     found = {}
     for name, parts in rows.items():

@@ -4,6 +4,7 @@ from ssl_pipeline.losses.alignment import Alignment, alignment
 from ssl_pipeline.losses.barlow_twins import BarlowTwins, barlow_twins
 from ssl_pipeline.losses.base import PairLoss, ReconstructionLoss
 from ssl_pipeline.losses.centering_sinkhorn import Balancing, Centering, Sinkhorn, sinkhorn
+from ssl_pipeline.losses.clip import CLIP
 from ssl_pipeline.losses.divergence import Divergence, JensenShannon, SymmetricKL, jensen_shannon, symmetric_kl
 from ssl_pipeline.losses.info_nce import InfoNCE, info_nce
 from ssl_pipeline.losses.moco import MoCo, moco
@@ -23,6 +24,7 @@ from ssl_pipeline.losses.stft import LogMelL1, MultiResolutionSTFT
 from ssl_pipeline.losses.vicreg import VICReg, vicreg
 
 __all__ = [
+    "CLIP",
     "L1",
     "MSE",
     "NNCLR",

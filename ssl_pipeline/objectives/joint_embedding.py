@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from itertools import combinations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import PairLoss
 from ssl_pipeline.objectives.base import GraphInfo, State, Term
 from ssl_pipeline.objectives.heads import Head, head
+from ssl_pipeline.structures.batch import family
 from ssl_pipeline.structures.nodes import Edge, Node
 from ssl_pipeline.structures.view_assignment import ViewAssignment
 
@@ -25,6 +27,8 @@ class JointEmbedding(Term):
     Args:
         loss: between two batches of embeddings.
         projector: the head before the loss; None for none.
+        own_projectors: each view has a projector of its own, as an image and its text have in CLIP; False: all have
+            one. Numbered views of one corruption share theirs.
         positives: what belongs together: views of the same ``sample``, or everything of the same ``source`` (image,
             recording, author, document), for which one view is enough. Batches then hold several samples of a source
             where ``members_per_source`` says so.
@@ -44,6 +48,7 @@ class JointEmbedding(Term):
         *,
         loss: PairLoss,
         projector: Head | None = None,
+        own_projectors: bool = False,
         positives: str = "sample",
         weight: float = 1.0,
         views: Sequence[str] | None = None,
@@ -68,11 +73,20 @@ class JointEmbedding(Term):
             )
         self.loss, self.by_source = loss, positives == "source"
         self.anchors = None if anchors is None else tuple(anchors)
-        self.head = projector
+        self.head, self.own_projectors = projector, own_projectors
 
     def make_heads(self, info: GraphInfo) -> None:
-        """The projector."""
-        self.projector = head(self.head, info.embedding)
+        """One projector, or one a view."""
+        if not self.own_projectors:
+            self.projector = head(self.head, info.embedding)
+            return
+        names = sorted({family(view) for view in self.covered(info.views)})
+        self.projector = nn.ModuleDict({name: head(deepcopy(self.head), info.embedding) for name in names})
+
+    def project(self, view: str, embedding: Tensor) -> Tensor:
+        """Embeddings (B, D) of a view through its projector."""
+        own = self.projector[family(view)] if isinstance(self.projector, nn.ModuleDict) else self.projector
+        return own(embedding)
 
     def pairs_views(self, views: Sequence[str]) -> bool:
         """Sources share samples in one view, too."""
@@ -129,7 +143,7 @@ class JointEmbedding(Term):
     def _heads(self, state: State) -> dict[str, Tensor]:
         """Projections by view, in the order of the edges' ends."""
         ends = dict.fromkeys(end.name for edge in self.edges for end in edge.ends)
-        return {view: self.projector(state.latent(view).pooled) for view in ends}
+        return {view: self.project(view, state.latent(view).pooled) for view in ends}
 
     def _pair(self, assignment: ViewAssignment, heads: Mapping[str, Tensor], a: str, b: str) -> Tensor:
         both = assignment.shared(heads[a], a, b), assignment.shared(heads[b], b, a)

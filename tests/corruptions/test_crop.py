@@ -8,8 +8,11 @@ import pytest
 import torch
 from helpers.cases import CONTINUOUS, GRIDS, sample
 from helpers.views import STILL, coordinate_grid, coordinates_as_x, seeded
+from scipy.stats import ks_2samp
+from torchvision.transforms import RandomResizedCrop
 
 from ssl_pipeline.corruptions import Crop, Echo, Mask, Reversal
+from ssl_pipeline.corruptions._window import fractions
 from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -53,6 +56,24 @@ def test_window_has_the_scale_and_ratio_asked_for():
     assert 0.1 <= area.min() < 0.11 and 0.39 < area.max() <= 0.4001
     assert 0.499 <= aspect.min() < 0.55 and 1.8 < aspect.max() <= 2.001
     assert abs(params["flip"].mean() - 0.5) < 0.05
+
+
+@pytest.mark.parametrize("scale", [(0.2, 1.0), (0.08, 1.0), (0.6, 1.0)])
+def test_windows_are_distributed_as_torchvisions(scale):
+    grid = GridSpec.of(("y", 224), ("x", 224), channels=1)
+    sides = fractions(scale, (3 / 4, 4 / 3), 2, 10_000, seeded())
+    torch.manual_seed(0)
+    image = torch.empty(1, *grid.shape)
+    drawn = [RandomResizedCrop.get_params(image, [*scale], [3 / 4, 4 / 3]) for _ in range(10_000)]
+    ours = [sides[0] * sides[1], sides[1] / sides[0]]
+    theirs = torch.tensor([(h * w / 224**2, w / h) for _, _, h, w in drawn]).T
+    for mine, other in zip(ours, theirs, strict=True):
+        assert ks_2samp(mine, other).pvalue > 0.05
+
+
+def test_a_window_that_never_fits_is_the_largest_of_its_aspect():
+    params = Crop(scale=(0.9, 1.0), ratio=(2.0, 4.0)).bind(GRIDS["image"])(sample(GRIDS["image"], 8), seeded()).params
+    assert (params["x_size"] == 1).all() and (params["y_size"] == 0.5).all()
 
 
 def test_output_grid_keeps_the_extent_when_stretched_and_the_spacing_when_cut():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import colorsys
+
 import pytest
 import torch
 from helpers.cases import CONTINUOUS, GRIDS, sample
 from helpers.views import seeded
 
 from ssl_pipeline.corruptions import Crop
-from ssl_pipeline.corruptions._photometric import Photometric, hue_rotation
+from ssl_pipeline.corruptions._photometric import Photometric, hue_turned
 
 
 def photometric(**options) -> Photometric:
@@ -68,8 +70,18 @@ def test_hue_and_saturation_leave_grey_grey():
     torch.testing.assert_close(photometric(**options)(x, seeded()), x)
     coloured = sample(GRIDS["image"]).x
     assert not torch.allclose(photometric(**options)(coloured, seeded()), coloured, atol=0.05)
-    turn = hue_rotation(torch.tensor([1.3]))[0]
-    torch.testing.assert_close(turn @ turn.T, torch.eye(3))
+
+
+@pytest.mark.parametrize("turns", [-0.5, -0.1, 0.07, 1 / 3])
+def test_hue_is_that_of_hsv(turns):
+    """Against the standard library's, colour by colour."""
+    x = torch.rand(1, 3, 4, 5, generator=seeded())
+    x[0, :, 0] = x[0, :1, 0]  # greys
+    x[0, :2, 1] = 0.9  # two channels alike
+    turned = hue_turned(x, torch.tensor([turns]))
+    for before, after in zip(x[0].flatten(1).T.tolist(), turned[0].flatten(1).T.tolist(), strict=True):
+        hue, saturation, value = colorsys.rgb_to_hsv(*before)
+        assert after == pytest.approx(colorsys.hsv_to_rgb((hue + turns) % 1, saturation, value), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)

@@ -79,6 +79,20 @@ def test_padding_stays_behind(case, grid):
     assert view.valid[1:].any(1).all()
 
 
+# ---- mask
+
+
+@pytest.mark.parametrize("ratio", [0.15, 0.5, 0.9])
+@pytest.mark.parametrize("full", [False, True])
+def test_the_end_symbol_is_not_masked(ratio, full):
+    clean = texts(*TEXTS, WINDOW)
+    if full:  # no padding that could be hidden in its place
+        clean = clean_view(BYTES, clean.x[6:].index_fill(1, torch.tensor([31]), END).expand(8, -1))
+    view = Mask(ratio=ratio).bind(BYTES)(clean, seeded())
+    assert not view.mask[(clean.x == END) & (clean.valid if clean.valid is not None else True)].any()
+    assert set(view.mask.sum(1).tolist()) == {round(32 * ratio)} == {32 - view.visible}
+
+
 # ---- infill
 
 

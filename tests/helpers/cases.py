@@ -25,6 +25,7 @@ from ssl_pipeline.corruptions import (
 )
 from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
 from ssl_pipeline.losses import (
+    CLIP,
     L1,
     MSE,
     NNCLR,
@@ -240,6 +241,7 @@ LOSSES = (
     LossCase("logmel", LogMelL1, {"n_fft": 16, "hop": 4, "mels": 4}),
     LossCase("align", Alignment, {}),
     LossCase("info_nce", InfoNCE, {}),
+    LossCase("clip", CLIP, {}),
     LossCase("vicreg", VICReg, {}),
     LossCase("barlow", BarlowTwins, {}),
     LossCase("sigreg", SIGReg, {"directions": 32}),

@@ -13,6 +13,7 @@ from helpers.embeddings import pair
 from helpers.processes import in_two_processes
 
 from ssl_pipeline.losses import (
+    CLIP,
     L1,
     MSE,
     Alignment,
@@ -111,6 +112,22 @@ def test_barlow_has_a_finite_gradient_where_a_dimension_is_constant():
 def test_barlow_refuses_one_sample():
     with pytest.raises(ValueError, match="at least 2 samples to measure correlation, got 1; raise batch_size"):
         BarlowTwins()(torch.zeros(1, 3), torch.zeros(1, 3))
+
+
+def test_clip_is_its_pseudocode():
+    """Figure 3 of arXiv 2103.00020; neither kind meets itself."""
+    a, b = pair(5, 3)
+    loss = CLIP(temperature=0.07)
+    u, v = (z / z.norm(dim=1, keepdim=True) for z in (a, b))
+    rows = (u @ v.T / 0.07).log_softmax(1).diagonal()
+    columns = (u @ v.T / 0.07).log_softmax(0).diagonal()
+    torch.testing.assert_close(loss(a, b), -(rows.mean() + columns.mean()) / 2)
+    torch.testing.assert_close(loss.per_sample(a, b), -(rows + columns) / 2)
+    loss(a, b).backward()
+    assert loss.scale.grad is not None and loss.scale.item() == pytest.approx(math.log(1 / 0.07))
+    with torch.no_grad():
+        loss.scale.fill_(9.0)
+    torch.testing.assert_close(loss(a, b), CLIP(temperature=0.01)(a, b))
 
 
 def test_epps_pulley_is_its_closed_form():
