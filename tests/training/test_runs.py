@@ -91,7 +91,7 @@ def test_the_way_down_of_a_relaxed_ball_is_logged_and_old_runs_of_it_load(tmp_pa
         down = {
             row["name"]: float(row["value"]) for row in csv.DictReader(file) if row["name"].startswith("relaxation/")
         }
-    assert [*down] == [f"relaxation/{k}" for k in range(5)] and down["relaxation/4"] <= down["relaxation/0"]
+    assert [*down] == [f"relaxation/{k}" for k in range(9)] and down["relaxation/8"] <= down["relaxation/0"]
     said = capsys.readouterr().out
     assert "consensus" in said and "relaxation/" not in said
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ssl_pipeline.config.registry import register
+from ssl_pipeline.models.latents.minimum import minimised
 from ssl_pipeline.structures.batch import Latent
 
 
@@ -54,10 +55,10 @@ class MeanConsensus(nn.Module):
 
 @register("consensus", "relaxed")
 class RelaxedConsensus(MeanConsensus):
-    """K descent steps on the energy from the mean, then detached: dE/dtheta is the partial derivative at rest.
+    """K steps down the energy from the mean, then detached: dE/dtheta is the partial derivative at rest.
 
-    Each sample halves its own step where the energy would rise, so its energy never rises. Without an energy the
-    consensus loss alone holds the latent, at the mean.
+    No step raises the energy of a sample (see ``minimised``). Without an energy the consensus loss alone holds the
+    latent, at the mean. The stiffer it is, the fewer steps lead to rest.
 
     The consensus sees the clean sample on its way, so that a decoder which answers to ever smaller moves of it can do
     without the views: their latents then become one constant, at which the consensus loss is zero. (A norm of fixed
@@ -65,8 +66,8 @@ class RelaxedConsensus(MeanConsensus):
     SIGReg.
 
     Args:
-        steps: number of descent steps.
-        rate: first step length, in units of the number of values in a latent.
+        steps: number of steps.
+        rate: length of the first one, as a share of what would lead to rest if the consensus loss were all.
         stiffness: weight of the consensus loss.
         data_weight: weight of the energy given to ``forward`` (the clamped clean sample).
 
@@ -76,7 +77,7 @@ class RelaxedConsensus(MeanConsensus):
 
     relaxes = True
 
-    def __init__(self, steps: int = 4, rate: float = 0.2, stiffness: float = 1.0, data_weight: float = 1.0) -> None:
+    def __init__(self, steps: int = 8, rate: float = 0.1, stiffness: float = 1.0, data_weight: float = 1.0) -> None:
         super().__init__()
         if min(steps, rate, stiffness) <= 0 or data_weight < 0:
             raise ValueError(
@@ -100,23 +101,13 @@ class RelaxedConsensus(MeanConsensus):
             return held if known is None else held + self.data_weight * known(z)
 
         z = torch.stack(fixed).mean(0)
-        rate = torch.full((len(z), 1, 1), self.rate * z[0].numel(), device=z.device)  # energies are means
-        trace = []
-        for _ in range(0 if known is None else self.steps):
-            with torch.enable_grad():
-                z = z.requires_grad_()
-                here = total(z)
-                (slope,) = torch.autograd.grad(here.sum(), z)
-            z, there = z.detach(), here.detach()
-            trace.append(there)
-            with torch.no_grad():
-                step = z - rate * slope
-                better = (total(step) <= there)[:, None, None]
-                z = torch.where(better, step, z)
-                rate = torch.where(better, rate, rate / 2)
-        with torch.no_grad():
-            trace.append(total(z))
-        return Consensus(z, torch.stack(trace), self.stiffness * consensus_loss(z, views).mean())
+        if known is None:
+            return self._at(z, total(z)[None], views)
+        rest = z[0].numel() / (2 * len(views) * self.stiffness)  # one over the curvature of the consensus loss
+        return self._at(*minimised(total, z, self.steps, self.rate * rest), views)
+
+    def _at(self, z: Tensor, energy: Tensor, views: Sequence[Tensor]) -> Consensus:
+        return Consensus(z, energy, self.stiffness * consensus_loss(z, views).mean())
 
 
 def consensus_loss(z: Float[Tensor, "B K D"], views: Sequence[Float[Tensor, "B K D"]]) -> Float[Tensor, " B"]:
