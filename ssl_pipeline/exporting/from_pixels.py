@@ -37,7 +37,7 @@ class FromPixels(nn.Module):
 
     def forward(self, pixels: UInt8[Tensor, "B H W C"]) -> Tensor:
         """What the part gives of the squares in their centres."""
-        (least, most), (low, high) = self.how.values, self.how.range
+        (least, most), (low, high) = self.how.ends, self.how.range
         x = centre_square(pixels.permute(0, 3, 1, 2).float(), self.how.size, least, most)
         return self.part(x=(x - least) * ((high - low) / (most - least)) + low)
 
@@ -62,6 +62,8 @@ def from_pixels(part: Part, records: Records, format: str, length: str | None) -
         ValueError: it takes no images, or more than them; a format that holds no program.
     """
     how = records.get("")
+    if isinstance(how, ImagePreprocessing) and (how.values or how.pages):
+        raise ValueError("preprocess=true is of images of 8 bits a channel, and these hold others: leave it out")
     if not isinstance(how, ImagePreprocessing) or not isinstance(part, Embedder) or part.inputs != ("x",):
         raise ValueError(
             "preprocess=true is of encoders and teachers of images, which are read from files: leave it out, and take "

@@ -19,9 +19,14 @@ from torch.nn.functional import cosine_similarity
 
 import ssl_pipeline as sslp
 from ssl_pipeline.data import BPE, Bytes, Clips, LogMel, Pixels, TableCodec, Waveform
+from ssl_pipeline.data.preprocessing.base import ArrayPreprocessing, Preprocessing
+from ssl_pipeline.data.preprocessing.image import ImagePreprocessing
+from ssl_pipeline.data.preprocessing.sound import SoundPreprocessing
 from ssl_pipeline.exporting import export_part
 from ssl_pipeline.exporting.centre_square import centre_square
-from ssl_pipeline.exporting.from_pixels import FromPixels, nearness
+from ssl_pipeline.exporting.from_pixels import FromPixels, from_pixels, nearness
+from ssl_pipeline.structures.batch import as_float
+from ssl_pipeline.structures.grid import GridSpec
 
 WORDS = [*VIT, "corruption=noise+mask", "corruption.mask.cell=1", "objective=cross_entropy", "data=pydoc"]
 KINDS = {
@@ -101,11 +106,51 @@ def test_the_words_of_an_image_processor_are_those_of_hugging_face(tmp_path):
 def test_the_code_of_a_card_refuses_what_it_would_read_otherwise(codec, write, words, tmp_path):
     write(tmp_path / "file")
     [file] = tmp_path.iterdir()
-    code = codec.preprocessing().code()
-    for name in ("image.png", "recording.wav", "frames.npy"):
-        code = code.replace(f'"{name}"', repr(str(file)))
     with pytest.raises(ValueError, match=words):
-        exec(code, {})
+        read_by(codec.preprocessing(), file)
+
+
+def read_by(how: Preprocessing, file: Path) -> np.ndarray:
+    """What the code of a record makes of a file."""
+    names: dict = {}
+    code = how.code()
+    for name in ("image.png", "recording.wav", "frames.npy", "samples.npy"):
+        code = code.replace(f'"{name}"', repr(str(file)))
+    exec(code, names)
+    return names["x"]
+
+
+def test_bands_pages_and_ranges_of_files_are_read(tmp_path):
+    four = Image.new("RGBA", (9, 12), (51, 102, 153, 0))  # a measured band, which is no transparency
+    four.save(tmp_path / "four.png")
+    x = read_by(ImagePreprocessing(8, 4), tmp_path / "four.png")
+    assert x.shape == (1, 4, 8, 8) and np.allclose(x.mean((0, 2, 3)), [0.2, 0.4, 0.6, 0.0])
+    pages = [Image.new("F", (10, 9), value) for value in (-2000.0, 0.0, 1000.0)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    how = ImagePreprocessing(8, 3, values=(-1000, 3000), pages=3)
+    assert np.allclose(read_by(how, tmp_path / "pages.tif").mean((0, 2, 3)), [0, 0.25, 0.5])
+    pages[2].save(tmp_path / "one.tif")
+    one = read_by(ImagePreprocessing(8, 3, values=(-1000, 3000)), tmp_path / "one.tif")  # grey as three channels
+    assert one.shape == (1, 3, 8, 8) and one.dtype == np.float32 and np.allclose(one, 0.5)
+    soundfile.write(tmp_path / "loud.wav", np.full(10, 30.0), 10, subtype="FLOAT")
+    wave = read_by(SoundPreprocessing(10, 5, full_scale=40.0), tmp_path / "loud.wav")
+    assert wave.shape == (2, 1, 5) and np.allclose(wave, 0.75)
+
+
+def test_frames_and_arrays_are_read(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (5, 20, 30, 3), dtype=np.uint8)
+    np.save(tmp_path / "frames.npy", frames)
+    clips = Clips(8, 3, 2, fps=4)
+    found = torch.tensor(read_by(clips.preprocessing(), tmp_path / "frames.npy"))
+    wanted = torch.cat([clips.encode([frames[start : start + 2]])[0] for start in (0, 2)])
+    assert found.shape == wanted.shape and ((found * 255) - wanted).abs().max() < 1.01
+    grid = GridSpec.of(("y", 4), ("x", 6), channels=2, range=(-1.0, 1.0))
+    bytes_ = torch.randint(256, (3, 2, 4, 6), dtype=torch.uint8)
+    np.save(tmp_path / "samples.npy", bytes_.numpy())
+    assert np.allclose(read_by(ArrayPreprocessing(grid), tmp_path / "samples.npy"), as_float(bytes_, grid), atol=1e-6)
+    np.save(tmp_path / "other.npy", np.zeros((3, 2, 4, 5)))
+    with pytest.raises(ValueError, match=r"expected samples of shape \(B, 2, 4, 6\), got \(3, 2, 4, 5\)"):
+        read_by(ArrayPreprocessing(grid), tmp_path / "other.npy")
 
 
 def test_pixels_of_any_size_are_resized_as_pil_does_it():
@@ -145,6 +190,8 @@ def test_preprocess_is_refused_where_there_are_no_pixels(tmp_path):
         with pytest.raises(ValueError, match=words):
             export_part(model, part, tmp_path / "out", format=format, preprocess=True)
         assert not (tmp_path / "out").exists()
+    with pytest.raises(ValueError, match="is of images of 8 bits a channel"):
+        from_pixels(image.part("encoder"), {"": ImagePreprocessing(16, 3, values=(0, 4095))}, "onnx", None)
 
 
 @pytest.mark.slow

@@ -79,8 +79,15 @@ def scaled(array: str, values: Sequence[float], range: Sequence[float]) -> str:
 
     >>> scaled("x", (0, 255), (0.0, 1.0)), scaled("x", (0, 255), (-1.0, 1.0))
     ('x / 255', 'x / 255 * 2 - 1')
+    >>> scaled("x", (-1000, 3000), (0.0, 1.0))
+    '(x + 1000) / 4000'
     """
     (least, most), (low, high) = values, range
-    shifted = array if least == 0 else f"({array} - {least:g})"
-    spread = "" if high - low == 1 else f" * {high - low:g}"
-    return f"{shifted} / {most - least:g}{spread}" + (f" {'-' if low < 0 else '+'} {abs(low):g}" if low else "")
+    shifted = array if least == 0 else f"({array} {_signed(-least)})"
+    shrunk = "" if most - least == 1 else f" / {most - least:.17g}"
+    spread = "" if high - low == 1 else f" * {high - low:.17g}"
+    return shifted + shrunk + spread + (f" {_signed(low)}" if low else "")
+
+
+def _signed(number: float) -> str:
+    return f"{'-' if number < 0 else '+'} {abs(number):.17g}"

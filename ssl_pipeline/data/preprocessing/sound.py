@@ -17,7 +17,7 @@ def windows_of(file):  # one after the other; at the end a rest below half a win
     wave, rate = soundfile.read(file, dtype="float32", always_2d=True)
     if rate != $rate or not len(wave):
         raise ValueError(f"{file}: expected sound at $rate samples a second, got {len(wave)} at {rate}: resample it")
-    wave = wave.mean(axis=1).clip($low, $high)
+    wave = (wave.mean(axis=1)$scaled).clip(-1, 1)
     return [wave[start : start + $samples] for start in range(0, max(1, len(wave) - $half), $samples)]
 
 
@@ -57,13 +57,13 @@ class SoundPreprocessing:
     Args:
         rate: samples per second.
         samples: of a window.
-        values: smallest and largest of a file.
+        full_scale: value in files that becomes 1, beyond which they are cut off.
         bands: of a spectrogram; None: the waveform itself.
     """
 
     rate: int
     samples: int
-    values: tuple[float, float] = (-1.0, 1.0)
+    full_scale: float = 1.0
     bands: MelBands | None = None
 
     def config(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class SoundPreprocessing:
             "n_samples": self.samples,
             "stride": self.samples,
             "channels": "averaged",
-            "values": list(self.values),
+            "full_scale": self.full_scale,
             "padding_side": "right",
             "padding_value": 0.0,
         }
@@ -89,10 +89,10 @@ class SoundPreprocessing:
 
     def sentences(self) -> list[str]:
         """From the file to the numbers."""
-        low, high = self.values
         found = [
             f"Recordings have {self.rate} samples a second (the package resamples others, the lines below refuse "
-            f"them); channels are averaged, values lie in {low:g} to {high:g}. They are cut into windows of "
+            f"them); channels are averaged, {self.full_scale:g} is full scale (1), what lies beyond "
+            f"is cut off. They are cut into windows of "
             f"{self.samples} samples, one after the other; a short one is padded with zeros, where `valid` is False."
         ]
         if self.bands is not None:
@@ -107,7 +107,7 @@ class SoundPreprocessing:
     def code(self) -> str:
         """With soundfile."""
         words: dict[str, Any] = {"rate": self.rate, "samples": self.samples, "half": self.samples // 2}
-        words |= {"low": f"{self.values[0]:g}", "high": f"{self.values[1]:g}"}
+        words |= {"scaled": "" if self.full_scale == 1 else f" / {self.full_scale!r}"}
         if self.bands is None:
             return _WINDOWS.substitute(words) + _WAVE.substitute(words)
         words |= self.bands._asdict()

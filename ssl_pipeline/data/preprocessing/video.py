@@ -55,7 +55,7 @@ class ClipPreprocessing:
 
     def sentences(self) -> list[str]:
         """From the file to the numbers."""
-        (least, most), (low, high) = self.image.values, self.image.range
+        (least, most), (low, high) = self.image.ends, self.image.range
         color = "grey" if self.image.channels == 1 else "red, green, blue in this order"
         return [
             f"Of a video the frame that is shown at each time k / {self.fps:g} s is taken, upright, {color}, 8 bits "
@@ -73,5 +73,5 @@ class ClipPreprocessing:
             size=image.size,
             frames=self.frames,
             fps=f"{self.fps:g}",
-            scaled=scaled("clips.transpose(0, 4, 1, 2, 3)", image.values, image.range),
+            scaled=scaled("clips.transpose(0, 4, 1, 2, 3)", image.ends, image.range),
         )
