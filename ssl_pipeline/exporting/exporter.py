@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from math import inf
+from math import floor, inf
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import yaml
 from torch import Tensor
 
 from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC
-from ssl_pipeline.exporting.formats import FORMATS, Call, Form, as_tuple
+from ssl_pipeline.exporting.formats import FORMATS, Call, Exported, as_tuple
 from ssl_pipeline.exporting.from_pixels import FromPixels, from_pixels, nearness
 from ssl_pipeline.exporting.lengths import free_dimensions, free_sizes, longer_grid
 from ssl_pipeline.exporting.model_card import card
@@ -59,34 +59,30 @@ def export_part(
         each trial.
 
     Raises:
-        ValueError: what ``part`` refuses; another format; a model that cannot be written so, or differs when read.
+        ValueError: what ``part`` refuses; another format; a model that cannot be written so, or differs when read;
+            ``preprocess`` of what is no image of 8 bits.
         FileExistsError: the folder holds something.
         ModuleNotFoundError: onnx, onnxscript and onnxruntime are needed and not installed.
     """
-    if length is not None and length not in model.grid.names:
-        raise ValueError(f"length={length}: there is no axis {length!r}; {nearest(length, model.grid.names)}")
-    if format not in FORMATS:
-        raise ValueError(f"format={format!r}: expected {', '.join(FORMATS)}")
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} holds something already: give another folder, or delete it")
+    _check_asked(model, folder, format, length)
     live = model.part(part, view)
     _check_format(live, part, format, length)
-    form, records, trials = _form(model, live, format, length, preprocess)
-    ends = {"inputs": list(form.part.inputs), "outputs": list(live.outputs)}
+    exported, records, trials = _exported(model, live, format, length, preprocess)
+    ends = {"inputs": list(exported.part.inputs), "outputs": list(live.outputs)}
     how = {"format": format, "length": length, "preprocess": preprocess}
     config = {"part": part, "view": view, "data": model.data, **how, **ends}
     folder.mkdir(parents=True, exist_ok=True)
     try:
         _write_config(model, config, folder)
         write_config(records, folder)
-        again = FORMATS[format](model, form, folder)
-        differences = _differences(form.part, again, trials)
+        again = FORMATS[format](model, exported, folder)
+        differences = _differences(exported.part, again, trials)
         if not (worst := max(differences.values())) <= TOLERANCE:
             raise ValueError(
                 f"{part} as {format} gives other numbers than the live model (difference {worst:.2g} of the largest, "
                 f"expected at most {TOLERANCE:g}), so it is not kept: take another format"
             )
-        checks = _checks(model, form, differences, trials)
+        checks = _checks(model, exported, differences, trials)
         (folder / "README.md").write_text(card(model, live, config, trials[0], records, summary or {}, checks))
     except BaseException:
         shutil.rmtree(folder)
@@ -94,31 +90,41 @@ def export_part(
     return differences
 
 
-def _form(
+def _check_asked(model: Model, folder: Path, format: str, length: str | None) -> None:
+    """Refuse another axis, another format, and a folder that holds something."""
+    if length is not None and length not in model.grid.names:
+        raise ValueError(f"length={length}: there is no axis {length!r}; {nearest(length, model.grid.names)}")
+    if format not in FORMATS:
+        raise ValueError(f"format={format!r}: expected {', '.join(FORMATS)}")
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} holds something already: give another folder, or delete it")
+
+
+def _exported(
     model: Model, live: Part, format: str, length: str | None, preprocess: bool
-) -> tuple[Form, Records, Sequence[Mapping[str, Tensor]]]:
+) -> tuple[Exported, Records, Sequence[Mapping[str, Tensor]]]:
     """What is written, how files become what it takes, and inputs of two sizes to try it with."""
     records = preprocessings(model, live)
     if preprocess:
         pixels = from_pixels(live, records, format, length)
         records, inputs = {"": pixels.how}, pixels.examples(3, 40, 50)
-        return Form(pixels, inputs, free_sizes(inputs), metadata(records)), records, pixels.trials()
+        return Exported(pixels, inputs, free_sizes(inputs), metadata(records)), records, pixels.trials()
     longer, free = (None, None) if length is None else longer_grid(model, length)
     inputs = examples(live, 3)
-    form = Form(live, inputs, free_dimensions(model, inputs, free), metadata(records))
-    return form, records, [examples(live, batch, grid, seed=batch) for batch, grid in ((2, None), (5, longer))]
+    exported = Exported(live, inputs, free_dimensions(model, inputs, free), metadata(records))
+    return exported, records, [examples(live, batch, grid, seed=batch) for batch, grid in ((2, None), (5, longer))]
 
 
 def _checks(
-    model: Model, form: Form, differences: Mapping[str, float], trials: Sequence[Mapping[str, Tensor]]
+    model: Model, exported: Exported, differences: Mapping[str, float], trials: Sequence[Mapping[str, Tensor]]
 ) -> list[str]:
     """What was found when the written model was tried, in words."""
     worst = max(differences.values())
     found = [f"largest difference to the live model {worst:.1e} of its largest number ({', '.join(differences)} tried)"]
-    if isinstance(form.part, FromPixels):
+    if isinstance(exported.part, FromPixels):
         assert model.codec is not None
-        cosine = nearness(form.part, model.codec, trials)
-        found.append(f"cosine of features of such pixels to those of `embed` at least {cosine:.5f} (centred)")
+        least = floor(nearness(exported.part, model.codec, trials) * 1e5) / 1e5
+        found.append(f"cosine of features of such pixels to those of `embed` at least {least:.5f} (centred)")
     return found
 
 

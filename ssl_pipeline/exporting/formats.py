@@ -22,7 +22,7 @@ from ssl_pipeline.utils.extras import require
 Call = Callable[[Mapping[str, Tensor]], tuple[Tensor, ...]]
 
 
-class Form(NamedTuple):
+class Exported(NamedTuple):
     """What is written."""
 
     part: Part | FromPixels
@@ -31,35 +31,35 @@ class Form(NamedTuple):
     metadata: Mapping[str, str]  # how files become inputs, where they do
 
 
-Write = Callable[[Model, Form, Path], Call]
+Write = Callable[[Model, Exported, Path], Call]
 """Writes a part into a folder: what calls it as it lies there."""
 
 
-def _safetensors(model: Model, form: Form, folder: Path) -> Call:
-    part = form.part
-    write_safetensors(part.state_dict(), folder / WEIGHTS, form.metadata or None)
+def _safetensors(model: Model, exported: Exported, folder: Path) -> Call:
+    part = exported.part
+    write_safetensors(part.state_dict(), folder / WEIGHTS, {"format": "pt", **exported.metadata})
     if isinstance(part, Embedder) and isinstance(part.encoder, TimmBackbone) and not part.teacher:
         write_safetensors(part.encoder.model.state_dict(), folder / "timm.safetensors")
     again = load(folder, trust=model.trust, encoder=model.encoder_object).to(model.device).part()
     return lambda inputs: as_tuple(again(**inputs))
 
 
-def _torch_export(model: Model, form: Form, folder: Path) -> Call:
-    program = torch.export.export(form.part, (), dict(form.inputs), dynamic_shapes=form.free)
-    torch.export.save(program, folder / "model.pt2", extra_files=dict(form.metadata))
+def _torch_export(model: Model, exported: Exported, folder: Path) -> Call:
+    program = torch.export.export(exported.part, (), dict(exported.inputs), dynamic_shapes=exported.free)
+    torch.export.save(program, folder / "model.pt2", extra_files=dict(exported.metadata))
     again = torch.export.load(folder / "model.pt2").module()
     return lambda inputs: as_tuple(again(**inputs))
 
 
-def _onnx(model: Model, form: Form, folder: Path) -> Call:
+def _onnx(model: Model, exported: Exported, folder: Path) -> Call:
     for package in ("onnxruntime", "onnxscript"):
         require(package, "onnx", "format=onnx")
     import onnxruntime
 
-    file, part = folder / "model.onnx", deepcopy(form.part).cpu()
-    given = {name: value.cpu() for name, value in form.inputs.items()}
+    file, part = folder / "model.onnx", deepcopy(exported.part).cpu()
+    given = {name: value.cpu() for name, value in exported.inputs.items()}
     program = torch.onnx.export(
-        torch.export.export(_named(part), (), given, dynamic_shapes=form.free),
+        torch.export.export(_named(part), (), given, dynamic_shapes=exported.free),
         (),
         input_names=list(part.inputs),
         output_names=[f"{name}_out" if name in part.inputs else name for name in part.outputs],
@@ -67,7 +67,7 @@ def _onnx(model: Model, form: Form, folder: Path) -> Call:
         verbose=False,
     )
     assert program is not None
-    program.model.metadata_props.update(form.metadata)
+    program.model.metadata_props.update(exported.metadata)
     program.save(file, external_data=False)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 

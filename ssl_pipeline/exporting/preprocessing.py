@@ -13,17 +13,17 @@ from ssl_pipeline.data.preprocessing.base import ArrayPreprocessing, Preprocessi
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Part, Relation, Source
 
-FILE = "preprocessor_config.json"
-KEY = "preprocessing"
+CONFIG_FILE = "preprocessor_config.json"
+METADATA_KEY = "preprocessing"
 """Under which the same stands in a model's file: metadata of safetensors and ONNX, an extra file of torch.export."""
-WHERE = {
+_WHERE = {
     "safetensors": "the metadata of `weights.safetensors`",
     "torch_export": "the extra files of `model.pt2`",
     "onnx": "the `metadata_props` of `model.onnx`",
 }
-THROUGH = "and through the model"
+_THROUGH = "and through the model"
 """What stands above the lines that run it; those before need neither torch nor this package."""
-RUN = {
+_RUN = {
     "safetensors": """import torch
 import ssl_pipeline as sslp
 
@@ -56,12 +56,12 @@ def preprocessings(model: Model, part: Part) -> Records:
 def _record(codec: Codec | None, source: Source) -> Preprocessing:
     """Of the codec, where its samples lie on the grid of the source."""
     fitting = codec.resized(*source.grid.shape) if isinstance(codec, TextCodec) else codec
-    return (
-        ArrayPreprocessing(source.grid) if fitting is None or fitting.grid != source.grid else fitting.preprocessing()
-    )
+    if fitting is None or fitting.grid != source.grid:
+        return ArrayPreprocessing(source.grid)
+    return fitting.preprocessing()
 
 
-def plain(records: Records) -> dict[str, Any]:
+def _plain(records: Records) -> dict[str, Any]:
     """The configurations: one as it is, several by name."""
     configs = {name: record.config() for name, record in records.items()}
     return configs.get("", configs)
@@ -70,12 +70,12 @@ def plain(records: Records) -> dict[str, Any]:
 def write_config(records: Records, folder: Path) -> None:
     """Write ``preprocessor_config.json``, where there is something to say."""
     if records:
-        (folder / FILE).write_text(json.dumps(plain(records), indent=1) + "\n")
+        (folder / CONFIG_FILE).write_text(json.dumps(_plain(records), indent=1) + "\n")
 
 
 def metadata(records: Records) -> dict[str, str]:
     """The same for the file of a model."""
-    return {KEY: json.dumps(plain(records))} if records else {}
+    return {METADATA_KEY: json.dumps(_plain(records))} if records else {}
 
 
 def section(records: Records, inputs: Sequence[str], outputs: Sequence[str], format: str, load: str) -> list[str]:
@@ -96,7 +96,7 @@ def section(records: Records, inputs: Sequence[str], outputs: Sequence[str], for
             f"## How files become {f'samples of {name}' if name else 'samples'}",
             "",
             *(f"- {sentence}" for sentence in record.sentences()),
-            f"- The same in plain values: `{FILE}`, and as `{KEY}` in {WHERE[format]}.",
+            f"- The same in plain values: `{CONFIG_FILE}`, and as `{METADATA_KEY}` in {_WHERE[format]}.",
             "",
             "```python",
             record.code(),
@@ -111,4 +111,4 @@ def _run(inputs: Sequence[str], outputs: Sequence[str], format: str, load: str) 
     tensors = ", ".join(f"{name}=torch.from_numpy({name})" for name in inputs)
     arrays = ", ".join(f'"{name}": {name}' for name in inputs)
     words = {"load": load, "outputs": ", ".join(outputs), "tensors": tensors, "arrays": arrays}
-    return ["", f"# {THROUGH}", RUN[format].format(**words)]
+    return ["", f"# {_THROUGH}", _RUN[format].format(**words)]

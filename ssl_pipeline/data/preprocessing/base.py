@@ -65,21 +65,20 @@ class ArrayPreprocessing:
 
     def code(self) -> str:
         """From a file of numpy."""
-        low, high = self.grid.range
-        scaled = f"np.float32(x) * {(high - low) / 255!r} + {low!r} if x.dtype == np.uint8 else np.float32(x)"
+        pixels = scaling("np.float32(x)", (0, 255), self.grid.range)
         return _ARRAYS.substitute(
             shape=", ".join(map(str, self._shape)),
             kind="whole numbers" if self.grid.discrete else f"in {list(self.grid.range)}, or uint8 from 0 to 255",
-            numbers="x.astype(np.int64)" if self.grid.discrete else scaled,
+            numbers="np.int64(x)" if self.grid.discrete else f"{pixels} if x.dtype == np.uint8 else np.float32(x)",
         )
 
 
-def scaled(array: str, values: Sequence[float], range: Sequence[float]) -> str:
+def scaling(array: str, values: Sequence[float], range: Sequence[float]) -> str:
     """An expression that takes values between two bounds to a range.
 
-    >>> scaled("x", (0, 255), (0.0, 1.0)), scaled("x", (0, 255), (-1.0, 1.0))
+    >>> scaling("x", (0, 255), (0.0, 1.0)), scaling("x", (0, 255), (-1.0, 1.0))
     ('x / 255', 'x / 255 * 2 - 1')
-    >>> scaled("x", (-1000, 3000), (0.0, 1.0))
+    >>> scaling("x", (-1000, 3000), (0.0, 1.0))
     '(x + 1000) / 4000'
     """
     (least, most), (low, high) = values, range

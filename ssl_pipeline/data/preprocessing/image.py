@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
-from ssl_pipeline.data.preprocessing.base import scaled
+from ssl_pipeline.data.preprocessing.base import scaling
 
 BICUBIC = 3
 """Number of the filter in PIL, and so in Hugging Face's ``resample``."""
@@ -157,9 +157,9 @@ class ImagePreprocessing:
         rows, pages = "np.stack([pixels_of(file) for file in files])", self.pages or 1
         words = {"mode": self._mode, "size": self.size, "twice": 2 * self.size, "channels": self.channels}
         if deep:
-            words |= {"pages": pages, "repeated": self.channels // pages, "scaled": scaled(rows, (0, 1), self.range)}
-            return _OPEN + _DEEP.substitute(words, values=scaled("np.float64(grey)", self.ends, (0, 1)))
+            words |= {"pages": pages, "repeated": self.channels // pages, "scaled": scaling(rows, (0, 1), self.range)}
+            return _OPEN + _DEEP.substitute(words, values=scaling("np.float64(grey)", self.ends, (0, 1)))
         read = _FOUR_BANDS if self.channels == 4 else _EIGHT_BITS.substitute(words)
         if self.inside:
             return _OPEN + read + _WHOLE.substitute(words)
-        return _OPEN + read + _SQUARE + _RESIZE.substitute(words, scaled=scaled(rows, self.ends, self.range))
+        return _OPEN + read + _SQUARE + _RESIZE.substitute(words, scaled=scaling(rows, self.ends, self.range))

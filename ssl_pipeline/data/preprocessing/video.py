@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
-from ssl_pipeline.data.preprocessing.base import scaled
+from ssl_pipeline.data.preprocessing.base import scaling
 from ssl_pipeline.data.preprocessing.image import ImagePreprocessing
 
 _CODE = Template("""\
@@ -73,5 +73,5 @@ class ClipPreprocessing:
             size=image.size,
             frames=self.frames,
             fps=f"{self.fps:g}",
-            scaled=scaled("clips.transpose(0, 4, 1, 2, 3)", image.ends, image.range),
+            scaled=scaling("clips.transpose(0, 4, 1, 2, 3)", image.ends, image.range),
         )
