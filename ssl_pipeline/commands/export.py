@@ -22,6 +22,7 @@ def export(
     format: str = "safetensors",
     out: str | Path | None = None,
     length: str | None = None,
+    preprocess: bool = False,
     set: str | None = None,
     trust: tuple[str, ...] = (),
 ) -> Path:
@@ -35,6 +36,8 @@ def export(
         out: folder; by default in the run's own. Its README.md says how the model is used, and how far it is from the
             live one.
         length: name of an axis along which samples of an encoder may have other sizes, too.
+        preprocess: the model takes uint8 pixels (B, H, W, C) of any size and resizes, crops and scales them itself; of
+            encoders of images, as torch_export or onnx.
         set: name of the data set, of a run on several.
         trust: packages of your own whose classes the run may name, with commas between them.
     """
@@ -46,7 +49,7 @@ def export(
     name = re.sub(r"\W+", "_", f"{part}_{view}" if view else part)
     folder = writable(Path(out) if out is not None else Path(str(home)) / "exports" / f"{name}_{format}")
     model = open_model(run, set, trust, "cpu" if home is not None else "auto")
-    export_part(model, part, folder, view, format, length, _summary(home, set))
+    export_part(model, part, folder, view, format, length, _summary(home, set), preprocess)
     return folder
 
 

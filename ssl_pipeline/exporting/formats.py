@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from inspect import Parameter, Signature
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ssl_pipeline.exporting.lengths import FreeLength, free_dimensions
-from ssl_pipeline.inference.example_inputs import examples
+from ssl_pipeline.exporting.from_pixels import FromPixels
 from ssl_pipeline.inference.load import load
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Embedder, Part
@@ -20,44 +20,55 @@ from ssl_pipeline.models.encoders import TimmBackbone
 from ssl_pipeline.utils.extras import require
 
 Call = Callable[[Mapping[str, Tensor]], tuple[Tensor, ...]]
-Write = Callable[[Model, Part, Path, FreeLength | None], Call]
+
+
+class Exported(NamedTuple):
+    """What is written."""
+
+    part: Part | FromPixels
+    inputs: Mapping[str, Tensor]  # a batch that it takes
+    free: dict[str, dict[int, Any]]  # the dimensions of each input that are not fixed
+    metadata: Mapping[str, str]  # how files become inputs, where they do
+
+
+Write = Callable[[Model, Exported, Path], Call]
 """Writes a part into a folder: what calls it as it lies there."""
 
 
-def _safetensors(model: Model, live: Part, folder: Path, length: FreeLength | None) -> Call:
-    write_safetensors(live.state_dict(), folder / WEIGHTS)
-    if isinstance(live, Embedder) and isinstance(live.encoder, TimmBackbone) and not live.teacher:
-        write_safetensors(live.encoder.model.state_dict(), folder / "timm.safetensors")
+def _safetensors(model: Model, exported: Exported, folder: Path) -> Call:
+    part = exported.part
+    write_safetensors(part.state_dict(), folder / WEIGHTS, {"format": "pt", **exported.metadata})
+    if isinstance(part, Embedder) and isinstance(part.encoder, TimmBackbone) and not part.teacher:
+        write_safetensors(part.encoder.model.state_dict(), folder / "timm.safetensors")
     again = load(folder, trust=model.trust, encoder=model.encoder_object).to(model.device).part()
     return lambda inputs: as_tuple(again(**inputs))
 
 
-def _torch_export(model: Model, live: Part, folder: Path, length: FreeLength | None) -> Call:
-    inputs = examples(live, 3)
-    program = torch.export.export(live, (), dict(inputs), dynamic_shapes=free_dimensions(model, inputs, length))
-    torch.export.save(program, folder / "model.pt2")
+def _torch_export(model: Model, exported: Exported, folder: Path) -> Call:
+    program = torch.export.export(exported.part, (), dict(exported.inputs), dynamic_shapes=exported.free)
+    torch.export.save(program, folder / "model.pt2", extra_files=dict(exported.metadata))
     again = torch.export.load(folder / "model.pt2").module()
     return lambda inputs: as_tuple(again(**inputs))
 
 
-def _onnx(model: Model, live: Part, folder: Path, length: FreeLength | None) -> Call:
+def _onnx(model: Model, exported: Exported, folder: Path) -> Call:
     for package in ("onnxruntime", "onnxscript"):
         require(package, "onnx", "format=onnx")
     import onnxruntime
 
-    inputs, file, part = examples(live, 3), folder / "model.onnx", deepcopy(live).cpu()
-    given = {name: value.cpu() for name, value in inputs.items()}
-    free = free_dimensions(model, inputs, length)
-    torch.onnx.export(
-        torch.export.export(_named(part), (), given, dynamic_shapes=free),
+    file, part = folder / "model.onnx", deepcopy(exported.part).cpu()
+    given = {name: value.cpu() for name, value in exported.inputs.items()}
+    program = torch.onnx.export(
+        torch.export.export(_named(part), (), given, dynamic_shapes=exported.free),
         (),
-        str(file),
-        input_names=list(live.inputs),
-        output_names=[f"{name}_out" if name in live.inputs else name for name in live.outputs],
+        input_names=list(part.inputs),
+        output_names=[f"{name}_out" if name in part.inputs else name for name in part.outputs],
         dynamo=True,
-        external_data=False,
         verbose=False,
     )
+    assert program is not None
+    program.model.metadata_props.update(exported.metadata)
+    program.save(file, external_data=False)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
 
     def again(inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
@@ -67,7 +78,7 @@ def _onnx(model: Model, live: Part, folder: Path, length: FreeLength | None) -> 
     return again
 
 
-def _named(part: Part) -> nn.Module:
+def _named(part: Part | FromPixels) -> nn.Module:
     """The part with its inputs in its signature, by which torch knows them: an edge takes any."""
 
     class Named(nn.Module):

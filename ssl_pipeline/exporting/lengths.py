@@ -32,6 +32,12 @@ def free_dimensions(model: Model, inputs: Mapping[str, Tensor], length: FreeLeng
     return free
 
 
+def free_sizes(inputs: Mapping[str, Tensor]) -> dict[str, dict[int, Any]]:
+    """Batch, height and width of pixels (B, H, W, C)."""
+    sizes = {1: torch.export.Dim("height", min=2), 2: torch.export.Dim("width", min=2)}
+    return {name: {0: torch.export.Dim("batch"), **sizes} for name in inputs}
+
+
 def longer_grid(model: Model, axis: str) -> tuple[GridSpec, FreeLength]:
     """A grid that is longer along an axis, and how far its length is free.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from ssl_pipeline.config.build import part_name
-from ssl_pipeline.data import Codec, TableCodec
+from ssl_pipeline.data.preprocessing.table import TablePreprocessing
+from ssl_pipeline.exporting.preprocessing import Records, section
 from ssl_pipeline.inference.learned import grid_of
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Embedder, Part, Relation, Translator
@@ -41,6 +42,7 @@ model = onnxruntime.InferenceSession("model.onnx")  # where this folder is the c
 }
 WHAT = {
     "x": "samples",
+    "pixels": "of images of one size, whatever that is",
     "mask": "True where a place is masked",
     "valid": "False where there is padding",
     "corruption_params": "parameters of the corruption to come",
@@ -56,8 +58,9 @@ def card(
     part: Part,
     export: Mapping[str, Any],
     inputs: Mapping[str, Tensor],
+    records: Records,
     summary: Mapping[str, Any],
-    differences: Mapping[str, float],
+    checks: Sequence[str],
 ) -> str:
     """Markdown: what it is, what goes in and comes out, how to use it, what was measured.
 
@@ -66,8 +69,9 @@ def card(
         part: what is exported.
         export: how, as its configuration says.
         inputs: a batch as the part takes it, for shapes and types.
+        records: how files become samples.
         summary: numbers of the run.
-        differences: to the live model, by what was tried.
+        checks: what was found when it was written, in words.
     """
     config, grid = model.config, model.grid
     sources = part.sources if isinstance(part, Relation) else {}
@@ -80,8 +84,9 @@ def card(
     )
     seen = f", for samples of view `{export['view']}`" if export["view"] else ""
     own = isinstance(model.graph.encoder, ModuleEncoder)
+    loaded = '".", encoder=module' if own else '"."'
     use = USE[export["format"]].format(
-        load='".", encoder=module' if own else '"."',
+        load=loaded,
         note=f", and module an object of {model.graph.encoder.of}" if own else "",
         given="\n".join(_given(name, some, export["format"]) for name, some in inputs.items()),
         outputs=", ".join(export["outputs"]),
@@ -97,17 +102,18 @@ def card(
         *(f"- {whose}: {_lies(where, export['format'])}." for whose, where in grids.items()),
         *_leads(model, part, export["format"]),
         "- The run's own normalisation is inside.",
-        f"- In: {', '.join(f'`{name}` {_shape(some)}' for name, some in inputs.items())}{corruption_params}. "
+        f"- In: {', '.join(f'`{name}` {_shape(name, some)}' for name, some in inputs.items())}{corruption_params}. "
         f"Out: {', '.join(f'`{name}`' for name in export['outputs'])}. The number of samples in a batch is free"
-        f"{', and so is their length along ' + export['length'] if export['length'] else ''}.",
-        f"- Checked when it was written: largest difference to the live model "
-        f"{max(differences.values()):.1e} of its largest number ({', '.join(differences)} tried).",
+        f"{', and so is their length along ' + export['length'] if export['length'] else ''}"
+        f"{', and so is the size of images' if export['preprocess'] else ''}.",
+        f"- Checked when it was written: {'; '.join(checks)}.",
         "",
         "```python",
         use,
         "```",
     ]
-    lines += _columns(model.codec, export["format"])
+    lines += section(records, export["inputs"], export["outputs"], export["format"], loaded)
+    lines += _columns(records, export["format"])
     lines += _timm(model, part) if export["format"] == "safetensors" else []
     lines += _measured(part, export["part"], summary)
     return "\n".join(lines) + "\n"
@@ -132,10 +138,11 @@ def _channels(count: int) -> str:
     return "1 channel" if count == 1 else f"{count} channels"
 
 
-def _shape(some: Tensor) -> str:
-    """Of an input, with the number of samples left open."""
+def _shape(name: str, some: Tensor) -> str:
+    """Of an input, with the number of samples left open, and the size of images."""
+    sizes = ["H", "W", some.shape[3]] if name == "pixels" else some.shape[1:]
     kind = str(some.dtype).removeprefix("torch.")
-    return f"({', '.join(['B', *map(str, some.shape[1:])])}) {kind}"
+    return f"({', '.join(['B', *map(str, sizes)])}) {kind}"
 
 
 def _given(name: str, some: Tensor, format: str) -> str:
@@ -148,24 +155,15 @@ def _given(name: str, some: Tensor, format: str) -> str:
     return f"{name} = {library}.{fill}({tuple(some.shape)}, dtype={library}.{kind})  # {what}"
 
 
-def _columns(codec: Codec | None, format: str) -> list[str]:
-    """How rows of a table become samples."""
-    if not isinstance(codec, TableCodec):
+def _columns(records: Records, format: str) -> list[str]:
+    """The scales of a table's columns."""
+    record = records.get("")
+    if not isinstance(record, TablePreprocessing):
         return []
-    own = " `model.embed` and the like of `sslp.load` do so with rows (B, F)." * (format == "safetensors")
-    missing = "A missing number becomes 0." if codec.fill else "No number may be missing."
-    rows = (
-        markdown.row(name, repr(mean), repr(std))
-        for name, mean, std in zip(codec.columns, codec.mean, codec.std, strict=True)
-    )
-    return [
-        "",
-        f"`x` holds rows of a table, each column less its mean and divided by its standard deviation, in this order. "
-        f"{missing}{own}",
-        "",
-        markdown.table_head("column", "mean", "standard deviation"),
-        *rows,
-    ]
+    own = ["", "`model.embed` and the like of `sslp.load` do so with rows (B, F)."] * (format == "safetensors")
+    scales = zip(record.columns, map(repr, record.mean), map(repr, record.std), strict=True)
+    rows = (markdown.row(*scale) for scale in scales)
+    return [*own, "", markdown.table_head("column", "mean", "standard deviation"), *rows]
 
 
 def _timm(model: Model, part: Part) -> list[str]:

@@ -42,9 +42,10 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     return {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}
 
 
-def write_safetensors(state: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors by name, and next to them their sum, as ``sha256sum --check`` reads it."""
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, path)
+def write_safetensors(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors by name, what is said of them, and next to them their sum, as ``sha256sum --check`` reads it."""
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    save_file(tensors, path, None if metadata is None else dict(metadata))
     _sum_of(path).write_text(f"{_sum(path)}  {path.name}\n")
 
 

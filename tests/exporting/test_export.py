@@ -229,7 +229,7 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing_behind(run, tmp_path
     with monkeypatch.context() as patch:
         patch.setattr(
             "ssl_pipeline.exporting.formats.write_safetensors",
-            lambda state, file: save_file({k: v + 1 for k, v in state.items()}, file),
+            lambda state, file, _: save_file({k: v + 1 for k, v in state.items()}, file),
         )
         with pytest.raises(ValueError, match="gives other numbers than the live model"):
             export_part(live, "restorer:noise", tmp_path / "out")

@@ -113,6 +113,7 @@ def test_an_edge_is_exported(edge, several, tmp_path):
     assert ("Samples of text: symbols on a grid of 8" in card) == (edge != "caption")
     assert "trained with what tells labels" in card and "It leads to " in card
     assert "loss 0.250" in card and ("text: samples" in card) == (edge == "whole")
+    assert ("## How files become samples of text" in card) == (edge == "whole")
     held = ssl_pipeline.load(tmp_path / "out")
     holes = {"mask": torch.zeros(8, 8, dtype=torch.bool)} if edge != "blurred" else {"corruption_params": {"factor": 3}}
     starts = {"mask": torch.rand(2, 1, 8, 8), "text": ["1", "2"]}

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from ssl_pipeline.data.preprocessing.base import Preprocessing
 from ssl_pipeline.structures.grid import GridSpec
 
 
@@ -18,6 +19,10 @@ class Codec(Protocol):
     @property
     def grid(self) -> GridSpec:
         """Grid of the samples it makes."""
+        ...
+
+    def preprocessing(self) -> Preprocessing:
+        """How raw things become samples, told so that it can be done without this package: every export carries it."""
         ...
 
     def encode(self, raw: Sequence[Any]) -> tuple[Tensor, Tensor | None]:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.codecs.text import BYTE_SYMBOLS, TextCodec
+from ssl_pipeline.data.preprocessing.text import TextPreprocessing
 from ssl_pipeline.utils.extras import require
 
 # Whitespace stands alone, so that a corruption of whole words finds where they end. The bound keeps a text without
@@ -83,6 +85,11 @@ class BPE(TextCodec):
             merges.append((number[left], number[right]))
             number.setdefault(left + right, len(number))
         return cls(length, merges)
+
+    def preprocessing(self) -> TextPreprocessing:
+        number = {spelt: symbol for symbol, spelt in enumerate(self.spelling[: self.end])}
+        both = ((a, b, number[self.spelling[a] + self.spelling[b]]) for a, b in self.merges)
+        return replace(super().preprocessing(), merges=tuple(both))
 
     def symbols(self, texts: Sequence[str | bytes]) -> Iterator[np.ndarray]:
         """All symbols of each text."""

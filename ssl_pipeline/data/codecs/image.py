@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ssl_pipeline.config.registry import register
+from ssl_pipeline.data.preprocessing.image import ImagePreprocessing
 from ssl_pipeline.structures.grid import GridSpec
 
 MODES = {1: "L", 3: "RGB"}
@@ -61,6 +62,9 @@ class Pixels:
     @property
     def grid(self) -> GridSpec:
         return image_grid(self.size, self.channels)
+
+    def preprocessing(self) -> ImagePreprocessing:
+        return ImagePreprocessing(self.size, self.channels, self.grid.range)
 
     def encode(self, raw: Sequence[Any]) -> tuple[UInt8[Tensor, "B C H W"], None]:
         """Pixels of images or of their files: the shorter side is resized, the centre cropped.

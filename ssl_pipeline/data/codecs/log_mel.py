@@ -13,7 +13,8 @@ from torch.nn.functional import pad
 
 # torchaudio is imported inside the functions: it is slow to import, and only sound needs it.
 
-_FLOOR = 1e-8  # power, 80 dB below white noise of full scale
+POWER_FLOOR = 1e-8
+"""80 dB below white noise of full scale."""
 _STEPS = 64  # of the non-negative least squares
 _ROUNDS = 64  # of Griffin and Lim
 
@@ -57,7 +58,7 @@ class Spectrum:
     @property
     def range(self) -> tuple[float, float]:
         """Smallest and largest value that a waveform between -1 and 1 can give."""
-        return log(_FLOOR), log(_FLOOR + 2 * self.window / 3)  # sum(window)² / sum(window²) = 2/3 window
+        return log(POWER_FLOOR), log(POWER_FLOOR + 2 * self.window / 3)  # sum(window)² / sum(window²) = 2/3 window
 
 
 def log_mel_spectrogram(wave: Float[Tensor, "B n"], spectrum: Spectrum) -> Float[Tensor, "B M T"]:
@@ -80,7 +81,7 @@ def log_mel_spectrogram(wave: Float[Tensor, "B n"], spectrum: Spectrum) -> Float
     frames = padded.unfold(-1, spectrum.window, spectrum.hop)[:, : wave.shape[-1] // spectrum.hop]
     z = torch.fft.rfft(frames * (window / window.norm()), n=spectrum.fft)
     power = z.real.square() + z.imag.square()  # (B, T, F); abs() guards against overflow, which takes its time
-    return (power @ _bank(spectrum).to(wave.device) + _FLOOR).log_().mT.contiguous()
+    return (power @ _bank(spectrum).to(wave.device) + POWER_FLOOR).log_().mT.contiguous()
 
 
 def waveform(x: Float[Tensor, "B M T"], spectrum: Spectrum, samples: int) -> Float[Tensor, "B n"]:
@@ -95,7 +96,7 @@ def waveform(x: Float[Tensor, "B M T"], spectrum: Spectrum, samples: int) -> Flo
     """
     from torchaudio.functional import griffinlim
 
-    mel = (x.float().exp() - _FLOOR).clamp_min(0)
+    mel = (x.float().exp() - POWER_FLOOR).clamp_min(0)
     mel = torch.cat([mel, mel[..., -1:]], dim=-1)[..., : samples // spectrum.hop + 1]  # the frame that was left out
     window = _window(spectrum, x.device)
     power = _spread(mel, _bank(spectrum).to(x.device)) * window.square().sum()

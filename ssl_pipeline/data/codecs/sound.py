@@ -13,8 +13,9 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.data.codecs.log_mel import Spectrum, log_mel_spectrogram, waveform
+from ssl_pipeline.data.codecs.log_mel import POWER_FLOOR, Spectrum, log_mel_spectrogram, waveform
 from ssl_pipeline.data.io.sound import open_sound, resampled, write_wav
+from ssl_pipeline.data.preprocessing.sound import MelBands, SoundPreprocessing
 from ssl_pipeline.structures.grid import GridSpec
 
 _PCM = 32_768  # steps of 16 bits between silence and full scale
@@ -54,6 +55,9 @@ class Waveform:
     @property
     def grid(self) -> GridSpec:
         return GridSpec.of(("time", self.samples, 1 / self.rate), channels=1, range=(-1.0, 1.0), signal=True)
+
+    def preprocessing(self) -> SoundPreprocessing:
+        return SoundPreprocessing(self.rate, self.samples)
 
     def encode(self, raw: Sequence[Any]) -> tuple[Float[Tensor, "B 1 n"], Bool[Tensor, "B n"] | None]:
         """Samples of recordings: one-dimensional floats at ``rate``, or paths of files at any rate.
@@ -145,6 +149,11 @@ class LogMel:
         hop = self.spectrum.hop
         time = ("time", self.samples // hop, hop / self.rate)
         return GridSpec.of(("mel", self.mels), time, channels=1, range=self.spectrum.range, log=True)
+
+    def preprocessing(self) -> SoundPreprocessing:
+        how = self.spectrum
+        bands = MelBands(how.mels, how.hop, how.window, how.fft, POWER_FLOOR)
+        return SoundPreprocessing(self.rate, self.samples, bands=bands)
 
     def encode(self, raw: Sequence[Any]) -> tuple[Float[Tensor, "B 1 M T"], Bool[Tensor, "B M T"] | None]:
         """Samples of recordings: one-dimensional floats at ``rate``, or paths of files at any rate.

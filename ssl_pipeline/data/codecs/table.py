@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
+from ssl_pipeline.data.preprocessing.table import TablePreprocessing
 from ssl_pipeline.structures.grid import GridSpec
 
 FEATURE = "feature"
@@ -106,6 +107,9 @@ class TableCodec:
     def grid(self) -> GridSpec:
         low, high = self.range
         return GridSpec.of((FEATURE, len(self.columns)), channels=1, range=(low, high))
+
+    def preprocessing(self) -> TablePreprocessing:
+        return TablePreprocessing(self.columns, self.mean, self.std, self.fill)
 
     def encode(self, raw: Any) -> tuple[Float[Tensor, "B 1 F"], None]:
         """Samples of rows in the units of the columns.

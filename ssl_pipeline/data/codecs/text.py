@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
+from ssl_pipeline.data.preprocessing.text import TextPreprocessing
 from ssl_pipeline.structures.grid import GridSpec
 
 BYTE_SYMBOLS = 256  # symbols 0 .. 255 are the bytes themselves
@@ -49,6 +50,9 @@ class TextCodec(ABC):
         return GridSpec.of(
             ("position", self.length), vocab=len(self.spelling), mask_token=self.mask, end_token=self.end
         )
+
+    def preprocessing(self) -> TextPreprocessing:
+        return TextPreprocessing(self.length, len(self.spelling), self.end, self.mask)
 
     def resized(self, length: int) -> TextCodec:
         """The same symbols in samples of another length.

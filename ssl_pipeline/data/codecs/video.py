@@ -17,6 +17,8 @@ from torch import Tensor
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.codecs.image import MODES
 from ssl_pipeline.data.io.video_frames import frames_of, squared
+from ssl_pipeline.data.preprocessing.image import ImagePreprocessing
+from ssl_pipeline.data.preprocessing.video import ClipPreprocessing
 from ssl_pipeline.structures.grid import GridSpec
 
 
@@ -68,6 +70,9 @@ class Clips:
     @property
     def grid(self) -> GridSpec:
         return clip_grid(self.frames, self.size, self.channels, self.fps)
+
+    def preprocessing(self) -> ClipPreprocessing:
+        return ClipPreprocessing(self.frames, self.fps, ImagePreprocessing(self.size, self.channels, self.grid.range))
 
     def encode(self, raw: Sequence[Any]) -> tuple[UInt8[Tensor, "B C T H W"], None]:
         """The first clip of each video: of a file, or of its frames (T, H, W, C) at the codec's own rate.
