@@ -16,6 +16,7 @@ from ssl_pipeline.data.cache.videos import clips_of
 from ssl_pipeline.data.codecs.image import upright
 from ssl_pipeline.data.folders.image_folder import IMAGE_ENDINGS as IMAGES
 from ssl_pipeline.data.folders.tree import list_files
+from ssl_pipeline.data.io.regular_file import check_regular
 from ssl_pipeline.data.io.sound import SOUND_ENDINGS as SOUNDS
 from ssl_pipeline.data.io.sound import read_sound, resampled
 from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS as VIDEOS
@@ -104,6 +105,7 @@ class Files:
         assert isinstance(codec, Pixels)
 
         def read() -> Image.Image:
+            check_regular(self.root / file)
             with Image.open(self.root / file) as opened:
                 return upright(opened, codec.channels)
 
