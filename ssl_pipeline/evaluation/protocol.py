@@ -197,6 +197,12 @@ def first_samples(dataset: Dataset | Stream, limit: int | None) -> Dataset | Str
     return Subset(dataset, rows)
 
 
+def labelled_samples(dataset: Dataset | Stream) -> Dataset:
+    """The samples of a labelled set whose label is known."""
+    assert isinstance(dataset, Dataset) and dataset.labels is not None
+    return Subset(dataset, (dataset.labels >= 0).nonzero().flatten())
+
+
 def embedder(graph: Graph, teacher: bool = False) -> Embed:
     """``Inference.embed`` in evaluation mode, on the graph's device; the graph is left in that mode."""
     inference, device = Inference(graph.eval(), teacher), next(graph.parameters()).device

@@ -142,7 +142,7 @@ def files_of(model: Model, root: Path) -> Files:
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: a model of texts, or of data that lie in no files.
+        ValueError: a model of texts, or of data that lie in no files; a pipe or a device.
     """
     if not isinstance(model.codec, (Pixels, Clips, Waveform, LogMel)):
         raise ValueError(
@@ -151,4 +151,6 @@ def files_of(model: Model, root: Path) -> Files:
         )
     if not root.exists():
         raise FileNotFoundError(f"there is no {root}: set source to a file, or to a folder of files")
+    if not root.is_dir() and not root.is_file():
+        raise ValueError(f"{root} is a pipe or a device: set source to a file, or to a folder of files")
     return Files(model.codec, root)
