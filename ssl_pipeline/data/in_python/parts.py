@@ -77,7 +77,7 @@ class Reading:
         return replace(self, size=self.size or side, channels=self.channels or grid.width)
 
 
-@register("data", "in_python")
+@register("data", "in_python", settled={"cache.folder": None})
 @dataclass(frozen=True)
 class SavedReading(Reading):
     """What a run's configuration says of data that was passed in Python; it cannot be read from there.
