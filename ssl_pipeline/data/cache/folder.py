@@ -62,7 +62,10 @@ def _ends(file: Path, size: int) -> bytes:
 
 def is_whole(place: Path) -> bool:
     """Whether a folder is there, one's own, and as ``whole_or_nothing`` left it."""
-    return place.is_dir() and _is_own(place) and damage(place) is None
+    if not place.is_dir() or not _is_own(place):
+        return False
+    _log.info("checking what was decoded before")
+    return damage(place) is None
 
 
 def _is_own(place: Path) -> bool:

@@ -69,7 +69,7 @@ class StreamTally:
         self.read = self.failed = self._named = 0
 
     def add(self, count: int, unreadable: Unreadable) -> None:
-        """Count some more samples; name what is left out each time that its number has doubled.
+        """Count some more samples; say so at the first, and each time that their number is tenfold.
 
         Raises:
             ValueError: too many.
@@ -81,6 +81,6 @@ class StreamTally:
         said = f"{self.failed} of {self.read} samples of a stream cannot be read, as sample {number} ({reason})"
         if self.failed > self.limit * max(self.read, _AT_LEAST):
             raise ValueError(f"{said}: {_ADVICE}")
-        if self.failed >= 2 * self._named:
+        if self.failed >= 10 * self._named:
             self._named = self.failed
             warnings.warn(f"{said}; they are left out", stacklevel=3)
