@@ -69,7 +69,7 @@ class StreamTally:
         self.read = self.failed = self._named = 0
 
     def add(self, count: int, unreadable: Unreadable) -> None:
-        """Count some more samples; say so at the first, and each time that their number is tenfold.
+        """Count some more samples; warn at the first that cannot be read, and whenever they are ten times as many.
 
         Raises:
             ValueError: too many.
