@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -87,9 +87,11 @@ class Suitable(ConfigSource):
 
 def _options_in_python() -> dict[str, Any]:
     """``data.*`` of data that is passed in Python, with the defaults of the class that is registered for it."""
-    options = {name: one.default for name, one in signature(lookup("data", IN_PYTHON).target).parameters.items()}
-    options |= {"type": IN_PYTHON, "split": asdict(options["split"]), "description": "???"}
-    return options
+    defaults = {name: one.default for name, one in signature(lookup("data", IN_PYTHON).target).parameters.items()}
+    options = {
+        name: asdict(one) if is_dataclass(one) and not isinstance(one, type) else one for name, one in defaults.items()
+    }
+    return options | {"type": IN_PYTHON, "description": "???"}
 
 
 def _suitable(group: str, name: str) -> str:

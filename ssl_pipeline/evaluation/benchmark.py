@@ -16,7 +16,7 @@ from ssl_pipeline.evaluation.encoders import Subject
 from ssl_pipeline.evaluation.fine_tuning import Tuning, attentive, finetuned
 from ssl_pipeline.evaluation.metrics import alpha_req, lidar, rankme, spread
 from ssl_pipeline.evaluation.probes import draw_labelled, few_label
-from ssl_pipeline.evaluation.protocol import P1, Features, first_samples, labelled
+from ssl_pipeline.evaluation.protocol import P1, Features, first_samples, labelled, labelled_samples
 from ssl_pipeline.structures.batch import as_float, clean_view
 from ssl_pipeline.structures.random import generator
 
@@ -82,7 +82,8 @@ def measure(
             if how is not None:
                 values = [probe(subject, data, how, seed) for seed in range(seeds)]
                 epochs = f"{how.epochs} epoch{'s' * (how.epochs > 1)}"
-                found[name] = _over(values, f"{epochs} of {min(how.limit, len(data.known)):,} labels, lr {how.lr:g}")
+                labels = labelled_samples(first_samples(data.known, how.limit))
+                found[name] = _over(values, f"{epochs} of {len(labels):,} labels, lr {how.lr:g}")
     held_out = features.train if features.test is None else features.test
     where = "training" if features.test is None else "test"
     count = len(held_out.z)

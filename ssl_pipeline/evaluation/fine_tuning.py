@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_pipeline.data import Data, Dataset, sequential_batches
+from ssl_pipeline.data import Data, sequential_batches
 from ssl_pipeline.evaluation.encoders import Subject
-from ssl_pipeline.evaluation.protocol import first_samples
+from ssl_pipeline.evaluation.protocol import first_samples, labelled_samples
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.random import generator
 
@@ -97,7 +97,8 @@ def _trained(
 ) -> float:
     """Train on the labels of the training part, score on the test part."""
     train, test = first_samples(data.known, tuning.limit), data.test
-    assert isinstance(train, Dataset) and test is not None
+    assert test is not None
+    train, test = labelled_samples(train), labelled_samples(test)
     count = len(train)
     size = min(tuning.batch_size, count)
     optimiser = torch.optim.AdamW(trained.parameters(), tuning.lr, weight_decay=tuning.weight_decay)

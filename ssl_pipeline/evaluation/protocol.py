@@ -32,8 +32,15 @@ class Sampled(NamedTuple):
     """Features of some samples."""
 
     z: np.ndarray  # (N, D) float32
-    label: np.ndarray | None  # (N,)
+    label: np.ndarray | None  # (N,), -1 where it is not known
     source: np.ndarray  # (N,)
+
+    @property
+    def labelled(self) -> Sampled | None:
+        """Those whose label is known; None where none is."""
+        if self.label is None or not (known := self.label >= 0).any():
+            return None
+        return self if known.all() else Sampled(self.z[known], self.label[known], self.source[known])
 
 
 class Features(NamedTuple):
@@ -109,7 +116,7 @@ class P1:
         scores: dict[str, float] = {}
         if (pair := labelled(f)) is not None:
             train, test = pair
-            forms = {form: (some.z, some.label) for form, some in f.variants.items() if some.label is not None}
+            forms = {form: _labelled(some) for form, some in f.variants.items() if some.labelled is not None}
             for name, probe in (("knn", nearest_neighbours(train, self.k)), ("linear", logistic(train, f.scaler))):
                 scores[name] = accuracy(probe, test)
                 if forms:
@@ -120,9 +127,10 @@ class P1:
             if self.few_shot:
                 mean, std = few_label(train, test, per_class=self.few_shot, draws=self.draws, scaler=f.scaler)
                 scores |= {"few_shot": mean, "few_shot_std": std}
-        if self.across_labels and f.test.label is None:
+        asked = f.test.labelled if self.across_labels else f.test
+        if asked is None:
             raise ValueError("probe.protocol.across_labels=true needs labels in the test set, and there are none")
-        found = retrieval(f.test.z, f.test.source, f.test.label if self.across_labels else None)
+        found = retrieval(asked.z, asked.source, asked.label if self.across_labels else None)
         chance = found.get("retrieval_chance", 0)
         return scores | (found if chance < _TELLING else {"retrieval_chance": chance})
 
@@ -142,9 +150,16 @@ class P1:
 
 def labelled(f: Features) -> tuple[Labelled, Labelled] | None:
     """What a probe learns from and what it is tested on; None where there are no labels that it could learn."""
-    if f.test is None or f.train.label is None or f.test.label is None or not _learnable(f.train.label, f.test.label):
+    if f.test is None or f.train.labelled is None or f.test.labelled is None:
         return None
-    return (f.train.z, f.train.label), (f.test.z, f.test.label)
+    train, test = _labelled(f.train), _labelled(f.test)
+    return (train, test) if _learnable(train[1], test[1]) else None
+
+
+def _labelled(some: Sampled) -> Labelled:
+    known = some.labelled
+    assert known is not None and known.label is not None
+    return known.z, known.label
 
 
 def _learnable(train: np.ndarray, test: np.ndarray) -> bool:
@@ -169,7 +184,6 @@ def features(embed: Embed, dataset: Dataset | Stream, limit: int | None = None, 
             labels.append(batch.label)
             sources.append(batch.source)
     label = None if any(part is None for part in labels) else torch.cat(labels).numpy()
-    label = None if label is None or label.min() < 0 else label
     return Sampled(torch.cat(rows).numpy(), label, torch.cat(sources).numpy())
 
 
@@ -181,6 +195,12 @@ def first_samples(dataset: Dataset | Stream, limit: int | None) -> Dataset | Str
     if labels is not None and len(labels[:limit].unique()) < len(labels.unique()):
         rows = torch.randperm(len(dataset), generator=generator("cpu", "probe"))[:limit].sort().values
     return Subset(dataset, rows)
+
+
+def labelled_samples(dataset: Dataset | Stream) -> Dataset:
+    """The samples of a labelled set whose label is known."""
+    assert isinstance(dataset, Dataset) and dataset.labels is not None
+    return Subset(dataset, (dataset.labels >= 0).nonzero().flatten())
 
 
 def embedder(graph: Graph, teacher: bool = False) -> Embed:

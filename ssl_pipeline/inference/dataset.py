@@ -99,8 +99,12 @@ def _passed(
     further = options or {}
     if not isinstance(further, Mapping):
         raise ValueError("options of data that is passed itself are a dictionary, as {'data.split.holdout': 0.2}")
-    mine = {} if part_name(own) != IN_PYTHON else {key: own[key] for key in own if key not in ("type", "description")}
-    mine |= {f"split.{key}": value for key, value in mine.pop("split", {}).items()}
+    mine: dict[str, Any] = {}
+    for key, value in own.items() if part_name(own) == IN_PYTHON else ():
+        if isinstance(value, Mapping):
+            mine |= {f"{key}.{option}": one for option, one in value.items()}
+        elif key not in ("type", "description"):
+            mine[key] = value
     return python_data(data, labels, mine | options_of_data(further), like).data
 
 

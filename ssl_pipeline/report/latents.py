@@ -87,7 +87,7 @@ def _coloured(axis: Axes, flat: np.ndarray, labels: np.ndarray | None, names: Se
 
     kinds = np.unique(labels)
     for kind in kinds:
-        called = str(kind if names is None else names[int(kind)])
+        called = "no label" if kind < 0 else str(kind if names is None else names[int(kind)])
         name = None if len(kinds) > NAMED else called.replace("$", r"\$")  # no formula
         colour = matplotlib.colormaps["tab20" if len(kinds) > 10 else "tab10"](int(np.searchsorted(kinds, kind)) % 20)
         axis.scatter(*flat[labels == kind].T, s=5, alpha=0.7, linewidths=0, color=colour, label=name, rasterized=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import numpy as np
@@ -14,6 +15,7 @@ from helpers.exports import CONV, folder_of_a_run
 
 import ssl_pipeline
 from ssl_pipeline.data import Waveform
+from ssl_pipeline.data.io.sound import read_sound
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,18 @@ def test_damaged_files_are_left_out_and_named(run, images, tmp_path, capsys):
         assert "1 of 4 files were left out: broken.png" in capsys.readouterr().err
     assert table(tmp_path / "embed")["id"] == ["0.png", "1.png", "sub/2.png"]
     assert (tmp_path / "restore/1.png").is_file()
+
+
+def test_what_is_no_file_does_not_hang(run, images, sounds, tmp_path, capsys):
+    os.mkfifo(images / "pipe.png")
+    with pytest.warns(UserWarning, match=r"1 of the names in .* are no files .*: pipe.png"):
+        assert call("embed", f"run={run}", f"source={images}", f"out={tmp_path}/out") == 0
+    assert table(tmp_path / "out")["id"] == ["0.png", "1.png", "sub/2.png"]
+    for name, model, more in (("embed", run, []), ("restore", run, ["view=noise"]), ("embed", sounds, [])):
+        assert call(name, f"run={model}", f"source={images}/pipe.png", f"out={tmp_path}/{name}", *more) == 1
+        assert "pipe.png is a pipe or a device: set source to a file" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="it is a folder, a pipe or a device"):
+        read_sound(images / "pipe.png")
 
 
 def test_a_data_set_of_the_runs_own_kind_takes_the_runs_options(images, tmp_path):

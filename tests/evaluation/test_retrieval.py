@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssl_pipeline.evaluation import P1, Features, retrieval
-from ssl_pipeline.evaluation.protocol import Sampled
+from ssl_pipeline.evaluation.protocol import Sampled, labelled
 
 
 def test_retrieval_across_labels():
@@ -28,6 +28,18 @@ def test_retrieval_at_random_is_chance():
     found = retrieval(rng.normal(size=(2000, 50)), source)
     assert found["retrieval"] == pytest.approx(found["retrieval_chance"], abs=1.0)
     assert found["retrieval_chance"] == pytest.approx(100 * 19 / 1999, abs=0.01)
+
+
+def test_samples_without_label_are_left_out_of_probes():
+    rng = np.random.default_rng(0)
+    label = np.arange(40) % 2
+    z = (rng.normal(size=(40, 4)) + 9 * label[:, None]).astype(np.float32)
+    known, some = Sampled(z, label, np.arange(40)), np.where(np.arange(40) % 5 == 0, -1, label)
+    scores = P1(few_shot=2).score(Features(known._replace(label=some), known._replace(label=some)))
+    assert scores["knn"] == scores["linear"] == 100  # those without label would be errors
+    train, test = labelled(Features(known._replace(label=some), known))
+    assert len(train[0]) == len(train[1]) == 32 and len(test[1]) == 40
+    assert P1(few_shot=0).score(Features(known, known._replace(label=np.full(40, -1)))) == {}
 
 
 def test_labels_that_training_never_shows_are_not_probed():

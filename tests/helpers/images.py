@@ -1,5 +1,7 @@
 """Small pictures, and what the engine relies on in a data set of them."""
 
+from io import BytesIO
+
 import torch
 from PIL import Image
 
@@ -43,3 +45,24 @@ def pictures(n, labels):
     elif labels is not None:
         columns["label"], features["label"] = labels, datasets.Value("string" if labels[0] in "ab" else "int64")
     return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+
+
+def rows_with(n, changed):
+    """``n`` rows of ``picture`` and ``label``, odd or even; some of them changed.
+
+    Args:
+        changed: by the number of a row, what is put in place of its columns; "cut" for a picture that ends too soon.
+    """
+    import datasets
+
+    rows = []
+    for number in range(n):
+        file = BytesIO()
+        Image.effect_noise((24, 20), 40).convert("RGB").save(file, "PNG")  # noise is long enough to be cut
+        whole = file.getvalue()
+        row = {"picture": {"bytes": whole, "path": None}, "label": number % 2} | changed.get(number, {})
+        if row["picture"] == "cut":
+            row["picture"] = {"bytes": whole[: len(whole) // 2], "path": None}
+        rows.append(row)
+    features = {"picture": datasets.Image(), "label": datasets.ClassLabel(names=["even", "odd"])}
+    return datasets.Dataset.from_list(rows, features=datasets.Features(features))

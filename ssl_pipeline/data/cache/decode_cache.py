@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from ssl_pipeline.data.cache.folder import whole_or_nothing
+from ssl_pipeline.data.cache.folder import is_whole, whole_or_nothing
 from ssl_pipeline.data.memory import MappedDataset, MemoryDataset
 
 PATIENCE = 2.0  # seconds of decoding that need no file
@@ -88,7 +88,7 @@ def decoded_once(
     """
     if in_memory is True:
         return _to_memory(decode)
-    if place.is_dir():
+    if is_whole(place):
         return _find(place)
     troubles = Troubles({}, [])
     parts, first = decode(troubles), []

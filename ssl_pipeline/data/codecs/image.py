@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -11,15 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ssl_pipeline.config.registry import register
+from ssl_pipeline.data.io.memory_budget import MemoryBudget
+from ssl_pipeline.data.io.regular_file import check_regular
 from ssl_pipeline.data.preprocessing.image import ImagePreprocessing
 from ssl_pipeline.structures.grid import GridSpec
 
 MODES = {1: "L", 3: "RGB"}
+_LARGE = 2**25  # pixels from which an image is not copied as a whole
+_BAND = 2**22  # pixels whose colours are changed at once
+_BYTES = 16  # of memory a pixel, at most, while an image is decoded and resized
 
 
 def image_grid(size: int, channels: int) -> GridSpec:
@@ -106,12 +112,28 @@ class Pixels:
         return {"type": "pixels", **asdict(self)}
 
 
-def read_image(file: str | Path | BytesIO, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:
-    """Decode a file, or the bytes of one. What the decoder cannot read, it raises about in many ways."""
+def read_image(
+    file: str | Path | BytesIO, size: int, channels: int, budget: MemoryBudget | None = None
+) -> UInt8[np.ndarray, "C H W"]:
+    """Decode a file, or the bytes of one. What the decoder cannot read, it raises about in many ways.
+
+    Args:
+        file: the image.
+        size: height and width in pixels.
+        channels: 1 (grey) or 3 (red, green, blue).
+        budget: memory that several threads share.
+
+    Raises:
+        ValueError: a pipe or a device.
+    """
+    if not isinstance(file, BytesIO):
+        check_regular(file)
     with Image.open(file) as image:
         # A JPEG decodes straight to 1/2, 1/4 or 1/8; twice the wanted size keeps the resizing clean.
         image.draft(MODES[channels], (2 * size, 2 * size))
-        return to_pixels(image, size, channels)
+        needed = _BYTES * image.width * image.height  # as the header says
+        with nullcontext() if budget is None else budget.taken(needed):
+            return to_pixels(image, size, channels)
 
 
 def to_pixels(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:
@@ -130,8 +152,11 @@ def to_pixels(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray,
     image = upright(image, channels)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = np.array(image.crop((left, top, left + side, top + side))).reshape(1, side, side, channels)
-    x = torch.from_numpy(square).permute(0, 3, 1, 2)
+    if image.width != image.height:
+        image = image.crop((left, top, left + side, top + side))
+    if side**2 > _LARGE:  # PIL needs no copies where torch needs three
+        image, side = image.resize((size, size), Image.Resampling.BICUBIC), size
+    x = torch.from_numpy(np.array(image).reshape(1, side, side, channels)).permute(0, 3, 1, 2)
     if side != size:  # the filter is PIL's own bicubic; on 500x375 to 224 torch was measured 4 times as fast
         x = interpolate(x, size=(size, size), mode="bicubic", antialias=True)
     return x[0].numpy()
@@ -148,7 +173,22 @@ def upright(image: Image.Image, channels: int) -> Image.Image:
     """
     if image.mode == "F":
         raise ValueError("its pixels are floats without a fixed range: expected 8 or 16 bit integers")
-    image = ImageOps.exif_transpose(image)
+    image.load()
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode == MODES[channels] and not image.has_transparency_data:
+        return image
+    rows = max(1, _BAND // image.width)
+    if image.height <= rows:
+        return _eight_bits(image, channels)
+    whole = Image.new(MODES[channels], image.size)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        whole.paste(_eight_bits(band, channels), (0, top))
+    return whole
+
+
+def _eight_bits(image: Image.Image, channels: int) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bit grey, of which PIL's own conversion keeps the low byte only
         image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
     if image.has_transparency_data:

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Subset, holdout
-from ssl_pipeline.data.cache.images import decoded_images
+from ssl_pipeline.data.cache.images import decoded_files
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.folders.tree import Tree
-from ssl_pipeline.data.io.unreadable import Unreadable, check_unreadable, refuse_unreadable
+from ssl_pipeline.data.io.unreadable import Unreadable
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.options import Cache, Options, Split, UnreadableFiles
 from ssl_pipeline.data.wrappers.foreground import FOREGROUND, WithForeground, foreground_spec, masks_of
@@ -65,12 +65,8 @@ def folder(
         return Subset(dataset, [i for i in range(len(paths)) if i not in failed]) if failed else dataset
 
     def decode(paths: list[Path], channels: int, labels: Tensor | None) -> tuple[MemoryDataset, Unreadable]:
-        def refuse(failed: Unreadable) -> None:
-            refuse_unreadable(paths, failed, unreadable.limit)
-
-        dataset, failed = decoded_images(paths, size, channels, labels, cache, refuse)
-        check_unreadable(paths, failed, unreadable.limit)
-        return dataset, failed
+        found = decoded_files(paths, size, channels, cache, unreadable.limit)
+        return found.dataset(labels, paths=tuple(map(str, paths))), found.troubles.unreadable
 
     train = load("train")
     train, test = (train, load("test")) if tree.has_test else holdout(train, split.holdout, split.seed)

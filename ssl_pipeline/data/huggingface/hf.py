@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import io
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
-from PIL import Image
+from jaxtyping import Int64
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.data.base import Data, Index, holdout
-from ssl_pipeline.data.codecs.image import Pixels, read_image, to_pixels
-from ssl_pipeline.data.options import HubSplit, Options
-from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.data.base import Data, holdout
+from ssl_pipeline.data.codecs.image import Pixels
+from ssl_pipeline.data.huggingface.hf_images import HfImages, pixels_of
+from ssl_pipeline.data.io.memory_budget import MemoryBudget
+from ssl_pipeline.data.options import Cache, HubSplit, Options, UnreadableFiles
 from ssl_pipeline.utils.extras import require
 
 # `datasets` is imported inside the functions: it is slow to import, and no other set needs it.
@@ -26,7 +25,7 @@ from ssl_pipeline.utils.extras import require
 DEFAULT_LABEL = "label"
 
 
-@register("data", "hf")
+@register("data", "hf", settled={"cache.folder": None})
 def hf(
     path: str,
     name: str | None = None,
@@ -35,6 +34,8 @@ def hf(
     label: str | None = DEFAULT_LABEL,
     size: int = 64,
     channels: int = 3,
+    unreadable: UnreadableFiles | Options = UnreadableFiles(),
+    cache: Cache | Options = Cache(),
     streaming: bool = False,
     buffer: int = 1000,
     data_files: str | Sequence[str] | Mapping[str, Any] | None = None,
@@ -50,9 +51,11 @@ def hf(
         split: which parts to learn from and to test on.
         image: column of the images.
         label: column of the labels (classes, texts or whole numbers); None, or no column "label": unlabelled.
-            A part in which some are missing is unlabelled, and so is a stream unless they are classes.
+            Where some are missing, probes leave those rows out. A stream is unlabelled unless they are classes.
         size: height and width in pixels: the shorter side is resized to it, the centre cropped.
         channels: 3, or 1 for grey.
+        unreadable: what happens to rows whose image cannot be read.
+        cache: how images are decoded and kept; not those of a stream.
         streaming: read while training instead of fetching everything first; the test part is then held in memory.
         buffer: samples among which a stream is shuffled.
         data_files: files of a format.
@@ -60,57 +63,40 @@ def hf(
 
     Raises:
         OSError: it cannot be loaded.
-        ValueError: no such split or column, or labels of another kind.
+        ValueError: no such split or column, labels of another kind, or too many unreadable images.
     """
     split, codec, called = HubSplit.of(split), Pixels(size, channels), Path(path).name
+    unreadable, cache = UnreadableFiles.of(unreadable), Cache.of(cache)
 
     def load(part: str) -> tuple[Any, str | None]:
         rows = load_rows(path, name, part, data_files, revision, streaming)
         return rows, check_columns(rows, image, label)
 
     if streaming:
-        return _streamed(load, called, split, image, codec, buffer)
+        return _streamed(load, called, split, image, codec, buffer, unreadable)
     rows, column = load(split.train)
     labels, classes = read_labels(rows, column)
-    train = HfImages(rows, image, labels, size, channels)
+    train = HfImages(rows, image, labels, codec, unreadable, cache)
     if split.test is None:
         train, test = holdout(train, split.holdout, split.seed)
     else:
         rows, column = load(split.test)
-        test = HfImages(rows, image, read_labels(rows, column, classes)[0], size, channels)
+        test = HfImages(rows, image, read_labels(rows, column, classes)[0], codec, unreadable, cache)
     return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=called)
 
 
-def _streamed(load: Any, called: str, split: HubSplit, image: str, codec: Pixels, buffer: int) -> Data:
+def _streamed(
+    load: Any, called: str, split: HubSplit, image: str, codec: Pixels, buffer: int, unreadable: UnreadableFiles
+) -> Data:
     from ssl_pipeline.data.huggingface.hf_stream import HfStream, in_memory
 
-    decode = partial(pixels_of, size=codec.size, channels=codec.channels)
+    decode = partial(pixels_of, codec=codec, budget=MemoryBudget())
     rows, column = load(split.train)
-    train, test = HfStream(rows, image, column, decode, buffer), None
+    train, test = HfStream(rows, image, column, decode, buffer, unreadable.limit), None
     if split.test is not None:
         rows, column = load(split.test)
-        test = in_memory(HfStream(rows, image, column, decode, buffer))
+        test = in_memory(HfStream(rows, image, column, decode, buffer, unreadable.limit))
     return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=train.classes, name=called)
-
-
-class HfImages:
-    """Rows that stay in their mapped Arrow files; images are decoded and resized when they are asked for."""
-
-    def __init__(self, rows: Any, image: str, labels: Int64[Tensor, "N"] | None, size: int, channels: int) -> None:
-        self.table, self.rows = rows, undecoded(rows.select_columns([image]), image)
-        self.image, self.labels, self.size, self.channels = image, labels, size, channels
-        self.sources = torch.arange(len(rows))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Index) -> Batch:
-        where = torch.as_tensor(index, dtype=torch.int64)
-        numbers: list[int] = where.tolist()
-        values = self.rows[numbers][self.image]
-        pixels = [pixels_of(value, i, self.size, self.channels) for i, value in zip(numbers, values, strict=True)]
-        label = None if self.labels is None else self.labels[where]
-        return Batch(x=torch.from_numpy(np.stack(pixels)), source=where, label=label)
 
 
 def load_rows(
@@ -176,7 +162,7 @@ def check_columns(rows: Any, column: str, label: str | None, option: str = "imag
 def read_labels(
     rows: Any, column: str | None, classes: tuple[str, ...] | None = None
 ) -> tuple[Int64[Tensor, "N"] | None, tuple[str, ...] | None]:
-    """Labels as numbers and the names of their classes, in sorted order where the set gives none.
+    """Labels as numbers, -1 where one is missing, and the names of their classes, sorted where the set has no order.
 
     Args:
         classes: those of the part that was read before.
@@ -190,55 +176,28 @@ def read_labels(
         return None, None
     values = rows.select_columns([column]).with_format("arrow")[:][column].to_pylist()
     feature = rows.features[column]
-    if isinstance(feature, datasets.ClassLabel):
-        if any(value is None or value < 0 for value in values):  # -1 is the hub's word for "kept secret"
-            return None, None
-        return torch.tensor(values), tuple(feature.names)
-    if any(value is None for value in values):
+    if isinstance(feature, datasets.ClassLabel):  # -1 is the hub's word for "kept secret"
+        values = [None if value is None or value < 0 else feature.names[value] for value in values]
+        classes = classes or tuple(feature.names)
+    known = [value for value in values if value is not None]
+    if not known:
         return None, None
-    if not all(isinstance(value, (str, int)) for value in values):
+    if not all(isinstance(value, (str, int)) for value in known):
         raise ValueError(
             f"expected labels that are classes, texts or whole numbers, got {feature} in column {column!r}: "
             f"set label to another column or to null"
         )
-    found = tuple(str(value) for value in sorted(set(values)))
+    found = tuple(str(value) for value in sorted(set(known)))
     if classes is not None and (unknown := sorted(set(found) - set(classes))):
         raise ValueError(f"the test part has labels that the training part lacks: {', '.join(unknown[:5])}")
-    numbers = {value: number for number, value in enumerate(classes or found)}
-    return torch.tensor([numbers[str(value)] for value in values]), classes or found
-
-
-def undecoded(rows: Any, image: str) -> Any:
-    """The rows with images as bytes or paths, so that they are decoded here, small and only when used."""
-    import datasets
-
-    if rows.features is not None and isinstance(rows.features[image], datasets.Image):
-        return rows.cast_column(image, datasets.Image(decode=False))
-    return rows
-
-
-def pixels_of(value: Any, number: int, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:
-    """Pixels of an image given as bytes, path or address.
-
-    Raises:
-        ValueError: no image, or a corrupt one.
-    """
-    import datasets
-
-    try:
-        if isinstance(value, dict):
-            value = value["path"] if value.get("bytes") is None else value["bytes"]
-        if isinstance(value, Image.Image):
-            return to_pixels(value, size, channels)
-        if isinstance(value, bytes):
-            return read_image(io.BytesIO(value), size, channels)
-        if isinstance(value, str) and "://" not in value:
-            return read_image(value, size, channels)
-        if isinstance(value, str):
-            return to_pixels(datasets.Image().decode_example({"path": value, "bytes": None}), size, channels)
-        raise TypeError(f"expected the bytes or the path of an image, got {type(value).__name__}")
-    except Exception as error:  # decoders raise whatever they like
-        raise ValueError(f"sample {number} is no readable image ({error}): mend it or choose another column") from error
+    if len(known) < len(values):
+        warnings.warn(
+            f"{len(values) - len(known)} of {len(values)} rows have no label in column {column!r}: probes leave them "
+            f"out, training does not",
+            stacklevel=3,
+        )
+    numbers = {name: number for number, name in enumerate(classes or found)}
+    return torch.tensor([-1 if value is None else numbers[str(value)] for value in values]), classes or found
 
 
 def _plain(value: Any) -> Any:

@@ -48,7 +48,7 @@ def hf_text(
         split: which parts to learn from and to test on.
         text: column of the texts.
         label: column of the labels (classes, texts or whole numbers); None, or no column "label": unlabelled.
-            A part in which some are missing is unlabelled, and so is a stream unless they are classes.
+            Where some are missing, probes leave those rows out. A stream is unlabelled unless they are classes.
         length: symbols in a window.
         windows: how the texts are cut.
         tokens: "bytes", or "bpe" for pairs of bytes merged as often as they occur in the training part; of a stream,
@@ -101,7 +101,7 @@ def _streamed(
     learn_from = []
     if tokens == "bpe":
         some = islice(rows.select_columns([text]), _LEARN_FROM)
-        learn_from = [text_of(row[text], number) for number, row in enumerate(some)]
+        learn_from = [text_of(row[text]) for row in some]
     codec = make_codec(learn_from, tokens, length, vocab_size)
     decode = partial(first_window, codec=codec)
     train = HfStream(rows, text, column, decode, buffer, valid=codec.real)
@@ -120,12 +120,12 @@ def _streamed(
     )
 
 
-def first_window(value: Any, number: int, codec: TextCodec) -> np.ndarray:
+def first_window(value: Any, codec: TextCodec) -> np.ndarray:
     """The beginning of a text, as long as the codec's samples are."""
-    return codec.encode([text_of(value, number)])[0][0].numpy()
+    return codec.encode([text_of(value)])[0][0].numpy()
 
 
-def text_of(value: Any, number: int) -> str:
+def text_of(value: Any) -> str:
     """A text; a missing one is empty.
 
     Raises:
@@ -134,10 +134,10 @@ def text_of(value: Any, number: int) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ValueError(f"sample {number} is no text but {type(value).__name__}: set text to another column")
+        raise ValueError(f"expected texts, got {type(value).__name__}: set text to another column")
     return value
 
 
 def _texts(rows: Any, column: str) -> list[str]:
     values = rows.select_columns([column]).with_format("arrow")[:][column].to_pylist()
-    return [text_of(value, number) for number, value in enumerate(values)]
+    return [text_of(value) for value in values]

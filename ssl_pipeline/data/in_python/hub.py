@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from PIL.Image import Image
 
 from ssl_pipeline.data.base import Classes
 from ssl_pipeline.data.in_python.items import items_part, pixels
 from ssl_pipeline.data.in_python.labels import numbered_labels
 from ssl_pipeline.data.in_python.parts import PythonPart, Reading
+from ssl_pipeline.data.options import Cache, UnreadableFiles
 
 _MODULES = ("datasets.arrow_dataset", "datasets.dataset_dict", "datasets.iterable_dataset")
 
@@ -39,28 +39,31 @@ def splits(data: Any) -> tuple[Any, Any]:
 
 
 def hub_part(rows: Any, reading: Reading, labels: Any = None, classes: Classes = None) -> PythonPart:
-    """Rows with images, decoded when they are asked for; rows of numbers in torch's format are items like others.
+    """Rows with images, decoded once; rows of numbers in torch's format are items like others.
 
     Raises:
         ValueError: no column of images, or several of them.
     """
-    from ssl_pipeline.data.huggingface.hf import HfImages, check_columns, read_labels
+    import datasets
+
+    from ssl_pipeline.data.huggingface.hf import check_columns, read_labels
+    from ssl_pipeline.data.huggingface.hf_images import HfImages, first_image
 
     if rows.format["type"] in ("torch", "numpy", "custom"):
         return items_part(rows, reading, labels, classes)
     column = image_column(rows, reading)
     if not len(rows):
         raise ValueError("expected a data set with rows, got none")
-    first = rows[0][column]
-    if not isinstance(first, Image):
-        raise ValueError(f"column {column!r} holds {type(first).__name__} and no images: set data.image to another")
-    codec = pixels(first, reading)
+    if not isinstance(rows.features[column], datasets.Image):
+        raise ValueError(f"column {column!r} holds {rows.features[column]} and no images: set data.image to another")
+    codec = pixels(first_image(rows, column), reading)
     if labels is not None:
         numbers, classes = numbered_labels(labels, len(rows), classes)
     else:
         numbers, classes = read_labels(rows, check_columns(rows, column, reading.label), classes or None)
-    dataset = HfImages(rows, column, numbers, codec.size, codec.channels)
-    return PythonPart(dataset, dataset[torch.arange(min(len(rows), 2))].x, classes=classes)
+    unreadable, cache = UnreadableFiles.of(reading.unreadable), Cache.of(reading.cache)
+    dataset = HfImages(rows, column, numbers, codec, unreadable, cache)
+    return PythonPart(dataset, dataset[torch.arange(min(len(dataset), 2))].x, classes=classes)
 
 
 def image_column(rows: Any, reading: Reading) -> str:

@@ -14,9 +14,11 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Classes, Data, Dataset, Stream, holdout
 from ssl_pipeline.data.codecs.table import FEATURE, TableCodec
 from ssl_pipeline.data.in_python.samples import codec_for, grid_for, sample_kind
-from ssl_pipeline.data.options import Options, Split
+from ssl_pipeline.data.options import Cache, OptionGroup, Options, Split, UnreadableFiles
 from ssl_pipeline.data.table import TableRows, rows_of
 from ssl_pipeline.structures.grid import GridSpec
+
+_GROUPS: dict[str, type[OptionGroup]] = {"split": Split, "unreadable": UnreadableFiles, "cache": Cache}
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Reading:
         image: name of the samples in items that are dictionaries, or column of the images; None: the usual names.
         label: name of the labels there; None: unlabelled.
         vocab: number of symbols; None: those that an array holds.
+        unreadable: what happens to rows of a ``datasets.Dataset`` whose image cannot be read.
+        cache: how these images are decoded and kept.
     """
 
     split: Split | Options = Split()
@@ -38,10 +42,12 @@ class Reading:
     image: str | None = None
     label: str | None = "label"
     vocab: int | None = None
+    unreadable: UnreadableFiles | Options = UnreadableFiles()
+    cache: Cache | Options = Cache()
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Reading:
-        """From options without their ``data.``, those of the split as ``split.holdout``.
+        """From options without their ``data.``, those of a group as ``split.holdout``.
 
         Raises:
             ValueError: an unknown option, or a value outside its bounds.
@@ -49,11 +55,17 @@ class Reading:
         >>> Reading.of({"split.holdout": 0.2, "size": 32}).split
         Split(holdout=0.2, seed=0)
         """
-        split = {key.removeprefix("split."): value for key, value in options.items() if key.startswith("split.")}
-        others = {key: value for key, value in options.items() if not key.startswith("split.")}
+        groups: dict[str, dict[str, Any]] = {name: {} for name in _GROUPS}
+        others = {}
+        for key, value in options.items():
+            group, _, name = key.partition(".")
+            if name and group in groups:
+                groups[group][name] = value
+            else:
+                others[key] = value
         check_names("data", cls, others)
         check_values("data", cls, others)
-        return cls(**{"split": Split.of(split), **others})
+        return cls(**{**{name: kind.of(groups[name]) for name, kind in _GROUPS.items()}, **others})
 
     def suiting(self, grid: GridSpec | None) -> Reading:
         """The same for samples of a trained model's grid, which decides what nobody says."""
@@ -65,7 +77,7 @@ class Reading:
         return replace(self, size=self.size or side, channels=self.channels or grid.width)
 
 
-@register("data", "in_python")
+@register("data", "in_python", settled={"cache.folder": None})
 @dataclass(frozen=True)
 class SavedReading(Reading):
     """What a run's configuration says of data that was passed in Python; it cannot be read from there.

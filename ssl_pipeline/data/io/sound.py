@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from ssl_pipeline.data.io.regular_file import check_regular
 from ssl_pipeline.utils.extras import require
 
 # torchaudio and soundfile are imported inside the functions: only sound needs them.
@@ -34,15 +35,17 @@ def read_sound(file: str | Path | BytesIO) -> Sound:
     """What a file, or the bytes of one, holds; channels are averaged.
 
     Raises:
-        ValueError: no samples, or some that are not finite.
+        ValueError: no samples, some that are not finite, or a pipe or a device.
         OSError: no such file.
         soundfile.SoundFileError: it cannot be decoded.
     """
     require("soundfile", "audio", "sound")
     import soundfile
 
-    if isinstance(file, (str, Path)) and not Path(file).stat().st_size:
-        raise ValueError("it is empty")
+    if isinstance(file, (str, Path)):
+        check_regular(file)
+        if not Path(file).stat().st_size:
+            raise ValueError("it is empty")
     with soundfile.SoundFile(file) as open_sound:
         promised, rate = open_sound.frames, open_sound.samplerate
         samples = open_sound.read(dtype="float32", always_2d=True).mean(axis=1)

@@ -1,4 +1,4 @@
-"""Files that cannot be read: how many may be left out, and what is said of them."""
+"""Files and rows that cannot be read: how many may be left out, and what is said of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 
 Unreadable = Mapping[int, str]
 """Why a file could not be read, by its number."""
+
+_ADVICE = "mend or remove them, or allow more with unreadable.action=skip and unreadable.max_share"
+_AT_LEAST = 1000  # samples of a stream that a share of them is taken of
 
 
 def check_unreadable(
@@ -32,12 +35,9 @@ def refuse_unreadable(
         ValueError: more than the fraction ``limit`` of all files.
     """
     if unreadable and len(unreadable) == len(paths):
-        raise ValueError(f"{_named(paths, unreadable, thing)}: set data.root to a folder of intact {thing}s")
+        raise ValueError(f"{_named(paths, unreadable, thing)}: choose a set of intact {thing}s")
     if len(unreadable) > limit * len(paths):
-        raise ValueError(
-            f"{_named(paths, unreadable, thing)}: mend or remove them, or allow more with "
-            f"unreadable.action=skip and unreadable.max_share"
-        )
+        raise ValueError(f"{_named(paths, unreadable, thing)}: {_ADVICE}")
 
 
 def warn_cut_short(paths: Sequence[Path | str], short: Sequence[int], thing: str) -> None:
@@ -55,3 +55,32 @@ def _named(paths: Sequence[Path | str], unreadable: Unreadable, thing: str) -> s
     some = "; ".join(f"{paths[i]} ({reason})" for i, reason in list(unreadable.items())[:3])
     more = "; …" if len(unreadable) > 3 else ""
     return f"{len(unreadable)} of {len(paths)} {thing}s cannot be read: {some}{more}"
+
+
+class StreamTally:
+    """How many samples of a stream could not be read, in one pass over it.
+
+    Args:
+        limit: largest fraction to leave out before stopping; of the first 1,000 samples, or of all that were read.
+    """
+
+    def __init__(self, limit: float | int) -> None:
+        self.limit = limit
+        self.read = self.failed = self._named = 0
+
+    def add(self, count: int, unreadable: Unreadable) -> None:
+        """Count some more samples; warn at the first that cannot be read, and whenever they are ten times as many.
+
+        Raises:
+            ValueError: too many.
+        """
+        self.read, self.failed = self.read + count, self.failed + len(unreadable)
+        if not unreadable:
+            return
+        number, reason = next(iter(unreadable.items()))
+        said = f"{self.failed} of {self.read} samples of a stream cannot be read, as sample {number} ({reason})"
+        if self.failed > self.limit * max(self.read, _AT_LEAST):
+            raise ValueError(f"{said}: {_ADVICE}")
+        if self.failed >= 10 * self._named:
+            self._named = self.failed
+            warnings.warn(f"{said}; they are left out", stacklevel=3)

@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ssl_pipeline.data.io.regular_file import check_regular
 from ssl_pipeline.utils.extras import require
 
 VIDEO_ENDINGS = (
@@ -49,11 +50,12 @@ def frames_of(
     Raises:
         ModuleNotFoundError: PyAV is not installed.
         OSError: the file cannot be decoded; at its beginning, or after some frames.
-        ValueError: it has no pictures, or they have no times.
+        ValueError: it has no pictures, they have no times, or it is a pipe or a device.
     """
     check_library()
     import av
 
+    check_regular(file)
     with av.open(str(file)) as container:
         if not container.streams.video:
             raise ValueError("it holds no pictures")

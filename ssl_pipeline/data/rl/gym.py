@@ -24,7 +24,7 @@ from ssl_pipeline.data.rl.experience import Episodes, bounds, experience
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.utils.extras import require
 
-_VERSION = 2  # of the files: raise it when the same options come out differently
+_VERSION = 3  # of the files: raise it when the same options come out differently
 
 
 @register("data", "gym", settled={"cache.folder": None}, imports=("env", "options"))

@@ -94,10 +94,10 @@ def column_of(dataset: Dataset, name: str) -> list[str]:
     Raises:
         ValueError: there is no such table or column.
     """
-    if isinstance(dataset, Subset):
+    table = getattr(dataset, "table", None)
+    if table is None and isinstance(dataset, Subset):
         values = column_of(dataset.dataset, name)
         return [values[number] for number in dataset.indices.tolist()]
-    table = getattr(dataset, "table", None)
     if table is None:
         raise ValueError(
             f"data.text=column:{name} is a column of data=hf, and this set has no table: take class or file"

@@ -16,6 +16,7 @@ from ssl_pipeline.data.cache.videos import clips_of
 from ssl_pipeline.data.codecs.image import upright
 from ssl_pipeline.data.folders.image_folder import IMAGE_ENDINGS as IMAGES
 from ssl_pipeline.data.folders.tree import list_files
+from ssl_pipeline.data.io.regular_file import check_regular
 from ssl_pipeline.data.io.sound import SOUND_ENDINGS as SOUNDS
 from ssl_pipeline.data.io.sound import read_sound, resampled
 from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS as VIDEOS
@@ -104,6 +105,7 @@ class Files:
         assert isinstance(codec, Pixels)
 
         def read() -> Image.Image:
+            check_regular(self.root / file)
             with Image.open(self.root / file) as opened:
                 return upright(opened, codec.channels)
 
@@ -140,7 +142,7 @@ def files_of(model: Model, root: Path) -> Files:
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: a model of texts, or of data that lie in no files.
+        ValueError: a model of texts, or of data that lie in no files; a pipe or a device.
     """
     if not isinstance(model.codec, (Pixels, Clips, Waveform, LogMel)):
         raise ValueError(
@@ -149,4 +151,6 @@ def files_of(model: Model, root: Path) -> Files:
         )
     if not root.exists():
         raise FileNotFoundError(f"there is no {root}: set source to a file, or to a folder of files")
+    if not root.is_dir() and not root.is_file():
+        raise ValueError(f"{root} is a pipe or a device: set source to a file, or to a folder of files")
     return Files(model.codec, root)

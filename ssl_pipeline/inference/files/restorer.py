@@ -15,6 +15,7 @@ from ssl_pipeline.data import LogMel, Waveform
 from ssl_pipeline.data.codecs.image import upright
 from ssl_pipeline.data.codecs.log_mel import log_mel_spectrogram
 from ssl_pipeline.data.codecs.video import Clips
+from ssl_pipeline.data.io.regular_file import check_regular
 from ssl_pipeline.data.io.sound import read_sound
 from ssl_pipeline.data.io.video_frames import frames_of, write_frames
 from ssl_pipeline.inference.files.reader import Files
@@ -142,6 +143,7 @@ class FileRestorer:
             if len(named) != 1:
                 raise ValueError(f"expected one image of its mask in {place}, got {len(named)}")
             found = named[0]
+        check_regular(found)
         with Image.open(found) as image:
             if image.size != size:
                 raise ValueError(f"{found} has {image.width}x{image.height} pixels, and the image {size[0]}x{size[1]}")

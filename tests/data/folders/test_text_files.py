@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from helpers.texts import check_contract, words
 
@@ -66,6 +68,18 @@ def test_text_files_that_are_odd(tree):
         text_files(**options, invalid="error")
     with pytest.raises(ValueError, match=r"1 of 14 texts cannot be read"):
         text_files(str(tree), unreadable={"action": "error"})
+
+
+def test_what_is_no_file_is_named_and_left_out(tree):
+    (tree / "prose/gone.txt").symlink_to("nowhere.txt")
+    os.mkfifo(tree / "prose/pipe.txt")
+    (tree / "code/zero.txt").symlink_to("/dev/zero")
+    with pytest.warns(
+        UserWarning, match=r"3 of the names in .* are no files .*: code/zero.txt, prose/gone.txt, prose/pi"
+    ):
+        assert len(text_files(str(tree), split={"holdout": 0}).train.sources.unique()) == 10
+    with pytest.raises(NotADirectoryError, match="expected a folder of texts"):
+        text_files(str(tree / "code/zero.txt"))
 
 
 def test_text_files_train_and_test(tmp_path):

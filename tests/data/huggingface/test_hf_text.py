@@ -30,7 +30,7 @@ def test_hf_text(tmp_path, tokens):
     assert (data.train.labels == data.train.sources % 2).all() and len(data.test.sources.unique()) == 2
     with pytest.raises(ValueError, match="no column 'text': set text to one of story, label"):
         hf_text("parquet", data_files=file)
-    with pytest.raises(ValueError, match="sample 0 is no text but int: set text"):
+    with pytest.raises(ValueError, match="expected texts, got int: set text"):
         hf_text("parquet", data_files=file, text="label")
 
 
