@@ -26,7 +26,7 @@ from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import Data, EpochOrder, Subset, junk
 from ssl_pipeline.data.sampling import batch_indices
-from ssl_pipeline.evaluation.protocol import embedder, features
+from ssl_pipeline.evaluation.frozen_features import embedder, features
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.lab.curation import novelty

@@ -17,8 +17,8 @@ from ssl_pipeline.cli.main import main
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import digits
 from ssl_pipeline.evaluation import P1, Features, few_label
+from ssl_pipeline.evaluation.frozen_features import Sampled
 from ssl_pipeline.evaluation.metrics import alpha_req
-from ssl_pipeline.evaluation.protocol import Sampled
 from ssl_pipeline.exporting import export_part
 from ssl_pipeline.inference import dataset
 from ssl_pipeline.training import console as report

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssl_pipeline.evaluation import P1, Features, retrieval
-from ssl_pipeline.evaluation.protocol import Sampled
+from ssl_pipeline.evaluation.frozen_features import Sampled
 
 
 def test_retrieval_across_labels():

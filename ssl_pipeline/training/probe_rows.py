@@ -1,0 +1,59 @@
+"""The rows of a table of probes: the encoder, and what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+
+from ssl_pipeline.data import Data
+from ssl_pipeline.evaluation import P1, Features
+from ssl_pipeline.evaluation.baselines import Twin, kept, key_of_raw, key_of_twin
+from ssl_pipeline.evaluation.frozen_features import embedder
+from ssl_pipeline.evaluation.untrained import untrained
+from ssl_pipeline.graph.graph import Graph
+
+
+class ProbeRow:
+    """Measures of one encoder, whose features are taken when a measure first needs them.
+
+    Args:
+        name: suffix of its scores; of the encoder itself none.
+        embed: gives the features.
+        key: under which its scores are kept for other runs; None where they are its own.
+    """
+
+    def __init__(self, name: str, embed: Callable[[], Features], key: str | None = None) -> None:
+        self.name, self._embed, self._key = name, embed, key
+
+    @cached_property
+    def _features(self) -> Features:
+        return self._embed()
+
+    def measure(self, protocol: P1, name: str) -> dict[str, float]:
+        """One of the protocol's measures."""
+        key = None if self._key is None else f"{self._key}-{name}"
+        return kept(key, lambda: protocol.measure(name, self._features))
+
+    def score(self, protocol: P1, names: Iterable[str]) -> dict[str, float]:
+        """Some of them together."""
+        return {key: value for name in names for key, value in self.measure(protocol, name).items()}
+
+
+def baseline_rows(graph: Graph, data: Data, protocol: P1, twin: Twin | None, seen: Features) -> Iterator[ProbeRow]:
+    """Rows of the untrained graph, where it is known, and of the raw input; their scores are kept.
+
+    Args:
+        graph: the trained one.
+        data: that is probed.
+        protocol: of the probes.
+        twin: see ``score_graph``.
+        seen: features of any encoder, which know what the samples are.
+    """
+    raw = key_of_raw(data, protocol, seen)
+    if twin is not None:
+        device, made = next(graph.parameters()).device, twin.make()
+        key = key_of_twin(made, twin, data, device, raw)
+        yield ProbeRow(
+            "untrained", lambda: protocol.features(embedder(untrained(lambda: made, data, device)), data), key
+        )
+    yield ProbeRow("raw", lambda: protocol.raw_features(data), raw)
