@@ -44,7 +44,10 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 def write_safetensors(state: Mapping[str, Tensor], path: Path) -> None:
     """Write tensors by name, and next to them their sum, as ``sha256sum --check`` reads it."""
+    path.touch()  # readable as files are here; the library makes its own for the owner alone
+    mode = path.stat().st_mode
     save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, path)
+    path.chmod(mode)
     _sum_of(path).write_text(f"{_sum(path)}  {path.name}\n")
 
 

@@ -52,6 +52,10 @@ def plan_run(config: Mapping[str, Any], encoder: nn.Module | None = None) -> Run
     """
     import_plugins()
     trust = tuple(config["trust"])
+    if (members := config["members_per_source"]) > (size := config["batch_size"]):
+        raise ValueError(
+            f"members_per_source={members}: they stand together in a batch, so expected at most batch_size={size}"
+        )
     own = trained_before(encoder) if encoder is not None and config["resume"] else encoder
     factory = GraphFactory(config, trust=trust, encoder=own)
     bounds, clock = _bounds(config["trainer"])

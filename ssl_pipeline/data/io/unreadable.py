@@ -31,7 +31,9 @@ def refuse_unreadable(
     Raises:
         ValueError: more than the fraction ``limit`` of all files.
     """
-    if unreadable and len(unreadable) == len(paths):
+    if not unreadable:
+        return
+    if len(unreadable) == len(paths):
         raise ValueError(f"{_named(paths, unreadable, thing)}: set data.root to a folder of intact {thing}s")
     if len(unreadable) > limit * len(paths):
         raise ValueError(
