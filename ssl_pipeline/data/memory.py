@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -58,7 +57,9 @@ class MemoryDataset:
         self.columns = columns
         self.files = files
 
-    def of_sources(self, source: Int64[Tensor, "N"], paths: tuple[str, ...] | None, files: Sequence[str]) -> Self:
+    def of_sources(
+        self, source: Int64[Tensor, "N"], paths: tuple[str, ...] | None, files: Sequence[str]
+    ) -> MemoryDataset:
         """The same samples, of these sources and files; arguments as of the class."""
         other = copy(self)
         other.sources, other.paths, other.files = source, paths, files

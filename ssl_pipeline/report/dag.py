@@ -62,6 +62,7 @@ def _places(graph: Graph) -> _Places:
     for view in _starts(graph):
         own = [y[node] for node in (Node.latent(view), Node.teacher(view)) if node in y]
         y[Node.view(view)] = sum(own) / len(own) if own else middle
+    y |= {Node.output(view): y[Node.latent(view)] for view in graph.corruptions if Node.latent(view) in y}
     y |= {CLEAN: middle, CONSENSUS: middle}
     decoders = dict(zip(graph.decoders, spread(len(graph.decoders)), strict=True))
     bottom = max((*y.values(), *decoders.values())) + ROW / 2 + 8
@@ -89,39 +90,47 @@ def _wires(graph: Graph, y: Mapping[Node, float]) -> Iterator[str]:
 
 
 def _losses(graph: Graph, places: _Places, colours: Mapping[str, str]) -> Iterator[str]:
-    """A coloured line for each edge; through a decoder, or as an arc between latents, and so from output to output."""
-    y = {**places.y}
-    y |= {Node.output(view): y[Node.latent(view)] for view in graph.corruptions if Node.latent(view) in y}
+    """Coloured lines for the edges, and where they pass a head its mark."""
     between: Counter[frozenset[float]] = Counter()
     for term, edges in graph.edges.items():
-        x, colour, heads = AT["latent"] + WIDE, colours[term], _heads(graph, term)
-        marked = {}
-        for edge in edges:
-            for source in edge.sources:
-                start = places.port(y[source], term) if source in y else 0.0
-                if edge.target.kind in ("clean", "view"):
-                    yield from _decoded(places, edge, source, term, colour, start)
-                elif source in y and edge.target in y:
-                    end, pair = places.port(y[edge.target], term), frozenset((y[source], y[edge.target]))
-                    end = end + 8 if end == start else end
-                    out = 30 + min(0.35 * abs(end - start), 120) + 16 * between[pair]
-                    between[pair] += 1
-                    both = edge.target.kind != "teacher"  # which no gradient enters
-                    yield svg.arc(x, start, end, out, colour, both=both, title=edge.name)
-                    marked |= {start: None} | ({end: None} if both else {})
-        if heads:
+        lines = [_edge(places, edge, source, term, colours[term], between) for edge in edges for source in edge.sources]
+        yield from dict.fromkeys(piece for pieces in lines for piece in pieces)  # those that edges share once
+        if heads := _heads(graph, term):
+            ends = (end for edge in edges for end in edge.ends if _is_latent(edge) and end.kind != "teacher")
+            ports = dict.fromkeys(places.port(places.y[end], term) for end in ends if end in places.y)
             title = f"{term}: {', '.join(heads)}"
-            yield from (svg.head_mark(x + 11, at, colour, title) for at in marked)
+            yield from (svg.head_mark(AT["latent"] + WIDE + 11, at, colours[term], title) for at in ports)
 
 
-def _decoded(places: _Places, edge: Edge, source: Node, term: str, colour: str, start: float) -> Iterator[str]:
+def _edge(
+    places: _Places, edge: Edge, source: Node, term: str, colour: str, between: Counter[frozenset[float]]
+) -> Iterator[str]:
+    """A line through a decoder; or an arc between latents, further out the more lie between these two already."""
+    y = places.y
+    if not _is_latent(edge):
+        yield from _decoded(places, edge, source, term, colour)
+    elif source in y and edge.target in y:
+        start, end = places.port(y[source], term), places.port(y[edge.target], term)
+        end, pair = end + 8 if end == start else end, frozenset((y[source], y[edge.target]))
+        out = 30 + min(0.35 * abs(end - start), 120) + 16 * between[pair]
+        between[pair] += 1
+        both = edge.target.kind != "teacher"  # which no gradient enters
+        yield svg.arc(AT["latent"] + WIDE, start, end, out, colour, both=both, title=edge.name)
+
+
+def _is_latent(edge: Edge) -> bool:
+    """Whether it leads to a latent, or to an output, and not to what is seen."""
+    return edge.target.kind not in ("clean", "view")
+
+
+def _decoded(places: _Places, edge: Edge, source: Node, term: str, colour: str) -> Iterator[str]:
     """From a latent through a decoder to what it is compared with."""
     x = AT["consensus"] + 66 if source == CONSENSUS else AT["latent"] + WIDE
     of = places.decoders
     at = of.get(edge.target.name, of.get(CLEAN.name, 0.0))  # on the samples' grid it has their decoder
     through = places.port(at, term)
-    yield svg.line(x, start, AT["decoder"], through, colour, title=edge.name)
-    yield svg.line(AT["decoder"] + NARROW, through, AT["target"], through, colour, title=edge.name)
+    yield svg.line(x, places.port(places.y[source], term), AT["decoder"], through, colour, title=edge.name)
+    yield svg.line(AT["decoder"] + NARROW, through, AT["target"], through, colour, title=term)
 
 
 def _boxes(graph: Graph, places: _Places) -> Iterator[str]:
@@ -152,7 +161,7 @@ def _described(graph: Graph, name: str) -> str:
     loss, edges = getattr(term, "loss", None), graph.edges[name]
     kind = type(loss).__name__ if isinstance(loss, nn.Module) else type(term).__name__
     count = "1 edge" if len(edges) == 1 else f"{len(edges)} edges"
-    heads = "".join(f"; {head}" for head in _heads(graph, name))
+    heads = "".join(f"; ■ {head}" for head in _heads(graph, name))
     return f"{name}: {kind}, weight {term.weight:g}, {count}{_role(edges)}{heads}"
 
 
