@@ -40,7 +40,7 @@ class ProbeRow:
 
 
 def baseline_rows(graph: Graph, data: Data, protocol: P1, twin: Twin | None, seen: Features) -> Iterator[ProbeRow]:
-    """Rows of the untrained graph, where it is known, and of the raw input; their scores are kept.
+    """Rows of the raw input and, where it is known, of the untrained graph; their scores are kept.
 
     Args:
         graph: the trained one.
@@ -50,10 +50,10 @@ def baseline_rows(graph: Graph, data: Data, protocol: P1, twin: Twin | None, see
         seen: features of any encoder, which know what the samples are.
     """
     raw = key_of_raw(data, protocol, seen)
+    yield ProbeRow("raw", lambda: protocol.raw_features(data), raw)
     if twin is not None:
         device, made = next(graph.parameters()).device, twin.make()
         key = key_of_twin(made, twin, data, device, raw)
         yield ProbeRow(
             "untrained", lambda: protocol.features(embedder(untrained(lambda: made, data, device)), data), key
         )
-    yield ProbeRow("raw", lambda: protocol.raw_features(data), raw)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import time
 from collections import Counter
 
@@ -26,14 +26,15 @@ def work(seconds):
 
 
 def test_what_the_time_does_not_suffice_for_is_left_out_and_named(capsys):
-    probes = ProbeTime(0.5)
+    probes = ProbeTime(1.5)
     assert probes("one", lambda: work(0.01)) == 0.01
     began = time.monotonic()
     assert probes("two", lambda: work(30)) is None and time.monotonic() - began < 10
     assert probes("three", lambda: 3) is None and probes.left_out == ["two", "three"]
     said = capsys.readouterr().out
-    assert "one ... 0.0 s, at most 0 s to go" in said and "two ... left out: the time for probes (0 s) is up" in said
-    work(0.6)  # the alarm is off
+    assert re.search(r"one \.\.\. [\d.]+ s, at most \d s to go", said)
+    assert "two ... left out: the time for probes (2 s) is up" in said
+    work(1.6)  # the alarm is off
 
 
 def test_a_run_without_the_time_names_what_it_left_out(tmp_path, capsys):
@@ -63,7 +64,7 @@ def test_baselines_are_computed_once(tmp_path, monkeypatch, capsys):
     assert set(fits.values()) == {2} and other["knn_raw"] == first["knn_raw"]
     for file in (tmp_path / "kept").iterdir():
         file.write_text('{"knn": NaN}')
-    assert scores("mended")[0] == first and len(json.loads(next((tmp_path / "kept").iterdir()).read_text())) >= 2
+    assert scores("mended") == (first, dict.fromkeys(("knn", "linear", "few_shot"), 3))
 
 
 @pytest.mark.parametrize("budget", ["soon", -1, "true"])
