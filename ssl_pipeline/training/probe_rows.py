@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cache, partial
 
 from ssl_pipeline.data import Data
 from ssl_pipeline.evaluation import P1, Features
@@ -19,20 +19,16 @@ class ProbeRow:
     Args:
         name: suffix of its scores; of the encoder itself none.
         embed: gives the features.
-        key: under which its scores are kept for other runs; None where they are its own.
+        key: gives what its scores are kept under for other runs, see ``kept``.
     """
 
-    def __init__(self, name: str, embed: Callable[[], Features], key: str | None = None) -> None:
-        self.name, self._embed, self._key = name, embed, key
-
-    @cached_property
-    def _features(self) -> Features:
-        return self._embed()
+    def __init__(self, name: str, embed: Callable[[], Features], key: Callable[[], str | None] = lambda: None) -> None:
+        self.name, self._features, self._key = name, cache(embed), cache(key)
 
     def measure(self, protocol: P1, name: str) -> dict[str, float]:
         """One of the protocol's measures."""
-        key = None if self._key is None else f"{self._key}-{name}"
-        return kept(key, lambda: protocol.measure(name, self._features))
+        key = self._key()
+        return kept(key and f"{key}-{name}", lambda: protocol.measure(name, self._features()))
 
     def score(self, protocol: P1, names: Iterable[str]) -> dict[str, float]:
         """Some of them together."""
@@ -49,11 +45,12 @@ def baseline_rows(graph: Graph, data: Data, protocol: P1, twin: Twin | None, see
         twin: see ``score_graph``.
         seen: features of any encoder, which know what the samples are.
     """
-    raw = key_of_raw(data, protocol, seen)
+    raw = cache(partial(key_of_raw, data, protocol, seen))
     yield ProbeRow("raw", lambda: protocol.raw_features(data), raw)
     if twin is not None:
-        device, made = next(graph.parameters()).device, twin.make()
-        key = key_of_twin(made, twin, data, device, raw)
-        yield ProbeRow(
-            "untrained", lambda: protocol.features(embedder(untrained(lambda: made, data, device)), data), key
-        )
+        device, made = next(graph.parameters()).device, cache(twin.make)
+
+        def embed() -> Features:
+            return protocol.features(embedder(untrained(made, data, device)), data)
+
+        yield ProbeRow("untrained", embed, lambda: key_of_twin(made(), twin, data, device, raw()))

@@ -34,9 +34,9 @@ def image_grid(size: int, channels: int) -> GridSpec:
     """
     if channels not in MODES:
         raise ValueError(f"expected channels=1 (grey) or channels=3 (red, green, blue), got channels={channels}")
-    if not 1 <= size <= LARGEST:
+    if type(size) is not int or not 1 <= size <= LARGEST:
         raise ValueError(
-            f"expected data.size as pixels along a side, from 1 to {LARGEST:,}, got {size}: set data.size=64"
+            f"expected data.size as pixels along a side, from 1 to {LARGEST:,}, got {size!r}: set data.size=64"
         )
     return GridSpec.of(("y", size), ("x", size), channels=channels)
 

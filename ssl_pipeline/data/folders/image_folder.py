@@ -39,8 +39,7 @@ def folder(
         size: height and width in pixels: the shorter side is resized to it, the centre cropped.
         channels: 3, or 1 for grey.
         labels: take the top-level folders as classes; "auto": where every image lies in one and there are at least two.
-        source: what stays on one side of the split: each "file"; all of a "folder"; all with the same "prefix", which
-            is the name up to the first _ or -; or all of which a regular expression finds the same, see ``sources_of``.
+        source: what stays on one side of the split: file, folder, prefix or a regular expression, see ``sources_of``.
         split: which images are held out.
         unreadable: what happens to files that cannot be read.
         cache: how they are decoded and kept.
@@ -50,12 +49,10 @@ def folder(
     Raises:
         FileNotFoundError: no such folder, no image in it, or no mask of an image.
         NotADirectoryError: a file.
-        ValueError: too many unreadable files, no classes where ``labels=true``, no such size, a file whose source is
-            not known, or a mask that does not fit its image.
+        ValueError: too many unreadable files, no classes where ``labels=true``, no such size, a file that names no
+            source, or a mask that does not fit its image.
     """
     split, unreadable, cache = Split.of(split), UnreadableFiles.of(unreadable), Cache.of(cache)
-    if type(size) is not int:
-        raise ValueError(f"expected data.size as a whole number of pixels, got {size!r}: set data.size=64")
     codec, path = Pixels(size, channels), Path(root).expanduser()
     tree = Tree.of(path, IMAGE_ENDINGS, labels)
     sources = None if source == "file" else sources_of(tree.files, source, tree.classes)
@@ -82,6 +79,4 @@ def folder(
     train = load("train")
     train, test = (train, load("test")) if tree.has_test else holdout(train, split.holdout, split.seed)
     columns = {} if masks is None else {FOREGROUND: foreground_spec(size)}
-    return Data(
-        grid=codec.grid, codec=codec, train=train, test=test, classes=tree.classes, name=tree.name, columns=columns
-    )
+    return Data(codec.grid, train, test, tree.classes, tree.name, codec, columns=columns)

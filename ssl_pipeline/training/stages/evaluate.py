@@ -26,7 +26,8 @@ def evaluate_run(run: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, 
         The content of ``summary.json``.
     """
     summary = run.folder.read_summary()
-    summary |= _scores(run, ProbeTime(probe_budget(run.config["probe"].get("budget", AUTO), summary["seconds"])))
+    budget = probe_budget(run.config["probe"].get("budget", AUTO), summary.get("seconds", 0.0))
+    summary |= _scores(run, ProbeTime(budget))
     samples = run.folder.path / "samples"
     for name, data in run.data.items():
         write_samples(run.graphs[name].eval(), data, samples / run.data.prefix(name))
