@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -125,6 +125,7 @@ def cautions(f: Features, classes: Sequence[str] | None = None) -> list[str]:
     >>> print(*cautions(Features(train, test), ["ant", "bee", "cow"]), sep=chr(10))
     probes leave out 1 of 3 training samples, without a label
     probes leave out 1 of 2 test samples, of cow, which is no class of the training part
+    no test sample is of ant: scores say nothing of that
     1 of 2 test samples is an exact copy of a training sample: scores are too good by it
     """
     found = []
@@ -134,8 +135,8 @@ def cautions(f: Features, classes: Sequence[str] | None = None) -> list[str]:
             found.append(f"probes leave out {count:,} of {len(part.label):,} {name} samples, without a label")
     if f.test is None:
         return found
-    if labelled(f) is not None and (sentence := _of_no_class(f.train.label, f.test.label, classes)):
-        found.append(sentence)
+    if labelled(f) is not None:
+        found += _apart(f.train.label, f.test.label, classes)
     copies = 0 if f.test.digest is None or f.train.digest is None else int(np.isin(f.test.digest, f.train.digest).sum())
     if copies:
         are = "is an exact copy of a training sample" if copies == 1 else "are exact copies of training samples"
@@ -143,15 +144,25 @@ def cautions(f: Features, classes: Sequence[str] | None = None) -> list[str]:
     return found
 
 
-def _of_no_class(train: np.ndarray | None, test: np.ndarray | None, classes: Sequence[str] | None) -> str:
-    """Which classes stand in the test part alone; empty where none does."""
+def _apart(train: np.ndarray | None, test: np.ndarray | None, classes: Sequence[str] | None) -> list[str]:
+    """Which classes stand in one of the parts alone."""
     assert train is not None and test is not None
     odd = Counter(test[~np.isin(test, train) & (test >= 0)].tolist())
-    names = [f"{number if classes is None else classes[number]}" for number in sorted(odd)]
-    some = ", ".join(names[:5]) + (f" and {len(names) - 5} others" if len(names) > 5 else "")
-    which = "which is no class" if len(odd) == 1 else "which are no classes"
-    out = f"probes leave out {odd.total():,} of {len(test):,} test samples, of {some}, {which} of the training part"
-    return out if odd else ""
+    lost = np.unique(train[~np.isin(train, test) & (train >= 0)]).tolist()
+    found = []
+    if odd:
+        which = "which is no class" if len(odd) == 1 else "which are no classes"
+        out = f"probes leave out {odd.total():,} of {len(test):,} test samples, of {_named(odd, classes)}"
+        found.append(f"{out}, {which} of the training part")
+    if lost:
+        found.append(f"no test sample is of {_named(lost, classes)}: scores say nothing of that")
+    return found
+
+
+def _named(labels: Iterable[int], classes: Sequence[str] | None) -> str:
+    """The first few classes by name, or by number where they have none."""
+    names = [f"{label if classes is None else classes[label]}" for label in sorted(labels)]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} others" if len(names) > 5 else "")
 
 
 def labelled_rows(dataset: Dataset, classes: Tensor | None = None) -> Dataset:
