@@ -65,7 +65,7 @@ def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -
     time = f"00:{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     command = [
         *(sys.executable, str(ROOT / "train.py"), f"seed={seed}", f"hydra.run.dir={folder}"),
-        *("trainer.max_epochs=-1", f"trainer.max_time={time}", "probe.online=0", *overrides),
+        *("trainer.max_epochs=-1", f"trainer.max_time={time}", "probe.online=0", "probe.budget=null", *overrides),
     ]
     shutil.rmtree(folder, ignore_errors=True)
     print(" ".join(command[1:]), flush=True)

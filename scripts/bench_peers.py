@@ -44,7 +44,7 @@ MODELS = {
 
 def ours(job: Job, bound: Bound) -> Outcome:
     """The whole pipeline with its default callbacks; probes only after a training by the clock."""
-    probed = ["probe.online=0", "probe.protocol.few_shot=0"] if bound.seconds else ["probe=none"]
+    probed = ["probe.online=0", "probe.budget=null", "probe.protocol.few_shot=0"] if bound.seconds else ["probe=none"]
     limit = "null" if bound.seconds is None else time.strftime("00:%H:%M:%S", time.gmtime(bound.seconds))
     words = [f"trainer.max_steps={bound.steps}", "trainer.max_epochs=-1", f"trainer.max_time={limit}"]
     config = compose([*job.words, *probed, *words, "trainer.enable_progress_bar=false", "report.page=false"])

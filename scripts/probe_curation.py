@@ -26,7 +26,7 @@ from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import Data, EpochOrder, Subset, junk
 from ssl_pipeline.data.sampling import batch_indices
-from ssl_pipeline.evaluation.protocol import embedder, features
+from ssl_pipeline.evaluation.frozen_features import embedder, features
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.lab.curation import novelty
@@ -60,7 +60,7 @@ def curated(
     file = folder / f"{name}-{kind.replace(', ', '_').replace(' ', '_')}-{seed}"
     if not (file / "summary.json").is_file() or json.loads((file / "summary.json").read_text())["interrupted"]:
         options = [f"experiment={name}", "data=junk", *KINDS[kind], f"seed={seed}", f"trainer.max_steps={steps}", *more]
-        options += ["probe.baselines=false", "report.page=false", "diagnostics.every=0"]
+        options += ["probe.baselines=false", "probe.budget=null", "report.page=false", "diagnostics.every=0"]
         options = [o for o in options if kind == "junk, curated" or not o.startswith("sampler.")]
         run(compose(options), str(file))
     rows = [*csv.DictReader((file / "curation.csv").open())] if (file / "curation.csv").is_file() else []

@@ -27,7 +27,7 @@ from ssl_pipeline.data.motion.regions import components
 from ssl_pipeline.data.synthetic.moving_digits import render_clips
 from ssl_pipeline.data.wrappers.objects import CROPS
 from ssl_pipeline.evaluation import P1
-from ssl_pipeline.evaluation.protocol import embedder
+from ssl_pipeline.evaluation.frozen_features import embedder
 from ssl_pipeline.evaluation.restoration import decibels, restoration
 from ssl_pipeline.evaluation.segmentation import rand_index
 from ssl_pipeline.inference.learned import views_leading_to

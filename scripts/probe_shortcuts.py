@@ -76,7 +76,7 @@ def measure(name: str, words: list[str], file: Path) -> None:
     print(" ".join(words), flush=True)
     folder = file.parent / "runs" / file.stem
     shutil.rmtree(folder, ignore_errors=True)
-    quiet = [f"probe.baselines={str(name == WITH_BASELINES).lower()}"]
+    quiet = [f"probe.baselines={str(name == WITH_BASELINES).lower()}", "probe.budget=null"]
     quiet += ["trainer.enable_progress_bar=false", "report.page=false", "probe.online=0", "probe.protocol.few_shot=0"]
     with open(devnull, "w") as nowhere, redirect_stdout(nowhere):
         summary = run(compose([*words, *quiet]), str(folder))

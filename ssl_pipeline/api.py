@@ -66,7 +66,7 @@ class Run:
         return f"<p>Run in <code>{escape(str(self.folder))}</code>: {self._facts()}</p>{table}{link}"
 
     def _table(self) -> list[list[str]]:
-        from ssl_pipeline.report.headline import probe_table
+        from ssl_pipeline.report.probe_table import probe_table
 
         table = probe_table(self.summary)
         return [list(map(str, row)) for row in (table.head, *table.rows)]

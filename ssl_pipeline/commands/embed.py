@@ -43,9 +43,12 @@ def embed(
 
     Args:
         run: folder of the run, or of an exported encoder; in Python also a Run or a Model.
-        source: folder of images, recordings or videos; in Python also samples, as Model.embed takes them. Recordings
-            and videos are cut into windows, with ids FILE@SECOND.
-        out: a folder for Parquet files with columns id, embedding and, where known, label and source; or FILE.npz.
+        source: folder of images, recordings, videos or texts; in Python also samples, as Model.embed takes them. An
+            image has its file name as id; recordings, videos and texts are cut into windows, FILE@SECOND or
+            FILE@SYMBOL. Files that cannot be read are named and left out.
+        out: a folder for Parquet files with columns id, embedding and, where known, source, path, label and
+            label_name, which pandas.read_parquet(FOLDER) reads; or FILE.npz. Images of a data set have their file names
+            as ids, other samples PART/NUMBER.
         data: another data set than the run's own, by name, data.root=... as in training; in Python also a folder or
             whatever pretrain takes.
         options: of the data set, in Python: {"data.root": ...}.
@@ -131,7 +134,8 @@ def _rows(
 
     if source is not None:
         return RowSource(files_of(model, Path(source)), batch_size, limit)
-    return RowSource(parts_of(data_of(model, data, options, labels), split), batch_size, limit)
+    found = data_of(model, data, options, labels)
+    return RowSource(parts_of(found, split), batch_size, limit, found.classes)
 
 
 def _made(

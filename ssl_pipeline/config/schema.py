@@ -30,6 +30,7 @@ class ReportKeys:
 class ProbeKeys:
     online: int = 0
     baselines: bool = True
+    budget: Any = "auto"
     protocol: Any = None
 
 

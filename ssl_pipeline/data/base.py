@@ -129,6 +129,8 @@ class Subset:
         self.labels = None if dataset.labels is None else dataset.labels[self.indices]
         self.sources = dataset.sources[self.indices]
         self.paths = getattr(dataset, "paths", None)  # of its sources
+        files = getattr(dataset, "files", None)  # of its samples
+        self.files = None if files is None else [files[i] for i in self.indices.tolist()]
 
     def __len__(self) -> int:
         return len(self.indices)

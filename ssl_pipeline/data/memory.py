@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ class MemoryDataset:
         source: what each sample was taken from; each its own by default.
         valid: False at padding.
         paths: file behind each source, where there is one.
+        files: name of the file behind each sample, where each has one.
         columns: what else belongs to each sample, by name.
 
     Raises:
@@ -41,6 +43,7 @@ class MemoryDataset:
         valid: Bool[Tensor, "M ..."] | None = None,
         paths: tuple[str, ...] | None = None,
         columns: Mapping[str, Column] = {},
+        files: Sequence[str] | None = None,
     ) -> None:
         parts = ((f"column {name}", column.x) for name, column in columns.items())
         for name, part in (("labels", labels), ("source", source), ("valid", valid), *parts):
@@ -52,6 +55,15 @@ class MemoryDataset:
         self.valid = valid
         self.paths = paths
         self.columns = columns
+        self.files = files
+
+    def of_sources(
+        self, source: Int64[Tensor, "N"], paths: tuple[str, ...] | None, files: Sequence[str]
+    ) -> MemoryDataset:
+        """The same samples, of these sources and files; arguments as of the class."""
+        other = copy(self)
+        other.sources, other.paths, other.files = source, paths, files
+        return other
 
     def __len__(self) -> int:
         return len(self.sources)

@@ -143,7 +143,7 @@ class UnreadableFiles(OptionGroup):
         max_share: largest fraction that is left out before stopping all the same.
 
     Raises:
-        ValueError: another action.
+        ValueError: another action, or no such fraction.
     """
 
     group = "unreadable"
@@ -153,6 +153,8 @@ class UnreadableFiles(OptionGroup):
     def __post_init__(self) -> None:
         if self.action not in ("skip", "error"):
             raise ValueError(f"expected unreadable.action=skip or unreadable.action=error, got {self.action!r}")
+        if not 0 <= self.max_share <= 1:
+            raise ValueError(f"expected unreadable.max_share as a fraction from 0 to 1, got {self.max_share}")
 
     @property
     def limit(self) -> float | int:

@@ -124,7 +124,7 @@ class Varied:
 def variants(data: Data, limit: int | None = None, seed: int = 0) -> dict[str, Dataset]:
     """The held-out images in each of ``VARIANTS``; none where no foreground is known, or nothing is labelled.
 
-    Images without any foreground or without any background are left out.
+    Images without a label, without any foreground or without any background are left out.
 
     Args:
         data: what is known of foregrounds is its column ``foreground``.
@@ -134,12 +134,13 @@ def variants(data: Data, limit: int | None = None, seed: int = 0) -> dict[str, D
     Raises:
         ValueError: masks on another grid than the images.
     """
-    if FOREGROUND not in data.columns or data.test is None or data.test.labels is None or data.test.labels.min() < 0:
+    if FOREGROUND not in data.columns or data.test is None or (labels := data.test.labels) is None:
         return {}
     if (theirs := data.columns[FOREGROUND].grid.shape) != data.grid.shape or len(theirs) != 2:
         raise ValueError(f"column {FOREGROUND}: expected masks on the grid {data.grid.shape} of images, got {theirs}")
     rows = torch.randperm(len(data.test), generator=generator("cpu", seed, "variants"))[:limit].sort().values
-    rows = torch.cat([some[_both(data.test[some])] for some in rows.split(256)])
+    rows = rows[labels[rows] >= 0]
+    rows = torch.cat([some[_both(data.test[some])] for some in rows.split(256) if len(some)] or [rows])
     if len(rows) < 2:
         return {}
     images = Subset(data.test, rows)

@@ -14,9 +14,10 @@ from ssl_pipeline.corruptions import Crop
 from ssl_pipeline.data import Data, Dataset, sequential_batches
 from ssl_pipeline.evaluation.encoders import Subject
 from ssl_pipeline.evaluation.fine_tuning import Tuning, attentive, finetuned
+from ssl_pipeline.evaluation.frozen_features import Features, cautions, first_samples, labelled
 from ssl_pipeline.evaluation.metrics import alpha_req, lidar, rankme, spread
 from ssl_pipeline.evaluation.probes import draw_labelled, few_label
-from ssl_pipeline.evaluation.protocol import P1, Features, first_samples, labelled, labelled_samples
+from ssl_pipeline.evaluation.protocol import P1
 from ssl_pipeline.structures.batch import as_float, clean_view
 from ssl_pipeline.structures.random import generator
 
@@ -45,6 +46,7 @@ class Measured(NamedTuple):
 
     scores: dict[str, Score]
     left_out: dict[str, str]
+    cautions: list[str]  # see ``cautions``
 
 
 def joined(scores: Sequence[Score]) -> Score:
@@ -82,8 +84,7 @@ def measure(
             if how is not None:
                 values = [probe(subject, data, how, seed) for seed in range(seeds)]
                 epochs = f"{how.epochs} epoch{'s' * (how.epochs > 1)}"
-                labels = labelled_samples(first_samples(data.known, how.limit))
-                found[name] = _over(values, f"{epochs} of {len(labels):,} labels, lr {how.lr:g}")
+                found[name] = _over(values, f"{epochs} of {min(how.limit, len(data.known)):,} labels, lr {how.lr:g}")
     held_out = features.train if features.test is None else features.test
     where = "training" if features.test is None else "test"
     count = len(held_out.z)
@@ -101,7 +102,7 @@ def measure(
             left_out[name] = f"it takes at least {least}, got {note}"
     if "retrieval_chance" in found and "retrieval" not in found:
         left_out["retrieval"] = f"by chance it is {found['retrieval_chance'].mean:.3g} %"
-    return Measured(found, left_out)
+    return Measured(found, left_out, cautions(features, data.classes))
 
 
 def probed(features: Features, protocol: P1, few_shot: Sequence[float], seeds: int) -> dict[str, Score]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ssl_pipeline.evaluation.benchmark import Score, joined, measure, probed
 from ssl_pipeline.evaluation.fine_tuning import Tuning
 from ssl_pipeline.evaluation.protocol import P1
-from ssl_pipeline.evaluation.subjects import ENCODER, RAW, UNTRAINED, Subjects
+from ssl_pipeline.evaluation.subjects import ENCODER, MAJORITY, RAW, UNTRAINED, Subjects
 
 
 class Measures(NamedTuple):
@@ -71,12 +71,16 @@ def compare_encoders(runs: Iterable[Subjects], how: Measures, baselines: bool = 
                 subject.to(subjects.device).eval()
                 measured = measure(subject, data, *how)
                 found.setdefault(row, []).append(measured.scores)
+                notes += measured.cautions
                 for what in measured.left_out.items():
                     rows = left_out.setdefault(what, [])
                     rows.extend([] if row in rows else [row])
     scores = {row: _joined(some) for row, some in found.items()}
     if data is not None and baselines and "linear" in scores[ENCODER]:
         scores[RAW] = probed(how.protocol.raw_features(data), how.protocol, how.few_shot, how.seeds)
+    majority = _majority(scores)
+    if baselines and majority:
+        scores[MAJORITY] = majority
     return Comparison(scores, left_out, tuple(dict.fromkeys(notes)))
 
 
@@ -84,3 +88,13 @@ def _joined(scores: Sequence[dict[str, Score]]) -> dict[str, Score]:
     """Of several runs what was measured of each."""
     names = [name for name in scores[0] if all(name in some for some in scores)]
     return {name: joined([some[name] for some in scores]) for name in names}
+
+
+def _majority(rows: dict[str, dict[str, Score]]) -> dict[str, Score]:
+    """What always naming one class gives, taken out of the rows, in each of which it stands."""
+    found: dict[str, Score] = {}
+    for row in rows.values():
+        for name, of in (("majority", ("knn", "linear")), ("majority_balanced", ("knn_balanced", "linear_balanced"))):
+            if (score := row.pop(name, None)) is not None:
+                found |= dict.fromkeys(of, score)
+    return found

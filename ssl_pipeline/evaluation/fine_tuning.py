@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssl_pipeline.data import Data, sequential_batches
+from ssl_pipeline.data import Data, Dataset, sequential_batches
 from ssl_pipeline.evaluation.encoders import Subject
-from ssl_pipeline.evaluation.protocol import first_samples, labelled_samples
+from ssl_pipeline.evaluation.frozen_features import first_samples, labelled_rows
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.structures.random import generator
 
@@ -96,9 +96,10 @@ def _trained(
     logits: Callable[[Batch], Tensor], trained: nn.Module, device: torch.device, data: Data, tuning: Tuning, seed: int
 ) -> float:
     """Train on the labels of the training part, score on the test part."""
-    train, test = first_samples(data.known, tuning.limit), data.test
-    assert test is not None
-    train, test = labelled_samples(train), labelled_samples(test)
+    assert isinstance(data.known, Dataset) and data.test is not None
+    train = first_samples(labelled_rows(data.known), tuning.limit)
+    assert isinstance(train, Dataset) and train.labels is not None
+    test = labelled_rows(data.test, train.labels.unique())
     count = len(train)
     size = min(tuning.batch_size, count)
     optimiser = torch.optim.AdamW(trained.parameters(), tuning.lr, weight_decay=tuning.weight_decay)

@@ -85,8 +85,29 @@ def accuracy(classifier: Classifier, test: Labelled) -> float:
     return 100 * float(np.mean(classifier(test[0]) == test[1]))
 
 
+def both_accuracies(labels: np.ndarray, named: np.ndarray) -> tuple[float, float]:
+    """Accuracy, and balanced accuracy: the mean over the classes of the share of each that is found; both in percent.
+
+    Args:
+        labels: (N,) of the samples.
+        named: (N,) what a classifier takes them for.
+
+    >>> both_accuracies(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]))
+    (75.0, 50.0)
+    """
+    right = labels == named
+    found = [right[labels == label].mean() for label in np.unique(labels)]
+    return 100 * float(right.mean()), 100 * float(np.mean(found))
+
+
+def majority(train: np.ndarray, test: np.ndarray) -> tuple[float, float]:
+    """``both_accuracies`` of always naming the class that most of the training labels (N,) are, on test labels (M,)."""
+    classes, counts = np.unique(train, return_counts=True)
+    return both_accuracies(test, np.full_like(test, classes[counts.argmax()]))
+
+
 def knn(train: Labelled, test: Labelled, k: int = 20, temperature: float = 0.07) -> float:
-    """Accuracy in percent of ``nearest``."""
+    """Accuracy in percent of ``nearest_neighbours``."""
     return accuracy(nearest_neighbours(train, k, temperature), test)
 
 

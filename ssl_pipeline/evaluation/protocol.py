@@ -2,54 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import torch
 from sklearn.decomposition import PCA
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from torch import Tensor
+from sklearn.preprocessing import FunctionTransformer
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.data import Data, Dataset, Stream, Subset, sequential_batches
+from ssl_pipeline.data import Data
 from ssl_pipeline.evaluation.backgrounds import gaps, variants
-from ssl_pipeline.evaluation.probes import Labelled, OneScale, Scaler, accuracy, few_label, logistic, nearest_neighbours
+from ssl_pipeline.evaluation.frozen_features import Embed, Features, features, labelled, rows_of
+from ssl_pipeline.evaluation.probes import (
+    Labelled,
+    OneScale,
+    accuracy,
+    both_accuracies,
+    few_label,
+    logistic,
+    majority,
+    nearest_neighbours,
+)
 from ssl_pipeline.evaluation.retrieval import retrieval
-from ssl_pipeline.graph.graph import Graph
-from ssl_pipeline.inference.inference import Inference
-from ssl_pipeline.structures.batch import Batch, as_float
-from ssl_pipeline.structures.random import generator
+from ssl_pipeline.structures.batch import as_float
 
-Embed = Callable[[Batch], Tensor]
-"""A batch of raw samples to (B, D)."""
 _TELLING = 50
 """Percent: a source that chance finds as often as that tells nothing of an encoder when it is found."""
-
-
-class Sampled(NamedTuple):
-    """Features of some samples."""
-
-    z: np.ndarray  # (N, D) float32
-    label: np.ndarray | None  # (N,), -1 where it is not known
-    source: np.ndarray  # (N,)
-
-    @property
-    def labelled(self) -> Sampled | None:
-        """Those whose label is known; None where none is."""
-        if self.label is None or not (known := self.label >= 0).any():
-            return None
-        return self if known.all() else Sampled(self.z[known], self.label[known], self.source[known])
-
-
-class Features(NamedTuple):
-    """What probes see of a data set."""
-
-    train: Sampled
-    test: Sampled | None
-    scaler: Scaler = StandardScaler  # before a linear probe
-    variants: Mapping[str, Sampled] = {}  # of the test images, on other backgrounds
 
 
 @register("protocol", "p1")
@@ -105,34 +82,61 @@ class P1:
         """Embeddings of the samples that the protocol names, at most ``width`` numbers each."""
         return self._features(embed, data, reduce=True)
 
-    def score(self, f: Features) -> dict[str, float]:
-        """In percent: accuracies where a test set has labels of two classes, retrieval where sources repeat.
+    def measures(self, f: Features) -> tuple[str, ...]:
+        """What can be measured of features, most worth first: of ``knn``, ``retrieval``, ``linear``, ``few_shot``.
+
+        Raises:
+            ValueError: sources are to be found across labels, and there are none.
+        """
+        if f.test is None:
+            return ()
+        if self.across_labels and f.test.label is None:
+            raise ValueError("probe.protocol.across_labels=true needs labels in the test set, and there are none")
+        probes = labelled(f) is not None
+        asked = {
+            "knn": probes,
+            "retrieval": len(np.unique(f.test.source)) < len(f.test.source),
+            "linear": probes,
+            "few_shot": probes and self.few_shot > 0,
+        }
+        return tuple(name for name, is_asked in asked.items() if is_asked)
+
+    def measure(self, name: str, f: Features) -> dict[str, float]:
+        """One of ``measures``, in percent; probes with their balanced accuracy, kNN with what naming one class gives.
 
         Where chance finds most of the sources, it stands there alone. ``swapped`` is how many images were seen on other
         backgrounds.
         """
-        if f.test is None:
-            return {}
-        scores: dict[str, float] = {}
-        if (pair := labelled(f)) is not None:
-            train, test = pair
-            forms = {form: _labelled(some) for form, some in f.variants.items() if some.labelled is not None}
-            for name, probe in (("knn", nearest_neighbours(train, self.k)), ("linear", logistic(train, f.scaler))):
-                scores[name] = accuracy(probe, test)
-                if forms:
-                    scores |= {f"{name}/{form}": accuracy(probe, shown) for form, shown in forms.items()}
-                    scores |= gaps(scores, name)
-            if forms:
-                scores["swapped"] = len(f.variants["original"].z)
-            if self.few_shot:
-                mean, std = few_label(train, test, per_class=self.few_shot, draws=self.draws, scaler=f.scaler)
-                scores |= {"few_shot": mean, "few_shot_std": std}
-        asked = f.test.labelled if self.across_labels else f.test
-        if asked is None:
-            raise ValueError("probe.protocol.across_labels=true needs labels in the test set, and there are none")
-        found = retrieval(asked.z, asked.source, asked.label if self.across_labels else None)
+        if name == "retrieval":
+            return self._retrieval(f)
+        train, test = pair = _pair(f)
+        if name == "few_shot":
+            mean, std = few_label(*pair, per_class=self.few_shot, draws=self.draws, scaler=f.scaler)
+            return {"few_shot": mean, "few_shot_std": std}
+        probe = nearest_neighbours(train, self.k) if name == "knn" else logistic(train, f.scaler)
+        scores = dict(zip((name, f"{name}_balanced"), both_accuracies(test[1], probe(test[0])), strict=True))
+        if name == "knn":
+            scores |= dict(zip(("majority", "majority_balanced"), majority(train[1], test[1]), strict=True))
+        if f.variants:
+            known = np.unique(train[1])
+            scores |= {f"{name}/{form}": accuracy(probe, rows_of(some, known)) for form, some in f.variants.items()}
+            scores |= gaps(scores, name) | {"swapped": len(f.variants["original"].z)}
+        return scores
+
+    def score(self, f: Features) -> dict[str, float]:
+        """All that can be measured of features."""
+        return {key: value for name in self.measures(f) for key, value in self.measure(name, f).items()}
+
+    def _retrieval(self, f: Features) -> dict[str, float]:
+        assert f.test is not None
+        z, label, source, _ = f.test
+        if self.across_labels:
+            if label is None or not (label >= 0).any():
+                raise ValueError("probe.protocol.across_labels=true needs labels in the test set, and there are none")
+            z, label, source = z[label >= 0], label[label >= 0], source[label >= 0]
+        found = retrieval(z, source, label if self.across_labels else None)
         chance = found.get("retrieval_chance", 0)
-        return scores | (found if chance < _TELLING else {"retrieval_chance": chance})
+        return found if chance < _TELLING else {"retrieval_chance": chance}
 
     def _features(self, embed: Embed, data: Data, reduce: bool = False) -> Features:
         train = features(embed, data.known, self.train_limit)
@@ -148,67 +152,12 @@ class P1:
         return Features(train, test, variants=varied)
 
 
-def labelled(f: Features) -> tuple[Labelled, Labelled] | None:
-    """What a probe learns from and what it is tested on; None where there are no labels that it could learn."""
-    if f.test is None or f.train.labelled is None or f.test.labelled is None:
-        return None
-    train, test = _labelled(f.train), _labelled(f.test)
-    return (train, test) if _learnable(train[1], test[1]) else None
+def _pair(f: Features) -> tuple[Labelled, Labelled]:
+    """What a probe learns from, and what it is tested on.
 
-
-def _labelled(some: Sampled) -> Labelled:
-    known = some.labelled
-    assert known is not None and known.label is not None
-    return known.z, known.label
-
-
-def _learnable(train: np.ndarray, test: np.ndarray) -> bool:
-    """Whether training shows two labels, and some of those that are asked for."""
-    known = set(train.tolist())
-    return len(known) > 1 and not known.isdisjoint(test.tolist())
-
-
-def features(embed: Embed, dataset: Dataset | Stream, limit: int | None = None, batch_size: int = 500) -> Sampled:
-    """Features, labels and sources of the first samples of a data set.
-
-    Args:
-        embed: a batch to (B, D).
-        dataset: any data set or stream.
-        limit: number of samples; None for all.
-        batch_size: samples in a call of ``embed``.
+    Raises:
+        ValueError: there are no labels that a probe could learn.
     """
-    rows, labels, sources = [], [], []
-    with torch.inference_mode():
-        for batch in sequential_batches(first_samples(dataset, limit), batch_size, limit):
-            rows.append(embed(batch).float().cpu())
-            labels.append(batch.label)
-            sources.append(batch.source)
-    label = None if any(part is None for part in labels) else torch.cat(labels).numpy()
-    return Sampled(torch.cat(rows).numpy(), label, torch.cat(sources).numpy())
-
-
-def first_samples(dataset: Dataset | Stream, limit: int | None) -> Dataset | Stream:
-    """The first samples; of a set stored class by class, in whose beginning a class is missing, random ones."""
-    if isinstance(dataset, Stream) or limit is None or limit >= len(dataset):
-        return dataset
-    rows, labels = torch.arange(limit), dataset.labels
-    if labels is not None and len(labels[:limit].unique()) < len(labels.unique()):
-        rows = torch.randperm(len(dataset), generator=generator("cpu", "probe"))[:limit].sort().values
-    return Subset(dataset, rows)
-
-
-def labelled_samples(dataset: Dataset | Stream) -> Dataset:
-    """The samples of a labelled set whose label is known."""
-    assert isinstance(dataset, Dataset) and dataset.labels is not None
-    return Subset(dataset, (dataset.labels >= 0).nonzero().flatten())
-
-
-def embedder(graph: Graph, teacher: bool = False) -> Embed:
-    """``Inference.embed`` in evaluation mode, on the graph's device; the graph is left in that mode."""
-    inference, device = Inference(graph.eval(), teacher), next(graph.parameters()).device
-
-    def embed(batch: Batch) -> Tensor:
-        batch = batch.on(device)
-        return inference.embed(batch.x, batch.valid)
-
-    return embed
+    if (pair := labelled(f)) is None:
+        raise ValueError("expected labels of two classes in the training part and of one of them in the test part")
+    return pair

@@ -18,6 +18,8 @@ from ssl_pipeline.inference.modules import UNKNOWN, Embedder
 from ssl_pipeline.models.layers import Normalize
 
 ENCODER, TEACHER, UNTRAINED, RAW = "this encoder", "its teacher", "untrained encoder", "raw input"
+MAJORITY = "majority class"
+"""The row of always naming the class that most training samples are of."""
 
 NO_UNTRAINED = (
     f"{UNTRAINED} is left out: how the object encoder= was before the training is not known after load(); the run "

@@ -44,8 +44,11 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 def write_safetensors(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors by name, what is said of them, and next to them their sum, as ``sha256sum --check`` reads it."""
+    path.touch()  # readable as files are here; the library makes its own for the owner alone
+    mode = path.stat().st_mode
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     save_file(tensors, path, None if metadata is None else dict(metadata))
+    path.chmod(mode)
     _sum_of(path).write_text(f"{_sum(path)}  {path.name}\n")
 
 

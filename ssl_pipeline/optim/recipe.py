@@ -142,7 +142,8 @@ def parameter_groups(
 
 def _spared(module: nn.Module) -> list[nn.Parameter]:
     """Parameters of a module that it wants without weight decay."""
-    names = module.no_weight_decay() if hasattr(module, "no_weight_decay") else ()
+    asked = getattr(module, "no_weight_decay", None)
+    names = asked() if callable(asked) else ()
     own = dict(module.named_parameters())
     return [own[name] for name in names if name in own]
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ssl_pipeline.config.saved import read_saved, read_summary
-from ssl_pipeline.report.headline import PROBE_TITLES, Table
 from ssl_pipeline.report.page import require_page, template
 from ssl_pipeline.report.pictures import drawn, figure, styled
+from ssl_pipeline.report.probe_table import BALANCED_TITLES, PROBE_TITLES, Table, best_cells
 from ssl_pipeline.report.tidy import Curve, read_tidy, under
 from ssl_pipeline.utils.places import replace_text
 
 ROWS = {"samples_per_s": "samples/s", "steps": "steps", "seconds": "seconds", "loss": "loss"}
-COMPARED = {**PROBE_TITLES, "rankme": "RankMe", "std": "std"}
+COMPARED = {**PROBE_TITLES, **BALANCED_TITLES, "rankme": "RankMe", "std": "std"}
 UNSEEN = ("seed", "resume", "debug", "report", "logger", "grid", "classes", "samples", "sets")
 PANELS = {"loss": "loss", "online/knn": "kNN-20 on the way, %", "online/linear": "linear on the way, %"}
 
@@ -66,13 +66,15 @@ def _by_set(
 
 def _scores(names: Sequence[str], summaries: Sequence[Mapping[str, Any]]) -> Table:
     """A row a run, and where runs agree in a baseline one for it."""
-    shown = [key for key in COMPARED if any(key in s for s in summaries)]
+    order = sorted(COMPARED, key=lambda key: [*COMPARED].index(key.removesuffix("_balanced")))  # each beside its own
+    shown = [key for key in order if any(key in s for s in summaries)]
     rows = [[name, *(_number(s.get(key)) for key in shown)] for name, s in zip(names, summaries, strict=True)]
     for suffix, label in (("raw", "raw input"), ("untrained", "untrained encoder")):
         cells = [{_number(s[f"{key}_{suffix}"]) for s in summaries if f"{key}_{suffix}" in s} for key in shown]
         if any(cells):
             rows.append([label, *(" / ".join(sorted(some)) for some in cells)])
-    return Table(["", *(COMPARED[key] for key in shown)], rows)
+    probes = [i for i, key in enumerate(shown, 1) if key not in ("rankme", "std")]
+    return Table(["", *(COMPARED[key] for key in shown)], rows, best_cells(rows, probes))
 
 
 def _facts(names: Sequence[str], summaries: Sequence[Mapping[str, Any]]) -> Table:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ssl_pipeline.report.headline import PROBE_TITLES
 from ssl_pipeline.report.pictures import drawn, figure, styled
+from ssl_pipeline.report.probe_table import PROBE_TITLES
 from ssl_pipeline.report.tidy import Curve, under
 
 if TYPE_CHECKING:

@@ -12,11 +12,13 @@ from ssl_pipeline.evaluation.benchmark import Score, plain
 from ssl_pipeline.evaluation.comparison import Comparison
 from ssl_pipeline.evaluation.subjects import ENCODER
 from ssl_pipeline.report import markdown
-from ssl_pipeline.report.headline import PROBE_TITLES, Table, by_probe
+from ssl_pipeline.report.headline import by_probe
+from ssl_pipeline.report.probe_table import BALANCED_TITLES, LABELS, PROBE_TITLES, Table, best_cells, verdict
 from ssl_pipeline.utils.places import replace_text
 
 SCORE_TITLES = {
     **PROBE_TITLES,
+    **BALANCED_TITLES,
     "attentive": "attentive",
     "finetuned": "fine-tuned",
     "rankme": "RankMe",
@@ -24,8 +26,9 @@ SCORE_TITLES = {
     "lidar": "LiDAR",
     "std": "std",
 }
-ORDER = ("knn", "linear", "few_shot", "few@", "attentive", "finetuned", "retrieval", "rankme", "alpha", "lidar", "std")
-"""Of the columns; ``few@`` are the shares of the labels."""
+PROBED = ("knn", "knn_balanced", "linear", "linear_balanced", "few_shot", "few@", "attentive", "finetuned", "retrieval")
+ORDER = (*PROBED, "rankme", "alpha", "lidar", "std")
+"""Of the columns; ``few@`` are the shares of the labels. Of the first ones more is better."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,7 +62,8 @@ class Evaluation:
         rows, names = self.comparison.rows, self._names()
         cells = {row: {name: _cell(score) for name, score in some.items()} for row, some in rows.items()}
         shown = [[row, *(some.get(name, "") for name in names)] for row, some in cells.items()]
-        found = [("", Table(["", *map(_title, names)], shown))]
+        probes = [i for i, name in enumerate(names, 1) if name.startswith(PROBED)]
+        found = [("", Table(["", *map(_title, names)], shown, best_cells(shown, probes)))]
         if (swapped := by_probe(cells)).rows:
             found.append((f"{rows[ENCODER]['swapped'].mean:,.0f} held-out images on other backgrounds:", swapped))
         return found
@@ -73,7 +77,13 @@ class Evaluation:
         taken = [f"{_title(name)}: {rows[ENCODER][name].protocol}" for name in self._names()]
         lost = [f"{_title(name)} is left out, {why} ({', '.join(of)})"
                 for (name, why), of in self.comparison.left_out.items()]  # fmt: skip
-        return [*labels, *taken, *lost, *self.comparison.notes]
+        return [*filter(None, [self._verdict()]), *labels, *taken, *lost, *self.comparison.notes]
+
+    def _verdict(self) -> str:
+        suffixed = {
+            f"{name}{suffix}": value for row, suffix in LABELS for name, value in self.scores.get(row, {}).items()
+        }
+        return verdict(suffixed)
 
     def write(self) -> None:
         """As JSON into its file."""
@@ -85,7 +95,8 @@ class Evaluation:
     def __str__(self) -> str:
         parts = []
         for title, table in self.tables:
-            lines = [markdown.table_head(*table.head), *(markdown.row(*row) for row in table.rows)]
+            rows = table.marked(lambda cell, best: f"**{cell}**" if best else cell)
+            lines = [markdown.table_head(*table.head), *(markdown.row(*row) for row in rows)]
             parts.append("\n".join([*([title, ""] if title else []), *lines]))
         parts.insert(1, "\n".join(self.notes))
         return "\n\n".join([*parts, *([] if self.file is None else [str(self.file)])])
@@ -95,9 +106,12 @@ class Evaluation:
     def _repr_html_(self) -> str:
         parts = []
         for title, table in self.tables:
-            head, *rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in (table.head, *table.rows))
-            body = "".join(f"<tr>{row}</tr>" for row in rows)
-            parts.append(f"<p>{escape(title)}</p><table><tr>{head.replace('td>', 'th>')}</tr>{body}</table>")
+            rows = table.marked(
+                lambda cell, best: f"<td><b>{escape(cell)}</b></td>" if best else f"<td>{escape(cell)}</td>"
+            )
+            head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
+            body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+            parts.append(f"<p>{escape(title)}</p><table><tr>{head}</tr>{body}</table>")
         return "".join([*parts, "<p>", "<br>".join(map(escape, self.notes)), "</p>"])
 
     def _names(self) -> list[str]:
@@ -113,6 +127,10 @@ def _title(name: str) -> str:
     ('kNN-20', '10% of labels')
     """
     return SCORE_TITLES.get(name, name.removeprefix("few@") + " of labels")
+
+
+def _html(cell: str, best: bool) -> str:
+    return f"<td><b>{escape(cell)}</b></td>" if best else f"<td>{escape(cell)}</td>"
 
 
 def _cell(score: Score) -> str:

@@ -6,40 +6,17 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ssl_pipeline.evaluation.backgrounds import TITLES
+from ssl_pipeline.report.probe_table import LABELS, PROBE_TITLES, Table, number
 
-PROBE_TITLES = {"knn": "kNN-20", "linear": "linear", "few_shot": "few labels", "retrieval": "retrieval@1"}
-LABELS = (
-    ("this encoder", ""),
-    ("its teacher", "_teacher"),
-    ("untrained encoder", "_untrained"),
-    ("raw input", "_raw"),
-)
 PROBES = ("knn", "linear")
 ON_BACKGROUNDS = [f"{probe}/{key}" for probe in PROBES for key in TITLES]
 RESTORED = (("snr", "SNR, dB"), ("psnr", "PSNR, dB"), ("accuracy", "% of symbols"))
 
 
-class Table(NamedTuple):
-    """Cells as they are shown."""
-
-    head: list[str]
-    rows: list[list[str]]
-
-
-def probe_table(summary: Mapping[str, Any]) -> Table:
-    """An encoder with its baselines, in percent; no rows where nothing was probed."""
-    shown = [key for key in PROBE_TITLES if key in summary]
-    rows = []
-    for label, suffix in LABELS:
-        if shown and f"{shown[0]}{suffix}" in summary:
-            rows.append([label, *(_cell(summary, key, suffix) for key in shown)])
-    return Table(["", *(PROBE_TITLES[key] for key in shown)], rows)
-
-
 def background_table(summary: Mapping[str, Any]) -> Table:
     """Probes of the same images on other backgrounds; no rows where no foreground is known."""
     cells = {
-        label: {key: _number(summary[f"{key}{suffix}"]) for key in ON_BACKGROUNDS if f"{key}{suffix}" in summary}
+        label: {key: number(summary[f"{key}{suffix}"]) for key in ON_BACKGROUNDS if f"{key}{suffix}" in summary}
         for label, suffix in LABELS
     }
     return by_probe({label: some for label, some in cells.items() if some})
@@ -67,7 +44,7 @@ def restored_table(summary: Mapping[str, Any]) -> Table:
         if views:
             exact = any(f"exact/{view}" in summary for view in views)
             names = [f"{key}_input", key, *(["exact"] if exact else [])]
-            rows = [[view, *(_number(summary.get(f"{name}/{view}")) for name in names)] for view in views]
+            rows = [[view, *(number(summary.get(f"{name}/{view}")) for name in names)] for view in views]
             return Table([f"restored ({unit})", "in", "out", *(["exact"] if exact else [])], rows)
     return Table([], [])
 
@@ -78,12 +55,12 @@ def related_table(summary: Mapping[str, Any]) -> Table:
     for key in summary:
         kind, _, name = key.partition("/")
         if kind == "edge":
-            rows.append([name, _figure(summary[key]), _number(summary.get(f"edge_exact/{name}")), ""])
+            rows.append([name, _figure(summary[key]), number(summary.get(f"edge_exact/{name}")), ""])
         if kind == "edge_without":
             edge, _, start = name.partition("<")
             rows.append([f"{edge}, {start} of another", _figure(summary[key]), "", ""])
         if kind == "found" and f"found_chance/{name}" in summary:
-            rows.append([name, "", _number(summary[key]), _number(summary[f"found_chance/{name}"])])
+            rows.append([name, "", number(summary[key]), number(summary[f"found_chance/{name}"])])
     return Table(["edge", "loss", "right, %", "by chance, %"], rows)
 
 
@@ -135,14 +112,5 @@ def _figure(value: float) -> str:
 def agreeing(summary: Mapping[str, Any]) -> Table:
     """Whether the same content in two templates leads to the same output, and is found again."""
     pairs = [name.removeprefix("divergence/") for name in summary if name.startswith("divergence/")]
-    rows = [[pair, f"{summary[f'divergence/{pair}']:.3g}", _number(summary.get(f"found/{pair}"))] for pair in pairs]
+    rows = [[pair, f"{summary[f'divergence/{pair}']:.3g}", number(summary.get(f"found/{pair}"))] for pair in pairs]
     return Table(["same content in two templates", "divergence, nats", "found, %"], rows)
-
-
-def _cell(summary: Mapping[str, Any], key: str, suffix: str) -> str:
-    std = summary.get(f"{key}_std{suffix}")
-    return _number(summary.get(key + suffix)) + ("" if std is None else f" ± {std:.1f}")
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,14 +15,15 @@ from ssl_pipeline.config.saved import CONFIG, read_saved, read_summary
 from ssl_pipeline.data import Data
 from ssl_pipeline.diagnostics import gap
 from ssl_pipeline.evaluation.backgrounds import VARIANTS, variants
-from ssl_pipeline.evaluation.protocol import embedder, features
+from ssl_pipeline.evaluation.frozen_features import embedder, features
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.report import curves, depth
 from ssl_pipeline.report.chosen import Chosen, chosen_data
 from ssl_pipeline.report.dag import dag_svg
-from ssl_pipeline.report.headline import Section, Table, probe_table, restored_table, sections
+from ssl_pipeline.report.headline import Section, restored_table, sections
 from ssl_pipeline.report.latents import latent_map, spectra
+from ssl_pipeline.report.probe_table import Table, left_out, probe_table, verdict
 from ssl_pipeline.report.sheets import Form, Sheet, forms, picture, sheets
 from ssl_pipeline.report.tidy import Curve, read_tidy
 from ssl_pipeline.structures.per_data_set import PerDataSet
@@ -44,6 +46,8 @@ class PagePart(NamedTuple):
     about: str
     dag: str
     probes: Table
+    verdict: str  # whether the encoder beat what it is compared with
+    notes: list[str]  # what probes leave out, and what to know of them
     restored: Table
     sections: list[Section]
     curves: dict[str, str]
@@ -86,11 +90,8 @@ def write_report(
         own = summary.get("sets", {}).get(name, summary)
         own = {"steps": summary.get("steps", 0), **own}
         mine, *others = (names.prefix(one) for one in (name, *sorted(sets.keys() - {name})))
-        parts.append(
-            _part(
-                name, graphs[name].eval(), data, own, _of(found, mine, others), _of(layers, mine, []), samples, method
-            )
-        )
+        drawn = _of(found, mine, others), _of(layers, mine, [])
+        parts.append(_part(name, relpath(folder), graphs[name].eval(), data, own, *drawn, samples, method))
     page = template("report.html.j2").render(
         title=summary.get("name", folder.name),
         folder=folder.name,
@@ -113,6 +114,7 @@ def _chosen(folder: Path, sets: Mapping[str, Data]) -> Chosen | None:
 
 def _part(
     name: str,
+    folder: str,
     graph: Graph,
     data: Data,
     summary: Mapping[str, Any],
@@ -144,6 +146,8 @@ def _part(
         f"{data.name}, grid {' x '.join(map(str, data.grid.shape))}",
         dag_svg(graph),
         probe_table(summary),
+        verdict(summary),
+        [*(f"Caution: {one}." for one in summary.get("cautions", ())), *filter(None, [left_out(summary, folder)])],
         restored_table(summary),
         sections(summary),
         {title: image for title, image in drawings.items() if image},

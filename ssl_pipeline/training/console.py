@@ -11,7 +11,8 @@ from torch import nn
 from ssl_pipeline.data import Data, Stream
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.optim.recipe import Recipe
-from ssl_pipeline.report.headline import Table, probe_table, restored_table, sections
+from ssl_pipeline.report.headline import restored_table, sections
+from ssl_pipeline.report.probe_table import Table, left_out, probe_table, verdict
 from ssl_pipeline.structures.per_data_set import split_sets
 from ssl_pipeline.training.hardware import Hardware
 
@@ -23,8 +24,9 @@ def start(
     hardware: Hardware,
     batch_size: int,
     world: int,
+    limits: str,
 ) -> None:
-    """The resolved numbers of a run."""
+    """The resolved numbers of a run; ``limits``: how long it may take."""
     graph = next(iter(graphs.values()))
     lines = [f"{'data':<11}{_size(data)}" for data in sets.values()]
     lines += [
@@ -41,6 +43,7 @@ def start(
         f"{_count(g.decoders for g in graphs.values()):,} decoders",
         f"batch      {batch_size} = {world} device(s) x {batch_size // world}, precision {hardware.resolved_precision}",
         f"optimiser  {_optimiser(recipe, batch_size)}",
+        f"time       {limits}",
     ]
     print("\n".join(lines), flush=True)
 
@@ -94,7 +97,7 @@ def end(summary: dict[str, Any], folder: str) -> None:
     for name, part in parts.items():
         if len(parts) > 1:
             print(f"\n== {name}")
-        _probes(part)
+        _probes(part, folder)
         if (found := restored_table(part)).rows:
             print()
             _print(found, 24, 8)
@@ -105,17 +108,23 @@ def end(summary: dict[str, Any], folder: str) -> None:
     print(f"\n{speed}; run folder {folder}")
 
 
-def _probes(summary: Mapping[str, Any]) -> None:
+def _probes(summary: Mapping[str, Any], folder: str) -> None:
     found = probe_table(summary)
     if found.rows:
         supervised = ", SUPERVISED: sources or columns determine the labels" if summary.get("supervised") else ""
         print(f"\nprobes of frozen features in %, protocol {summary['protocol']}{supervised}")
-        _print(found, 20, 14)
-    if "rankme" in summary and "knn" not in summary:
+        _print(found, 20, 12)
+        if said := verdict(summary):
+            print(said)
+    if "rankme" in summary and not {"knn", "probes_left_out"} & summary.keys():
         print("\nno labels in a test set: their probes are left out")
     if "retrieval_chance" in summary:
-        left_out = "" if "retrieval" in summary else ", so it is left out"
-        print(f"a source is found by chance: {summary['retrieval_chance']:.3g} %{left_out}")
+        alone = "" if "retrieval" in summary else ", so it is left out"
+        print(f"a source is found by chance: {summary['retrieval_chance']:.3g} %{alone}")
+    for caution in summary.get("cautions", ()):
+        print(f"caution: {caution}")
+    if omitted := left_out(summary, folder):
+        print(omitted)
     if "rankme" in summary:
         print(f"effective rank (RankMe) {summary['rankme']:.1f}, standard deviation {summary['std']:.3g}")
 

@@ -24,6 +24,7 @@ from ssl_pipeline.training.callbacks.base import GraphCallback
 from ssl_pipeline.training.callbacks.clock import Clock, seconds_of
 from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.loggers import Tracker
+from ssl_pipeline.training.probe_time import check_budget
 from ssl_pipeline.training.samplers import Sampler
 
 _HARDWARE = Entry("hardware", "hardware", Hardware)
@@ -51,9 +52,14 @@ def plan_run(config: Mapping[str, Any], encoder: nn.Module | None = None) -> Run
     """
     import_plugins()
     trust = tuple(config["trust"])
+    if (members := config["members_per_source"]) > (size := config["batch_size"]):
+        raise ValueError(
+            f"members_per_source={members}: they stand together in a batch, so expected at most batch_size={size}"
+        )
     own = trained_before(encoder) if encoder is not None and config["resume"] else encoder
     factory = GraphFactory(config, trust=trust, encoder=own)
     bounds, clock = _bounds(config["trainer"])
+    check_budget(config["probe"].get("budget"))
     protocol = build_part("protocol", config["probe"]["protocol"], at="probe.protocol", trust=trust)
     recipe = make_recipe(config["optimizer"], trust=trust)
     recipe.check(factory.parts["encoder"])

@@ -1,17 +1,16 @@
-"""What a run measures of its graphs: probes, their baselines, restoration."""
+"""What a run measures of its graphs: probes with their baselines, restoration, edges."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import torch
-
-from ssl_pipeline.data import Data, Stream
+from ssl_pipeline.data import Data
 from ssl_pipeline.evaluation import (
     P1,
+    Features,
     cross_modal_retrieval,
     output_agreement,
     prompted,
@@ -21,90 +20,115 @@ from ssl_pipeline.evaluation import (
     rollout_scores,
     spread,
 )
-from ssl_pipeline.evaluation.protocol import embedder
-from ssl_pipeline.evaluation.untrained import untrained
+from ssl_pipeline.evaluation.baselines import Twin
+from ssl_pipeline.evaluation.frozen_features import cautions, embedder
+from ssl_pipeline.evaluation.supervision import supervised
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.learned import views_leading_to
+from ssl_pipeline.objectives import CrossModal
+from ssl_pipeline.report.probe_table import LABELS, PROBE_TITLES
+from ssl_pipeline.training.probe_rows import ProbeRow, baseline_rows
+from ssl_pipeline.training.probe_time import ProbeTime
 
 _ONLINE = {"train_limit": 4000, "test_limit": 2000, "few_shot": 0, "backgrounds": False}
 """What differs from the protocol on the way."""
 
+_SHARED = ("retrieval_chance", "swapped", "majority", "majority_balanced")
+"""Scores that are the same for all rows of a table."""
+
 
 def score_graph(
-    graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph] | None, baselines: bool = True
+    graph: Graph, data: Data, protocol: P1, twin: Twin | None, baselines: bool, time: ProbeTime
 ) -> dict[str, Any]:
     """Probes, baselines and restoration at the end of a run.
+
+    Each measure is taken of the encoder and at once of what it is compared with, the cheap ones that tell most first.
 
     Args:
         graph: the trained graph.
         data: what it was trained on.
         protocol: how to probe.
-        make: makes the graph with the weights that its seed gives; None where they are not known.
+        twin: the graph with the weights that its seed gives; None where they are not known.
         baselines: whether the raw input and the untrained graph are probed, too.
+        time: takes the probes, and knows which it left out.
     """
-    began = time.perf_counter()
-    features = protocol.features(embedder(graph), data)
-    unseen = features.train if features.test is None else features.test
-    result: dict[str, Any] = protocol.score(features) | {"rankme": rankme(unseen.z), "std": spread(unseen.z)}
-    if {"knn", "retrieval"} & set(result) and baselines:
-        for name, scores in _baselines(graph, data, protocol, make).items():
-            result |= _suffixed(scores, name)
-    if graph.teacher is not None:
-        result |= _suffixed(protocol.score(protocol.features(embedder(graph, teacher=True), data)), "teacher")
+    result: dict[str, Any] = {"protocol": protocol.name}
+    own = time("embeddings", lambda: protocol.features(embedder(graph), data))
+    if own is not None:
+        unseen = own.train if own.test is None else own.test
+        result |= {"rankme": rankme(unseen.z), "std": spread(unseen.z)}
+        if found := cautions(own, data.classes):
+            result["cautions"] = found
+        measures = protocol.measures(own)
+        rows = _rows(graph, data, protocol, own, twin, baselines) if measures else []
+        result |= _measured(time, protocol, rows, measures[:1])
+        result |= _edges(time, graph, data)
+        result |= _measured(time, protocol, rows, measures[1:])
     if supervised(graph, data):
         result["supervised"] = True
+    if time.left_out:
+        result["probes_left_out"] = time.left_out
+    return result | {"probe_seconds": round(time.taken, 1)}
+
+
+def _rows(graph: Graph, data: Data, protocol: P1, own: Features, twin: Twin | None, baselines: bool) -> list[ProbeRow]:
+    """The encoder, its baselines and its teacher."""
+    rows = [ProbeRow("", lambda: own)]
+    if baselines:
+        rows += baseline_rows(graph, data, protocol, twin, own)
+    if graph.teacher is not None:
+        rows.append(ProbeRow("teacher", lambda: protocol.features(embedder(graph, teacher=True), data)))
+    return rows
+
+
+def _measured(time: ProbeTime, protocol: P1, rows: Sequence[ProbeRow], measures: Iterable[str]) -> dict[str, float]:
+    """One measure after the other, each of all rows; of the first row alone where it tells nothing of an encoder."""
+    titles, result = {suffix.removeprefix("_"): label for label, suffix in LABELS}, {}
+    for measure in measures:
+        for row in rows:
+            found = time(f"{PROBE_TITLES[measure]}, {titles[row.name]}", partial(row.measure, protocol, measure))
+            result |= _suffixed(found or {}, row.name)
+            if found is not None and not found.keys() - {*_SHARED}:
+                break
+    return result
+
+
+def _edges(time: ProbeTime, graph: Graph, data: Data) -> dict[str, float]:
+    """What decoders and edges give on held-out samples."""
     held_out = data.train if data.test is None else data.test
-    result |= restoration(graph, held_out) | relations(graph, held_out) | cross_modal_retrieval(graph, held_out)
-    result |= rollout_scores(graph, held_out)
+    result: dict[str, float] = {}
+    if views_leading_to(graph):
+        result |= time("restoration", lambda: restoration(graph, held_out)) or {}
+    if graph.columns or any(isinstance(term, CrossModal) for term in graph.objective.terms.values()):
+        result |= time("edges", lambda: relations(graph, held_out) | cross_modal_retrieval(graph, held_out)) or {}
+        result |= time("rollouts", lambda: rollout_scores(graph, held_out)) or {}
     if views := prompted(graph):
-        result |= output_agreement(graph, held_out, views).summary()
-    return result | {"protocol": protocol.name, "probe_seconds": round(time.perf_counter() - began, 1)}
+        result |= time("agreement", lambda: output_agreement(graph, held_out, views).summary()) or {}
+    return result
 
 
 def online_scores(
-    graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph] | None, baselines: bool = True
+    graph: Graph, data: Data, protocol: P1, twin: Twin | None, baselines: bool = True
 ) -> tuple[Callable[[], dict[str, float]], Callable[[], dict[str, dict[str, float]]]]:
     """Scores on the way and their baselines, both on a part of the data; arguments as in ``score_graph``."""
     small = replace(protocol, **_ONLINE)
 
     def base_scores() -> dict[str, dict[str, float]]:
-        return _baselines(graph, data, small, make) if baselines else {}
+        if not baselines:
+            return {}
+        raw = small.raw_features(data)
+        rows = baseline_rows(graph, data, small, twin, raw)
+        return {row.name: row.score(small, small.measures(raw)) for row in rows}
 
-    return lambda: small.score(small.features(embedder(graph), data)), base_scores
+    def scores() -> dict[str, float]:
+        found = small.score(small.features(embedder(graph), data))
+        return {name: value for name, value in found.items() if name not in _SHARED}
 
-
-def supervised(graph: Graph, data: Data) -> bool:
-    """Whether the objective sees what tells a sample's label: the source that it shares with others, or a column."""
-    if isinstance(data.train, Stream) or data.train.labels is None:
-        return False
-    if any(_tells_labels(data, name) for name in graph.columns):
-        return True
-    if not any(getattr(term, "by_source", False) for term in graph.objective.terms.values()):
-        return False
-    sources = data.train.sources
-    kinds = torch.stack([sources, data.train.labels], dim=1).unique(dim=0)
-    return len(kinds) == len(sources.unique()) < len(sources)
-
-
-def _tells_labels(data: Data, column: str, samples: int = 2000) -> bool:
-    """Whether samples share values of a column, and samples of one value always share their label."""
-    assert not isinstance(data.train, Stream)
-    some = torch.linspace(0, len(data.train) - 1, min(samples, len(data.train))).long()
-    batch = data.train[some]
-    if batch.label is None:
-        return False
-    value = batch.columns[column].x.flatten(1).unique(dim=0, return_inverse=True)[1]
-    pairs = torch.stack([value, batch.label], dim=1).unique(dim=0)
-    return 1 < len(pairs) == len(value.unique()) < len(value)
+    return scores, base_scores
 
 
 def _suffixed(scores: Mapping[str, float], name: str) -> dict[str, float]:
-    """Scores of something else than the encoder; what is the same for all is left out."""
-    return {f"{key}_{name}": value for key, value in scores.items() if key not in ("retrieval_chance", "swapped")}
-
-
-def _baselines(graph: Graph, data: Data, protocol: P1, make: Callable[[], Graph] | None) -> dict[str, dict[str, float]]:
-    found = {"raw": protocol.raw(data)}
-    if make is not None:
-        twin = untrained(make, data, next(graph.parameters()).device)
-        found["untrained"] = protocol.score(protocol.features(embedder(twin), data))
-    return found
+    """Scores of a row; what is the same for all belongs to the encoder's."""
+    if not name:
+        return dict(scores)
+    return {f"{key}_{name}": value for key, value in scores.items() if key not in _SHARED}

@@ -14,7 +14,7 @@ from helpers.commands import call
 from helpers.exports import CONV, folder_of_a_run
 
 import ssl_pipeline
-from ssl_pipeline.data import Waveform
+from ssl_pipeline.data import Bytes, Waveform
 from ssl_pipeline.data.io.sound import read_sound
 
 
@@ -25,7 +25,7 @@ def sounds(tmp_path_factory):
 
 
 def table(folder):
-    return pq.read_table(sorted(folder.glob("*.parquet"))).to_pydict()
+    return pq.read_table(folder).to_pydict()  # the folder as it is, as pandas.read_parquet reads it
 
 
 def test_files_are_embedded_as_the_model_does(run, images, tmp_path):
@@ -43,7 +43,8 @@ def test_a_data_set_is_embedded_in_parts_and_goes_on_where_it_stopped(run, tmp_p
     assert [file.name for file in files] == [f"part-{i:05}.parquet" for i in range(4)]
     whole = pq.read_table(files).to_pydict()
     assert whole["id"] == [f"train/{i}" for i in range(1437)] + [f"test/{i}" for i in range(360)]
-    assert set(whole) == {"id", "source", "label", "embedding"}
+    assert set(whole) == {"id", "source", "label", "label_name", "embedding"}
+    assert whole["label_name"] == [str(label) for label in whole["label"]]
     files[2].unlink()
     kept = files[0].stat().st_mtime_ns
     seen = []
@@ -85,10 +86,28 @@ def test_long_recordings_are_embedded_window_by_window(sounds, tmp_path):
 def test_damaged_files_are_left_out_and_named(run, images, tmp_path, capsys):
     (images / "broken.png").write_bytes((images / "0.png").read_bytes()[:60])
     for name, more in (("embed", []), ("restore", ["view=noise"])):
-        assert call(name, f"run={run}", f"source={images}", f"out={tmp_path}/{name}", *more) == 1
-        assert "1 of 4 files were left out: broken.png" in capsys.readouterr().err
+        with pytest.warns(UserWarning, match=r"1 of 4 files were left out: broken\.png"):
+            assert call(name, f"run={run}", f"source={images}", f"out={tmp_path}/{name}", *more) == 0
     assert table(tmp_path / "embed")["id"] == ["0.png", "1.png", "sub/2.png"]
     assert (tmp_path / "restore/1.png").is_file()
+    assert call("embed", f"run={run}", f"source={images}/broken.png", f"out={tmp_path}/none") == 1
+    assert "nothing was written" in capsys.readouterr().err
+
+
+def test_texts_are_embedded_passage_by_passage(tmp_path):
+    words = ["data=pydoc", "encoder.width=16", "encoder.depth=1", "encoder.heads=2", "corruption=mask"]
+    words += ["decoder.width=16", "decoder.depth=1", "decoder.heads=2"]
+    run = folder_of_a_run(tmp_path / "run", *words, codec=Bytes(length=16))
+    (tmp_path / "in/sub").mkdir(parents=True)
+    (tmp_path / "in/a.txt").write_text("a bird sings of a winter that has gone")
+    (tmp_path / "in/sub/b.md").write_text("short")
+    (tmp_path / "in/zero.txt").write_bytes(b"\0\0")
+    assert call("embed", f"run={run}", f"source={tmp_path}/in", f"out={tmp_path}/out") == 0  # warns
+    found = table(tmp_path / "out")
+    assert found["id"][0] == "a.txt@0" and found["id"][-1] == "sub/b.md@0" and len(found["id"]) >= 4
+    wanted = ssl_pipeline.load(run).embed(["short"])
+    assert torch.allclose(torch.tensor(found["embedding"][-1]), wanted[0], atol=1e-5)
+    assert "zero.txt" in (tmp_path / "out/_left_out.txt").read_text()
 
 
 def test_what_is_no_file_does_not_hang(run, images, sounds, tmp_path, capsys):
@@ -110,6 +129,7 @@ def test_a_data_set_of_the_runs_own_kind_takes_the_runs_options(images, tmp_path
     (tmp_path / "more/0.png").unlink()
     embed = ["embed", f"run={run}", "split=train", "data=folder", f"data.root={tmp_path}/more"]
     assert call(*embed, f"out={tmp_path}/out") == 0
-    assert table(tmp_path / "out")["id"] == ["train/0", "train/1"]
+    found = table(tmp_path / "out")
+    assert found["id"] == ["1.png", "sub/2.png"] and found["path"][0] == f"{tmp_path}/more/1.png"
     assert call(*embed, f"out={tmp_path}/half", "data.split.holdout=0.5") == 0  # what is said counts more
-    assert table(tmp_path / "half")["id"] == ["train/0"]
+    assert len(table(tmp_path / "half")["id"]) == 1

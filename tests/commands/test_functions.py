@@ -49,12 +49,12 @@ def test_whose_code_is_trusted_is_said_by_the_caller_alone():
 def test_evaluate_gives_a_table_with_plain_numbers(run, tmp_path, capsys):
     found = sslp.evaluate(Run(run, {}), few(), out=tmp_path / "out.json", **QUICK)
     rows = json.loads((tmp_path / "out.json").read_text())["rows"]
-    assert [*found.scores] == ["this encoder", "untrained encoder", "raw input"] == [*rows]
+    assert [*found.scores] == ["this encoder", "untrained encoder", "raw input", "majority class"] == [*rows]
     for row, scores in found.scores.items():
         assert scores == {name: score["mean"] for name, score in rows[row].items()}
-    assert repr(found) == str(found) and "| | kNN-20 | linear |" in str(found)
+    assert repr(found) == str(found) and "| | kNN-20 | balanced | linear |" in str(found)
     html = found._repr_html_()
-    assert html.count("<table>") == 1 and f"<td>{found.scores['raw input']['knn']:.1f}</td>" in html
+    assert html.count("<table>") == 1 and f"{found.scores['raw input']['knn']:.1f}</" in html and "<b>" in html
     assert capsys.readouterr().out == ""
 
 

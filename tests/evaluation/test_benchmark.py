@@ -17,8 +17,8 @@ from ssl_pipeline.cli.main import main
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import digits
 from ssl_pipeline.evaluation import P1, Features, few_label
+from ssl_pipeline.evaluation.frozen_features import Sampled
 from ssl_pipeline.evaluation.metrics import alpha_req
-from ssl_pipeline.evaluation.protocol import Sampled
 from ssl_pipeline.exporting import export_part
 from ssl_pipeline.inference import dataset
 from ssl_pipeline.training import console as report
@@ -42,8 +42,8 @@ def rows(file):
 def test_a_run_is_measured_beside_its_baselines(trained, capsys):
     assert main(["evaluate", f"run={trained}", "few_shot=0.05", "attentive=30", "finetune=30", *QUICK]) == 0
     found = rows(trained / "evaluation_digits.json")
-    assert list(found) == ["this encoder", "untrained encoder", "raw input"]
-    probes = {"knn", "linear", "few_shot", "few@5%"}
+    assert list(found) == ["this encoder", "untrained encoder", "raw input", "majority class"]
+    probes = {"knn", "knn_balanced", "linear", "linear_balanced", "few_shot", "few@5%"}
     free = {"rankme", "alpha", "std", "lidar"}
     assert set(found["this encoder"]) == probes | free | {"attentive", "finetuned"} == set(found["untrained encoder"])
     assert set(found["raw input"]) == probes
@@ -51,8 +51,12 @@ def test_a_run_is_measured_beside_its_baselines(trained, capsys):
     assert found["this encoder"]["few@5%"]["n"] == 2
     assert re.fullmatch(r"linear, 1\d of 300 labels", found["raw input"]["few@5%"]["protocol"])
     said = capsys.readouterr().out
-    assert "| | kNN-20 | linear | few labels | 5% of labels | attentive | fine-tuned | RankMe |" in said
-    assert "linear: P1 with 300 labels" in said
+    assert (
+        "| | kNN-20 | balanced | linear | balanced | few labels | 5% of labels | attentive | fine-tuned | RankMe |"
+        in said
+    )
+    assert "linear: P1 with 300 labels" in said and re.search(r"\*\*[\d.]+\*\*", said)
+    assert re.search(r"This encoder (beats|does not beat) raw input in ", said)
 
 
 def test_an_exported_encoder_is_measured_as_the_run_is(trained, tmp_path):
@@ -82,7 +86,7 @@ def test_a_model_of_timms_is_measured_with_weights_from_a_file(tmp_path, capsys)
     save_file(theirs.state_dict(), tmp_path / "theirs.safetensors")
     words = ["evaluate", "run=timm:resnet10t", "data=digits", f"out={tmp_path}/out.json", "few_shot=", *QUICK]
     assert main([*words, f"weights={tmp_path}/theirs.safetensors"]) == 0
-    assert set(rows(tmp_path / "out.json")) == {"this encoder", "untrained encoder", "raw input"}
+    assert set(rows(tmp_path / "out.json")) == {"this encoder", "untrained encoder", "raw input", "majority class"}
     assert main([*words[:1], "run=timm:resnet18", *words[2:], f"weights={tmp_path}/theirs.safetensors"]) == 1
     assert "of timm's resnet18" in capsys.readouterr().err.replace("fit timm's", "of timm's")
 
@@ -180,7 +184,7 @@ def test_a_source_that_chance_finds_is_left_out_of_the_tables(capsys):
         some = Sampled(z, None, np.arange(30) % sources)
         found = P1(few_shot=0).score(Features(some, some))
         assert ("retrieval" in found, "retrieval@5" in found) == (telling, telling)
-        report._probes(found | {"protocol": "P1"})
+        report._probes(found | {"protocol": "P1"}, "run")
         said = capsys.readouterr().out
         assert ("retrieval@1" in said) == telling
         assert ("a source is found by chance: 100 %, so it is left out" in said) != telling

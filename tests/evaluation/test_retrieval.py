@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssl_pipeline.evaluation import P1, Features, retrieval
-from ssl_pipeline.evaluation.protocol import Sampled, labelled
+from ssl_pipeline.evaluation.frozen_features import Sampled, labelled
 
 
 def test_retrieval_across_labels():
@@ -40,6 +40,8 @@ def test_samples_without_label_are_left_out_of_probes():
     train, test = labelled(Features(known._replace(label=some), known))
     assert len(train[0]) == len(train[1]) == 32 and len(test[1]) == 40
     assert P1(few_shot=0).score(Features(known, known._replace(label=np.full(40, -1)))) == {}
+    with pytest.raises(ValueError, match="across_labels=true needs labels in the test set"):
+        P1(across_labels=True).score(Features(known, known._replace(label=None)))
 
 
 def test_labels_that_training_never_shows_are_not_probed():

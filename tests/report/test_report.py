@@ -72,7 +72,9 @@ def test_a_page_of_images(images):
     for title in ("Results", "The graph", "Samples", "The latent space", "The training", "Diagnostics"):
         assert f"<h2>{title}</h2>" in text
     summary = json.loads((images / "summary.json").read_text())
-    assert f"<td>{summary['knn']:.1f}</td>" in text and f"<td>{summary['knn_raw']:.1f}</td>" in text
+    assert all(re.search(rf"<td[^>]*>{summary[key]:.1f}</td>", text) for key in ("knn", "knn_raw", "knn_balanced"))
+    best = max(summary[key] for key in ("knn", "knn_raw", "knn_untrained"))
+    assert f'<td class="best">{best:.1f}</td>' in text and "raw input in" in text and "its untrained twin in" in text
     for what in ("What passes the encoder, mask", "What passes decoders and heads", "Steps of the weights"):
         assert f"<h3>{what}</h3>" in text
     assert "Losses at the encoder" in text and "Probes on the way" in text and "interrupted" not in text
@@ -161,6 +163,7 @@ def test_a_page_that_fails_takes_nothing_from_the_run(tmp_path, monkeypatch, cap
         ["corruption=mask+noise-lowres", "objective=reconstruct+align"],
         ["corruption=crop+crop+mask", "objective=info_nce"],
         ["corruption=crop+crop", "objective=byol", "teacher=ema"],
+        ["corruption=crop+crop+mask", "objective=info_nce+info_nce+reconstruct+l1"],
         ["corruption=noise+lowres", "objective=reconstruct+reconstruct", "objective.reconstruct_2.to=views"],
         [*VIT, "latent=slots", "latent.heads=2", "latent.fuse=mean", "corruption=mask+noise"],
     ],
@@ -171,6 +174,10 @@ def test_every_node_and_edge_is_drawn(words):
     for edges in graph.edges.values():
         for edge in edges:
             assert f"<title>{html.escape(edge.name)}</title>" in svg
+    lines = re.findall(r'<path d="([^"]+)" fill="none" stroke="#(?!999)', svg)
+    assert len(lines) == len(set(lines)) > 0  # no edge lies on another
+    heads = [term for term in graph.objective.terms.values() if any(p.numel() for p in term.parameters())]
+    assert svg.count("; ■ projector ") == sum(hasattr(term, "projector") for term in heads)
     for view in graph.corruptions:
         assert f">{view.replace('-', ' → ')}</text>" in svg
     assert svg.count(">decoder</text>") == len(graph.decoders)

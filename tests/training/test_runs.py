@@ -163,6 +163,11 @@ def test_trainer_options_that_are_set_elsewhere(key, tmp_path):
         run(configured(f"+trainer.{key}"), str(tmp_path))
 
 
+def test_more_members_of_a_source_than_a_batch_holds_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"members_per_source=1000000000: .* at most batch_size=128"):
+        run(configured("members_per_source=1000000000"), str(tmp_path))
+
+
 def test_same_seed_same_weights_other_seed_others(tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         run(configured("trainer.max_steps=3", f"seed={seed}", "probe=none"), str(tmp_path / name))

@@ -26,19 +26,25 @@ MODES = {1: "L", 3: "RGB"}
 _LARGE = 2**25  # pixels from which an image is not copied as a whole
 _BAND = 2**22  # pixels whose colours are changed at once
 _BYTES = 16  # of memory a pixel, at most, while an image is decoded and resized
+LARGEST = 16_384
+"""Pixels along a side: squares beyond this are taken for a mistake."""
 
 
 def image_grid(size: int, channels: int) -> GridSpec:
     """Grid of square images.
 
     Raises:
-        ValueError: an image has neither 1 (grey) nor 3 (red, green, blue) channels.
+        ValueError: an image has neither 1 (grey) nor 3 (red, green, blue) channels, or no such size.
 
     >>> image_grid(64, 3).shape
     (64, 64)
     """
     if channels not in MODES:
         raise ValueError(f"expected channels=1 (grey) or channels=3 (red, green, blue), got channels={channels}")
+    if type(size) is not int or not 1 <= size <= LARGEST:
+        raise ValueError(
+            f"expected data.size as pixels along a side, from 1 to {LARGEST:,}, got {size!r}: set data.size=64"
+        )
     return GridSpec.of(("y", size), ("x", size), channels=channels)
 
 

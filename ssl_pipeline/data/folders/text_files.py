@@ -108,13 +108,11 @@ def read_texts(paths: Sequence[Path], limit: float | int, invalid: str) -> tuple
     blank, odd = [], []
     for i, path in enumerate(paths):
         try:
-            text = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
-        except OSError as error:
-            failed[i] = error.strerror or str(error)
+            text = read_text(path)
+        except (OSError, ValueError) as error:
+            failed[i] = getattr(error, "strerror", None) or str(error)
             continue
-        if b"\0" in text:
-            failed[i] = "zero bytes, so it is no text in UTF-8"
-        elif not text.strip():
+        if not text.strip():
             blank.append(i)
         else:
             if not _is_utf8(text):
@@ -134,6 +132,19 @@ def read_texts(paths: Sequence[Path], limit: float | int, invalid: str) -> tuple
             f"none of the {len(paths)} texts in {str(paths[0].parent)!r} can be used: set data.root to others"
         )
     return [found[i] for i in kept], kept
+
+
+def read_text(path: Path) -> bytes:
+    """The bytes of a text, without a mark of their order.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds zero bytes, as texts never do.
+    """
+    text = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+    if b"\0" in text:
+        raise ValueError("zero bytes, so it is no text in UTF-8")
+    return text
 
 
 def split_text(text: str | bytes, fraction: float | int) -> tuple[Documents, Documents | None]:

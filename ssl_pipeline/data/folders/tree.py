@@ -168,20 +168,30 @@ def choose_classes(
     if classes is None and labels is True:
         raise ValueError(
             f"{root!r} has no class folders: expected every {thing} in one of at least two top-level folders, "
-            f"the same ones for testing as for training; sort the {thing}s or set labels=false"
+            f"and some of the same for testing; sort the {thing}s or set labels=false"
         )
     return classes
 
 
 def find_classes(files: dict[str, list[Path]]) -> tuple[str, ...] | None:
-    """Names of the top-level folders, if all files lie in one, there are at least two, and testing has no others.
+    """Names of the top-level folders, if all files lie in one, there are at least two, and testing has one of these.
+
+    A class that stands in the test part alone is named: nothing can be learned of it.
 
     >>> find_classes({"train": [Path("cat/1.png"), Path("dog/1.png")]})
     ('cat', 'dog')
     >>> find_classes({"train": [Path("cat/1.png"), Path("1.png")]})
     """
     tops = {part: {file.parts[0] if len(file.parts) > 1 else None for file in some} for part, some in files.items()}
-    train = tops["train"]
-    if None in train or len(train) < 2 or not tops.get("test", train) <= train:
+    train, test = tops["train"], tops.get("test", tops["train"])
+    if None in train | test or len(train) < 2 or not train & test:
         return None
-    return tuple(sorted(name for name in train if name))
+    names = sorted(name for name in train | test if name)
+    if odd := [name for name in names if name not in train]:
+        which = "class stands" if len(odd) == 1 else "classes stand"
+        warnings.warn(
+            f"{len(odd)} {which} in the test part alone: {', '.join(odd[:5])}{', ...' if len(odd) > 5 else ''}; probes "
+            f"leave out its samples, for training shows none",
+            stacklevel=4,
+        )
+    return tuple(names)

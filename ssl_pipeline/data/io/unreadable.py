@@ -34,7 +34,9 @@ def refuse_unreadable(
     Raises:
         ValueError: more than the fraction ``limit`` of all files.
     """
-    if unreadable and len(unreadable) == len(paths):
+    if not unreadable:
+        return
+    if len(unreadable) == len(paths):
         raise ValueError(f"{_named(paths, unreadable, thing)}: choose a set of intact {thing}s")
     if len(unreadable) > limit * len(paths):
         raise ValueError(f"{_named(paths, unreadable, thing)}: {_ADVICE}")

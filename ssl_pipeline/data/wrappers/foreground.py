@@ -52,6 +52,7 @@ class WithForeground:
             raise ValueError("all masks are dark: expected the foreground brighter than half, 255 of 8 bits")
         self.images, self.masks = images, masks
         self.labels, self.sources, self.paths = images.labels, images.sources, images.paths
+        self.files = images.files
 
     def __len__(self) -> int:
         return len(self.images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -14,8 +15,11 @@ from torch import Tensor
 from ssl_pipeline.data import Clips, LogMel, Pixels, Waveform
 from ssl_pipeline.data.cache.videos import clips_of
 from ssl_pipeline.data.codecs.image import upright
+from ssl_pipeline.data.codecs.text import TextCodec
 from ssl_pipeline.data.folders.image_folder import IMAGE_ENDINGS as IMAGES
+from ssl_pipeline.data.folders.text_files import TEXT_ENDINGS, read_text
 from ssl_pipeline.data.folders.tree import list_files
+from ssl_pipeline.data.io.passages import Passages
 from ssl_pipeline.data.io.regular_file import check_regular
 from ssl_pipeline.data.io.sound import SOUND_ENDINGS as SOUNDS
 from ssl_pipeline.data.io.sound import read_sound, resampled
@@ -26,16 +30,20 @@ from ssl_pipeline.inference.model import Model
 T = TypeVar("T")
 
 
+LEFT_OUT = "_left_out.txt"
+"""Names what could not be read; readers of Parquet pass by what begins like this."""
+
+
 class Window(NamedTuple):
     """One sample made of a file."""
 
-    name: str  # the file below its folder, and of sound and video the second at which it begins
+    name: str  # the file below its folder; of sound and video the second, of a text the symbol at which it begins
     x: Tensor  # (1, C, *grid)
     valid: Tensor | None  # (1, *grid) bool
 
 
 class Files:
-    """The images, recordings or videos of a folder.
+    """The images, recordings, videos or texts of a folder.
 
     Args:
         codec: of the model.
@@ -52,10 +60,11 @@ class Files:
         FileNotFoundError: there is nothing of that kind.
     """
 
-    def __init__(self, codec: Pixels | Clips | Waveform | LogMel, root: Path) -> None:
+    def __init__(self, codec: Pixels | Clips | Waveform | LogMel | TextCodec, root: Path) -> None:
         self.codec, self.root = codec, root if root.is_dir() else root.parent
         self.sound, self.video = isinstance(codec, (Waveform, LogMel)), isinstance(codec, Clips)
         kind = (SOUNDS, "recording") if self.sound else (VIDEOS, "video") if self.video else (IMAGES, "image")
+        kind = (TEXT_ENDINGS, "text") if isinstance(codec, TextCodec) else kind
         if self.video:
             check_library()
         self.files = list_files(root, *kind, "set source to another folder") if root.is_dir() else [Path(root.name)]
@@ -64,18 +73,26 @@ class Files:
     def windows(self) -> Iterator[Window]:
         """All samples of all files, one file after the other; a rest shorter than half a window is left out."""
         for file in self.files:
-            if isinstance(self.codec, Pixels):
-                if (x := self.tried(lambda f=file: self.codec.encode([self.root / f])[0], file)) is not None:
-                    yield Window(file.as_posix(), x, None)
-                continue
-            if isinstance(self.codec, Clips):
-                yield from self._clips(self.codec, file)
-                continue
-            if (wave := self.wave(file)) is None:
-                continue
-            size, rate = self.codec.samples, self.codec.rate
-            for start in range(0, max(1, len(wave) - size // 2), size):
-                yield Window(f"{file.as_posix()}@{start / rate:.3f}", *self.codec.encode([wave[start : start + size]]))
+            codec = self.codec
+            if isinstance(codec, Pixels):
+                yield from self._image(codec, file)
+            elif isinstance(codec, Clips):
+                yield from self._clips(codec, file)
+            elif isinstance(codec, TextCodec):
+                yield from self._passages(codec, file)
+            else:
+                yield from self._sounds(codec, file)
+
+    def _image(self, codec: Pixels, file: Path) -> Iterator[Window]:
+        if (x := self.tried(lambda: codec.encode([self.root / file])[0], file)) is not None:
+            yield Window(file.as_posix(), x, None)
+
+    def _sounds(self, codec: Waveform | LogMel, file: Path) -> Iterator[Window]:
+        """Window after window of a recording."""
+        if (wave := self.wave(file)) is not None:
+            for start in range(0, max(1, len(wave) - codec.samples // 2), codec.samples):
+                x, valid = codec.encode([wave[start : start + codec.samples]])
+                yield Window(f"{file.as_posix()}@{start / codec.rate:.3f}", x, valid)
 
     def _clips(self, codec: Clips, file: Path) -> Iterator[Window]:
         """Clip after clip; a file that cannot be read further is left out from there on."""
@@ -85,6 +102,15 @@ class Files:
             start += codec.frames / codec.fps
         if not start and file not in self.left_out:
             self.left_out[file] = "it is shorter than a clip"
+
+    def _passages(self, codec: TextCodec, file: Path) -> Iterator[Window]:
+        """Passages of a text as those of a data set are cut, the last one however short."""
+        if (text := self.tried(lambda: read_text(self.root / file), file)) is None:
+            return
+        passages = Passages(codec.symbols([text]), codec.end, codec.length)
+        for i, start in enumerate(passages.start.tolist()):
+            batch = passages[[i]]
+            yield Window(f"{file.as_posix()}@{start}", batch.x, batch.valid)
 
     def frames(self, file: Path) -> UInt8[np.ndarray, "T H W C"] | None:
         """A video in its own size at the model's rate; None where it cannot be read."""
@@ -122,19 +148,23 @@ class Files:
             return None
 
     def check(self, folder: Path) -> None:
-        """Name what was left out, all of it in a file ``left_out.txt``.
+        """Warn of what was left out, and name all of it in a file.
 
         Args:
             folder: of that file.
 
         Raises:
-            ValueError: something was.
+            ValueError: there was nothing else.
         """
-        if self.left_out:
-            lines = [f"{file} ({why})" for file, why in self.left_out.items()]
-            (folder / "left_out.txt").write_text("\n".join(lines) + "\n")
-            rest = f"; and {len(lines) - 3} more, see {folder / 'left_out.txt'}" if len(lines) > 3 else ""
-            raise ValueError(f"{len(lines)} of {len(self.files)} files were left out: {'; '.join(lines[:3])}{rest}")
+        if not self.left_out:
+            return
+        lines, file = [f"{file} ({why})" for file, why in self.left_out.items()], folder / LEFT_OUT
+        file.write_text("\n".join(lines) + "\n")
+        rest = f"; and {len(lines) - 3} more, see {file}" if len(lines) > 3 else ""
+        said = f"{len(lines)} of {len(self.files)} files were left out: {'; '.join(lines[:3])}{rest}"
+        if len(lines) == len(self.files):
+            raise ValueError(f"{said}: nothing was written; set source to files that can be read")
+        warnings.warn(said, stacklevel=3)
 
 
 def files_of(model: Model, root: Path) -> Files:
@@ -142,12 +172,12 @@ def files_of(model: Model, root: Path) -> Files:
 
     Raises:
         FileNotFoundError: there are none.
-        ValueError: a model of texts, or of data that lie in no files; a pipe or a device.
+        ValueError: a model of data that lie in no files; a pipe or a device.
     """
-    if not isinstance(model.codec, (Pixels, Clips, Waveform, LogMel)):
+    if not isinstance(model.codec, (Pixels, Clips, Waveform, LogMel, TextCodec)):
         raise ValueError(
-            "source= takes files of images, recordings and videos, and this model is of none: pass its samples in "
-            "Python, or have embed read a data set, data=..., such as data=csv data.root=FILE for a table"
+            "source= takes files of images, recordings, videos and texts, and this model is of none: pass its samples "
+            "in Python, or have embed read a data set, data=..., such as data=csv data.root=FILE for a table"
         )
     if not root.exists():
         raise FileNotFoundError(f"there is no {root}: set source to a file, or to a folder of files")

@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 from ssl_pipeline.data import LogMel, Waveform
 from ssl_pipeline.data.codecs.image import upright
 from ssl_pipeline.data.codecs.log_mel import log_mel_spectrogram
+from ssl_pipeline.data.codecs.text import TextCodec
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.io.regular_file import check_regular
 from ssl_pipeline.data.io.sound import read_sound
@@ -36,11 +37,13 @@ class FileRestorer:
         ending: of the restored files.
 
     Raises:
-        ValueError: a mask of a view that is not masked, or none of one that is; masked recordings or videos.
+        ValueError: a mask of a view that is not masked, or none of one that is; masked recordings or videos; texts.
         FileNotFoundError: there is no such mask.
     """
 
     def __init__(self, model: Model, files: Files, view: str, mask: Path | None = None) -> None:
+        if isinstance(files.codec, TextCodec):
+            raise ValueError("restore takes files of images, recordings and videos: call Model.restore with the texts")
         needs = "mask" in model.part(f"restorer:{view}").inputs
         if needs and (files.sound or files.video):
             raise ValueError(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.data import Data, Dataset, Stream, sequential_batches
+from ssl_pipeline.data.base import Classes
 from ssl_pipeline.inference.files.reader import Files
 from ssl_pipeline.structures.batch import Batch
 
@@ -29,15 +30,20 @@ class RowSource:
         source: files, or parts of a data set by name.
         batch_size: samples that are read at once.
         limit: number of samples at most.
+        classes: names of the labels of a data set.
 
     Attributes:
         count: of samples; None where it is known only once they are read.
     """
 
     def __init__(
-        self, source: Files | dict[str, Dataset | Stream], batch_size: int = 256, limit: int | None = None
+        self,
+        source: Files | dict[str, Dataset | Stream],
+        batch_size: int = 256,
+        limit: int | None = None,
+        classes: Classes = None,
     ) -> None:
-        self.source, self.batch_size, self.limit = source, batch_size, limit
+        self.source, self.batch_size, self.limit, self.classes = source, batch_size, limit, classes
         self.count = _count(source, limit)
 
     def rows(self, start: int = 0) -> Iterator[Rows]:
@@ -57,7 +63,7 @@ class RowSource:
     def _all(self) -> Iterator[Rows]:
         if isinstance(self.source, Files):
             return _of_files(self.source, self.batch_size)
-        return _of_parts(self.source, self.batch_size, self.limit)
+        return _of_parts(self.source, self.batch_size, self.limit, self.classes)
 
 
 def parts_of(data: Data, split: str) -> dict[str, Dataset | Stream]:
@@ -92,19 +98,25 @@ def _of_files(files: Files, batch_size: int) -> Iterator[Rows]:
         yield Rows(torch.cat([one.x for one in some]), valid, {"id": [one.name for one in some]})
 
 
-def _of_parts(parts: dict[str, Dataset | Stream], batch_size: int, limit: int | None) -> Iterator[Rows]:
+def _of_parts(
+    parts: dict[str, Dataset | Stream], batch_size: int, limit: int | None, classes: Classes
+) -> Iterator[Rows]:
     for name, part in parts.items():
-        first = 0
+        first, files = 0, getattr(part, "files", None)
         for batch in sequential_batches(part, batch_size, limit):
-            yield _rows(batch, name, first, getattr(part, "paths", None))
+            places = range(first, first + len(batch.x))
+            ids = [f"{name}/{i}" if files is None else files[i] for i in places]
+            yield Rows(batch.x, batch.valid, {"id": ids} | _known(batch, getattr(part, "paths", None), classes))
             first += len(batch.x)
 
 
-def _rows(batch: Batch, part: str, first: int, paths: Sequence[str] | None) -> Rows:
-    columns: dict[str, list[Any]] = {"id": [f"{part}/{first + i}" for i in range(len(batch.x))]}
-    columns["source"] = batch.source.tolist()
+def _known(batch: Batch, paths: Sequence[str] | None, classes: Classes) -> dict[str, list[Any]]:
+    """What is known of samples besides themselves; of a missing label nothing."""
+    columns: dict[str, list[Any]] = {"source": batch.source.tolist()}
     if paths is not None:
         columns["path"] = [paths[source] for source in columns["source"]]
     if batch.label is not None:
-        columns["label"] = batch.label.tolist()
-    return Rows(batch.x, batch.valid, columns)
+        columns["label"] = [label if label >= 0 else None for label in batch.label.tolist()]
+        if classes is not None:
+            columns["label_name"] = [None if label is None else classes[label] for label in columns["label"]]
+    return columns

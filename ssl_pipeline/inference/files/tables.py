@@ -16,7 +16,7 @@ from ssl_pipeline.inference.files.manifest import begin_results
 from ssl_pipeline.inference.files.reader import Files
 from ssl_pipeline.inference.files.rows import Rows, RowSource
 
-NOTE, PARTS = "embed.json", "part-*.parquet"
+NOTE, PARTS = "_embed.json", "part-*.parquet"  # readers of Parquet pass by names that begin with _
 _Table = dict[str, Any]
 Encode = Callable[[Tensor, Tensor | None], Tensor]
 """Samples and their mask of padding to embeddings (B, D)."""
@@ -33,7 +33,7 @@ def write_table(out: Path, source: RowSource, encode: Encode, made: Mapping[str,
         size: rows of a file of Parquet.
 
     Raises:
-        ValueError: see ``write_npz`` and ``write_parquet``; files could not be read, after all others are written.
+        ValueError: see ``write_npz`` and ``write_parquet``; no file could be read.
     """
     if out.suffix == ".npz":
         write_npz(out, source, encode)
@@ -107,6 +107,6 @@ def _write(file: Path, table: _Table) -> None:
     vectors = table["embedding"]
     columns = {name: pa.array(column) for name, column in table.items() if name != "embedding"}
     columns["embedding"] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
-    temporary = file.with_suffix(".unfinished")
+    temporary = file.with_name(f"_{file.stem}.unfinished")
     pq.write_table(pa.table(columns), temporary)
     temporary.rename(file)

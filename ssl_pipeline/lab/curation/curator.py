@@ -71,6 +71,8 @@ class Curator(EpochSampler):
         began, epoch = time.perf_counter(), step // self.steps
         train: Any = self.context.data.train
         size = min(self.context.batch_size, _CHUNK)
+        if not distributed.rank():
+            print(f"curation   scoring {len(train):,} samples after step {step:,} ...", end=" ", flush=True)
         loss, z = score_samples(graph, train, size, self.context.seed, self.rule.embeds)
         if self.scores is None:
             self.scores = self.rule.first(loss)
@@ -82,6 +84,8 @@ class Curator(EpochSampler):
             self.scores = scores._replace(weights=distributed.broadcast(scores.weights, device))
         self._set()
         seconds = time.perf_counter() - began
+        if not distributed.rank():
+            print(f"{seconds:.1f} s", flush=True)
         self.seconds += seconds
         values = self._shares(self._counts(range(epoch, epoch + self.rule.every))) | {"seconds": seconds}
         self._file.log_metrics(values, step)

@@ -9,6 +9,7 @@ from lightning.pytorch.loggers import Logger
 
 from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.training.loggers import log_samples
+from ssl_pipeline.training.probe_time import AUTO, ProbeTime, probe_budget
 from ssl_pipeline.training.samples import write_samples
 from ssl_pipeline.training.scoring import score_graph
 from ssl_pipeline.training.stages.prepare import PreparedRun
@@ -24,7 +25,9 @@ def evaluate_run(run: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, 
     Returns:
         The content of ``summary.json``.
     """
-    summary = run.folder.read_summary() | _scores(run)
+    summary = run.folder.read_summary()
+    budget = probe_budget(run.config["probe"].get("budget", AUTO), summary.get("seconds", 0.0))
+    summary |= _scores(run, ProbeTime(budget))
     samples = run.folder.path / "samples"
     for name, data in run.data.items():
         write_samples(run.graphs[name].eval(), data, samples / run.data.prefix(name))
@@ -34,11 +37,12 @@ def evaluate_run(run: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, 
     return summary
 
 
-def _scores(run: PreparedRun) -> dict[str, Any]:
-    """Scores of the trained graphs."""
+def _scores(run: PreparedRun, time: ProbeTime) -> dict[str, Any]:
+    """Scores of the trained graphs; each takes an equal part of the time that is left."""
     protocol, baselines, found = run.plan.protocol, run.config["probe"]["baselines"], {}
     if protocol is None:
         return {}
-    for name, data in run.data.items():
-        found[name] = score_graph(run.graphs[name], data, protocol, run.untrained(name), baselines)
+    for number, (name, data) in enumerate(run.data.items()):
+        part = time.part(1 / (len(run.data) - number))
+        found[name] = score_graph(run.graphs[name], data, protocol, run.untrained(name), baselines, part)
     return join_sets(found)

@@ -15,10 +15,12 @@ from ssl_pipeline.data import Stream, train_loader
 from ssl_pipeline.training import console
 from ssl_pipeline.training.callbacks import Diagnostics, Finite, Metrics, OnlineProbe, Sampling, Saver, StopOnSignal
 from ssl_pipeline.training.graphs import compile_encoders
+from ssl_pipeline.training.probe_time import AUTO
 from ssl_pipeline.training.profiler import Waiting
 from ssl_pipeline.training.samplers import SamplerContext
 from ssl_pipeline.training.scoring import online_scores
 from ssl_pipeline.training.stages.prepare import PreparedRun
+from ssl_pipeline.training.time_limits import time_limits
 from ssl_pipeline.training.trainer import make_trainer, quiet, shows_bar
 from ssl_pipeline.utils.errors import Interrupted
 
@@ -91,7 +93,8 @@ def _begin(run: PreparedRun, loggers: Sequence[Logger], world: int) -> None:
     run.folder.write_summary({"name": config["name"], "steps": run.start.step, "interrupted": True})
     for logger in loggers:
         logger.log_hyperparams(config)
-    console.start(run.data, run.graphs, plan.recipe, plan.hardware, config["batch_size"], world)
+    limits = time_limits(plan.clock.max_time, config["probe"].get("budget", AUTO), plan.protocol is not None)
+    console.start(run.data, run.graphs, plan.recipe, plan.hardware, config["batch_size"], world, limits)
     if run.start.step:
         print(f"resumed    after step {run.start.step:,}", flush=True)
 

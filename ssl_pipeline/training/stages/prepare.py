@@ -13,7 +13,8 @@ from torch import nn
 
 from ssl_pipeline.config.saved import SAMPLES_CODEC, read_saved
 from ssl_pipeline.data import Data, DataSets, build_data
-from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.evaluation.baselines import Twin
+from ssl_pipeline.graph.builder import GROUPS
 from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.inference.load import check_scales, read_codec
 from ssl_pipeline.inference.weights import read_weights
@@ -43,10 +44,13 @@ class PreparedRun:
         """The graph of each data set, with whole weights."""
         return self.whole.graphs
 
-    def untrained(self, name: str) -> Callable[[], Graph] | None:
-        """What makes the graph of a data set as it was before the training; None where nobody knows how it was."""
+    def untrained(self, name: str) -> Twin | None:
+        """The graph of a data set as it was before the training; None where nobody knows how it was."""
         user_module = getattr(self.plan.factory.parts["encoder"], "user_module", None)
-        return (lambda: self.make()[name]) if user_module is None or user_module.remembers else None
+        if user_module is not None and not user_module.remembers:
+            return None
+        about = {key: self.config.get(key) for key in (*GROUPS, "columns", "edge", "views_per_step", "seed")}
+        return Twin(lambda: self.make()[name], about | {"data set": name})
 
     def load_weights(self) -> None:
         """Take the weights of the last checkpoint, on the device that the hardware asks for."""

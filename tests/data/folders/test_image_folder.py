@@ -144,6 +144,8 @@ def test_folders_that_hold_nothing(tmp_path):
     [
         ({"channels": 2}, "channels=1"),
         ({"unreadable": {"action": "ignore"}}, "unreadable.action=skip"),
+        ({"unreadable": {"max_share": -1}}, r"unreadable\.max_share as a fraction from 0 to 1, got -1"),
+        ({"size": 10**9}, "expected data.size as pixels along a side, from 1 to 16,384, got 1000000000"),
         ({"labels": "yes"}, "labels"),
         ({"cache": {"in_memory": "maybe"}}, "cache.in_memory"),
     ],

@@ -1,0 +1,105 @@
+"""Probes of an encoder next to what it is compared with, and in words whether it beat that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ssl_pipeline.evaluation.subjects import ENCODER, MAJORITY, RAW, TEACHER, UNTRAINED
+
+PROBE_TITLES = {"knn": "kNN-20", "linear": "linear", "few_shot": "few labels", "retrieval": "retrieval@1"}
+BALANCED_TITLES = {"knn_balanced": "balanced", "linear_balanced": "balanced"}
+"""Mean over the classes of the share that is found; stands right of the accuracy."""
+LABELS = ((ENCODER, ""), (TEACHER, "_teacher"), (UNTRAINED, "_untrained"), (RAW, "_raw"))
+
+
+class Table(NamedTuple):
+    """Cells as they are shown."""
+
+    head: list[str]
+    rows: list[list[str]]
+    best: frozenset[tuple[int, int]] = frozenset()  # row and column of the best cells
+
+    def marked(self, cell: Callable[[str, bool], str]) -> list[list[str]]:
+        """The rows as ``cell`` writes each cell, told whether it is one of the best."""
+        return [[cell(text, (i, k) in self.best) for k, text in enumerate(row)] for i, row in enumerate(self.rows)]
+
+
+def probe_table(summary: Mapping[str, Any]) -> Table:
+    """An encoder with its baselines, in percent; no rows where nothing was probed."""
+    shown = [key for probe in PROBE_TITLES for key in (probe, f"{probe}_balanced") if key in summary]
+    rows = []
+    for label, suffix in LABELS:
+        if any(f"{key}{suffix}" in summary for key in shown):
+            rows.append([label, *(_cell(summary, key, suffix) for key in shown)])
+    if "majority" in summary:
+        rows.append([MAJORITY, *(_of_majority(summary, key) for key in shown)])
+    titles = PROBE_TITLES | BALANCED_TITLES
+    return Table(["", *(titles[key] for key in shown)], rows, best_cells(rows, range(1, len(shown) + 1)))
+
+
+def best_cells(rows: Sequence[Sequence[str]], columns: Iterable[int]) -> frozenset[tuple[int, int]]:
+    """Places of the largest numbers of some columns, of which there is more than one.
+
+    >>> sorted(best_cells([["a", "9.5", "1"], ["b", "10.0 ± 2.0", ""], ["c", "10.0", ""]], [1, 2]))
+    [(1, 1), (2, 1)]
+    """
+    found = set()
+    for column in columns:
+        numbers = {i: float(at[0]) for i, row in enumerate(rows) if (at := re.match(r"-?[\d.]+", row[column]))}
+        if len(numbers) > 1:
+            found |= {(i, column) for i, number in numbers.items() if number == max(numbers.values())}
+    return frozenset(found)
+
+
+def verdict(summary: Mapping[str, Any]) -> str:
+    """Whether the encoder beat raw input and its untrained twin, in sentences; empty where neither was probed.
+
+    >>> verdict({"knn": 90.0, "knn_raw": 95.0, "linear": 92.0, "linear_raw": 90.0, "knn_untrained": 90.0})
+    'This encoder beats raw input in linear, not in kNN-20. It does not beat its untrained twin in kNN-20.'
+    """
+    sentences = []
+    for other, suffix in (("raw input", "_raw"), ("its untrained twin", "_untrained")):
+        asked = [key for key in PROBE_TITLES if key in summary and f"{key}{suffix}" in summary]
+        won = [PROBE_TITLES[key] for key in asked if summary[key] > summary[f"{key}{suffix}"]]
+        lost = [PROBE_TITLES[key] for key in asked if PROBE_TITLES[key] not in won]
+        who = "It" if sentences else "This encoder"
+        if won:
+            sentences.append(f"{who} beats {other} in {_list(won)}{f', not in {_list(lost)}' if lost else ''}.")
+        elif lost:
+            sentences.append(f"{who} does not beat {other} in {_list(lost, 'or')}.")
+    return " ".join(sentences)
+
+
+def left_out(summary: Mapping[str, Any], run: str) -> str:
+    """Which probes the time did not suffice for, and how to have them; empty where there are none.
+
+    Args:
+        summary: of a run.
+        run: its folder, as it is typed.
+    """
+    names = summary.get("probes_left_out", ())
+    if not names:
+        return ""
+    said = f"Left out, as the time for probes was up (probe.budget): {'; '.join(names)}."
+    return f"{said} Probes of labels and sources are computed by: ssl-pipeline evaluate run={run}"
+
+
+def _list(names: Sequence[str], word: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+
+
+def _cell(summary: Mapping[str, Any], key: str, suffix: str) -> str:
+    std = summary.get(f"{key}_std{suffix}")
+    return number(summary.get(key + suffix)) + ("" if std is None else f" ± {std:.1f}")
+
+
+def _of_majority(summary: Mapping[str, Any], key: str) -> str:
+    of = {"knn": "majority", "linear": "majority"} | dict.fromkeys(BALANCED_TITLES, "majority_balanced")
+    return number(summary.get(of.get(key, "")))
+
+
+def number(value: float | None) -> str:
+    """With one decimal, as tables show it; nothing where there is none."""
+    return "" if value is None else f"{value:.1f}"
