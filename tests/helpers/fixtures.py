@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from math import inf
-from pathlib import Path
 
 import pytest
 from helpers.paths import SCRIPTS
@@ -23,10 +22,8 @@ def no_pages(request, monkeypatch):
 def no_caches(monkeypatch):
     """However slow the machine, tests leave no file in the user's cache unless they mean to, or start a process."""
     from ssl_pipeline.data.cache import decode_cache as once
-    from ssl_pipeline.evaluation import baselines
 
     monkeypatch.setattr(once, "PATIENCE", inf)
-    monkeypatch.setattr(baselines, "baselines_folder", lambda: Path("/dev/null"))  # in which nothing can be kept
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ def test_a_table_in_python_is_trained_evaluated_and_goes_on(tmp_path):
     codec = run.model.codec
     assert codec.columns == ["1", "2", "3"] and 5e5 < codec.mean[1] < 1.5e6
     found = sslp.evaluate(run, 5 * ROWS, labels=LABELS, few_shot=(), seeds=1, limit=50)
-    assert set(found.scores) == {"this encoder", "untrained encoder", "raw input"}
+    assert set(found.scores) == {"this encoder", "untrained encoder", "raw input", "majority class"}
     on = QUICK | {"resume": str(run.folder)}
     assert sslp.pretrain(ROWS, corruption="noise+mask", steps=3, options=on).model.codec == codec
     with pytest.raises(ValueError, match="learnt from the columns 1, 2, 3, and ndarray is read with 1, 2: pass"):
