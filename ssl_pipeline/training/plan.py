@@ -71,18 +71,15 @@ def _bounds(asked: Mapping[str, Any]) -> tuple[dict[str, Any], Clock]:
     """Lightning's options, and the clock that takes the bound on time out of them."""
     bounds = dict(asked)
     check_names("trainer", L.Trainer, bounds, complete=False)
-    for key in (
-        *Hardware.__dataclass_fields__,
-        "accumulate_grad_batches",
-        "callbacks",
-        "default_root_dir",
-        "logger",
-        "profiler",
-    ):
+    for key in (*Hardware.__dataclass_fields__, "callbacks", "default_root_dir", "logger", "profiler"):
         if key in bounds:
-            raise ValueError(
-                f"trainer.{key} is not set here: take hardware.* for the machine, batch_size for larger steps"
-            )
+            raise ValueError(f"trainer.{key} is not set here: take hardware.* for the machine")
+    parts = bounds.setdefault("accumulate_grad_batches", 1)
+    if not isinstance(parts, int) or parts < 1:
+        raise ValueError(
+            f"trainer.accumulate_grad_batches={parts}: expected the number of micro-batches in which a step goes "
+            f"through its batch, 1 or more"
+        )
     bounds["max_steps"] = -1 if bounds["max_steps"] is None else bounds["max_steps"]
     for key in ("max_steps", "max_epochs"):
         if not isinstance(bounds[key], int | None):

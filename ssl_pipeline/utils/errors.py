@@ -23,6 +23,10 @@ class Interrupted(KeyboardInterrupt):
         self.code = 128 + number
 
 
+class Finished(ValueError):
+    """A run that is to go on has reached its bound and is evaluated; ``resume=auto`` leaves it as it is."""
+
+
 @contextmanager
 def options_of(at: str) -> Iterator[None]:
     """Say of which part the options are, where nothing can be made of them, such as negative sizes.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from math import ceil
 from typing import Any
 
 import lightning as L
@@ -38,7 +39,8 @@ class Clock(L.Callback):
         if trainer.max_steps > 0:
             shares.append(step / trainer.max_steps)
         if trainer.max_epochs is not None and trainer.max_epochs > 0:
-            shares.append(step / (trainer.max_epochs * int(trainer.num_training_batches)))
+            steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+            shares.append(step / (trainer.max_epochs * steps))
         if self.max_time is not None:
             shares.append(distributed.broadcast_float(self.elapsed() / self.max_time, trainer.strategy.root_device))
         return min(1.0, max(shares))

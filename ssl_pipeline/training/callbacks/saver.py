@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from ssl_pipeline.training.callbacks.clock import Clock
+from ssl_pipeline.training.micro_batches import count_micro_batches, ends_step
 from ssl_pipeline.utils.checkpoints import replace
 
 
@@ -25,10 +27,17 @@ class Saver(Checkpoint):
     def __init__(self, path: Path, clock: Clock, every: int, unreadable: bool = False) -> None:
         self.path, self.clock, self.every, self.unreadable = path, clock, every, unreadable
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
         """Save where it is time."""
-        if self.due(trainer):
+        if ends_step(trainer, batch_idx) and self.due(trainer):
             self._save(trainer)
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Let Lightning count the batches of a step as this sitting has them."""
+        loop = checkpoint["loops"]["fit_loop"]
+        count_micro_batches(loop, trainer.accumulate_grad_batches)
 
     def due(self, trainer: L.Trainer) -> bool:
         """After every few steps, and where the training ends."""

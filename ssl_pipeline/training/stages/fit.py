@@ -16,6 +16,7 @@ from ssl_pipeline.training import console
 from ssl_pipeline.training.callbacks import Diagnostics, Finite, Metrics, OnlineProbe, Sampling, Saver, StopOnSignal
 from ssl_pipeline.training.graphs import compile_encoders
 from ssl_pipeline.training.profiler import Waiting
+from ssl_pipeline.training.run_dir import UNFINISHED
 from ssl_pipeline.training.samplers import SamplerContext
 from ssl_pipeline.training.scoring import online_scores
 from ssl_pipeline.training.stages.prepare import PreparedRun
@@ -31,6 +32,11 @@ class FittedRun(NamedTuple):
     signal: int  # that ended it, 0 for none
     alarm: str | None  # the diagnosis that ended it
     writes: bool  # whether this process is the one that writes files
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run ends here, before its evaluation."""
+        return bool(self.signal) or self.alarm is not None
 
 
 class _Callbacks(NamedTuple):
@@ -71,7 +77,7 @@ def fit_run(run: PreparedRun) -> FittedRun:
         try:
             trainer.fit(run.module, loader, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:  # Lightning's answer to a second Ctrl-C
-            raise Interrupted(found.stop.number or signal.SIGINT) from None
+            raise Interrupted(found.stop.heard or signal.SIGINT) from None
         finally:
             found.stop.restore()
     run.whole.take(trainer)
@@ -79,19 +85,19 @@ def fit_run(run: PreparedRun) -> FittedRun:
     if trainer.is_global_zero:
         folder.write_summary(summary)
         run.graphs.module.to(trainer.strategy.root_device)
-    return FittedRun(
-        summary, trainer.loggers, found.stop.number, found.diagnostics.stopped, writes=trainer.is_global_zero
-    )
+    number = found.stop.number or found.stop.heard  # which may have come behind the last step
+    return FittedRun(summary, trainer.loggers, number, found.diagnostics.stopped, writes=trainer.is_global_zero)
 
 
 def _begin(run: PreparedRun, loggers: Sequence[Logger], world: int) -> None:
     """Write the configuration, a summary of a run that is not done, and the resolved numbers on the screen."""
     config, plan = run.config, run.plan
     run.folder.write_config(config, run.data)
-    run.folder.write_summary({"name": config["name"], "steps": run.start.step, "interrupted": True})
+    run.folder.write_summary({"name": config["name"], "steps": run.start.step, **UNFINISHED})
     for logger in loggers:
         logger.log_hyperparams(config)
-    console.start(run.data, run.graphs, plan.recipe, plan.hardware, config["batch_size"], world)
+    parts = plan.bounds["accumulate_grad_batches"]
+    console.start(run.data, run.graphs, plan.recipe, plan.hardware, config["batch_size"], world, parts)
     if run.start.step:
         print(f"resumed    after step {run.start.step:,}", flush=True)
 
@@ -154,20 +160,19 @@ def _loader(run: PreparedRun, trainer: L.Trainer, sampling: Sampling | None) -> 
         workers=run.plan.hardware.workers,
         members=run.config["members_per_source"],
         order=None if sampling is None else sampling.sampler.order,
+        parts=trainer.accumulate_grad_batches,
     )
 
 
 def _summary(run: PreparedRun, trainer: L.Trainer, found: _Callbacks) -> dict[str, Any]:
-    """The training's part; ``evaluated`` goes when the evaluation is done."""
-    interrupted = bool(found.stop.number) or found.diagnostics.stopped is not None
+    """The training's part."""
     measured = {"loss": found.metrics.loss, **found.metrics.machine(trainer.strategy.root_device)}
     return {
         "name": run.config["name"],
         "steps": trainer.global_step,
         "seconds": round(run.plan.clock.elapsed(), 3),
-        "interrupted": interrupted,
+        **UNFINISHED,
         **{name: round(value, 6) for name, value in measured.items() if isfinite(value)},
         **({} if found.sampling is None else found.sampling.sampler.summary()),
         **({"alarms": [*found.diagnostics.alarms.values()]} if found.diagnostics.alarms else {}),
-        **({} if interrupted else {"evaluated": False}),
     }

@@ -22,6 +22,7 @@ from ssl_pipeline.training.graphs import graph_maker, start_from
 from ssl_pipeline.training.module import PretrainModule
 from ssl_pipeline.training.plan import RunPlan, bound_epochs, last_step, plan_run
 from ssl_pipeline.training.run_dir import RunDir, Start
+from ssl_pipeline.utils.errors import Finished
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def prepare_run(
     Raises:
         ValueError: anything in the configuration or the data that cannot work.
         FileExistsError: a new run in the folder of an old one.
+        Finished: there is nothing left to do.
     """
     resume = bool(config["resume"])
     plan = plan_run(config, encoder)
@@ -79,12 +81,7 @@ def prepare_run(
     elif config["init_from"]:
         sets = _read_as_in(Path(config["init_from"]), sets, config)
     plan = bound_epochs(plan, sets)
-    last, trained = last_step(plan, sets, config), False
-    if resume and folder.awaits_evaluation:
-        trained = last <= start.step or plan.clock.is_past(folder.read_summary()["seconds"])
-    if last <= start.step and not trained:
-        at = f"the run is at step {start.step} and its bound is step {last}"
-        raise ValueError(f"{at}: raise trainer.max_steps or max_epochs")
+    trained = _is_trained(plan, start, last_step(plan, sets, config), folder)
     make = graph_maker(plan.factory, sets, config["seed"])
     graphs = make()
     if config["init_from"] and not resume:
@@ -92,6 +89,30 @@ def prepare_run(
     module = PretrainModule(graphs, plan.recipe, plan.clock, config["batch_size"], config["seed"], plan.callbacks)
     whole = UnshardedCopy(module, make() if plan.hardware.shards and rank_zero_only.rank == 0 else None)
     return PreparedRun(config, folder, start, plan, sets, make, module, whole, trained)
+
+
+def _is_trained(plan: RunPlan, start: Start, last: float, folder: RunDir) -> bool:
+    """Whether a run has reached its bound and waits for its evaluation.
+
+    Raises:
+        Finished: it has reached its bound, and is evaluated.
+        ValueError: a new run whose bound is no step.
+    """
+    if start.checkpoint is None:
+        if last <= 0:
+            raise ValueError(f"the run would end at step {last}: raise trainer.max_steps or trainer.max_epochs")
+        return False
+    over = last <= start.step or plan.clock.is_past(start.seconds)
+    if not over or folder.awaits_evaluation:
+        return over
+    if last <= start.step:
+        at, bound = f"at step {start.step} and its bound is step {last}", "trainer.max_steps or trainer.max_epochs"
+    else:
+        at, bound = (
+            f"trained for {start.seconds:.0f} s and its bound is {plan.clock.max_time:.0f} s",
+            "trainer.max_time",
+        )
+    raise Finished(f"the run is {at}: raise {bound} to go on with it (resume={folder.relative})")
 
 
 def _read_as_in(folder: Path, sets: DataSets, config: Mapping[str, Any]) -> DataSets:
