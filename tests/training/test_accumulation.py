@@ -43,7 +43,7 @@ def test_a_run_goes_on_within_an_epoch_with_other_micro_batches(tmp_path, capsys
     words = [*SAME, *STEADY, "trainer.max_epochs=2", "batch_size=256", "+optimizer.make.eps=1e-4"]
     whole, _ = trained(tmp_path / "whole", *words)
     trained(tmp_path / "parted", *words, "trainer.max_steps=2")
-    parted, said = trained(tmp_path / "parted", f"resume={tmp_path}/parted", "trainer.max_steps=-1", HALVES)
+    parted, said = trained(tmp_path / "parted", *words, f"resume={tmp_path}/parted", "trainer.max_steps=-1", HALVES)
     assert said["steps"] == 10
     assert "goes on with trainer.accumulate_grad_batches=2 (it was 1)" in capsys.readouterr().err
     assert all(torch.allclose(value, parted[name], atol=1e-5) for name, value in whole.items())
