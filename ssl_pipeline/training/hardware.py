@@ -27,9 +27,11 @@ class Hardware:
         precision: 32-true, bf16-mixed or 16-mixed, or auto: bf16 where the processor or GPU computes in it, else 32.
         workers: processes that load data, on each device; 0 loads in the training process.
         compile: whether the encoder goes through ``torch.compile``.
+        checkpoint_activations: whether the encoder's blocks are computed again in the backward pass, for less memory.
 
     Raises:
-        ValueError: a precision in which weights would not be kept in 32 bits.
+        ValueError: a precision in which weights would not be kept in 32 bits; activations to be computed again by a
+            compiled encoder.
     """
 
     accelerator: str = "auto"
@@ -39,12 +41,18 @@ class Hardware:
     precision: str | int = "auto"
     workers: int = 0
     compile: bool = False
+    checkpoint_activations: bool = False
 
     def __post_init__(self) -> None:
         if str(self.precision) not in PRECISIONS:
             raise ValueError(
                 f"hardware.precision={self.precision}: expected auto, 32-true, bf16-mixed or 16-mixed, where weights "
                 f"are kept in 32 bits"
+            )
+        if self.compile and self.checkpoint_activations:
+            raise ValueError(
+                "hardware.compile=true decides itself which activations are computed again: set "
+                "hardware.checkpoint_activations=false, or compile=false"
             )
 
     def options(self, partial_steps: bool = False) -> dict:

@@ -102,6 +102,8 @@ def _callbacks(config: Mapping[str, Any], hardware: Hardware, trust: tuple[str, 
             raise ValueError(f"callback={name} needs whole weights, and hardware.strategy=fsdp has shards: take ddp")
         if hardware.compile and not callback.compiles:
             raise ValueError(f"callback={name} cannot be compiled: set hardware.compile=false")
+        if hardware.checkpoint_activations and not callback.compiles:
+            raise ValueError(f"callback={name} computes layers once: set hardware.checkpoint_activations=false")
     return tuple(callbacks.values())
 
 

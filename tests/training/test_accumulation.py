@@ -15,7 +15,14 @@ from ssl_pipeline.data.sampling import EpochOrder, train_loader
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run
 
-WORDS = ["encoder=vit", "encoder.width=16", "encoder.depth=1", "encoder.heads=2", "encoder.view_drop=0", "batch_size=64"]
+WORDS = [
+    "encoder=vit",
+    "encoder.width=16",
+    "encoder.depth=1",
+    "encoder.heads=2",
+    "encoder.view_drop=0",
+    "batch_size=64",
+]
 WORDS += ["decoder=cross_attention", "decoder.width=16", "decoder.depth=1", "decoder.heads=2", "hardware=cpu"]
 WORDS += ["hardware.precision=32-true", "diagnostics.every=0", "probe=none", "report.page=false"]
 SAME = ["corruption=lowres", "objective.reconstruct.share=1"]  # nothing in it is random

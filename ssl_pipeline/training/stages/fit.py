@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from ssl_pipeline.data import Stream, train_loader
 from ssl_pipeline.training import console
+from ssl_pipeline.training.activations import checkpoint_activations
 from ssl_pipeline.training.callbacks import Diagnostics, Finite, Metrics, OnlineProbe, Sampling, Saver, StopOnSignal
 from ssl_pipeline.training.graphs import compile_encoders
 from ssl_pipeline.training.profiler import Waiting
@@ -73,6 +74,9 @@ def fit_run(run: PreparedRun) -> FittedRun:
             _begin(run, loggers, trainer.world_size)
         if plan.hardware.compile:
             compile_encoders(run.module.graphs)
+        if plan.hardware.checkpoint_activations:
+            for graph in run.module.graphs.values():
+                checkpoint_activations(graph.encoder)
         checkpoint = run.start.checkpoint and str(run.start.checkpoint)
         try:
             trainer.fit(run.module, loader, ckpt_path=checkpoint, weights_only=True)
