@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,16 +13,16 @@ from ssl_pipeline.utils.errors import Interrupted
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
 
-@contextmanager
-def heard_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Call a handler where a signal comes, for a while; in other threads than the main one nothing is heard."""
-    main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, handler) for number in SIGNALS} if main else {}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+def handlers() -> dict[int, Any]:
+    """What is called now where a signal comes."""
+    return {number: signal.getsignal(number) for number in SIGNALS}
+
+
+def call_on_signals(handlers: Mapping[int, Any]) -> None:
+    """Call these where a signal comes; in other threads than the main one nothing is heard."""
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -40,5 +40,9 @@ def ended_at_once(said: str) -> Iterator[None]:
         print(said, flush=True)
         raise Interrupted(number)
 
-    with heard_by(stop):
+    before = handlers()
+    call_on_signals(dict.fromkeys(SIGNALS, stop))
+    try:
         yield
+    finally:
+        call_on_signals(before)

@@ -19,7 +19,7 @@ from ssl_pipeline.training.callbacks.base import graphs_of
 from ssl_pipeline.training.fsdp import is_sharded
 from ssl_pipeline.training.micro_batches import drawing_rank, ends_step
 from ssl_pipeline.utils import distributed
-from ssl_pipeline.utils.checkpoints import DIVERGED, LAST, PREVIOUS, fault, newest, step_back
+from ssl_pipeline.utils.checkpoints import DIVERGED, LAST, PREVIOUS, fault, step_back
 
 _SHOWN = 5
 """Sources that are named of a batch."""
@@ -85,21 +85,28 @@ class Finite(L.Callback):
 
         A checkpoint whose own weights give no numbers is set aside where the one before it does better.
         """
-        last = newest(self.checkpoints)
-        if last is None:
+        found = [path for name in (LAST, PREVIOUS) if fault(path := self.checkpoints / name) is None]
+        if not found:
             return f": begin again and {_REMEDY}"
+        last = found[0]
         go_on = f"go on from it with resume={os.path.relpath(trainer.default_root_dir)} and {_REMEDY}"
         if is_sharded(module.graph):  # pyright: ignore[reportArgumentType]
             return f"; the last good checkpoint is {last.name}, the layer is not known of weights in shards: {go_on}"
-        layer, before = self._replayed(last, done, trainer, module), last.with_name(PREVIOUS)
-        spoiled = layer not in (None, VIEWS) and last.name == LAST and fault(before) is None
-        if spoiled and self._replayed(before, done, trainer, module) in (None, VIEWS):
+        layers = {path: self._replayed(path, done, trainer, module) for path in found}
+        good = next((path for path, layer in layers.items() if layer in (None, VIEWS)), None)
+        if good is None:
+            return f"; {layers[last]} is the first that gives it, with each checkpoint: begin again and {_REMEDY}"
+        if good.name == PREVIOUS and last.name == LAST:
             if trainer.is_global_zero:
                 step_back(self.checkpoints)
-            aside = f"{layer} is the first that gives it with the last checkpoint, which is now {DIVERGED}"
+            aside = f"{layers[last]} is the first that gives it with the last checkpoint, which is now {DIVERGED}"
             return f"; {aside}, and the one before it is good: {go_on}"
-        where = f"{layer} is the first that gives it" if layer else "with its weights this batch gives finite numbers"
-        return f"; the last good checkpoint is {last.name}, {where}: {go_on}"
+        where = (
+            f"{VIEWS} is the first that gives it"
+            if layers[good]
+            else "with its weights this batch gives finite numbers"
+        )
+        return f"; the last good checkpoint is {good.name}, {where}: {go_on}"
 
     def _replayed(self, checkpoint: Path, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str | None:
         """The first layer that gives no number for this batch with the weights of a checkpoint; None: all do."""

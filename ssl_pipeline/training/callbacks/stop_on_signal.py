@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
 from typing import Any
 
 import lightning as L
 
 from ssl_pipeline.training.micro_batches import ends_step
-from ssl_pipeline.training.signals import heard_by
+from ssl_pipeline.training.signals import SIGNALS, call_on_signals, handlers
 from ssl_pipeline.utils import distributed
 
 _ASKED = 8
@@ -30,7 +29,7 @@ class StopOnSignal(L.Callback):
     def __init__(self) -> None:
         self.number = self.heard = 0
         self._every, self._asked = 1, 0.0
-        self._listening = ExitStack()
+        self._before = handlers()  # Lightning, which has its own, leaves them behind where others were set meanwhile
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen."""
@@ -43,7 +42,7 @@ class StopOnSignal(L.Callback):
             after = "this step" if world == 1 else "a few steps"
             print(f"\nstopping after {after} (again: at once)", file=sys.stderr, flush=True)
 
-        self._listening.enter_context(heard_by(stop))
+        call_on_signals(dict.fromkeys(SIGNALS, stop))
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -64,4 +63,4 @@ class StopOnSignal(L.Callback):
 
     def restore(self) -> None:
         """Leave the signal as it was; Lightning calls no hook for this where a training fails."""
-        self._listening.close()
+        call_on_signals(self._before)
