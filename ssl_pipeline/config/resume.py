@@ -28,7 +28,7 @@ FREE = (
 )
 """What may be set anew, besides where the data lies: bounds, machine, when to save, what to measure and to refuse."""
 
-_ALLOWED = ("optimizer.lr",)
+_ALLOWED = ("optimizer.lr", "batch_size")
 """What may be set anew where the command line says it, such as after a divergence; not in ``resume=auto``."""
 
 _SAID = (

@@ -42,15 +42,37 @@ def losses_of_step(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return {"loss": torch.stack(found["loss"]).sum(), **means}
 
 
-def count_micro_batches(loop: Mapping[str, Any], parts: int) -> None:
+def count_micro_batches(loop: Mapping[str, Any], parts: int, inside: int | None = None) -> None:
     """Change the counters of a checkpoint that was saved in ``on_train_batch_end``, after a step.
 
     Args:
         loop: the state of Lightning's fit loop; changed in place.
         parts: micro-batches of a step from now on.
+        inside: steps of the epoch that count as done; None: as many as it had.
     """
     steps = loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]
+    if inside is not None:
+        steps["current"] |= {"ready": inside, "completed": inside}
     batches = loop["epoch_loop.batch_progress"]
     for over in ("total", "current"):
         done = steps[over]["completed"] * parts
         batches[over] |= {"ready": done, "started": done, "processed": done, "completed": done - 1}
+
+
+def steps_alike(done: int, before: int, now: int, samples: int | None) -> int:
+    """Steps of another batch size that have gone through as much data, within a batch; no sample is left out.
+
+    Args:
+        done: steps of the batch size ``before``.
+        before: a batch size.
+        now: the other.
+        samples: of an epoch, which drops the rest of its last batch; None: there are no epochs.
+
+    >>> steps_alike(25, before=10, now=30, samples=100)  # two epochs and a half
+    7
+    """
+    if samples is None:
+        return done * before // now
+    epochs, inside = divmod(done, max(1, samples // before))
+    new = max(1, samples // now)
+    return epochs * new + min(inside * before // now, new - 1)

@@ -149,8 +149,14 @@ def bound_epochs(plan: RunPlan, data: DataSets) -> RunPlan:
 def last_step(plan: RunPlan, data: DataSets, config: Mapping[str, Any]) -> float:
     """The step at which a plan of ``bound_epochs`` ends; inf where time alone ends it."""
     epochs, steps = plan.bounds["max_epochs"], plan.bounds["max_steps"]
-    last = steps if steps >= 0 else inf
-    if isinstance(data.train, Stream) or epochs < 0:
+    last, samples = steps if steps >= 0 else inf, samples_of_epoch(data, config)
+    if samples is None or epochs < 0:
         return last
-    samples = len(EpochOrder(data.train.sources, config["seed"], config["members_per_source"]))
-    return min(last, epochs * max(1, samples // config["batch_size"]))
+    return min(last, epochs * max(1, samples // config["batch_size"]) - plan.clock.ahead)
+
+
+def samples_of_epoch(data: DataSets, config: Mapping[str, Any]) -> int | None:
+    """How many samples an epoch has, before its last batch is dropped; None of a stream."""
+    if isinstance(data.train, Stream):
+        return None
+    return len(EpochOrder(data.train.sources, config["seed"], config["members_per_source"]))

@@ -29,6 +29,8 @@ class Start(NamedTuple):
     step: int = 0
     checkpoint: Path | None = None
     seconds: float = 0.0  # of training before it
+    batch_size: int | None = None  # of its last steps, where it knows
+    ahead: int = 0  # see ``Clock``
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class RunDir:
         step, clock = int(content["global_step"]), content.get("callbacks", {}).get("Clock", {})
         if why is not None:
             print(f"warning: {self.checkpoint} {why}: going on from {found.name}, step {step}", file=sys.stderr)
-        return Start(step, found, clock.get("seconds", 0.0))
+        return Start(step, found, clock.get("seconds", 0.0), clock.get("batch_size"), clock.get("ahead", 0))
 
     def write_config(self, config: Mapping[str, Any], sets: DataSets) -> None:
         """Everything that ``load`` needs besides the weights; whose code is trusted is no business of a file."""

@@ -10,6 +10,7 @@ import torch
 
 import ssl_pipeline as sslp
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.data import digits
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.sampling import EpochOrder, train_loader
 from ssl_pipeline.inference.weights import read_weights
@@ -97,3 +98,22 @@ def test_a_contrast_says_that_it_is_one_of_micro_batches(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "64 = 1 device(s) x 2 micro-batches x 32" in out
     assert "info_nce compares the 32 samples of a micro-batch" in out
+
+
+@pytest.mark.parametrize(("steps", "more", "first"), [(13, 9, 1), (11, 10, 0)], ids=["within an epoch", "at its end"])
+def test_a_run_goes_on_with_another_batch_size(steps, more, first, tmp_path, monkeypatch, capsys):
+    """Epochs of eleven steps of 128, then of five of 256; two of the former steps are one of the latter."""
+    seen, original = [], sslp.Graph.corrupt
+    trained(tmp_path, *SAME, *STEADY, "trainer.max_epochs=3", "batch_size=128", f"trainer.max_steps={steps}")
+
+    def corrupt(self, batch, *args, **kwargs):
+        seen.append(batch.source)
+        return original(self, batch, *args, **kwargs)
+
+    monkeypatch.setattr(sslp.Graph, "corrupt", corrupt)
+    run(compose([f"resume={tmp_path}", "batch_size=256", "trainer.max_steps=-1"]), "")
+    assert "goes on with batch_size=256 (it was 128)" in capsys.readouterr().err
+    assert json.loads((tmp_path / "summary.json").read_text())["steps"] == steps + more
+    order = EpochOrder(digits().train.sources, seed=0)
+    expected = [epoch[256 * i : 256 * (i + 1)] for epoch in (order(1), order(2)) for i in range(5)][first:]
+    assert all(torch.equal(digits().train.sources[rows], some) for rows, some in zip(expected, seen[:more], strict=True)  # then samples are shown)

@@ -40,8 +40,8 @@ def killing(original, number):
     ("place", "said"),
     [
         ("ssl_pipeline.training.stages.evaluate.score_graph", "interrupted in the evaluation, the training is over"),
-        (Clock, "interrupted at step 3"),  # its `on_train_end`, behind the last step
-        (Metrics, "interrupted at step 3"),  # in the last step itself
+        pytest.param(Clock, "interrupted at step 3", marks=pytest.mark.slow),  # its `on_train_end`
+        pytest.param(Metrics, "interrupted at step 3", marks=pytest.mark.slow),
     ],
     ids=["in the probes", "behind the last step", "in the last step"],
 )
@@ -70,21 +70,24 @@ def test_a_signal_at_the_end_is_obeyed_and_the_evaluation_resumed(place, said, t
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+AUTO = [*TINY, "hardware=cpu", "trainer.max_steps=1", "resume=auto"]
+DONE = "nothing to do: the run is at step 1 and its bound is step 1: raise trainer.max_steps"
+
+
 def test_auto_leaves_a_finished_run_as_it_is(tmp_path, capsys):
-    """Also in a sweep, whose other jobs go on."""
-    words = [*TINY, "hardware=cpu", "trainer.max_steps=1", "resume=auto"]
-    for folders in (["hydra.run.dir={}/run"], ["seed=0,1", "hydra.sweep.dir={}/sweep"]):
-        sweep = ["--multirun"] if len(folders) > 1 else []
-        call = ["train", *sweep, *words, *(word.format(tmp_path) for word in folders)]
-        assert cli.main(call) == 0
-        if sweep:
-            shutil.rmtree(tmp_path / "sweep/1")
-        capsys.readouterr()
-        assert cli.main(call) == 0
-        out = capsys.readouterr().out
-        assert out.count("nothing to do: the run is at step 1 and its bound is step 1: raise trainer.max_steps") == 1
-    assert summary_of(tmp_path / "sweep/1")["interrupted"] is False
+    for said in (0, 1):
+        assert cli.main(["train", *AUTO, f"hydra.run.dir={tmp_path}/run"]) == 0
+        assert capsys.readouterr().out.count(DONE) == said
     assert cli.main(["train", f"resume={tmp_path}/run"]) == 1
+
+
+@pytest.mark.slow
+def test_auto_runs_what_is_left_of_a_sweep(tmp_path, capsys):
+    for said in (0, 1):
+        assert cli.main(["train", "--multirun", *AUTO, "seed=0,1", f"hydra.sweep.dir={tmp_path}"]) == 0
+        assert capsys.readouterr().out.count(DONE) == said
+        shutil.rmtree(tmp_path / "1") if not said else None
+    assert summary_of(tmp_path / "1")["interrupted"] is False
 
 
 def changing(step, change):

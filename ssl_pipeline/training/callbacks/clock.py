@@ -17,11 +17,16 @@ class Clock(L.Callback):
 
     Args:
         max_time: seconds; None for no such bound.
+
+    Attributes:
+        batch_size: of the steps of this sitting, over all devices.
+        ahead: steps of that size that would have gone through as much data as all steps so far, less these; not 0 where
+            a run goes on with another batch size.
     """
 
     def __init__(self, max_time: float | None = None) -> None:
         self.max_time = max_time
-        self.seconds = 0.0
+        self.seconds, self.batch_size, self.ahead = 0.0, 0, 0
         self._since: float | None = None
         self._measured = (-1, 0.0)  # step and progress
 
@@ -40,7 +45,7 @@ class Clock(L.Callback):
             shares.append(step / trainer.max_steps)
         if trainer.max_epochs is not None and trainer.max_epochs > 0:
             steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
-            shares.append(step / (trainer.max_epochs * steps))
+            shares.append((step + self.ahead) / (trainer.max_epochs * steps))
         if self.max_time is not None:
             shares.append(distributed.broadcast_float(self.elapsed() / self.max_time, trainer.strategy.root_device))
         return min(1.0, max(shares))
@@ -75,11 +80,11 @@ class Clock(L.Callback):
         self.pause()
 
     def state_dict(self) -> dict[str, Any]:
-        """Seconds so far."""
-        return {"seconds": self.elapsed()}
+        """Seconds so far, and what tells how much data the steps have gone through."""
+        return {"seconds": self.elapsed(), "batch_size": self.batch_size, "ahead": self.ahead}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Go on from those seconds."""
         self.seconds = state_dict["seconds"]
 
 

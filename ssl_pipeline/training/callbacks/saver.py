@@ -22,10 +22,13 @@ class Saver(Checkpoint):
         clock: the training's clock.
         every: steps between two.
         unreadable: what lies there cannot be read.
+        epoch: steps of an epoch, where it has an end.
     """
 
-    def __init__(self, path: Path, clock: Clock, every: int, unreadable: bool = False) -> None:
-        self.path, self.clock, self.every, self.unreadable = path, clock, every, unreadable
+    def __init__(
+        self, path: Path, clock: Clock, every: int, unreadable: bool = False, epoch: int | None = None
+    ) -> None:
+        self.path, self.clock, self.every, self.unreadable, self.epoch = path, clock, every, unreadable, epoch
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
@@ -36,8 +39,12 @@ class Saver(Checkpoint):
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Let Lightning count the batches of a step as this sitting has them."""
-        loop = checkpoint["loops"]["fit_loop"]
-        count_micro_batches(loop, trainer.accumulate_grad_batches)
+        loop, inside = checkpoint["loops"]["fit_loop"], None
+        moved = self.clock.ahead != checkpoint["callbacks"].get(self.clock.state_key, {}).get("ahead", 0)
+        if moved and self.epoch is not None:
+            ended = loop["epoch_loop.batch_progress"]["is_last_batch"]
+            inside = self.epoch if ended else (checkpoint["global_step"] + self.clock.ahead) % self.epoch
+        count_micro_batches(loop, trainer.accumulate_grad_batches, inside)
 
     def due(self, trainer: L.Trainer) -> bool:
         """After every few steps, and where the training ends."""

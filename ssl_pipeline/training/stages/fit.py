@@ -16,6 +16,7 @@ from ssl_pipeline.training import console
 from ssl_pipeline.training.activations import checkpoint_activations
 from ssl_pipeline.training.callbacks import Diagnostics, Finite, Metrics, OnlineProbe, Sampling, Saver, StopOnSignal
 from ssl_pipeline.training.graphs import compile_encoders
+from ssl_pipeline.training.plan import samples_of_epoch
 from ssl_pipeline.training.profiler import Waiting
 from ssl_pipeline.training.run_dir import UNFINISHED
 from ssl_pipeline.training.samplers import SamplerContext
@@ -110,7 +111,9 @@ def _callbacks(run: PreparedRun, waiting: Waiting) -> _Callbacks:
     config, plan, folder, turns = run.config, run.plan, run.folder, len(run.data)
     every, lines = plan.bounds["log_every_n_steps"], not shows_bar(plan.bounds)
     unreadable = run.start.checkpoint not in (None, folder.checkpoint)
-    saver = Saver(folder.checkpoint, plan.clock, config["checkpoint"]["every_n_steps"], unreadable=unreadable)
+    samples = samples_of_epoch(run.data, config)
+    epoch = None if samples is None else samples // config["batch_size"]
+    saver = Saver(folder.checkpoint, plan.clock, config["checkpoint"]["every_n_steps"], unreadable, epoch)
     diagnostics = Diagnostics(
         **config["diagnostics"],
         seed=config["seed"],
@@ -160,7 +163,7 @@ def _loader(run: PreparedRun, trainer: L.Trainer, sampling: Sampling | None) -> 
         seed=run.config["seed"],
         rank=trainer.global_rank,
         world=trainer.world_size,
-        start=lambda: trainer.global_step,
+        start=lambda: trainer.global_step + run.plan.clock.ahead,
         workers=run.plan.hardware.workers,
         members=run.config["members_per_source"],
         order=None if sampling is None else sampling.sampler.order,
