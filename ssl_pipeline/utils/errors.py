@@ -45,6 +45,25 @@ def options_of(at: str) -> Iterator[None]:
         raise ValueError(f"{at} cannot be made with these options: {error}") from error
 
 
+@contextmanager
+def keys_at(at: str) -> Iterator[None]:
+    """Have errors name the options of data as they are typed where the data stands elsewhere than at ``data``.
+
+    >>> with keys_at("data.of"):
+    ...     raise ValueError("set data.root to another folder")
+    Traceback (most recent call last):
+    ...
+    ValueError: set data.of.root to another folder
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        text = str(error)
+        if at == "data" or f"{at}." in text or (isinstance(error, OSError) and error.strerror):
+            raise
+        raise type(error)(re.sub(r"\bdata\.(?=[a-z_]+\b)", f"{at}.", text)) from error
+
+
 def nearest(word: str, names: Iterable[str]) -> str:
     """The end of a sentence about a misspelt name: those close to it, or all there are.
 

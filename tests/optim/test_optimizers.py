@@ -250,6 +250,7 @@ def test_the_rate_that_is_logged_is_the_highest():
     assert optimiser.param_groups[0]["lr"] < 1e-3
     trainer = Mock(spec=L.Trainer, optimizers=[optimiser], loggers=[logger], global_step=5, should_stop=False)
     trainer.max_steps, trainer.max_epochs, trainer.strategy.root_device = 10, None, torch.device("cpu")
+    trainer.accumulate_grad_batches = 1
     Metrics(clock, every=5, batch_size=8, lines=False).on_train_batch_end(
         trainer, L.LightningModule(), {"loss": torch.tensor(1.0)}, None, 0
     )

@@ -116,4 +116,6 @@ def test_a_run_goes_on_with_another_batch_size(steps, more, first, tmp_path, mon
     assert json.loads((tmp_path / "summary.json").read_text())["steps"] == steps + more
     order = EpochOrder(digits().train.sources, seed=0)
     expected = [epoch[256 * i : 256 * (i + 1)] for epoch in (order(1), order(2)) for i in range(5)][first:]
-    assert all(torch.equal(digits().train.sources[rows], some) for rows, some in zip(expected, seen[:more], strict=True)  # then samples are shown)
+    assert all(
+        torch.equal(digits().train.sources[rows], some) for rows, some in zip(expected, seen[:more], strict=True)
+    )

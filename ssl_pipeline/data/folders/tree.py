@@ -168,7 +168,7 @@ def choose_classes(
     if classes is None and labels is True:
         raise ValueError(
             f"{root!r} has no class folders: expected every {thing} in one of at least two top-level folders, "
-            f"the same ones for testing as for training; sort the {thing}s or set labels=false"
+            f"the same ones for testing as for training; sort the {thing}s or set data.labels=false"
         )
     return classes
 

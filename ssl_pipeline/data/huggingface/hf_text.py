@@ -134,7 +134,7 @@ def text_of(value: Any, number: int) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ValueError(f"sample {number} is no text but {type(value).__name__}: set text to another column")
+        raise ValueError(f"sample {number} is no text but {type(value).__name__}: set data.text to another column")
     return value
 
 
