@@ -26,7 +26,8 @@ def checkpoint_activations(encoder: Encoder) -> None:
         ValueError: the encoder has no list of blocks.
     """
     for block in blocks_of_encoder(encoder):
-        block.forward = _Recomputed(block, block.forward)
+        if not isinstance(block.forward, _Recomputed):  # else a trunk that several encoders share
+            block.forward = _Recomputed(block, block.forward)
 
 
 def blocks_of_encoder(encoder: Encoder) -> list[nn.Module]:

@@ -13,7 +13,7 @@ def test_folders_of_data_are_absolute_and_can_be_moved(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     (tmp_path / "here/0.parquet").touch()
     monkeypatch.chdir(tmp_path)
-    assert compose(["data=folder", "data.root=here", "data.masks=~/m"])["data"]["root"] == str(tmp_path / "here")
+    assert compose(["data=folder", "data.root=here"])["data"]["root"] == str(tmp_path / "here")
     nested = compose(["data=captioned", "data@data.of=folder", "data.of.root=here/../here"])
     assert nested["data"]["of"]["root"] == str(tmp_path / "here")
     found = compose(["data=hf", "data.path=here"])["data"]

@@ -15,7 +15,7 @@ from ssl_pipeline.data import Stream, train_loader
 from ssl_pipeline.training import console
 from ssl_pipeline.training.activations import checkpoint_activations
 from ssl_pipeline.training.callbacks import Diagnostics, Finite, Metrics, OnlineProbe, Sampling, Saver, StopOnSignal
-from ssl_pipeline.training.graphs import compile_encoders
+from ssl_pipeline.training.graphs import compile_encoders, trained_encoders
 from ssl_pipeline.training.plan import samples_of_epoch
 from ssl_pipeline.training.profiler import Waiting
 from ssl_pipeline.training.run_dir import UNFINISHED
@@ -76,8 +76,8 @@ def fit_run(run: PreparedRun) -> FittedRun:
         if plan.hardware.compile:
             compile_encoders(run.module.graphs)
         if plan.hardware.checkpoint_activations:
-            for graph in run.module.graphs.values():
-                checkpoint_activations(graph.encoder)
+            for encoder in trained_encoders(run.module.graphs):
+                checkpoint_activations(encoder)
         checkpoint = run.start.checkpoint and str(run.start.checkpoint)
         try:
             trainer.fit(run.module, loader, ckpt_path=checkpoint, weights_only=True)
