@@ -17,6 +17,17 @@ def is_place(keys: Sequence[str]) -> bool:
     return keys[0] == "data" and (keys[-1] in (*_FOLDERS, "download") or "cache" in keys)
 
 
+def open_places(overrides: Sequence[str]) -> list[str]:
+    """Overrides as Hydra takes them: where the data of a resumed run lies is a key of that run's data, not of others'.
+
+    >>> open_places(["resume=outputs/run", "data.root=there", "data.size=8"])
+    ['resume=outputs/run', '++data.root=there', 'data.size=8']
+    """
+    resumed = [one for one in overrides if one.startswith("resume=") and one not in ("resume=auto", "resume=null")]
+    opened = [is_place(override.partition("=")[0].split(".")) for override in overrides]
+    return [f"++{one}" if resumed and is_open else one for one, is_open in zip(overrides, opened, strict=True)]
+
+
 def absolute(data: Any) -> Any:
     """Options of data sets whose folders are absolute, so that a run goes on from wherever it is called.
 
