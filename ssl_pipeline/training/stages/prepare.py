@@ -117,14 +117,14 @@ def _is_trained(plan: RunPlan, start: Start, last: float, folder: RunDir) -> boo
 
     Raises:
         Finished: it has reached its bound, and is evaluated.
-        ValueError: a new run whose bound is no step.
+        ValueError: its summary is damaged; a new run whose bound is no step.
     """
     if start.checkpoint is None:
         if last <= 0:
             raise ValueError(f"the run would end at step {last}: raise trainer.max_steps or trainer.max_epochs")
         return False
-    over = last <= start.step or plan.clock.is_past(start.seconds)
-    if not over or folder.awaits_evaluation:
+    over, waits = last <= start.step or plan.clock.is_past(start.seconds), folder.awaits_evaluation
+    if waits or not over:
         return over
     if last <= start.step:
         at, bound = f"at step {start.step} and its bound is step {last}", "trainer.max_steps or trainer.max_epochs"
