@@ -29,8 +29,9 @@ from ssl_pipeline.cli.process import (
 )
 from ssl_pipeline.config.compose import VERSION_BASE, conf_dir, explained, finish, is_further_rank, quoted, set_up_hydra
 from ssl_pipeline.config.model_options import open_options
+from ssl_pipeline.config.resume import AUTO
 from ssl_pipeline.utils.claims import own_folder, remove_unused
-from ssl_pipeline.utils.errors import Interrupted
+from ssl_pipeline.utils.errors import Finished, Interrupted
 
 _Run = Callable[[dict[str, Any], str], Any]
 
@@ -90,7 +91,7 @@ def _run_job(cfg: DictConfig, call: _Call) -> None:
     sweeps = settings.mode == RunMode.MULTIRUN
     if sweeps:
         print(f"job {settings.job.num}: {' '.join(settings.overrides.task)}", file=sys.stderr)
-    folder = settings.runtime.output_dir
+    folder, auto = settings.runtime.output_dir, cfg.resume == AUTO
     named = any(one.startswith("hydra.run.dir=") for one in settings.overrides.hydra) or cfg.resume is not None
     if not (named or is_further_rank()):
         folder = str(own_folder(Path(folder)))
@@ -102,6 +103,10 @@ def _run_job(cfg: DictConfig, call: _Call) -> None:
         with replayed(again, folder):
             try:
                 (call.run or _training())(config, folder)
+            except Finished as done:
+                if not auto:
+                    raise
+                print(f"nothing to do: {done}")
             finally:
                 call.grouped |= leave_group()
     except Exception as error:

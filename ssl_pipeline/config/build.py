@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from ssl_pipeline.config.options import check_names, check_values
 from ssl_pipeline.config.registry import DEFERRED, Entry, lookup
 from ssl_pipeline.config.trust import check_imports, trusted
+from ssl_pipeline.utils.errors import keys_at
 
 _SAYS = ("type", "_target_")
 
@@ -79,7 +81,10 @@ def construct(entry: Entry, options: Mapping[str, Any], *, at: str = "", trust: 
     made = dict(options) | {
         key: _inner(kind, options[key], f"{at or entry.name}.{key}", trust) for key, kind in inner.items()
     }
-    return partial(target, **made) if deferred else target(**made)
+    if deferred:
+        return partial(target, **made)
+    with keys_at(at) if entry.kind == "data" and at else nullcontext():
+        return target(**made)
 
 
 def is_part(node: Any) -> bool:

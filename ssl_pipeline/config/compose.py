@@ -29,6 +29,7 @@ from ssl_pipeline.config.combination import COMBINING_SIGNS, Combination
 from ssl_pipeline.config.families import read_families
 from ssl_pipeline.config.model_options import left_over, open_options
 from ssl_pipeline.config.parts import check_config, is_ghost, prune
+from ssl_pipeline.config.places import absolute
 from ssl_pipeline.config.resume import AUTO, again, resumed
 from ssl_pipeline.config.run_folder import run_dir
 from ssl_pipeline.config.schema import TrainKeys
@@ -127,6 +128,7 @@ def finish(
             _note(f"options of {group} are not used, since there is none")
             config[group] = None
     check_config(config)
+    config["data"] = absolute(config["data"])
     if config["resume"] == AUTO:
         begun = folder is not None and any((Path(folder) / "checkpoints" / name).is_file() for name in (LAST, PREVIOUS))
         config["resume"] = folder if begun else None
@@ -134,10 +136,12 @@ def finish(
     if not config["resume"]:
         _note(note(choices))
         return config
-    saved, ignored = resumed(config, overrides)
-    for key in ignored:
+    saved = resumed(config, overrides)
+    for key in saved.ignored:
         _note(f"{key} is not taken from the saved run: say it again where it matters")
-    return saved
+    for change in saved.changed:
+        _note(f"the run goes on with {change}")
+    return saved.config
 
 
 def _plain(overrides: Names, config_dir: str | None) -> dict[str, Any]:

@@ -6,16 +6,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ssl_pipeline.config.places import open_places
+
 _GROUPS = ("encoder", "decoder", "latent")
 
 
 def open_options(overrides: Sequence[str]) -> list[str]:
-    """Overrides as Hydra takes them: a backbone's own options are new keys, which need no sign.
+    """Overrides as Hydra takes them: a backbone's own options, and places of a resumed run's data, need no sign.
 
     >>> open_options(["encoder=timm", "encoder.options.patch_size=8", "+encoder.options.depth=2"])
     ['encoder=timm', '++encoder.options.patch_size=8', '+encoder.options.depth=2']
     """
-    return [re.sub(r"^((columns\.\w+\.)?encoder\.options\.)", r"++\1", override) for override in overrides]
+    opened = open_places(overrides)
+    return [re.sub(r"^((columns\.\w+\.)?encoder\.options\.)", r"++\1", override) for override in opened]
 
 
 def left_over(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ssl_pipeline.config.saved import Saved, check_whole, read_saved
+from ssl_pipeline.config.places import is_place
+from ssl_pipeline.config.saved import check_whole, read_saved
 
 AUTO = "auto"
 """Go on in the run's folder where it holds a run, else begin one."""
@@ -27,8 +28,34 @@ FREE = (
 )
 """What may be set anew, besides where the data lies: bounds, machine, when to save, what to measure and to refuse."""
 
+_ALLOWED = ("optimizer.lr", "batch_size")
+"""What may be set anew where the command line says it, such as after a divergence; not in ``resume=auto``."""
 
-def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> Saved:
+_SAID = (
+    *_ALLOWED,
+    "hardware.precision",
+    "trainer.gradient_clip_val",
+    "trainer.gradient_clip_algorithm",
+    "trainer.accumulate_grad_batches",
+)
+"""What a run that goes on says where it differs, for its numbers will."""
+
+
+class Resumed(NamedTuple):
+    """The configuration with which a run goes on.
+
+    Args:
+        config: plain dictionaries.
+        ignored: places that the saved file named and that are not taken from it, as dotted keys.
+        changed: what differs from the run so far and changes its numbers, as ``KEY=VALUE (it was VALUE)``.
+    """
+
+    config: dict[str, Any]
+    ignored: list[str]
+    changed: list[str]
+
+
+def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> Resumed:
     """The saved configuration of the run ``asked["resume"]``, with what these overrides may set anew.
 
     Args:
@@ -43,7 +70,7 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> Saved:
         raise FileNotFoundError(f"resume={asked['resume']}: there is no such folder")
     saved, ignored = read_saved(Path(asked["resume"]), tuple(asked.get("trust", ())))
     check_whole(saved, Path(asked["resume"]))
-    anew = set()
+    anew, changed = set(), []
     for override in overrides:
         keys = override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".").split(".")
         wanted, had = _get(asked, keys), _get(saved, keys)
@@ -51,7 +78,9 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> Saved:
             raise ValueError(
                 f"{override} cannot be set with resume: the run keeps its saved configuration; leave it out"
             )
-        if keys[0] in FREE or _is_place(keys):
+        if keys[0] in FREE or is_place(keys) or ".".join(keys) in _ALLOWED:
+            if wanted != had and ".".join(keys) in _SAID:
+                changed.append(f"{'.'.join(keys)}={wanted} (it was {had})")
             _set(saved, keys, wanted)
             anew.add(".".join(keys))
         elif other := next(_differing(wanted, had, tuple(keys)), None):
@@ -60,7 +89,7 @@ def resumed(asked: Mapping[str, Any], overrides: Sequence[str]) -> Saved:
                 f"it out, or start a new run from its weights with init_from={asked['resume']}"
             )
     lost = [key for key in ignored if not any(f"{key}.".startswith(f"{one}.") for one in anew)]
-    return Saved(saved | {"resume": asked["resume"]}, lost)
+    return Resumed(saved | {"resume": asked["resume"]}, lost, changed)
 
 
 def again(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +103,7 @@ def again(asked: Mapping[str, Any]) -> dict[str, Any]:
     given = {key: value for key, value in asked.items() if key not in FREE}
     for keys in dict.fromkeys([*_leaves(given), *_leaves({key: saved.get(key) for key in given})]):
         had, wanted = _get(saved, keys), _get(given, keys)
-        if _is_place(keys):
+        if is_place(keys):
             _set(saved, keys, wanted)
         elif wanted != had and (wanted, had) != ({}, None):  # of a group that is younger than the run: nothing chosen
             name = ".".join(keys)
@@ -93,11 +122,6 @@ def _leaves(node: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tu
             yield (*above, key)
 
 
-def _is_place(keys: Sequence[str]) -> bool:
-    """Whether an option says where the data lies, whether it is fetched, and where it is kept."""
-    return keys[0] == "data" and (keys[-1] in ("root", "download") or "cache" in keys)
-
-
 def _differing(wanted: Any, had: Any, keys: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Options that are not the same, but for where the data lies."""
     if not (isinstance(wanted, Mapping) and isinstance(had, Mapping)):
@@ -105,7 +129,7 @@ def _differing(wanted: Any, had: Any, keys: tuple[str, ...]) -> Iterator[tuple[s
             yield keys
         return
     for key in dict.fromkeys([*wanted, *had]):
-        if not _is_place((*keys, key)):
+        if not is_place((*keys, key)):
             yield from _differing(wanted.get(key), had.get(key), (*keys, key))
 
 

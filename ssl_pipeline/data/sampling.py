@@ -103,15 +103,16 @@ def _rank_part(order: Tensor, batch_size: int, step: int, rank: int, world: int)
 
 
 class StepSampler:
-    """Index batches from the current step to the end of its epoch.
+    """Indices of micro-batches from the current step to the end of its epoch.
 
     Args:
         order: of each epoch.
         batch_size: over all ranks.
-        start: tells the global step, counted in batches, at which an iteration begins; asked each time.
+        start: tells the global step at which an iteration begins; asked each time.
+        parts: micro-batches into which each step's batch of a rank is split.
 
     Raises:
-        ValueError: ``batch_size`` is below 1, above the number of samples, or its share of a rank is no multiple of
+        ValueError: ``batch_size`` is below 1, above the number of samples, or a micro-batch of a rank is no multiple of
             the members of a source that stay together.
 
     >>> sampler = StepSampler(EpochOrder(torch.arange(10), seed=0), batch_size=4, start=lambda: 1)
@@ -126,41 +127,48 @@ class StepSampler:
         rank: int = 0,
         world: int = 1,
         start: Callable[[], int] = lambda: 0,
+        parts: int = 1,
     ) -> None:
-        _check_batch_size(batch_size, world)
+        _check_batch_size(batch_size, world, parts)
         n, members = len(order), order.members
         if batch_size > n:
             raise ValueError(
                 f"batch_size={batch_size} is larger than the {n} training samples: take at most {n // world * world}"
             )
-        if batch_size // world % members:
+        if (share := batch_size // (world * parts)) % members:
             raise ValueError(
-                f"each of the {world} processes takes {batch_size // world} samples of a batch, which is no multiple "
-                f"of members_per_source={members}: change one of the two"
+                f"each of the {world} processes takes {share} samples of a batch{_at_a_time(parts)}, which is no "
+                f"multiple of members_per_source={members}: change one of the two"
             )
         self.order, self.batch_size, self.rank, self.world = order, batch_size, rank, world
-        self.start = start
+        self.start, self.parts = start, parts
 
     def __len__(self) -> int:
-        """Steps of a whole epoch, also where an iteration begins inside one."""
-        return len(self.order) // self.batch_size
+        """Micro-batches of a whole epoch, also where an iteration begins inside one."""
+        return len(self.order) // self.batch_size * self.parts
 
     def __iter__(self) -> Iterator[Int64[Tensor, "B"]]:
-        epoch, first = divmod(self.start(), len(self))
+        steps = len(self.order) // self.batch_size
+        epoch, first = divmod(self.start(), steps)
         order = self.order(epoch)
-        for step in range(first, len(self)):
-            yield _rank_part(order, self.batch_size, step, self.rank, self.world)
+        for step in range(first, steps):
+            yield from _rank_part(order, self.batch_size, step, self.rank, self.world).chunk(self.parts)
 
 
-def _check_batch_size(batch_size: int, world: int) -> None:
+def _check_batch_size(batch_size: int, world: int, parts: int) -> None:
     if batch_size < 1:
         raise ValueError(f"expected batch_size to be at least 1, got {batch_size}")
-    if batch_size % world:
-        below = batch_size // world * world
+    if batch_size % (world * parts):
+        below = batch_size // (world * parts) * world * parts
+        micro = f" and their {parts} micro-batches" if parts > 1 else ""
         raise ValueError(
-            f"batch_size={batch_size} counts all {world} processes and cannot be shared equally among them: "
-            f"take {below or below + world} or another multiple of {world}"
+            f"batch_size={batch_size} counts all {world} processes{micro} and cannot be shared equally among them: "
+            f"take {below or world * parts} or another multiple of {world * parts}"
         )
+
+
+def _at_a_time(parts: int) -> str:
+    return f" at a time (trainer.accumulate_grad_batches={parts})" if parts > 1 else ""
 
 
 def train_loader(
@@ -174,31 +182,34 @@ def train_loader(
     workers: int = 0,
     members: int = 1,
     order: EpochOrder | None = None,
+    parts: int = 1,
 ) -> DataLoader:
     """Shuffled batches of one rank; over a data set up to the end of the epoch, over a stream without end.
 
     Args:
-        batch_size: over all ranks.
-        start: tells the global step, counted in batches, at which an iteration begins; asked each time.
+        batch_size: of a step, over all ranks.
+        start: tells the global step at which an iteration begins; asked each time.
         workers: processes that read ahead; a stream has one reader at most, since it has one order.
         members: samples of a source that stand together in a batch; not of a stream.
         order: of each epoch, in place of that which ``seed`` and ``members`` give; not of a stream.
+        parts: micro-batches of equal size into which the rank's batch of each step is split, in order.
 
     Raises:
         ValueError: a ``batch_size`` that does not fit the data or the ranks; members of the sources of a stream, or an
             order for one.
     """
     if isinstance(dataset, Stream):
-        _check_batch_size(batch_size, world)
+        _check_batch_size(batch_size, world, parts)
         if members > 1:
             raise ValueError(f"members_per_source={members}: a stream comes in its own order; set it to 1")
         if order is not None:
             raise ValueError("an order was given, and a stream comes in its own: take another set, or order=None")
         workers = min(workers, 1)
-        sampler = EndlessSteps(start)
-        dataset = StreamByStep(dataset, batch_size=batch_size, seed=seed, rank=rank, world=world)  # pyright: ignore
+        sampler = EndlessSteps(start, parts)
+        dataset = StreamByStep(dataset, parts, batch_size=batch_size, seed=seed, rank=rank, world=world)  # pyright: ignore
     else:
-        sampler = StepSampler(order or EpochOrder(dataset.sources, seed, members), batch_size, rank, world, start)
+        order = order or EpochOrder(dataset.sources, seed, members)
+        sampler = StepSampler(order, batch_size, rank, world, start, parts)
     return DataLoader(
         dataset,  # pyright: ignore[reportArgumentType]
         batch_size=None,

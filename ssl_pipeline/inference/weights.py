@@ -38,6 +38,9 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         before = path.with_name(PREVIOUS)
         advice = f"; {before} can be read: put it in its place" if is_readable(before) else ""
         why = str(error).partition("\n")[0] or "it is empty"
+        why = (
+            "it names code, and none of it is run" if isinstance(error, UnpicklingError) else why
+        )  # not torch's advice
         raise ValueError(f"{path} is damaged or holds more than weights, so it is not loaded ({why}){advice}") from None
     return {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}
 

@@ -34,6 +34,7 @@ class Alignment(PairLoss):
     """Squared distance of normalised embeddings. Alone it collapses."""
 
     prevents_collapse = False
+    over_batch = False
     knows_sources = True
     rates_samples = True
 

@@ -46,6 +46,9 @@ class PairLoss(nn.Module, ABC):
     prevents_collapse: ClassVar[bool]
     """Whether a constant embedding is not among its minima."""
 
+    over_batch: bool = True
+    """Whether what it says of a sample depends on the others that stand in its batch."""
+
     knows_sources: ClassVar[bool] = False
     """Whether it can take samples of the same source for the same thing."""
 

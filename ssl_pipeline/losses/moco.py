@@ -47,6 +47,7 @@ class MoCo(QueueEnergy):
     """
 
     rates_samples = True
+    over_batch = False
 
     def __init__(self, width: int, size: int = 4096, temperature: float = 0.2) -> None:
         super().__init__(width, size, temperature)

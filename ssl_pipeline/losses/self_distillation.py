@@ -38,6 +38,7 @@ class SelfDistillation(PairLoss):
     """
 
     directed = True
+    over_batch = False  # but for its balance
 
     def __init__(self, balance: Balancing, temperature: float = 0.1) -> None:
         super().__init__()

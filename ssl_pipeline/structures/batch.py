@@ -45,6 +45,11 @@ class Batch(NamedTuple):
         """Its first samples."""
         return self._each(lambda part: part[:count])
 
+    def split(self, parts: int) -> list[Batch]:
+        """Parts of equal size, in order."""
+        size = len(self.x) // parts
+        return [self._each(lambda part, i=i: part[i * size : (i + 1) * size]) for i in range(parts)]
+
     def clone(self) -> Batch:
         """The same samples in memory of their own."""
         return self._each(Tensor.clone)

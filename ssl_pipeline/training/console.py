@@ -24,9 +24,10 @@ def start(
     hardware: Hardware,
     batch_size: int,
     world: int,
+    parts: int,
     limits: str,
 ) -> None:
-    """The resolved numbers of a run; ``limits``: how long it may take."""
+    """The resolved numbers of a run; ``parts``: micro-batches of a step; ``limits``: how long it may take."""
     graph = next(iter(graphs.values()))
     lines = [f"{'data':<11}{_size(data)}" for data in sets.values()]
     lines += [
@@ -41,11 +42,27 @@ def start(
         f"parameters {_count(g.encoder for g in graphs.values()):,} encoder, "
         f"{_count(g.latent for g in graphs.values()):,} latent, "
         f"{_count(g.decoders for g in graphs.values()):,} decoders",
-        f"batch      {batch_size} = {world} device(s) x {batch_size // world}, precision {hardware.resolved_precision}",
+        f"batch      {_batch(batch_size, world, parts)}, precision {hardware.resolved_precision}",
+        *_over_batch(graphs.values(), batch_size // parts, parts),
         f"optimiser  {_optimiser(recipe, batch_size)}",
         f"time       {limits}",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _batch(size: int, world: int, parts: int) -> str:
+    micro = f"{parts} micro-batches x " if parts > 1 else ""
+    return f"{size} = {world} device(s) x {micro}{size // (world * parts)}"
+
+
+def _over_batch(graphs: Iterable[Graph], size: int, parts: int) -> list[str]:
+    """Lines about what a step of micro-batches does otherwise than one of the whole batch."""
+    if parts == 1:
+        return []
+    terms = [term for graph in graphs for term in graph.objective.terms.values()]
+    compare = [term for term in terms if any(getattr(part, "over_batch", False) for part in term.modules())]
+    names = dict.fromkeys(str(term.name) for term in compare)
+    return [f"contrast   {name} compares the {size} samples of a micro-batch, not all of a step" for name in names]
 
 
 def _masking(graphs: Iterable[Graph]) -> list[str]:

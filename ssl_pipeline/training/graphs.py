@@ -13,6 +13,7 @@ from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.inference.weights import load_weights
+from ssl_pipeline.models.encoders import Encoder
 from ssl_pipeline.structures.data_spec import DataSpec
 
 
@@ -54,13 +55,17 @@ def start_from(graphs: GraphSet, folder: Path, partial: bool) -> None:
 
 def compile_encoders(graphs: Mapping[str, Graph]) -> None:
     """Have the encoders and their teachers compiled at their first call."""
+    for encoder in trained_encoders(graphs):
+        encoder.compile()
     for graph in graphs.values():
-        graph.encoder.compile()
-        for column in graph.columns.values():
-            if column.encoder is not None:
-                column.encoder.compile()  # pyright: ignore
         if graph.teacher is not None:
             graph.teacher.copies["encoder"].compile()
+
+
+def trained_encoders(graphs: Mapping[str, Graph]) -> list[Encoder]:
+    """The encoders of samples and of columns, without the teachers' copies."""
+    of_columns = (column.encoder for graph in graphs.values() for column in graph.columns.values())
+    return [*(graph.encoder for graph in graphs.values()), *(one for one in of_columns if isinstance(one, Encoder))]
 
 
 def _statistics(data: Data, column: str | None = None) -> tuple[list[float] | None, list[float] | None]:

@@ -11,6 +11,9 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 
 from ssl_pipeline.training.fsdp import Sharded
 
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "32", "bf16", "16")
+"""Of Lightning's names those under which the weights stay in 32 bits; the last three are its short ones."""
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -21,9 +24,14 @@ class Hardware:
         devices: number of devices, a list of them, or auto.
         num_nodes: machines.
         strategy: Lightning's name: auto, ddp ...; or fsdp: weights in shards over the devices of each machine (FSDP2).
-        precision: Lightning's name, or auto: bf16 where the processor or GPU computes in it, else 32.
+        precision: 32-true, bf16-mixed or 16-mixed, or auto: bf16 where the processor or GPU computes in it, else 32.
         workers: processes that load data, on each device; 0 loads in the training process.
         compile: whether the encoder goes through ``torch.compile``.
+        checkpoint_activations: whether the encoder's blocks are computed again in the backward pass, for less memory.
+
+    Raises:
+        ValueError: a precision in which weights would not be kept in 32 bits; activations to be computed again by a
+            compiled encoder.
     """
 
     accelerator: str = "auto"
@@ -33,6 +41,19 @@ class Hardware:
     precision: str | int = "auto"
     workers: int = 0
     compile: bool = False
+    checkpoint_activations: bool = False
+
+    def __post_init__(self) -> None:
+        if str(self.precision) not in PRECISIONS:
+            raise ValueError(
+                f"hardware.precision={self.precision}: expected auto, 32-true, bf16-mixed or 16-mixed, where weights "
+                f"are kept in 32 bits"
+            )
+        if self.compile and self.checkpoint_activations:
+            raise ValueError(
+                "hardware.compile=true decides itself which activations are computed again: set "
+                "hardware.checkpoint_activations=false, or compile=false"
+            )
 
     def options(self, partial_steps: bool = False) -> dict:
         """Arguments of Lightning's ``Trainer``.

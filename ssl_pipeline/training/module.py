@@ -20,7 +20,7 @@ from ssl_pipeline.structures.random import seed_models
 from ssl_pipeline.training.callbacks.base import GraphCallback
 from ssl_pipeline.training.callbacks.clock import Clock
 from ssl_pipeline.training.fsdp import is_sharded, shard
-from ssl_pipeline.utils import distributed
+from ssl_pipeline.training.micro_batches import drawing_rank
 
 
 class PretrainModule(L.LightningModule):
@@ -33,7 +33,8 @@ class PretrainModule(L.LightningModule):
             not bound to data is bound to the training loader's first samples.
         optimizer: optimiser and schedule; None: AdamW.
         clock: knows the progress that the schedule follows; None: the trainer's steps or epochs.
-        batch_size: global batch, for rules that scale the rate with it; None: that of the optimiser's rate.
+        batch_size: of a step, over all devices and micro-batches, for rules that scale the rate with it; None: that of
+            the optimiser's rate.
         seed: of every random number in training.
         callbacks: called around each step, in this order.
 
@@ -116,8 +117,8 @@ class PretrainModule(L.LightningModule):
         self.graphs.follow(self.clock.progress(self.trainer))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Losses of a batch; every random number follows from (seed, step, rank)."""
-        step, rank = self.trainer.global_step, distributed.rank()
+        """Losses of a batch; every random number follows from (seed, step, rank and micro-batch)."""
+        step, rank = self.trainer.global_step, drawing_rank(self.trainer, batch_idx)
         seed_models(self.device, self.seed, step, rank, "model")
         name, graph = self.graphs.at(step)
         losses = graph(graph.corrupt(batch, self.seed, step, rank))

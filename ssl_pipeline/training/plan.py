@@ -77,18 +77,15 @@ def _bounds(asked: Mapping[str, Any]) -> tuple[dict[str, Any], Clock]:
     """Lightning's options, and the clock that takes the bound on time out of them."""
     bounds = dict(asked)
     check_names("trainer", L.Trainer, bounds, complete=False)
-    for key in (
-        *Hardware.__dataclass_fields__,
-        "accumulate_grad_batches",
-        "callbacks",
-        "default_root_dir",
-        "logger",
-        "profiler",
-    ):
+    for key in (*Hardware.__dataclass_fields__, "callbacks", "default_root_dir", "logger", "profiler"):
         if key in bounds:
-            raise ValueError(
-                f"trainer.{key} is not set here: take hardware.* for the machine, batch_size for larger steps"
-            )
+            raise ValueError(f"trainer.{key} is not set here: take hardware.* for the machine")
+    parts = bounds.setdefault("accumulate_grad_batches", 1)
+    if not isinstance(parts, int) or parts < 1:
+        raise ValueError(
+            f"trainer.accumulate_grad_batches={parts}: expected the number of micro-batches in which a step goes "
+            f"through its batch, 1 or more"
+        )
     bounds["max_steps"] = -1 if bounds["max_steps"] is None else bounds["max_steps"]
     for key in ("max_steps", "max_epochs"):
         if not isinstance(bounds[key], int | None):
@@ -111,6 +108,8 @@ def _callbacks(config: Mapping[str, Any], hardware: Hardware, trust: tuple[str, 
             raise ValueError(f"callback={name} needs whole weights, and hardware.strategy=fsdp has shards: take ddp")
         if hardware.compile and not callback.compiles:
             raise ValueError(f"callback={name} cannot be compiled: set hardware.compile=false")
+        if hardware.checkpoint_activations and not callback.compiles:
+            raise ValueError(f"callback={name} computes layers once: set hardware.checkpoint_activations=false")
     return tuple(callbacks.values())
 
 
@@ -156,8 +155,14 @@ def bound_epochs(plan: RunPlan, data: DataSets) -> RunPlan:
 def last_step(plan: RunPlan, data: DataSets, config: Mapping[str, Any]) -> float:
     """The step at which a plan of ``bound_epochs`` ends; inf where time alone ends it."""
     epochs, steps = plan.bounds["max_epochs"], plan.bounds["max_steps"]
-    last = steps if steps >= 0 else inf
-    if isinstance(data.train, Stream) or epochs < 0:
+    last, samples = steps if steps >= 0 else inf, samples_of_epoch(data, config)
+    if samples is None or epochs < 0:
         return last
-    samples = len(EpochOrder(data.train.sources, config["seed"], config["members_per_source"]))
-    return min(last, epochs * max(1, samples // config["batch_size"]))
+    return min(last, epochs * max(1, samples // config["batch_size"]) - plan.clock.ahead)
+
+
+def samples_of_epoch(data: DataSets, config: Mapping[str, Any]) -> int | None:
+    """How many samples an epoch has, before its last batch is dropped; None of a stream."""
+    if isinstance(data.train, Stream):
+        return None
+    return len(EpochOrder(data.train.sources, config["seed"], config["members_per_source"]))

@@ -16,8 +16,11 @@ import yaml
 from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, SUMMARY, read_saved, read_summary
 from ssl_pipeline.data import Data, DataSets, Stream
 from ssl_pipeline.structures.per_data_set import join_sets
-from ssl_pipeline.utils.checkpoints import LAST, newest
+from ssl_pipeline.utils.checkpoints import LAST, fault, newest
 from ssl_pipeline.utils.places import refuse_links, replace_text
+
+UNFINISHED = {"interrupted": True, "evaluated": False}
+"""In the summary of a run from its start to the end of its evaluation."""
 
 
 class Start(NamedTuple):
@@ -25,6 +28,9 @@ class Start(NamedTuple):
 
     step: int = 0
     checkpoint: Path | None = None
+    seconds: float = 0.0  # of training before it
+    batch_size: int | None = None  # of its last steps, where it knows
+    ahead: int = 0  # see ``Clock``
 
 
 @dataclass(frozen=True)
@@ -63,15 +69,16 @@ class RunDir:
             return Start()
         refuse_links(self.path)
         found = newest(self.checkpoint.parent)
+        why = None if found == self.checkpoint else fault(self.checkpoint)
         if found is None and self.checkpoint.is_file():
-            raise ValueError(f"{self.checkpoint} is damaged, and there is none before it: begin a new run")
+            raise ValueError(f"{self.checkpoint} {why}, and there is none before it: begin a new run")
         if found is None:
             raise FileNotFoundError(f"there is nothing to resume: no checkpoint {self.checkpoint}")
-        step = int(torch.load(found, map_location="cpu", weights_only=True, mmap=True)["global_step"])
-        if found != self.checkpoint:
-            wrong = f"{self.checkpoint} is damaged or missing"
-            print(f"warning: {wrong}: going on from {found.name}, step {step}", file=sys.stderr)
-        return Start(step, found)
+        content = torch.load(found, map_location="cpu", weights_only=True, mmap=True)
+        step, clock = int(content["global_step"]), content.get("callbacks", {}).get("Clock", {})
+        if why is not None:
+            print(f"warning: {self.checkpoint} {why}: going on from {found.name}, step {step}", file=sys.stderr)
+        return Start(step, found, clock.get("seconds", 0.0), clock.get("batch_size"), clock.get("ahead", 0))
 
     def write_config(self, config: Mapping[str, Any], sets: DataSets) -> None:
         """Everything that ``load`` needs besides the weights; whose code is trusted is no business of a file."""
@@ -103,7 +110,7 @@ class RunDir:
 
     @property
     def awaits_evaluation(self) -> bool:
-        """Whether the training is over and its evaluation was interrupted."""
+        """Whether the run was interrupted before its evaluation was done."""
         return self.read_summary().get("evaluated") is False
 
     def read_summary(self) -> dict[str, Any]:

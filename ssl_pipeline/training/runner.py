@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from ssl_pipeline.data import Data
 from ssl_pipeline.training.loggers import close
 from ssl_pipeline.training.run_dir import RunDir
+from ssl_pipeline.training.signals import ended_at_once
 from ssl_pipeline.training.stages import (
     FittedRun,
     PreparedRun,
@@ -45,14 +48,15 @@ def run(
         ValueError: anything in the configuration or the data that cannot work.
         FileExistsError: a new run in the folder of an old one.
         ValueError: another process trains in this folder.
-        KeyboardInterrupt: the user stopped the training; the folder is complete and can be resumed.
+        Finished: the run that is to go on has reached its bound, and is evaluated.
+        KeyboardInterrupt: the user stopped it; the folder is complete and can be resumed.
     """
     folder = RunDir(Path(config["resume"] or run_dir).resolve())
     try:
         with nullcontext() if rank_zero_only.rank else held(folder.path):
             prepared = prepare_run(config, folder, data, encoder)
             return _evaluated(prepared) if prepared.trained else _trained(prepared)
-    except (RuntimeError, MemoryError, ConnectionError, EOFError) as error:
+    except (RuntimeError, ValueError, MemoryError, ConnectionError, EOFError) as error:
         raise machine_error(error, f"resume={folder.relative}") or error from None
 
 
@@ -60,12 +64,9 @@ def _trained(prepared: PreparedRun) -> dict[str, Any]:
     fitted = fit_run(prepared)
     if not fitted.writes:
         return {}
-    if fitted.summary["interrupted"]:
+    if fitted.interrupted:
         raise _interrupted(prepared, fitted)
-    summary = evaluate_run(prepared, fitted.loggers)
-    close(fitted.loggers)
-    report_run(prepared)
-    return summary
+    return _finished(prepared, fitted.loggers)
 
 
 def _evaluated(prepared: PreparedRun) -> dict[str, Any]:
@@ -73,8 +74,17 @@ def _evaluated(prepared: PreparedRun) -> dict[str, Any]:
     if rank_zero_only.rank:
         return {}
     prepared.load_weights()
-    summary = evaluate_run(prepared)
-    report_run(prepared)
+    return _finished(prepared)
+
+
+def _finished(prepared: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, Any]:
+    """Evaluate and report; a signal ends either at once."""
+    relative = prepared.folder.relative
+    with ended_at_once(f"interrupted in the evaluation, the training is over; go on with: resume={relative}"):
+        summary = evaluate_run(prepared, loggers)
+    with ended_at_once(f"interrupted while the page is written; write it with: ssl-pipeline report run={relative}"):
+        close(loggers)
+        report_run(prepared)
     return summary
 
 

@@ -6,9 +6,12 @@ import re
 
 import torch
 
+_GROUPS = ("gloo/transport", "Gloo connectFullMesh", "Connection closed by peer", "NCCL error", "ncclRemoteError")
+"""What torch's process groups say when one of their processes is gone."""
+
 
 def machine_error(error: BaseException, go_on: str) -> Exception | None:
-    """An error of torch's that says what to do; None for one that is no fault of the machine.
+    """An error of torch's that says what to do; None for one that is another's.
 
     Args:
         error: as it was raised.
@@ -31,5 +34,15 @@ def machine_error(error: BaseException, go_on: str) -> Exception | None:
         return OSError(
             f"a process that reads data has died ({text.partition(chr(10))[0][:120]}), often for lack of memory: lower "
             f"hardware.workers, then go on with {go_on}"
+        )
+    if any(name in text for name in _GROUPS):
+        return OSError(
+            f"the connection to another process of this run is lost, which has most often been killed (for lack of "
+            f"memory, by the end of a job): see what it said last, then go on with {go_on}"
+        )
+    if "Expected more than 1 value per channel when training" in text:
+        return ValueError(
+            "batch normalisation got one sample, which has no statistics: raise batch_size to two or more on each "
+            "device and in each micro-batch"
         )
     return None

@@ -6,9 +6,10 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from zipfile import BadZipFile, ZipFile
 
-LAST, PREVIOUS, UNREADABLE = "last.ckpt", "previous.ckpt", "unreadable.ckpt"
+LAST, PREVIOUS, UNREADABLE, DIVERGED = "last.ckpt", "previous.ckpt", "unreadable.ckpt", "diverged.ckpt"
 
 
 def replace(path: Path, write: Callable[[Path], None], *, mine: bool = True, unreadable: bool = False) -> None:
@@ -41,13 +42,41 @@ def replace(path: Path, write: Callable[[Path], None], *, mine: bool = True, unr
         raise
 
 
+def step_back(folder: Path) -> None:
+    """Set the last checkpoint aside, as one from which training diverges, and let the one before it be the last."""
+    _keep(folder / LAST, folder / DIVERGED)
+    os.replace(folder / PREVIOUS, folder / LAST)
+
+
 def newest(folder: Path) -> Path | None:
-    """The newest checkpoint in a folder that can be read to its end; None where there is none.
+    """The newest checkpoint in a folder without a ``fault``; None where there is none.
 
     Args:
         folder: ``checkpoints`` in that of a run.
     """
-    return next((path for name in (LAST, PREVIOUS) if is_readable(path := folder / name)), None)
+    return next((path for name in (LAST, PREVIOUS) if fault(path := folder / name) is None), None)
+
+
+def fault(path: Path) -> str | None:
+    """Why training cannot go on from a checkpoint, as the end of a sentence about it; None where it can.
+
+    Nothing that the file names is run.
+    """
+    if not is_readable(path):
+        return "is damaged" if path.is_file() else "is missing"
+    import torch  # only now: names are checked faster without
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except UnpicklingError:
+        return "holds more than tensors and plain values, so it is not loaded"
+    except (RuntimeError, EOFError, KeyError, ValueError):
+        return "is damaged"
+    missing = [key for key in ("global_step", "state_dict") if not isinstance(content, dict) or key not in content]
+    if missing:
+        return f"is no checkpoint of a run, for it has no {missing[0]}"
+    nan = next((key for key, value in content["state_dict"].items() if torch.isnan(torch.as_tensor(value)).any()), None)
+    return None if nan is None else f"holds weights that are no numbers ({nan})"
 
 
 def is_readable(path: Path) -> bool:

@@ -23,6 +23,10 @@ class Interrupted(KeyboardInterrupt):
         self.code = 128 + number
 
 
+class Finished(ValueError):
+    """A run that is to go on has reached its bound and is evaluated; ``resume=auto`` leaves it as it is."""
+
+
 @contextmanager
 def options_of(at: str) -> Iterator[None]:
     """Say of which part the options are, where nothing can be made of them, such as negative sizes.
@@ -39,6 +43,25 @@ def options_of(at: str) -> Iterator[None]:
         if "allocate" in str(error) or isinstance(error, NotImplementedError | RecursionError):  # not of the options
             raise
         raise ValueError(f"{at} cannot be made with these options: {error}") from error
+
+
+@contextmanager
+def keys_at(at: str) -> Iterator[None]:
+    """Have errors name the options of data as they are typed where the data stands elsewhere than at ``data``.
+
+    >>> with keys_at("data.of"):
+    ...     raise ValueError("set data.root to another folder")
+    Traceback (most recent call last):
+    ...
+    ValueError: set data.of.root to another folder
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        text = str(error)
+        if at == "data" or f"{at}." in text or (isinstance(error, OSError) and error.strerror):
+            raise
+        raise type(error)(re.sub(r"\bdata\.(?=[a-z_]+\b)", f"{at}.", text)) from error
 
 
 def nearest(word: str, names: Iterable[str]) -> str:

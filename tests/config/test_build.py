@@ -216,6 +216,12 @@ def test_kinds_of_plain_values(hint, good, bad):
         ("optimizer.make.betas=[nan,0.9]", r"optimizer\.make\.betas=\[nan, 0.9\]: expected finite numbers"),
         ("trainer.max_time=[1]", r"trainer\.max_time=\[1\]: expected float \| str \| \{\.\.\.\} \| null"),
         ("optimizer.lr=fast", r"optimizer\.lr='fast': expected float"),
+        (
+            "hardware.precision=bf16-true",
+            r"=bf16-true: expected auto, 32-true, bf16-mixed or",
+        ),
+        ("hardware.precision=64-true", r"hardware\.precision=64-true: expected auto, 32-true"),
+        ("trainer.accumulate_grad_batches=0", r"accumulate_grad_batches=0: expected the number of micro-batches"),
         ("hardware.compile=3", r"hardware\.compile=3: expected bool"),
         ("trainer.gradient_clip_val=x", r"trainer\.gradient_clip_val='x': expected float \| int \| null"),
         ("probe.protocol.k=0", r"probe\.protocol\.k=0: expected at least 1"),

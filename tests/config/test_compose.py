@@ -188,7 +188,7 @@ def test_broken_yaml_is_one_sentence(conf, monkeypatch, capsys):
 
 def test_a_part_may_be_dropped(conf):
     assert compose(["~decoder"])["decoder"] == {}
-    assert compose(["+trainer.accumulate_grad_batches=2"])["trainer"]["accumulate_grad_batches"] == 2
+    assert compose(["+trainer.limit_train_batches=2"])["trainer"]["limit_train_batches"] == 2
 
 
 # Hydra around it

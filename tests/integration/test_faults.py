@@ -62,6 +62,10 @@ def test_memory_and_readers():
     assert "did not suffice (2.00 GiB more were asked for): lower batch_size" in said
     text = "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"
     assert "lower batch_size" in str(machine_error(RuntimeError(text), "resume=x"))
+    gone = "[../third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1234"
+    assert "another process of this run is lost" in str(machine_error(RuntimeError(gone), "resume=x"))
+    one = "Expected more than 1 value per channel when training, got input size torch.Size([1, 512])"
+    assert "raise batch_size to two or more on each device" in str(machine_error(ValueError(one), "resume=x"))
     assert machine_error(RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "resume=x") is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -203,7 +204,7 @@ def test_a_file_does_not_decide_what_is_fetched_and_where_things_go(forged, tmp_
     assert compose([f"resume={folder}"])["data"]["cache"]["folder"] is None
     assert "note: data.cache.folder is not taken from the saved run" in capsys.readouterr().err
     found = compose([f"resume={folder}", "data=folder", "data.root=new", "data.cache.folder=new"])["data"]
-    assert found == whole | {"root": "new", "cache": whole["cache"] | {"folder": "new"}}
+    assert found == whole | {"root": os.path.abspath("new"), "cache": whole["cache"] | {"folder": "new"}}
     assert "cache.folder" not in capsys.readouterr().err
     with pytest.raises(ValueError, match="data=folder differs from the run that is resumed"):
         compose([f"resume={folder}", "data=folder", "data.root=new", "data.size=32"])

@@ -255,7 +255,13 @@ class Headed(nn.Module):
 )
 def test_the_first_step_has_a_rate(bounds, step, share):
     module = PretrainModule(graph_of("conv"), recipe("adamw", "optimizer.warmup=0.1"), Clock(), 256, 0)
-    module._trainer = Mock(spec=L.Trainer, global_step=step, optimizers=[module.configure_optimizers()], **bounds)
+    module._trainer = Mock(
+        spec=L.Trainer,
+        global_step=step,
+        accumulate_grad_batches=1,
+        optimizers=[module.configure_optimizers()],
+        **bounds,
+    )
     module.on_train_batch_start(Batch(sample(GRIDS["image"], 8).x, torch.arange(8)), 0)
     assert module.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(1e-3 * share)
 
@@ -266,6 +272,7 @@ def test_the_rate_that_is_logged_is_the_highest():
     assert optimiser.param_groups[0]["lr"] < 1e-3
     trainer = Mock(spec=L.Trainer, optimizers=[optimiser], loggers=[logger], global_step=5, should_stop=False)
     trainer.max_steps, trainer.max_epochs, trainer.strategy.root_device = 10, None, torch.device("cpu")
+    trainer.accumulate_grad_batches = 1
     Metrics(clock, every=5, batch_size=8, lines=False).on_train_batch_end(
         trainer, L.LightningModule(), {"loss": torch.tensor(1.0)}, None, 0
     )

@@ -160,7 +160,7 @@ def test_sets_that_take_turns_are_all_looked_at():
     both, config, entries = mixed({"images": images(50), "words": words(24)}), compose(MIXED), []
     plan = plan_run(config)
     module = PretrainModule(graphs_on(config, both), plan.recipe, plan.clock, batch_size=8, seed=0)
-    trainer = Mock(spec=L.Trainer, is_global_zero=True)
+    trainer = Mock(spec=L.Trainer, is_global_zero=True, accumulate_grad_batches=1)
     trainer.precision_plugin.forward_context = nullcontext
     trainer.loggers = [Mock(log_metrics=lambda values, step: entries.append((step, set(values))))]
     watch, batches = Diagnostics(every=4, samples=5, turns=2), both.train.batches(8, seed=0, step=0, rank=0, world=1)

@@ -52,7 +52,7 @@ def test_an_interrupted_evaluation_is_resumed(bound, place, tmp_path, monkeypatc
         run(config, str(tmp_path))
     monkeypatch.undo()
     left = json.loads((tmp_path / "summary.json").read_text())
-    assert left["evaluated"] is False and not left["interrupted"] and "knn" not in left
+    assert left["evaluated"] is False and left["interrupted"] and "knn" not in left
     weights = read_weights(tmp_path)
     summary = run(again(config | {"resume": str(tmp_path)}), "elsewhere")
     assert summary["knn"] > 20 and "evaluated" not in summary and (tmp_path / "samples").is_dir()

@@ -122,7 +122,7 @@ def read_texts(paths: Sequence[Path], limit: float | int, invalid: str) -> tuple
     if odd:
         count = f"{len(odd)} of {len(paths)} texts are not UTF-8: {_some(paths, odd)}"
         if invalid == "error":
-            raise ValueError(f"{count}: convert them, or set invalid to keep or skip")
+            raise ValueError(f"{count}: convert them, or set data.invalid to keep or skip")
         warnings.warn(f"{count}; {'they are left out' if invalid == 'skip' else 'kept as they are'}", stacklevel=4)
     if blank:
         warnings.warn(f"{len(blank)} of {len(paths)} texts are empty: {_some(paths, blank)}; left out", stacklevel=4)

@@ -168,7 +168,7 @@ def choose_classes(
     if classes is None and labels is True:
         raise ValueError(
             f"{root!r} has no class folders: expected every {thing} in one of at least two top-level folders, "
-            f"and some of the same for testing; sort the {thing}s or set labels=false"
+            f"and some of the same for testing; sort the {thing}s or set data.labels=false"
         )
     return classes
 

@@ -130,7 +130,7 @@ def load_rows(
     except (OSError, DatasetsError) as error:
         raise OSError(
             f"the data set {path!r} cannot be loaded ({' '.join(str(error).split())}): "
-            f"check its name and the network, or set path to a folder"
+            f"check its name and the network, or set data.path to a folder"
         ) from error
     if isinstance(rows, datasets.DatasetDict):
         if split not in rows:
@@ -155,7 +155,7 @@ def check_columns(rows: Any, column: str, label: str | None, option: str = "imag
         if chosen is not None and chosen not in names:
             if name == "label" and chosen == DEFAULT_LABEL:
                 return None
-            raise ValueError(f"there is no column {chosen!r}: set {name} to one of {', '.join(names)}")
+            raise ValueError(f"there is no column {chosen!r}: set data.{name} to one of {', '.join(names)}")
     return label
 
 
@@ -185,7 +185,7 @@ def read_labels(
     if not all(isinstance(value, (str, int)) for value in known):
         raise ValueError(
             f"expected labels that are classes, texts or whole numbers, got {feature} in column {column!r}: "
-            f"set label to another column or to null"
+            f"set data.label to another column or to null"
         )
     found = tuple(str(value) for value in sorted(set(known)))
     if classes is not None and (unknown := sorted(set(found) - set(classes))):

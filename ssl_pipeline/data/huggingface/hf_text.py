@@ -134,7 +134,7 @@ def text_of(value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ValueError(f"expected texts, got {type(value).__name__}: set text to another column")
+        raise ValueError(f"expected texts, got {type(value).__name__}: set data.text to another column")
     return value
 
 

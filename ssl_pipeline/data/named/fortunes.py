@@ -113,8 +113,8 @@ def _wanted(found: dict[str, Path], authors: bool, min_records: int, root: str) 
     if not records:
         raise ValueError(
             f"no records are left of the {len(found)} collections in {root!r}: "
-            f"set data.root to a folder of files parted by lines of %, or lower min_records={min_records}, "
-            f"authors={authors}"
+            f"set data.root to a folder of files parted by lines of %, or lower "
+            f"data.min_records={min_records}, data.authors={authors}"
         )
     return records
 
@@ -143,7 +143,7 @@ def list_collections(root: Path, recursive: bool) -> dict[str, Path]:
     if not found:
         raise FileNotFoundError(
             f"there is no collection in {str(root)!r}: expected files of records parted by lines of %; "
-            f"for those in the folders below it set recursive=true"
+            f"for those in the folders below it set data.recursive=true"
         )
     return dict(sorted(found.items()))
 

@@ -75,7 +75,9 @@ def masks_of(images: Sequence[Path], root: Path, masks: Path) -> list[Path]:
         ValueError: several masks of an image, or one of another size.
     """
     if not masks.is_dir():
-        raise FileNotFoundError(f"there is no folder masks={masks}: name the folder of the masks, or set masks=null")
+        raise FileNotFoundError(
+            f"there is no folder data.masks={masks}: name the folder of the masks, or set data.masks=null"
+        )
     named: dict[Path, list[Path]] = {}
     for file in masks.rglob("*"):
         if file.is_file() and file.name[0] != ".":

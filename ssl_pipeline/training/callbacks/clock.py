@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from math import ceil
 from typing import Any
 
 import lightning as L
@@ -16,11 +17,16 @@ class Clock(L.Callback):
 
     Args:
         max_time: seconds; None for no such bound.
+
+    Attributes:
+        batch_size: of the steps of this sitting, over all devices.
+        ahead: steps of that size that would have gone through as much data as all steps so far, less these; not 0 where
+            a run goes on with another batch size.
     """
 
     def __init__(self, max_time: float | None = None) -> None:
         self.max_time = max_time
-        self.seconds = 0.0
+        self.seconds, self.batch_size, self.ahead = 0.0, 0, 0
         self._since: float | None = None
         self._measured = (-1, 0.0)  # step and progress
 
@@ -35,16 +41,24 @@ class Clock(L.Callback):
 
     def stride(self, trainer: L.Trainer) -> float:
         """What a step adds to the progress: of a bound in seconds the mean of the steps so far, or a thousandth."""
-        if steps := _steps(trainer):
-            return 1 / min(steps)
+        if bounds := self._steps(trainer):
+            return 1 / min(steps for _, steps in bounds)
         return self.progress(trainer) / trainer.global_step if trainer.global_step else 1e-3
 
     def _progress(self, trainer: L.Trainer) -> float:
-        step = trainer.global_step
-        shares = [0.0, *(step / steps for steps in _steps(trainer))]
+        shares = [0.0, *(done / steps for done, steps in self._steps(trainer))]
         if self.max_time is not None:
             shares.append(distributed.broadcast_float(self.elapsed() / self.max_time, trainer.strategy.root_device))
         return min(1.0, max(shares))
+
+    def _steps(self, trainer: L.Trainer) -> list[tuple[int, int]]:
+        """Steps so far and steps of the whole training, by each bound that tells them."""
+        step = trainer.global_step
+        bounds = [(step, trainer.max_steps)] if trainer.max_steps > 0 else []
+        if trainer.max_epochs is not None and trainer.max_epochs > 0:
+            epoch = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+            bounds.append((step + self.ahead, trainer.max_epochs * epoch))
+        return bounds
 
     def elapsed(self) -> float:
         """Training seconds so far, those of earlier sittings included."""
@@ -76,20 +90,12 @@ class Clock(L.Callback):
         self.pause()
 
     def state_dict(self) -> dict[str, Any]:
-        """Seconds so far."""
-        return {"seconds": self.elapsed()}
+        """Seconds so far, and what tells how much data the steps have gone through."""
+        return {"seconds": self.elapsed(), "batch_size": self.batch_size, "ahead": self.ahead}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Go on from those seconds."""
         self.seconds = state_dict["seconds"]
-
-
-def _steps(trainer: L.Trainer) -> list[int]:
-    """Steps of the whole training, by each bound that tells them."""
-    steps = [trainer.max_steps] if trainer.max_steps > 0 else []
-    if trainer.max_epochs is not None and trainer.max_epochs > 0:
-        steps.append(trainer.max_epochs * int(trainer.num_training_batches))
-    return steps
 
 
 def seconds_of(max_time: str | dict | float | None) -> float | None:

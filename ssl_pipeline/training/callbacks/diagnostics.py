@@ -15,6 +15,7 @@ from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.training.callbacks.base import graphs_of
 from ssl_pipeline.training.csv_logger import TidyCSV
 from ssl_pipeline.training.fsdp import is_sharded
+from ssl_pipeline.training.micro_batches import ends_step
 from ssl_pipeline.training.modes import evaluating, uncompiled
 from ssl_pipeline.utils import distributed
 
@@ -92,7 +93,7 @@ class Diagnostics(L.Callback):
     ) -> None:
         """Look where it is time, and ask to stop on all ranks in the same step."""
         step = trainer.global_step
-        if not self.every:
+        if not self.every or not ends_step(trainer, batch_idx):
             return
         graphs = graphs_of(pl_module)
         name = graphs.at(step - 1)[0]

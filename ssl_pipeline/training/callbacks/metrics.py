@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.training.callbacks.clock import Clock
+from ssl_pipeline.training.micro_batches import ends_step, losses_of_step
 from ssl_pipeline.training.profiler import Waiting
 
 _MACHINE = ("lr", "samples_per_s", "data_wait", "memory_gb")
@@ -34,7 +36,7 @@ class Metrics(L.Callback):
     Args:
         clock: the training's clock.
         every: steps between two entries.
-        batch_size: global batch.
+        batch_size: of a step, over all devices and micro-batches.
         lines: whether to print.
         turns: data sets that take turns; an entry holds the last losses of each.
         waiting: counts the time in which there is no data.
@@ -51,7 +53,8 @@ class Metrics(L.Callback):
     ) -> None:
         self.clock, self.every, self.batch_size, self.lines, self.turns = clock, every, batch_size, lines, turns
         self.waiting = waiting or Waiting()
-        self._latest: list[dict[str, Any]] = []
+        self._parts: list[Mapping[str, Any]] = []  # of the step that is not done
+        self._latest: list[Mapping[str, Any]] = []
         self.loss = self.samples_per_s = self.data_wait = float("nan")
         self._began: tuple[int, float] | None = None
         self._printed = 0
@@ -69,8 +72,11 @@ class Metrics(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Log now and then; reading a loss waits for the device."""
+        self._parts.append(outputs)
+        if not ends_step(trainer, batch_idx):
+            return
         step, tenth = trainer.global_step, int(10 * self.clock.progress(trainer))
-        self._latest = [*self._latest, outputs][-self.turns :]
+        self._latest, self._parts = [*self._latest, losses_of_step(self._parts)][-self.turns :], []
         if step % self.every and tenth == self._printed and not trainer.should_stop:
             return
         losses = {name: value for part in self._latest for name, value in part.items()}

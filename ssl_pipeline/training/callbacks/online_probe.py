@@ -9,6 +9,7 @@ import lightning as L
 
 from ssl_pipeline.training.callbacks.clock import Clock
 from ssl_pipeline.training.fsdp import UnshardedCopy
+from ssl_pipeline.training.micro_batches import ends_step
 
 
 class OnlineProbe(L.Callback):
@@ -46,9 +47,11 @@ class OnlineProbe(L.Callback):
         """Leave out the probes that an earlier sitting has done."""
         self._done = self._due(trainer)
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Probe on rank 0 when it is time."""
-        if self._due(trainer) == self._done or trainer.should_stop:
+        if not ends_step(trainer, batch_idx) or self._due(trainer) == self._done or trainer.should_stop:
             return
         self._done = self._due(trainer)
         self.clock.pause()

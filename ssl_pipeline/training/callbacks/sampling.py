@@ -7,6 +7,7 @@ from typing import Any
 import lightning as L
 
 from ssl_pipeline.training.callbacks.base import graphs_of
+from ssl_pipeline.training.micro_batches import ends_step
 from ssl_pipeline.training.modes import evaluating, uncompiled
 from ssl_pipeline.training.samplers import EpochSampler
 
@@ -31,9 +32,12 @@ class Sampling(L.Callback):
         if trainer.global_step == 0:
             self._update(trainer, pl_module)
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Update where an epoch ends."""
-        if trainer.global_step % (len(self.sampler.order) // self.batch_size) == 0:
+        steps = len(self.sampler.order) // self.batch_size
+        if ends_step(trainer, batch_idx) and trainer.global_step % steps == 0:
             self._update(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

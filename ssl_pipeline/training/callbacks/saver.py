@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from ssl_pipeline.training.callbacks.clock import Clock
+from ssl_pipeline.training.micro_batches import count_micro_batches, ends_step
 from ssl_pipeline.utils.checkpoints import replace
 
 
@@ -20,15 +22,29 @@ class Saver(Checkpoint):
         clock: the training's clock.
         every: steps between two.
         unreadable: what lies there cannot be read.
+        epoch: steps of an epoch, where it has an end.
     """
 
-    def __init__(self, path: Path, clock: Clock, every: int, unreadable: bool = False) -> None:
-        self.path, self.clock, self.every, self.unreadable = path, clock, every, unreadable
+    def __init__(
+        self, path: Path, clock: Clock, every: int, unreadable: bool = False, epoch: int | None = None
+    ) -> None:
+        self.path, self.clock, self.every, self.unreadable, self.epoch = path, clock, every, unreadable, epoch
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
         """Save where it is time."""
-        if self.due(trainer):
+        if ends_step(trainer, batch_idx) and self.due(trainer):
             self._save(trainer)
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Let Lightning count the batches of a step as this sitting has them."""
+        loop, inside = checkpoint["loops"]["fit_loop"], None
+        moved = self.clock.ahead != checkpoint["callbacks"].get(self.clock.state_key, {}).get("ahead", 0)
+        if moved and self.epoch is not None:
+            ended = loop["epoch_loop.batch_progress"]["is_last_batch"]
+            inside = self.epoch if ended else (checkpoint["global_step"] + self.clock.ahead) % self.epoch
+        count_micro_batches(loop, trainer.accumulate_grad_batches, inside)
 
     def due(self, trainer: L.Trainer) -> bool:
         """After every few steps, and where the training ends."""

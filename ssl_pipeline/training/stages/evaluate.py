@@ -32,8 +32,9 @@ def evaluate_run(run: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, 
     for name, data in run.data.items():
         write_samples(run.graphs[name].eval(), data, samples / run.data.prefix(name))
     log_samples(loggers, samples, summary["steps"])
-    summary.pop("evaluated", None)  # last, so that a run which is killed before it goes on here
-    run.folder.write_summary(summary)
+    summary.pop("evaluated", None)
+    summary["interrupted"] = False
+    run.folder.write_summary(summary)  # last, so that a run which is killed before it goes on here
     return summary
 
 

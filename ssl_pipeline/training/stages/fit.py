@@ -13,10 +13,13 @@ from torch.utils.data import DataLoader
 
 from ssl_pipeline.data import Stream, train_loader
 from ssl_pipeline.training import console
+from ssl_pipeline.training.activations import checkpoint_activations
 from ssl_pipeline.training.callbacks import Diagnostics, Finite, Metrics, OnlineProbe, Sampling, Saver, StopOnSignal
-from ssl_pipeline.training.graphs import compile_encoders
+from ssl_pipeline.training.graphs import compile_encoders, trained_encoders
+from ssl_pipeline.training.plan import samples_of_epoch
 from ssl_pipeline.training.probe_time import AUTO
 from ssl_pipeline.training.profiler import Waiting
+from ssl_pipeline.training.run_dir import UNFINISHED
 from ssl_pipeline.training.samplers import SamplerContext
 from ssl_pipeline.training.scoring import online_scores
 from ssl_pipeline.training.stages.prepare import PreparedRun
@@ -33,6 +36,11 @@ class FittedRun(NamedTuple):
     signal: int  # that ended it, 0 for none
     alarm: str | None  # the diagnosis that ended it
     writes: bool  # whether this process is the one that writes files
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the run ends here, before its evaluation."""
+        return bool(self.signal) or self.alarm is not None
 
 
 class _Callbacks(NamedTuple):
@@ -69,11 +77,14 @@ def fit_run(run: PreparedRun) -> FittedRun:
             _begin(run, loggers, trainer.world_size)
         if plan.hardware.compile:
             compile_encoders(run.module.graphs)
+        if plan.hardware.checkpoint_activations:
+            for encoder in trained_encoders(run.module.graphs):
+                checkpoint_activations(encoder)
         checkpoint = run.start.checkpoint and str(run.start.checkpoint)
         try:
             trainer.fit(run.module, loader, ckpt_path=checkpoint, weights_only=True)
         except SystemExit:  # Lightning's answer to a second Ctrl-C
-            raise Interrupted(found.stop.number or signal.SIGINT) from None
+            raise Interrupted(found.stop.heard or signal.SIGINT) from None
         finally:
             found.stop.restore()
     run.whole.take(trainer)
@@ -81,20 +92,20 @@ def fit_run(run: PreparedRun) -> FittedRun:
     if trainer.is_global_zero:
         folder.write_summary(summary)
         run.graphs.module.to(trainer.strategy.root_device)
-    return FittedRun(
-        summary, trainer.loggers, found.stop.number, found.diagnostics.stopped, writes=trainer.is_global_zero
-    )
+    number = found.stop.number or found.stop.heard  # which may have come behind the last step
+    return FittedRun(summary, trainer.loggers, number, found.diagnostics.stopped, writes=trainer.is_global_zero)
 
 
 def _begin(run: PreparedRun, loggers: Sequence[Logger], world: int) -> None:
     """Write the configuration, a summary of a run that is not done, and the resolved numbers on the screen."""
     config, plan = run.config, run.plan
     run.folder.write_config(config, run.data)
-    run.folder.write_summary({"name": config["name"], "steps": run.start.step, "interrupted": True})
+    run.folder.write_summary({"name": config["name"], "steps": run.start.step, **UNFINISHED})
     for logger in loggers:
         logger.log_hyperparams(config)
+    parts = plan.bounds["accumulate_grad_batches"]
     limits = time_limits(plan.clock.max_time, config["probe"].get("budget", AUTO), plan.protocol is not None)
-    console.start(run.data, run.graphs, plan.recipe, plan.hardware, config["batch_size"], world, limits)
+    console.start(run.data, run.graphs, plan.recipe, plan.hardware, config["batch_size"], world, parts, limits)
     if run.start.step:
         print(f"resumed    after step {run.start.step:,}", flush=True)
 
@@ -103,7 +114,9 @@ def _callbacks(run: PreparedRun, waiting: Waiting) -> _Callbacks:
     config, plan, folder, turns = run.config, run.plan, run.folder, len(run.data)
     every, lines = plan.bounds["log_every_n_steps"], not shows_bar(plan.bounds)
     unreadable = run.start.checkpoint not in (None, folder.checkpoint)
-    saver = Saver(folder.checkpoint, plan.clock, config["checkpoint"]["every_n_steps"], unreadable=unreadable)
+    samples = samples_of_epoch(run.data, config)
+    epoch = None if samples is None else samples // config["batch_size"]
+    saver = Saver(folder.checkpoint, plan.clock, config["checkpoint"]["every_n_steps"], unreadable, epoch)
     diagnostics = Diagnostics(
         **config["diagnostics"],
         seed=config["seed"],
@@ -153,24 +166,23 @@ def _loader(run: PreparedRun, trainer: L.Trainer, sampling: Sampling | None) -> 
         seed=run.config["seed"],
         rank=trainer.global_rank,
         world=trainer.world_size,
-        start=lambda: trainer.global_step,
+        start=lambda: trainer.global_step + run.plan.clock.ahead,
         workers=run.plan.hardware.workers,
         members=run.config["members_per_source"],
         order=None if sampling is None else sampling.sampler.order,
+        parts=trainer.accumulate_grad_batches,
     )
 
 
 def _summary(run: PreparedRun, trainer: L.Trainer, found: _Callbacks) -> dict[str, Any]:
-    """The training's part; ``evaluated`` goes when the evaluation is done."""
-    interrupted = bool(found.stop.number) or found.diagnostics.stopped is not None
+    """The training's part."""
     measured = {"loss": found.metrics.loss, **found.metrics.machine(trainer.strategy.root_device)}
     return {
         "name": run.config["name"],
         "steps": trainer.global_step,
         "seconds": round(run.plan.clock.elapsed(), 3),
-        "interrupted": interrupted,
+        **UNFINISHED,
         **{name: round(value, 6) for name, value in measured.items() if isfinite(value)},
         **({} if found.sampling is None else found.sampling.sampler.summary()),
         **({"alarms": [*found.diagnostics.alarms.values()]} if found.diagnostics.alarms else {}),
-        **({} if interrupted else {"evaluated": False}),
     }

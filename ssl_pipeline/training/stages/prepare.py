@@ -20,9 +20,11 @@ from ssl_pipeline.inference.load import check_scales, read_codec
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training.fsdp import UnshardedCopy
 from ssl_pipeline.training.graphs import graph_maker, start_from
+from ssl_pipeline.training.micro_batches import steps_alike
 from ssl_pipeline.training.module import PretrainModule
-from ssl_pipeline.training.plan import RunPlan, bound_epochs, last_step, plan_run
+from ssl_pipeline.training.plan import RunPlan, bound_epochs, last_step, plan_run, samples_of_epoch
 from ssl_pipeline.training.run_dir import RunDir, Start
+from ssl_pipeline.utils.errors import Finished
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def prepare_run(
     Raises:
         ValueError: anything in the configuration or the data that cannot work.
         FileExistsError: a new run in the folder of an old one.
+        Finished: there is nothing left to do.
     """
     resume = bool(config["resume"])
     plan = plan_run(config, encoder)
@@ -83,12 +86,9 @@ def prepare_run(
     elif config["init_from"]:
         sets = _read_as_in(Path(config["init_from"]), sets, config)
     plan = bound_epochs(plan, sets)
-    last, trained = last_step(plan, sets, config), False
-    if resume and folder.awaits_evaluation:
-        trained = last <= start.step or plan.clock.is_past(folder.read_summary()["seconds"])
-    if last <= start.step and not trained:
-        at = f"the run is at step {start.step} and its bound is step {last}"
-        raise ValueError(f"{at}: raise trainer.max_steps or max_epochs")
+    plan.clock.batch_size = config["batch_size"]
+    plan.clock.ahead = _steps_ahead(start, folder, sets, config)
+    trained = _is_trained(plan, start, last_step(plan, sets, config), folder)
     make = graph_maker(plan.factory, sets, config["seed"])
     graphs = make()
     if config["init_from"] and not resume:
@@ -96,6 +96,48 @@ def prepare_run(
     module = PretrainModule(graphs, plan.recipe, plan.clock, config["batch_size"], config["seed"], plan.callbacks)
     whole = UnshardedCopy(module, make() if plan.hardware.shards and rank_zero_only.rank == 0 else None)
     return PreparedRun(config, folder, start, plan, sets, make, module, whole, trained)
+
+
+def _steps_ahead(start: Start, folder: RunDir, sets: DataSets, config: Mapping[str, Any]) -> int:
+    """See ``Clock``: of a run that goes on, maybe with another batch size.
+
+    Raises:
+        ValueError: another batch size where steps take turns, or samples are chosen step by step.
+    """
+    if start.checkpoint is None:
+        return 0
+    before, now = start.batch_size or read_saved(folder.path).config["batch_size"], config["batch_size"]
+    if before == now:
+        return start.ahead
+    if len(sets) > 1 or config.get("sampler"):
+        what = "a sampler chooses the samples of each step" if config.get("sampler") else "data sets take turns"
+        raise ValueError(f"batch_size={now} was {before}, and {what}: go on with batch_size={before}")
+    done = start.step + start.ahead
+    return steps_alike(done, before, now, samples_of_epoch(sets, config)) - start.step
+
+
+def _is_trained(plan: RunPlan, start: Start, last: float, folder: RunDir) -> bool:
+    """Whether a run has reached its bound and waits for its evaluation.
+
+    Raises:
+        Finished: it has reached its bound, and is evaluated.
+        ValueError: its summary is damaged; a new run whose bound is no step.
+    """
+    if start.checkpoint is None:
+        if last <= 0:
+            raise ValueError(f"the run would end at step {last}: raise trainer.max_steps or trainer.max_epochs")
+        return False
+    over, waits = last <= start.step or plan.clock.is_past(start.seconds), folder.awaits_evaluation
+    if waits or not over:
+        return over
+    if last <= start.step:
+        at, bound = f"at step {start.step} and its bound is step {last}", "trainer.max_steps or trainer.max_epochs"
+    else:
+        at, bound = (
+            f"trained for {start.seconds:.0f} s and its bound is {plan.clock.max_time:.0f} s",
+            "trainer.max_time",
+        )
+    raise Finished(f"the run is {at}: raise {bound} to go on with it (resume={folder.relative})")
 
 
 def _read_as_in(folder: Path, sets: DataSets, config: Mapping[str, Any]) -> DataSets:

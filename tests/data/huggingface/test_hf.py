@@ -76,7 +76,7 @@ def test_hf_labels_that_are_missing_or_unusable(tmp_path):
         data = hf(str(tmp_path / "saved"), image="picture", split={"holdout": 0})
     assert data.classes == ("a", "b") and data.train.labels.tolist() == [0, -1, 1]
     assert hf(str(tmp_path / "saved"), image="picture", label=None, split={"holdout": 0}).classes is None
-    with pytest.raises(ValueError, match=r"'score'.*set label to another column"):
+    with pytest.raises(ValueError, match=r"'score'.*set data.label to another column"):
         hf(str(tmp_path / "saved"), image="picture", label="score")
 
 
@@ -99,9 +99,9 @@ def test_hf_names_the_columns(tmp_path, class_label):
     pictures(4, class_label).to_parquet(tmp_path / "a.parquet")
     files = str(tmp_path / "a.parquet")
     for streaming in (False, True):
-        with pytest.raises(ValueError, match="no column 'image': set image to one of picture, label"):
+        with pytest.raises(ValueError, match=r"no column 'image': set data\.image to one of picture, label"):
             hf("parquet", data_files=files, streaming=streaming)
-        with pytest.raises(ValueError, match="no column 'klass': set label to one of picture, label"):
+        with pytest.raises(ValueError, match=r"no column 'klass': set data\.label to one of picture, label"):
             hf("parquet", data_files=files, image="picture", label="klass", streaming=streaming)
     with pytest.raises(ValueError, match=r"4 of 4 images cannot be read: row 0 \(expected the bytes .*, got int\)"):
         hf("parquet", data_files=files, image="label", label=None, split={"holdout": 0})

@@ -101,9 +101,9 @@ def test_hf_columns_and_recordings_are_checked(tmp_path):
     }
     datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "a.parquet")
     options = {"data_files": str(tmp_path / "a.parquet"), "rate": 8000, "seconds": 0.5, "split": {"holdout": 0}}
-    with pytest.raises(ValueError, match="no column 'audio': set audio to one of sound, length"):
+    with pytest.raises(ValueError, match=r"no column 'audio': set data\.audio to one of sound, length"):
         hf_audio("parquet", **options)
-    with pytest.raises(ValueError, match="no column 'who': set source"):
+    with pytest.raises(ValueError, match=r"no column 'who': set data\.source"):
         hf_audio("parquet", audio="sound", source="who", **options)
     with pytest.raises(ValueError, match=r"2 of 3 recordings cannot be read: row 1 .*row 2 .*expected the bytes"):
         hf_audio("parquet", audio="sound", **options)

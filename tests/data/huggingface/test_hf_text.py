@@ -28,9 +28,9 @@ def test_hf_text(tmp_path, tokens):
     check_contract(data)
     assert data.classes == ("even", "odd") and data.name == "parquet"
     assert (data.train.labels == data.train.sources % 2).all() and len(data.test.sources.unique()) == 2
-    with pytest.raises(ValueError, match="no column 'text': set text to one of story, label"):
+    with pytest.raises(ValueError, match=r"no column 'text': set data\.text to one of story, label"):
         hf_text("parquet", data_files=file)
-    with pytest.raises(ValueError, match="expected texts, got int: set text"):
+    with pytest.raises(ValueError, match=r"expected texts, got int: set data\.text"):
         hf_text("parquet", data_files=file, text="label")
 
 
@@ -67,5 +67,5 @@ def test_hf_text_stream(tmp_path, tokens):
     assert torch.equal(next(data.train.batches(4, 0, 2, 0, 1)).x, whole[2].x)
     assert words(data, data.test) == ["", "a", ""] and data.test[[1]].valid.sum() == 2
     assert data.baseline(batch).shape == (4, 4096)
-    with pytest.raises(ValueError, match="no column 'story': set text to one of"):
+    with pytest.raises(ValueError, match=r"no column 'story': set data\.text to one of"):
         hf_text("parquet", **options, text="story")

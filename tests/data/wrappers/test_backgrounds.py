@@ -129,7 +129,7 @@ def test_a_damaged_image_takes_its_mask_along(files):
             "8x9 pixels, and its image 24x20",
         ),
         (lambda masks: save(masks / "a" / "4.bmp", np.zeros((20, 24), np.uint8)), ValueError, "4.bmp has 2 masks"),
-        (lambda masks: masks.rename(masks.with_name("other")), FileNotFoundError, "no folder masks="),
+        (lambda masks: masks.rename(masks.with_name("other")), FileNotFoundError, "no folder data.masks="),
         (
             lambda masks: [save(file, np.ones((20, 24), np.uint8)) for file in masks.glob("*/*")],
             ValueError,
