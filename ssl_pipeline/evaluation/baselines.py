@@ -67,7 +67,7 @@ def key_of_twin(graph: Graph, twin: Twin, data: Data, device: torch.device, raw:
     return _key("untrained", dict(twin.description), weights, warm, device.type, raw)
 
 
-def kept(key: str | None, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
+def cached(key: str | None, compute: Callable[[], dict[str, float]]) -> dict[str, float]:
     """Numbers that were computed under this key before, or else are now.
 
     Args:

@@ -102,11 +102,11 @@ def labelled(f: Features) -> tuple[Labelled, Labelled] | None:
     if f.test is None or f.train.label is None or f.test.label is None:
         return None
     known = np.unique(f.train.label[f.train.label >= 0])
-    test = rows_of(f.test, known)
-    return (rows_of(f.train, known), test) if len(known) > 1 and len(test[0]) else None
+    test = of_classes(f.test, known)
+    return (of_classes(f.train, known), test) if len(known) > 1 and len(test[0]) else None
 
 
-def rows_of(some: Sampled, classes: np.ndarray) -> Labelled:
+def of_classes(some: Sampled, classes: np.ndarray) -> Labelled:
     """The samples whose label is one of these."""
     assert some.label is not None
     asked = np.isin(some.label, classes)

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data import Data
 from ssl_pipeline.evaluation.backgrounds import gaps, variants
-from ssl_pipeline.evaluation.frozen_features import Embed, Features, features, labelled, rows_of
+from ssl_pipeline.evaluation.frozen_features import Embed, Features, features, labelled, of_classes
 from ssl_pipeline.evaluation.probes import (
     Labelled,
     OneScale,
@@ -119,7 +119,7 @@ class P1:
             scores |= dict(zip(("majority", "majority_balanced"), majority(train[1], test[1]), strict=True))
         if f.variants:
             known = np.unique(train[1])
-            scores |= {f"{name}/{form}": accuracy(probe, rows_of(some, known)) for form, some in f.variants.items()}
+            scores |= {f"{name}/{form}": accuracy(probe, of_classes(some, known)) for form, some in f.variants.items()}
             scores |= gaps(scores, name) | {"swapped": len(f.variants["original"].z)}
         return scores
 

@@ -76,6 +76,7 @@ def card(
     config, grid = model.config, model.grid
     sources = part.sources if isinstance(part, Relation) else {}
     grids = {f"Samples of {name}": source.grid for name, source in sources.items()} or {"Samples": grid}
+    use, loaded = _use(model, export, inputs)
     without = "with what tells labels (sources or columns)" if summary.get("supervised") else "without labels"
     corruption_params = (
         f"; `corruption_params` holds {', '.join(part.corruption_params)}"
@@ -83,16 +84,6 @@ def card(
         else ""
     )
     seen = f", for samples of view `{export['view']}`" if export["view"] else ""
-    own = isinstance(model.graph.encoder, ModuleEncoder)
-    loaded = '".", encoder=module' if own else '"."'
-    use = USE[export["format"]].format(
-        load=loaded,
-        note=f", and module an object of {model.graph.encoder.of}" if own else "",
-        given="\n".join(_given(name, some, export["format"]) for name, some in inputs.items()),
-        outputs=", ".join(export["outputs"]),
-        named=", ".join(f"{name}={name}" for name in inputs),
-        arrays=", ".join(f'"{name}": {name}' for name in inputs),
-    )
     lines = [
         f"# {export['part']} of {config['name']}",
         "",
@@ -117,6 +108,21 @@ def card(
     lines += _timm(model, part) if export["format"] == "safetensors" else []
     lines += _measured(part, export["part"], summary)
     return "\n".join(lines) + "\n"
+
+
+def _use(model: Model, export: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> tuple[str, str]:
+    """Code that runs the export, and what ``ssl_pipeline.load`` takes there."""
+    own = isinstance(model.graph.encoder, ModuleEncoder)
+    loaded = '".", encoder=module' if own else '"."'
+    use = USE[export["format"]].format(
+        load=loaded,
+        note=f", and module an object of {model.graph.encoder.of}" if own else "",
+        given="\n".join(_given(name, some, export["format"]) for name, some in inputs.items()),
+        outputs=", ".join(export["outputs"]),
+        named=", ".join(f"{name}={name}" for name in inputs),
+        arrays=", ".join(f'"{name}": {name}' for name in inputs),
+    )
+    return use, loaded
 
 
 def _leads(model: Model, part: Part, format: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import cos, pi, sqrt
 from typing import Any
@@ -142,8 +142,7 @@ def parameter_groups(
 
 def _spared(module: nn.Module) -> list[nn.Parameter]:
     """Parameters of a module that it wants without weight decay."""
-    asked = getattr(module, "no_weight_decay", None)
-    names = asked() if callable(asked) else ()
+    names: Collection[str] = module.no_weight_decay() if hasattr(module, "no_weight_decay") else ()  # pyright: ignore
     own = dict(module.named_parameters())
     return [own[name] for name in names if name in own]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ssl_pipeline.evaluation.backgrounds import TITLES
-from ssl_pipeline.report.probe_table import LABELS, PROBE_TITLES, Table, number
+from ssl_pipeline.report.probe_table import LABELS, PROBE_TITLES, Table, decimal
 
 PROBES = ("knn", "linear")
 ON_BACKGROUNDS = [f"{probe}/{key}" for probe in PROBES for key in TITLES]
@@ -16,7 +16,7 @@ RESTORED = (("snr", "SNR, dB"), ("psnr", "PSNR, dB"), ("accuracy", "% of symbols
 def background_table(summary: Mapping[str, Any]) -> Table:
     """Probes of the same images on other backgrounds; no rows where no foreground is known."""
     cells = {
-        label: {key: number(summary[f"{key}{suffix}"]) for key in ON_BACKGROUNDS if f"{key}{suffix}" in summary}
+        label: {key: decimal(summary[f"{key}{suffix}"]) for key in ON_BACKGROUNDS if f"{key}{suffix}" in summary}
         for label, suffix in LABELS
     }
     return by_probe({label: some for label, some in cells.items() if some})
@@ -44,7 +44,7 @@ def restored_table(summary: Mapping[str, Any]) -> Table:
         if views:
             exact = any(f"exact/{view}" in summary for view in views)
             names = [f"{key}_input", key, *(["exact"] if exact else [])]
-            rows = [[view, *(number(summary.get(f"{name}/{view}")) for name in names)] for view in views]
+            rows = [[view, *(decimal(summary.get(f"{name}/{view}")) for name in names)] for view in views]
             return Table([f"restored ({unit})", "in", "out", *(["exact"] if exact else [])], rows)
     return Table([], [])
 
@@ -55,12 +55,12 @@ def related_table(summary: Mapping[str, Any]) -> Table:
     for key in summary:
         kind, _, name = key.partition("/")
         if kind == "edge":
-            rows.append([name, _figure(summary[key]), number(summary.get(f"edge_exact/{name}")), ""])
+            rows.append([name, _figure(summary[key]), decimal(summary.get(f"edge_exact/{name}")), ""])
         if kind == "edge_without":
             edge, _, start = name.partition("<")
             rows.append([f"{edge}, {start} of another", _figure(summary[key]), "", ""])
         if kind == "found" and f"found_chance/{name}" in summary:
-            rows.append([name, "", number(summary[key]), number(summary[f"found_chance/{name}"])])
+            rows.append([name, "", decimal(summary[key]), decimal(summary[f"found_chance/{name}"])])
     return Table(["edge", "loss", "right, %", "by chance, %"], rows)
 
 
@@ -112,5 +112,5 @@ def _figure(value: float) -> str:
 def agreeing(summary: Mapping[str, Any]) -> Table:
     """Whether the same content in two templates leads to the same output, and is found again."""
     pairs = [name.removeprefix("divergence/") for name in summary if name.startswith("divergence/")]
-    rows = [[pair, f"{summary[f'divergence/{pair}']:.3g}", number(summary.get(f"found/{pair}"))] for pair in pairs]
+    rows = [[pair, f"{summary[f'divergence/{pair}']:.3g}", decimal(summary.get(f"found/{pair}"))] for pair in pairs]
     return Table(["same content in two templates", "divergence, nats", "found, %"], rows)

@@ -92,14 +92,14 @@ def _list(names: Sequence[str], word: str = "and") -> str:
 
 def _cell(summary: Mapping[str, Any], key: str, suffix: str) -> str:
     std = summary.get(f"{key}_std{suffix}")
-    return number(summary.get(key + suffix)) + ("" if std is None else f" ± {std:.1f}")
+    return decimal(summary.get(key + suffix)) + ("" if std is None else f" ± {std:.1f}")
 
 
 def _of_majority(summary: Mapping[str, Any], key: str) -> str:
     of = {"knn": "majority", "linear": "majority"} | dict.fromkeys(BALANCED_TITLES, "majority_balanced")
-    return number(summary.get(of.get(key, "")))
+    return decimal(summary.get(of.get(key, "")))
 
 
-def number(value: float | None) -> str:
+def decimal(value: float | None) -> str:
     """With one decimal, as tables show it; nothing where there is none."""
     return "" if value is None else f"{value:.1f}"

@@ -7,7 +7,7 @@ from functools import cache, partial
 
 from ssl_pipeline.data import Data
 from ssl_pipeline.evaluation import P1, Features
-from ssl_pipeline.evaluation.baselines import Twin, kept, key_of_raw, key_of_twin
+from ssl_pipeline.evaluation.baselines import Twin, cached, key_of_raw, key_of_twin
 from ssl_pipeline.evaluation.frozen_features import embedder
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph.graph import Graph
@@ -28,7 +28,7 @@ class ProbeRow:
     def measure(self, protocol: P1, name: str) -> dict[str, float]:
         """One of the protocol's measures."""
         key = self._key()
-        return kept(key and f"{key}-{name}", lambda: protocol.measure(name, self._features()))
+        return cached(key and f"{key}-{name}", lambda: protocol.measure(name, self._features()))
 
     def score(self, protocol: P1, names: Iterable[str]) -> dict[str, float]:
         """Some of them together."""

@@ -72,7 +72,7 @@ def hf_audio(
 
     def load(part: str, classes: Classes = None, first: int = 0) -> tuple[Recordings, Classes]:
         rows = load_rows(path, name, part, data_files, revision, streaming=False)
-        sources = sources_of(rows, source)
+        sources = _sources_of(rows, source)
         labels, classes = read_labels(rows, check_columns(rows, audio, label, option="audio"), classes)
         found = windows_of_rows(rows, audio, codec, windows.stride, cache, unreadable.limit)
         return recordings(found, codec, sources, None if labels is None else labels.tolist(), first), classes
@@ -101,7 +101,7 @@ def windows_of_rows(
     )
 
 
-def sources_of(rows: Any, column: str | None) -> list[str]:
+def _sources_of(rows: Any, column: str | None) -> list[str]:
     """What each row belongs to: the value of a column, or itself where there is none.
 
     Raises:
