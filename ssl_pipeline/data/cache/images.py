@@ -6,41 +6,41 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from math import prod
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from ssl_pipeline.data.cache.decode_cache import DecodedRows, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
-from ssl_pipeline.data.codecs.image import read_image
+from ssl_pipeline.data.codecs.image import Pixels, read_image
+from ssl_pipeline.data.io.remarks import noting, warn_remarks
 from ssl_pipeline.data.io.unreadable import Unreadable
-from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.memory import Expanded, MemoryDataset
 from ssl_pipeline.data.options import Cache
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 2  # of the decoding: raise it when the same file comes out differently
+_VERSION = 3  # of the decoding: raise it when the same file comes out differently
 _CHUNK = 32  # images a thread that are written at once
 
 
 def decoded_images(
     files: Sequence[Path],
-    size: int,
-    channels: int,
+    codec: Pixels,
     labels: Int64[Tensor, "N"] | None = None,
     cache: Cache = Cache(),
     refuse: Callable[[Unreadable], None] = lambda _: None,
-) -> tuple[MemoryDataset, Unreadable]:
+) -> tuple[MemoryDataset | Expanded, Unreadable]:
     """The files as squares of pixels, and those that cannot be read, whose rows stay black.
+
+    Floats of a codec with a range are kept in 16 bits. Files that are read otherwise than they may be meant are named.
 
     Args:
         files: the images.
-        size: height and width in pixels.
-        channels: 1 (grey) or 3 (red, green, blue).
+        codec: of the pixels.
         labels: class of each file.
         cache: how they are decoded and kept.
         refuse: raises where too many cannot be read; what is refused is not kept.
@@ -48,33 +48,35 @@ def decoded_images(
     Raises:
         OSError: no room for the file.
     """
-    shape = (channels, size, size)
     found = decoded_once(
-        partial(_decode, files, shape, cache.threads),
-        cache_folder(cache.folder) / fingerprint(files, f"images {_VERSION} {shape}"),
+        partial(_decode, files, codec, cache.threads),
+        cache_folder(cache.folder) / fingerprint(files, f"images {_VERSION} {codec}"),
         cache.in_memory,
-        needed=len(files) * prod(shape),
+        needed=len(files) * _rows(1, codec).nbytes,
         refuse=lambda troubles: refuse(troubles.unreadable),
     )
-    return found.dataset(labels, paths=tuple(str(file) for file in files)), dict(
-        sorted(found.troubles.unreadable.items())
-    )
+    stored = found.dataset(labels, paths=tuple(str(file) for file in files))
+    warn_remarks(files, found.troubles.remarks)
+    dataset = stored if codec.range is None else Expanded(stored, codec.expand)
+    return dataset, dict(sorted(found.troubles.unreadable.items()))
 
 
-def _decode(
-    files: Sequence[Path], shape: tuple[int, int, int], workers: int, troubles: Troubles
-) -> Iterator[DecodedRows]:
-    channels, size, _ = shape
+def _rows(count: int, codec: Pixels) -> Shaped[np.ndarray, "N C H W"]:
+    """Room for stored images."""
+    kind = np.uint8 if codec.range is None else np.int16
+    return np.zeros((count, codec.channels, codec.size, codec.size), dtype=kind)
 
-    def read(number: int, row: UInt8[np.ndarray, "C H W"]) -> None:
+
+def _decode(files: Sequence[Path], codec: Pixels, workers: int, troubles: Troubles) -> Iterator[DecodedRows]:
+    def read(number: int, row: Shaped[np.ndarray, "C H W"]) -> None:
         try:
-            row[:] = read_image(files[number], size, channels)
+            row[:] = codec.compact(read_image(files[number], codec, noting(troubles.remarks, number)))
         except Exception as error:  # decoders raise whatever they like; every reason is named and counted
             if passes(error):
                 raise
             troubles.unreadable[number] = (str(error) or type(error).__name__).replace(str(files[number]), "it")
 
-    def finished(rows: UInt8[np.ndarray, "N C H W"], work: Iterator[None]) -> DecodedRows:
+    def finished(rows: Shaped[np.ndarray, "N C H W"], work: Iterator[None]) -> DecodedRows:
         for _ in work:
             pass
         return {"x": torch.from_numpy(rows)}
@@ -84,7 +86,7 @@ def _decode(
     with ThreadPoolExecutor(workers) as pool:  # PIL decodes and torch resizes outside the interpreter lock
         for start in range(0, len(files), step):
             numbers = range(start, min(start + step, len(files)))
-            rows = np.zeros((len(numbers), *shape), dtype=np.uint8)
+            rows = _rows(len(numbers), codec)
             before, ahead = ahead, (rows, pool.map(read, numbers, rows))  # threads go on while a part is written
             if before is not None:
                 yield finished(*before)

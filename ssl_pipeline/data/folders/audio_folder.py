@@ -10,6 +10,8 @@ from ssl_pipeline.data.folders.tree import Tree
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings, recordings, windows_of_files
 from ssl_pipeline.data.io.sound import SOUND_ENDINGS, common_rate
+from ssl_pipeline.data.io.sound_range import sound_range_of
+from ssl_pipeline.data.io.value_range import RangeOption
 from ssl_pipeline.data.options import Cache, Options, Spectrogram, Split, UnreadableFiles, Windows
 from ssl_pipeline.utils.extras import require
 
@@ -21,6 +23,7 @@ def audio_folder(
     root: str,
     rate: int | None = None,
     seconds: float | int = 1.0,
+    range: RangeOption = "auto",
     windows: Windows | Options = Windows(),
     features: str = "logmel",
     spectrogram: Spectrogram | Options = Spectrogram(),
@@ -39,6 +42,8 @@ def audio_folder(
         root: the folder.
         rate: samples per second that all are brought to; the most common one among the files by default.
         seconds: length of a window.
+        range: values in files that become -1 and 1, [-a, a]; "auto": -1 and 1, or the peak of files of floats that go
+            beyond these or stay below 1/32, as up to 128 training files tell; None: -1 and 1.
         windows: how recordings are cut.
         features: "logmel", or "waveform" for the sound as it is.
         spectrogram: of the log-mel features; of waveforms, of what tables compare with.
@@ -61,8 +66,10 @@ def audio_folder(
     if source not in _SOURCES:
         raise ValueError(f"expected source to be one of {', '.join(_SOURCES)}, got {source!r}")
     tree = Tree.of(Path(root).expanduser(), SOUND_ENDINGS, labels, "recording")
-    rate = common_rate(tree.paths("train"), cache.threads) if rate is None else rate
-    codec, baseline = sound_codec(features, rate, seconds, spectrogram)
+    files = tree.paths("train")
+    rate = common_rate(files, cache.threads) if rate is None else rate
+    found = sound_range_of(range, len(files), lambda number: files[number], cache.threads)
+    codec, baseline = sound_codec(features, rate, seconds, spectrogram, found)
 
     def load(part: str, first: int = 0) -> Recordings:
         paths, label = tree.paths(part), tree.labels(part)

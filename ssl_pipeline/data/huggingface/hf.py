@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
-from PIL import Image
+from jaxtyping import Int64
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Index, holdout
-from ssl_pipeline.data.codecs.image import Pixels, read_image, to_pixels
+from ssl_pipeline.data.codecs.image import Pixels, image_grid
+from ssl_pipeline.data.huggingface.hf_pixels import pixels_of, range_of_rows, undecoded
+from ssl_pipeline.data.io.value_range import RangeOption
 from ssl_pipeline.data.options import HubSplit, Options
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.utils.extras import require
@@ -35,6 +35,8 @@ def hf(
     label: str | None = DEFAULT_LABEL,
     size: int = 64,
     channels: int = 3,
+    range: RangeOption = "auto",
+    pages: str = "first",
     streaming: bool = False,
     buffer: int = 1000,
     data_files: str | Sequence[str] | Mapping[str, Any] | None = None,
@@ -52,7 +54,9 @@ def hf(
         label: column of the labels (classes, texts or whole numbers); None, or no column "label": unlabelled.
             A part in which some are missing is unlabelled, and so is a stream unless they are classes.
         size: height and width in pixels: the shorter side is resized to it, the centre cropped.
-        channels: 3, or 1 for grey.
+        channels: 3, 1 for grey, or 4; see ``folder``.
+        range: least and largest value of images deeper than 8 bits; see ``folder``.
+        pages: the "first" of an image of several, or all of them as "channels".
         streaming: read while training instead of fetching everything first; the test part is then held in memory.
         buffer: samples among which a stream is shuffled.
         data_files: files of a format.
@@ -62,43 +66,52 @@ def hf(
         OSError: it cannot be loaded.
         ValueError: no such split or column, or labels of another kind.
     """
-    split, codec, called = HubSplit.of(split), Pixels(size, channels), Path(path).name
+    split, called = HubSplit.of(split), Path(path).name
+    image_grid(size, channels, pages)  # refuses options before anything is fetched
 
     def load(part: str) -> tuple[Any, str | None]:
         rows = load_rows(path, name, part, data_files, revision, streaming)
         return rows, check_columns(rows, image, label)
 
-    if streaming:
-        return _streamed(load, called, split, image, codec, buffer)
     rows, column = load(split.train)
+    codec = Pixels(size, channels, range_of_rows(range, rows, image, channels, pages), pages)
+    if streaming:
+        held_out = None if split.test is None else load(split.test)
+        return _streamed((rows, column), held_out, called, image, codec, buffer)
     labels, classes = read_labels(rows, column)
-    train = HfImages(rows, image, labels, size, channels)
+    train = HfImages(rows, image, labels, codec)
     if split.test is None:
         train, test = holdout(train, split.holdout, split.seed)
     else:
         rows, column = load(split.test)
-        test = HfImages(rows, image, read_labels(rows, column, classes)[0], size, channels)
+        test = HfImages(rows, image, read_labels(rows, column, classes)[0], codec)
     return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=called)
 
 
-def _streamed(load: Any, called: str, split: HubSplit, image: str, codec: Pixels, buffer: int) -> Data:
+def _streamed(
+    learnt: tuple[Any, str | None],
+    held_out: tuple[Any, str | None] | None,
+    called: str,
+    image: str,
+    codec: Pixels,
+    buffer: int,
+) -> Data:
+    """Parts, each as its rows and the column of their labels, that are read while training."""
     from ssl_pipeline.data.huggingface.hf_stream import HfStream, in_memory
 
-    decode = partial(pixels_of, size=codec.size, channels=codec.channels)
-    rows, column = load(split.train)
-    train, test = HfStream(rows, image, column, decode, buffer), None
-    if split.test is not None:
-        rows, column = load(split.test)
-        test = in_memory(HfStream(rows, image, column, decode, buffer))
+    def stream(rows: Any, column: str | None) -> HfStream:
+        return HfStream(rows, image, column, partial(pixels_of, codec=codec), buffer)
+
+    train, test = stream(*learnt), None if held_out is None else in_memory(stream(*held_out))
     return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=train.classes, name=called)
 
 
 class HfImages:
     """Rows that stay in their mapped Arrow files; images are decoded and resized when they are asked for."""
 
-    def __init__(self, rows: Any, image: str, labels: Int64[Tensor, "N"] | None, size: int, channels: int) -> None:
+    def __init__(self, rows: Any, image: str, labels: Int64[Tensor, "N"] | None, codec: Pixels) -> None:
         self.table, self.rows = rows, undecoded(rows.select_columns([image]), image)
-        self.image, self.labels, self.size, self.channels = image, labels, size, channels
+        self.image, self.labels, self.codec = image, labels, codec
         self.sources = torch.arange(len(rows))
 
     def __len__(self) -> int:
@@ -108,7 +121,7 @@ class HfImages:
         where = torch.as_tensor(index, dtype=torch.int64)
         numbers: list[int] = where.tolist()
         values = self.rows[numbers][self.image]
-        pixels = [pixels_of(value, i, self.size, self.channels) for i, value in zip(numbers, values, strict=True)]
+        pixels = [pixels_of(value, i, self.codec) for i, value in zip(numbers, values, strict=True)]
         label = None if self.labels is None else self.labels[where]
         return Batch(x=torch.from_numpy(np.stack(pixels)), source=where, label=label)
 
@@ -206,39 +219,6 @@ def read_labels(
         raise ValueError(f"the test part has labels that the training part lacks: {', '.join(unknown[:5])}")
     numbers = {value: number for number, value in enumerate(classes or found)}
     return torch.tensor([numbers[str(value)] for value in values]), classes or found
-
-
-def undecoded(rows: Any, image: str) -> Any:
-    """The rows with images as bytes or paths, so that they are decoded here, small and only when used."""
-    import datasets
-
-    if rows.features is not None and isinstance(rows.features[image], datasets.Image):
-        return rows.cast_column(image, datasets.Image(decode=False))
-    return rows
-
-
-def pixels_of(value: Any, number: int, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:
-    """Pixels of an image given as bytes, path or address.
-
-    Raises:
-        ValueError: no image, or a corrupt one.
-    """
-    import datasets
-
-    try:
-        if isinstance(value, dict):
-            value = value["path"] if value.get("bytes") is None else value["bytes"]
-        if isinstance(value, Image.Image):
-            return to_pixels(value, size, channels)
-        if isinstance(value, bytes):
-            return read_image(io.BytesIO(value), size, channels)
-        if isinstance(value, str) and "://" not in value:
-            return read_image(value, size, channels)
-        if isinstance(value, str):
-            return to_pixels(datasets.Image().decode_example({"path": value, "bytes": None}), size, channels)
-        raise TypeError(f"expected the bytes or the path of an image, got {type(value).__name__}")
-    except Exception as error:  # decoders raise whatever they like
-        raise ValueError(f"sample {number} is no readable image ({error}): mend it or choose another column") from error
 
 
 def _plain(value: Any) -> Any:

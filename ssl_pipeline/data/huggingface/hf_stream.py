@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from ssl_pipeline.data.huggingface.hf import undecoded
+from ssl_pipeline.data.huggingface.hf_pixels import undecoded
 from ssl_pipeline.data.io.streaming import interleave, shuffled
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.structures.batch import Batch

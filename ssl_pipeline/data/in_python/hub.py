@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -45,6 +46,7 @@ def hub_part(rows: Any, reading: Reading, labels: Any = None, classes: Classes =
         ValueError: no column of images, or several of them.
     """
     from ssl_pipeline.data.huggingface.hf import HfImages, check_columns, read_labels
+    from ssl_pipeline.data.huggingface.hf_pixels import range_of_rows
 
     if rows.format["type"] in ("torch", "numpy", "custom"):
         return items_part(rows, reading, labels, classes)
@@ -55,12 +57,13 @@ def hub_part(rows: Any, reading: Reading, labels: Any = None, classes: Classes =
     if not isinstance(first, Image):
         raise ValueError(f"column {column!r} holds {type(first).__name__} and no images: set data.image to another")
     codec = pixels(first, reading)
+    codec = replace(codec, range=range_of_rows(reading.range, rows, column, codec.channels))
     if labels is not None:
         numbers, classes = numbered_labels(labels, len(rows), classes)
     else:
         numbers, classes = read_labels(rows, check_columns(rows, column, reading.label), classes or None)
-    dataset = HfImages(rows, column, numbers, codec.size, codec.channels)
-    return PythonPart(dataset, dataset[torch.arange(min(len(rows), 2))].x, classes=classes)
+    dataset = HfImages(rows, column, numbers, codec)
+    return PythonPart(dataset, dataset[torch.arange(min(len(rows), 2))].x, classes=classes, codec=codec)
 
 
 def image_column(rows: Any, reading: Reading) -> str:
