@@ -246,7 +246,8 @@ def stack(raw: Sequence[Any], codec: SoundCodec) -> tuple[Float[Tensor, "B n"], 
             raise ValueError(f"{wanted}, got {one.min():g} to {one.max():g} in number {number}: divide by full scale")
         lengths[number] = min(len(one), codec.samples)
         wave[number, : len(one)] = to_full_scale(one[: codec.samples], codec, note)
-    warn_remarks([str(one) if isinstance(one, (str, Path)) else f"number {i}" for i, one in enumerate(raw)], remarks)
+    names = [str(one) if isinstance(one, (str, Path)) else f"number {i}" for i, one in enumerate(raw)]
+    warn_remarks(names, remarks, "recording")
     return wave, lengths
 
 

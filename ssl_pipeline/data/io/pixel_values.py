@@ -46,7 +46,7 @@ def pixel_values(
     >>> pixel_values(Image.new("RGBA", (2, 1)), channels=1).tolist()
     [[[255], [255]]]
     """
-    count = getattr(image, "n_frames", 1) if getattr(image, "is_animated", False) else 1
+    count = _pages_of(image)
     if pages == "first":
         if count > 1:
             note("pages", f"{count} pages")
@@ -97,6 +97,12 @@ def save_pixels(file: Path, values: Shaped[np.ndarray, "H W C"]) -> None:
         return
     first, *rest = (Image.fromarray(np.ascontiguousarray(values[..., i])) for i in range(values.shape[2]))
     first.save(file, format="TIFF", save_all=True, append_images=rest)
+
+
+def _pages_of(image: Image.Image) -> int:
+    """How many images a file holds; previews in the photographs of phones (MPO) do not count."""
+    several = image.format != "MPO" and getattr(image, "is_animated", False)
+    return image.n_frames if several else 1  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _page(image: Image.Image, channels: int, deep: bool, note: Note) -> Shaped[np.ndarray, "H W C"]:

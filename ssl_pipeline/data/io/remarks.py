@@ -24,7 +24,7 @@ class Remark(NamedTuple):
 REMARKS = {
     "cut_short": Remark("end before their headers say", "what there is of them is used"),
     "outside": Remark(
-        "hold values outside the range", "these are cut off: set data.range=[low,high] to a range that holds them"
+        "hold values outside the range", "these are cut off; to keep them, train with data.range=[low,high]"
     ),
     "fourth": Remark(
         "have a fourth band that channels=1 and channels=3 do not keep",

@@ -12,7 +12,8 @@ AUTO = "auto"
 LOOKED_AT = 128
 """Files that are looked at."""
 
-Range = tuple[int | float, int | float]
+Range = Sequence[int | float]
+"""The lower and the upper end."""
 RangeOption = str | Sequence[int | float] | None
 
 T = TypeVar("T")
