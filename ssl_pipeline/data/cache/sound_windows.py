@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ssl_pipeline.data.cache.decode_cache import DecodedRows, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder
-from ssl_pipeline.data.codecs.sound import SoundCodec, to_full_scale
+from ssl_pipeline.data.codecs.full_scale import to_full_scale
+from ssl_pipeline.data.codecs.sound import SoundCodec
 from ssl_pipeline.data.io.remarks import noting, warn_remarks
 from ssl_pipeline.data.io.sound import Sound, cut_windows, resampled
 from ssl_pipeline.data.io.unreadable import check_unreadable, refuse_unreadable
@@ -95,7 +96,7 @@ def _encoded(
         note = noting(troubles.remarks, number)
         if sound.cut_short:
             note("cut_short", "")
-        wave = to_full_scale(sound.wave, codec, note)
+        wave = to_full_scale(sound.wave, codec.full_scale, note)
         return cut_windows(resampled(wave, sound.rate, codec.rate), codec.samples, step)
 
     count = len(names)

@@ -7,15 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
+from ssl_pipeline.data.codecs.full_scale import stack
 from ssl_pipeline.data.codecs.log_mel import Spectrum, log_mel_spectrogram, waveform
-from ssl_pipeline.data.io.remarks import Note, Remarks, noting, silent, warn_remarks
-from ssl_pipeline.data.io.sound import open_sound, resampled, write_wav
+from ssl_pipeline.data.io.sound import write_wav
 from ssl_pipeline.data.io.sound_range import checked_sound_range
 from ssl_pipeline.data.io.value_range import Range
 from ssl_pipeline.structures.grid import GridSpec
@@ -75,7 +74,7 @@ class Waveform:
             ValueError: a recording that is neither, cannot be read, is not finite or of another range.
             FileNotFoundError: there is no such file.
         """
-        wave, lengths = stack(raw, self)
+        wave, lengths = stack(raw, self.rate, self.samples, self.full_scale)
         return wave.unsqueeze(1), self.valid(lengths)
 
     def decode(self, x: Tensor, valid: Tensor | None = None) -> list[Float[Tensor, "n"]]:
@@ -176,7 +175,7 @@ class LogMel:
             ValueError: a recording that is neither, cannot be read, is not finite or of another range.
             FileNotFoundError: there is no such file.
         """
-        wave, lengths = stack(raw, self)
+        wave, lengths = stack(raw, self.rate, self.samples, self.full_scale)
         if not len(wave):  # which a Fourier transform does not take
             return wave.new_zeros(0, 1, *self.grid.shape), None
         return log_mel_spectrogram(wave, self.spectrum).unsqueeze(1), self.valid(lengths)
@@ -223,44 +222,6 @@ class LogMel:
 
 
 SoundCodec = Waveform | LogMel
-
-
-def stack(raw: Sequence[Any], codec: SoundCodec) -> tuple[Float[Tensor, "B n"], Int64[Tensor, "B"]]:
-    """Recordings as equally long rows, and how much of each row they fill."""
-    wave = torch.zeros(len(raw), codec.samples)
-    lengths, remarks, full = torch.zeros(len(raw), dtype=torch.int64), Remarks(), codec.full_scale
-    for number, one in enumerate(raw):
-        wanted = f"expected recordings as paths or as one dimension of floats between {-full:g} and {full:g}"
-        note = noting(remarks, number)
-        if isinstance(one, (str, Path)):
-            sound = open_sound(one)
-            one = resampled(to_full_scale(sound.wave, codec, note), sound.rate, codec.rate) * full
-        if not isinstance(one, Tensor) and (array := np.asarray(one)).dtype.kind == "f":
-            one = torch.from_numpy(array.astype(np.float32))
-        if not isinstance(one, Tensor) or one.ndim != 1 or not one.is_floating_point():
-            found = f"{tuple(one.shape)} {one.dtype}" if isinstance(one, (Tensor, np.ndarray)) else type(one).__name__
-            raise ValueError(f"{wanted}, got {found} as number {number}: read or convert it")
-        if not one.isfinite().all():
-            raise ValueError(f"{wanted}, got NaN or infinity in number {number}: repair it")
-        if len(one) and one.abs().mean() > full:  # a loud one may be cut off, but not most of it
-            raise ValueError(f"{wanted}, got {one.min():g} to {one.max():g} in number {number}: divide by full scale")
-        lengths[number] = min(len(one), codec.samples)
-        wave[number, : len(one)] = to_full_scale(one[: codec.samples], codec, note)
-    names = [str(one) if isinstance(one, (str, Path)) else f"number {i}" for i, one in enumerate(raw)]
-    warn_remarks(names, remarks, "recording")
-    return wave, lengths
-
-
-def to_full_scale(wave: Float[Tensor, "n"], codec: SoundCodec, note: Note = silent) -> Float[Tensor, "n"]:
-    """Sound in the units of files, between -1 and 1; what lies beyond is cut off, and noted.
-
-    >>> to_full_scale(torch.tensor([-5.0, 20.0]), Waveform(rate=8, seconds=1, range=(-20, 20))).tolist()
-    [-0.25, 1.0]
-    """
-    wave = wave / codec.full_scale
-    if len(wave) and (most := float(wave.abs().max())) > 1:
-        note("outside", f"up to {most * codec.full_scale:g}, full scale being {codec.full_scale:g}")
-    return wave.clamp(-1, 1)
 
 
 def _checked(range: Sequence[float | int] | None) -> Range | None:

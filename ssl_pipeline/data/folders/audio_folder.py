@@ -35,22 +35,18 @@ def audio_folder(
 ) -> Data:
     """A tree of recordings; its top-level folders are classes, or ``train`` and ``test`` (or ``val``), or mean nothing.
 
-    Channels are averaged. A recording shorter than a window is padded; what is left at the end of a longer one counts
-    if it is at least half a window.
+    Channels are averaged. A short recording is padded; a rest of at least half a window counts.
 
     Args:
         root: the folder.
         rate: samples per second that all are brought to; the most common one among the files by default.
         seconds: length of a window.
-        range: values in files that become -1 and 1, [-a, a]; "auto": -1 and 1, or the peak of files of floats that go
-            beyond these or stay below 1/32, as up to 128 training files tell; None: -1 and 1.
+        range: values in files that become -1 and 1, [-a, a]; None: -1 and 1; "auto": these, or see ``sound_range_of``.
         windows: how recordings are cut.
         features: "logmel", or "waveform" for the sound as it is.
         spectrogram: of the log-mel features; of waveforms, of what tables compare with.
-        labels: take the top-level folders as classes; "auto": where every recording lies in one and there are at least
-            two.
-        source: what stays on one side of the split: a "recording", or all those of one "name", which is the path below
-            the top-level folder (the same sentence in several languages).
+        labels: take the top-level folders as classes; "auto": where every recording lies in one of at least two.
+        source: what stays on one side of the split: a "recording", or all of one "name" (path below the top folder).
         split: which recordings are held out.
         unreadable: what happens to files that cannot be read.
         cache: how they are decoded and kept.

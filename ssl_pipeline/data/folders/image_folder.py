@@ -66,25 +66,17 @@ def folder(
     image_grid(size, channels, pages)  # refuses options before files are looked for
     tree = Tree.of(path, IMAGE_ENDINGS, labels, advice=_ADVICE)
     files = tree.paths("train")
-    found = range_of(range, len(files), lambda number: Image.open(files[number]), channels, pages, cache.threads)
-    codec = Pixels(size, channels, found, pages)
+    bounds = range_of(range, len(files), lambda number: Image.open(files[number]), channels, pages, cache.threads)
+    codec = Pixels(size, channels, bounds, pages)
 
     def load(part: str) -> Dataset:
         paths = tree.paths(part)
         mask_files = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
-        dataset, failed = decode(paths, codec, tree.labels(part))
+        dataset, failed = _decoded(paths, codec, tree.labels(part), cache, unreadable)
         if mask_files is not None:
-            known, lost = decode(mask_files, Pixels(size, channels=1), None)
+            known, lost = _decoded(mask_files, Pixels(size, channels=1), None, cache, unreadable)
             dataset, failed = WithForeground(dataset, known), {**failed, **lost}
         return Subset(dataset, [i for i, _ in enumerate(paths) if i not in failed]) if failed else dataset
-
-    def decode(paths: list[Path], codec: Pixels, labels: Tensor | None) -> tuple[MemoryDataset | Expanded, Unreadable]:
-        def refuse(failed: Unreadable) -> None:
-            refuse_unreadable(paths, failed, unreadable.limit)
-
-        dataset, failed = decoded_images(paths, codec, labels, cache, refuse)
-        check_unreadable(paths, failed, unreadable.limit)
-        return dataset, failed
 
     train = load("train")
     train, test = (train, load("test")) if tree.has_test else holdout(train, split.holdout, split.seed)
@@ -92,3 +84,20 @@ def folder(
     return Data(
         grid=codec.grid, codec=codec, train=train, test=test, classes=tree.classes, name=tree.name, columns=columns
     )
+
+
+def _decoded(
+    paths: list[Path], codec: Pixels, labels: Tensor | None, cache: Cache, unreadable: UnreadableFiles
+) -> tuple[MemoryDataset | Expanded, Unreadable]:
+    """Images, and those that cannot be read.
+
+    Raises:
+        ValueError: these are too many.
+    """
+
+    def refuse(failed: Unreadable) -> None:
+        refuse_unreadable(paths, failed, unreadable.limit)
+
+    dataset, failed = decoded_images(paths, codec, labels, cache, refuse)
+    check_unreadable(paths, failed, unreadable.limit)
+    return dataset, failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,7 @@ def hf_audio(
     data_files: str | Sequence[str] | Mapping[str, Any] | None = None,
     revision: str | None = None,
 ) -> Data:
-    """Whatever ``datasets.load_dataset`` loads, or a folder (or address) that ``save_to_disk`` wrote.
-
-    Code that comes with a data set is never run. All recordings are read when the set is loaded.
+    """Whatever ``datasets.load_dataset`` loads, or ``save_to_disk`` wrote; its code is never run. All of it is read.
 
     Args:
         path: name on the hub, folder, address, or format ("parquet", "audiofolder", …) of ``data_files``.
@@ -72,23 +71,22 @@ def hf_audio(
     require("soundfile", "audio", "data=hf_audio")
     windows, spectrogram, split = Windows.of(windows), Spectrogram.of(spectrogram), HubSplit.of(split)
     unreadable, cache = UnreadableFiles.of(unreadable), Cache.of(cache)
-    learnt = load_rows(path, name, split.train, data_files, revision, streaming=False)
-    check_columns(learnt, audio, None, option="audio")
-    found = sound_range_of(range, len(learnt), files_of(learnt, audio), cache.threads)
-    codec, baseline = sound_codec(features, rate, seconds, spectrogram, found)
+    rows_of = partial(load_rows, path, name, data_files=data_files, revision=revision, streaming=False)
+    learnt = rows_of(split.train)
+    bounds = sound_range_of(range, len(learnt), files_of(learnt, audio), cache.threads)
+    codec, baseline = sound_codec(features, rate, seconds, spectrogram, bounds)
 
     def load(rows: Any, classes: Classes = None, first: int = 0) -> tuple[Recordings, Classes]:
-        sources = sources_of(rows, source)
-        labels, classes = read_labels(rows, check_columns(rows, audio, label, option="audio"), classes)
+        names, column = sources_of(rows, source), check_columns(rows, audio, label, option="audio")
+        labels, classes = read_labels(rows, column, classes)
         found = windows_of_rows(rows, audio, codec, windows.stride, cache, unreadable.limit)
-        return recordings(found, codec, sources, None if labels is None else labels.tolist(), first), classes
+        return recordings(found, codec, names, None if labels is None else labels.tolist(), first), classes
 
     train, classes = load(learnt)
     if split.test is None:
         train, test = holdout(train, split.holdout, split.seed)
     else:
-        held_out = load_rows(path, name, split.test, data_files, revision, streaming=False)
-        test = load(held_out, classes, first=len(train.paths))[0]
+        test = load(rows_of(split.test), classes, first=len(train.paths))[0]
     return Data(codec.grid, train, test, classes, Path(path).name, codec=codec, baseline=baseline)
 
 
@@ -126,6 +124,7 @@ def files_of(rows: Any, column: str) -> Callable[[int], BytesIO | str]:
     """The file of a row's recording, without the decoder of `datasets`, which needs one more package."""
     import datasets
 
+    check_columns(rows, column, None, option="audio")
     rows = rows.select_columns([column])
     if isinstance(rows.features[column], datasets.Audio):
         rows = rows.cast_column(column, datasets.Audio(decode=False))

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ssl_pipeline.data import Clips, LogMel, Pixels, Waveform
 from ssl_pipeline.data.cache.videos import clips_of
+from ssl_pipeline.data.codecs.full_scale import to_full_scale
 from ssl_pipeline.data.codecs.image import read_image
-from ssl_pipeline.data.codecs.sound import to_full_scale
 from ssl_pipeline.data.folders.image_folder import IMAGE_ENDINGS as IMAGES
 from ssl_pipeline.data.folders.tree import list_files
 from ssl_pipeline.data.io.remarks import Note, Remarks, noting, warn_remarks
@@ -111,7 +111,8 @@ class Files:
         assert isinstance(codec, (Waveform, LogMel))
         if (sound := self.tried(lambda: read_sound(self.root / file), file)) is None:
             return None
-        return resampled(to_full_scale(sound.wave, codec, self._note(file)), sound.rate, codec.rate) * codec.full_scale
+        full = codec.full_scale
+        return resampled(to_full_scale(sound.wave, full, self._note(file)), sound.rate, codec.rate) * full
 
     def image(self, file: Path) -> Shaped[np.ndarray, "H W C"] | None:
         """An image in its own size, uint8 or floats from 0 to 1, see ``Pixels``; None where it cannot be read."""

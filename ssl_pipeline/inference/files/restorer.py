@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ssl_pipeline.data import LogMel, Pixels, Waveform
+from ssl_pipeline.data.codecs.full_scale import to_full_scale
 from ssl_pipeline.data.codecs.log_mel import log_mel_spectrogram
-from ssl_pipeline.data.codecs.sound import to_full_scale
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.io.pixel_values import pixel_values, save_pixels
 from ssl_pipeline.data.io.sound import read_sound, wav_kind
@@ -105,7 +105,7 @@ class FileRestorer:
             x, valid = codec.encode([wave])
             after = codec.decode(self.model.restore(x, self.view, valid=valid).cpu())[0]
         else:  # one spectrogram of the whole, so that its phases are guessed once and fit each other
-            whole = to_full_scale(wave, codec)[None]
+            whole = to_full_scale(wave, codec.full_scale)[None]
             whole = whole if isinstance(codec, Waveform) else log_mel_spectrogram(whole, codec.spectrum)
             after = restore_by_windows(
                 whole, self.model.grid.shape, lambda some, _: self.model.restore(some, self.view)
