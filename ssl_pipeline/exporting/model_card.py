@@ -85,14 +85,7 @@ def card(
     seen = f", for samples of view `{export['view']}`" if export["view"] else ""
     own = isinstance(model.graph.encoder, ModuleEncoder)
     loaded = '".", encoder=module' if own else '"."'
-    use = USE[export["format"]].format(
-        load=loaded,
-        note=f", and module an object of {model.graph.encoder.of}" if own else "",
-        given="\n".join(_given(name, some, export["format"]) for name, some in inputs.items()),
-        outputs=", ".join(export["outputs"]),
-        named=", ".join(f"{name}={name}" for name in inputs),
-        arrays=", ".join(f'"{name}": {name}' for name in inputs),
-    )
+    note = f", and module an object of {model.graph.encoder.of}" if own else ""
     lines = [
         f"# {export['part']} of {config['name']}",
         "",
@@ -109,7 +102,7 @@ def card(
         f"- Checked when it was written: {'; '.join(checks)}.",
         "",
         "```python",
-        use,
+        _use(export, inputs, loaded, note),
         "```",
     ]
     lines += section(records, export["inputs"], export["outputs"], export["format"], loaded)
@@ -117,6 +110,17 @@ def card(
     lines += _timm(model, part) if export["format"] == "safetensors" else []
     lines += _measured(part, export["part"], summary)
     return "\n".join(lines) + "\n"
+
+
+def _use(export: Mapping[str, Any], inputs: Mapping[str, Tensor], loaded: str, note: str) -> str:
+    return USE[export["format"]].format(
+        load=loaded,
+        note=note,
+        given="\n".join(_given(name, some, export["format"]) for name, some in inputs.items()),
+        outputs=", ".join(export["outputs"]),
+        named=", ".join(f"{name}={name}" for name in inputs),
+        arrays=", ".join(f'"{name}": {name}' for name in inputs),
+    )
 
 
 def _leads(model: Model, part: Part, format: str) -> list[str]:

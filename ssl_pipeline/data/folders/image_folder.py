@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor
-
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Subset, holdout
 from ssl_pipeline.data.cache.images import decoded_files
-from ssl_pipeline.data.codecs.image import Pixels
+from ssl_pipeline.data.codecs.image import Pixels, image_grid
 from ssl_pipeline.data.folders.tree import Tree
-from ssl_pipeline.data.io.unreadable import Unreadable
-from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.io.image_file import open_image
+from ssl_pipeline.data.io.pixel_range import range_of
+from ssl_pipeline.data.io.value_range import RangeOption
 from ssl_pipeline.data.options import Cache, Options, Split, UnreadableFiles
 from ssl_pipeline.data.wrappers.foreground import FOREGROUND, WithForeground, foreground_spec, masks_of
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
+
+_ADVICE = "set data.root to another folder, or pass arrays (.npy) in Python, sslp.pretrain(array)"
 
 
 @register("data", "folder", settled={"cache.folder": None})
@@ -24,6 +25,8 @@ def folder(
     root: str,
     size: int = 64,
     channels: int = 3,
+    range: RangeOption = "auto",
+    pages: str = "first",
     labels: bool | str = "auto",
     split: Split | Options = Split(),
     unreadable: UnreadableFiles | Options = UnreadableFiles(),
@@ -35,7 +38,10 @@ def folder(
     Args:
         root: the folder.
         size: height and width in pixels: the shorter side is resized to it, the centre cropped.
-        channels: 3, or 1 for grey.
+        channels: 3, 1 for grey, or 4 for colours and a fourth band, which else is taken as transparency.
+        range: least and largest value of files deeper than 8 bits, which become 0 and 1; "auto": those of up to 128
+            training files. 8 bits stay as they are; None: all have 8 bits, 16 of them being taken as 0 to 65535.
+        pages: the "first" of a file of several, or all of them as "channels".
         labels: take the top-level folders as classes; "auto": where every image lies in one and there are at least two.
         split: which images are held out.
         unreadable: what happens to files that cannot be read.
@@ -52,21 +58,21 @@ def folder(
     split, unreadable, cache = Split.of(split), UnreadableFiles.of(unreadable), Cache.of(cache)
     if type(size) is not int or size < 1:
         raise ValueError(f"expected data.size as a whole number of pixels, at least 1, got {size!r}: set data.size=64")
-    codec, path = Pixels(size, channels), Path(root).expanduser()
-    tree = Tree.of(path, IMAGE_ENDINGS, labels)
+    path = Path(root).expanduser()
+    image_grid(size, channels, pages)  # refuses options before files are looked for
+    tree = Tree.of(path, IMAGE_ENDINGS, labels, advice=_ADVICE)
+    files = tree.paths("train")
+    bounds = range_of(range, len(files), lambda number: open_image(files[number]), channels, pages, cache.threads)
+    codec = Pixels(size, channels, bounds, pages)
 
     def load(part: str) -> Dataset:
         paths = tree.paths(part)
         mask_files = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
-        dataset, failed = decode(paths, channels, tree.labels(part))
+        dataset, failed = decoded_files(paths, codec, tree.labels(part), cache, unreadable.limit)
         if mask_files is not None:
-            known, lost = decode(mask_files, 1, None)
+            known, lost = decoded_files(mask_files, Pixels(size, channels=1), None, cache, unreadable.limit)
             dataset, failed = WithForeground(dataset, known), {**failed, **lost}
-        return Subset(dataset, [i for i in range(len(paths)) if i not in failed]) if failed else dataset
-
-    def decode(paths: list[Path], channels: int, labels: Tensor | None) -> tuple[MemoryDataset, Unreadable]:
-        found = decoded_files(paths, size, channels, cache, unreadable.limit)
-        return found.dataset(labels, paths=tuple(map(str, paths))), found.troubles.unreadable
+        return Subset(dataset, [i for i, _ in enumerate(paths) if i not in failed]) if failed else dataset
 
     train = load("train")
     train, test = (train, load("test")) if tree.has_test else holdout(train, split.holdout, split.seed)
