@@ -76,10 +76,9 @@ def again(asked: Mapping[str, Any]) -> dict[str, Any]:
         had, wanted = _get(saved, keys), _get(given, keys)
         if _is_place(keys):
             _set(saved, keys, wanted)
-        elif not _is_same(wanted, had, keys) and (wanted, had) != (
-            {},
-            None,
-        ):  # of a group that is younger than the run: nothing chosen
+        elif (wanted, had) == ({}, None):  # of a group that is younger than the run: nothing chosen
+            continue
+        elif not _is_same(wanted, had, keys):
             name = ".".join(keys)
             raise ValueError(
                 f"resume=auto: {asked['resume']} holds a run with {name}={had}, and this one has {name}={wanted}: "
