@@ -88,3 +88,13 @@ def test_a_set_whose_files_changed_keeps_its_range(run, tmp_path):
     finally:
         bright.unlink()
     assert data.codec.range == (-1000, 3000)
+
+
+def test_a_run_goes_on_in_its_range(run):
+    root = run.folder.parent / "images"
+    on = QUICK | {"resume": str(run.folder)}
+    again = sslp.pretrain(root, steps=3, batch_size=8, options=on)
+    assert again.summary["steps"] == 3
+    assert yaml.safe_load((run.folder / "config.yaml").read_text())["data"]["range"] == [-1000, 3000]
+    with pytest.raises(ValueError, match=r"differs from the run that is resumed \(data.range was \[-1000, 3000\]\)"):
+        sslp.pretrain(root, steps=4, batch_size=8, options=on | {"data.range": [0, 5]})
