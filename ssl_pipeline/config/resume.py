@@ -105,7 +105,9 @@ def again(asked: Mapping[str, Any]) -> dict[str, Any]:
         had, wanted = _get(saved, keys), _get(given, keys)
         if is_place(keys):
             _set(saved, keys, wanted)
-        elif wanted != had and (wanted, had) != ({}, None):  # of a group that is younger than the run: nothing chosen
+        elif (wanted, had) == ({}, None):  # of a group that is younger than the run: nothing chosen
+            continue
+        elif not _is_same(wanted, had, keys):
             name = ".".join(keys)
             raise ValueError(
                 f"resume=auto: {asked['resume']} holds a run with {name}={had}, and this one has {name}={wanted}: "
@@ -122,10 +124,15 @@ def _leaves(node: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tu
             yield (*above, key)
 
 
+def _is_same(wanted: Any, had: Any, keys: Sequence[str]) -> bool:
+    """Whether two values are equal, or one asks for the range that the run has found."""
+    return wanted == had or (keys[0] == "data" and keys[-1] == "range" and wanted == "auto")
+
+
 def _differing(wanted: Any, had: Any, keys: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Options that are not the same, but for where the data lies."""
     if not (isinstance(wanted, Mapping) and isinstance(had, Mapping)):
-        if wanted != had:
+        if not _is_same(wanted, had, keys):
             yield keys
         return
     for key in dict.fromkeys([*wanted, *had]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 
@@ -104,6 +104,34 @@ class MappedDataset(MemoryDataset):
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
         self.x = _map(self.file)
+
+
+class Expanded:
+    """Samples that are stored in less room than floats, which are made of them when they are asked for.
+
+    Args:
+        stored: the samples.
+        expand: makes floats of some of them.
+
+    >>> Expanded(MemoryDataset(torch.tensor([[[[8]]]], dtype=torch.int16)), torch.Tensor.float)[[0]].x.item()
+    8.0
+    """
+
+    def __init__(self, stored: MemoryDataset, expand: Callable[[Tensor], Tensor]) -> None:
+        self.stored, self.expand = stored, expand
+        self.labels, self.sources, self.paths = stored.labels, stored.sources, stored.paths
+        self.files = stored.files
+
+    def of_sources(self, source: Int64[Tensor, "N"], paths: tuple[str, ...] | None, files: Sequence[str]) -> Expanded:
+        """See ``MemoryDataset``."""
+        return Expanded(self.stored.of_sources(source, paths, files), self.expand)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def __getitem__(self, index: Index) -> Batch:
+        batch = self.stored[index]
+        return batch._replace(x=self.expand(batch.x))
 
 
 def _map(file: Path) -> Tensor:

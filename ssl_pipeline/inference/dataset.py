@@ -12,7 +12,7 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.names import path_of_data
 from ssl_pipeline.config.overrides import OptionsLike, options_of_data, overrides_of
 from ssl_pipeline.config.suitable import IN_PYTHON
-from ssl_pipeline.data import Codec, Data, build_data
+from ssl_pipeline.data import Codec, Data, Pixels, build_data
 from ssl_pipeline.data.folders.contents import reader_of
 from ssl_pipeline.data.in_python import python_data
 from ssl_pipeline.inference.model import Model
@@ -36,7 +36,7 @@ def data_of(model: Model, data: Any = None, options: OptionsLike | None = None, 
         ValueError: its samples are not those that the model takes; labels of data that has its own.
     """
     own = model.config["data"]
-    passed = _passed(data, options, labels, own, model.grid)
+    passed = _passed(data, options, labels, own, model)
     if passed is not None:
         found = passed.with_codec(model.codec)
         if isinstance(data, Data):
@@ -83,7 +83,7 @@ def data_of_timm(name: str, data: Any, options: OptionsLike | None = None, label
 
 
 def _passed(
-    data: Any, options: OptionsLike | None, labels: Any, own: Mapping[str, Any] = {}, like: GridSpec | None = None
+    data: Any, options: OptionsLike | None, labels: Any, own: Mapping[str, Any] = {}, model: Model | None = None
 ) -> Data | None:
     """Data that is passed itself; None where it is named, or a folder.
 
@@ -105,6 +105,9 @@ def _passed(
             mine |= {f"{key}.{option}": one for option, one in value.items()}
         elif key not in ("type", "description"):
             mine[key] = value
+    if model is not None and isinstance(model.codec, Pixels):
+        mine["range"] = model.codec.range
+    like = None if model is None else model.grid
     return python_data(data, labels, mine | options_of_data(further), like).data
 
 

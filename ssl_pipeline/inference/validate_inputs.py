@@ -12,6 +12,7 @@ from torch import Tensor
 from ssl_pipeline.data import Codec, Pixels
 from ssl_pipeline.data.codecs.table import TableCodec
 from ssl_pipeline.data.codecs.text import TextCodec
+from ssl_pipeline.data.io.value_range import Range
 from ssl_pipeline.structures.grid import GridSpec
 
 ON_AVERAGE = 0.25
@@ -183,8 +184,11 @@ def plausible(
         codec: what they were read with, which knows the columns of a table.
 
     Raises:
-        ValueError: such values; names the range that was found.
+        ValueError: such values; names the range that was found. Bytes, where files hold values of a range.
     """
+    ranged = codec.range if isinstance(codec, Pixels) and codec.grid == grid else None
+    if ranged is not None and x.dtype == torch.uint8:
+        raise ValueError(f"expected floats from 0 to 1, got uint8: {_scaling(ranged)}")
     if x.dtype == torch.uint8 and not grid.discrete:
         return
     if mask is not None:
@@ -209,7 +213,14 @@ def plausible(
         if isinstance(codec, TableCodec) and (why := codec.far_off(x)):
             raise ValueError(why)
         advice = "pass uint8, or divide by 255" if grid.range == (0, 1) and low >= 0 else "bring them into this range"
+        advice = advice if ranged is None else _scaling(ranged)
         raise ValueError(f"expected floats in {grid.range}, got {low:g} to {high:g}: {advice}")
+
+
+def _scaling(bounds: Range) -> str:
+    low, high = bounds
+    how = f"pass such files or PIL images, or (x - {low:g}) / {high - low:g}"
+    return f"this model's files hold {low:g} to {high:g}; {how}"
 
 
 def hidden(x: Tensor, mask: Tensor, grid: GridSpec) -> Tensor:

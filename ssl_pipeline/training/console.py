@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ssl_pipeline.data import Data, Stream
+from ssl_pipeline.data import Data, LogMel, Pixels, Stream, Waveform
+from ssl_pipeline.data.io.value_range import LOOKED_AT
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.optim.recipe import Recipe
 from ssl_pipeline.report.headline import restored_table, sections
@@ -29,7 +30,7 @@ def start(
 ) -> None:
     """The resolved numbers of a run; ``parts``: micro-batches of a step; ``limits``: how long it may take."""
     graph = next(iter(graphs.values()))
-    lines = [f"{'data':<11}{_size(data)}" for data in sets.values()]
+    lines = [line for data in sets.values() for line in (f"{'data':<11}{_size(data)}", *_range(data))]
     lines += [
         f"views      {', '.join(graph.corruptions)} ({graph.views_per_step} of {len(graph.corruptions)} a sample)",
         *(
@@ -63,6 +64,18 @@ def _over_batch(graphs: Iterable[Graph], size: int, parts: int) -> list[str]:
     compare = [term for term in terms if any(getattr(part, "over_batch", False) for part in term.modules())]
     names = dict.fromkeys(str(term.name) for term in compare)
     return [f"contrast   {name} compares the {size} samples of a micro-batch, not all of a step" for name in names]
+
+
+def _range(data: Data) -> list[str]:
+    """A line where values of files are scaled."""
+    codec = data.codec
+    if not isinstance(codec, Pixels | Waveform | LogMel) or codec.range is None:
+        return []
+    (low, high), least = codec.range, 0 if isinstance(codec, Pixels) else -1
+    return [
+        f"range      {low:g} to {high:g} in files, as data.range says or up to {LOOKED_AT} of them show, "
+        f"become {least} to 1; what lies outside is cut off"
+    ]
 
 
 def _masking(graphs: Iterable[Graph]) -> list[str]:

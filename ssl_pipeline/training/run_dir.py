@@ -14,7 +14,8 @@ import torch
 import yaml
 
 from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, SUMMARY, read_saved, read_summary
-from ssl_pipeline.data import Data, DataSets, Stream
+from ssl_pipeline.data import Data, DataSets, LogMel, Pixels, Stream, Waveform
+from ssl_pipeline.data.io.value_range import AUTO
 from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.utils.checkpoints import LAST, fault, newest
 from ssl_pipeline.utils.places import refuse_links, replace_text
@@ -84,6 +85,7 @@ class RunDir:
         """Everything that ``load`` needs besides the weights; whose code is trusted is no business of a file."""
         about = join_sets({name: _about(data) for name, data in sets.items()})
         saved = {key: value for key, value in config.items() if key != "trust"}
+        saved["data"] = _as_found(saved["data"], sets)
         replace_text(self.path / CONFIG, yaml.safe_dump(saved | about, sort_keys=False))
         codecs = {sets.prefix(name, "") or SAMPLES_CODEC: data.codec for name, data in sets.items()}
         codecs |= {f"columns.{name}": spec.codec for data in sets.values() for name, spec in data.columns.items()}
@@ -120,6 +122,20 @@ class RunDir:
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """The numbers of the run."""
         replace_text(self.path / SUMMARY, json.dumps(summary, indent=2, allow_nan=False) + "\n")
+
+
+def _as_found(options: Mapping[str, Any], sets: DataSets) -> dict[str, Any]:
+    """Options of the data with the range that its files were found to have, so that it is not looked for again."""
+    if "sets" in options and len(sets) > 1:
+        inner = {name: _as_found(some, DataSets.of(sets[name])) for name, some in options["sets"].items()}
+        return {**options, "sets": inner}
+    found = {**options}
+    if isinstance(found.get("of"), Mapping):
+        found["of"] = _as_found(found["of"], sets)
+    codec = sets.only.codec
+    if found.get("range") == AUTO and isinstance(codec, Pixels | Waveform | LogMel):
+        found["range"] = codec.range and [*codec.range]
+    return found
 
 
 def _about(data: Data) -> dict[str, Any]:

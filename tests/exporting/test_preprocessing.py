@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from helpers.cards import code_of, image_files, run_elsewhere, sound_files
+from helpers.deep_images import wave
 from helpers.exports import CONV, folder_of_a_run, ssl
 from helpers.small_models import VIT
 from helpers.texts import TEXTS
@@ -19,6 +21,7 @@ from torch.nn.functional import cosine_similarity
 
 import ssl_pipeline as sslp
 from ssl_pipeline.data import BPE, Bytes, Clips, LogMel, Pixels, TableCodec, Waveform
+from ssl_pipeline.data.io.image_file import save_pixels
 from ssl_pipeline.data.preprocessing.base import ArrayPreprocessing, Preprocessing
 from ssl_pipeline.data.preprocessing.image import ImagePreprocessing
 from ssl_pipeline.data.preprocessing.sound import SoundPreprocessing
@@ -38,6 +41,7 @@ KINDS = {
     "bpe": (WORDS, BPE(24, [[32, 116], [116, 104], [257, 101], [208, 181], [104, 101], [116, 260], [101, 32]])),
     "table": ([*VIT, "corruption=noise"], TableCodec(["a", "b"], [1.0, -2.0], [3.0, 0.5], [-1.0, 1.0], fill=True)),
 }
+SPANS = {np.uint8: (0, 255), np.uint16: (0, 65535), np.int32: (-5000, 5000), np.float32: (-5, 5)}
 TABLE = [[4.0, float("nan")], [0.0, -2.5]]
 
 
@@ -135,6 +139,37 @@ def test_bands_pages_and_ranges_of_files_are_read(tmp_path):
     soundfile.write(tmp_path / "loud.wav", np.full(10, 30.0), 10, subtype="FLOAT")
     wave = read_by(SoundPreprocessing(10, 5, full_scale=40.0), tmp_path / "loud.wav")
     assert wave.shape == (2, 1, 5) and np.allclose(wave, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("codec", "kind"),
+    [
+        (Pixels(8, 1, range=(-1000, 3000)), np.int32),
+        (Pixels(8, 3, range=(0, 4095)), np.uint16),
+        (Pixels(8, 2, range=(0.5, 2.5), pages="channels"), np.float32),
+        (Pixels(8, 5, pages="channels"), np.uint8),
+        (Pixels(8, 4), np.uint8),
+    ],
+)
+def test_files_are_read_in_the_range_of_a_codec(codec, kind, tmp_path):
+    pages, (low, high) = codec.channels if codec.pages == "channels" else 1, codec.range or (0, 255)
+    values = (low - 10 + (high - low + 20) * wave(3, 20, max(pages, codec.channels))[:, 4:]).clip(*SPANS[kind])
+    values = values.astype(kind)[..., : 4 if codec.channels == 4 else pages]
+    save_pixels(tmp_path / "a", values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # values outside the range are named
+        wanted, _ = codec.encode([tmp_path / "a"])
+    found = read_by(codec.preprocessing(), tmp_path / "a")
+    step = 1e-4 if codec.range else 1.01 / 255
+    np.testing.assert_allclose(found, as_float(wanted, codec.grid), atol=step)
+    assert found.std() > 0.1
+
+
+def test_recordings_are_read_at_the_full_scale_of_a_codec(tmp_path):
+    soundfile.write(tmp_path / "a.wav", 30 * wave(1, 100)[0, :, 0], 100, subtype="FLOAT")
+    codec = Waveform(100, 1, range=(-40, 40))
+    found = read_by(codec.preprocessing(), tmp_path / "a.wav")
+    np.testing.assert_allclose(found, codec.encode([tmp_path / "a.wav"])[0], atol=1e-6)
 
 
 def test_frames_and_arrays_are_read(tmp_path):

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from errno import EIO, EMFILE, ENFILE, ENOSPC, ESTALE
 from itertools import chain
@@ -19,6 +19,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from ssl_pipeline.data.cache.folder import is_whole, whole_or_nothing
+from ssl_pipeline.data.io.remarks import Remarks
 from ssl_pipeline.data.memory import MappedDataset, MemoryDataset
 
 PATIENCE = 2.0  # seconds of decoding that need no file
@@ -32,7 +33,7 @@ class Troubles(NamedTuple):
     """Files that are not as they should be, by their numbers."""
 
     unreadable: dict[int, str]  # and why
-    cut_short: list[int]
+    remarks: Remarks  # of others, how they were read
 
 
 _PASSING = {EIO, EMFILE, ENFILE, ESTALE}
@@ -90,7 +91,7 @@ def decoded_once(
         return _to_memory(decode)
     if is_whole(place):
         return _find(place)
-    troubles = Troubles({}, [])
+    troubles = Troubles({}, {})
     parts, first = decode(troubles), []
     if in_memory == "auto":
         began = time.monotonic()
@@ -118,7 +119,7 @@ def decoded_once(
 
 def _to_memory(decode: Decode, too_large: OSError | None = None) -> Once:
     """Everything; or the error, if there is one to be raised from 2 GiB on."""
-    troubles, parts, size = Troubles({}, []), [], 0
+    troubles, parts, size = Troubles({}, {}), [], 0
     for part in decode(troubles):
         parts.append(part)
         size += part["x"].nbytes
@@ -178,5 +179,10 @@ def _find(place: Path) -> Once:
         if file.stem != "x"
     }
     said = json.loads((place / "troubles.json").read_text())
-    troubles = Troubles({int(number): reason for number, reason in said["unreadable"].items()}, said["cut_short"])
+    troubles = Troubles(_numbered(said["unreadable"]), {kind: _numbered(of) for kind, of in said["remarks"].items()})
     return Once(rows, troubles, place)
+
+
+def _numbered(found: Mapping[str, str]) -> dict[int, str]:
+    """By number again: JSON has texts as keys."""
+    return {int(number): reason for number, reason in found.items()}

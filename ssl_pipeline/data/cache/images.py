@@ -6,44 +6,53 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from math import prod
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, Shaped
+from torch import Tensor
 
-from ssl_pipeline.data.cache.decode_cache import DecodedRows, Once, Troubles, decoded_once, passes
+from ssl_pipeline.data.cache.decode_cache import DecodedRows, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
-from ssl_pipeline.data.codecs.image import read_image
+from ssl_pipeline.data.codecs.image import Pixels, read_image
 from ssl_pipeline.data.io.memory_budget import MemoryBudget
-from ssl_pipeline.data.io.unreadable import check_unreadable, refuse_unreadable
+from ssl_pipeline.data.io.remarks import Note, noting, warn_remarks
+from ssl_pipeline.data.io.unreadable import Unreadable, check_unreadable, refuse_unreadable
+from ssl_pipeline.data.memory import Expanded, MemoryDataset
 from ssl_pipeline.data.options import Cache
 
 _log = logging.getLogger(__name__)
 
-VERSION = 2  # of the decoding: raise it when the same file comes out differently
+VERSION = 3  # of the decoding: raise it when the same file comes out differently
 _CHUNK = 32  # images a thread that are written at once
 
-ReadImage = Callable[[int], UInt8[np.ndarray, "C H W"]]
-"""An image by its number; raises whatever it likes where it cannot."""
+ReadImage = Callable[[int, Note], Shaped[np.ndarray, "C H W"]]
+"""A sample by its number, uint8 or floats, on which it may remark; raises whatever it likes where it cannot."""
 
 
 def decoded_images(
     read: ReadImage,
     names: Sequence[str],
     key: str,
-    shape: tuple[int, int, int],
+    codec: Pixels,
+    labels: Int64[Tensor, "N"] | None = None,
+    paths: tuple[str, ...] | None = None,
     cache: Cache = Cache(),
     limit: float | int = 0.05,
-) -> Once:
-    """All images as squares of pixels; those that cannot be read are among the troubles, and their rows stay black.
+) -> tuple[MemoryDataset | Expanded, Unreadable]:
+    """All images as squares of pixels, and those that cannot be read, whose rows stay black.
+
+    Both these and images that are read otherwise than they may be meant are named. Floats of a codec with a range are
+    kept in 16 bits.
 
     Args:
         read: an image by its number; called from several threads.
         names: of the images, for messages.
         key: name of the mapped file, the same for the same result.
-        shape: channels, height and width.
+        codec: of the pixels.
+        labels: class of each image.
+        paths: file of each image, where there is one.
         cache: how they are decoded and kept.
         limit: largest fraction of unreadable images that is left out.
 
@@ -52,43 +61,58 @@ def decoded_images(
         OSError: no room for the file.
     """
     found = decoded_once(
-        partial(_decode, read, names, shape, cache.threads),
+        partial(_decode, read, names, codec, cache.threads),
         cache_folder(cache.folder) / key,
         cache.in_memory,
-        needed=len(names) * prod(shape),
+        needed=len(names) * _rows(1, codec).nbytes,
         refuse=lambda troubles: refuse_unreadable(names, troubles.unreadable, limit),
     )
-    check_unreadable(names, dict(sorted(found.troubles.unreadable.items())), limit)
-    return found
+    unreadable = dict(sorted(found.troubles.unreadable.items()))
+    check_unreadable(names, unreadable, limit)
+    warn_remarks(names, found.troubles.remarks)
+    stored = found.dataset(labels, paths=paths)
+    return stored if codec.range is None else Expanded(stored, codec.expand), unreadable
 
 
 def decoded_files(
-    files: Sequence[Path], size: int, channels: int, cache: Cache = Cache(), limit: float | int = 0.05
-) -> Once:
-    """Files of images, of so many pixels a side and 1 (grey) or 3 channels; see ``decoded_images``."""
-    shape, budget = (channels, size, size), MemoryBudget()
+    files: Sequence[Path],
+    codec: Pixels,
+    labels: Int64[Tensor, "N"] | None = None,
+    cache: Cache = Cache(),
+    limit: float | int = 0.05,
+) -> tuple[MemoryDataset | Expanded, Unreadable]:
+    """Files of images; see ``decoded_images``."""
+    names, budget = tuple(map(str, files)), MemoryBudget()
     return decoded_images(
-        read=lambda number: read_image(files[number], size, channels, budget),
-        names=[str(file) for file in files],
-        key=fingerprint(files, f"images {VERSION} {shape}"),
-        shape=shape,
+        read=lambda number, note: read_image(files[number], codec, note, budget),
+        names=names,
+        key=fingerprint(files, f"images {VERSION} {codec}"),
+        codec=codec,
+        labels=labels,
+        paths=names,
         cache=cache,
         limit=limit,
     )
 
 
+def _rows(count: int, codec: Pixels) -> Shaped[np.ndarray, "N C H W"]:
+    """Room for stored images."""
+    kind = np.uint8 if codec.range is None else np.int16
+    return np.zeros((count, codec.channels, codec.size, codec.size), dtype=kind)
+
+
 def _decode(
-    read: ReadImage, names: Sequence[str], shape: tuple[int, int, int], workers: int, troubles: Troubles
+    read: ReadImage, names: Sequence[str], codec: Pixels, workers: int, troubles: Troubles
 ) -> Iterator[DecodedRows]:
-    def fill(number: int, row: UInt8[np.ndarray, "C H W"]) -> None:
+    def fill(number: int, row: Shaped[np.ndarray, "C H W"]) -> None:
         try:
-            row[:] = read(number)
+            row[:] = codec.compact(read(number, noting(troubles.remarks, number)))
         except Exception as error:  # decoders raise whatever they like; every reason is named and counted
             if passes(error):
                 raise
             troubles.unreadable[number] = (str(error) or type(error).__name__).replace(names[number], "it")
 
-    def finished(rows: UInt8[np.ndarray, "N C H W"], work: Iterator[None]) -> DecodedRows:
+    def finished(rows: Shaped[np.ndarray, "N C H W"], work: Iterator[None]) -> DecodedRows:
         for _ in work:
             pass
         return {"x": torch.from_numpy(rows)}
@@ -98,7 +122,7 @@ def _decode(
     with ThreadPoolExecutor(workers) as pool:  # PIL decodes and torch resizes outside the interpreter lock
         for start in range(0, len(names), step):
             numbers = range(start, min(start + step, len(names)))
-            rows = np.zeros((len(numbers), *shape), dtype=np.uint8)
+            rows = _rows(len(numbers), codec)
             before, ahead = ahead, (rows, pool.map(fill, numbers, rows))  # threads go on while a part is written
             if before is not None:
                 yield finished(*before)

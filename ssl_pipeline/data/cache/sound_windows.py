@@ -14,15 +14,17 @@ from torch import Tensor
 
 from ssl_pipeline.data.cache.decode_cache import DecodedRows, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder
+from ssl_pipeline.data.codecs.full_scale import to_full_scale
 from ssl_pipeline.data.codecs.sound import SoundCodec
+from ssl_pipeline.data.io.remarks import noting, warn_remarks
 from ssl_pipeline.data.io.sound import Sound, cut_windows, resampled
-from ssl_pipeline.data.io.unreadable import check_unreadable, refuse_unreadable, warn_cut_short
+from ssl_pipeline.data.io.unreadable import check_unreadable, refuse_unreadable
 from ssl_pipeline.data.memory import MemoryDataset
 from ssl_pipeline.data.options import Cache
 
 _log = logging.getLogger(__name__)
 
-VERSION = 2  # of reading and encoding: raise it when the same file comes out differently
+VERSION = 3  # of reading and encoding: raise it when the same file comes out differently
 _CHUNK = 2**21  # samples of sound that are encoded at once
 
 
@@ -68,7 +70,7 @@ def load_windows(
 
     found = decoded_once(decode, cache_folder(cache.folder) / key, cache.in_memory, refuse=refuse)
     check_unreadable(names, dict(sorted(found.troubles.unreadable.items())), limit, "recording")
-    warn_cut_short(names, found.troubles.cut_short, "recording")
+    warn_remarks(names, found.troubles.remarks, "recording")
     return SoundWindows(found.dataset(), found.rows["lengths"], found.rows["recording"])
 
 
@@ -91,9 +93,11 @@ def _encoded(
             reason = getattr(error, "error_string", str(error)) or type(error).__name__  # libsndfile's own words
             troubles.unreadable[number] = reason.replace(names[number], "it")
             return None
+        note = noting(troubles.remarks, number)
         if sound.cut_short:
-            troubles.cut_short.append(number)
-        return cut_windows(resampled(sound.wave, sound.rate, codec.rate), codec.samples, step)
+            note("cut_short", "")
+        wave = to_full_scale(sound.wave, codec.full_scale, note)
+        return cut_windows(resampled(wave, sound.rate, codec.rate), codec.samples, step)
 
     count = len(names)
     _log.info("reading %d recordings", count)

@@ -15,13 +15,15 @@ from torch import Tensor
 from ssl_pipeline.data.cache.decode_cache import DecodedRows, Once, Troubles, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.codecs.video import Clips
-from ssl_pipeline.data.io.unreadable import check_unreadable, refuse_unreadable, warn_cut_short
-from ssl_pipeline.data.io.video_frames import frames_of, squared
+from ssl_pipeline.data.io.remarks import noting, warn_remarks
+from ssl_pipeline.data.io.squares import squared
+from ssl_pipeline.data.io.unreadable import check_unreadable, refuse_unreadable
+from ssl_pipeline.data.io.video_frames import frames_of
 from ssl_pipeline.data.options import Cache
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 1  # of the decoding: raise it when the same file comes out differently
+_VERSION = 2  # of the decoding: raise it when the same file comes out differently
 
 
 def decoded_videos(
@@ -51,7 +53,7 @@ def decoded_videos(
         refuse=lambda troubles: refuse_unreadable(files, troubles.unreadable, limit, "video"),
     )
     check_unreadable(files, dict(sorted(found.troubles.unreadable.items())), limit, "video")
-    warn_cut_short(files, found.troubles.cut_short, "video")
+    warn_remarks(files, found.troubles.remarks, "video")
     return found
 
 
@@ -72,7 +74,7 @@ def _decode(files: Sequence[Path], codec: Clips, step: int, workers: int, troubl
             if passes(error):
                 raise
             if count:
-                troubles.cut_short.append(number)
+                noting(troubles.remarks, number)("cut_short", "")
             else:
                 troubles.unreadable[number] = " ".join(str(error).split()).replace(str(file), "it")
             continue

@@ -1,4 +1,4 @@
-"""From images of any size and mode to squares of uint8 pixels, and back to files."""
+"""From images of any size and mode to squares of pixels, and back to files."""
 
 from __future__ import annotations
 
@@ -11,36 +11,44 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
-from PIL import ExifTags, Image, ImageOps
+from jaxtyping import Float, Shaped
+from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ssl_pipeline.config.registry import register
+from ssl_pipeline.data.io.eight_bits import BAND, MODES, eight_bits
+from ssl_pipeline.data.io.image_file import ending_for, open_image, save_pixels
 from ssl_pipeline.data.io.memory_budget import MemoryBudget
-from ssl_pipeline.data.io.regular_file import check_regular
+from ssl_pipeline.data.io.pixel_values import PAGES, memory_for, pages_of, pixel_values
+from ssl_pipeline.data.io.remarks import Note, Remarks, noting, silent, warn_remarks
+from ssl_pipeline.data.io.squares import square_of, squared
+from ssl_pipeline.data.io.value_range import Range
 from ssl_pipeline.data.preprocessing.image import ImagePreprocessing
 from ssl_pipeline.structures.grid import GridSpec
 
-MODES = {1: "L", 3: "RGB"}
-_LARGE = 2**25  # pixels from which an image is not copied as a whole
-_BAND = 2**22  # pixels whose colours are changed at once
-_BYTES = 16  # of memory a pixel, at most, while an image is decoded and resized
 LARGEST = 16_384
 """Pixels along a side: squares beyond this are taken for a mistake."""
+_STEPS = 65_535
+"""Of 16 bits, in which pixels with a range are stored."""
 
 
-def image_grid(size: int, channels: int) -> GridSpec:
+def image_grid(size: int, channels: int, pages: str = "first") -> GridSpec:
     """Grid of square images.
 
     Raises:
-        ValueError: an image has neither 1 (grey) nor 3 (red, green, blue) channels, or no such size.
+        ValueError: an image has neither 1 (grey), 3 (red, green, blue) nor 4 (these and a fourth band) channels, and
+            they are not its pages; or no such size.
 
     >>> image_grid(64, 3).shape
     (64, 64)
     """
-    if channels not in MODES:
-        raise ValueError(f"expected channels=1 (grey) or channels=3 (red, green, blue), got channels={channels}")
+    if pages not in PAGES:
+        raise ValueError(f"expected data.pages=first or data.pages=channels, got {pages!r}")
+    if channels not in (*MODES, 4) and (pages == "first" or channels < 1):
+        raise ValueError(
+            f"expected channels=1 (grey), channels=3 (red, green, blue) or channels=4 (these and a fourth band), got "
+            f"channels={channels}: for other numbers save each band as a page and set pages=channels"
+        )
     if type(size) is not int or not 1 <= size <= LARGEST:
         raise ValueError(
             f"expected data.size as pixels along a side, from 1 to {LARGEST:,}, got {size!r}: set data.size=64"
@@ -51,35 +59,49 @@ def image_grid(size: int, channels: int) -> GridSpec:
 @register("codec", "pixels")
 @dataclass(frozen=True)
 class Pixels:
-    """Images as they are, 8 bits a channel.
+    """Images as they are, 8 bits a channel, or numbers of a given range as floats from 0 to 1.
 
     Args:
         size: height and width in pixels.
-        channels: 1 (grey) or 3 (red, green, blue).
+        channels: 1 (grey), 3 (red, green, blue) or 4 (these and a fourth band); of all pages, their number.
+        range: values in files that become 0 and 1, whole numbers where the files hold such; what lies outside is cut
+            off. None: 8 bits, for which 16 bits are taken as 0 to 65535.
+        pages: of a file of several pages: the "first", or all as "channels", each of them grey.
 
     Raises:
-        ValueError: another number of channels.
+        ValueError: another number of channels, other pages, or an empty range.
 
     >>> x, _ = Pixels(size=2, channels=1).encode([Image.new("RGB", (6, 4), "white")])
     >>> x.tolist()
     [[[[255, 255], [255, 255]]]]
+    >>> x, _ = Pixels(size=1, channels=1, range=(0, 4096)).encode([Image.new("I", (6, 4), 1024)])
+    >>> x.tolist()
+    [[[[0.25]]]]
     """
 
     size: int
     channels: int
+    range: Range | None = None
+    pages: str = "first"
 
     def __post_init__(self) -> None:
-        image_grid(self.size, self.channels)
+        image_grid(self.size, self.channels, self.pages)
+        if self.range is not None:
+            low, high = self.range
+            if not low < high:
+                raise ValueError(f"expected a range from low to high, got {low} to {high}: mend data.range")
+            object.__setattr__(self, "range", (low, high))  # a file of codecs has it as a list
 
     @property
     def grid(self) -> GridSpec:
-        return image_grid(self.size, self.channels)
+        return image_grid(self.size, self.channels, self.pages)
 
     def preprocessing(self) -> ImagePreprocessing:
-        return ImagePreprocessing(self.size, self.channels, self.grid.range)
+        pages = self.channels if self.pages == "channels" else None
+        return ImagePreprocessing(self.size, self.channels, values=self.range, pages=pages)
 
-    def encode(self, raw: Sequence[Any]) -> tuple[UInt8[Tensor, "B C H W"], None]:
-        """Pixels of images or of their files: the shorter side is resized, the centre cropped.
+    def encode(self, raw: Sequence[Any]) -> tuple[Shaped[Tensor, "B C H W"], None]:
+        """Pixels of images or of their files, uint8 or floats: the shorter side is resized, the centre cropped.
 
         Raises:
             ValueError: something else, or a file that cannot be read.
@@ -87,117 +109,138 @@ class Pixels:
         """
         if wrong := [one for one in raw if not isinstance(one, (Image.Image, str, Path))]:
             raise ValueError(f"expected images as paths or as PIL images, got {type(wrong[0]).__name__}: pass an array")
-        rows = [
-            to_pixels(one, self.size, self.channels) if isinstance(one, Image.Image) else self._read(one) for one in raw
-        ]
+        remarks: Remarks = {}
+        rows = [self._read(one, noting(remarks, number)) for number, one in enumerate(raw)]
+        names = [f"number {i}" if isinstance(one, Image.Image) else str(one) for i, one in enumerate(raw)]
+        warn_remarks(names, remarks)
         shape = (len(rows), self.channels, self.size, self.size)
-        return torch.from_numpy(np.array(rows, dtype=np.uint8).reshape(shape)), None
+        kind = np.uint8 if self.range is None else np.float32
+        return torch.from_numpy(np.array(rows, dtype=kind).reshape(shape)), None
 
-    def _read(self, file: str | Path) -> UInt8[np.ndarray, "C H W"]:
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"there is no file {str(file)!r}: give the path of an image")
+    def _read(self, one: Image.Image | str | Path, note: Note) -> Shaped[np.ndarray, "C H W"]:
+        if isinstance(one, Image.Image):
+            return to_pixels(one, self, note)
+        if not Path(one).is_file():
+            raise FileNotFoundError(f"there is no file {str(one)!r}: give the path of an image")
         try:
-            return read_image(file, self.size, self.channels)
+            return read_image(one, self, note)
         except (OSError, ValueError, SyntaxError) as error:
-            raise ValueError(f"{file} cannot be read as an image: {' '.join(str(error).split())}") from None
+            raise ValueError(f"{one} cannot be read as an image: {' '.join(str(error).split())}") from None
+
+    def whole(self, image: Image.Image, note: Note = silent) -> Shaped[np.ndarray, "H W C"]:
+        """An upright image in its own size, as uint8, or as floats from 0 to 1 where the codec has a range.
+
+        Raises:
+            ValueError: it has other bands or pages, or numbers that have no place in 8 bits.
+        """
+        values = pixel_values(image, self.channels, self.pages, self.range is not None, note)
+        return values if self.range is None else scaled(values, self.range, note)
+
+    def in_units(self, x: Shaped[Tensor, "*B C H W"]) -> Shaped[np.ndarray, "*B H W C"]:
+        """The values that files hold of samples, as uint8, uint16, int32 or, in a range of floats, float32."""
+        x = x.movedim(-3, -1).cpu()
+        if self.range is None:
+            return (x if x.dtype == torch.uint8 else (x.float().clamp(0, 1) * 255).round().to(torch.uint8)).numpy()
+        (low, high), share = self.range, x.double() / (255 if x.dtype == torch.uint8 else 1)
+        values = (low + (high - low) * share.clamp(0, 1)).numpy()
+        if isinstance(low, float) or isinstance(high, float):
+            return values.astype(np.float32)
+        kinds = (kind for kind in (np.uint8, np.uint16) if low >= 0 and high <= np.iinfo(kind).max)
+        return np.rint(values).astype(next(kinds, np.int32))
 
     def decode(self, x: Tensor, valid: Tensor | None = None) -> list[Image.Image]:
-        """Images of samples: floats are in the grid's range, what lies outside is cut off."""
-        pixels = x if x.dtype == torch.uint8 else (x.float().clamp(0, 1) * 255).round().to(torch.uint8)
-        arrays = pixels.permute(0, 2, 3, 1).cpu().numpy()
-        return [Image.fromarray(array if array.shape[2] == 3 else array[..., 0]) for array in arrays]
+        """Images of samples: floats are in the grid's range, what lies outside is cut off.
+
+        Raises:
+            ValueError: no image holds as many bands of such values; ``in_units`` gives them, ``write`` a file.
+        """
+        arrays = self.in_units(x)
+        if self.channels > 1 and ending_for(arrays) != ".png":
+            raise ValueError(
+                f"no image of PIL holds {self.channels} bands of {arrays.dtype}: take codec.in_units(x) or codec.write"
+            )
+        return [Image.fromarray(array if array.shape[2] > 1 else array[..., 0]) for array in arrays]
+
+    @property
+    def ending(self) -> str:
+        """Of the files that ``write`` makes: PNG, or TIFF with a page a band where PNG does not hold such values."""
+        return ending_for(self.in_units(torch.zeros(self.channels, 1, 1)))
 
     def write(self, path: Path, x: Tensor, valid: Tensor | None = None) -> Path:
-        """Write one sample as a PNG file; ``path`` lacks its ending."""
-        file = path.parent / f"{path.name}.png"
-        self.decode(x[None])[0].save(file)
+        """Write one sample as an image in the units of the files; ``path`` lacks its ending."""
+        file = path.parent / f"{path.name}{self.ending}"
+        save_pixels(file, self.in_units(x))
         return file
+
+    def compact(self, x: Shaped[np.ndarray, "*B C H W"]) -> Shaped[np.ndarray, "*B C H W"]:
+        """Samples as they are stored: uint8 as they are, floats from 0 to 1 in 16 bits."""
+        if self.range is None:
+            return x
+        return np.rint(x * _STEPS - (_STEPS + 1) // 2).astype(np.int16)
+
+    def expand(self, stored: Shaped[Tensor, "*B C H W"]) -> Float[Tensor, "*B C H W"]:
+        """Floats of samples that are stored in 16 bits."""
+        return stored.float().add_((_STEPS + 1) // 2).div_(_STEPS)
 
     def plain(self) -> dict[str, Any]:
         """``type`` and options, from which it can be built again."""
-        return {"type": "pixels", **asdict(self)}
+        plain = {"type": "pixels", **asdict(self)}
+        return plain if self.range is None else plain | {"range": list(self.range)}
 
 
 def read_image(
-    file: str | Path | BytesIO, size: int, channels: int, budget: MemoryBudget | None = None
-) -> UInt8[np.ndarray, "C H W"]:
+    file: str | Path | BytesIO, codec: Pixels, note: Note = silent, budget: MemoryBudget | None = None
+) -> Shaped[np.ndarray, "C H W"]:
     """Decode a file, or the bytes of one. What the decoder cannot read, it raises about in many ways.
 
     Args:
         file: the image.
-        size: height and width in pixels.
-        channels: 1 (grey) or 3 (red, green, blue).
+        codec: of the pixels.
+        note: takes remarks.
         budget: memory that several threads share.
 
     Raises:
-        ValueError: a pipe or a device.
+        ValueError: a pipe or a device; see also ``Pixels.whole``.
     """
-    if not isinstance(file, BytesIO):
-        check_regular(file)
-    with Image.open(file) as image:
+    with open_image(file) as image:
         # A JPEG decodes straight to 1/2, 1/4 or 1/8; twice the wanted size keeps the resizing clean.
-        image.draft(MODES[channels], (2 * size, 2 * size))
-        needed = _BYTES * image.width * image.height  # as the header says
+        image.draft(MODES.get(codec.channels), (2 * codec.size, 2 * codec.size))
+        needed = memory_for(image, codec.channels, codec.range is not None)
         with nullcontext() if budget is None else budget.taken(needed):
-            return to_pixels(image, size, channels)
+            return to_pixels(image, codec, note)
 
 
-def to_pixels(image: Image.Image, size: int, channels: int) -> UInt8[np.ndarray, "C H W"]:
-    """An upright image whose shorter side is resized to ``size``, the centre cropped.
-
-    Args:
-        size: height and width in pixels.
-        channels: 1 (grey) or 3 (red, green, blue).
+def to_pixels(image: Image.Image, codec: Pixels, note: Note = silent) -> Shaped[np.ndarray, "C H W"]:
+    """An upright image whose shorter side is resized to the codec's size, the centre cropped.
 
     Raises:
-        ValueError: pixels are floats, which have no fixed range.
+        ValueError: see ``Pixels.whole``.
 
-    >>> to_pixels(Image.new("P", (40, 20)), size=8, channels=3).shape
+    >>> to_pixels(Image.new("P", (40, 20)), Pixels(size=8, channels=3)).shape
     (3, 8, 8)
     """
-    image = upright(image, channels)
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    if image.width != image.height:
-        image = image.crop((left, top, left + side, top + side))
-    if side**2 > _LARGE:  # PIL needs no copies where torch needs three
-        image, side = image.resize((size, size), Image.Resampling.BICUBIC), size
-    x = torch.from_numpy(np.array(image).reshape(1, side, side, channels)).permute(0, 3, 1, 2)
-    if side != size:  # the filter is PIL's own bicubic; on 500x375 to 224 torch was measured 4 times as fast
-        x = interpolate(x, size=(size, size), mode="bicubic", antialias=True)
-    return x[0].numpy()
+    if codec.range is None:
+        pages = pages_of(image, codec.channels, codec.pages, note)
+        return np.concatenate([square_of(eight_bits(page, each, note), codec.size) for page, each in pages])
+    x = squared(codec.whole(image, note)[None], codec.size)[0]
+    return x.clamp(0, 1).numpy()  # the resizing swings over at edges
 
 
-def upright(image: Image.Image, channels: int) -> Image.Image:
-    """Turn upright, lay transparency on white, 8 bits for each of 1 (grey) or 3 channels.
+def scaled(values: Shaped[np.ndarray, "H W C"], range: Range, note: Note = silent) -> Float[np.ndarray, "H W C"]:
+    """Values of a range as floats from 0 to 1; what lies outside is cut off, and noted.
 
-    Raises:
-        ValueError: pixels are floats, which have no fixed range.
-
-    >>> upright(Image.new("RGBA", (1, 1)), channels=1).getpixel((0, 0))
-    255
+    >>> scaled(np.array([[[-1000], [0], [3000]]]), (-1000, 3000)).ravel().tolist()
+    [0.0, 0.25, 1.0]
     """
-    if image.mode == "F":
-        raise ValueError("its pixels are floats without a fixed range: expected 8 or 16 bit integers")
-    image.load()
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        image = ImageOps.exif_transpose(image)
-    if image.mode == MODES[channels] and not image.has_transparency_data:
-        return image
-    rows = max(1, _BAND // image.width)
-    if image.height <= rows:
-        return _eight_bits(image, channels)
-    whole = Image.new(MODES[channels], image.size)
-    for top in range(0, image.height, rows):
-        band = image.crop((0, top, image.width, min(top + rows, image.height)))
-        whole.paste(_eight_bits(band, channels), (0, top))
-    return whole
-
-
-def _eight_bits(image: Image.Image, channels: int) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bit grey, of which PIL's own conversion keeps the low byte only
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(MODES[channels])
+    low, high = range
+    least, most = values.min(), values.max()
+    if values.dtype == np.uint8 and high > 255:
+        note("shallow", "")
+    if least < low or most > high:
+        note("outside", f"{least:g} to {most:g}, the range being {low:g} to {high:g}")
+    exact = np.float32 if values.dtype.itemsize < 4 else np.float64  # large whole numbers that differ by little
+    x = np.empty(values.shape, dtype=np.float32)
+    bands = 1 + values.size // BAND
+    for some, result in zip(np.array_split(values, bands), np.array_split(x, bands), strict=True):
+        result[:] = ((some.astype(exact) - low) / (high - low)).clip(0, 1)
+    return x

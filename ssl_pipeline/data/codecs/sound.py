@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
+from ssl_pipeline.data.codecs.full_scale import stack
 from ssl_pipeline.data.codecs.log_mel import POWER_FLOOR, Spectrum, log_mel_spectrogram, waveform
-from ssl_pipeline.data.io.sound import open_sound, resampled, write_wav
+from ssl_pipeline.data.io.sound import write_wav
+from ssl_pipeline.data.io.sound_range import checked_sound_range
+from ssl_pipeline.data.io.value_range import Range
 from ssl_pipeline.data.preprocessing.sound import MelBands, SoundPreprocessing
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -29,9 +31,10 @@ class Waveform:
     Args:
         rate: samples per second.
         seconds: length of a window.
+        range: values in files that become -1 and 1, floats beyond which are cut off; None: these themselves.
 
     Raises:
-        ValueError: no sample in a window.
+        ValueError: no sample in a window, or a range whose middle is not 0.
 
     >>> x, valid = Waveform(rate=8, seconds=0.5).encode([torch.tensor([0.5, -0.5])])
     >>> x.tolist(), valid.tolist()
@@ -40,12 +43,19 @@ class Waveform:
 
     rate: int
     seconds: float | int
+    range: Range | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "range", _checked(self.range))
         if self.rate < 1 or self.samples < 1:
             raise ValueError(
                 f"expected a window of at least one sample, got {self.seconds} seconds at {self.rate} Hz: raise seconds"
             )
+
+    @property
+    def full_scale(self) -> float | int:
+        """Value in files that becomes 1."""
+        return 1 if self.range is None else self.range[1]
 
     @property
     def samples(self) -> int:
@@ -57,10 +67,10 @@ class Waveform:
         return GridSpec.of(("time", self.samples, 1 / self.rate), channels=1, range=(-1.0, 1.0), signal=True)
 
     def preprocessing(self) -> SoundPreprocessing:
-        return SoundPreprocessing(self.rate, self.samples)
+        return SoundPreprocessing(self.rate, self.samples, self.full_scale)
 
     def encode(self, raw: Sequence[Any]) -> tuple[Float[Tensor, "B 1 n"], Bool[Tensor, "B n"] | None]:
-        """Samples of recordings: one-dimensional floats at ``rate``, or paths of files at any rate.
+        """Samples of recordings: one-dimensional floats at ``rate``, or paths of files at any rate, in their units.
 
         What goes beyond a window is cut off, what a short one lacks is padded with zeros.
 
@@ -68,17 +78,18 @@ class Waveform:
             ValueError: a recording that is neither, cannot be read, is not finite or of another range.
             FileNotFoundError: there is no such file.
         """
-        wave, lengths = stack(raw, self)
+        wave, lengths = stack(raw, self.rate, self.samples, self.full_scale)
         return wave.unsqueeze(1), self.valid(lengths)
 
     def decode(self, x: Tensor, valid: Tensor | None = None) -> list[Float[Tensor, "n"]]:
         """Waveforms of samples, without their padding."""
-        wave = x[:, 0].float().clamp(-1, 1).cpu()
+        wave = x[:, 0].float().clamp(-1, 1).cpu() * self.full_scale
         return list(wave) if valid is None else [row[real] for row, real in zip(wave, valid.cpu(), strict=True)]
 
     def write(self, path: Path, x: Tensor, valid: Tensor | None = None) -> Path:
-        """Write one sample as a WAV file of 16 bits; ``path`` lacks its ending."""
-        return write_wav(path, self.decode(x[None], None if valid is None else valid[None])[0], self.rate)
+        """Write one sample as a WAV file, of 16 bits or, with a range, of floats; ``path`` lacks its ending."""
+        wave = self.decode(x[None], None if valid is None else valid[None])[0]
+        return write_wav(path, wave, self.rate, self.full_scale)
 
     def plain(self) -> dict[str, Any]:
         """``type`` and options, from which it can be built again."""
@@ -112,9 +123,11 @@ class LogMel:
         mels: bands, from 0 Hz to half the rate.
         hop_ms: from one frame to the next.
         window_ms: sound that a frame is made of.
+        range: values in files that become -1 and 1, floats beyond which are cut off; None: these themselves.
 
     Raises:
-        ValueError: no band, a hop or window too short, or a window of sound shorter than a frame needs.
+        ValueError: no band, a hop or window too short, a window of sound shorter than a frame needs, or a range whose
+            middle is not 0.
 
     >>> LogMel(rate=8000, seconds=0.5).grid.shape
     (40, 50)
@@ -125,14 +138,21 @@ class LogMel:
     mels: int = 40
     hop_ms: float | int = 10
     window_ms: float | int = 25
+    range: Range | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "range", _checked(self.range))
         needed = self.spectrum.fft // 2 + 1  # as much is reflected at the ends
         if self.samples < needed:
             raise ValueError(
                 f"seconds={self.seconds} is too short for log-mel frames of {self.window_ms} ms: "
                 f"expected at least {needed / self.rate:.3f} at {self.rate} Hz; raise seconds or lower window_ms"
             )
+
+    @property
+    def full_scale(self) -> float | int:
+        """Value in files that becomes 1."""
+        return 1 if self.range is None else self.range[1]
 
     @property
     def samples(self) -> int:
@@ -153,10 +173,10 @@ class LogMel:
     def preprocessing(self) -> SoundPreprocessing:
         how = self.spectrum
         bands = MelBands(how.mels, how.hop, how.window, how.fft, POWER_FLOOR)
-        return SoundPreprocessing(self.rate, self.samples, bands=bands)
+        return SoundPreprocessing(self.rate, self.samples, self.full_scale, bands)
 
     def encode(self, raw: Sequence[Any]) -> tuple[Float[Tensor, "B 1 M T"], Bool[Tensor, "B M T"] | None]:
-        """Samples of recordings: one-dimensional floats at ``rate``, or paths of files at any rate.
+        """Samples of recordings: one-dimensional floats at ``rate``, or paths of files at any rate, in their units.
 
         What goes beyond a window is cut off, what a short one lacks is padded with silence.
 
@@ -164,7 +184,7 @@ class LogMel:
             ValueError: a recording that is neither, cannot be read, is not finite or of another range.
             FileNotFoundError: there is no such file.
         """
-        wave, lengths = stack(raw, self)
+        wave, lengths = stack(raw, self.rate, self.samples, self.full_scale)
         if not len(wave):  # which a Fourier transform does not take
             return wave.new_zeros(0, 1, *self.grid.shape), None
         return log_mel_spectrogram(wave, self.spectrum).unsqueeze(1), self.valid(lengths)
@@ -176,7 +196,7 @@ class LogMel:
         """
         whole = x.shape[-1] == self.samples // self.spectrum.hop
         samples = self.samples if whole else x.shape[-1] * self.spectrum.hop
-        wave = waveform(x[:, 0], self.spectrum, samples).clamp(-1, 1).cpu()
+        wave = waveform(x[:, 0], self.spectrum, samples).clamp(-1, 1).cpu() * self.full_scale
         if valid is None:
             return list(wave)
         real = valid[:, 0].cpu().repeat_interleave(self.spectrum.hop, dim=1)
@@ -185,8 +205,9 @@ class LogMel:
         return [row[keep[: len(row)]] for row, keep in zip(wave, real, strict=True)]
 
     def write(self, path: Path, x: Tensor, valid: Tensor | None = None) -> Path:
-        """Write one sample as a WAV file of 16 bits; ``path`` lacks its ending."""
-        return write_wav(path, self.decode(x[None], None if valid is None else valid[None])[0], self.rate)
+        """Write one sample as a WAV file, of 16 bits or, with a range, of floats; ``path`` lacks its ending."""
+        wave = self.decode(x[None], None if valid is None else valid[None])[0]
+        return write_wav(path, wave, self.rate, self.full_scale)
 
     def plain(self) -> dict[str, Any]:
         """``type`` and options, from which it can be built again."""
@@ -212,24 +233,5 @@ class LogMel:
 SoundCodec = Waveform | LogMel
 
 
-def stack(raw: Sequence[Any], codec: SoundCodec) -> tuple[Float[Tensor, "B n"], Int64[Tensor, "B"]]:
-    """Recordings as equally long rows, and how much of each row they fill."""
-    wave = torch.zeros(len(raw), codec.samples)
-    lengths = torch.zeros(len(raw), dtype=torch.int64)
-    for number, one in enumerate(raw):
-        if isinstance(one, (str, Path)):
-            sound = open_sound(one)
-            one = resampled(sound.wave, sound.rate, codec.rate)
-        wanted = "expected recordings as paths or as one dimension of floats between -1 and 1"
-        if not isinstance(one, Tensor) and (array := np.asarray(one)).dtype.kind == "f":
-            one = torch.from_numpy(array.astype(np.float32))
-        if not isinstance(one, Tensor) or one.ndim != 1 or not one.is_floating_point():
-            found = f"{tuple(one.shape)} {one.dtype}" if isinstance(one, (Tensor, np.ndarray)) else type(one).__name__
-            raise ValueError(f"{wanted}, got {found} as number {number}: read or convert it")
-        if not one.isfinite().all():
-            raise ValueError(f"{wanted}, got NaN or infinity in number {number}: repair it")
-        if len(one) and one.abs().mean() > 1:  # a loud one may be cut off, but not most of it
-            raise ValueError(f"{wanted}, got {one.min():g} to {one.max():g} in number {number}: divide by full scale")
-        lengths[number] = min(len(one), codec.samples)
-        wave[number, : len(one)] = one[: codec.samples].clamp(-1, 1)
-    return wave, lengths
+def _checked(range: Sequence[float | int] | None) -> Range | None:
+    return None if range is None else checked_sound_range((range[0], range[1]))  # a file of codecs has it as a list

@@ -15,8 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.data.codecs.image import MODES
-from ssl_pipeline.data.io.video_frames import frames_of, squared
+from ssl_pipeline.data.io.eight_bits import MODES
+from ssl_pipeline.data.io.squares import squared
+from ssl_pipeline.data.io.video_frames import frames_of
 from ssl_pipeline.data.preprocessing.image import ImagePreprocessing
 from ssl_pipeline.data.preprocessing.video import ClipPreprocessing
 from ssl_pipeline.structures.grid import GridSpec

@@ -10,6 +10,8 @@ from ssl_pipeline.data.folders.tree import Tree
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings, recordings, windows_of_files
 from ssl_pipeline.data.io.sound import SOUND_ENDINGS, common_rate
+from ssl_pipeline.data.io.sound_range import sound_range_of
+from ssl_pipeline.data.io.value_range import RangeOption
 from ssl_pipeline.data.options import Cache, Options, Spectrogram, Split, UnreadableFiles, Windows
 from ssl_pipeline.utils.extras import require
 
@@ -21,6 +23,7 @@ def audio_folder(
     root: str,
     rate: int | None = None,
     seconds: float | int = 1.0,
+    range: RangeOption = "auto",
     windows: Windows | Options = Windows(),
     features: str = "logmel",
     spectrogram: Spectrogram | Options = Spectrogram(),
@@ -32,20 +35,18 @@ def audio_folder(
 ) -> Data:
     """A tree of recordings; its top-level folders are classes, or ``train`` and ``test`` (or ``val``), or mean nothing.
 
-    Channels are averaged. A recording shorter than a window is padded; what is left at the end of a longer one counts
-    if it is at least half a window.
+    Channels are averaged. A short recording is padded; a rest of at least half a window counts.
 
     Args:
         root: the folder.
         rate: samples per second that all are brought to; the most common one among the files by default.
         seconds: length of a window.
+        range: values in files that become -1 and 1, [-a, a]; None: -1 and 1; "auto": these, or see ``sound_range_of``.
         windows: how recordings are cut.
         features: "logmel", or "waveform" for the sound as it is.
         spectrogram: of the log-mel features; of waveforms, of what tables compare with.
-        labels: take the top-level folders as classes; "auto": where every recording lies in one and there are at least
-            two.
-        source: what stays on one side of the split: a "recording", or all those of one "name", which is the path below
-            the top-level folder (the same sentence in several languages).
+        labels: take the top-level folders as classes; "auto": where every recording lies in one of at least two.
+        source: what stays on one side of the split: a "recording", or all of one "name" (path below the top folder).
         split: which recordings are held out.
         unreadable: what happens to files that cannot be read.
         cache: how they are decoded and kept.
@@ -61,8 +62,10 @@ def audio_folder(
     if source not in _SOURCES:
         raise ValueError(f"expected source to be one of {', '.join(_SOURCES)}, got {source!r}")
     tree = Tree.of(Path(root).expanduser(), SOUND_ENDINGS, labels, "recording")
-    rate = common_rate(tree.paths("train"), cache.threads) if rate is None else rate
-    codec, baseline = sound_codec(features, rate, seconds, spectrogram)
+    files = tree.paths("train")
+    rate = common_rate(files, cache.threads) if rate is None else rate
+    found = sound_range_of(range, len(files), lambda number: files[number], cache.threads)
+    codec, baseline = sound_codec(features, rate, seconds, spectrogram, found)
 
     def load(part: str, first: int = 0) -> Recordings:
         paths, label = tree.paths(part), tree.labels(part)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor
-
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Subset, holdout
 from ssl_pipeline.data.cache.images import decoded_files
-from ssl_pipeline.data.codecs.image import Pixels
+from ssl_pipeline.data.codecs.image import Pixels, image_grid
 from ssl_pipeline.data.folders.sources import sources_of
 from ssl_pipeline.data.folders.tree import Tree
-from ssl_pipeline.data.io.unreadable import Unreadable
-from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.io.image_file import open_image
+from ssl_pipeline.data.io.pixel_range import range_of
+from ssl_pipeline.data.io.value_range import RangeOption
 from ssl_pipeline.data.options import Cache, Options, Split, UnreadableFiles
 from ssl_pipeline.data.wrappers.foreground import FOREGROUND, WithForeground, foreground_spec, masks_of
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
+
+_ADVICE = "set data.root to another folder, or pass arrays (.npy) in Python, sslp.pretrain(array)"
 
 
 @register("data", "folder", settled={"cache.folder": None})
@@ -25,6 +26,8 @@ def folder(
     root: str,
     size: int = 64,
     channels: int = 3,
+    range: RangeOption = "auto",
+    pages: str = "first",
     labels: bool | str = "auto",
     source: str = "file",
     split: Split | Options = Split(),
@@ -37,7 +40,10 @@ def folder(
     Args:
         root: the folder.
         size: height and width in pixels: the shorter side is resized to it, the centre cropped.
-        channels: 3, or 1 for grey.
+        channels: 3, 1 for grey, or 4 for colours and a fourth band, which else is taken as transparency.
+        range: least and largest value of files deeper than 8 bits, which become 0 and 1; "auto": those of up to 128
+            training files. 8 bits stay as they are; None: all have 8 bits, 16 of them being taken as 0 to 65535.
+        pages: the "first" of a file of several, or all of them as "channels".
         labels: take the top-level folders as classes; "auto": where every image lies in one and there are at least two.
         source: what stays on one side of the split: file, folder, prefix or a regular expression, see ``sources_of``.
         split: which images are held out.
@@ -53,24 +59,24 @@ def folder(
             source, or a mask that does not fit its image.
     """
     split, unreadable, cache = Split.of(split), UnreadableFiles.of(unreadable), Cache.of(cache)
-    codec, path = Pixels(size, channels), Path(root).expanduser()
-    tree = Tree.of(path, IMAGE_ENDINGS, labels)
+    path = Path(root).expanduser()
+    image_grid(size, channels, pages)  # refuses options before files are looked for
+    tree = Tree.of(path, IMAGE_ENDINGS, labels, advice=_ADVICE)
     sources = None if source == "file" else sources_of(tree.files, source, tree.classes)
+    files = tree.paths("train")
+    bounds = range_of(range, len(files), lambda number: open_image(files[number]), channels, pages, cache.threads)
+    codec = Pixels(size, channels, bounds, pages)
 
     def load(part: str) -> Dataset:
         paths = tree.paths(part)
         mask_files = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
-        dataset, failed = decode(paths, channels, tree.labels(part))
+        dataset, failed = decoded_files(paths, codec, tree.labels(part), cache, unreadable.limit)
         number, names = (dataset.sources, dataset.paths) if sources is None else (sources.numbers[part], sources.names)
         dataset = dataset.of_sources(number, names, [file.relative_to(path).as_posix() for file in paths])
         if mask_files is not None:
-            known, lost = decode(mask_files, 1, None)
+            known, lost = decoded_files(mask_files, Pixels(size, channels=1), None, cache, unreadable.limit)
             dataset, failed = WithForeground(dataset, known), {**failed, **lost}
-        return Subset(dataset, [i for i in range(len(paths)) if i not in failed]) if failed else dataset
-
-    def decode(paths: list[Path], channels: int, labels: Tensor | None) -> tuple[MemoryDataset, Unreadable]:
-        found = decoded_files(paths, size, channels, cache, unreadable.limit)
-        return found.dataset(labels, paths=tuple(map(str, paths))), found.troubles.unreadable
+        return Subset(dataset, [i for i, _ in enumerate(paths) if i not in failed]) if failed else dataset
 
     train = load("train")
     train, test = (train, load("test")) if tree.has_test else holdout(train, split.holdout, split.seed)

@@ -14,9 +14,12 @@ from torch import Tensor
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, holdout
-from ssl_pipeline.data.codecs.image import Pixels
-from ssl_pipeline.data.huggingface.hf_images import HfImages, pixels_of
+from ssl_pipeline.data.codecs.image import Pixels, image_grid
+from ssl_pipeline.data.huggingface.hf_images import HfImages
+from ssl_pipeline.data.huggingface.hf_pixels import pixels_of, range_of_rows
 from ssl_pipeline.data.io.memory_budget import MemoryBudget
+from ssl_pipeline.data.io.remarks import say
+from ssl_pipeline.data.io.value_range import RangeOption
 from ssl_pipeline.data.options import Cache, HubSplit, Options, UnreadableFiles
 from ssl_pipeline.utils.extras import require
 
@@ -34,6 +37,8 @@ def hf(
     label: str | None = DEFAULT_LABEL,
     size: int = 64,
     channels: int = 3,
+    range: RangeOption = "auto",
+    pages: str = "first",
     unreadable: UnreadableFiles | Options = UnreadableFiles(),
     cache: Cache | Options = Cache(),
     streaming: bool = False,
@@ -41,9 +46,7 @@ def hf(
     data_files: str | Sequence[str] | Mapping[str, Any] | None = None,
     revision: str | None = None,
 ) -> Data:
-    """Whatever ``datasets.load_dataset`` loads, or a folder (or address) that ``save_to_disk`` wrote.
-
-    Code that comes with a data set is never run.
+    """Whatever ``datasets.load_dataset`` loads, or ``save_to_disk`` wrote; code that comes with it is never run.
 
     Args:
         path: name on the hub, folder, address, or format ("parquet", "imagefolder", …) of ``data_files``.
@@ -53,7 +56,9 @@ def hf(
         label: column of the labels (classes, texts or whole numbers); None, or no column "label": unlabelled.
             Where some are missing, probes leave those rows out. A stream is unlabelled unless they are classes.
         size: height and width in pixels: the shorter side is resized to it, the centre cropped.
-        channels: 3, or 1 for grey.
+        channels: 3, 1 for grey, or 4; see ``folder``.
+        range: least and largest value of images deeper than 8 bits; see ``folder``.
+        pages: the "first" of an image of several, or all of them as "channels".
         unreadable: what happens to rows whose image cannot be read.
         cache: how images are decoded and kept; not those of a stream.
         streaming: read while training instead of fetching everything first; the test part is then held in memory.
@@ -65,37 +70,44 @@ def hf(
         OSError: it cannot be loaded.
         ValueError: no such split or column, labels of another kind, or too many unreadable images.
     """
-    split, codec, called = HubSplit.of(split), Pixels(size, channels), Path(path).name
-    unreadable, cache = UnreadableFiles.of(unreadable), Cache.of(cache)
+    split, unreadable, cache = HubSplit.of(split), UnreadableFiles.of(unreadable), Cache.of(cache)
+    image_grid(size, channels, pages)  # refuses options before anything is fetched
 
     def load(part: str) -> tuple[Any, str | None]:
         rows = load_rows(path, name, part, data_files, revision, streaming)
         return rows, check_columns(rows, image, label)
 
+    learnt, held_out = load(split.train), None if split.test is None else load(split.test)
+    codec = Pixels(size, channels, range_of_rows(range, learnt[0], image, channels, pages), pages)
     if streaming:
-        return _streamed(load, called, split, image, codec, buffer, unreadable)
-    rows, column = load(split.train)
-    labels, classes = read_labels(rows, column)
-    train = HfImages(rows, image, labels, codec, unreadable, cache)
-    if split.test is None:
+        return _streamed(learnt, held_out, Path(path).name, image, codec, buffer, unreadable.limit)
+    labels, classes = read_labels(*learnt)
+    train = HfImages(learnt[0], image, labels, codec, unreadable, cache)
+    if held_out is None:
         train, test = holdout(train, split.holdout, split.seed)
     else:
-        rows, column = load(split.test)
-        test = HfImages(rows, image, read_labels(rows, column, classes)[0], codec, unreadable, cache)
-    return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=called)
+        test = HfImages(held_out[0], image, read_labels(*held_out, classes)[0], codec, unreadable, cache)
+    return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=classes, name=Path(path).name)
 
 
 def _streamed(
-    load: Any, called: str, split: HubSplit, image: str, codec: Pixels, buffer: int, unreadable: UnreadableFiles
+    learnt: tuple[Any, str | None],
+    held_out: tuple[Any, str | None] | None,
+    called: str,
+    image: str,
+    codec: Pixels,
+    buffer: int,
+    limit: float | int,
 ) -> Data:
+    """Parts, each as its rows and the column of their labels, that are read while training."""
     from ssl_pipeline.data.huggingface.hf_stream import HfStream, in_memory
 
-    decode = partial(pixels_of, codec=codec, budget=MemoryBudget())
-    rows, column = load(split.train)
-    train, test = HfStream(rows, image, column, decode, buffer, unreadable.limit), None
-    if split.test is not None:
-        rows, column = load(split.test)
-        test = in_memory(HfStream(rows, image, column, decode, buffer, unreadable.limit))
+    decode = partial(pixels_of, codec=codec, note=say, budget=MemoryBudget())
+
+    def stream(rows: Any, column: str | None) -> HfStream:
+        return HfStream(rows, image, column, decode, buffer, limit)
+
+    train, test = stream(*learnt), None if held_out is None else in_memory(stream(*held_out))
     return Data(grid=codec.grid, codec=codec, train=train, test=test, classes=train.classes, name=called)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from ssl_pipeline.data.codecs.sound import SoundCodec
 from ssl_pipeline.data.huggingface.hf import DEFAULT_LABEL, check_columns, load_rows, read_labels
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings, recordings
-from ssl_pipeline.data.io.sound import Sound, read_sound
+from ssl_pipeline.data.io.sound import read_sound
+from ssl_pipeline.data.io.sound_range import sound_range_of
+from ssl_pipeline.data.io.value_range import RangeOption
 from ssl_pipeline.data.options import Cache, HubSplit, Options, Spectrogram, UnreadableFiles, Windows
 from ssl_pipeline.utils.extras import require
 
@@ -32,6 +35,7 @@ def hf_audio(
     source: str | None = None,
     rate: int = 16_000,
     seconds: float | int = 1.0,
+    range: RangeOption = "auto",
     windows: Windows | Options = Windows(),
     features: str = "logmel",
     spectrogram: Spectrogram | Options = Spectrogram(),
@@ -40,9 +44,7 @@ def hf_audio(
     data_files: str | Sequence[str] | Mapping[str, Any] | None = None,
     revision: str | None = None,
 ) -> Data:
-    """Whatever ``datasets.load_dataset`` loads, or a folder (or address) that ``save_to_disk`` wrote.
-
-    Code that comes with a data set is never run. All recordings are read when the set is loaded.
+    """Whatever ``datasets.load_dataset`` loads, or ``save_to_disk`` wrote; its code is never run. All of it is read.
 
     Args:
         path: name on the hub, folder, address, or format ("parquet", "audiofolder", …) of ``data_files``.
@@ -53,6 +55,7 @@ def hf_audio(
         source: column that tells what stays on one side of the split, such as the speaker; None: each recording.
         rate: samples per second that all are brought to.
         seconds: length of a window.
+        range: values in files that become -1 and 1; see ``audio_folder``.
         windows: how recordings are cut.
         features: "logmel", or "waveform" for the sound as it is.
         spectrogram: of the log-mel features; of waveforms, of what tables compare with.
@@ -68,20 +71,20 @@ def hf_audio(
     require("soundfile", "audio", "data=hf_audio")
     windows, spectrogram, split = Windows.of(windows), Spectrogram.of(spectrogram), HubSplit.of(split)
     unreadable, cache = UnreadableFiles.of(unreadable), Cache.of(cache)
-    codec, baseline = sound_codec(features, rate, seconds, spectrogram)
+    rows_of = partial(load_rows, path, name, data_files=data_files, revision=revision, streaming=False)
+    learnt = rows_of(split.train)
+    bounds = sound_range_of(range, len(learnt), files_of(learnt, audio), cache.threads)
+    codec, baseline = sound_codec(features, rate, seconds, spectrogram, bounds)
 
-    def load(part: str, classes: Classes = None, first: int = 0) -> tuple[Recordings, Classes]:
-        rows = load_rows(path, name, part, data_files, revision, streaming=False)
-        sources = _sources_of(rows, source)
-        labels, classes = read_labels(rows, check_columns(rows, audio, label, option="audio"), classes)
+    def load(rows: Any, classes: Classes = None, first: int = 0) -> tuple[Recordings, Classes]:
+        names, column = _sources_of(rows, source), check_columns(rows, audio, label, option="audio")
+        labels, classes = read_labels(rows, column, classes)
         found = windows_of_rows(rows, audio, codec, windows.stride, cache, unreadable.limit)
-        return recordings(found, codec, sources, None if labels is None else labels.tolist(), first), classes
+        return recordings(found, codec, names, None if labels is None else labels.tolist(), first), classes
 
-    train, classes = load(split.train)
-    if split.test is None:
-        train, test = holdout(train, split.holdout, split.seed)
-    else:
-        test = load(split.test, classes, first=len(train.paths))[0]
+    train, classes = load(learnt)
+    test = None if split.test is None else load(rows_of(split.test), classes, first=len(train.paths))[0]
+    train, test = holdout(train, split.holdout, split.seed) if test is None else (train, test)
     return Data(codec.grid, train, test, classes, Path(path).name, codec=codec, baseline=baseline)
 
 
@@ -89,8 +92,9 @@ def windows_of_rows(
     rows: Any, column: str, codec: SoundCodec, stride: float | int | None, cache: Cache, limit: float | int
 ) -> SoundWindows:
     """All windows of the recordings of a column; see ``windows_of_files``."""
+    files = files_of(rows, column)
     return load_windows(
-        read=reader(rows, column),
+        read=lambda number: read_sound(files(number)),
         names=[f"row {number}" for number in range(len(rows))],
         # What `datasets` itself names its cached files by: it changes with the data.
         key=fingerprint((), f"sound {VERSION} {rows._fingerprint} {column} {codec} {stride}"),
@@ -114,27 +118,27 @@ def _sources_of(rows: Any, column: str | None) -> list[str]:
     return [f"{number:09}" if name is None else str(name) for number, name in enumerate(named)]
 
 
-def reader(rows: Any, column: str) -> Callable[[int], Sound]:
-    """Reads the recording of a row, without the decoder of `datasets`, which needs one more package."""
+def files_of(rows: Any, column: str) -> Callable[[int], BytesIO | str]:
+    """The file of a row's recording, without the decoder of `datasets`, which needs one more package."""
     import datasets
 
+    check_columns(rows, column, None, option="audio")
     rows = rows.select_columns([column])
     if isinstance(rows.features[column], datasets.Audio):
         rows = rows.cast_column(column, datasets.Audio(decode=False))
-    return lambda number: sound_of(rows[number][column])
+    return lambda number: file_of(rows[number][column])
 
 
-def sound_of(value: Any) -> Sound:
-    """A recording given as bytes or path.
+def file_of(value: Any) -> BytesIO | str:
+    """A file given as bytes or path.
 
     Raises:
         TypeError: it is given as something else.
-        soundfile.SoundFileError: it cannot be decoded.
     """
     if isinstance(value, dict):
         value = value.get("path") if value.get("bytes") is None else value["bytes"]
     if isinstance(value, bytes):
-        return read_sound(BytesIO(value))
+        return BytesIO(value)
     if isinstance(value, str):
-        return read_sound(value)
+        return value
     raise TypeError(f"expected the bytes or the path of a recording, got {type(value).__name__}")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.data.cache.decode_cache import passes
-from ssl_pipeline.data.huggingface.hf_images import undecoded
+from ssl_pipeline.data.huggingface.hf_pixels import undecoded
 from ssl_pipeline.data.io.streaming import interleave, shuffled
 from ssl_pipeline.data.io.unreadable import StreamTally, check_unreadable
 from ssl_pipeline.data.memory import MemoryDataset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -47,7 +48,8 @@ def hub_part(rows: Any, reading: Reading, labels: Any = None, classes: Classes =
     import datasets
 
     from ssl_pipeline.data.huggingface.hf import check_columns, read_labels
-    from ssl_pipeline.data.huggingface.hf_images import HfImages, first_image
+    from ssl_pipeline.data.huggingface.hf_images import HfImages
+    from ssl_pipeline.data.huggingface.hf_pixels import first_image, range_of_rows
 
     if rows.format["type"] in ("torch", "numpy", "custom"):
         return items_part(rows, reading, labels, classes)
@@ -57,13 +59,14 @@ def hub_part(rows: Any, reading: Reading, labels: Any = None, classes: Classes =
     if not isinstance(rows.features[column], datasets.Image):
         raise ValueError(f"column {column!r} holds {rows.features[column]} and no images: set data.image to another")
     codec = pixels(first_image(rows, column), reading)
+    codec = replace(codec, range=range_of_rows(reading.range, rows, column, codec.channels))
     if labels is not None:
         numbers, classes = numbered_labels(labels, len(rows), classes)
     else:
         numbers, classes = read_labels(rows, check_columns(rows, column, reading.label), classes or None)
     unreadable, cache = UnreadableFiles.of(reading.unreadable), Cache.of(reading.cache)
     dataset = HfImages(rows, column, numbers, codec, unreadable, cache)
-    return PythonPart(dataset, dataset[torch.arange(min(len(dataset), 2))].x, classes=classes)
+    return PythonPart(dataset, dataset[torch.arange(min(len(dataset), 2))].x, classes=classes, codec=codec)
 
 
 def image_column(rows: Any, reading: Reading) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from ssl_pipeline.data.base import Classes, Index
-from ssl_pipeline.data.codecs.image import Pixels
+from ssl_pipeline.data.codecs.image import Pixels, to_pixels
 from ssl_pipeline.data.in_python.labels import known_labels, numbered_labels
 from ssl_pipeline.data.in_python.parts import PythonPart, Reading
 from ssl_pipeline.data.in_python.samples import on_grid
+from ssl_pipeline.data.io.pixel_range import range_of
+from ssl_pipeline.data.io.remarks import say
 from ssl_pipeline.data.loaders import LABEL_NAMES, SAMPLE_NAMES, as_batch
 from ssl_pipeline.structures.batch import Batch
 
@@ -95,7 +98,9 @@ def items_part(
     """
     if not len(items):
         raise ValueError(f"expected a data set with items, got {type(items).__name__} of length 0: fill it")
-    read, collate, some = item_reader(items[0], reading), collate or default_collate, some_of(len(items))
+    collate, some = collate or default_collate, some_of(len(items))
+    codec = codec_of_items(items, reading)
+    read = item_reader(reading, codec)
     seen, numbers = Items(items, read, collate).stacked(some), None
     if labels is None:
         labels = _agreeing(known_labels(items), seen.label, some)
@@ -103,7 +108,7 @@ def items_part(
         numbers, classes = numbered_labels(labels, len(items), classes)
     elif classes and seen.label is not None:
         numbered_labels(seen.label, len(some), classes)  # refuses labels that training lacks
-    return PythonPart(Items(items, read, collate, numbers, classes), seen.x, classes=classes)
+    return PythonPart(Items(items, read, collate, numbers, classes), seen.x, classes=classes, codec=codec)
 
 
 def _agreeing(known: Any, held: Tensor | None, some: Int64[Tensor, "K"]) -> Any:
@@ -118,20 +123,36 @@ def some_of(count: int) -> Int64[Tensor, "K"]:
     return torch.linspace(0, count - 1, min(count, _SEEN), dtype=torch.float64).round().long()
 
 
-def item_reader(first: Any, reading: Reading) -> Callable[[Any], Any]:
-    """What makes tensors of items like the first one: PIL images become squares of pixels.
+def codec_of_items(items: Any, reading: Reading) -> Pixels | None:
+    """What reads the PIL images among items; None where the first one holds none.
 
     Raises:
         ValueError: a dictionary that lacks what the options name.
     """
-    first = named(first, reading)
-    image = next((part for part in _parts(first) if isinstance(part, Image)), None)
-    if image is None:
+
+    def image(number: int) -> Image | None:
+        return next((part for part in _parts(named(items[number], reading)) if isinstance(part, Image)), None)
+
+    def open_image(number: int) -> Image:
+        found = image(number)
+        if found is None:
+            raise ValueError(f"item {number} holds no image")
+        return found.copy()  # whose end closes nothing of the user's
+
+    first = image(0)
+    if first is None:
+        return None
+    codec = pixels(first, reading)
+    return replace(codec, range=range_of(reading.range, len(items), open_image, codec.channels))
+
+
+def item_reader(reading: Reading, codec: Pixels | None) -> Callable[[Any], Any]:
+    """What makes tensors of items: PIL images become squares of pixels."""
+    if codec is None:
         return lambda item: named(item, reading)
-    codec = pixels(image, reading)
 
     def read(part: Any) -> Any:
-        return codec.encode([part])[0][0] if isinstance(part, Image) else part
+        return torch.from_numpy(to_pixels(part, codec, say)) if isinstance(part, Image) else part
 
     def tensors(item: Any) -> Any:
         item = named(item, reading)

@@ -12,8 +12,10 @@ from torch import Tensor
 from ssl_pipeline.config.options import check_names, check_values
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Classes, Data, Dataset, Stream, holdout
+from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.codecs.table import FEATURE, TableCodec
 from ssl_pipeline.data.in_python.samples import codec_for, grid_for, sample_kind
+from ssl_pipeline.data.io.value_range import RangeOption
 from ssl_pipeline.data.options import Cache, OptionGroup, Options, Split, UnreadableFiles
 from ssl_pipeline.data.table import TableRows, rows_of
 from ssl_pipeline.structures.grid import GridSpec
@@ -29,6 +31,8 @@ class Reading:
         split: which samples are held out, where there is no test part.
         size: height and width of PIL images in pixels; None: that of the first one, at most 64.
         channels: of PIL images; None: those of the first one.
+        range: least and largest value of PIL images deeper than 8 bits, which become 0 and 1; "auto": those of up to
+            128 of them; None: 8 bits.
         image: name of the samples in items that are dictionaries, or column of the images; None: the usual names.
         label: name of the labels there; None: unlabelled.
         vocab: number of symbols; None: those that an array holds.
@@ -39,6 +43,7 @@ class Reading:
     split: Split | Options = Split()
     size: int | None = None
     channels: int | None = None
+    range: RangeOption = "auto"
     image: str | None = None
     label: str | None = "label"
     vocab: int | None = None
@@ -106,12 +111,14 @@ class PythonPart(NamedTuple):
         seen: some of them, or all, as they came.
         whole: whether ``seen`` is all of them.
         classes: names of the labels, where all labels are known.
+        codec: that reads them, of PIL images.
     """
 
     dataset: Dataset | Stream
     seen: Tensor
     whole: bool = False
     classes: Classes = None
+    codec: Pixels | None = None
 
 
 def data_of_parts(
@@ -133,7 +140,8 @@ def data_of_parts(
     vocab = reading.vocab
     if vocab is None and sample_kind(train.seen) == "symbols" and all(part.whole for part in both):
         vocab = max((int(part.seen.max()) for part in both if part.seen.numel()), default=0) + 1
-    grid = grid_for(train.seen, vocab)
+    ranged = train.codec if train.codec is not None and train.codec.range is not None else None
+    grid = grid_for(train.seen, vocab) if ranged is None else ranged.grid
     if like is not None and grid.names != (FEATURE,):
         grid = _suiting(grid, like, train.seen)
     if test is not None:
@@ -147,7 +155,9 @@ def data_of_parts(
     if held_out is None and not isinstance(learnt, Stream):
         split = Split.of(reading.split)
         learnt, held_out = holdout(learnt, split.holdout, split.seed)
-    data = Data(grid=grid, train=learnt, test=held_out, classes=train.classes, name=name, codec=codec_for(grid))
+    data = Data(
+        grid=grid, train=learnt, test=held_out, classes=train.classes, name=name, codec=ranged or codec_for(grid)
+    )
     return _table_of(data, train.whole) if grid.names == (FEATURE,) else data
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,6 +65,8 @@ def python_data(
     reading = Reading.of(options).suiting(like)
     train, test = _parts(_as_rows(data) if like is not None and like.names == (FEATURE,) else data)
     learnt = _part(train, reading, labels)
+    if learnt.codec is not None:
+        reading = replace(reading, range=learnt.codec.range)  # the test part is read alike
     held_out = None if test is None else _part(test, reading, classes=learnt.classes or ())
     found = data_of_parts(type(data).__name__, learnt, held_out, reading, like)
     batch_size = None if isinstance(data, IterableDataset) else getattr(train, "batch_size", None)

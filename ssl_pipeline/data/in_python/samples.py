@@ -8,8 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ssl_pipeline.data.codecs.image import MODES, Pixels
+from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.codecs.table import FEATURE
+from ssl_pipeline.data.io.eight_bits import MODES
 from ssl_pipeline.data.loaders import grid_of_samples
 from ssl_pipeline.structures.grid import GridSpec
 

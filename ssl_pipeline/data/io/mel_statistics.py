@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ssl_pipeline.data.codecs.log_mel import log_mel_spectrogram
 from ssl_pipeline.data.codecs.sound import LogMel, SoundCodec, Waveform
+from ssl_pipeline.data.io.value_range import Range
 from ssl_pipeline.data.options import Spectrogram
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.utils.extras import require
@@ -44,7 +45,7 @@ class MelStatistics:
 
 
 def sound_codec(
-    features: str, rate: int, seconds: float | int, spectrogram: Spectrogram
+    features: str, rate: int, seconds: float | int, spectrogram: Spectrogram, range: Range | None = None
 ) -> tuple[SoundCodec, MelStatistics]:
     """The codec that the options of a data set ask for, and what its tables compare with.
 
@@ -54,5 +55,5 @@ def sound_codec(
     require("torchaudio", "audio", "sound")
     if features not in ("logmel", "waveform"):
         raise ValueError(f"expected features to be logmel or waveform, got {features!r}")
-    mel = LogMel(rate, seconds, spectrogram.mels, spectrogram.hop_ms, spectrogram.window_ms)
-    return (mel if features == "logmel" else Waveform(rate, seconds)), MelStatistics(mel)
+    mel = LogMel(rate, seconds, spectrogram.mels, spectrogram.hop_ms, spectrogram.window_ms, range)
+    return (mel if features == "logmel" else Waveform(rate, seconds, range)), MelStatistics(mel)

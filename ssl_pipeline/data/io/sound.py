@@ -16,6 +16,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from ssl_pipeline.data.io.regular_file import check_regular
+from ssl_pipeline.data.io.sound_range import FLOATS
 from ssl_pipeline.utils.extras import require
 
 # torchaudio and soundfile are imported inside the functions: only sound needs them.
@@ -26,7 +27,7 @@ SOUND_ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au
 class Sound(NamedTuple):
     """One channel of a recording."""
 
-    wave: Float32[Tensor, "n"]  # between -1 and 1
+    wave: Float32[Tensor, "n"]  # between -1 and 1, or floats of a file in its own units
     rate: int  # samples per second
     cut_short: bool = False  # the file holds less than its header promises
 
@@ -47,7 +48,7 @@ def read_sound(file: str | Path | BytesIO) -> Sound:
         if not Path(file).stat().st_size:
             raise ValueError("it is empty")
     with soundfile.SoundFile(file) as open_sound:
-        promised, rate = open_sound.frames, open_sound.samplerate
+        promised, rate, is_float = open_sound.frames, open_sound.samplerate, open_sound.subtype in FLOATS
         samples = open_sound.read(dtype="float32", always_2d=True).mean(axis=1)
         # libsndfile corrects the length of a WAV or AIFF that ends early, and says so in its log only.
         cut_short = len(samples) < promised or any(
@@ -58,11 +59,12 @@ def read_sound(file: str | Path | BytesIO) -> Sound:
         raise ValueError("it holds no samples")
     if not np.isfinite(samples).all():
         raise ValueError("it holds samples that are not finite")
-    return Sound(torch.from_numpy(samples).clamp_(-1, 1), rate, cut_short)
+    wave = torch.from_numpy(samples)  # decoders of lossy kinds may swing over full scale
+    return Sound(wave if is_float else wave.clamp_(-1, 1), rate, cut_short)
 
 
 def resampled(wave: Float32[Tensor, "n"], rate: int, to: int) -> Float32[Tensor, "m"]:
-    """The same sound at another rate (samples per second).
+    """The same sound, between -1 and 1, at another rate (samples per second).
 
     >>> resampled(torch.zeros(441), 44_100, 16_000).shape
     torch.Size([160])
@@ -144,11 +146,17 @@ def open_sound(file: str | Path) -> Sound:
         raise ValueError(f"{file} cannot be read as a recording: {' '.join(str(error).split())}") from None
 
 
-def write_wav(path: Path, wave: Float32[Tensor, "n"], rate: int) -> Path:
-    """Write a waveform as ``path`` with the ending .wav, 16 bits."""
+def wav_kind(full_scale: float) -> str:
+    """Of a WAV file: 16 bits, or floats where full scale is not 1."""
+    return "PCM_16" if full_scale == 1 else "FLOAT"
+
+
+def write_wav(path: Path, wave: Float32[Tensor, "n"], rate: int, full_scale: float = 1.0) -> Path:
+    """Write a waveform as ``path`` with the ending .wav, 16 bits, or floats where full scale is not 1."""
     require("soundfile", "audio", "sound")
     import soundfile
 
     file = path.parent / f"{path.name}.wav"
-    soundfile.write(file, wave.detach().clamp(-1, 1).cpu().numpy(), rate, subtype="PCM_16")
+    samples = wave.detach().clamp(-full_scale, full_scale).cpu().numpy()
+    soundfile.write(file, samples, rate, subtype=wav_kind(full_scale))
     return file

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ssl_pipeline.data.io.remarks import named
+
 Unreadable = Mapping[int, str]
 """Why a file could not be read, by its number."""
 
@@ -23,7 +25,7 @@ def check_unreadable(
     """
     refuse_unreadable(paths, unreadable, limit, thing)
     if unreadable:
-        warnings.warn(f"{_named(paths, unreadable, thing)}; they are left out", stacklevel=3)
+        warnings.warn(f"{named(paths, unreadable, f'{thing}s cannot be read')}; they are left out", stacklevel=3)
 
 
 def refuse_unreadable(
@@ -36,27 +38,11 @@ def refuse_unreadable(
     """
     if not unreadable:
         return
+    what = named(paths, unreadable, f"{thing}s cannot be read")
     if len(unreadable) == len(paths):
-        raise ValueError(f"{_named(paths, unreadable, thing)}: choose a set of intact {thing}s")
+        raise ValueError(f"{what}: choose a set of intact {thing}s")
     if len(unreadable) > limit * len(paths):
-        raise ValueError(f"{_named(paths, unreadable, thing)}: {_ADVICE}")
-
-
-def warn_cut_short(paths: Sequence[Path | str], short: Sequence[int], thing: str) -> None:
-    """Name the files that end too soon, by their numbers."""
-    if short:
-        some = "; ".join(str(paths[i]) for i in sorted(short)[:3])
-        warnings.warn(
-            f"{len(short)} of {len(paths)} {thing}s end before their headers say: {some}"
-            f"{'; …' if len(short) > 3 else ''}; what there is of them is used",
-            stacklevel=4,
-        )
-
-
-def _named(paths: Sequence[Path | str], unreadable: Unreadable, thing: str) -> str:
-    some = "; ".join(f"{paths[i]} ({reason})" for i, reason in list(unreadable.items())[:3])
-    more = "; …" if len(unreadable) > 3 else ""
-    return f"{len(unreadable)} of {len(paths)} {thing}s cannot be read: {some}{more}"
+        raise ValueError(f"{what}: {_ADVICE}")
 
 
 class StreamTally:

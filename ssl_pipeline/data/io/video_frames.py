@@ -7,10 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
-from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ssl_pipeline.data.io.regular_file import check_regular
 from ssl_pipeline.utils.extras import require
@@ -111,17 +108,3 @@ def write_frames(file: Path, frames: UInt8[np.ndarray, "T H W C"], fps: float | 
         for one in pixels:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(one, kind)))
         container.mux(stream.encode())
-
-
-def squared(frames: UInt8[np.ndarray, "T H W C"], size: int) -> UInt8[Tensor, "T C {size} {size}"]:
-    """Frames whose shorter side is resized to ``size``, the centre cropped, by the filter of images.
-
-    >>> squared(np.zeros((2, 20, 40, 3), np.uint8), size=8).shape
-    torch.Size([2, 3, 8, 8])
-    """
-    high, wide = frames.shape[1:3]
-    side = min(high, wide)
-    top, left = (high - side) // 2, (wide - side) // 2
-    square = np.ascontiguousarray(frames[:, top : top + side, left : left + side])
-    x = torch.from_numpy(square).permute(0, 3, 1, 2)
-    return x if side == size else interpolate(x, size=(size, size), mode="bicubic", antialias=True)

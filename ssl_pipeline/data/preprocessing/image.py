@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
 from typing import Any
@@ -85,12 +86,12 @@ class ImagePreprocessing:
     size: int
     channels: int
     range: tuple[float, float] = (0.0, 1.0)
-    values: tuple[float, float] | None = None
+    values: Sequence[float] | None = None
     pages: int | None = None
     inside: bool = False
 
     @property
-    def ends(self) -> tuple[float, float]:
+    def ends(self) -> Sequence[float]:
         """Values in a file that become the ends of ``range``."""
         return self.values or (0.0, 255.0)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ssl_pipeline.data.base import ColumnSpec, Index
 from ssl_pipeline.data.codecs.image import Pixels
-from ssl_pipeline.data.memory import MemoryDataset
+from ssl_pipeline.data.memory import Expanded, MemoryDataset
 from ssl_pipeline.structures.batch import Batch, Column
 
 FOREGROUND = "foreground"
@@ -44,7 +44,7 @@ class WithForeground:
     torch.Size([1, 1, 2, 2])
     """
 
-    def __init__(self, images: MemoryDataset, masks: MemoryDataset) -> None:
+    def __init__(self, images: MemoryDataset | Expanded, masks: MemoryDataset | Expanded) -> None:
         if len(images) != len(masks):
             raise ValueError(f"expected a mask for each of the {len(images)} images, got {len(masks)}")
         rows = torch.arange(len(masks))

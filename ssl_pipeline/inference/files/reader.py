@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
+import torch
+from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from ssl_pipeline.data import Clips, LogMel, Pixels, Waveform
 from ssl_pipeline.data.cache.videos import clips_of
-from ssl_pipeline.data.codecs.image import upright
+from ssl_pipeline.data.codecs.full_scale import to_full_scale
+from ssl_pipeline.data.codecs.image import read_image
 from ssl_pipeline.data.codecs.text import TextCodec
 from ssl_pipeline.data.folders.image_folder import IMAGE_ENDINGS as IMAGES
 from ssl_pipeline.data.folders.text_files import TEXT_ENDINGS, read_text
 from ssl_pipeline.data.folders.tree import list_files
+from ssl_pipeline.data.io.image_file import open_image
 from ssl_pipeline.data.io.passages import Passages
-from ssl_pipeline.data.io.regular_file import check_regular
+from ssl_pipeline.data.io.remarks import Note, Remarks, noting, warn_remarks
 from ssl_pipeline.data.io.sound import SOUND_ENDINGS as SOUNDS
 from ssl_pipeline.data.io.sound import read_sound, resampled
 from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS as VIDEOS
@@ -52,6 +54,7 @@ class Files:
     Attributes:
         files: below the folder, in order.
         left_out: those that could not be read, and why.
+        remarks: those that were read otherwise than they may be meant.
         sound: they are recordings.
         video: they are videos.
 
@@ -69,6 +72,8 @@ class Files:
             check_library()
         self.files = list_files(root, *kind, "set source to another folder") if root.is_dir() else [Path(root.name)]
         self.left_out: dict[Path, str] = {}
+        self.remarks: Remarks = {}
+        self._numbers = {file: number for number, file in enumerate(self.files)}
 
     def windows(self) -> Iterator[Window]:
         """All samples of all files, one file after the other; a rest shorter than half a window is left out."""
@@ -84,8 +89,9 @@ class Files:
                 yield from self._sounds(codec, file)
 
     def _image(self, codec: Pixels, file: Path) -> Iterator[Window]:
-        if (x := self.tried(lambda: codec.encode([self.root / file])[0], file)) is not None:
-            yield Window(file.as_posix(), x, None)
+        x = self.tried(lambda: read_image(self.root / file, codec, self._note(file)), file)
+        if x is not None:
+            yield Window(file.as_posix(), torch.from_numpy(x)[None], None)
 
     def _sounds(self, codec: Waveform | LogMel, file: Path) -> Iterator[Window]:
         """Window after window of a recording."""
@@ -93,6 +99,9 @@ class Files:
             for start in range(0, max(1, len(wave) - codec.samples // 2), codec.samples):
                 x, valid = codec.encode([wave[start : start + codec.samples]])
                 yield Window(f"{file.as_posix()}@{start / codec.rate:.3f}", x, valid)
+
+    def _note(self, file: Path) -> Note:
+        return noting(self.remarks, self._numbers.get(file, 0))
 
     def _clips(self, codec: Clips, file: Path) -> Iterator[Window]:
         """Clip after clip; a file that cannot be read further is left out from there on."""
@@ -119,21 +128,22 @@ class Files:
         return self.tried(lambda: np.stack([*frames_of(self.root / file, codec.fps, codec.channels)]), file)
 
     def wave(self, file: Path) -> Tensor | None:
-        """A recording at the model's rate; None where it cannot be read."""
-        assert isinstance(self.codec, (Waveform, LogMel))
-        rate = self.codec.rate
-        sound = self.tried(lambda: read_sound(self.root / file), file)
-        return None if sound is None else resampled(sound.wave, sound.rate, rate)
+        """A recording at the model's rate, in the units of files; None where it cannot be read."""
+        codec = self.codec
+        assert isinstance(codec, (Waveform, LogMel))
+        if (sound := self.tried(lambda: read_sound(self.root / file), file)) is None:
+            return None
+        full = codec.full_scale
+        return resampled(to_full_scale(sound.wave, full, self._note(file)), sound.rate, codec.rate) * full
 
-    def image(self, file: Path) -> Image.Image | None:
-        """An image in its own size, as the codec takes it; None where it cannot be read."""
+    def image(self, file: Path) -> Shaped[np.ndarray, "H W C"] | None:
+        """An image in its own size, uint8 or floats from 0 to 1, see ``Pixels``; None where it cannot be read."""
         codec = self.codec
         assert isinstance(codec, Pixels)
 
-        def read() -> Image.Image:
-            check_regular(self.root / file)
-            with Image.open(self.root / file) as opened:
-                return upright(opened, codec.channels)
+        def read() -> Shaped[np.ndarray, "H W C"]:
+            with open_image(self.root / file) as opened:
+                return codec.whole(opened, self._note(file))
 
         return self.tried(read, file)
 
@@ -148,7 +158,7 @@ class Files:
             return None
 
     def check(self, folder: Path) -> None:
-        """Warn of what was left out, and name all of it in a file.
+        """Warn of what was read otherwise than it may be meant, and of what was left out; name all of that in a file.
 
         Args:
             folder: of that file.
@@ -156,6 +166,7 @@ class Files:
         Raises:
             ValueError: there was nothing else.
         """
+        warn_remarks(self.files, self.remarks, "recording" if self.sound else "image")
         if not self.left_out:
             return
         lines, file = [f"{file} ({why})" for file, why in self.left_out.items()], folder / LEFT_OUT

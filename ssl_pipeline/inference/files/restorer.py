@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ssl_pipeline.data import LogMel, Waveform
-from ssl_pipeline.data.codecs.image import upright
+from ssl_pipeline.data import LogMel, Pixels, Waveform
+from ssl_pipeline.data.codecs.full_scale import to_full_scale
 from ssl_pipeline.data.codecs.log_mel import log_mel_spectrogram
 from ssl_pipeline.data.codecs.text import TextCodec
 from ssl_pipeline.data.codecs.video import Clips
-from ssl_pipeline.data.io.regular_file import check_regular
-from ssl_pipeline.data.io.sound import read_sound
+from ssl_pipeline.data.io.image_file import open_image, save_pixels
+from ssl_pipeline.data.io.pixel_values import pixel_values
+from ssl_pipeline.data.io.sound import read_sound, wav_kind
 from ssl_pipeline.data.io.video_frames import frames_of, write_frames
 from ssl_pipeline.inference.files.reader import Files
 from ssl_pipeline.inference.files.windows import restore_by_windows
@@ -56,7 +58,7 @@ class FileRestorer:
         if mask is not None and not mask.exists():
             raise FileNotFoundError(f"there is no mask={mask}: name an image for all, or a folder with one for each")
         self.model, self.files, self.view, self.mask = model, files, view, mask
-        self.ending = ".wav" if files.sound else ".mkv" if files.video else ".png"
+        self.ending = ".wav" if files.sound else files.codec.ending if isinstance(files.codec, Pixels) else ".mkv"
 
     def restore(self, file: Path, target: Path) -> None:
         """Restore a file, whole or not at all; one that cannot be read is noted in ``files.left_out``."""
@@ -66,24 +68,24 @@ class FileRestorer:
             self._write(target, after)
 
     def image(self, file: Path) -> np.ndarray | None:
-        """A restored image, (H, W, C) of 8 bits; None where it is left out."""
-        size = self.model.grid.shape
-        if (image := self.files.image(file)) is None:
+        """A restored image, (H, W, C) in the units of files; None where it is left out."""
+        size, codec = self.model.grid.shape, self.files.codec
+        assert isinstance(codec, Pixels)
+        if (pixels := self.files.image(file)) is None:
             return None
-        mask = None if self.mask is None else self.files.tried(lambda: self._mask_of(file, image.size), file)
+        high, wide = pixels.shape[:2]
+        mask = None if self.mask is None else self.files.tried(lambda: self._mask_of(file, (wide, high)), file)
         if self.mask is not None and mask is None:
             return None
-        pixels = np.array(image).reshape(image.height, image.width, self.model.grid.width)
 
         def windows(some: Tensor, places: list[tuple[slice, ...]]) -> Tensor:
             masks = None if mask is None else torch.stack([mask[place] for place in places])
             return self.model.restore(some, self.view, masks)
 
-        x, more = torch.from_numpy(pixels.transpose(2, 0, 1)), _lacking(image, size)
+        x, more = torch.from_numpy(pixels.transpose(2, 0, 1)), (0, max(0, size[1] - wide), 0, max(0, size[0] - high))
         mask = None if mask is None else pad(mask[None].float(), more).bool()[0]
-        x = pad(x[None].float(), more, mode="replicate")[0].to(torch.uint8)  # a small image goes on as it ends
-        after = restore_by_windows(x, size, windows)[:, : image.height, : image.width]
-        return (after.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        x = pad(x[None].float(), more, mode="replicate")[0].to(x.dtype)  # a small image goes on as it ends
+        return codec.in_units(restore_by_windows(x, size, windows)[:, :high, :wide])
 
     def video(self, file: Path) -> np.ndarray | None:
         """A restored video, (T, H, W, C) of 8 bits at the model's rate; None where it is left out."""
@@ -98,7 +100,7 @@ class FileRestorer:
         return (after.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1).numpy()
 
     def sound(self, file: Path) -> np.ndarray | None:
-        """A restored recording, (N,) between -1 and 1 at the model's rate; None where it is left out."""
+        """A restored recording, (N,) in the units of files at the model's rate; None where it is left out."""
         codec = self.files.codec
         assert isinstance(codec, (Waveform, LogMel))
         if (wave := self.files.wave(file)) is None:
@@ -107,30 +109,38 @@ class FileRestorer:
             x, valid = codec.encode([wave])
             after = codec.decode(self.model.restore(x, self.view, valid=valid).cpu())[0]
         else:  # one spectrogram of the whole, so that its phases are guessed once and fit each other
-            whole = wave[None] if isinstance(codec, Waveform) else log_mel_spectrogram(wave[None], codec.spectrum)
+            whole = to_full_scale(wave, codec.full_scale)[None]
+            whole = whole if isinstance(codec, Waveform) else log_mel_spectrogram(whole, codec.spectrum)
             after = restore_by_windows(
                 whole, self.model.grid.shape, lambda some, _: self.model.restore(some, self.view)
             )
             after = codec.decode(after[None])[0]
-        return pad(after, (0, max(0, len(wave) - len(after))))[: len(wave)].clamp(-1, 1).numpy()
+        return pad(after, (0, max(0, len(wave) - len(after))))[: len(wave)].numpy()
 
     def before(self, file: Path) -> np.ndarray:
         """What came in, for a picture: a waveform, an image, or the middle frame of a video."""
         if self.files.video:
             frames = self.files.frames(file)
             return np.zeros((1, 1, 1)) if frames is None else frames[len(frames) // 2]
-        found = self.files.wave(file) if self.files.sound else self.files.image(file)
-        return np.zeros(1) if found is None else np.asarray(found)
+        codec = self.files.codec
+        if isinstance(codec, Waveform | LogMel):
+            wave = self.files.wave(file)
+            return np.zeros(1) if wave is None else wave.numpy() / codec.full_scale
+        image = self.files.image(file)
+        return np.zeros((1, 1, 1)) if image is None else _visible(image)
 
     def after(self, target: Path) -> np.ndarray:
         """What went out, as ``before``."""
-        if self.files.sound:
-            return read_sound(target).wave.numpy()
-        if isinstance(self.files.codec, Clips):
-            frames = [*frames_of(target, self.files.codec.fps, self.files.codec.channels)]
+        codec = self.files.codec
+        if isinstance(codec, Waveform | LogMel):
+            return read_sound(target).wave.numpy() / codec.full_scale
+        if isinstance(codec, Clips):
+            frames = [*frames_of(target, codec.fps, codec.channels)]
             return frames[len(frames) // 2]
+        assert isinstance(codec, Pixels)
+        pages = "first" if self.ending == ".png" else "channels"
         with Image.open(target) as image:
-            return np.asarray(image)
+            return _visible(replace(codec, pages=pages).whole(image))
 
     def _mask_of(self, file: Path, size: tuple[int, int]) -> Tensor:
         """The mask of an image, (H, W).
@@ -146,28 +156,29 @@ class FileRestorer:
             if len(named) != 1:
                 raise ValueError(f"expected one image of its mask in {place}, got {len(named)}")
             found = named[0]
-        check_regular(found)
-        with Image.open(found) as image:
+        with open_image(found) as image:
             if image.size != size:
                 raise ValueError(f"{found} has {image.width}x{image.height} pixels, and the image {size[0]}x{size[1]}")
             if image.has_transparency_data:  # what is transparent is not bright
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
-            return torch.from_numpy(np.array(upright(image, 1)) > 127)
+            return torch.from_numpy(pixel_values(image, 1)[..., 0] > 127)
 
     def _write(self, target: Path, after: np.ndarray) -> None:
         temporary = target.with_name(f".{target.name}")
         if isinstance(self.files.codec, Clips):
             write_frames(temporary, after, self.files.codec.fps)
         elif not self.files.sound:
-            Image.fromarray(after if after.shape[2] == 3 else after[..., 0]).save(temporary, format="PNG")
+            save_pixels(temporary, after)
         else:
             assert isinstance(self.files.codec, (Waveform, LogMel))
             import soundfile
 
-            soundfile.write(temporary, after, self.files.codec.rate, subtype="PCM_16", format="WAV")
+            codec = self.files.codec
+            soundfile.write(temporary, after, codec.rate, subtype=wav_kind(codec.full_scale), format="WAV")
         temporary.rename(target)
 
 
-def _lacking(image: Image.Image, size: Sequence[int]) -> tuple[int, int, int, int]:
-    """Columns and rows that an image lacks of a model's samples, as ``pad`` takes them."""
-    return 0, max(0, size[1] - image.width), 0, max(0, size[0] - image.height)
+def _visible(values: Shaped[np.ndarray, "H W C"]) -> Shaped[np.ndarray, "H W c"]:
+    """An image as a picture: 8 bits, and of other than three bands the first one."""
+    values = values if values.dtype == np.uint8 else (255 * values).astype(np.uint8)
+    return values if values.shape[2] == 3 else values[..., :1]

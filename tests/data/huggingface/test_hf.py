@@ -1,7 +1,10 @@
 """Pictures that the library of Hugging Face loads."""
 
+import numpy as np
 import pytest
+from helpers.deep_images import wave, write_folder
 from helpers.images import check_contract, picture, pictures
+from PIL import Image
 
 from ssl_pipeline.data import hf
 
@@ -129,3 +132,27 @@ def test_hf_takes_the_lists_of_hydra(tmp_path):
 def test_hf_refuses_pickle():
     with pytest.raises(ValueError, match="parquet"):
         hf("pandas", data_files="a.pkl")
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("streaming", [False, True])
+def test_hf_deep_images_are_scaled_and_further_bands_named(tmp_path, streaming):
+    import datasets
+
+    write_folder(tmp_path / "images", lambda x: x * 4095, np.uint16, ".png", count=8)
+    files = [str(file) for file in sorted((tmp_path / "images").iterdir())]
+    rows = datasets.Dataset.from_dict({"image": files}, features=datasets.Features({"image": datasets.Image()}))
+    rows.save_to_disk(tmp_path / "saved")
+    options = {"size": 24, "split": {"holdout": 0}, "streaming": streaming}
+    data = hf(str(tmp_path / "saved"), channels=1, **options)
+    assert data.codec.range == (0, 4095)
+    x = (next(data.train.in_order(8)) if streaming else data.train[range(8)]).x
+    np.testing.assert_allclose(x[3, 0], np.floor(wave(3)[..., 0] * 4095) / 4095, atol=1 / 65535)
+    Image.new("RGBA", (24, 24), (0, 0, 0, 60)).save(files[0])
+    Image.new("RGB", (24, 24)).save(files[7])
+    rows.select([0, 7]).save_to_disk(tmp_path / "bands")
+    who = "some" if streaming else "1 of 2"
+    with pytest.warns(UserWarning, match=f"{who} images have a fourth band that channels=1 and channels=3 do not keep"):
+        data = hf(str(tmp_path / "bands"), **options)
+        _ = next(data.train.in_order(2)) if streaming else None
+    assert data.codec.range is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers.deep_images import wave
 from helpers.items import Made, value
 from PIL import Image
 from torch.utils.data import (
@@ -152,3 +153,15 @@ def test_rows_of_hugging_face():
         python_data(rows, options={"image": "pictures"})
     with pytest.raises(ValueError, match="expected a split 'train', got val: pass one of these alone"):
         python_data(datasets.DatasetDict(val=rows))
+
+
+def test_deep_images_are_scaled_by_their_range():
+    def part(scale):
+        return [Image.fromarray((wave(n)[..., 0] * scale).astype(np.uint16)) for n in range(8)]
+
+    found = python_data(part(4095), options={"split.holdout": 0, "size": 24}).data
+    assert found.codec.range == (0, 4095) and found.grid == found.codec.grid
+    x = found.train[[2, 3]].x
+    np.testing.assert_allclose(x[1, 0], np.floor(wave(3)[..., 0] * 4095) / 4095, atol=1e-6)
+    given = python_data(part(4095), options={"split.holdout": 0, "size": 24, "range": [0, 8190]}).data
+    torch.testing.assert_close(given.train[[2, 3]].x, x / 2)

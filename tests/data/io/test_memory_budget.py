@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssl_pipeline.data.codecs import image as image_module
-from ssl_pipeline.data.codecs.image import read_image, to_pixels
+from ssl_pipeline.data.codecs.image import Pixels, read_image, to_pixels
+from ssl_pipeline.data.io import eight_bits as bits_module
+from ssl_pipeline.data.io import squares as squares_module
 from ssl_pipeline.data.io.memory_budget import MemoryBudget
 
 
@@ -51,7 +52,7 @@ def test_an_image_takes_what_its_header_says(tmp_path, monkeypatch):
     Image.new("RGB", (1600, 800)).save(tmp_path / "a.png")
     Image.new("RGB", (1600, 800)).save(tmp_path / "a.jpg")
     for name in ("a.png", "a.jpg"):
-        read_image(tmp_path / name, 16, 3, Noted())
+        read_image(tmp_path / name, Pixels(16, 3), budget=Noted())
     assert taken == [16 * 1600 * 800, 16 * 200 * 100]  # a JPEG is decoded to an eighth
 
 
@@ -61,22 +62,23 @@ def test_large_images_give_the_same_pixels(mode, size, monkeypatch):
     noise = Image.merge("RGBA", [Image.effect_noise(size, 80) for _ in "RGBA"])
     grey = np.asarray(noise.convert("L")).astype(np.uint16) * 257
     image = Image.fromarray(grey) if mode == "I;16" else noise.convert(mode)
-    for channels in (1, 3):
-        usual = to_pixels(image, 16, channels).astype(int)
+    for channels in (1, 3, 4) if mode == "RGBA" else (1, 3):
+        codec = Pixels(16, channels)
+        usual = to_pixels(image, codec).astype(int)
         with monkeypatch.context() as patch:
-            patch.setattr(image_module, "_BAND", 1000)
-            np.testing.assert_array_equal(to_pixels(image, 16, channels), usual)
-            patch.setattr(image_module, "_LARGE", 1000)
-            assert abs(to_pixels(image, 16, channels).astype(int) - usual).max() <= 1  # PIL rounds otherwise than torch
+            patch.setattr(bits_module, "BAND", 1000)
+            np.testing.assert_array_equal(to_pixels(image, codec), usual)
+            patch.setattr(squares_module, "_LARGE", 1000)
+            assert abs(to_pixels(image, codec).astype(int) - usual).max() <= 1  # PIL rounds otherwise than torch
 
 
 _PEAK = """
 import resource, sys
-from ssl_pipeline.data.codecs.image import read_image
+from ssl_pipeline.data.codecs.image import Pixels, read_image
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-read_image(sys.argv[1], 64, 3)
+read_image(sys.argv[1], Pixels(64, 3))
 before = peak()
-read_image(sys.argv[2], 64, 3)
+read_image(sys.argv[2], Pixels(64, 3))
 print(peak() - before)
 """
 
