@@ -73,7 +73,7 @@ def hf_audio(
     unreadable, cache = UnreadableFiles.of(unreadable), Cache.of(cache)
     rows_of = partial(load_rows, path, name, data_files=data_files, revision=revision, streaming=False)
     learnt = rows_of(split.train)
-    bounds = sound_range_of(range, len(learnt), files_of(learnt, audio), cache.threads)
+    bounds = sound_range_of(range, len(learnt), _recordings_of(learnt, audio), cache.threads)
     codec, baseline = sound_codec(features, rate, seconds, spectrogram, bounds)
 
     def load(rows: Any, classes: Classes = None, first: int = 0) -> tuple[Recordings, Classes]:
@@ -92,7 +92,7 @@ def windows_of_rows(
     rows: Any, column: str, codec: SoundCodec, stride: float | int | None, cache: Cache, limit: float | int
 ) -> SoundWindows:
     """All windows of the recordings of a column; see ``windows_of_files``."""
-    files = files_of(rows, column)
+    files = _recordings_of(rows, column)
     return load_windows(
         read=lambda number: read_sound(files(number)),
         names=[f"row {number}" for number in range(len(rows))],
@@ -118,7 +118,7 @@ def _sources_of(rows: Any, column: str | None) -> list[str]:
     return [f"{number:09}" if name is None else str(name) for number, name in enumerate(named)]
 
 
-def files_of(rows: Any, column: str) -> Callable[[int], BytesIO | str]:
+def _recordings_of(rows: Any, column: str) -> Callable[[int], BytesIO | str]:
     """The file of a row's recording, without the decoder of `datasets`, which needs one more package."""
     import datasets
 

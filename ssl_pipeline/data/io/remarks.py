@@ -60,13 +60,13 @@ def warn_remarks(paths: Sequence[Path | str], remarks: Mapping[str, Mapping[int,
     for kind, found in remarks.items():
         if found:
             done = REMARKS[kind].done
-            warnings.warn(f"{named(paths, found, f'{thing}s {REMARKS[kind].what}')}; {done}", stacklevel=4)
+            warnings.warn(f"{listed(paths, found, f'{thing}s {REMARKS[kind].what}')}; {done}", stacklevel=4)
 
 
-def named(paths: Sequence[Path | str], found: Mapping[int, str], what: str) -> str:
+def listed(paths: Sequence[Path | str], found: Mapping[int, str], what: str) -> str:
     """Some files in words.
 
-    >>> named(["a.png", "b.png"], {1: "5 pages"}, "images hold pages")
+    >>> listed(["a.png", "b.png"], {1: "5 pages"}, "images hold pages")
     '1 of 2 images hold pages: b.png (5 pages)'
     """
     first = [f"{paths[i]} ({found[i]})" if found[i] else str(paths[i]) for i in sorted(found)[:3]]

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ssl_pipeline.data.io.remarks import named
+from ssl_pipeline.data.io.remarks import listed
 
 Unreadable = Mapping[int, str]
 """Why a file could not be read, by its number."""
@@ -25,7 +25,7 @@ def check_unreadable(
     """
     refuse_unreadable(paths, unreadable, limit, thing)
     if unreadable:
-        warnings.warn(f"{named(paths, unreadable, f'{thing}s cannot be read')}; they are left out", stacklevel=3)
+        warnings.warn(f"{listed(paths, unreadable, f'{thing}s cannot be read')}; they are left out", stacklevel=3)
 
 
 def refuse_unreadable(
@@ -38,7 +38,7 @@ def refuse_unreadable(
     """
     if not unreadable:
         return
-    what = named(paths, unreadable, f"{thing}s cannot be read")
+    what = listed(paths, unreadable, f"{thing}s cannot be read")
     if len(unreadable) == len(paths):
         raise ValueError(f"{what}: choose a set of intact {thing}s")
     if len(unreadable) > limit * len(paths):
