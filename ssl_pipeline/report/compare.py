@@ -65,14 +65,14 @@ def _by_set(
 
 
 def _scores(names: Sequence[str], summaries: Sequence[Mapping[str, Any]]) -> Table:
-    """A row a run, and where runs agree in a baseline one for it."""
+    """A row a run, and one for each baseline: a number where all runs agree, else one a run, in their order."""
     order = sorted(COMPARED, key=lambda key: [*COMPARED].index(key.removesuffix("_balanced")))  # each beside its own
     shown = [key for key in order if any(key in s for s in summaries)]
     rows = [[name, *(_number(s.get(key)) for key in shown)] for name, s in zip(names, summaries, strict=True)]
     for suffix, label in (("raw", "raw input"), ("untrained", "untrained encoder")):
-        cells = [{_number(s[f"{key}_{suffix}"]) for s in summaries if f"{key}_{suffix}" in s} for key in shown]
-        if any(cells):
-            rows.append([label, *(" / ".join(sorted(some)) for some in cells)])
+        cells = [[_number(s.get(f"{key}_{suffix}")) for s in summaries] for key in shown]
+        if any(any(some) for some in cells):
+            rows.append([label, *(some[0] if len({*some}) == 1 else " / ".join(some) for some in cells)])
     probes = [i for i, key in enumerate(shown, 1) if key not in ("rankme", "std")]
     return Table(["", *(COMPARED[key] for key in shown)], rows, best_cells(rows, probes))
 

@@ -23,7 +23,7 @@ from ssl_pipeline.report.chosen import Chosen, chosen_data
 from ssl_pipeline.report.dag import dag_svg
 from ssl_pipeline.report.headline import Section, restored_table, sections
 from ssl_pipeline.report.latents import latent_map, spectra
-from ssl_pipeline.report.probe_table import Table, left_out, probe_table, verdict
+from ssl_pipeline.report.probe_table import Table, cautions, left_out, probe_table, verdict
 from ssl_pipeline.report.sheets import Form, Sheet, forms, picture, sheets
 from ssl_pipeline.report.tidy import Curve, read_tidy
 from ssl_pipeline.structures.per_data_set import PerDataSet
@@ -147,7 +147,7 @@ def _part(
         dag_svg(graph),
         probe_table(summary),
         verdict(summary),
-        [*(f"Caution: {one}." for one in summary.get("cautions", ())), *filter(None, [left_out(summary, folder)])],
+        [*(f"Caution: {one}." for one in cautions(summary)), *filter(None, [left_out(summary, folder)])],
         restored_table(summary),
         sections(summary),
         {title: image for title, image in drawings.items() if image},

@@ -72,6 +72,21 @@ def verdict(summary: Mapping[str, Any]) -> str:
     return " ".join(sentences)
 
 
+def cautions(summary: Mapping[str, Any]) -> list[str]:
+    """What to know of the numbers of a run, in sentences.
+
+    >>> cautions({"supervised": True, "retrieval_chance": 60.0, "cautions": ["no test sample is of ant"]})[1]
+    'a source is found by chance: 60 %, so it is left out'
+    """
+    found = []
+    if summary.get("supervised"):
+        found.append("SUPERVISED: sources or columns that the objective sees determine the labels")
+    if "retrieval_chance" in summary:
+        alone = "" if "retrieval" in summary else ", so it is left out"
+        found.append(f"a source is found by chance: {summary['retrieval_chance']:.3g} %{alone}")
+    return [*found, *summary.get("cautions", ())]
+
+
 def left_out(summary: Mapping[str, Any], run: str) -> str:
     """Which probes the time did not suffice for, and how to have them; empty where there are none.
 

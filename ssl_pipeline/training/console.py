@@ -13,7 +13,7 @@ from ssl_pipeline.data.io.value_range import LOOKED_AT
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.optim.recipe import Recipe
 from ssl_pipeline.report.headline import restored_table, sections
-from ssl_pipeline.report.probe_table import Table, left_out, probe_table, verdict
+from ssl_pipeline.report.probe_table import Table, cautions, left_out, probe_table, verdict
 from ssl_pipeline.structures.per_data_set import split_sets
 from ssl_pipeline.training.hardware import Hardware
 
@@ -141,22 +141,19 @@ def end(summary: dict[str, Any], folder: str) -> None:
 def _probes(summary: Mapping[str, Any], folder: str) -> None:
     found = probe_table(summary)
     if found.rows:
-        supervised = ", SUPERVISED: sources or columns determine the labels" if summary.get("supervised") else ""
-        print(f"\nprobes of frozen features in %, protocol {summary['protocol']}{supervised}")
+        print(f"\nprobes of frozen features in %, protocol {summary['protocol']}")
         _print(found, 20, 12)
         if said := verdict(summary):
             print(said)
     if "rankme" in summary and not {"knn", "probes_left_out"} & summary.keys():
         print("\nno labels in a test set: their probes are left out")
-    if "retrieval_chance" in summary:
-        alone = "" if "retrieval" in summary else ", so it is left out"
-        print(f"a source is found by chance: {summary['retrieval_chance']:.3g} %{alone}")
-    for caution in summary.get("cautions", ()):
+    for caution in cautions(summary):
         print(f"caution: {caution}")
     if omitted := left_out(summary, folder):
         print(omitted)
     if "rankme" in summary:
-        print(f"effective rank (RankMe) {summary['rankme']:.1f}, standard deviation {summary['std']:.3g}")
+        deviation = f"standard deviation of the embedding {summary['std']:.3g}"
+        print(f"effective rank (RankMe) {summary['rankme']:.1f}, {deviation}")
 
 
 def _print(table: Table, first: int, others: int) -> None:

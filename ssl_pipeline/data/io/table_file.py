@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from ssl_pipeline.utils.errors import nearest
+
 MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?"]
 """Cells that count as missing."""
 _DELIMITERS = "\t;|,"
@@ -78,9 +80,7 @@ class TableFile:
         """
         if lost := [name for name in wanted if name not in self.names]:
             raise ValueError(
-                f"{str(self.path)!r} has no column {', '.join(map(repr, lost[:5]))}: expected "
-                f"{', '.join(wanted[:8])}{', ...' if len(wanted) > 8 else ''}, got {', '.join(self.names[:8])}"
-                f"{', ...' if len(self.names) > 8 else ''}"
+                f"{str(self.path)!r} has no column {', '.join(map(repr, lost[:5]))}; {nearest(lost[0], self.names)}"
             )
 
     def numbers(self, columns: Sequence[str], missing: str) -> Float[np.ndarray, "N F"]:
