@@ -19,7 +19,10 @@ MISTAKES = [
     (["objective=align"], "only attract each other"),
     (["data=folder", "data.root=/nowhere/at/all"], "/nowhere/at/all"),
     (["data=folder", "data.root=/", "data.size=abc"], "data.size='abc': expected int"),
-    (["data=folder", "data.root=/", "data.size=-4"], "expected data.size as a whole number of pixels, at least 1, got"),
+    (
+        ["data=folder", "data.root=/", "data.size=-4"],
+        "expected data.size as pixels along a side, from 1 to 16,384, got -4",
+    ),
     (["data=folder", "data.root=/", "data.size=1.5"], "data.size=1.5: expected int"),
     (["trainer.max_time=soon"], "DD:HH:MM:SS"),
     (["trainer.max_steps=many"], "whole number"),

@@ -293,7 +293,7 @@ def test_the_rate_that_is_logged_is_the_highest():
 )
 def test_a_run_says_its_optimiser(overrides, line, capsys):
     data = Data(GRIDS["image"], MemoryDataset(torch.zeros(2, 3, 8, 12, dtype=torch.uint8)), None, None, "none")
-    report.start({"digits": data}, {"digits": graph_of("conv")}, recipe(*overrides), Hardware(), 512, 1)
+    report.start({"digits": data}, {"digits": graph_of("conv")}, recipe(*overrides), Hardware(), 512, 1, 1, "none")
     assert f"optimiser  {line}" in capsys.readouterr().out.splitlines()
 
 

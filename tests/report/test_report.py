@@ -108,7 +108,7 @@ def test_a_page_of_an_interrupted_run(tmp_path, monkeypatch):
 
     def stopping(self, trainer, module):
         start(self, trainer, module)
-        self._heard = 2
+        self.heard = 2
 
     monkeypatch.setattr(StopOnSignal, "on_train_start", stopping)
     with pytest.raises(KeyboardInterrupt):
@@ -336,7 +336,12 @@ def test_a_killed_sitting_is_told_from_a_finished_run(images, tmp_path, monkeypa
     monkeypatch.setattr("ssl_pipeline.training.module.PretrainModule.training_step", killed)
     with pytest.raises(RuntimeError, match="killed"):
         run(compose([f"resume={folder}", "trainer.max_steps=9"]), str(folder))
-    assert json.loads((folder / "summary.json").read_text()) == {"name": "train", "steps": 6, "interrupted": True}
+    assert json.loads((folder / "summary.json").read_text()) == {
+        "name": "train",
+        "steps": 6,
+        "interrupted": True,
+        "evaluated": False,
+    }
 
 
 def test_a_data_set_of_ones_own_is_drawn(tmp_path, monkeypatch, capsys):
