@@ -21,7 +21,7 @@ MISTAKES = [
     (["data=folder", "data.root=/", "data.size=abc"], "data.size='abc': expected int"),
     (
         ["data=folder", "data.root=/", "data.size=-4"],
-        "expected data.size as pixels along a side, from 1 to 16,384, got -4",
+        "as pixels along a side, from 1 to 16,384, got -4",
     ),
     (["data=folder", "data.root=/", "data.size=1.5"], "data.size=1.5: expected int"),
     (["trainer.max_time=soon"], "DD:HH:MM:SS"),
