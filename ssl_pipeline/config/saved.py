@@ -76,6 +76,8 @@ def read_saved(folder: Path, trust: tuple[str, ...] = ()) -> Saved:
     """
     file = folder / CONFIG
     if not file.is_file():
+        if not folder.exists():
+            raise FileNotFoundError(f"there is no folder {folder}: name that of a run or of an export")
         raise FileNotFoundError(f"{folder} is no run's folder and no exported one: it has no {CONFIG}")
     try:
         config = yaml.safe_load(file.read_text())

@@ -142,7 +142,8 @@ class Subset:
 def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tuple[Dataset, Dataset | None]:
     """Set a seeded random ``fraction`` of the sources aside: ``(train, test)``; 0 sets nothing aside.
 
-    All samples of a source lie on the same side.
+    All samples of a source lie on the same side. A class of so many sources that the fraction of them is one or more
+    has one aside in any case.
 
     Raises:
         ValueError: ``fraction`` outside [0, 1) or one of the parts empty.
@@ -156,8 +157,22 @@ def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tup
     if fraction == 0:
         return dataset, None
     aside = held_out(dataset.sources, fraction, seed)
+    if dataset.labels is not None:
+        aside = _with_every_class(aside, dataset.sources, dataset.labels, fraction, seed)
     # In order, so that a set on disk is read in order.
     return Subset(dataset, (~aside).nonzero().flatten()), Subset(dataset, aside.nonzero().flatten())
+
+
+def _with_every_class(
+    aside: Bool[Tensor, "N"], sources: Int64[Tensor, "N"], labels: Int64[Tensor, "N"], fraction: float | int, seed: int
+) -> Bool[Tensor, "N"]:
+    """With one source more for each class that chance has left out, where it is not too small for that."""
+    left_out = set(labels[labels >= 0].tolist()) - set(labels[aside].tolist())
+    for label in sorted(left_out):
+        mine = sources[labels == label].unique()
+        if len(mine) > 1 and len(mine) * fraction > 1 - 1e-9:
+            aside = aside | (sources == mine[seed % len(mine)])
+    return aside
 
 
 def check_fraction(fraction: float | int) -> None:

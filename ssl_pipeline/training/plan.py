@@ -88,7 +88,7 @@ def _bounds(asked: Mapping[str, Any]) -> tuple[dict[str, Any], Clock]:
         )
     bounds["max_steps"] = -1 if bounds["max_steps"] is None else bounds["max_steps"]
     for key in ("max_steps", "max_epochs"):
-        if not isinstance(bounds[key], int | None):
+        if not isinstance(bounds[key], int | None) or (bounds[key] or 0) < -1:
             raise ValueError(f"trainer.{key}={bounds[key]}: expected a whole number, or null for none")
     check_values("trainer", seconds_of, {"max_time": bounds["max_time"]})  # which may be seconds here
     clock = Clock(seconds_of(bounds.pop("max_time")))

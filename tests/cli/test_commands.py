@@ -32,7 +32,7 @@ def test_words_become_arguments():
     ("words", "said"),
     [
         (["embed", "run=RUN"], "expected out=..."),
-        (["embed", "run=nowhere", "out=OUT"], "nowhere is no run's folder and no exported one"),
+        (["embed", "run=nowhere", "out=OUT"], "there is no folder nowhere: name that of a run or of an export"),
         (["embed", "run=RUN", "out=OUT", "source=nowhere"], "there is no nowhere"),
         (["embed", "run=RUN", "out=OUT.csv"], "expected a folder for Parquet files, or a file ending in .npz"),
         (["embed", "run=RUN", "out=OUT", "data=tones"], "the model takes samples of (8, 8)"),

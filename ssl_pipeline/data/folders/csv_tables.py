@@ -68,6 +68,10 @@ def csv(
 
 def _files(root: Path, header: bool | str, label: str | None) -> tuple[str, dict[str, list[TableFile]]]:
     """Name of the table, and the files of each part."""
+    if not root.exists():
+        raise FileNotFoundError(
+            f"there is no file or folder {str(root)!r}: set data.root to a table, or to a folder of tables"
+        )
     if root.is_file():
         return root.stem, {"train": [TableFile.read(root, header, label)]}
     tree = Tree.of(root, TABLE_ENDINGS, labels=False, thing="table")

@@ -116,7 +116,7 @@ def _leads(graph: Graph, view: str, target: str) -> None:
     node = CLEAN if target == CLEAN.name else Node.view(target)
     starts = views_leading_to(graph, node)
     if not starts:
-        to, term = (target, f"objective.reconstruct.to={target}") if target != CLEAN.name else ("the clean form", "...")
-        raise ValueError(f"no decoder leads to {to}: train with objective=...+reconstruct ({term})")
+        to, more = (target, f" objective.reconstruct.to={target}") if target != CLEAN.name else ("the clean form", "")
+        raise ValueError(f"no decoder leads to {to}: add reconstruct to the objective{more and f', with{more}'}")
     if view != UNKNOWN and view not in starts:
         raise ValueError(f"no decoder has learned to lead from {view} to {target}; it has from {', '.join(starts)}")

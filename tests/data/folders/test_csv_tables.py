@@ -188,7 +188,7 @@ def test_what_is_no_table_is_refused(written, text, options, sentence):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
+    with pytest.raises(FileNotFoundError, match="there is no file or folder"):
         csv(str(tmp_path / "none.csv"))
 
 
