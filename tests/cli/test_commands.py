@@ -45,7 +45,7 @@ def test_words_become_arguments():
         (["restore", "run=RUN", "view=noise", "source=IMAGES", "out=IMAGES"], "would be restored again"),
         (["restore", "run=RUN", "view=noise", "source=IMAGES", "out=IMAGES/new"], "would be restored again"),
         (["embed", "run=RUN", "out=OUT", "limit=-1"], "limit of at least 1"),
-        (["cycles", "run=nowhere"], "nowhere is no run's folder"),
+        (["cycles", "run=nowhere"], "there is no folder nowhere"),
         (["export", "run=RUN", "part=encodr", "out=OUT"], "there is no part 'encodr'"),
         (["exprt"], "there is no command 'exprt'; nearest: export"),
     ],
