@@ -166,12 +166,15 @@ def holdout(dataset: Dataset, fraction: float | int = 0.1, seed: int = 0) -> tup
 def _with_every_class(
     aside: Bool[Tensor, "N"], sources: Int64[Tensor, "N"], labels: Int64[Tensor, "N"], fraction: float | int, seed: int
 ) -> Bool[Tensor, "N"]:
-    """With one source more for each class that chance has left out, where it is not too small for that."""
+    """With a source of each class that chance has left out, in place of one of another class that has several there."""
     left_out = set(labels[labels >= 0].tolist()) - set(labels[aside].tolist())
     for label in sorted(left_out):
         mine = sources[labels == label].unique()
         if len(mine) > 1 and len(mine) * fraction > 1 - 1e-9:
             aside = aside | (sources == mine[seed % len(mine)])
+            known = labels[aside].unique()
+            smaller = (aside & (sources != one) for one in sources[aside].unique())
+            aside = next((rest for rest in smaller if len(labels[rest].unique()) == len(known)), aside)
     return aside
 
 

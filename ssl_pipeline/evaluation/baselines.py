@@ -37,19 +37,21 @@ class Twin(NamedTuple):
     description: Mapping[str, Any]  # its configuration, in plain values; what it leaves out the first weights tell
 
 
-def key_of_raw(data: Data, protocol: P1, seen: Features) -> str:
-    """Under which scores of the raw input are kept: samples, protocol and code.
+def key_of_raw(data: Data, protocol: P1, seen: Features) -> str | None:
+    """Under which scores of the raw input are kept: samples, protocol and code; None of a protocol from outside.
 
     Args:
         data: that is probed.
         protocol: of the probes.
         seen: features of any encoder, which know what the samples were.
     """
+    if type(protocol) is not P1:
+        return None
     fixed = [] if data.baseline is None else [data.baseline(next(sequential_batches(data.known, 16)))]
     return _key("raw", data.grid.to_plain(), protocol, _samples(seen), [_sum(digests(x)) for x in fixed])
 
 
-def key_of_twin(graph: Graph, twin: Twin, data: Data, device: torch.device, raw: str) -> str | None:
+def key_of_twin(graph: Graph, twin: Twin, data: Data, device: torch.device, raw: str | None) -> str | None:
     """Under which scores of an untrained graph are kept; None where its code is not all known.
 
     Args:
@@ -60,7 +62,7 @@ def key_of_twin(graph: Graph, twin: Twin, data: Data, device: torch.device, raw:
         raw: key of the raw input of what is probed.
     """
     parts = (*graph.modules(), *graph.corruptions.values())
-    if {type(part).__module__.partition(".")[0] for part in parts} - _KNOWN:
+    if raw is None or {type(part).__module__.partition(".")[0] for part in parts} - _KNOWN:
         return None
     weights = {name: _sum(_bytes(x)) for name, x in graph.state_dict().items()}
     warm = [_sum(digests(batch.x)) for batch in sequential_batches(data.train, *WARM_UP)]

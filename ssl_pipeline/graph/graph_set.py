@@ -81,4 +81,6 @@ def _share(first: Graph, graph: Graph) -> None:
     for name in set(first.objective.terms) & set(graph.objective.terms):
         term, twin = graph.objective.terms[name], first.objective.terms[name]
         for head in term.heads:  # pyright: ignore[reportGeneralTypeIssues]
-            setattr(term, head, getattr(twin, head))
+            mine, shared = getattr(term, head), getattr(twin, head)
+            both = isinstance(mine, nn.ModuleDict) and isinstance(shared, nn.ModuleDict)  # a head a view
+            setattr(term, head, nn.ModuleDict({**mine, **shared}) if both else shared)

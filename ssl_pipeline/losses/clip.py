@@ -19,7 +19,7 @@ class CLIP(PairLoss):
     """Each sample finds its partner among those of the other kind, both ways, with a learned temperature.
 
     The symmetric cross-entropy of CLIP (arXiv 2103.00020, figure 3) over the batch of all ranks. Embeddings of one
-    kind never meet each other. ``exp(scale)``, by which cosines are multiplied, is kept at most 100.
+    kind never meet each other. The scale, whose exponential multiplies cosines, is kept at log(100) or below.
 
     Args:
         temperature: the first one.
@@ -39,6 +39,8 @@ class CLIP(PairLoss):
 
     def forward(self, a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
         """Scalar from two (B, D) embeddings."""
+        with torch.no_grad():
+            self.scale.clamp_(max=math.log(100))
         a, b = self._ready(a), self._ready(b)
         own = distributed.rank() * len(a) + torch.arange(len(a), device=a.device)
         found = self._found(a, distributed.gather(b), own) + self._found(b, distributed.gather(a), own)
@@ -55,5 +57,5 @@ class CLIP(PairLoss):
     def _found(self, z: Tensor, every: Tensor, own: Tensor) -> Tensor:
         """Cross-entropy (B,) of the partners' places ``own`` among ``every``."""
         with torch.autocast(z.device.type, enabled=False):  # the scale magnifies what bfloat16 rounds away
-            logits = self.scale.clamp(max=math.log(100)).exp() * (z @ every.T)
+            logits = self.scale.exp() * (z @ every.T)
         return F.cross_entropy(logits, own, reduction="none")

@@ -73,7 +73,7 @@ def _to_the_middle(group: Mapping[str, Tensor], anchors: Collection[str] | None)
     """Squared distances (N,) of each view of a group."""
     z = {name: part.float() for name, part in group.items()}
     held = [part for name, part in z.items() if anchors is None or name in anchors]
-    return [(part - torch.stack(held).mean(0)).square().mean(1) for part in z.values()] if held else []
+    return [(part - torch.stack(held).mean(0)).square().mean(1) for part in z.values()] if held and len(z) > 1 else []
 
 
 @register("loss", "sigreg")

@@ -15,7 +15,7 @@ class AdamW(Recipe):
 
     Args:
         lr: highest learning rate for a global batch of ``base_batch``.
-        weight_decay: for matrices; vectors, norms and biases have none.
+        weight_decay: for matrices; vectors, biases and tables have none.
         betas: decay of the means of gradients and of their squares.
         schedule: further options of ``Recipe``: ``warmup``, ``final``, ``scale`` ...
 

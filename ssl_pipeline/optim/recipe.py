@@ -25,7 +25,7 @@ class Recipe:
     Args:
         make: called with parameter groups and ``lr``, makes the optimiser.
         lr: highest learning rate for a global batch of ``base_batch``.
-        weight_decay: for matrices; vectors, norms and biases have none.
+        weight_decay: for matrices; vectors, biases and tables have none.
         scale: how the rate grows with the global batch: ``none``, ``sqrt`` or ``linear``.
         base_batch: global batch for which ``lr`` is meant.
         warmup: share of the training in which the rate rises linearly.

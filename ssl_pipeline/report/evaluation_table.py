@@ -106,9 +106,7 @@ class Evaluation:
     def _repr_html_(self) -> str:
         parts = []
         for title, table in self.tables:
-            rows = table.marked(
-                lambda cell, best: f"<td><b>{escape(cell)}</b></td>" if best else f"<td>{escape(cell)}</td>"
-            )
+            rows = table.marked(_html)
             head = "".join(f"<th>{escape(cell)}</th>" for cell in table.head)
             body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
             parts.append(f"<p>{escape(title)}</p><table><tr>{head}</tr>{body}</table>")

@@ -59,9 +59,10 @@ def keys_at(at: str) -> Iterator[None]:
         yield
     except (ValueError, OSError) as error:
         text = str(error)
-        if at == "data" or f"{at}." in text or (isinstance(error, OSError) and error.strerror):
+        typed = text if f"{at}." in text else re.sub(r"\bdata\.(?=[a-z_]+\b)", f"{at}.", text)
+        if typed == text or (isinstance(error, OSError) and error.strerror):
             raise
-        raise type(error)(re.sub(r"\bdata\.(?=[a-z_]+\b)", f"{at}.", text)) from error
+        raise type(error)(typed) from error
 
 
 def nearest(word: str, names: Iterable[str]) -> str:

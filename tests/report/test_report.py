@@ -243,7 +243,7 @@ def test_runs_side_by_side(images, tmp_path, capsys):
     assert "raw input" in text and "untrained encoder" in text and "<h2>Curves</h2>" in text
     for words, said in (
         (["compare", str(images)], "two runs at least"),
-        (["compare", f"run={images},x"], "no run's folder"),
+        (["compare", f"run={images},x"], "there is no folder x"),
     ):
         assert cli.main(words) == 1 and said in capsys.readouterr().err
     with pytest.raises(FileNotFoundError):

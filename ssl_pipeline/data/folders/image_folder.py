@@ -71,8 +71,8 @@ def folder(
         paths = tree.paths(part)
         mask_files = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
         dataset, failed = decoded_files(paths, codec, tree.labels(part), cache, unreadable.limit)
-        number, names = (dataset.sources, dataset.paths) if sources is None else (sources.numbers[part], sources.names)
-        dataset = dataset.of_sources(number, names, [file.relative_to(path).as_posix() for file in paths])
+        number, behind = (dataset.sources, dataset.paths) if sources is None else (sources[part], None)
+        dataset = dataset.of_sources(number, behind, [file.relative_to(path).as_posix() for file in paths])
         if mask_files is not None:
             known, lost = decoded_files(mask_files, Pixels(size, channels=1), None, cache, unreadable.limit)
             dataset, failed = WithForeground(dataset, known), {**failed, **lost}

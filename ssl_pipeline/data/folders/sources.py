@@ -6,7 +6,6 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Int64
@@ -15,15 +14,10 @@ from torch import Tensor
 _PREFIX = re.compile(r"([^/]+?)[_\-][^/]*$")
 
 
-class Sources(NamedTuple):
-    """The source of each file."""
-
-    names: tuple[str, ...]  # of all sources
-    numbers: dict[str, Int64[Tensor, "N"]]  # of the files of each part
-
-
-def sources_of(files: Mapping[str, Sequence[Path]], source: str, classes: Sequence[str] | None) -> Sources:
-    """What the files of each part were taken from; one name is one source wherever it lies.
+def sources_of(
+    files: Mapping[str, Sequence[Path]], source: str, classes: Sequence[str] | None
+) -> dict[str, Int64[Tensor, "N"]]:
+    """What the files of each part were taken from, by number; one name is one source wherever it lies.
 
     Args:
         files: below the folder of each part.
@@ -34,14 +28,14 @@ def sources_of(files: Mapping[str, Sequence[Path]], source: str, classes: Sequen
     Raises:
         ValueError: no regular expression, or a file of which it finds nothing.
 
-    >>> sources_of({"train": [Path("p1_a.png"), Path("p1_b.png"), Path("p2_a.png")]}, "prefix", None).numbers["train"]
+    >>> sources_of({"train": [Path("p1_a.png"), Path("p1_b.png"), Path("p2_a.png")]}, "prefix", None)["train"]
     tensor([0, 0, 1])
     """
     named = {part: [_name(file, source, classes) for file in some] for part, some in files.items()}
-    names = tuple(sorted({name for some in named.values() for name in some}))
+    names = sorted({name for some in named.values() for name in some})
     number = {name: i for i, name in enumerate(names)}
     _warn_of_both(named)
-    return Sources(names, {part: torch.tensor([number[name] for name in some]) for part, some in named.items()})
+    return {part: torch.tensor([number[name] for name in some]) for part, some in named.items()}
 
 
 def _name(file: Path, source: str, classes: Sequence[str] | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from itertools import islice
 from typing import Any
@@ -65,7 +66,8 @@ def first_image(rows: Any, column: str) -> Image.Image:
     """
     for row in islice(undecoded(rows.select_columns([column]), column), _LOOKED_AT):
         try:
-            return _opened(row[column])
+            found = _image_or_file(row[column])
+            return found if isinstance(found, Image.Image) else open_image(found)
         except Exception as error:  # it is named and counted where all are read
             if passes(error):
                 raise
@@ -80,10 +82,10 @@ def range_of_rows(option: RangeOption, rows: Any, image: str, channels: int, pag
     return range_of(option, len(rows), lambda number: _opened(rows[number][image]), channels, pages)
 
 
-def _opened(value: Any) -> Image.Image:
-    """An image that may be closed."""
+def _opened(value: Any) -> AbstractContextManager[Image.Image]:
+    """An image, which is closed in the end if it was opened here."""
     found = _image_or_file(value)
-    return found.copy() if isinstance(found, Image.Image) else open_image(found)
+    return nullcontext(found) if isinstance(found, Image.Image) else open_image(found)
 
 
 def _image_or_file(value: Any) -> Image.Image | BytesIO | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -133,11 +134,11 @@ def codec_of_items(items: Any, reading: Reading) -> Pixels | None:
     def image(number: int) -> Image | None:
         return next((part for part in _parts(named(items[number], reading)) if isinstance(part, Image)), None)
 
-    def open_image(number: int) -> Image:
+    def open_image(number: int) -> AbstractContextManager[Image]:
         found = image(number)
         if found is None:
             raise ValueError(f"item {number} holds no image")
-        return found.copy()  # whose end closes nothing of the user's
+        return nullcontext(found)  # the user's own, which stays open
 
     first = image(0)
     if first is None:

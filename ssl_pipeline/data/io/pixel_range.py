@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 from PIL import Image
 
@@ -15,7 +16,7 @@ from ssl_pipeline.data.io.value_range import Range, RangeOption, checked_range, 
 def range_of(
     option: RangeOption,
     count: int,
-    open_image: Callable[[int], Image.Image],
+    open_image: Callable[[int], AbstractContextManager[Image.Image]],
     channels: int,
     pages: str = "first",
     workers: int = 1,

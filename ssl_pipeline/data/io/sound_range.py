@@ -60,7 +60,7 @@ def checked_sound_range(bounds: Range) -> Range:
 
 
 def _peak(file: str | Path | BytesIO) -> float:
-    """Largest distance from silence in a file of floats; 0 of other files.
+    """Largest distance from silence in a file of floats; 1 of other files, whose full scale it is.
 
     Raises:
         ValueError: it is not finite, or a pipe or a device.
@@ -71,7 +71,7 @@ def _peak(file: str | Path | BytesIO) -> float:
         check_regular(file)
     with soundfile.SoundFile(file) as opened:
         if opened.subtype not in FLOATS:
-            return 0.0
+            return 1.0
         rest, peak = max(0, opened.frames - _PIECE), 0.0
         for start in sorted({rest * i // (_PIECES - 1) for i in range(_PIECES)}):
             opened.seek(start)

@@ -106,7 +106,7 @@ class SoundPreprocessing:
 
     def code(self) -> str:
         """With soundfile."""
-        words: dict[str, Any] = {"rate": self.rate, "samples": self.samples, "half": self.samples // 2}
+        words: dict[str, Any] = {"rate": self.rate, "samples": self.samples, "half": (self.samples + 1) // 2 - 1}
         words |= {"scaled": "" if self.full_scale == 1 else f" / {self.full_scale!r}"}
         if self.bands is None:
             return _WINDOWS.substitute(words) + _WAVE.substitute(words)

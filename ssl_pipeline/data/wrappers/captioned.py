@@ -84,8 +84,9 @@ def file_names(dataset: Dataset) -> list[str]:
     if isinstance(dataset, Subset):
         files = file_names(dataset.dataset)
         return [files[number] for number in dataset.indices.tolist()] if files else []
-    paths = getattr(dataset, "paths", None)
-    return [paths[source - getattr(dataset, "first", 0)] for source in dataset.sources.tolist()] if paths else []
+    if paths := getattr(dataset, "paths", None):
+        return [paths[source - getattr(dataset, "first", 0)] for source in dataset.sources.tolist()]
+    return list(getattr(dataset, "files", None) or ())  # where several samples are of one source
 
 
 def column_of(dataset: Dataset, name: str) -> list[str]:

@@ -96,7 +96,7 @@ class Files:
     def _sounds(self, codec: Waveform | LogMel, file: Path) -> Iterator[Window]:
         """Window after window of a recording."""
         if (wave := self.wave(file)) is not None:
-            for start in range(0, max(1, len(wave) - codec.samples // 2), codec.samples):
+            for start in range(0, max(1, len(wave) - (codec.samples + 1) // 2 + 1), codec.samples):
                 x, valid = codec.encode([wave[start : start + codec.samples]])
                 yield Window(f"{file.as_posix()}@{start / codec.rate:.3f}", x, valid)
 
@@ -167,9 +167,11 @@ class Files:
             ValueError: there was nothing else.
         """
         warn_remarks(self.files, self.remarks, "recording" if self.sound else "image")
+        file = folder / LEFT_OUT
         if not self.left_out:
+            file.unlink(missing_ok=True)
             return
-        lines, file = [f"{file} ({why})" for file, why in self.left_out.items()], folder / LEFT_OUT
+        lines = [f"{file} ({why})" for file, why in self.left_out.items()]
         file.write_text("\n".join(lines) + "\n")
         rest = f"; and {len(lines) - 3} more, see {file}" if len(lines) > 3 else ""
         said = f"{len(lines)} of {len(self.files)} files were left out: {'; '.join(lines[:3])}{rest}"

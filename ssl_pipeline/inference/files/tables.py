@@ -35,12 +35,13 @@ def write_table(out: Path, source: RowSource, encode: Encode, made: Mapping[str,
     Raises:
         ValueError: see ``write_npz`` and ``write_parquet``; no file could be read.
     """
-    if out.suffix == ".npz":
+    one, files = out.suffix == ".npz", source.source
+    if one:
         write_npz(out, source, encode)
     else:
         write_parquet(out, source, encode, made, size)
-    if isinstance(source.source, Files):
-        source.source.check(out.parent if out.suffix else out)
+    if isinstance(files, Files):
+        files.check(out.parent if one else out)
 
 
 def write_npz(out: Path, source: RowSource, encode: Encode) -> None:
@@ -51,6 +52,8 @@ def write_npz(out: Path, source: RowSource, encode: Encode) -> None:
     """
     with tqdm(total=source.count, unit=" samples") as bar:
         tables = [_table(some, encode, bar) for some in source.rows()]
+    if not tables and isinstance(source.source, Files):
+        source.source.check(out.parent)
     if not tables:
         raise ValueError("there is no sample to embed")
     arrays: dict[str, Any] = {name: np.array(column) for name, column in _joined(tables).items()}

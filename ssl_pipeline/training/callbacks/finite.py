@@ -97,10 +97,11 @@ class Finite(L.Callback):
         if good is None:
             return f"; {layers[last]} is the first that gives it, with each checkpoint: begin again and {_REMEDY}"
         if good.name == PREVIOUS and last.name == LAST:
-            if trainer.is_global_zero:
-                step_back(self.checkpoints)
-            aside = f"{layers[last]} is the first that gives it with the last checkpoint, which is now {DIVERGED}"
-            return f"; {aside}, and the one before it is good: {go_on}"
+            aside = f"{layers[last]} is the first that gives it with the last checkpoint"
+            if trainer.world_size > 1:  # the files are not this process's alone
+                return f"; {aside}, and {PREVIOUS} is good: rename it to {LAST}, then {go_on}"
+            step_back(self.checkpoints)
+            return f"; {aside}, which is now {DIVERGED}, and the one before it is good: {go_on}"
         where = (
             f"{VIEWS} is the first that gives it"
             if layers[good]
@@ -153,7 +154,8 @@ def first_spoiled(module: nn.Module, optimizers: Sequence[Optimizer]) -> str | N
     named = {name: [parameter] for name, parameter in module.named_parameters()}
     kept = {parameter: state for optimizer in optimizers for parameter, state in optimizer.state.items()}
     for values in named.values():
-        values += [value for value in kept.get(values[0], {}).values() if isinstance(value, Tensor)]
+        mine = [value for value in kept.get(values[0], {}).values() if isinstance(value, Tensor)]
+        values += [value for value in mine if value.device == values[0].device]  # counters may stay on the processor
     finite = {name: torch.stack([_is_finite(value) for value in values]).all() for name, values in named.items()}
     if not finite or torch.stack([*finite.values()]).all():
         return None

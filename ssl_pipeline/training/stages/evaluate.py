@@ -14,6 +14,9 @@ from ssl_pipeline.training.samples import write_samples
 from ssl_pipeline.training.scoring import score_graph
 from ssl_pipeline.training.stages.prepare import PreparedRun
 
+_OF_PROBES = ("cautions", "probes_left_out", "supervised")
+"""What a summary has of probes only where there is something to say."""
+
 
 def evaluate_run(run: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, Any]:
     """Probe the trained graphs and write ``summary.json`` and ``samples/``.
@@ -27,6 +30,7 @@ def evaluate_run(run: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, 
     """
     summary = run.folder.read_summary()
     budget = probe_budget(run.config["probe"].get("budget", AUTO), summary.get("seconds", 0.0))
+    summary = {key: value for key, value in summary.items() if key.rpartition("/")[2] not in _OF_PROBES}
     summary |= _scores(run, ProbeTime(budget))
     samples = run.folder.path / "samples"
     for name, data in run.data.items():

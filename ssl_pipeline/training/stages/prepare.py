@@ -169,7 +169,8 @@ def open_run(path: str | Path, data: Data | None = None, encoder: nn.Module | No
     """
     folder = RunDir(Path(path).resolve())
     saved = read_saved(folder.path).config
-    bounds = saved["trainer"] | {"max_steps": folder.start(resume=True).step + 1, "max_epochs": None}
+    bounds = {"max_steps": folder.start(resume=True).step + 1, "max_epochs": None, "max_time": None}
+    bounds = saved["trainer"] | bounds
     prepared = prepare_run(saved | {"resume": str(folder.path), "trainer": bounds}, folder, data, encoder)
     prepared.load_weights()
     return prepared

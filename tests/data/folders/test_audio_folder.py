@@ -23,7 +23,7 @@ def test_folder_with_classes(sound_tree, features):
     data = audio_folder(str(sound_tree), features=features, split={"holdout": 0.25}, **OPTIONS)
     check_contract(data)
     assert data.classes == ("en", "fr") and data.name == "speech"
-    assert (len(data.train), len(data.test)) == (24, 12)  # 3 of 12 recordings, all of one class, and 1 of the other
+    assert (len(data.train), len(data.test)) == (27, 9)  # 3 of 12 recordings, 3 windows each
     recordings = data.train.dataset
     for source, label in zip(data.train.sources.tolist(), data.train.labels.tolist(), strict=True):
         assert f"/{data.classes[label]}/" in recordings.paths[source]
