@@ -68,16 +68,19 @@ class Finite(L.Callback):
         due = ended and self.saves(trainer)
         looked_at = (self._before, now) if due else (self._before,)
         bad = [done for done in looked_at if done is not None and not done.is_finite()]
-        spoiled = first_spoiled(pl_module, trainer.optimizers) if due and not bad else None
-        elsewhere = due and distributed.any_rank(bool(bad or spoiled), device)  # no rank may wait for others in vain
+        elsewhere = due and distributed.any_rank(bool(bad), device)  # no rank may wait for others in vain
         if bad:
             what, of = _losses(bad[0])
             raise ValueError(f"{what} ({of}){self._advice(bad[0], trainer, pl_module)}")
+        if elsewhere:
+            raise ValueError(f"the loss of another process is no number at step {now.step + 1}: {_REMEDY}")
+        spoiled = first_spoiled(pl_module, trainer.optimizers) if due else None
+        elsewhere = due and distributed.any_rank(spoiled is not None, device)
         if spoiled:
             what = f"the step {now.step + 1} leaves {spoiled} with values that are no numbers"
             raise ValueError(f"{what} ({_sources(now.batch)}){self._advice(now, trainer, pl_module)}")
         if elsewhere:
-            raise ValueError(f"the loss of another process is no number at step {now.step + 1}: {_REMEDY}")
+            raise ValueError(f"another process has values that are no numbers after step {now.step + 1}: {_REMEDY}")
         self._before = now
 
     def _advice(self, done: Done, trainer: L.Trainer, module: L.LightningModule) -> str:
