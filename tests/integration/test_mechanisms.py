@@ -144,5 +144,5 @@ def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, caps
         loss = graph.state(graph.corrupt(batch)).consensus.energy
         assert (loss.diff(dim=0) <= 1e-5).all()
     assert loss[-1].mean() < 0.95 * loss[0].mean()  # of the second; a collapsed ball may be too touchy to move
-    assert found["reconstruct+sigreg"] > 3 * found["reconstruct"]
+    assert found["reconstruct+sigreg"] > 2 * found["reconstruct"]
     assert knn["reconstruct+sigreg"] > knn["reconstruct"] + 5
