@@ -35,7 +35,7 @@ class CLIP(PairLoss):
         super().__init__()
         if not 0.01 <= temperature <= 100:
             raise ValueError(f"temperature={temperature}: expected a number from 0.01 to 100")
-        self.scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.scale = nn.Parameter(torch.tensor([-math.log(temperature)]))  # shards have no scalars
 
     def forward(self, a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
         """Scalar from two (B, D) embeddings."""
