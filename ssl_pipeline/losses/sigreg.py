@@ -60,7 +60,8 @@ def sigreg(
     >>> sigreg([{"a": a, "b": -a}], torch.ones(1, 1), weight=0.0, knots=3, t_max=1.0).item()
     2.0
     """
-    views = {name: torch.cat([group[name] for group in groups if name in group]) for group in groups for name in group}
+    names = dict.fromkeys(name for group in groups for name in group)
+    views = {name: torch.cat([group[name] for group in groups if name in group]) for name in names}
     with torch.autocast(along.device.type, enabled=False):
         distances = [d for group in groups for d in _to_the_middle(group, anchors)]
         # Views of a step have equally many rows, so that their columns may stand side by side.
