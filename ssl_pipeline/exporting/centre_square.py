@@ -24,7 +24,7 @@ def centre_square(
     return (down @ x).round().clamp(least, most)
 
 
-def _weights(length: int, side: float, size: int, like: Tensor) -> Float[Tensor, "{size} {length}"]:
+def _weights(length: int, side: int | torch.SymInt, size: int, like: Tensor) -> Float[Tensor, "{size} {length}"]:
     """What each cell counts for each pixel of the resized square, nothing outside of it."""
     places = torch.arange(length, device=like.device) - (length - side) // 2
     scale = torch.full((), side, dtype=torch.float32, device=like.device) / size

@@ -102,7 +102,7 @@ BACKBONES = {
     "torchvision": ["encoder=torchvision", "encoder.name=resnet18", "encoder.node=layer2"],
 }
 RATES = dict.fromkeys(("barlow", "vicreg", "nnclr", *BACKBONES), 0.005)  # of those whose small differences grow
-STEPS = {name: 5 if name in BACKBONES else 20 for name in (*CASES, *BACKBONES)}  # batch statistics let them grow fast
+STEPS = {name: 5 if name in BACKBONES else 24 for name in (*CASES, *BACKBONES)}  # batch statistics let them grow fast
 
 
 def graph_of(name: str) -> Graph:
@@ -192,7 +192,7 @@ def two(tmp_path_factory) -> dict:
 def same(ours: dict[str, Tensor], theirs: dict[str, Tensor], before: dict[str, Tensor]) -> None:
     """All weights and memories, which have moved since."""
     assert ours.keys() == theirs.keys()
-    assert max((ours[key] - before[key]).abs().max() for key in ours if ours[key].is_floating_point()) > 4e-3
+    assert max((ours[key] - before[key]).abs().max() for key in ours if ours[key].is_floating_point()) > 5e-3
     for key in ours:
         a, b = (v[key].sort(0).values if key.endswith("queue.rows") else v[key] for v in (ours, theirs))
         torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-4, msg=lambda m, k=key: f"{k}: {m}")
