@@ -52,7 +52,7 @@ class Entry:
         kind: what it may stand for.
         name: under which a configuration finds it.
         target: the class or function.
-        parts: kinds of the parts that its options take, by option; ``*`` stands for all other options.
+        parts: kinds of the parts that its options take, by option, None of plain values; ``*`` stands for all others.
         settled: options that a saved configuration does not decide, each with what stands there instead; an option
             inside a group is written ``group.option``.
         imports: options whose text may name a module, as ``MODULE:NAME``.
@@ -61,7 +61,7 @@ class Entry:
     kind: str
     name: str
     target: Callable[..., Any]
-    parts: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str | None] = field(default_factory=dict)
     settled: Mapping[str, Any] = field(default_factory=dict)
     imports: Sequence[str] = ()
 
@@ -77,7 +77,7 @@ def register(
     kind: str,
     name: str,
     *,
-    parts: Mapping[str, str] | None = None,
+    parts: Mapping[str, str | None] | None = None,
     settled: Mapping[str, Any] | None = None,
     imports: Sequence[str] = (),
 ) -> Callable[[_Target], _Target]:

@@ -62,6 +62,7 @@ class TrainKeys:
     batch_size: int = 256
     members_per_source: int = 1
     views_per_step: Any = "all"
+    storage: str = "file"
     resume: str | None = None
     init_from: str | None = None
     init_partial: bool = False

@@ -1,5 +1,6 @@
 """Corruptions: maps from view to view. ``conf/corruption`` names them for the command line."""
 
+from ssl_pipeline.corruptions.any_of import AnyOf
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.corruptions.chain import Chain
 from ssl_pipeline.corruptions.crop import Crop
@@ -16,6 +17,7 @@ from ssl_pipeline.corruptions.shuffle import Shuffle
 from ssl_pipeline.corruptions.template import Template
 
 __all__ = [
+    "AnyOf",
     "Chain",
     "Corruption",
     "Crop",

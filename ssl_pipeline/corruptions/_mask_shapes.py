@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from ssl_pipeline.corruptions._resample import along
@@ -17,9 +17,11 @@ from ssl_pipeline.corruptions.base import Range, draw
 Cells = tuple[int, ...]
 
 
-def highest(field: Float[Tensor, "B *cells"], count: int) -> Bool[Tensor, "B *cells"]:
+def highest(field: Float[Tensor, "B *cells"], count: int | Int64[Tensor, "B 1"]) -> Bool[Tensor, "B *cells"]:
     """True at exactly ``count`` largest values of each sample."""
     flat = field.flatten(1)
+    if isinstance(count, Tensor):
+        return (flat.argsort(1, descending=True).argsort(1) < count).view(field.shape)
     chosen = torch.zeros_like(flat, dtype=torch.bool)
     return chosen.scatter_(1, flat.topk(count, sorted=False).indices, True).view(field.shape)
 
@@ -27,8 +29,8 @@ def highest(field: Float[Tensor, "B *cells"], count: int) -> Bool[Tensor, "B *ce
 def shared_out(
     field: Float[Tensor, "B *cells"],
     real: Bool[Tensor, "B *cells"],
-    ratio: float,
-    count: int,
+    ratio: float | Float[Tensor, "B 1"],
+    count: int | Int64[Tensor, "B 1"],
     kept: Bool[Tensor, "B *cells"] | None = None,
 ) -> Bool[Tensor, "B *cells"]:
     """True at ``count`` largest values of each sample: a share ``ratio`` of its real cells, the others padding.
@@ -38,8 +40,8 @@ def shared_out(
     Args:
         field: the higher, the sooner a cell is chosen.
         real: False at padding.
-        ratio: share of the real cells.
-        count: cells to choose.
+        ratio: share of the real cells, one for all samples or each its own.
+        count: cells to choose, likewise.
         kept: cells, not real ones, that are chosen only where there is nothing else, such as the end of a text.
 
     >>> real = torch.tensor([[True, True, True, True, False, False, False, False]])
@@ -49,7 +51,8 @@ def shared_out(
     """
     cells = real.flatten(1).sum(1, keepdim=True)
     spare = real[0].numel() - cells - (0 if kept is None else kept.flatten(1).sum(1, keepdim=True))
-    mine = torch.maximum((ratio * cells).round().long().clamp(min=min(count, 1)), count - spare)
+    count = torch.as_tensor(count, device=cells.device)
+    mine = torch.maximum((ratio * cells).round().long(), torch.maximum(count.clamp(max=1), count - spare))
     mine = torch.minimum(mine, (cells - 1).clamp(min=0))
     order = torch.where(real, field, -1 - field)
     order = order if kept is None else order.masked_fill(kept, float("-inf"))

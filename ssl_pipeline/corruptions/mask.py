@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from math import prod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool
@@ -16,7 +16,7 @@ from ssl_pipeline.corruptions._mask_shapes import Blobs, MaskShape, Rectangles, 
 from ssl_pipeline.corruptions._snr import visible_mean
 from ssl_pipeline.corruptions._tokens import replace_tokens
 from ssl_pipeline.corruptions._validation import divisor, interval
-from ssl_pipeline.corruptions.base import Corruption, Range
+from ssl_pipeline.corruptions.base import Corruption, Range, at_severity, severity_or
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import default_patch
 
@@ -39,7 +39,8 @@ class Mask(Corruption):
     not hidden, but where a cell holds other symbols, too.
 
     Args:
-        ratio: fraction of the cells to hide, 0 <= ratio < 1; at least one cell stays.
+        ratio: fraction of the cells to hide, 0 <= ratio < 1; at least one cell stays. An interval is drawn from per
+            sample: then ``View.visible`` is None, and an encoder computes the hidden cells, too. None: 0.5.
         cell: side of a cell in grid places, one or one per axis, where None is the whole axis: on a spectrogram
             ``[None, 4]`` hides spans of time; must divide the grid; None: ``default_patch``.
         shape: ``random`` scatters the cells, ``block`` hides connected blobs, ``rectangles`` a few rectangles (on
@@ -54,9 +55,10 @@ class Mask(Corruption):
         random_share: share of the masked tokens that hold a random one instead (0.1 in BERT,
             https://arxiv.org/abs/1810.04805); on discrete grids only, as the next one.
         keep_share: share of the masked tokens that keep their own (0.1 in BERT); they count as masked nevertheless.
+        severity: 1 to 5, a number or an interval, in place of ``ratio``: 0.15 to 0.75.
 
     Raises:
-        ValueError: an option outside its bounds; a discrete grid without a mask token.
+        ValueError: an option outside its bounds; a discrete grid without a mask token; both ``ratio`` and ``severity``.
 
     >>> from ssl_pipeline.structures.batch import clean_view
     >>> from ssl_pipeline.structures.grid import GridSpec
@@ -67,11 +69,12 @@ class Mask(Corruption):
     """
 
     masks = True
+    levels: ClassVar = {"ratio": (0.15, 0.3, 0.45, 0.6, 0.75)}
 
     def __init__(
         self,
         *,
-        ratio: float = 0.5,
+        ratio: Range | None = None,
         cell: int | tuple[int | None, ...] | list[int | None] | None = None,
         shape: Literal["random", "block", "rectangles"] = "random",
         blob: int = 3,
@@ -81,8 +84,11 @@ class Mask(Corruption):
         fill: Literal["mean", "noise"] | float = "mean",
         random_share: float = 0.0,
         keep_share: float = 0.0,
+        severity: Range | None = None,
     ) -> None:
-        if not 0 <= ratio < 1:
+        self.severity = severity_or(severity, None, ratio=ratio)
+        self.ratio = interval("ratio", 0.5 if ratio is None else ratio, 0.0, 1.0)
+        if self.ratio[1] == 1:
             raise ValueError(f"ratio must be at least 0 and below 1, got {ratio}: set the fraction of cells to remove")
         shapes: dict[str, MaskShape] = {
             "random": Blobs(1),
@@ -96,7 +102,7 @@ class Mask(Corruption):
         interval("random_share", random_share, 0.0, 1.0)
         interval("keep_share", keep_share, 0.0, 1.0 - random_share)
         self.side, self.shape = cell, shapes[shape]
-        self.ratio, self.fill = ratio, fill
+        self.fill = fill
         self.random_share, self.keep_share = random_share, keep_share
 
     def setup(self) -> None:
@@ -108,7 +114,10 @@ class Mask(Corruption):
             )
         self.cell = divisor("cell", self._sides(self.side), grid)
         self.cells = tuple(n // k for n, k in zip(grid.shape, self.cell, strict=True))
-        self.hidden = min(round(self.ratio * prod(self.cells)), prod(self.cells) - 1)
+        low, high = self.ratio
+        if self.severity is not None:
+            low, high = (at_severity(self.levels["ratio"], torch.tensor(one)).item() for one in self.severity)
+        self.hidden = min(round(low * prod(self.cells)), prod(self.cells) - 1) if low == high else None
 
     def _sides(self, cell: int | Sequence[int | None] | None) -> int | tuple[int, ...]:
         if cell is None:
@@ -120,7 +129,8 @@ class Mask(Corruption):
     def __call__(self, view: View, generator: torch.Generator) -> View:
         mask = enlarge(self._chosen(view, generator), self.cell)
         if view.mask is None:
-            cell, visible, unmasked = self.cell, prod(self.cells) - self.hidden, view.x
+            visible = None if self.hidden is None else prod(self.cells) - self.hidden
+            cell, unmasked = self.cell, view.x
         else:
             mask, cell, visible = mask | view.mask, self.cell if view.cell == self.cell else None, None
             unmasked = view.unmasked
@@ -144,12 +154,16 @@ class Mask(Corruption):
         real, end = view.valid, self.grid.end_token
         if end is not None:
             real = (view.x != end) if real is None else real & (view.x != end)
-        field_of = partial(self.shape, view.x.shape[0], self.cells)
+        batch, ratio, count = view.x.shape[0], self.ratio[0], self.hidden
+        if count is None:
+            ratio = self.drawn(batch, generator)["ratio"].unsqueeze(1)
+            count = (ratio * prod(self.cells)).round().long().clamp(max=prod(self.cells) - 1)
+        field_of = partial(self.shape, batch, self.cells)
         if real is None:
-            return highest(field_of(None, generator), self.hidden)
+            return highest(field_of(None, generator), count)
         some = self._any(real)
         ends = None if end is None else ~some if view.valid is None else ~some & self._any(view.valid)
-        return shared_out(field_of(some, generator), some, self.ratio, self.hidden, ends)
+        return shared_out(field_of(some, generator), some, ratio, count, ends)
 
     def _any(self, places: Bool[Tensor, "B *grid"]) -> Bool[Tensor, "B *cells"]:
         """Whether a cell holds some of the places."""

@@ -98,7 +98,8 @@ def grid_of_samples(x: Tensor) -> GridSpec:
         )
     bounds = (0.0, 1.0) if x.dtype == torch.uint8 else _bounds(x)
     named = tuple(zip(axes, x.shape[2:], strict=True))
-    return GridSpec.of(*named, channels=x.shape[1], range=bounds, signal=len(axes) == 1 and bounds[0] < 0)
+    signal, steps = len(axes) == 1 and bounds[0] < 0, 255 if x.dtype == torch.uint8 else None
+    return GridSpec.of(*named, channels=x.shape[1], range=bounds, signal=signal, storage=steps)
 
 
 def _bounds(x: Tensor) -> tuple[float, float]:

@@ -49,6 +49,7 @@ class GraphFactory:
             for name, own in columns(config.get("columns") or {}).items()
         }
         self.views_per_step, self.allow_collapse = config["views_per_step"], config["allow_collapse"]
+        self.storage = config.get("storage", "file")
 
     def graph(self, objective: Objective | None = None) -> Graph:
         """The graph, which still wants its data; ``objective``: in place of the configuration's."""
@@ -61,6 +62,7 @@ class GraphFactory:
             objective=objective or self.objective,
             columns={name: ColumnModels(**models) for name, models in self.parts["columns"].items()},
             views_per_step=self.views_per_step,
+            storage=self.storage,
             allow_collapse=self.allow_collapse,
         )
 

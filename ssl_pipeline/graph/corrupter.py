@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.graph.columns import Columns
-from ssl_pipeline.structures.batch import Batch, View, as_float, clean_view
+from ssl_pipeline.structures.batch import Batch, View, as_float, clean_view, stored
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.random import generator
 from ssl_pipeline.structures.view_assignment import ViewAssignment, assign_views
@@ -25,6 +25,9 @@ class Views(NamedTuple):
     columns: Mapping[str, View] = {}  # what else losses want to know of the samples
 
 
+Storage = Literal["file", "exact"]
+
+
 class Corrupter:
     """Makes the views of a batch, on its device.
 
@@ -33,13 +36,19 @@ class Corrupter:
         corruptions: one a view, by the view's name, bound to the grid.
         columns: what belongs to each sample besides itself.
         views_per_step: views that each sample passes in a step.
+        storage: ``file``: views hold what files of the grid hold, see ``stored``; ``exact``: what was computed.
     """
 
     def __init__(
-        self, grid: GridSpec, corruptions: Mapping[str, Corruption], columns: Columns, views_per_step: int
+        self,
+        grid: GridSpec,
+        corruptions: Mapping[str, Corruption],
+        columns: Columns,
+        views_per_step: int,
+        storage: Storage = "file",
     ) -> None:
         self.grid, self.corruptions = grid, corruptions
-        self.columns, self.views_per_step = columns, views_per_step
+        self.columns, self.views_per_step, self.storage = columns, views_per_step, storage
 
     def __call__(self, batch: Batch, seed: int = 0, step: int = 0, rank: int = 0, *, whole: bool = False) -> Views:
         """Views of a batch, a pure function of it and (seed, step, rank); ``whole``: all samples in all views."""
@@ -51,5 +60,15 @@ class Corrupter:
         for name, corruption in self.corruptions.items():
             valid = None if clean.valid is None else assignment.of(clean.valid, name)
             start = clean._replace(x=assignment.of(clean.x, name), valid=valid)
-            views[name] = corruption(start, generator(device, seed, step, rank, name))
+            view = corruption(start, generator(device, seed, step, rank, name))
+            views[name] = view if self.storage == "exact" else self._as_files_hold(view, start)
         return Views(clean, views, assignment, batch.source, self.columns.views(batch.columns, assignment))
+
+    def _as_files_hold(self, view: View, start: View) -> View:
+        """The view in the steps of a file, but for what it left as it was."""
+        if view.x is start.x:
+            return view
+        unmasked = view.unmasked
+        if unmasked is not None and unmasked is not start.x:
+            unmasked = stored(unmasked, self.grid)
+        return view._replace(x=stored(view.x, self.grid), unmasked=unmasked)

@@ -31,10 +31,11 @@ class Graph(GraphParts):
         teacher: the slow copy of what it teaches; None: the encoder is its own teacher.
         columns: models of columns of the data, by name, where they are to differ from those of the samples.
         views_per_step: views that each sample passes in a step, or ``all``.
+        storage: ``file``: views are what files of the data's kind hold, clipped and rounded; ``exact``: as computed.
         allow_collapse: accept an objective that nothing keeps from collapsing.
 
     Raises:
-        ValueError: no view; a number of views that is none.
+        ValueError: no view; a number of views that is none; another ``storage``.
 
     >>> import torch
     >>> from ssl_pipeline import DataSpec, GridSpec, Mask, Noise, Reconstruction, ViT

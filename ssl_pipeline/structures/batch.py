@@ -77,6 +77,13 @@ class View(NamedTuple):
         rows = {name: part[:count] for name, part in self._asdict().items() if isinstance(part, Tensor)}
         return self._replace(**rows, params={name: some[:count] for name, some in self.params.items()})
 
+    def rows(self, which: Tensor) -> View:
+        """Some of its samples, (n,) their numbers; what all samples share stays as it is."""
+        parts = {name: part for name, part in self._asdict().items() if isinstance(part, Tensor)}
+        shared = {name for name in ("coords", "source_coords") if len(parts[name]) == 1}
+        rows = {name: part.index_select(0, which) for name, part in parts.items() if name not in shared}
+        return self._replace(**rows, params={name: some[which] for name, some in self.params.items()})
+
 
 class Latent(NamedTuple):
     """Samples in the common latent space."""
@@ -101,6 +108,20 @@ def as_float(x: Shaped[Tensor, "B ..."], grid: GridSpec) -> Shaped[Tensor, "B ..
         return x.float()
     low, high = grid.range
     return x.float().mul_((high - low) / 255).add_(low)
+
+
+def stored(x: Shaped[Tensor, "B ..."], grid: GridSpec) -> Shaped[Tensor, "B ..."]:
+    """What a file holds of samples: clipped to the grid's range and rounded to the steps of its ``storage``.
+
+    >>> grid = GridSpec.of(("x", 3), channels=1, storage=255)
+    >>> stored(torch.tensor([[[-0.2, 0.5, 1.7]]]), grid) * 255
+    tensor([[[  0., 128., 255.]]])
+    """
+    if grid.storage is None:
+        return x
+    low, high = grid.range
+    step = (high - low) / grid.storage
+    return ((x - low) * (1 / step)).round_().clamp_(0, grid.storage).mul_(step).add_(low)
 
 
 def clean_view(grid: GridSpec, x: Tensor, valid: Tensor | None = None) -> View:

@@ -36,9 +36,11 @@ class GridSpec:
         end_token: symbol that closes a text of a discrete grid.
         signal: whether values swing around zero, as those of a waveform do.
         log: whether values are natural logarithms of power (a spectrogram): what adds up is their exponential.
+        storage: equal steps from the smallest to the largest value in which files hold a continuous grid, such as 255
+            of uint8; None: files hold any value.
 
     Raises:
-        ValueError: not exactly one of ``channels`` and ``vocab``; a repeated axis name; an empty axis.
+        ValueError: not exactly one of ``channels`` and ``vocab``; a repeated axis name; an empty axis; no step.
 
     >>> image = GridSpec.of(("y", 28), ("x", 28), channels=1)
     >>> image.shape, image.ndim, image.dim("x")
@@ -53,6 +55,7 @@ class GridSpec:
     end_token: int | None = None
     signal: bool = False
     log: bool = False
+    storage: int | None = None
 
     def __post_init__(self) -> None:
         if (self.channels is None) == (self.vocab is None):
@@ -64,6 +67,8 @@ class GridSpec:
             raise ValueError(f"a grid needs axes with distinct names, got {self.names}")
         if small := [axis.name for axis in self.axes if axis.size < 1]:
             raise ValueError(f"every axis of a grid needs at least one cell, got none along {small}")
+        if self.storage is not None and (self.discrete or self.storage < 1):
+            raise ValueError(f"storage counts the steps of a continuous grid: expected at least 1, got {self.storage}")
 
     @classmethod
     def of(cls, *axes: tuple, **kwargs) -> GridSpec:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ssl_pipeline.corruptions import (
+    AnyOf,
     Corruption,
     Crop,
     Drop,
@@ -108,6 +109,9 @@ CORRUPTIONS = (
     CorruptionCase("mask", Mask, {"ratio": 0.5, "cell": 1, "fill": "noise"}, grids=CONTINUOUS),
     CorruptionCase("mask", Mask, {"ratio": 0.5, "cell": (None, 2)}, grids=("image", "codes", "logmel")),
     CorruptionCase("mask", Mask, {"random_share": 0.1, "keep_share": 0.1}, grids=(*TEXTS, "codes")),
+    CorruptionCase("mask", Mask, {"ratio": (0.1, 0.8), "cell": 2}, identity={"ratio": 0.0}),
+    CorruptionCase("any", AnyOf, {"noise": Noise(), "mask": Mask(cell=2), "shuffle": Shuffle()}),
+    CorruptionCase("any", AnyOf, {"crop": Crop(), "lowres": LowRes(), "p": 0.7, "weights": {"crop": 3}}),
     CorruptionCase("infill", Infill, {}, grids=TEXTS, identity={"ratio": 0.0}),
     CorruptionCase("drop", Drop, {}, grids=TEXTS),
     CorruptionCase("drop", Drop, {"every": 2, "unit": "word", "separators": tuple(range(0, 258, 4))}, grids=TEXTS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def image_grid(size: int, channels: int, pages: str = "first") -> GridSpec:
         raise ValueError(
             f"expected data.size as pixels along a side, from 1 to {LARGEST:,}, got {size!r}: set data.size=64"
         )
-    return GridSpec.of(("y", size), ("x", size), channels=channels)
+    return GridSpec.of(("y", size), ("x", size), channels=channels, storage=255)
 
 
 @register("codec", "pixels")
@@ -94,7 +94,8 @@ class Pixels:
 
     @property
     def grid(self) -> GridSpec:
-        return image_grid(self.size, self.channels, self.pages)
+        grid = image_grid(self.size, self.channels, self.pages)
+        return grid if self.range is None else replace(grid, storage=_STEPS)
 
     def preprocessing(self) -> ImagePreprocessing:
         pages = self.channels if self.pages == "channels" else None

@@ -64,7 +64,8 @@ class Waveform:
 
     @property
     def grid(self) -> GridSpec:
-        return GridSpec.of(("time", self.samples, 1 / self.rate), channels=1, range=(-1.0, 1.0), signal=True)
+        time = ("time", self.samples, 1 / self.rate)
+        return GridSpec.of(time, channels=1, range=(-1.0, 1.0), signal=True, storage=2 * _PCM)
 
     def preprocessing(self) -> SoundPreprocessing:
         return SoundPreprocessing(self.rate, self.samples, self.full_scale)

@@ -38,7 +38,7 @@ def clip_grid(frames: int, size: int, channels: int, fps: float | int) -> GridSp
         raise ValueError(
             f"expected at least one frame and one pixel, and fps above 0, got frames={frames}, size={size}, fps={fps}"
         )
-    return GridSpec.of(("time", frames, 1 / fps), ("y", size), ("x", size), channels=channels)
+    return GridSpec.of(("time", frames, 1 / fps), ("y", size), ("x", size), channels=channels, storage=255)
 
 
 @register("codec", "clips")

@@ -51,7 +51,7 @@ class PreparedRun:
         user_module = getattr(self.plan.factory.parts["encoder"], "user_module", None)
         if user_module is not None and not user_module.remembers:
             return None
-        about = {key: self.config.get(key) for key in (*GROUPS, "columns", "edge", "views_per_step", "seed")}
+        about = {key: self.config.get(key) for key in (*GROUPS, "columns", "edge", "views_per_step", "storage", "seed")}
         return Twin(lambda: self.make()[name], about | {"data set": name})
 
     def load_weights(self) -> None:
