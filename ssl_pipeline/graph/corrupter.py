@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -25,7 +25,7 @@ class Views(NamedTuple):
     columns: Mapping[str, View] = {}  # what else losses want to know of the samples
 
 
-Storage = Literal["file", "exact"]
+STORAGES = ("file", "exact")
 
 
 class Corrupter:
@@ -45,7 +45,7 @@ class Corrupter:
         corruptions: Mapping[str, Corruption],
         columns: Columns,
         views_per_step: int,
-        storage: Storage = "file",
+        storage: str = "file",
     ) -> None:
         self.grid, self.corruptions = grid, corruptions
         self.columns, self.views_per_step, self.storage = columns, views_per_step, storage

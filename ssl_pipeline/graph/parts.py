@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
 
 import torch
 from torch import nn
 
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.graph.columns import ColumnModels, ColumnNode, Columns, column_node
-from ssl_pipeline.graph.corrupter import Corrupter, Storage
+from ssl_pipeline.graph.corrupter import STORAGES, Corrupter
 from ssl_pipeline.graph.encoding import EncodesViews
 from ssl_pipeline.graph.teacher_targets import learners
 from ssl_pipeline.graph.topology import check_topology, consensus_edges, decoded_nodes, topology
@@ -49,7 +48,7 @@ class GraphParts(Bindable, EncodesViews, nn.Module):
         teacher: EMATeacher | None = None,
         columns: Mapping[str, ColumnModels] | None = None,
         views_per_step: int | str = "all",
-        storage: Storage = "file",
+        storage: str = "file",
         allow_collapse: bool = False,
     ) -> None:
         super().__init__()
@@ -57,9 +56,9 @@ class GraphParts(Bindable, EncodesViews, nn.Module):
             raise ValueError("a graph has one view at least, got none: name a corruption, such as Mask()")
         self.corruptions = dict(corruptions)
         self.views_per_step = len(self.corruptions) if views_per_step == "all" else int(views_per_step)
-        if storage not in get_args(Storage):
-            raise ValueError(f"storage={storage!r} is not known; {nearest(storage, get_args(Storage))}")
-        self.storage: Storage = storage
+        if storage not in STORAGES:
+            raise ValueError(f"storage={storage!r} is not known; {nearest(storage, STORAGES)}")
+        self.storage = storage
         self.encoder, self.latent = as_encoder(encoder), latent or Tokens()
         self.objective = objective if isinstance(objective, Objective) else Objective(objective)
         self.like_encoder, self.like_decoder = (self.encoder,), (decoder or CrossAttentionDecoder(),)
