@@ -110,6 +110,9 @@ def probed(features: Features, protocol: P1, few_shot: Sequence[float], seeds: i
     scores = protocol.score(features)
     draws = {key.removesuffix("_std"): scores.pop(key) for key in [*scores] if key.endswith("_std")}
     found = {key: Score(value, None, 1, protocol.name) for key, value in scores.items()}
+    if protocol.corrupted is not None:
+        note = f"P2, {protocol.corrupted.samples:,} test samples at most"
+        found |= {key: score._replace(protocol=note) for key, score in found.items() if key.startswith("corrupted/")}
     if "few_shot" in found:
         note = f"{protocol.name}, {protocol.few_shot} labels a class"
         found["few_shot"] = Score(scores["few_shot"], draws["few_shot"], protocol.draws, note)

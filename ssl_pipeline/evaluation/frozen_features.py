@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from ssl_pipeline.data import Dataset, Stream, Subset, sequential_batches
-from ssl_pipeline.evaluation.probes import Labelled, Scaler
+from ssl_pipeline.evaluation.probes import Classifier, Labelled, Scaler
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.structures.batch import Batch
@@ -32,13 +33,24 @@ class Sampled(NamedTuple):
     digest: np.ndarray | None = None  # (N,) uint64 of the samples themselves: equal ones have the same
 
 
-class Features(NamedTuple):
+class Forms(NamedTuple):
+    """Features of the same samples, clean and corrupted."""
+
+    z: Mapping[str, np.ndarray]  # (N, D) by form: ``clean``, ``FAMILY/SEVERITY``, or ``FAMILY`` without severities
+    label: np.ndarray | None  # (N,), below 0 where it is missing
+    digest: np.ndarray  # (N,) of the clean samples: equal ones have the same
+
+
+@dataclass(frozen=True)
+class Features:
     """What probes see of a data set."""
 
     train: Sampled
     test: Sampled | None
     scaler: Scaler = StandardScaler  # before a linear probe
-    variants: Mapping[str, Sampled] = {}  # of the test images, on other backgrounds
+    variants: Mapping[str, Sampled] = field(default_factory=dict)  # of the test images, on other backgrounds
+    forms: Callable[[], Forms] | None = None  # gives those of test samples, clean and corrupted
+    fitted: dict[str, Classifier] = field(default_factory=dict, compare=False)  # probes, each fitted once
 
 
 def features(embed: Embed, dataset: Dataset | Stream, limit: int | None = None, batch_size: int = 500) -> Sampled:

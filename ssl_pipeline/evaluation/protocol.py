@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -11,8 +13,10 @@ from sklearn.preprocessing import FunctionTransformer
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data import Data
 from ssl_pipeline.evaluation.backgrounds import gaps, variants
-from ssl_pipeline.evaluation.frozen_features import Embed, Features, features, labelled, of_classes
+from ssl_pipeline.evaluation.corrupted import P2
+from ssl_pipeline.evaluation.frozen_features import Embed, Features, Forms, features, labelled, of_classes
 from ssl_pipeline.evaluation.probes import (
+    Classifier,
     Labelled,
     OneScale,
     accuracy,
@@ -29,7 +33,7 @@ _TELLING = 50
 """Percent: a source that chance finds as often as that tells nothing of an encoder when it is found."""
 
 
-@register("protocol", "p1")
+@register("protocol", "p1", parts={"corrupted": "protocol"})
 @dataclass(frozen=True)
 class P1:
     """Labels of the first training samples, the full test set, kNN and logistic regression, also of the raw input.
@@ -46,6 +50,7 @@ class P1:
         draws: draws of the few-label probe.
         across_labels: a source is retrieved among samples of other labels only.
         backgrounds: ask about other backgrounds where the data know the foreground.
+        corrupted: ask about corrupted test samples, too; None: do not.
 
     Raises:
         ValueError: a number below its least.
@@ -59,6 +64,7 @@ class P1:
     draws: int = 20
     across_labels: bool = False
     backgrounds: bool = True
+    corrupted: P2 | None = field(default_factory=P2)
     name: str = "P1"
 
     def __post_init__(self) -> None:
@@ -76,14 +82,15 @@ class P1:
         if data.baseline is not None:
             return self.features(data.baseline, data)
         raw = self._features(lambda b: as_float(b.x, data.grid).flatten(1).float(), data)
-        return raw._replace(scaler=FunctionTransformer)  # which does nothing
+        return replace(raw, scaler=FunctionTransformer)  # which does nothing
 
     def features(self, embed: Embed, data: Data) -> Features:
         """Embeddings of the samples that the protocol names, at most ``width`` numbers each."""
         return self._features(embed, data, reduce=True)
 
     def measures(self, f: Features) -> tuple[str, ...]:
-        """What can be measured of features, most worth first: of ``knn``, ``retrieval``, ``linear``, ``few_shot``.
+        """What can be measured of features, most worth first: of ``knn``, ``retrieval``, ``linear``, ``corrupted`` and
+        ``few_shot``.
 
         Raises:
             ValueError: sources are to be found across labels, and there are none.
@@ -97,6 +104,7 @@ class P1:
             "knn": probes,
             "retrieval": len(np.unique(f.test.source)) < len(f.test.source),
             "linear": probes,
+            "corrupted": f.forms is not None,
             "few_shot": probes and self.few_shot > 0,
         }
         return tuple(name for name, is_asked in asked.items() if is_asked)
@@ -109,11 +117,13 @@ class P1:
         """
         if name == "retrieval":
             return self._retrieval(f)
+        if name == "corrupted":
+            return self._corrupted(f)
         train, test = pair = _pair(f)
         if name == "few_shot":
             mean, std = few_label(*pair, per_class=self.few_shot, draws=self.draws, scaler=f.scaler)
             return {"few_shot": mean, "few_shot_std": std}
-        probe = nearest_neighbours(train, self.k) if name == "knn" else logistic(train, f.scaler)
+        probe = self._probe(name, f, train)
         scores = dict(zip((name, f"{name}_balanced"), both_accuracies(test[1], probe(test[0])), strict=True))
         if name == "knn":
             scores |= dict(zip(("majority", "majority_balanced"), majority(train[1], test[1]), strict=True))
@@ -126,6 +136,18 @@ class P1:
     def score(self, f: Features) -> dict[str, float]:
         """All that can be measured of features."""
         return {key: value for name in self.measures(f) for key, value in self.measure(name, f).items()}
+
+    def _corrupted(self, f: Features) -> dict[str, float]:
+        assert f.forms is not None and self.corrupted is not None
+        if (pair := labelled(f)) is None:
+            return self.corrupted.score(f.forms(), {}, None)
+        probes = {name: self._probe(name, f, pair[0]) for name in ("knn", "linear")}
+        return self.corrupted.score(f.forms(), probes, np.unique(pair[0][1]))
+
+    def _probe(self, name: str, f: Features, train: Labelled) -> Classifier:
+        if name not in f.fitted:
+            f.fitted[name] = nearest_neighbours(train, self.k) if name == "knn" else logistic(train, f.scaler)
+        return f.fitted[name]
 
     def _retrieval(self, f: Features) -> dict[str, float]:
         assert f.test is not None
@@ -143,13 +165,21 @@ class P1:
         test = None if data.test is None else features(embed, data.test, self.test_limit)
         forms = variants(data, self.test_limit) if self.backgrounds else {}
         varied = {name: features(embed, images) for name, images in forms.items()}
+        asked = None
+        if self.corrupted is not None and data.test is not None and self.corrupted.families_of(data.grid):
+            asked = partial(self.corrupted.forms, embed, data)
         if reduce and train.z.shape[1] > self.width:
             pca = PCA(min(self.width, *train.z.shape), svd_solver="randomized", random_state=0).fit(train.z)
             train = train._replace(z=pca.transform(train.z))
             test = None if test is None else test._replace(z=pca.transform(test.z))
             varied = {name: form._replace(z=pca.transform(form.z)) for name, form in varied.items()}
-            return Features(train, test, OneScale, varied)
-        return Features(train, test, variants=varied)
+            return Features(train, test, OneScale, varied, asked and partial(_reduced, asked, pca))
+        return Features(train, test, variants=varied, forms=asked)
+
+
+def _reduced(forms: Callable[[], Forms], pca: PCA) -> Forms:
+    found = forms()
+    return found._replace(z={name: pca.transform(z) for name, z in found.z.items()})
 
 
 def _pair(f: Features) -> tuple[Labelled, Labelled]:

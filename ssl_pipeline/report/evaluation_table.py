@@ -19,6 +19,9 @@ from ssl_pipeline.utils.places import replace_text
 SCORE_TITLES = {
     **PROBE_TITLES,
     **BALANCED_TITLES,
+    "corrupted/knn": "kNN, corrupted",
+    "corrupted/linear": "linear, corrupted",
+    "corrupted/found": "form found",
     "attentive": "attentive",
     "finetuned": "fine-tuned",
     "rankme": "RankMe",
@@ -26,7 +29,9 @@ SCORE_TITLES = {
     "lidar": "LiDAR",
     "std": "std",
 }
-PROBED = ("knn", "knn_balanced", "linear", "linear_balanced", "few_shot", "few@", "attentive", "finetuned", "retrieval")
+CORRUPTED = ("corrupted/knn", "corrupted/linear", "corrupted/found")
+PROBED = ("knn", "knn_balanced", "linear", "linear_balanced", *CORRUPTED, "few_shot", "few@", "attentive", "finetuned",
+          "retrieval")  # fmt: skip
 ORDER = (*PROBED, "rankme", "alpha", "lidar", "std")
 """Of the columns; ``few@`` are the shares of the labels. Of the first ones more is better."""
 

@@ -20,6 +20,7 @@ from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.report import curves, depth
 from ssl_pipeline.report.chosen import Chosen, chosen_data
+from ssl_pipeline.report.corrupted_table import family_curves, family_table
 from ssl_pipeline.report.dag import dag_svg
 from ssl_pipeline.report.headline import Section, restored_table, sections
 from ssl_pipeline.report.latents import latent_map, spectra
@@ -50,6 +51,8 @@ class PagePart(NamedTuple):
     notes: list[str]  # what probes leave out, and what to know of them
     restored: Table
     sections: list[Section]
+    families: Table  # each corruption of protocol P2
+    family_curves: str | None
     curves: dict[str, str]
     sheets: list[Sheet]
     latent_map: str | None
@@ -150,6 +153,8 @@ def _part(
         [*(f"Caution: {one}." for one in cautions(summary)), *filter(None, [left_out(summary, folder)])],
         restored_table(summary),
         sections(summary),
+        family_table(summary),
+        family_curves(summary),
         {title: image for title, image in drawings.items() if image},
         sheets(forms(graph, data, 8), data) if data.test is not None else [],
         latent_map(clean.z, labels, names, views, method) if varied else None,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ssl_pipeline.evaluation.subjects import ENCODER, MAJORITY, RAW, TEACHER, UNTRAINED
 
 PROBE_TITLES = {"knn": "kNN-20", "linear": "linear", "few_shot": "few labels", "retrieval": "retrieval@1"}
+MEASURE_TITLES = {**PROBE_TITLES, "corrupted": "corrupted samples"}
 BALANCED_TITLES = {"knn_balanced": "balanced", "linear_balanced": "balanced"}
 """Mean over the classes of the share that is found; stands right of the accuracy."""
 LABELS = ((ENCODER, ""), (TEACHER, "_teacher"), (UNTRAINED, "_untrained"), (RAW, "_raw"))

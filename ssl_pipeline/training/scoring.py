@@ -21,16 +21,17 @@ from ssl_pipeline.evaluation import (
     spread,
 )
 from ssl_pipeline.evaluation.baselines import Twin
+from ssl_pipeline.evaluation.corrupted import seen_families
 from ssl_pipeline.evaluation.frozen_features import cautions, embedder
 from ssl_pipeline.evaluation.supervision import supervised
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.learned import views_leading_to
 from ssl_pipeline.objectives import CrossModal
-from ssl_pipeline.report.probe_table import LABELS, PROBE_TITLES
+from ssl_pipeline.report.probe_table import LABELS, MEASURE_TITLES
 from ssl_pipeline.training.probe_rows import ProbeRow, baseline_rows
 from ssl_pipeline.training.probe_time import ProbeTime
 
-_ONLINE = {"train_limit": 4000, "test_limit": 2000, "few_shot": 0, "backgrounds": False}
+_ONLINE = {"train_limit": 4000, "test_limit": 2000, "few_shot": 0, "backgrounds": False, "corrupted": None}
 """What differs from the protocol on the way."""
 
 _SHARED = ("retrieval_chance", "swapped", "majority", "majority_balanced")
@@ -60,6 +61,8 @@ def score_graph(
         if found := cautions(own, data.classes):
             result["cautions"] = found
         measures = protocol.measures(own)
+        if protocol.corrupted is not None and "corrupted" in measures:
+            result["corrupted_seen"] = seen_families(graph.corruptions, protocol.corrupted.families_of(data.grid))
         rows = _rows(graph, data, protocol, own, twin, baselines) if measures else []
         result |= _measured(time, protocol, rows, measures[:1])
         result |= _edges(time, graph, data)
@@ -86,7 +89,7 @@ def _measured(time: ProbeTime, protocol: P1, rows: Sequence[ProbeRow], measures:
     titles, result = {suffix.removeprefix("_"): label for label, suffix in LABELS}, {}
     for measure in measures:
         for row in rows:
-            found = time(f"{PROBE_TITLES[measure]}, {titles[row.name]}", partial(row.measure, protocol, measure))
+            found = time(f"{MEASURE_TITLES[measure]}, {titles[row.name]}", partial(row.measure, protocol, measure))
             result |= _suffixed(found or {}, row.name)
             if found is not None and not found.keys() - {*_SHARED}:
                 break

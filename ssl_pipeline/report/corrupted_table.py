@@ -1,0 +1,87 @@
+"""What probes said of corrupted samples (protocol P2), as tables and as curves over severity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ssl_pipeline.evaluation.subjects import ENCODER, RAW, UNTRAINED
+from ssl_pipeline.report.pictures import drawn, figure, styled
+from ssl_pipeline.report.probe_table import LABELS, Table, best_cells, decimal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NOTE = (
+    "Probes that learned from clean samples, asked about test samples as they are and under each corruption that files "
+    "of this kind are met in: means over severities, then over corruptions. The clean form of a sample is found where "
+    "it is the nearest of all clean ones."
+)
+_MEANS = {"knn/clean": "kNN clean", "knn": "corrupted", "linear/clean": "linear clean", "linear": "corrupted"}
+_COLUMNS = {**_MEANS, "found": "form found"}
+_EACH = {"knn": "kNN", "linear": "linear", "found": "form found"}
+_LINES = {ENCODER: ("k", "o-"), UNTRAINED: ("0.5", ":"), RAW: ("tab:red", "--")}
+
+
+def corrupted_table(summary: Mapping[str, Any]) -> Table:
+    """Means over corrupted samples next to the same samples as they are; no rows where they were not asked about."""
+    shown = [key for key in _COLUMNS if f"corrupted/{key}" in summary]
+    rows = [
+        [label, *(decimal(summary.get(f"corrupted/{key}{suffix}")) for key in shown)]
+        for label, suffix in LABELS
+        if any(f"corrupted/{key}{suffix}" in summary for key in shown)
+    ]
+    return Table(["", *(_COLUMNS[key] for key in shown)], rows, best_cells(rows, range(1, len(shown) + 1)))
+
+
+def family_table(summary: Mapping[str, Any]) -> Table:
+    """Each corruption at each severity, of the encoder alone; ``+`` marks those that it was trained with."""
+    shown = [key for key in _EACH if f"corrupted/{key}" in summary]
+    seen = summary.get("corrupted_seen", ())
+    rows = []
+    for form in _forms(summary):
+        family, _, severity = form.partition("/")
+        scores = (decimal(summary.get(f"corrupted/{key}/{form}")) for key in shown)
+        rows.append([f"{family}{' +' if family in seen else ''}", severity, *scores])
+    return Table(["corruption", "severity", *(_EACH[key] for key in shown)], rows)
+
+
+def family_curves(summary: Mapping[str, Any]) -> str | None:
+    """A panel for each corruption with severities: kNN over severity, or where nothing is labelled what was found."""
+    key = "knn" if "corrupted/knn" in summary else "found"
+    severities: dict[str, list[str]] = {}
+    for form in _forms(summary):
+        family, _, severity = form.partition("/")
+        if severity:
+            severities.setdefault(family, []).append(severity)
+    if not severities:
+        return None
+    columns = min(5, len(severities))
+    lines = -(-len(severities) // columns)
+    with styled():
+        drawing = figure(1.9 * columns, 1.6 * lines + 0.3)
+        axes = [*drawing.subplots(lines, columns, squeeze=False, sharey=True).flat]
+        for axis, (family, at) in zip(axes, severities.items(), strict=False):
+            _panel(axis, summary, key, family, at)
+        for axis in axes[len(severities) :]:
+            axis.axis("off")
+        axes[0].set_ylabel(f"{_EACH[key]}, %")
+        drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return drawn(drawing)
+
+
+def _panel(axis: Axes, summary: Mapping[str, Any], key: str, family: str, at: Sequence[str]) -> None:
+    x = [float(severity) for severity in at]
+    for label, suffix in LABELS:
+        keys = [f"corrupted/{key}/{family}/{severity}{suffix}" for severity in at]
+        if label in _LINES and all(one in summary for one in keys):
+            colour, line = _LINES[label]
+            axis.plot(x, [summary[one] for one in keys], line, color=colour, markersize=3, linewidth=1, label=label)
+    axis.set_title(f"{family}{' +' if family in summary.get('corrupted_seen', ()) else ''}")
+    axis.set_xticks(x)
+
+
+def _forms(summary: Mapping[str, Any]) -> list[str]:
+    """Corruptions with their severities, as the encoder was asked about them."""
+    start, baselines = "corrupted/found/", tuple(suffix for _, suffix in LABELS if suffix)
+    return [key.removeprefix(start) for key in summary if key.startswith(start) and not key.endswith(baselines)]
