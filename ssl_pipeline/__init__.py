@@ -42,7 +42,10 @@ if TYPE_CHECKING:
         Noise,
         Reversal,
         SaltPepper,
+        Sensor,
+        Shot,
         Shuffle,
+        Speckle,
         Template,
     )
     from ssl_pipeline.graph.graph import Graph
@@ -92,8 +95,8 @@ _NAMES = {
     "config.names": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives
         list_optimizers""",
     "commands": "compare embed evaluate export restore",
-    "corruptions": """AnyOf Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal SaltPepper Shuffle
-        Template""",
+    "corruptions": """AnyOf Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal SaltPepper
+        Sensor Shot Shuffle Speckle Template""",
     "graph.graph": "Graph",
     "graph.graph_set": "GraphSet",
     "inference.inference": "Inference",

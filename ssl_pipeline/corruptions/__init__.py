@@ -13,7 +13,10 @@ from ssl_pipeline.corruptions.mix import Mix
 from ssl_pipeline.corruptions.noise import Noise
 from ssl_pipeline.corruptions.reversal import Reversal
 from ssl_pipeline.corruptions.salt_pepper import SaltPepper
+from ssl_pipeline.corruptions.sensor import Sensor
+from ssl_pipeline.corruptions.shot import Shot
 from ssl_pipeline.corruptions.shuffle import Shuffle
+from ssl_pipeline.corruptions.speckle import Speckle
 from ssl_pipeline.corruptions.template import Template
 
 __all__ = [
@@ -30,6 +33,9 @@ __all__ = [
     "Noise",
     "Reversal",
     "SaltPepper",
+    "Sensor",
+    "Shot",
     "Shuffle",
+    "Speckle",
     "Template",
 ]

@@ -71,6 +71,12 @@ BAD = [
     (sslp.Crop, "image", {"flip": 1.5}, "flip is a number"),
     (sslp.Crop, "image", {"hue": 0.7}, "hue is a number"),
     (sslp.Crop, "text", {"resample": True}, "set resample=False"),
+    (sslp.Shot, "text", {}, "Shot changes pictures, got a discrete grid of position"),
+    (sslp.Shot, "image", {"photons": 0}, "photons is a number"),
+    (sslp.Sensor, "wave", {}, "Sensor changes pictures, got a 1-channel grid of time"),
+    (sslp.Sensor, "image", {"read": 0.1, "severity": 2}, "leave one null"),
+    (sslp.Speckle, "logmel", {}, "last two axes are y and x"),
+    (sslp.Speckle, "image", {"sigma": -1}, "sigma is a number"),
 ]
 
 

@@ -21,7 +21,10 @@ from ssl_pipeline.corruptions import (
     Noise,
     Reversal,
     SaltPepper,
+    Sensor,
+    Shot,
     Shuffle,
+    Speckle,
     Template,
 )
 from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
@@ -94,6 +97,7 @@ class CorruptionCase(NamedTuple):
 
 CONTINUOUS = ("wave", "image", "grey", "video", "logmel")
 TEXTS = ("text", "bytes")
+PICTURES = ("image", "grey", "video")
 PARAPHRASES = {"families": {"say": ["Say again: {}", "Write {} twice", "{}, please"], "sag": ["Sag {}"]}}
 _STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
@@ -131,6 +135,10 @@ CORRUPTIONS = (
     CorruptionCase("crop", Crop, {}, identity={"scale": 1.0, "ratio": 1.0, **_STILL}),
     CorruptionCase("crop", Crop, {"resample": True, "blur": 0.5, "flip": 0.5}, grids=CONTINUOUS),
     CorruptionCase("crop", Crop, {"resample": False, "flip": 0.5}),
+    CorruptionCase("shot", Shot, {}, grids=PICTURES),
+    CorruptionCase("shot", Shot, {"photons": (2, 200)}, grids=PICTURES),
+    CorruptionCase("sensor", Sensor, {}, grids=PICTURES, identity={"shot": 0.0}),
+    CorruptionCase("speckle", Speckle, {}, grids=PICTURES, identity={"sigma": 0.0}),
 )
 
 
