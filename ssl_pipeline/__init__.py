@@ -30,12 +30,21 @@ if TYPE_CHECKING:
     )
     from ssl_pipeline.corruptions import (
         AnyOf,
+        Blur,
         Chain,
+        ColourCast,
+        Contrast,
         Corruption,
         Crop,
+        Downscale,
         Drop,
         Echo,
+        Exposure,
+        Gamma,
+        Haze,
         Infill,
+        Jpeg,
+        LowLight,
         LowRes,
         Mask,
         Mix,
@@ -47,6 +56,7 @@ if TYPE_CHECKING:
         Shuffle,
         Speckle,
         Template,
+        Vignette,
     )
     from ssl_pipeline.graph.graph import Graph
     from ssl_pipeline.graph.graph_set import GraphSet
@@ -95,8 +105,9 @@ _NAMES = {
     "config.names": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives
         list_optimizers""",
     "commands": "compare embed evaluate export restore",
-    "corruptions": """AnyOf Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal SaltPepper
-        Sensor Shot Shuffle Speckle Template""",
+    "corruptions": """AnyOf Blur Chain ColourCast Contrast Corruption Crop Downscale Drop Echo Exposure Gamma
+        Haze Infill Jpeg LowLight LowRes Mask Mix Noise Reversal SaltPepper Sensor Shot Shuffle Speckle
+        Template Vignette""",
     "graph.graph": "Graph",
     "graph.graph_set": "GraphSet",
     "inference.inference": "Inference",

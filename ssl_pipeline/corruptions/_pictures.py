@@ -15,6 +15,9 @@ from ssl_pipeline.corruptions.base import Corruption, Range, at_severity, severi
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import GridSpec
 
+GAMMA = 2.2
+"""Light is this power of the values, as displays take them."""
+
 
 class Limits(NamedTuple):
     """Least and greatest value of an option, and what it is where others are given and it is not."""
@@ -81,6 +84,16 @@ class PictureCorruption(Corruption):
 def each(value: Float[Tensor, "B"], x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
     """One number a sample, to broadcast over ``x``."""
     return value.view(-1, *[1] * (x.ndim - 1))
+
+
+def over_frames(field: Float[Tensor, "B H W"], x: Float[Tensor, "B C *grid"]) -> Float[Tensor, "B *ones H W"]:
+    """A field of each sample, to broadcast over its channels and frames."""
+    return field.view(len(field), *[1] * (x.ndim - 3), *field.shape[1:])
+
+
+def sign(batch: int, generator: torch.Generator) -> Float[Tensor, "B"]:
+    """1 or -1, as often."""
+    return 2.0 * torch.randint(2, (batch,), generator=generator, device=generator.device) - 1
 
 
 def kinds_of(option: str, names: Sequence[str], known: Mapping[str, object]) -> tuple[str, ...]:

@@ -77,6 +77,18 @@ BAD = [
     (sslp.Sensor, "image", {"read": 0.1, "severity": 2}, "leave one null"),
     (sslp.Speckle, "logmel", {}, "last two axes are y and x"),
     (sslp.Speckle, "image", {"sigma": -1}, "sigma is a number"),
+    (sslp.Blur, "image", {"kinds": ["blurry"]}, "some of gaussian, defocus, motion"),
+    (sslp.Blur, "image", {"kinds": []}, "name at least one"),
+    (sslp.Downscale, "image", {"factor": 0.5}, "factor is a number"),
+    (sslp.Jpeg, "image", {"quality": 0}, "quality is a number"),
+    (sslp.Exposure, "image", {"stops": 30}, "stops is a number"),
+    (sslp.Gamma, "image", {"gamma": 0}, "gamma is a number"),
+    (sslp.Contrast, "image", {"contrast": -1}, "contrast is a number"),
+    (sslp.LowLight, "image", {"read": -1}, "read is a number"),
+    (sslp.ColourCast, "grey", {}, "in red, green and blue, got a 1-channel grid of y, x"),
+    (sslp.Haze, "image", {"airlight": 2}, "airlight is a number"),
+    (sslp.Vignette, "image", {"loss": 1}, "loss is a number"),
+    (sslp.Downscale, "image", {"up": ["bilinear"]}, "some of nearest, bicubic"),
 ]
 
 

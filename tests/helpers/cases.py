@@ -10,11 +10,20 @@ import torch
 
 from ssl_pipeline.corruptions import (
     AnyOf,
+    Blur,
+    ColourCast,
+    Contrast,
     Corruption,
     Crop,
+    Downscale,
     Drop,
     Echo,
+    Exposure,
+    Gamma,
+    Haze,
     Infill,
+    Jpeg,
+    LowLight,
     LowRes,
     Mask,
     Mix,
@@ -26,6 +35,7 @@ from ssl_pipeline.corruptions import (
     Shuffle,
     Speckle,
     Template,
+    Vignette,
 )
 from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
 from ssl_pipeline.losses import (
@@ -139,6 +149,16 @@ CORRUPTIONS = (
     CorruptionCase("shot", Shot, {"photons": (2, 200)}, grids=PICTURES),
     CorruptionCase("sensor", Sensor, {}, grids=PICTURES, identity={"shot": 0.0}),
     CorruptionCase("speckle", Speckle, {}, grids=PICTURES, identity={"sigma": 0.0}),
+    CorruptionCase("blur", Blur, {}, grids=PICTURES, identity={"sigma": 0.0}),
+    CorruptionCase("downscale", Downscale, {}, grids=PICTURES, identity={"factor": 1.0}),
+    CorruptionCase("jpeg", Jpeg, {}, grids=PICTURES),
+    CorruptionCase("exposure", Exposure, {}, grids=PICTURES, identity={"stops": 0.0}),
+    CorruptionCase("gamma", Gamma, {}, grids=PICTURES, identity={"gamma": 1.0}),
+    CorruptionCase("contrast", Contrast, {}, grids=PICTURES, identity={"contrast": 1.0}),
+    CorruptionCase("low_light", LowLight, {}, grids=PICTURES),
+    CorruptionCase("colour_cast", ColourCast, {}, grids=("image",), identity={"stops": 0.0}),
+    CorruptionCase("haze", Haze, {}, grids=PICTURES, identity={"density": 0.0}),
+    CorruptionCase("vignette", Vignette, {}, grids=PICTURES, identity={"loss": 0.0}),
 )
 
 
