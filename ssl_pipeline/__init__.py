@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from ssl_pipeline.corruptions import (
         AnyOf,
+        Blocks,
         Blur,
         Chain,
         ColourCast,
@@ -49,13 +50,17 @@ if TYPE_CHECKING:
         Mask,
         Mix,
         Noise,
+        Overlay,
         Reversal,
         SaltPepper,
+        Scratches,
         Sensor,
         Shot,
         Shuffle,
         Speckle,
+        Strokes,
         Template,
+        Turn,
         Vignette,
     )
     from ssl_pipeline.graph.graph import Graph
@@ -105,9 +110,9 @@ _NAMES = {
     "config.names": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives
         list_optimizers""",
     "commands": "compare embed evaluate export restore",
-    "corruptions": """AnyOf Blur Chain ColourCast Contrast Corruption Crop Downscale Drop Echo Exposure Gamma
-        Haze Infill Jpeg LowLight LowRes Mask Mix Noise Reversal SaltPepper Sensor Shot Shuffle Speckle
-        Template Vignette""",
+    "corruptions": """AnyOf Blocks Blur Chain ColourCast Contrast Corruption Crop Downscale Drop Echo Exposure
+        Gamma Haze Infill Jpeg LowLight LowRes Mask Mix Noise Overlay Reversal SaltPepper Scratches Sensor
+        Shot Shuffle Speckle Strokes Template Turn Vignette""",
     "graph.graph": "Graph",
     "graph.graph_set": "GraphSet",
     "inference.inference": "Inference",

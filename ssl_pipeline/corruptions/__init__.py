@@ -2,6 +2,7 @@
 
 from ssl_pipeline.corruptions.any_of import AnyOf
 from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.corruptions.blocks import Blocks
 from ssl_pipeline.corruptions.blur import Blur
 from ssl_pipeline.corruptions.chain import Chain
 from ssl_pipeline.corruptions.colour_cast import ColourCast
@@ -20,17 +21,22 @@ from ssl_pipeline.corruptions.lowres import LowRes
 from ssl_pipeline.corruptions.mask import Mask
 from ssl_pipeline.corruptions.mix import Mix
 from ssl_pipeline.corruptions.noise import Noise
+from ssl_pipeline.corruptions.overlay import Overlay
 from ssl_pipeline.corruptions.reversal import Reversal
 from ssl_pipeline.corruptions.salt_pepper import SaltPepper
+from ssl_pipeline.corruptions.scratches import Scratches
 from ssl_pipeline.corruptions.sensor import Sensor
 from ssl_pipeline.corruptions.shot import Shot
 from ssl_pipeline.corruptions.shuffle import Shuffle
 from ssl_pipeline.corruptions.speckle import Speckle
+from ssl_pipeline.corruptions.strokes import Strokes
 from ssl_pipeline.corruptions.template import Template
+from ssl_pipeline.corruptions.turn import Turn
 from ssl_pipeline.corruptions.vignette import Vignette
 
 __all__ = [
     "AnyOf",
+    "Blocks",
     "Blur",
     "Chain",
     "ColourCast",
@@ -50,12 +56,16 @@ __all__ = [
     "Mask",
     "Mix",
     "Noise",
+    "Overlay",
     "Reversal",
     "SaltPepper",
+    "Scratches",
     "Sensor",
     "Shot",
     "Shuffle",
     "Speckle",
+    "Strokes",
     "Template",
+    "Turn",
     "Vignette",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ssl_pipeline.corruptions._validation import interval
@@ -25,6 +25,11 @@ class Limits(NamedTuple):
     low: float
     high: float
     off: float
+
+
+def is_picture(grid: GridSpec) -> bool:
+    """Whether its last two axes are y and x, and its values are neither symbols nor those of waves or logarithms."""
+    return not (grid.discrete or grid.log or grid.signal) and grid.names[-2:] == ("y", "x")
 
 
 class PictureCorruption(Corruption):
@@ -47,8 +52,7 @@ class PictureCorruption(Corruption):
 
     @classmethod
     def suits(cls, grid: GridSpec) -> bool:
-        plain = not (grid.discrete or grid.log or grid.signal)
-        return plain and grid.names[-2:] == ("y", "x") and not (cls.colour and grid.channels != 3)
+        return is_picture(grid) and not (cls.colour and grid.channels != 3)
 
     def setup(self) -> None:
         """Pictures are needed."""
@@ -81,7 +85,7 @@ class PictureCorruption(Corruption):
         """Pictures from 0 to 1, changed as ``drawn`` says; what lies outside of 0 to 1 is clipped by the graph."""
 
 
-def each(value: Float[Tensor, "B"], x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+def each(value: Shaped[Tensor, "B"], x: Float[Tensor, "B ..."]) -> Shaped[Tensor, "B ..."]:
     """One number a sample, to broadcast over ``x``."""
     return value.view(-1, *[1] * (x.ndim - 1))
 

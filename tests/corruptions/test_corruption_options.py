@@ -88,6 +88,13 @@ BAD = [
     (sslp.ColourCast, "grey", {}, "in red, green and blue, got a 1-channel grid of y, x"),
     (sslp.Haze, "image", {"airlight": 2}, "airlight is a number"),
     (sslp.Vignette, "image", {"loss": 1}, "loss is a number"),
+    (sslp.Scratches, "image", {"count": -1}, "count is a number"),
+    (sslp.Strokes, "image", {"width": 2}, "width is a number"),
+    (sslp.Overlay, "image", {"opacity": 2}, "opacity is a number"),
+    (sslp.Blocks, "image", {"fills": ["white"]}, "some of black, grey, noise"),
+    (sslp.Turn, "image", {"degrees": [90]}, "needs y and x alike, got 8 x 12"),
+    (sslp.Turn, "image", {"degrees": [45]}, "some of 0, 90, 180, 270"),
+    (sslp.Turn, "text", {}, "needs y and x as the last two axes"),
     (sslp.Downscale, "image", {"up": ["bilinear"]}, "some of nearest, bicubic"),
 ]
 

@@ -10,6 +10,7 @@ import torch
 
 from ssl_pipeline.corruptions import (
     AnyOf,
+    Blocks,
     Blur,
     ColourCast,
     Contrast,
@@ -28,13 +29,17 @@ from ssl_pipeline.corruptions import (
     Mask,
     Mix,
     Noise,
+    Overlay,
     Reversal,
     SaltPepper,
+    Scratches,
     Sensor,
     Shot,
     Shuffle,
     Speckle,
+    Strokes,
     Template,
+    Turn,
     Vignette,
 )
 from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
@@ -159,6 +164,12 @@ CORRUPTIONS = (
     CorruptionCase("colour_cast", ColourCast, {}, grids=("image",), identity={"stops": 0.0}),
     CorruptionCase("haze", Haze, {}, grids=PICTURES, identity={"density": 0.0}),
     CorruptionCase("vignette", Vignette, {}, grids=PICTURES, identity={"loss": 0.0}),
+    CorruptionCase("scratches", Scratches, {}, grids=PICTURES, identity={"count": 0.0}),
+    CorruptionCase("strokes", Strokes, {}, grids=PICTURES, identity={"count": 0.0}),
+    CorruptionCase("overlay", Overlay, {}, grids=PICTURES, identity={"opacity": 0.0}),
+    CorruptionCase("blocks", Blocks, {}, grids=PICTURES, identity={"count": 0.0}),
+    CorruptionCase("turn", Turn, {"mirror": 0.5}, grids=(*PICTURES, "codes"), identity={"degrees": [0]}),
+    CorruptionCase("turn", Turn, {}, grids=("image",), random=False),
 )
 
 
