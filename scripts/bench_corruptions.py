@@ -25,27 +25,11 @@ from ssl_pipeline.report import markdown
 from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.structures.grid import GridSpec
 
-FAMILIES = [
-    "noise",
-    "shot",
-    "sensor",
-    "speckle",
-    "blur",
-    "downscale",
-    "jpeg",
-    "exposure",
-    "gamma",
-    "contrast",
-    "low_light",
-    "colour_cast",
-    "haze",
-    "vignette",
-    "scratches",
-    "strokes",
-    "overlay",
-    "blocks",
-    "turn",
-]
+FAMILIES = (
+    *("noise", "shot", "sensor", "speckle", "blur", "downscale", "jpeg"),
+    *("exposure", "gamma", "contrast", "low_light", "colour_cast", "haze", "vignette"),
+    *("scratches", "strokes", "overlay", "blocks", "turn"),
+)
 
 
 def saved_jpeg(image: Image.Image) -> Image.Image:

@@ -43,3 +43,9 @@ class CountedMarks(MarkCorruption):
         """Uniform numbers for as many marks as a sample can have."""
         most = round(self.greatest("count"))
         return torch.rand((len(x), most, numbers), generator=generator, device=x.device).movedim(0, 2)
+
+
+def rows_and_columns(x: Float[Tensor, "B C *grid"]) -> tuple[Float[Tensor, "1 H 1"], Float[Tensor, "1 1 W"]]:
+    """The numbers of the cells along the last two axes."""
+    rows, columns = (torch.arange(float(size), device=x.device) for size in x.shape[-2:])
+    return rows.view(1, -1, 1), columns.view(1, 1, -1)

@@ -17,27 +17,27 @@ def poisson(rate: Float[Tensor, "*shape"], generator: torch.Generator) -> Float[
     rates ask for, so that a sample would change what the next one draws.
 
     Above a rate of 4 the inverse of the distribution is a series in its root, https://doi.org/10.1145/2699466
-    (equation 9): one number in a thousand is off by one.
+   : one number in a thousand is off by one.
 
     >>> poisson(torch.zeros(2), torch.Generator())
     tensor([0., 0.])
     """
     luck = torch.rand(rate.shape, generator=generator, device=rate.device, dtype=torch.float32)
-    high = rate.clamp(min=_FEW)
     normal = torch.erfinv((2 * luck - 1).clamp_(-1 + 1e-7, 1 - 1e-7)).mul_(2**0.5)
+    high = rate.clamp(min=_FEW)
     square, root = normal.square(), high.rsqrt()
-    tail = (-8 / 405 + 7 * square / 810 + square.square() / 270) * root - normal * (1 / 36 + square / 72)
-    many = high + normal / root + 1 / 3 + square / 6 + tail * root
-    counts = many.floor_().clamp_(min=0.0)
-    few = rate < _FEW
-    return counts.masked_scatter_(few, _added_up(rate[few], luck[few]))
+    tail = (square / 270 + 7 / 810).mul_(square).sub_(8 / 405).mul_(root)
+    tail.addcmul_(normal, square / -72 - 1 / 36).mul_(root)
+    counts = high.add_(tail).addcdiv_(normal, root).add_(square, alpha=1 / 6).add_(1 / 3).floor_().clamp_(min=0.0)
+    few = (rate < _FEW).flatten().nonzero().squeeze(1)
+    added = _added_up(rate.flatten().index_select(0, few), luck.flatten().index_select(0, few))
+    return counts.flatten().index_copy_(0, few, added).view(rate.shape)
 
 
 def _added_up(rate: Tensor, luck: Tensor) -> Tensor:
-    chance = torch.exp(-rate)
-    total, count = chance.clone(), torch.zeros_like(rate)
-    for k in range(1, _MOST + 1):
-        count += luck >= total
-        chance = chance * rate / k
-        total += chance
+    chance, count, more = torch.exp(-rate), torch.zeros_like(rate), torch.empty_like(rate)
+    total = chance.clone()
+    for k in range(1, _MOST + 1):  # in place: new memory would take longer than the numbers
+        count.add_(torch.ge(luck, total, out=more))
+        total.add_(chance.mul_(rate).mul_(1 / k))
     return count

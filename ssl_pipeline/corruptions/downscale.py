@@ -72,7 +72,8 @@ class Downscale(PictureCorruption):
     def corrupted(
         self, x: Float[Tensor, "B C *grid"], options: dict[str, Tensor], generator: torch.Generator
     ) -> Float[Tensor, "B C *grid"]:
-        rows, columns = (self._there_and_back(size, options) for size in x.shape[-2:])
+        way = {size: self._there_and_back(size, options) for size in {*x.shape[-2:]}}
+        rows, columns = (way[size] for size in x.shape[-2:])
         frames = x.flatten(1, -3)
         return (rows.unsqueeze(1) @ (frames @ columns.mT.unsqueeze(1))).view(x.shape)
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.corruptions._marks import CountedMarks
+from ssl_pipeline.corruptions._marks import CountedMarks, rows_and_columns
 from ssl_pipeline.corruptions._pictures import Limits
 from ssl_pipeline.corruptions._shapes import bar
 from ssl_pipeline.corruptions._validation import interval
@@ -48,8 +48,7 @@ class Scratches(CountedMarks):
         self, x: Float[Tensor, "B C *grid"], options: dict[str, Tensor], generator: torch.Generator
     ) -> Float[Tensor, "B H W"]:
         height, across = x.shape[-2:]
-        rows = torch.arange(height, device=x.device).view(1, -1, 1)
-        columns = torch.arange(across, device=x.device).view(1, 1, -1)
+        rows, columns = rows_and_columns(x)
         width = draw(self.width, len(x), generator).view(-1, 1, 1)
         found = x.new_zeros(len(x), height, across)
         for i, line in enumerate(self.luck(x, 4, generator)):

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.corruptions._marks import CountedMarks
+from ssl_pipeline.corruptions._marks import CountedMarks, rows_and_columns
 from ssl_pipeline.corruptions._pictures import Limits
 from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Range, draw
@@ -51,8 +51,7 @@ class Strokes(CountedMarks):
         self, x: Float[Tensor, "B C *grid"], options: dict[str, Tensor], generator: torch.Generator
     ) -> Float[Tensor, "B H W"]:
         height, across = x.shape[-2:]
-        rows = torch.arange(height, device=x.device).view(1, -1, 1)
-        columns = torch.arange(across, device=x.device).view(1, 1, -1)
+        rows, columns = rows_and_columns(x)
         t = torch.linspace(0, 1, _POINTS, device=x.device).view(-1, 1)
         basis = torch.cat([(1 - t).square(), 2 * t * (1 - t), t.square()], dim=1)
         nearest = x.new_full((len(x), height, across), math.inf)
