@@ -13,11 +13,11 @@ _MOST = 20
 
 
 def poisson(rate: Float[Tensor, "*shape"], generator: torch.Generator) -> Float[Tensor, "*shape"]:
-    """Poisson numbers. ``torch.poisson`` takes several times as long on a CPU, and there as many random numbers as its
-    rates ask for, so that a sample would change what the next one draws.
+    """Poisson numbers. On a CPU ``torch.poisson`` takes as many random numbers as its rates ask for, so that a sample
+    would change what the next one draws.
 
-    Above a rate of 4 the inverse of the distribution is a series in its root, https://doi.org/10.1145/2699466
-   : one number in a thousand is off by one.
+    Above a rate of 4 the inverse of the distribution is a series in its root, https://doi.org/10.1145/2699466; one
+    number in a thousand is off by one.
 
     >>> poisson(torch.zeros(2), torch.Generator())
     tensor([0., 0.])

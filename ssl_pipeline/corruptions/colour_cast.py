@@ -20,7 +20,7 @@ _GREEN_TO_BLUE = (0.0, 1 / math.sqrt(2), -1 / math.sqrt(2))
 @register("corruption", "colour_cast")
 class ColourCast(PictureCorruption):
     """Red, green and blue each get a gain of their own, as under a light that the camera does not correct,
-    https://arxiv.org/abs/1912.06888; what is beyond white is lost.
+    https://arxiv.org/abs/1912.06960; what is beyond white is lost.
 
     Args:
         stops: how far the gains are from 1: root of the sum of the squares of their logarithms to base 2, whose sum is
