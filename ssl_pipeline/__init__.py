@@ -30,20 +30,38 @@ if TYPE_CHECKING:
     )
     from ssl_pipeline.corruptions import (
         AnyOf,
+        Blocks,
+        Blur,
         Chain,
+        ColourCast,
+        Contrast,
         Corruption,
         Crop,
+        Downscale,
         Drop,
         Echo,
+        Exposure,
+        Gamma,
+        Haze,
         Infill,
+        Jpeg,
+        LowLight,
         LowRes,
         Mask,
         Mix,
         Noise,
+        Overlay,
         Reversal,
         SaltPepper,
+        Scratches,
+        Sensor,
+        Shot,
         Shuffle,
+        Speckle,
+        Strokes,
         Template,
+        Turn,
+        Vignette,
     )
     from ssl_pipeline.graph.graph import Graph
     from ssl_pipeline.graph.graph_set import GraphSet
@@ -92,8 +110,9 @@ _NAMES = {
     "config.names": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives
         list_optimizers""",
     "commands": "compare embed evaluate export restore",
-    "corruptions": """AnyOf Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal SaltPepper Shuffle
-        Template""",
+    "corruptions": """AnyOf Blocks Blur Chain ColourCast Contrast Corruption Crop Downscale Drop Echo Exposure
+        Gamma Haze Infill Jpeg LowLight LowRes Mask Mix Noise Overlay Reversal SaltPepper Scratches Sensor
+        Shot Shuffle Speckle Strokes Template Turn Vignette""",
     "graph.graph": "Graph",
     "graph.graph_set": "GraphSet",
     "inference.inference": "Inference",

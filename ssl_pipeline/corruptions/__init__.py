@@ -2,34 +2,70 @@
 
 from ssl_pipeline.corruptions.any_of import AnyOf
 from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.corruptions.blocks import Blocks
+from ssl_pipeline.corruptions.blur import Blur
 from ssl_pipeline.corruptions.chain import Chain
+from ssl_pipeline.corruptions.colour_cast import ColourCast
+from ssl_pipeline.corruptions.contrast import Contrast
 from ssl_pipeline.corruptions.crop import Crop
+from ssl_pipeline.corruptions.downscale import Downscale
 from ssl_pipeline.corruptions.drop import Drop
 from ssl_pipeline.corruptions.echo import Echo
+from ssl_pipeline.corruptions.exposure import Exposure
+from ssl_pipeline.corruptions.gamma import Gamma
+from ssl_pipeline.corruptions.haze import Haze
 from ssl_pipeline.corruptions.infill import Infill
+from ssl_pipeline.corruptions.jpeg import Jpeg
+from ssl_pipeline.corruptions.low_light import LowLight
 from ssl_pipeline.corruptions.lowres import LowRes
 from ssl_pipeline.corruptions.mask import Mask
 from ssl_pipeline.corruptions.mix import Mix
 from ssl_pipeline.corruptions.noise import Noise
+from ssl_pipeline.corruptions.overlay import Overlay
 from ssl_pipeline.corruptions.reversal import Reversal
 from ssl_pipeline.corruptions.salt_pepper import SaltPepper
+from ssl_pipeline.corruptions.scratches import Scratches
+from ssl_pipeline.corruptions.sensor import Sensor
+from ssl_pipeline.corruptions.shot import Shot
 from ssl_pipeline.corruptions.shuffle import Shuffle
+from ssl_pipeline.corruptions.speckle import Speckle
+from ssl_pipeline.corruptions.strokes import Strokes
 from ssl_pipeline.corruptions.template import Template
+from ssl_pipeline.corruptions.turn import Turn
+from ssl_pipeline.corruptions.vignette import Vignette
 
 __all__ = [
     "AnyOf",
+    "Blocks",
+    "Blur",
     "Chain",
+    "ColourCast",
+    "Contrast",
     "Corruption",
     "Crop",
+    "Downscale",
     "Drop",
     "Echo",
+    "Exposure",
+    "Gamma",
+    "Haze",
     "Infill",
+    "Jpeg",
+    "LowLight",
     "LowRes",
     "Mask",
     "Mix",
     "Noise",
+    "Overlay",
     "Reversal",
     "SaltPepper",
+    "Scratches",
+    "Sensor",
+    "Shot",
     "Shuffle",
+    "Speckle",
+    "Strokes",
     "Template",
+    "Turn",
+    "Vignette",
 ]

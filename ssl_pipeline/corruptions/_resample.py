@@ -82,13 +82,15 @@ def take(x: Shaped[Tensor, "B ..."], lines: Lines) -> Shaped[Tensor, "B ..."]:
 def place(source_coords: Float[Tensor, "#B *grid n"], lines: Lines) -> Float[Tensor, "B *out n"]:
     """Where the cells read at ``lines`` lie in the clean sample.
 
-    A coordinate changes along its own axis only (whatever is flipped, cut or moved is so as a whole), so that one
-    line of ``source_coords`` per axis gives every place: between two cells in proportion, beyond the border as the last
-    step.
+    Where all samples share ``source_coords``, a coordinate changes along its own axis only (whatever is flipped or cut
+    is so as a whole), so that one line per axis gives every place: between two cells in proportion, beyond the border
+    as the last step. A sample with coordinates of its own may have been turned.
 
     >>> place(torch.tensor([[[0.5], [1.5], [2.5]]]), [torch.tensor([[-0.25, 0.25]])]).flatten()
     tensor([0.2500, 0.7500])
     """
+    if len(source_coords) > 1 and len(lines) > 1:
+        return _place_turned(source_coords, lines)
     ndim, found = len(lines), []
     for dim, line in enumerate(lines):
         others = [slice(None) if axis == dim else 0 for axis in range(ndim)]
@@ -98,6 +100,19 @@ def place(source_coords: Float[Tensor, "#B *grid n"], lines: Lines) -> Float[Ten
         first, second = known.gather(1, index), known.gather(1, (index + 1).clamp(max=known.shape[1] - 1))
         found.append(along(torch.lerp(first, second, line - index), dim, ndim))
     return torch.stack(torch.broadcast_tensors(*found), dim=1).movedim(1, -1)  # a coordinate is written in one go
+
+
+def _place_turned(source_coords: Float[Tensor, "B *grid n"], lines: Lines) -> Float[Tensor, "B *out n"]:
+    """``place`` along one axis after the other, for coordinates that may change along any of them."""
+    found = source_coords
+    for dim, line in enumerate(lines):
+        shape = [len(line), *[1] * dim, line.shape[1], *[1] * (found.ndim - dim - 2)]
+        wide = [*found.shape[: dim + 1], line.shape[1], *found.shape[dim + 2 :]]
+        index = line.floor().long().clamp(0, max(found.shape[dim + 1] - 2, 0))
+        step = (index + 1).clamp(max=found.shape[dim + 1] - 1)
+        first, second = (found.gather(dim + 1, one.view(shape).expand(wide)) for one in (index, step))
+        found = torch.lerp(first, second, (line - index).view(shape))
+    return found
 
 
 def along(line: Shaped[Tensor, "B k"], dim: int, ndim: int) -> Shaped[Tensor, "B *ones"]:

@@ -10,19 +10,37 @@ import torch
 
 from ssl_pipeline.corruptions import (
     AnyOf,
+    Blocks,
+    Blur,
+    ColourCast,
+    Contrast,
     Corruption,
     Crop,
+    Downscale,
     Drop,
     Echo,
+    Exposure,
+    Gamma,
+    Haze,
     Infill,
+    Jpeg,
+    LowLight,
     LowRes,
     Mask,
     Mix,
     Noise,
+    Overlay,
     Reversal,
     SaltPepper,
+    Scratches,
+    Sensor,
+    Shot,
     Shuffle,
+    Speckle,
+    Strokes,
     Template,
+    Turn,
+    Vignette,
 )
 from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
 from ssl_pipeline.losses import (
@@ -94,6 +112,7 @@ class CorruptionCase(NamedTuple):
 
 CONTINUOUS = ("wave", "image", "grey", "video", "logmel")
 TEXTS = ("text", "bytes")
+PICTURES = ("image", "grey", "video")
 PARAPHRASES = {"families": {"say": ["Say again: {}", "Write {} twice", "{}, please"], "sag": ["Sag {}"]}}
 _STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
@@ -131,6 +150,26 @@ CORRUPTIONS = (
     CorruptionCase("crop", Crop, {}, identity={"scale": 1.0, "ratio": 1.0, **_STILL}),
     CorruptionCase("crop", Crop, {"resample": True, "blur": 0.5, "flip": 0.5}, grids=CONTINUOUS),
     CorruptionCase("crop", Crop, {"resample": False, "flip": 0.5}),
+    CorruptionCase("shot", Shot, {}, grids=PICTURES),
+    CorruptionCase("shot", Shot, {"photons": (2, 200)}, grids=PICTURES),
+    CorruptionCase("sensor", Sensor, {}, grids=PICTURES, identity={"shot": 0.0}),
+    CorruptionCase("speckle", Speckle, {}, grids=PICTURES, identity={"sigma": 0.0}),
+    CorruptionCase("blur", Blur, {}, grids=PICTURES, identity={"sigma": 0.0}),
+    CorruptionCase("downscale", Downscale, {}, grids=PICTURES, identity={"factor": 1.0}),
+    CorruptionCase("jpeg", Jpeg, {}, grids=PICTURES),
+    CorruptionCase("exposure", Exposure, {}, grids=PICTURES, identity={"stops": 0.0}),
+    CorruptionCase("gamma", Gamma, {}, grids=PICTURES, identity={"gamma": 1.0}),
+    CorruptionCase("contrast", Contrast, {}, grids=PICTURES, identity={"contrast": 1.0}),
+    CorruptionCase("low_light", LowLight, {}, grids=PICTURES),
+    CorruptionCase("colour_cast", ColourCast, {}, grids=("image",), identity={"stops": 0.0}),
+    CorruptionCase("haze", Haze, {}, grids=PICTURES, identity={"density": 0.0}),
+    CorruptionCase("vignette", Vignette, {}, grids=PICTURES, identity={"loss": 0.0}),
+    CorruptionCase("scratches", Scratches, {}, grids=PICTURES, identity={"count": 0.0}),
+    CorruptionCase("strokes", Strokes, {}, grids=PICTURES, identity={"count": 0.0}),
+    CorruptionCase("overlay", Overlay, {}, grids=PICTURES, identity={"opacity": 0.0}),
+    CorruptionCase("blocks", Blocks, {}, grids=PICTURES, identity={"count": 0.0}),
+    CorruptionCase("turn", Turn, {"mirror": 0.5}, grids=(*PICTURES, "codes"), identity={"degrees": [0]}),
+    CorruptionCase("turn", Turn, {}, grids=("image",), random=False),
 )
 
 
