@@ -30,19 +30,26 @@ if TYPE_CHECKING:
     )
     from ssl_pipeline.corruptions import (
         AnyOf,
+        BandLimit,
         Chain,
+        Clipping,
         Corruption,
         Crop,
         Drop,
         Echo,
+        Hum,
         Infill,
         LowRes,
         Mask,
         Mix,
         Noise,
+        PacketLoss,
+        Quantize,
+        Reverb,
         Reversal,
         SaltPepper,
         Shuffle,
+        Speed,
         Template,
     )
     from ssl_pipeline.graph.graph import Graph
@@ -92,8 +99,8 @@ _NAMES = {
     "config.names": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives
         list_optimizers""",
     "commands": "compare embed evaluate export restore",
-    "corruptions": """AnyOf Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal SaltPepper Shuffle
-        Template""",
+    "corruptions": """AnyOf BandLimit Chain Clipping Corruption Crop Drop Echo Hum Infill LowRes Mask Mix Noise
+        PacketLoss Quantize Reverb Reversal SaltPepper Shuffle Speed Template""",
     "graph.graph": "Graph",
     "graph.graph_set": "GraphSet",
     "inference.inference": "Inference",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.cases import CORRUPTIONS, GRIDS
+from helpers.cases import ALL_GRIDS, CORRUPTIONS
 
 import ssl_pipeline as sslp
 from ssl_pipeline.structures.grid import GridSpec
@@ -71,13 +71,33 @@ BAD = [
     (sslp.Crop, "image", {"flip": 1.5}, "flip is a number"),
     (sslp.Crop, "image", {"hue": 0.7}, "hue is a number"),
     (sslp.Crop, "text", {"resample": True}, "set resample=False"),
+    (sslp.Mix, "wave", {"voices": 0}, "voices must be at least 1"),
+    (sslp.Mix, "wave", {"snr_db": 3, "severity": 2}, "leave one null"),
+    (sslp.Clipping, "logmel", {}, "clipping takes waveforms .* got logarithms along mel, time"),
+    (sslp.Clipping, "wave", {"depth_db": -1}, "depth_db is a number"),
+    (sslp.BandLimit, "image", {}, "band_limit takes waveforms .* and log-mel grids .* got values along y, x"),
+    (sslp.BandLimit, "wave", {"high": 0}, "high is a number"),
+    (sslp.BandLimit, "wave", {"low": 0.1, "severity": 1}, "leave one null"),
+    (sslp.Quantize, "logmel", {}, "quantize takes waveforms"),
+    (sslp.Quantize, "wave", {"bits": 1}, "bits is a number"),
+    (sslp.PacketLoss, "text", {}, "got symbols along position"),
+    (sslp.PacketLoss, "wave", {"ratio": 0.6}, "ratio is a number"),
+    (sslp.PacketLoss, "wave", {"burst": 0.5}, "burst is a number"),
+    (sslp.Reverb, "video", {}, "reverb takes waveforms"),
+    (sslp.Reverb, "wave", {"rt60": 0}, "rt60 is a number"),
+    (sslp.Hum, "logmel", {}, "hum takes waveforms"),
+    (sslp.Hum, "wave", {}, r"below half the rate \(1 Hz\), got 60"),
+    (sslp.Hum, "mains", {"frequency": []}, "at least one number of hertz"),
+    (sslp.Hum, "mains", {"harmonics": 0}, "harmonics must be at least 1"),
+    (sslp.Speed, "image", {}, "speed takes waveforms"),
+    (sslp.Speed, "wave", {"change": -0.1}, "change is a number"),
 ]
 
 
 @pytest.mark.parametrize(("build", "grid", "options", "sentence"), BAD)
 def test_bad_options_are_refused_with_a_sentence(build, grid, options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        build(**options).bind(GRIDS[grid])
+        build(**options).bind(ALL_GRIDS[grid])
 
 
 @pytest.mark.parametrize("build", [sslp.Mask, sslp.Infill])

@@ -10,18 +10,25 @@ import torch
 
 from ssl_pipeline.corruptions import (
     AnyOf,
+    BandLimit,
+    Clipping,
     Corruption,
     Crop,
     Drop,
     Echo,
+    Hum,
     Infill,
     LowRes,
     Mask,
     Mix,
     Noise,
+    PacketLoss,
+    Quantize,
+    Reverb,
     Reversal,
     SaltPepper,
     Shuffle,
+    Speed,
     Template,
 )
 from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
@@ -69,6 +76,9 @@ GRIDS = {
     "bytes": GridSpec.of(("position", 24), vocab=258, mask_token=257, end_token=256),
 }
 
+ALL_GRIDS = GRIDS | {"mains": GridSpec.of(("time", 64, 1 / 250), channels=2, range=(-1.0, 1.0), signal=True)}
+"""Those that a single corruption asks for, too."""
+
 
 def sample(grid: GridSpec, batch: int = 6, seed: int = 0) -> View:
     """A clean view of random content."""
@@ -94,6 +104,7 @@ class CorruptionCase(NamedTuple):
 
 CONTINUOUS = ("wave", "image", "grey", "video", "logmel")
 TEXTS = ("text", "bytes")
+SOUNDS = ("wave", "mains", "logmel")
 PARAPHRASES = {"families": {"say": ["Say again: {}", "Write {} twice", "{}, please"], "sag": ["Sag {}"]}}
 _STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
@@ -128,6 +139,16 @@ CORRUPTIONS = (
     CorruptionCase("shuffle", Shuffle, {"window": 1, "axis": "y"}, grids=("image", "grey", "video", "codes")),
     CorruptionCase("template", Template, PARAPHRASES, grids=("bytes",), identity={"families": {"say": ["{}"]}}),
     CorruptionCase("template", Template, PARAPHRASES | {"only": ["say"], "fold": (1, 2), "room": 8}, grids=("bytes",)),
+    CorruptionCase("mix", Mix, {"voices": 3, "severity": (2, 4)}, grids=CONTINUOUS, alone=False),
+    CorruptionCase("clipping", Clipping, {"depth_db": (1, 9)}, grids=("wave", "mains"), identity={"depth_db": 0}),
+    CorruptionCase("band_limit", BandLimit, {}, grids=SOUNDS, identity={"high": 1.0}),
+    CorruptionCase("band_limit", BandLimit, {"high": 0.7, "low": 0.1}, grids=SOUNDS, random=False),
+    CorruptionCase("quantize", Quantize, {}, grids=("wave", "mains"), identity={"bits": 24}),
+    CorruptionCase("quantize", Quantize, {"bits": 8, "law": "mu"}, grids=("wave",), random=False),
+    CorruptionCase("packet_loss", PacketLoss, {"ratio": 0.4}, grids=SOUNDS, identity={"ratio": 0.0}),
+    CorruptionCase("reverb", Reverb, {"rt60": (1.0, 9.0)}, grids=SOUNDS, identity={"drr_db": 150.0}),
+    CorruptionCase("hum", Hum, {}, grids=("mains",), identity={"snr_db": 120.0}),
+    CorruptionCase("speed", Speed, {}, grids=SOUNDS, identity={"change": 0.0}),
     CorruptionCase("crop", Crop, {}, identity={"scale": 1.0, "ratio": 1.0, **_STILL}),
     CorruptionCase("crop", Crop, {"resample": True, "blur": 0.5, "flip": 0.5}, grids=CONTINUOUS),
     CorruptionCase("crop", Crop, {"resample": False, "flip": 0.5}),
