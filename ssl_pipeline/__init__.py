@@ -29,12 +29,16 @@ if TYPE_CHECKING:
         list_optimizers,
     )
     from ssl_pipeline.corruptions import (
+        OCR,
         AnyOf,
         BandLimit,
+        Blanks,
+        Case,
         Chain,
         Clipping,
         Corruption,
         Crop,
+        Diacritics,
         Drop,
         Echo,
         Hum,
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
         Shuffle,
         Speed,
         Template,
+        Typos,
     )
     from ssl_pipeline.graph.graph import Graph
     from ssl_pipeline.graph.graph_set import GraphSet
@@ -99,8 +104,8 @@ _NAMES = {
     "config.names": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives
         list_optimizers""",
     "commands": "compare embed evaluate export restore",
-    "corruptions": """AnyOf BandLimit Chain Clipping Corruption Crop Drop Echo Hum Infill LowRes Mask Mix Noise
-        PacketLoss Quantize Reverb Reversal SaltPepper Shuffle Speed Template""",
+    "corruptions": """AnyOf BandLimit Blanks Case Chain Clipping Corruption Crop Diacritics Drop Echo Hum Infill
+        LowRes Mask Mix Noise OCR PacketLoss Quantize Reverb Reversal SaltPepper Shuffle Speed Template Typos""",
     "graph.graph": "Graph",
     "graph.graph_set": "GraphSet",
     "inference.inference": "Inference",

@@ -38,7 +38,7 @@ def lost_packets(
 
 @register("corruption", "packet_loss")
 class PacketLoss(Corruption):
-    """Packets that a network loses, in bursts; nothing takes their place (https://arxiv.org/abs/2204.05222).
+    """Packets that a network loses, in bursts; nothing takes their place (https://arxiv.org/abs/2005.07794).
 
     A lost packet of a waveform is zeros, frames of a log-mel grid take its least value. Nothing says where they are.
 

@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 import torch
 
 from ssl_pipeline.corruptions import (
+    OCR,
     AnyOf,
     BandLimit,
+    Blanks,
+    Case,
     Clipping,
     Corruption,
     Crop,
+    Diacritics,
     Drop,
     Echo,
     Hum,
@@ -30,6 +34,7 @@ from ssl_pipeline.corruptions import (
     Shuffle,
     Speed,
     Template,
+    Typos,
 )
 from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
 from ssl_pipeline.losses import (
@@ -149,6 +154,17 @@ CORRUPTIONS = (
     CorruptionCase("reverb", Reverb, {"rt60": (1.0, 9.0)}, grids=SOUNDS, identity={"drr_db": 150.0}),
     CorruptionCase("hum", Hum, {}, grids=("mains",), identity={"snr_db": 120.0}),
     CorruptionCase("speed", Speed, {}, grids=SOUNDS, identity={"change": 0.0}),
+    CorruptionCase("typos", Typos, {"ratio": 0.5}, grids=("bytes",), identity={"ratio": 0.0}),
+    CorruptionCase("ocr", OCR, {"ratio": 0.5}, grids=("bytes",), identity={"ratio": 0.0}),
+    CorruptionCase("ocr", OCR, {"severity": 5, "merge": True}, grids=("bytes",), identity={"ratio": 0, "merge": True}),
+    # Random bytes hold hardly any accent, so that nothing is left to chance.
+    CorruptionCase("diacritics", Diacritics, {"ratio": 1.0}, grids=("bytes",), identity={"ratio": 0.0}, random=False),
+    CorruptionCase("case", Case, {}, grids=("bytes",), identity={"ratio": 0.0}),
+    CorruptionCase("blanks", Blanks, {"separators": tuple(range(0, 258, 4))}, grids=TEXTS, identity={"ratio": 0.0}),
+    CorruptionCase("drop", Drop, {"severity": (2, 5)}, grids=TEXTS, identity={"ratio": 0.0}),
+    CorruptionCase("drop", Drop, {"ratio": 0.5, "unit": "word", "separators": tuple(range(0, 258, 4))}, grids=TEXTS),
+    CorruptionCase("infill", Infill, {"severity": (1, 5), "empty": False}, grids=TEXTS, identity={"ratio": (0, 0)}),
+    CorruptionCase("shuffle", Shuffle, {"unit": "word", "separators": tuple(range(0, 258, 4))}, grids=TEXTS),
     CorruptionCase("crop", Crop, {}, identity={"scale": 1.0, "ratio": 1.0, **_STILL}),
     CorruptionCase("crop", Crop, {"resample": True, "blur": 0.5, "flip": 0.5}, grids=CONTINUOUS),
     CorruptionCase("crop", Crop, {"resample": False, "flip": 0.5}),
