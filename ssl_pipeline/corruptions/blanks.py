@@ -9,7 +9,7 @@ import torch
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._letters import chance, edited, is_bytes, leaving_some, with_room
-from ssl_pipeline.corruptions._tokens import SEPARATORS, check_text, content, separates
+from ssl_pipeline.corruptions._tokens import SEPARATORS, check_separators, check_text, content, separates
 from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Corruption, Range, draw, severity_or
 from ssl_pipeline.structures.batch import View
@@ -53,9 +53,7 @@ class Blanks(Corruption):
         self.severity = severity_or(severity, ratio=ratio)
         self.ratio = interval("ratio", 0.0 if ratio is None else ratio, 0.0, 1.0)
         self.lost = interval("lost", lost, 0.0, 1.0)
-        if not separators:
-            raise ValueError("separators needs at least one symbol, got none: name one or leave the default")
-        self.separators = tuple(separators)
+        self.separators = check_separators(separators)
 
     @classmethod
     def suits(cls, grid: GridSpec) -> bool:

@@ -14,6 +14,7 @@ from ssl_pipeline.corruptions._tokens import (
     SEPARATORS,
     Content,
     Unit,
+    check_separators,
     check_text,
     check_unit,
     content,
@@ -78,11 +79,9 @@ class Drop(Corruption):
             raise ValueError(f"drop takes one of every and ratio, got every={every}, ratio={ratio}: leave one null")
         if every is not None and every < 2:
             raise ValueError(f"every must be at least 2, or nothing is left, got {every}: set 2 or more")
-        if not separators:
-            raise ValueError("separators needs at least one symbol, got none: name one or leave the default")
         self.severity = severity_or(severity, None, every=every, ratio=ratio)
         self.ratio = None if ratio is None else interval("ratio", ratio, 0.0, 1.0)
-        self.every, self.unit, self.separators = every or 4, unit, tuple(separators)
+        self.every, self.unit, self.separators = every or 4, unit, check_separators(separators)
 
     @classmethod
     def suits(cls, grid: GridSpec) -> bool:

@@ -89,7 +89,7 @@ class PacketLoss(Corruption):
         ratio, burst = self.drawn(batch, generator)["ratio"], draw(self.burst, batch, generator)
         lost = lost_packets(ratio, burst, cells // self.packet + 2, generator)
         phase = torch.randint(self.packet, (batch, 1), generator=generator, device=x.device)
-        lost = lost.gather(1, (torch.arange(cells, device=x.device) + phase) // self.packet)
+        lost = lost.repeat_interleave(self.packet, 1).gather(1, torch.arange(cells, device=x.device) + phase)
         empty = float(self.grid.range[0]) if self.grid.log else 0.0
         x = x.masked_fill(lost.view(batch, *[1] * (x.ndim - 2), cells), empty)
         return view._replace(x=x, params={**view.params, "ratio": ratio})

@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._sound import (
     check_sound,
+    fast_length,
     frames_a_second,
     is_log_mel,
     is_wave,
@@ -60,8 +61,7 @@ def decaying(
 
 def convolved(x: Float[Tensor, "B ... n"], response: Float[Tensor, "B k"]) -> Float[Tensor, "B ... n"]:
     """Linear convolution along the last axis, cut to the length of ``x``."""
-    size = x.shape[-1] + response.shape[-1] - 1
-    size += size % 2
+    size = fast_length(x.shape[-1] + response.shape[-1] - 1)
     spectrum = torch.fft.rfft(response, n=size).view(len(x), *[1] * (x.ndim - 2), -1)
     return torch.fft.irfft(torch.fft.rfft(x, n=size) * spectrum, n=size)[..., : x.shape[-1]]
 

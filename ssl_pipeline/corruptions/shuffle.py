@@ -14,6 +14,7 @@ from ssl_pipeline.corruptions._tokens import (
     SEPARATORS,
     Content,
     Unit,
+    check_separators,
     check_text,
     check_unit,
     content,
@@ -86,9 +87,7 @@ class Shuffle(Corruption):
         separators: Sequence[int] = SEPARATORS,
     ) -> None:
         check_unit(unit)
-        if not separators:
-            raise ValueError("separators needs at least one symbol, got none: name one or leave the default")
-        self.length, self.axis, self.unit, self.separators = window, axis, unit, tuple(separators)
+        self.length, self.axis, self.unit, self.separators = window, axis, unit, check_separators(separators)
 
     @classmethod
     def suits(cls, grid: GridSpec) -> bool:

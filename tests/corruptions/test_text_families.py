@@ -9,11 +9,12 @@ import torch
 from helpers.byte_texts import FULL, GRID, ends, of_one, read, texts
 from helpers.views import seeded
 
-from ssl_pipeline.corruptions import OCR, Blanks, Case, Chain, Diacritics, Mask, Typos
+from ssl_pipeline.corruptions import OCR, Blanks, Case, Chain, Diacritics, Drop, Infill, Mask, Noise, Shuffle, Typos
 from ssl_pipeline.corruptions.diacritics import plain_letter
 from ssl_pipeline.corruptions.ocr import ALIKE
 from ssl_pipeline.corruptions.typos import keyboard
 from ssl_pipeline.data.codecs.text import Bytes
+from ssl_pipeline.structures.grid import GridSpec
 
 TEXTS = (
     "The quick brown fox jumps over it",
@@ -61,6 +62,17 @@ def test_symbols_that_stay_tell_where_they_were(name):
     same = (view.x == clean.x.gather(1, place)) & view.valid
     assert same.sum() / view.valid.sum() > (0.2 if name in ("typos", "case") else 0.6)
     assert torch.equal(view.mask[view.valid], (place % 5 == 0)[view.valid])
+
+
+def test_letters_need_bytes_and_tokens_do_not():
+    merged = GridSpec.of(("position", 16), vocab=512, mask_token=511, end_token=510)
+    for name, build in FAMILIES.items():
+        part = build(ratio=0.5)
+        assert part.suits(GRID) and not part.suits(merged)
+        if name != "blanks":  # white space stands alone in such a vocabulary, too
+            with pytest.raises(ValueError, match="got 512 symbols: use data of text with tokens=bytes"):
+                part.bind(merged)
+    assert all(part.suits(merged) for part in (Drop, Infill, Noise, Shuffle))
 
 
 # ---- typos
