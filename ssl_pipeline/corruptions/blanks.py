@@ -18,8 +18,8 @@ from ssl_pipeline.structures.grid import GridSpec
 
 @register("corruption", "blanks")
 class Blanks(Corruption):
-    """White space between words is lost, so that they run together, or doubled (https://arxiv.org/abs/1910.10683
-    removes such from the web's texts).
+    """White space between words is lost, so that they run together, or doubled (correcting it:
+    https://aclanthology.org/W19-2513).
 
     The rest moves together or, where the grid has room, apart; the end symbol moves along.
 

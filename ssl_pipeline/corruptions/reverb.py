@@ -69,7 +69,7 @@ def convolved(x: Float[Tensor, "B ... n"], response: Float[Tensor, "B k"]) -> Fl
 @register("corruption", "reverb")
 class Reverb(Corruption):
     """A synthetic room: the sound itself, not delayed, and after it noise that decays exponentially (Moorer,
-    https://www.jstor.org/stable/3680280).
+    http://articles.ircam.fr/textes/Moorer78b).
 
     On log-mel grids the power of each band decays along time: exact for noise, an approximation for other sounds.
     What sounds beyond the end of a sample is cut.
