@@ -29,20 +29,27 @@ if TYPE_CHECKING:
         list_optimizers,
     )
     from ssl_pipeline.corruptions import (
+        OCR,
         AnyOf,
+        BandLimit,
+        Blanks,
         Blocks,
         Blur,
+        Case,
         Chain,
+        Clipping,
         ColourCast,
         Contrast,
         Corruption,
         Crop,
+        Diacritics,
         Downscale,
         Drop,
         Echo,
         Exposure,
         Gamma,
         Haze,
+        Hum,
         Infill,
         Jpeg,
         LowLight,
@@ -51,6 +58,9 @@ if TYPE_CHECKING:
         Mix,
         Noise,
         Overlay,
+        PacketLoss,
+        Quantize,
+        Reverb,
         Reversal,
         SaltPepper,
         Scratches,
@@ -58,9 +68,11 @@ if TYPE_CHECKING:
         Shot,
         Shuffle,
         Speckle,
+        Speed,
         Strokes,
         Template,
         Turn,
+        Typos,
         Vignette,
     )
     from ssl_pipeline.graph.graph import Graph
@@ -110,9 +122,10 @@ _NAMES = {
     "config.names": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives
         list_optimizers""",
     "commands": "compare embed evaluate export restore",
-    "corruptions": """AnyOf Blocks Blur Chain ColourCast Contrast Corruption Crop Downscale Drop Echo Exposure
-        Gamma Haze Infill Jpeg LowLight LowRes Mask Mix Noise Overlay Reversal SaltPepper Scratches Sensor
-        Shot Shuffle Speckle Strokes Template Turn Vignette""",
+    "corruptions": """AnyOf BandLimit Blanks Blocks Blur Case Chain Clipping ColourCast Contrast Corruption Crop Diacritics
+        Downscale Drop Echo Exposure Gamma Haze Hum Infill Jpeg LowLight LowRes Mask Mix Noise OCR Overlay
+        PacketLoss Quantize Reverb Reversal SaltPepper Scratches Sensor Shot Shuffle Speckle Speed Strokes
+        Template Turn Typos Vignette""",
     "graph.graph": "Graph",
     "graph.graph_set": "GraphSet",
     "inference.inference": "Inference",

@@ -39,6 +39,17 @@ def check_unit(unit: str) -> None:
         raise ValueError(f"unit must be token or word, got {unit!r}: choose one of them")
 
 
+def check_separators(separators: Sequence[int]) -> tuple[int, ...]:
+    """The separators as a tuple.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not separators:
+        raise ValueError("separators needs at least one symbol, got none: name one or leave the default")
+    return tuple(separators)
+
+
 def padding_symbol(grid: GridSpec) -> int:
     """What stands in padding: the end token, else the mask token, else 0."""
     return grid.end_token if grid.end_token is not None else grid.mask_token or 0

@@ -1,11 +1,12 @@
-"""Drop: every k-th token or word is left out."""
+"""Drop: tokens or words are left out, every k-th or a random share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
@@ -13,6 +14,7 @@ from ssl_pipeline.corruptions._tokens import (
     SEPARATORS,
     Content,
     Unit,
+    check_separators,
     check_text,
     check_unit,
     content,
@@ -22,8 +24,10 @@ from ssl_pipeline.corruptions._tokens import (
     run_starts,
     separates,
 )
-from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.corruptions._validation import interval
+from ssl_pipeline.corruptions.base import Corruption, Range, severity_or
 from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 
 def word_numbers(text: Content, separators: Sequence[int]) -> Int64[Tensor, "B N"]:
@@ -34,18 +38,22 @@ def word_numbers(text: Content, separators: Sequence[int]) -> Int64[Tensor, "B N
 
 @register("corruption", "drop")
 class Drop(Corruption):
-    """Every k-th token or word is left out, the rest moves together, and the end is padded.
+    """Every k-th token or word is left out, or a random share; the rest moves together, and the end is padded.
 
-    Which one is the first to go is drawn per sample. A word goes with the separators after it; an end symbol stays;
+    Which one of every k goes is drawn per sample. A word goes with the separators after it; an end symbol stays;
     a text of which nothing would be left stays whole.
 
     Args:
-        every: k, at least 2.
+        every: k, at least 2; None where neither ``ratio`` nor ``severity`` is given: 4.
+        ratio: in its place, probability that a token or word is left out, a number or an interval drawn from per
+            sample (word dropout, https://arxiv.org/abs/1901.11196).
         unit: what is left out, ``token`` or ``word``.
         separators: symbols between words; the defaults are white space in bytes.
+        severity: 1 to 5, likewise, in place of both: a share of 0.05, 0.1, 0.2, 0.3 and 0.5.
 
     Raises:
-        ValueError: ``every`` below 2; an unknown unit; no separator; no text.
+        ValueError: ``every`` below 2; two of ``every``, ``ratio`` and ``severity``; an unknown unit; no
+            separator; no text.
 
     >>> from ssl_pipeline.structures.batch import clean_view
     >>> from ssl_pipeline.structures.grid import GridSpec
@@ -55,13 +63,33 @@ class Drop(Corruption):
     (3, [2, 2])
     """
 
-    def __init__(self, *, every: int = 4, unit: Unit = "token", separators: Sequence[int] = SEPARATORS) -> None:
+    levels: ClassVar = {"ratio": (0.05, 0.1, 0.2, 0.3, 0.5)}
+
+    def __init__(
+        self,
+        *,
+        every: int | None = None,
+        ratio: Range | None = None,
+        unit: Unit = "token",
+        separators: Sequence[int] = SEPARATORS,
+        severity: Range | None = None,
+    ) -> None:
         check_unit(unit)
-        if every < 2:
+        if every is not None and ratio is not None:
+            raise ValueError(f"drop takes one of every and ratio, got every={every}, ratio={ratio}: leave one null")
+        if every is not None and every < 2:
             raise ValueError(f"every must be at least 2, or nothing is left, got {every}: set 2 or more")
-        if not separators:
-            raise ValueError("separators needs at least one symbol, got none: name one or leave the default")
-        self.every, self.unit, self.separators = every, unit, tuple(separators)
+        self.severity = severity_or(severity, None, every=every, ratio=ratio)
+        self.ratio = None if ratio is None else interval("ratio", ratio, 0.0, 1.0)
+        self.every, self.unit, self.separators = every or 4, unit, check_separators(separators)
+
+    @classmethod
+    def suits(cls, grid: GridSpec) -> bool:
+        return grid.discrete and grid.ndim == 1
+
+    @property
+    def corruption_params(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return () if self.ratio is None and self.severity is None else ("ratio",)
 
     def setup(self) -> None:
         """A grid of one discrete axis is needed."""
@@ -70,11 +98,23 @@ class Drop(Corruption):
     def __call__(self, view: View, generator: torch.Generator) -> View:
         text = content(view, self.grid)
         number = text.index.expand(view.x.shape) if self.unit == "token" else word_numbers(text, self.separators)
-        phase = torch.randint(self.every, (view.x.shape[0], 1), generator=generator, device=view.x.device)
-        goes = text.inside & (number >= 0) & ((number + phase) % self.every == 0)
+        chosen, params = self._chosen(number, generator)
+        goes = text.inside & (number >= 0) & chosen
         goes = goes & (text.inside & ~goes).any(1, keepdim=True)
         keep = ~goes & (text.index < text.length + text.closed.long())
         cells = text.cells.gather(1, front(keep))
         valid = text.index < keep.sum(1, keepdim=True)
         x = view.x.gather(1, cells).masked_fill(~valid, padding_symbol(self.grid))
-        return moved(view, x, cells, valid)
+        return moved(view, x, cells, valid)._replace(params={**view.params, **params})
+
+    def _chosen(
+        self, number: Int64[Tensor, "B N"], generator: torch.Generator
+    ) -> tuple[Bool[Tensor, "B N"], dict[str, Tensor]]:
+        """Which tokens or words go, by their numbers, and what was drawn for that."""
+        batch, device = len(number), number.device
+        if not self.corruption_params:
+            phase = torch.randint(self.every, (batch, 1), generator=generator, device=device)
+            return (number + phase) % self.every == 0, {}
+        params = self.drawn(batch, generator)
+        luck = torch.rand(number.shape, generator=generator, device=device).gather(1, number.clamp(min=0))
+        return luck < params["ratio"].unsqueeze(1), params

@@ -117,6 +117,7 @@ class Mask(Corruption):
         low, high = self.ratio
         if self.severity is not None:
             low, high = (at_severity(self.levels["ratio"], torch.tensor(one)).item() for one in self.severity)
+        self.lowest = low
         self.hidden = min(round(low * prod(self.cells)), prod(self.cells) - 1) if low == high else None
 
     def _sides(self, cell: int | Sequence[int | None] | None) -> int | tuple[int, ...]:
@@ -154,7 +155,7 @@ class Mask(Corruption):
         real, end = view.valid, self.grid.end_token
         if end is not None:
             real = (view.x != end) if real is None else real & (view.x != end)
-        batch, ratio, count = view.x.shape[0], self.ratio[0], self.hidden
+        batch, ratio, count = view.x.shape[0], self.lowest, self.hidden
         if count is None:
             ratio = self.drawn(batch, generator)["ratio"].unsqueeze(1)
             count = (ratio * prod(self.cells)).round().long().clamp(max=prod(self.cells) - 1)

@@ -10,6 +10,7 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._tokens import (
     SEPARATORS,
     Unit,
+    check_separators,
     check_text,
     check_unit,
     content,
@@ -56,9 +57,7 @@ class Reversal(Corruption):
         separators: Sequence[int] = SEPARATORS,
     ) -> None:
         check_unit(unit)
-        if not separators:
-            raise ValueError("separators needs at least one symbol, got none: name one or leave the default")
-        self.axes, self.unit, self.separators = axes, unit, tuple(separators)
+        self.axes, self.unit, self.separators = axes, unit, check_separators(separators)
 
     def setup(self) -> None:
         """The dimensions that are flipped; words are those of a grid of one discrete axis."""

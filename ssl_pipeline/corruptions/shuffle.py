@@ -1,6 +1,8 @@
-"""Shuffle: windows of the sample change places."""
+"""Shuffle: windows of the sample, or words of a text, change places."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Int64, Shaped
@@ -8,9 +10,22 @@ from torch import Tensor
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._resample import along, place
+from ssl_pipeline.corruptions._tokens import (
+    SEPARATORS,
+    Content,
+    Unit,
+    check_separators,
+    check_text,
+    check_unit,
+    content,
+    moved,
+    run_starts,
+    separates,
+)
 from ssl_pipeline.corruptions._validation import axis_dims
 from ssl_pipeline.corruptions.base import Corruption
 from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.grid import GridSpec
 
 
 def permutation(movable: Bool[Tensor, "B W"], generator: torch.Generator) -> Int64[Tensor, "B W"]:
@@ -25,18 +40,35 @@ def permutation(movable: Bool[Tensor, "B W"], generator: torch.Generator) -> Int
     return torch.empty_like(places).scatter_(1, places, torch.where(movable, luck, 1 + number).argsort(1))
 
 
+def word_order(text: Content, separators: Sequence[int], generator: torch.Generator) -> Int64[Tensor, "B N"]:
+    """Which cell stands in each place after the words of a text have changed places at random."""
+    gap = separates(text.x, separators)
+    run = run_starts(gap).long().cumsum(1) - 1  # words and what is between them take turns
+    first = gap[:, :1].long()  # of the word runs
+    word = ((run - first) // 2).clamp(min=0)
+    count = torch.where(text.inside & ~gap, word + 1, 0).amax(1, keepdim=True)
+    place = permutation(text.index < count, generator)
+    key = torch.where(gap, run, 2 * place.gather(1, word) + first)
+    return key.masked_fill(~text.inside, 2 * text.x.shape[1] + 2).argsort(dim=1, stable=True)
+
+
 @register("corruption", "shuffle")
 class Shuffle(Corruption):
     """Windows along one axis are put in a random order, each sample's own; within a window all stays as it is.
 
     What is left at the end of the axis after the last whole window stays, and so does every window with padding in it.
+    Of words, what stands between them stays in its order, and so do padding and end symbol.
 
     Args:
         window: its length in cells; None: the root of the number of cells along the axis.
         axis: name of the axis; None: the last one.
+        unit: ``token`` or, in texts only, ``word``: the words change places, each keeps its letters; ``window`` counts
+            for nothing.
+        separators: symbols between words; the defaults are white space in bytes.
 
     Raises:
-        ValueError: fewer than two windows along the axis; an axis that the grid does not have.
+        ValueError: an unknown unit; no separator; words without a text;
+            fewer than two windows along the axis; an axis that the grid does not have.
 
     >>> from ssl_pipeline.structures.batch import clean_view
     >>> from ssl_pipeline.structures.grid import GridSpec
@@ -46,12 +78,26 @@ class Shuffle(Corruption):
     tensor([[4, 5, 6, 1, 2, 3]])
     """
 
-    def __init__(self, *, window: int | None = None, axis: str | None = None) -> None:
-        self.length, self.axis = window, axis
+    def __init__(
+        self,
+        *,
+        window: int | None = None,
+        axis: str | None = None,
+        unit: Unit = "token",
+        separators: Sequence[int] = SEPARATORS,
+    ) -> None:
+        check_unit(unit)
+        self.length, self.axis, self.unit, self.separators = window, axis, unit, check_separators(separators)
+
+    @classmethod
+    def suits(cls, grid: GridSpec) -> bool:
+        return grid.discrete and grid.ndim == 1
 
     def setup(self) -> None:
         """The dimension along which windows move, and their length."""
         grid = self.grid
+        if self.unit == "word":
+            check_text("shuffle of words", grid)
         (self.dim,) = axis_dims(None if self.axis is None else [self.axis], grid, default=grid.names[-1:])
         cells = grid.shape[self.dim]
         self.window = round(cells**0.5) if self.length is None else self.length
@@ -63,6 +109,8 @@ class Shuffle(Corruption):
         self.windows = cells // self.window
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
+        if self.unit == "word":
+            return self._words(view, generator)
         cells = self._cells(view, generator)
         lines = [torch.arange(n, device=view.x.device).expand(cells.shape[0], -1).float() for n in self.grid.shape]
         lines[self.dim] = cells.float()
@@ -75,6 +123,12 @@ class Shuffle(Corruption):
             visible=view.visible if whole else None,
             valid=None if view.valid is None else self._taken(view.valid, cells),
         )
+
+    def _words(self, view: View, generator: torch.Generator) -> View:
+        text = content(view, self.grid)
+        order = word_order(text, self.separators, generator)
+        cells = torch.empty_like(order).scatter_(1, text.cells, text.cells.gather(1, order))
+        return moved(view, view.x.gather(1, cells), cells, view.valid)
 
     def _cells(self, view: View, generator: torch.Generator) -> Int64[Tensor, "B n"]:
         """Index along the axis that each cell takes its content from."""

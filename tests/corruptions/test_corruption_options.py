@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers.cases import CORRUPTIONS, GRIDS
+from helpers.cases import ALL_GRIDS, CORRUPTIONS
 
 import ssl_pipeline as sslp
 from ssl_pipeline.structures.grid import GridSpec
@@ -96,13 +96,52 @@ BAD = [
     (sslp.Turn, "image", {"degrees": [45]}, "some of 0, 90, 180, 270"),
     (sslp.Turn, "text", {}, "needs y and x as the last two axes"),
     (sslp.Downscale, "image", {"up": ["bilinear"]}, "some of nearest, bicubic"),
+    (sslp.Drop, "text", {"every": 3, "ratio": 0.1}, "one of every and ratio"),
+    (sslp.Drop, "text", {"every": 3, "severity": 1}, "leave one null"),
+    (sslp.Drop, "text", {"ratio": 1.5}, "ratio is a number"),
+    (sslp.Infill, "text", {"ratio": 0.2, "severity": 1}, "leave one null"),
+    (sslp.Shuffle, "image", {"unit": "word"}, "shuffle of words takes discrete grids"),
+    (sslp.Shuffle, "text", {"separators": []}, "at least one symbol"),
+    (sslp.Typos, "text", {}, "typos changes letters, .* got 50 symbols"),
+    (sslp.Typos, "wave", {}, "typos takes discrete grids"),
+    (sslp.Typos, "bytes", {"ratio": 1.5}, "ratio is a number"),
+    (sslp.Typos, "bytes", {"kinds": ["swop"]}, "kinds are among neighbour, delete, double, swap, got .'swop'."),
+    (sslp.OCR, "text", {}, "ocr changes letters"),
+    (sslp.OCR, "bytes", {"severity": 0}, "severity is a number"),
+    (sslp.Diacritics, "codes", {}, "diacritics takes discrete grids of one axis"),
+    (sslp.Diacritics, "bytes", {"ratio": -1}, "ratio is a number"),
+    (sslp.Case, "text", {}, "case changes letters"),
+    (sslp.Case, "bytes", {"modes": []}, "modes are among upper, lower, swapped"),
+    (sslp.Blanks, "image", {}, "blanks takes discrete grids"),
+    (sslp.Blanks, "bytes", {"separators": []}, "at least one symbol"),
+    (sslp.Blanks, "bytes", {"lost": 2}, "lost is a number"),
+    (sslp.Mix, "wave", {"voices": 0}, "voices must be at least 1"),
+    (sslp.Mix, "wave", {"snr_db": 3, "severity": 2}, "leave one null"),
+    (sslp.Clipping, "logmel", {}, "clipping takes waveforms .* got logarithms along mel, time"),
+    (sslp.Clipping, "wave", {"depth_db": -1}, "depth_db is a number"),
+    (sslp.BandLimit, "image", {}, "band_limit takes waveforms .* and log-mel grids .* got values along y, x"),
+    (sslp.BandLimit, "wave", {"high": 0}, "high is a number"),
+    (sslp.BandLimit, "wave", {"low": 0.1, "severity": 1}, "leave one null"),
+    (sslp.Quantize, "logmel", {}, "quantize takes waveforms"),
+    (sslp.Quantize, "wave", {"bits": 1}, "bits is a number"),
+    (sslp.PacketLoss, "text", {}, "got symbols along position"),
+    (sslp.PacketLoss, "wave", {"ratio": 0.6}, "ratio is a number"),
+    (sslp.PacketLoss, "wave", {"burst": 0.5}, "burst is a number"),
+    (sslp.Reverb, "video", {}, "reverb takes waveforms"),
+    (sslp.Reverb, "wave", {"rt60": 0}, "rt60 is a number"),
+    (sslp.Hum, "logmel", {}, "hum takes waveforms"),
+    (sslp.Hum, "wave", {}, r"below half the rate \(1 Hz\), got 60"),
+    (sslp.Hum, "mains", {"frequency": []}, "at least one number of hertz"),
+    (sslp.Hum, "mains", {"harmonics": 0}, "harmonics must be at least 1"),
+    (sslp.Speed, "image", {}, "speed takes waveforms"),
+    (sslp.Speed, "wave", {"change": -0.1}, "change is a number"),
 ]
 
 
 @pytest.mark.parametrize(("build", "grid", "options", "sentence"), BAD)
 def test_bad_options_are_refused_with_a_sentence(build, grid, options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        build(**options).bind(GRIDS[grid])
+        build(**options).bind(ALL_GRIDS[grid])
 
 
 @pytest.mark.parametrize("build", [sslp.Mask, sslp.Infill])

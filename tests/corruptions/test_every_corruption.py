@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 import torch
-from helpers.cases import CORRUPTIONS, GRIDS, sample
+from helpers.cases import ALL_GRIDS, CORRUPTIONS, sample
 from helpers.paths import CONF
 from helpers.views import EVERY, assert_same, seeded
 from omegaconf import OmegaConf
@@ -100,7 +100,7 @@ def test_yaml_spells_every_option_with_its_default(path):
     loaded = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     leaf = build_part("corruption", loaded)
     fitting = next(case.grids[0] for case in CORRUPTIONS if case.name == path.stem)
-    assert isinstance(leaf.bind(GRIDS[fitting]), Corruption)
+    assert isinstance(leaf.bind(ALL_GRIDS[fitting]), Corruption)
     options = inspect.signature(type(leaf)).parameters
     defaults = {name: option.default for name, option in options.items()}
     written = {k: tuple(v) if isinstance(v, list) else v for k, v in loaded.items() if k != "type"}

@@ -9,19 +9,26 @@ from typing import Any, NamedTuple
 import torch
 
 from ssl_pipeline.corruptions import (
+    OCR,
     AnyOf,
+    BandLimit,
+    Blanks,
     Blocks,
     Blur,
+    Case,
+    Clipping,
     ColourCast,
     Contrast,
     Corruption,
     Crop,
+    Diacritics,
     Downscale,
     Drop,
     Echo,
     Exposure,
     Gamma,
     Haze,
+    Hum,
     Infill,
     Jpeg,
     LowLight,
@@ -30,6 +37,9 @@ from ssl_pipeline.corruptions import (
     Mix,
     Noise,
     Overlay,
+    PacketLoss,
+    Quantize,
+    Reverb,
     Reversal,
     SaltPepper,
     Scratches,
@@ -37,9 +47,11 @@ from ssl_pipeline.corruptions import (
     Shot,
     Shuffle,
     Speckle,
+    Speed,
     Strokes,
     Template,
     Turn,
+    Typos,
     Vignette,
 )
 from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
@@ -87,6 +99,9 @@ GRIDS = {
     "bytes": GridSpec.of(("position", 24), vocab=258, mask_token=257, end_token=256),
 }
 
+ALL_GRIDS = GRIDS | {"mains": GridSpec.of(("time", 64, 1 / 250), channels=2, range=(-1.0, 1.0), signal=True)}
+"""Those that a single corruption asks for, too."""
+
 
 def sample(grid: GridSpec, batch: int = 6, seed: int = 0) -> View:
     """A clean view of random content."""
@@ -113,6 +128,7 @@ class CorruptionCase(NamedTuple):
 CONTINUOUS = ("wave", "image", "grey", "video", "logmel")
 TEXTS = ("text", "bytes")
 PICTURES = ("image", "grey", "video")
+SOUNDS = ("wave", "mains", "logmel")
 PARAPHRASES = {"families": {"say": ["Say again: {}", "Write {} twice", "{}, please"], "sag": ["Sag {}"]}}
 _STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0, "blur": 0.0}
 
@@ -147,6 +163,27 @@ CORRUPTIONS = (
     CorruptionCase("shuffle", Shuffle, {"window": 1, "axis": "y"}, grids=("image", "grey", "video", "codes")),
     CorruptionCase("template", Template, PARAPHRASES, grids=("bytes",), identity={"families": {"say": ["{}"]}}),
     CorruptionCase("template", Template, PARAPHRASES | {"only": ["say"], "fold": (1, 2), "room": 8}, grids=("bytes",)),
+    CorruptionCase("mix", Mix, {"voices": 3, "severity": (2, 4)}, grids=CONTINUOUS, alone=False),
+    CorruptionCase("clipping", Clipping, {"depth_db": (1, 9)}, grids=("wave", "mains"), identity={"depth_db": 0}),
+    CorruptionCase("band_limit", BandLimit, {}, grids=SOUNDS, identity={"high": 1.0}),
+    CorruptionCase("band_limit", BandLimit, {"high": 0.7, "low": 0.1}, grids=SOUNDS, random=False),
+    CorruptionCase("quantize", Quantize, {}, grids=("wave", "mains"), identity={"bits": 24}),
+    CorruptionCase("quantize", Quantize, {"bits": 8, "law": "mu"}, grids=("wave",), random=False),
+    CorruptionCase("packet_loss", PacketLoss, {"ratio": 0.4}, grids=SOUNDS, identity={"ratio": 0.0}),
+    CorruptionCase("reverb", Reverb, {"rt60": (1.0, 9.0)}, grids=SOUNDS, identity={"drr_db": 150.0}),
+    CorruptionCase("hum", Hum, {}, grids=("mains",), identity={"snr_db": 120.0}),
+    CorruptionCase("speed", Speed, {}, grids=SOUNDS, identity={"change": 0.0}),
+    CorruptionCase("typos", Typos, {"ratio": 0.5}, grids=("bytes",), identity={"ratio": 0.0}),
+    CorruptionCase("ocr", OCR, {"ratio": 0.5}, grids=("bytes",), identity={"ratio": 0.0}),
+    CorruptionCase("ocr", OCR, {"severity": 5, "merge": True}, grids=("bytes",), identity={"ratio": 0, "merge": True}),
+    # Random bytes hold hardly any accent, so that nothing is left to chance.
+    CorruptionCase("diacritics", Diacritics, {"ratio": 1.0}, grids=("bytes",), identity={"ratio": 0.0}, random=False),
+    CorruptionCase("case", Case, {}, grids=("bytes",), identity={"ratio": 0.0}),
+    CorruptionCase("blanks", Blanks, {"separators": tuple(range(0, 258, 4))}, grids=TEXTS, identity={"ratio": 0.0}),
+    CorruptionCase("drop", Drop, {"severity": (2, 5)}, grids=TEXTS, identity={"ratio": 0.0}),
+    CorruptionCase("drop", Drop, {"ratio": 0.5, "unit": "word", "separators": tuple(range(0, 258, 4))}, grids=TEXTS),
+    CorruptionCase("infill", Infill, {"severity": (1, 5), "empty": False}, grids=TEXTS, identity={"ratio": (0, 0)}),
+    CorruptionCase("shuffle", Shuffle, {"unit": "word", "separators": tuple(range(0, 258, 4))}, grids=TEXTS),
     CorruptionCase("crop", Crop, {}, identity={"scale": 1.0, "ratio": 1.0, **_STILL}),
     CorruptionCase("crop", Crop, {"resample": True, "blur": 0.5, "flip": 0.5}, grids=CONTINUOUS),
     CorruptionCase("crop", Crop, {"resample": False, "flip": 0.5}),

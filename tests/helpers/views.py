@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.cases import CORRUPTIONS, GRIDS
+from helpers.cases import ALL_GRIDS, CORRUPTIONS, GRIDS
 
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import GridSpec
 
 STILL = {"flip": 0.0, "jitter": 0.0, "grayscale": 0.0}
 EVERY = [
-    pytest.param(case, GRIDS[grid], id=f"{case.name}{i}-{grid}")
+    pytest.param(case, ALL_GRIDS[grid], id=f"{case.name}{i}-{grid}")
     for i, case in enumerate(CORRUPTIONS)
     for grid in case.grids
 ]
