@@ -69,22 +69,20 @@ def drawn_layout(
         least: cells of the context that no target may hold, at most those of the context less those of one target.
         generator: on the processor.
     """
-    target, context = sides
 
     def draw() -> tuple[Tensor, Tensor]:
-        return corners(batch, count, target, cells, generator), corners(batch, 1, context, cells, generator)
+        return corners(batch, count, sides[0], cells, generator), corners(batch, 1, sides[1], cells, generator)
 
-    places = draw()
+    targets, context = draw()
+    visible = context_cells(targets, context, sides, cells).flatten(1).sum(1)
     for tries in range(TRIES + 1):
-        visible = context_cells(*places, sides, cells).flatten(1).sum(1)
-        short = (visible < least).view(-1, 1, 1)
-        if True not in short.flatten().tolist():
+        if min(visible.tolist()) >= least:
             break
-        again = draw() if tries < TRIES else (places[0][:, :1].expand(-1, count, -1), places[1])
-        places = tuple(torch.where(short, new, old) for new, old in zip(again, places, strict=True))
-    else:
-        visible = context_cells(*places, sides, cells).flatten(1).sum(1)
-    return Layout(*places, min(visible.tolist()))
+        short = (visible < least).view(-1, 1, 1)
+        others, elsewhere = draw() if tries < TRIES else (targets[:, :1], context)
+        targets, context = torch.where(short, others, targets), torch.where(short, elsewhere, context)
+        visible = context_cells(targets, context, sides, cells).flatten(1).sum(1)
+    return Layout(targets, context, min(visible.tolist()))
 
 
 def corners(batch: int, count: int, sides: Cells, cells: Cells, generator: torch.Generator) -> Int64[Tensor, "B k n"]:

@@ -25,6 +25,9 @@ class MaskedPrediction(Term):
     A token stands for the patch of the grid that holds its centre: of a transformer its own patch; of a convolutional
     encoder, whose n tokens lie at every step-th cell from the first on, one of n equal parts of the axis.
 
+    All places of a view are predicted in one pass. A predictor by cross-attention, whose places do not see each other,
+    says of several targets what a pass for each would; in I-JEPA's, a narrow ViT, those of one target see each other.
+
     Args:
         loss: between predicted and true tokens; one between pairs takes each place for a sample of its own.
         predictor: decoder to the tokens' grid (I-JEPA, arXiv 2301.08243, with ``MultiBlock``); None for the encoder's
