@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         LowRes,
         Mask,
         Mix,
+        MultiBlock,
         Noise,
         Reversal,
         SaltPepper,
@@ -91,7 +92,8 @@ _NAMES = {
     "config.names": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives
         list_optimizers""",
     "commands": "compare embed evaluate export restore",
-    "corruptions": "Chain Corruption Crop Drop Echo Infill LowRes Mask Mix Noise Reversal SaltPepper Shuffle Template",
+    "corruptions": """Chain Corruption Crop Drop Echo Infill LowRes Mask Mix MultiBlock Noise Reversal SaltPepper
+        Shuffle Template""",
     "graph.graph": "Graph",
     "graph.graph_set": "GraphSet",
     "inference.inference": "Inference",

@@ -9,6 +9,7 @@ from ssl_pipeline.corruptions.infill import Infill
 from ssl_pipeline.corruptions.lowres import LowRes
 from ssl_pipeline.corruptions.mask import Mask
 from ssl_pipeline.corruptions.mix import Mix
+from ssl_pipeline.corruptions.multiblock import MultiBlock
 from ssl_pipeline.corruptions.noise import Noise
 from ssl_pipeline.corruptions.reversal import Reversal
 from ssl_pipeline.corruptions.salt_pepper import SaltPepper
@@ -25,6 +26,7 @@ __all__ = [
     "LowRes",
     "Mask",
     "Mix",
+    "MultiBlock",
     "Noise",
     "Reversal",
     "SaltPepper",

@@ -51,5 +51,6 @@ class Corrupter:
         for name, corruption in self.corruptions.items():
             valid = None if clean.valid is None else assignment.of(clean.valid, name)
             start = clean._replace(x=assignment.of(clean.x, name), valid=valid)
+            corruption = corruption.for_step(generator("cpu", seed, step, name))
             views[name] = corruption(start, generator(device, seed, step, rank, name))
         return Views(clean, views, assignment, batch.source, self.columns.views(batch.columns, assignment))
