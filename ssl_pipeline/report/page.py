@@ -96,6 +96,7 @@ def write_report(
         title=summary.get("name", folder.name),
         folder=folder.name,
         interrupted=summary.get("interrupted", not summary),
+        evaluated=summary.get("evaluated", bool(summary)),
         facts={key: summary[key] for key in FACTS if key in summary},
         alarms=summary.get("alarms", []),
         parts=parts,

@@ -20,7 +20,7 @@ from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.utils.checkpoints import LAST, fault, newest
 from ssl_pipeline.utils.places import refuse_links, replace_text
 
-UNFINISHED = {"interrupted": True, "evaluated": False}
+UNFINISHED = {"interrupted": True, "trained": False, "evaluated": False}
 """In the summary of a run from its start to the end of its evaluation."""
 
 

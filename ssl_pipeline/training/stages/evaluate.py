@@ -37,7 +37,8 @@ def evaluate_run(run: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, 
         write_samples(run.graphs[name].eval(), data, samples / run.data.prefix(name))
     log_samples(loggers, samples, summary["steps"])
     summary.pop("evaluated", None)
-    summary["interrupted"] = False
+    trained = summary.pop("trained", False) or run.trained
+    summary["interrupted"] = summary.get("interrupted", False) and not trained
     run.folder.write_summary(summary)  # last, so that a run which is killed before it goes on here
     return summary
 

@@ -88,11 +88,12 @@ def fit_run(run: PreparedRun) -> FittedRun:
         finally:
             found.stop.restore()
     run.whole.take(trainer)
-    summary = _summary(run, trainer, found)
+    number = found.stop.number or found.stop.heard  # which may have come behind the last step
+    over = not number and found.diagnostics.stopped is None
+    summary = _summary(run, trainer, found) | {"trained": over}
     if trainer.is_global_zero:
         folder.write_summary(summary)
         run.graphs.module.to(trainer.strategy.root_device)
-    number = found.stop.number or found.stop.heard  # which may have come behind the last step
     return FittedRun(summary, trainer.loggers, number, found.diagnostics.stopped, writes=trainer.is_global_zero)
 
 
