@@ -10,6 +10,7 @@ from ssl_pipeline.api import Run
 from ssl_pipeline.commands.runs import folder_of, one_or_several, open_model
 from ssl_pipeline.config.overrides import OptionsLike
 from ssl_pipeline.utils.places import writable
+from ssl_pipeline.utils.signatures import checked
 
 if TYPE_CHECKING:
     from ssl_pipeline.evaluation.subjects import Subjects
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 TIMM = "timm:"
 
 
+@checked
 def evaluate(
     run: str | Path | Run | Model | Sequence[str | Path | Run | Model],
     data: Any = None,

@@ -15,8 +15,11 @@ from typing import Any, TypeVar
 
 from ssl_pipeline.config.plugins import import_plugins
 from ssl_pipeline.utils.errors import nearest
+from ssl_pipeline.utils.signatures import checked_class
 
 _Target = TypeVar("_Target", bound=Callable[..., Any])
+
+_OURS = __name__.partition(".")[0]
 
 DEFERRED = {"layer", "optimizer"}
 """Kinds that are made later and elsewhere, of sizes or of weights: building them gives a ``functools.partial``."""
@@ -103,7 +106,8 @@ def register(
         if (taken.__module__, taken.__qualname__) != (target.__module__, target.__qualname__):
             raise ValueError(f"{kind} {name!r} is {taken.__module__}.{taken.__qualname__} already: take another name")
         _ENTRIES[kind][name] = entry
-        return target
+        own = isinstance(target, type) and target.__module__.partition(".")[0] == _OURS
+        return checked_class(target) if own else target
 
     return enter
 
