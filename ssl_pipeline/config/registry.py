@@ -107,11 +107,15 @@ def register(
         if (taken.__module__, taken.__qualname__) != (target.__module__, target.__qualname__):
             raise ValueError(f"{kind} {name!r} is {taken.__module__}.{taken.__qualname__} already: take another name")
         _ENTRIES[kind][name] = entry
-        entered: Any = target
-        own = isinstance(entered, type) and entered.__module__.partition(".")[0] == _OURS
-        return checked_class(entered) if own else entered
+        if _is_our_class(target):
+            checked_class(target)
+        return target
 
     return enter
+
+
+def _is_our_class(target: Any) -> bool:
+    return isinstance(target, type) and target.__module__.partition(".")[0] == _OURS
 
 
 def part_names(kind: str) -> list[str]:
