@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,8 @@ def _file(run: str | Path | Run | Model, data: str, out: str | Path | None) -> P
     Raises:
         ValueError: nothing can be written there.
     """
-    name, folder = f"evaluation_{data.replace('/', '_')}.json", folder_of(run)  # data=gym has names as ALE/Pong-v5
+    plain = re.sub(r"[^\w.-]+", "_", data)  # of "digits with texts", or of an environment as ALE/Pong-v5
+    name, folder = f"evaluation_{plain}.json", folder_of(run)
     if out is None and folder is None:
         return None
     if out is None and isinstance(run, str) and run.startswith(TIMM):
