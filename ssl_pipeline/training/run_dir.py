@@ -15,8 +15,8 @@ import yaml
 
 from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, SUMMARY, read_saved, read_summary
 from ssl_pipeline.data import Data, DataSets, LogMel, Pixels, Stream, Waveform
-from ssl_pipeline.data.io.value_range import AUTO
 from ssl_pipeline.structures.per_data_set import join_sets
+from ssl_pipeline.utils.auto import AUTO
 from ssl_pipeline.utils.checkpoints import LAST, fault, newest
 from ssl_pipeline.utils.places import refuse_links, replace_text
 

@@ -24,7 +24,7 @@ from ssl_pipeline.data.options import Cache
 
 _log = logging.getLogger(__name__)
 
-VERSION = 3  # of the decoding: raise it when the same file comes out differently
+IMAGES_VERSION = 3  # of the decoding: raise it when the same file comes out differently
 _CHUNK = 32  # images a thread that are written at once
 
 ReadImage = Callable[[int, Note], Shaped[np.ndarray, "C H W"]]
@@ -86,7 +86,7 @@ def decoded_files(
     return decoded_images(
         read=lambda number, note: read_image(files[number], codec, note, budget),
         names=names,
-        key=fingerprint(files, f"images {VERSION} {codec}"),
+        key=fingerprint(files, f"images {IMAGES_VERSION} {codec}"),
         codec=codec,
         labels=labels,
         paths=names,

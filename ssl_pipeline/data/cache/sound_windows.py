@@ -24,7 +24,7 @@ from ssl_pipeline.data.options import Cache
 
 _log = logging.getLogger(__name__)
 
-VERSION = 3  # of reading and encoding: raise it when the same file comes out differently
+WINDOWS_VERSION = 3  # of reading and encoding: raise it when the same file comes out differently
 _CHUNK = 2**21  # samples of sound that are encoded at once
 
 

@@ -9,10 +9,11 @@ from lightning.pytorch.loggers import Logger
 
 from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.training.loggers import log_samples
-from ssl_pipeline.training.probe_time import AUTO, ProbeTime, probe_budget
+from ssl_pipeline.training.probe_time import ProbeTime, probe_budget
 from ssl_pipeline.training.samples import write_samples
 from ssl_pipeline.training.scoring import score_graph
 from ssl_pipeline.training.stages.prepare import PreparedRun
+from ssl_pipeline.utils.auto import AUTO
 
 _OF_PROBES = ("cautions", "probes_left_out", "supervised")
 """What a summary has of probes only where there is something to say."""
