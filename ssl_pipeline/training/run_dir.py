@@ -17,7 +17,7 @@ from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, SUMMARY, re
 from ssl_pipeline.data import Data, DataSets, LogMel, Pixels, Stream, Waveform
 from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.utils.auto import AUTO
-from ssl_pipeline.utils.checkpoints import LAST, fault, newest
+from ssl_pipeline.utils.checkpoints import LAST, checkpoint_error, newest
 from ssl_pipeline.utils.places import refuse_links, replace_text
 
 UNFINISHED = {"interrupted": True, "trained": False, "evaluated": False}
@@ -70,7 +70,7 @@ class RunDir:
             return Start()
         refuse_links(self.path)
         found = newest(self.checkpoint.parent)
-        why = None if found == self.checkpoint else fault(self.checkpoint)
+        why = None if found == self.checkpoint else checkpoint_error(self.checkpoint)
         if found is None and self.checkpoint.is_file():
             raise ValueError(f"{self.checkpoint} {why}, and there is none before it: begin a new run")
         if found is None:

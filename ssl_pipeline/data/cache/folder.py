@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ssl_pipeline.data.cache.checksums import flush, write_checksums
-from ssl_pipeline.data.cache.verified import found_damage, is_one_of_several, note_whole
+from ssl_pipeline.data.cache.verified import is_one_of_several, note_whole, verified_mismatch
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def is_whole(place: Path) -> bool:
             return False
         with _others_waiting(place):
             _log.info("checking what was decoded before")
-            return found_damage(place) is None
+            return verified_mismatch(place) is None
     except FileNotFoundError:  # another process removes what is damaged
         return False
 
@@ -95,7 +95,7 @@ def whole_or_nothing(place: Path) -> Iterator[Path | None]:
         if place.is_dir():
             if not _is_own(place):
                 raise PermissionError(EPERM, f"{place.name} there belongs to another user", str(place.parent))
-            if (found := found_damage(place)) is None:
+            if (found := verified_mismatch(place)) is None:
                 yield None
                 return
             warnings.warn(f"{str(place)!r} is damaged, {found}: it is made anew", stacklevel=4)

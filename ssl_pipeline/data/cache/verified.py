@@ -13,16 +13,16 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ssl_pipeline.data.cache.checksums import damage
+from ssl_pipeline.data.cache.checksums import mismatch
 
 _FRESH = 3600  # seconds for which a note holds: numbers of processes are given again
 
 
-def found_damage(place: Path) -> str | None:
-    """See ``checksums.damage``; not looked for again where another process of this launch has found none."""
+def verified_mismatch(place: Path) -> str | None:
+    """See ``checksums.mismatch``; not looked for again where another process of this launch has found none."""
     if is_one_of_several() and _is_noted(place):
         return None
-    found = damage(place)
+    found = mismatch(place)
     if found is None:
         note_whole(place)
     return found

@@ -26,14 +26,14 @@ def place(tmp_path):
 def check(place, env, checks, start):
     """What a rank does at its start; counts the checks."""
     os.environ.update(env)
-    damage = verified.damage
+    mismatch = verified.mismatch
 
     def counted(folder):
         with checks.get_lock():
             checks.value += 1
-        return damage(folder)
+        return mismatch(folder)
 
-    verified.damage = counted
+    verified.mismatch = counted
     start.wait()
     raise SystemExit(0 if is_whole(place) else 1)
 
