@@ -129,7 +129,7 @@ def test_magnets_bring_views_together_without_collapse(tmp_path):
 
 def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, capsys):
     """M13 in training: the ball is told of the clean sample, so its decoder can do without what the views say."""
-    options = ["corruption=mask+noise+lowres", "batch_size=64", "optimizer.lr=3e-3", "trainer.max_steps=300"]
+    options = ["corruption=mask+noise+lowres", "batch_size=64", "optimizer.lr=3e-3", "trainer.max_steps=450"]
     options += ["encoder=vit", "encoder.width=32", "encoder.depth=1", "encoder.heads=4"]
     options += ["decoder=cross_attention", "decoder.width=32", "decoder.depth=1", "decoder.heads=4"]
     options += ["latent=slots", "latent.slots=4", "latent.depth=1", "latent.fuse=relaxed"]
@@ -151,5 +151,5 @@ def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, caps
         pulls.append(torch.stack([state.latents[view].tokens - state.consensus.tokens for view in graph.corruptions]))
     assert torch.cosine_similarity(*(pull.flatten() for pull in pulls), dim=0) > 0.98  # at the default it is at rest
     assert loss[-1].mean() < 0.95 * loss[0].mean()  # of the second; a collapsed ball may be too touchy to move
-    assert found["reconstruct+sigreg"] > 2 * found["reconstruct"]
+    assert found["reconstruct+sigreg"] > 3 * found["reconstruct"]
     assert knn["reconstruct+sigreg"] > knn["reconstruct"] + 5
