@@ -57,7 +57,7 @@ class MeanConsensus(nn.Module):
 
 @register("consensus", "relaxed")
 class RelaxedConsensus(MeanConsensus):
-    """K steps down the energy from the mean, then detached: dE/dtheta is the partial derivative at rest.
+    """K steps down the energy from the mean, then detached: at rest dE/dtheta is the partial derivative.
 
     No step raises the energy of a sample (see ``minimised``). Without an energy the consensus loss alone holds the
     latent, at the mean.
@@ -69,10 +69,11 @@ class RelaxedConsensus(MeanConsensus):
 
     Such a decoder is also steep, and a steep energy takes many steps to its minimum. Steps do not help: with more of
     them training makes the decoder steeper still. In training the decoder reads the latent with ``noise`` (Bishop 1995,
-    https://doi.org/10.1162/neco.1995.7.1.108: that is a penalty on its slope), which is no part of the energy.
-    On digits and small vision transformers of 300 steps the pull on the encoders after 12 steps has a cosine of 0.986
-    with that at rest (seed 1; trained with 8 steps, seed 0: 0.994 after 8). Without noise (seed 0) it is 0.56 after 8,
-    and 0.51 after 24 in a graph trained with 24.
+    https://doi.org/10.1162/neco.1995.7.1.108: that is a penalty on its slope). The energy, its rest and the pull on the
+    encoders know nothing of it; the decoder learns from its loss around rest instead of at rest. On digits and small
+    vision transformers the pull on the encoders after 12 steps has a cosine with that at rest of 0.9997 (300 steps of
+    training), 0.998 (450) and 0.981 (500, another seed); without noise it is 0.56 after 8, and 0.51 after 24 in a graph
+    trained with 24. kNN of the last is 84.7, that with ``mean`` 85.0.
 
     Args:
         steps: number of steps.
