@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         LowRes,
         Mask,
         Mix,
+        MultiBlock,
         Noise,
         Overlay,
         PacketLoss,
@@ -122,9 +123,9 @@ _NAMES = {
     "config.names": """list_corruptions list_data list_decoders list_encoders list_methods list_objectives
         list_optimizers""",
     "commands": "compare embed evaluate export restore",
-    "corruptions": """AnyOf BandLimit Blanks Blocks Blur Case Chain Clipping ColourCast Contrast Corruption Crop Diacritics
-        Downscale Drop Echo Exposure Gamma Haze Hum Infill Jpeg LowLight LowRes Mask Mix Noise OCR Overlay
-        PacketLoss Quantize Reverb Reversal SaltPepper Scratches Sensor Shot Shuffle Speckle Speed Strokes
+    "corruptions": """AnyOf BandLimit Blanks Blocks Blur Case Chain Clipping ColourCast Contrast Corruption Crop
+        Diacritics Downscale Drop Echo Exposure Gamma Haze Hum Infill Jpeg LowLight LowRes Mask Mix MultiBlock Noise
+        OCR Overlay PacketLoss Quantize Reverb Reversal SaltPepper Scratches Sensor Shot Shuffle Speckle Speed Strokes
         Template Turn Typos Vignette""",
     "graph.graph": "Graph",
     "graph.graph_set": "GraphSet",

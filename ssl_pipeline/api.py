@@ -16,6 +16,7 @@ from ssl_pipeline.config.overrides import options_of_data, overrides_of
 from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.config.suitable import IN_PYTHON
 from ssl_pipeline.utils.claims import own_folder
+from ssl_pipeline.utils.signatures import checked
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,6 +79,7 @@ class Run:
         return ["".join(f"{cell:<{20 if k == 0 else 14}}" for k, cell in enumerate(row)).rstrip() for row in rows]
 
 
+@checked
 def pretrain(
     data: Any,
     method: str | None = None,

@@ -29,7 +29,7 @@ from ssl_pipeline.cli.process import (
 )
 from ssl_pipeline.config.compose import VERSION_BASE, conf_dir, explained, finish, is_further_rank, quoted, set_up_hydra
 from ssl_pipeline.config.model_options import open_options
-from ssl_pipeline.config.resume import AUTO
+from ssl_pipeline.utils.auto import AUTO
 from ssl_pipeline.utils.claims import own_folder, remove_unused
 from ssl_pipeline.utils.errors import Finished, Interrupted
 

@@ -11,6 +11,7 @@ from ssl_pipeline.api import Run
 from ssl_pipeline.commands.runs import folder_of, open_model
 from ssl_pipeline.config.overrides import OptionsLike, overrides_of
 from ssl_pipeline.utils.places import writable
+from ssl_pipeline.utils.signatures import checked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ssl_pipeline.inference.model import Model
 
 
+@checked
 def embed(
     run: str | Path | Run | Model,
     source: str | Path | Tensor | np.ndarray | Sequence[Any] | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from ssl_pipeline.api import Run
 from ssl_pipeline.commands.runs import folder_of, one_or_several, open_model
 from ssl_pipeline.config.overrides import OptionsLike
 from ssl_pipeline.utils.places import writable
+from ssl_pipeline.utils.signatures import checked
 
 if TYPE_CHECKING:
     from ssl_pipeline.evaluation.subjects import Subjects
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 TIMM = "timm:"
 
 
+@checked
 def evaluate(
     run: str | Path | Run | Model | Sequence[str | Path | Run | Model],
     data: Any = None,
@@ -136,7 +139,8 @@ def _file(run: str | Path | Run | Model, data: str, out: str | Path | None) -> P
     Raises:
         ValueError: nothing can be written there.
     """
-    name, folder = f"evaluation_{data.replace('/', '_')}.json", folder_of(run)  # data=gym has names as ALE/Pong-v5
+    plain = re.sub(r"[^\w.-]+", "_", data)  # of "digits with texts", or of an environment as ALE/Pong-v5
+    name, folder = f"evaluation_{plain}.json", folder_of(run)
     if out is None and folder is None:
         return None
     if out is None and isinstance(run, str) and run.startswith(TIMM):

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ssl_pipeline.api import Run
 from ssl_pipeline.commands.runs import folder_of, open_model
 from ssl_pipeline.utils.places import writable
+from ssl_pipeline.utils.signatures import checked
 
 if TYPE_CHECKING:
     from ssl_pipeline.inference.model import Model
 
 
+@checked
 def export(
     run: str | Path | Run | Model,
     part: str = "encoder",

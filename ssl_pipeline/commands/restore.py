@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssl_pipeline.api import Run
 from ssl_pipeline.commands.runs import folder_of, open_model
+from ssl_pipeline.utils.signatures import checked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,7 @@ SHEET = "before_and_after.png"
 FILES_ON_SHEET = 8
 
 
+@checked
 def restore(
     run: str | Path | Run | Model,
     view: str,

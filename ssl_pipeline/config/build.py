@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from ssl_pipeline.config.options import check_names, check_values
+from ssl_pipeline.config.options import check_names, check_values, option_names
 from ssl_pipeline.config.registry import DEFERRED, Entry, lookup
 from ssl_pipeline.config.trust import check_imports, trusted
 from ssl_pipeline.utils.errors import keys_at
@@ -83,7 +83,7 @@ def construct(entry: Entry, options: Mapping[str, Any], *, at: str = "", trust: 
     }
     if deferred:
         return partial(target, **made)
-    with keys_at(at) if entry.kind == "data" and at else nullcontext():
+    with keys_at(at, option_names(target)) if entry.kind == "data" and at else nullcontext():
         return target(**made)
 
 

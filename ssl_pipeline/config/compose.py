@@ -30,10 +30,11 @@ from ssl_pipeline.config.families import read_families
 from ssl_pipeline.config.model_options import left_over, open_options
 from ssl_pipeline.config.parts import check_config, is_ghost, prune
 from ssl_pipeline.config.places import absolute
-from ssl_pipeline.config.resume import AUTO, again, resumed
+from ssl_pipeline.config.resume import again, resumed
 from ssl_pipeline.config.run_folder import run_dir
 from ssl_pipeline.config.schema import TrainKeys
 from ssl_pipeline.config.suitable import Suitable, check_choices, note
+from ssl_pipeline.utils.auto import AUTO
 from ssl_pipeline.utils.checkpoints import LAST, PREVIOUS
 from ssl_pipeline.utils.errors import explain, sentence
 

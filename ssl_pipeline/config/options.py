@@ -38,6 +38,15 @@ def check_names(name: str, target: Callable[..., Any], keys: Collection[str], *,
         raise ValueError(f"{name} needs the option{'s' * (len(needed) > 1)} {', '.join(needed)}")
 
 
+def option_names(target: Callable[..., Any]) -> list[str]:
+    """Names of the options that a class or a function takes; none where nobody knows them."""
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except ValueError:  # written in C, without a signature
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+
+
 def _inherits_init(target: Callable[..., Any]) -> bool:
     """Whether a class has no constructor of its own, so that it takes no options, whatever its library's base takes."""
     if not inspect.isclass(target):

@@ -14,9 +14,13 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from ssl_pipeline.config.plugins import import_plugins
+from ssl_pipeline.config.unimported import unimported
 from ssl_pipeline.utils.errors import nearest
+from ssl_pipeline.utils.signatures import checked_class
 
 _Target = TypeVar("_Target", bound=Callable[..., Any])
+
+_OURS = __name__.partition(".")[0]
 
 DEFERRED = {"layer", "optimizer"}
 """Kinds that are made later and elsewhere, of sizes or of weights: building them gives a ``functools.partial``."""
@@ -103,9 +107,15 @@ def register(
         if (taken.__module__, taken.__qualname__) != (target.__module__, target.__qualname__):
             raise ValueError(f"{kind} {name!r} is {taken.__module__}.{taken.__qualname__} already: take another name")
         _ENTRIES[kind][name] = entry
+        if _is_our_class(target):
+            checked_class(target)
         return target
 
     return enter
+
+
+def _is_our_class(target: Any) -> bool:
+    return isinstance(target, type) and target.__module__.partition(".")[0] == _OURS
 
 
 def part_names(kind: str) -> list[str]:
@@ -133,8 +143,16 @@ def lookup(kind: str, name: str) -> Entry:
         return own[name]
     known = part_names(kind)
     if name not in known:
-        raise ValueError(f"there is no {kind} {name!r}; {nearest(name, known)}")
+        raise ValueError(f"there is no {kind} {name!r}; {_advice(kind, name, known)}")
     return _ENTRIES[kind][name]
+
+
+def _advice(kind: str, name: str, known: list[str]) -> str:
+    if found := unimported(kind, name, _HOMES.get(kind)):
+        return found
+    text = nearest(name, known)
+    own = "one of your own must be registered in a module that is imported, see docs/extending.md"
+    return text if text.startswith("nearest") else f"{text}; {own}"
 
 
 def _own(kind: str) -> dict[str, Entry]:

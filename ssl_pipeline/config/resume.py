@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from ssl_pipeline.config.places import is_place
 from ssl_pipeline.config.saved import check_whole, read_saved
 
-AUTO = "auto"
 """Go on in the run's folder where it holds a run, else begin one."""
 
 FREE = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ssl_pipeline.config.resume import AUTO
+from ssl_pipeline.utils.auto import AUTO
 
 
 def run_dir(resume: str | None, experiment: str | None, name: str, time: str) -> str:

@@ -26,6 +26,7 @@ from ssl_pipeline.corruptions.low_light import LowLight
 from ssl_pipeline.corruptions.lowres import LowRes
 from ssl_pipeline.corruptions.mask import Mask
 from ssl_pipeline.corruptions.mix import Mix
+from ssl_pipeline.corruptions.multiblock import MultiBlock
 from ssl_pipeline.corruptions.noise import Noise
 from ssl_pipeline.corruptions.ocr import OCR
 from ssl_pipeline.corruptions.overlay import Overlay
@@ -74,6 +75,7 @@ __all__ = [
     "LowRes",
     "Mask",
     "Mix",
+    "MultiBlock",
     "Noise",
     "Overlay",
     "PacketLoss",

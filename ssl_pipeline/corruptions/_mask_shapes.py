@@ -105,7 +105,7 @@ class Blobs(MaskShape):
 
 @dataclass(frozen=True)
 class Rectangles(MaskShape):
-    """A few rectangles that may overlap, as I-JEPA's, https://arxiv.org/abs/2301.08243; on one axis spans.
+    """A few rectangles that may overlap, much as I-JEPA's, https://arxiv.org/abs/2301.08243; on one axis spans.
 
     Those drawn first are hidden first: where they are more cells than a mask has, the last of them loses cells at
     random; where they are fewer, random cells outside join them. They lie inside the grid and clear of padding, so

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ class AnyOf(Corruption):
 
     A batch is shared out by weight, whole samples rounded up or down at random, so that each corruption runs once, on
     its own samples. ``params`` says of each sample which one it passed: 1 at its name, 0 at the others, whose own
-    entries are 0, too.
+    entries are 0, too. Where a part names targets among what it masks, all that is masked is one.
 
     Args:
         of: names of the parts to draw from; ``suitable``: those that suit the grid, see ``Corruption.suits``; None:
@@ -104,6 +105,12 @@ class AnyOf(Corruption):
                 return part.with_mask(view, mask)
         return super().with_mask(view, mask)
 
+    def for_step(self, generator: torch.Generator) -> AnyOf:
+        """With the parts of a step."""
+        drawn = copy(self)
+        drawn.parts = {name: part.for_step(generator) for name, part in self.parts.items()}
+        return drawn
+
     def __call__(self, view: View, generator: torch.Generator) -> View:
         batch, device = len(view.x), view.x.device
         luck = float(torch.rand((), generator=generator, device=device))
@@ -127,7 +134,7 @@ class AnyOf(Corruption):
         if not len(view.x):
             return view
         # As in a chain: values under a mask are known as long as nothing but further masks changes the view.
-        return part(view if part.masks else view._replace(unmasked=None), generator)
+        return part(view if part.masks else view._replace(unmasked=None, target=None, target_cells=None), generator)
 
     def _params(self, pieces: Sequence[View], rows: Sequence[Tensor]) -> dict[str, Tensor]:
         zeros = pieces[0].x.new_zeros(sum(map(len, rows)), dtype=torch.float32)

@@ -23,8 +23,8 @@ class Corruption(ABC):
     """Corrupts whole batches on their device; holds options only, never the outcome of a call.
 
     It is made without a grid and bound to one before it is called, ``Mask(ratio=0.75).bind(grid)``; a graph does this.
-    It leaves ``View.mask``, ``unmasked`` and ``valid`` as they are unless it masks or moves cells; what it writes
-    into padding counts for nothing.
+    It leaves ``View.mask``, ``target``, ``unmasked`` and ``valid`` as they are unless it masks or moves cells; what it
+    writes into padding counts for nothing.
 
     Attributes:
         grid: grid of the views that come in.
@@ -72,6 +72,16 @@ class Corruption(ABC):
 
     def setup(self) -> None:  # noqa: B027
         """Check the options against ``self.grid`` and set what follows from it, such as another ``output_grid``."""
+
+    def for_step(self, generator: torch.Generator) -> Corruption:
+        """It with what is drawn once a step for all samples, if there is such a thing; itself where there is none.
+
+        Where it is called without this before, it draws that for each call.
+
+        Args:
+            generator: on the processor, alike on all ranks.
+        """
+        return self
 
     @abstractmethod
     def __call__(self, view: View, generator: torch.Generator) -> View:

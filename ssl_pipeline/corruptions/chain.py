@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -14,7 +16,7 @@ from ssl_pipeline.structures.batch import View
 class Chain(Corruption):
     """Composition in the order written; each part takes the grid that the one before it leaves.
 
-    ``View.unmasked`` is kept by further masks only: whatever else comes after a mask drops it.
+    ``View.unmasked`` and ``target`` are kept by further masks only: whatever else comes after a mask drops them.
 
     Args:
         **parts: named corruptions. Their entries of ``corruption_params`` and ``View.params`` carry the name, as
@@ -69,10 +71,17 @@ class Chain(Corruption):
                 return part.with_mask(view, mask)
         return super().with_mask(view, mask)
 
+    def for_step(self, generator: torch.Generator) -> Chain:
+        """With the parts of a step."""
+        drawn = copy(self)
+        drawn.parts = {name: part.for_step(generator) for name, part in self.parts.items()}
+        return drawn
+
     def __call__(self, view: View, generator: torch.Generator) -> View:
         params = dict(view.params)
         for name, part in self.parts.items():
-            # Values under a mask are known as long as nothing but further masks changes the view.
-            view = part(view._replace(params={}, unmasked=view.unmasked if part.masks else None), generator)
+            # What lies under a mask, and where, is known as long as nothing but further masks changes the view.
+            view = view if part.masks else view._replace(unmasked=None, target=None, target_cells=None)
+            view = part(view._replace(params={}), generator)
             params.update({f"{name}.{key}": value for key, value in view.params.items()})
         return view._replace(params=params)

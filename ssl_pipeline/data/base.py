@@ -207,12 +207,12 @@ def held_out(sources: Int64[Tensor, "N"], fraction: float | int, seed: int) -> B
     return aside[source]
 
 
-LOOKED_AT = 2048
+STATISTICS_SAMPLES = 2048
 """Samples that are looked at to learn the scale of a data set that is read piece by piece."""
 
 
 def statistics(
-    dataset: Dataset | Stream, grid: GridSpec, column: str | None = None, limit: int = LOOKED_AT
+    dataset: Dataset | Stream, grid: GridSpec, column: str | None = None, limit: int = STATISTICS_SAMPLES
 ) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"]]:
     """Mean and standard deviation (at least 1e-3) of each channel, in the grid's range.
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ssl_pipeline.data.base import LOOKED_AT
+from ssl_pipeline.data.base import STATISTICS_SAMPLES
 from ssl_pipeline.structures.batch import Batch, as_float
 from ssl_pipeline.structures.data_spec import DataSpec
 from ssl_pipeline.structures.grid import GridSpec
@@ -58,7 +58,7 @@ def _record(x: Tensor, label: Any = None, source: Any = None, valid: Tensor | No
     return Batch(x, source if isinstance(source, Tensor) else own, None if label is None else label.long(), valid)
 
 
-def spec_of(batches: Iterable[Any], limit: int = LOOKED_AT) -> DataSpec:
+def spec_of(batches: Iterable[Any], limit: int = STATISTICS_SAMPLES) -> DataSpec:
     """What a graph must know of the samples of a loader, from the first ``limit`` of them.
 
     Bytes lie on 0 to 1, numbers on the smallest of 0 to 1, -1 to 1 and their own range that holds them.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from ssl_pipeline.data.base import LOOKED_AT, Data, Dataset, Index, Stream, spread_batches
+from ssl_pipeline.data.base import STATISTICS_SAMPLES, Data, Dataset, Index, Stream, spread_batches
 from ssl_pipeline.data.codecs.base import Codec
 from ssl_pipeline.data.codecs.table import TableCodec
 from ssl_pipeline.structures.batch import Batch
@@ -120,9 +120,9 @@ def rows_of(part: Dataset | Stream, whole: bool) -> Iterator[Float[np.ndarray, "
         whole: all rows; else some of them, the first of a stream.
     """
     if isinstance(part, Stream):
-        batches = islice(part.in_order(_CHUNK), LOOKED_AT // _CHUNK)
+        batches = islice(part.in_order(_CHUNK), STATISTICS_SAMPLES // _CHUNK)
     else:
-        batches = spread_batches(part, len(part) if whole else LOOKED_AT)
+        batches = spread_batches(part, len(part) if whole else STATISTICS_SAMPLES)
     for batch in batches:
         yield batch.x[:, 0].double().numpy()
 

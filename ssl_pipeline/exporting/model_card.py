@@ -15,10 +15,9 @@ from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Embedder, Part, Relation, Translator
 from ssl_pipeline.models.encoders import ModuleEncoder, TimmBackbone
 from ssl_pipeline.report import markdown
+from ssl_pipeline.report.probe_table import LABELS, PROBE_TITLES
 from ssl_pipeline.structures.grid import GridSpec
 
-CARD_SCORES = {"knn": "kNN-20", "linear": "linear probe", "few_shot": "few labels", "retrieval": "retrieval@1"}
-WHOSE = {"": "this encoder", "_teacher": "its teacher", "_untrained": "untrained encoder", "_raw": "raw input"}
 USE = {
     "safetensors": """import torch
 import ssl_pipeline as sslp
@@ -217,12 +216,12 @@ def _related(summary: Mapping[str, Any], edge: str) -> list[str]:
 
 def _probes(summary: Mapping[str, Any]) -> list[str]:
     """The probes that the run measured."""
-    keys = [key for key in CARD_SCORES if key in summary]
+    keys = [key for key in PROBE_TITLES if key in summary]
     lines = []
     if keys:
         lines = ["", f"Measured in the run (protocol {summary.get('protocol', '')}), in percent:", ""]
-        lines += [markdown.table_head("", *(CARD_SCORES[key] for key in keys))]
-        for suffix, whose in WHOSE.items():
+        lines += [markdown.table_head("", *(PROBE_TITLES[key] for key in keys))]
+        for whose, suffix in LABELS:
             if any(f"{key}{suffix}" in summary for key in keys):
                 cells = (f"{summary[key + suffix]:.1f}" if key + suffix in summary else "" for key in keys)
                 lines.append(markdown.row(whose, *cells))

@@ -60,6 +60,7 @@ class Corrupter:
         for name, corruption in self.corruptions.items():
             valid = None if clean.valid is None else assignment.of(clean.valid, name)
             start = clean._replace(x=assignment.of(clean.x, name), valid=valid)
+            corruption = corruption.for_step(generator("cpu", seed, step, name))
             view = corruption(start, generator(device, seed, step, rank, name))
             views[name] = view if self.storage == "exact" else self._as_files_hold(view, start)
         return Views(clean, views, assignment, batch.source, self.columns.views(batch.columns, assignment))

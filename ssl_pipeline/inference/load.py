@@ -20,12 +20,14 @@ from ssl_pipeline.models.encoders import trained_before
 from ssl_pipeline.structures.data_spec import DataSpec
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.per_data_set import split_sets
+from ssl_pipeline.utils.signatures import checked
 
 EXPORT = {"part", "view", "data", "format"}
 LATER = {"teacher"}
 """A group that older runs have not."""
 
 
+@checked
 def load(
     path: str | Path,
     data: str | None = None,

@@ -12,7 +12,7 @@ from torch import Tensor
 from ssl_pipeline.data import Codec, Pixels
 from ssl_pipeline.data.codecs.table import TableCodec
 from ssl_pipeline.data.codecs.text import TextCodec
-from ssl_pipeline.data.io.value_range import Range
+from ssl_pipeline.data.io.value_range import ValueRange
 from ssl_pipeline.structures.grid import GridSpec
 
 ON_AVERAGE = 0.25
@@ -217,7 +217,7 @@ def plausible(
         raise ValueError(f"expected floats in {grid.range}, got {low:g} to {high:g}: {advice}")
 
 
-def _scaling(bounds: Range) -> str:
+def _scaling(bounds: ValueRange) -> str:
     low, high = bounds
     how = f"pass such files or PIL images, or (x - {low:g}) / {high - low:g}"
     return f"this model's files hold {low:g} to {high:g}; {how}"

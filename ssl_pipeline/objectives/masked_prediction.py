@@ -25,14 +25,18 @@ class MaskedPrediction(Term):
     A token stands for the patch of the grid that holds its centre: of a transformer its own patch; of a convolutional
     encoder, whose n tokens lie at every step-th cell from the first on, one of n equal parts of the axis.
 
+    All places of a view are predicted in one pass. A predictor by cross-attention, whose places do not see each other,
+    says of several targets what a pass for each would; in I-JEPA's, a narrow ViT, those of one target see each other.
+
     Args:
         loss: between predicted and true tokens; one between pairs takes each place for a sample of its own.
-        predictor: decoder to the tokens' grid (I-JEPA, arXiv 2301.08243); None for the encoder's own tokens, of which
-            those in masked places must exist: ``encoder.masked=token`` or ``keep``, or a convolutional encoder
-            (data2vec, arXiv 2202.03555; iBOT, arXiv 2111.07832).
+        predictor: decoder to the tokens' grid (I-JEPA, arXiv 2301.08243, with ``MultiBlock``); None for the encoder's
+            own tokens, of which those in masked places must exist: ``encoder.masked=token`` or ``keep``, or a
+            convolutional encoder (data2vec, arXiv 2202.03555; iBOT, arXiv 2111.07832).
         projector: the head of both sides, on each token; None for none.
         normalize: standardise each target over its D numbers, so that a teacher that shrinks does not pay.
-        where: ``masked`` predicts the masked places of a view that has some, ``everywhere`` all places.
+        where: ``masked`` predicts the masked places of a view that has some, of one with targets (``MultiBlock``) those
+            in them, a place in several of them as often; ``everywhere`` all places.
         weight: factor of the term.
         views: views that predict; None for all.
 

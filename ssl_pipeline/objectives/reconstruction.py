@@ -27,8 +27,9 @@ class Reconstruction(Term):
     Args:
         loss: between decoded and true patches; None: cross-entropy of symbols, or the squared error of numbers.
         to: ``clean``, the name of a view (a translator), or ``views`` (every view from every other).
-        where: ``masked`` counts only the masked places of a view that has some (all places where a later corruption has
-            moved them, as in ``mask-reversal``), ``everywhere`` all places.
+        where: ``masked`` counts only the masked places of a view that has some, of one with targets (``MultiBlock``)
+            those in them (all places where a later corruption has moved them, as in ``mask-reversal``); ``everywhere``
+            all places.
         share: of each view's samples that are decoded in a step, at least one: the first of the batch, whose order is
             random. It saves the time of the others, whose latents learn from other terms.
         weight: factor of the term.

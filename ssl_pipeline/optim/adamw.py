@@ -8,8 +8,10 @@ from typing import Any
 import torch
 
 from ssl_pipeline.optim.recipe import Recipe
+from ssl_pipeline.utils.signatures import checked_class
 
 
+@checked_class
 class AdamW(Recipe):
     """AdamW (arXiv 1711.05101) with a warm-up and half a cosine.
 

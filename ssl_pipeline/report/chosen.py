@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ssl_pipeline.data import Data, Stream
-from ssl_pipeline.report.pictures import drawn, figure, styled
+from ssl_pipeline.report.pictures import drawn, figure, legend_below, styled
 from ssl_pipeline.report.sheets import Form, Sheet, sheet
 from ssl_pipeline.report.tidy import Curve, read_tidy, under
 from ssl_pipeline.structures.batch import as_float
@@ -69,12 +69,12 @@ def _drawing(found: Mapping[str, Curve]) -> str:
     panels = {"samples drawn, of all": sizes, "share of the draws": junk | _outermost(under(found, "share/"))}
     panels = {title: some for title, some in panels.items() if some}
     with styled():
-        drawing = figure(4.0 * len(panels), 2.6)
+        drawing = figure(4.0 * len(panels), 3.2)
         for axis, (title, some) in zip(drawing.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
             for name, curve in some.items():
                 axis.plot(*curve, "k" if name == "junk" else "-", linewidth=2 if name == "junk" else 1, label=name)
             axis.set_ylim(bottom=0)
             axis.set_title(title)
             axis.set_xlabel("step")
-            axis.legend(ncols=2)
+            legend_below(axis)
     return drawn(drawing)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ssl_pipeline.config.saved import read_saved, read_summary
 from ssl_pipeline.report.page import require_page, template
-from ssl_pipeline.report.pictures import drawn, figure, styled
+from ssl_pipeline.report.pictures import drawn, figure, legend_below, styled
 from ssl_pipeline.report.probe_table import BALANCED_TITLES, PROBE_TITLES, Table, best_cells
 from ssl_pipeline.report.tidy import Curve, read_tidy, under
 from ssl_pipeline.utils.places import replace_text
@@ -102,14 +102,14 @@ def _curves(names: Sequence[str], found: Sequence[Mapping[str, Curve]]) -> str |
     if not panels:
         return None
     with styled():
-        drawing = figure(3.6 * len(panels), 2.8)
+        drawing = figure(3.6 * len(panels), 2.6 + 0.16 * len(names))
         for axis, (key, title) in zip(drawing.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
             for name, curves in zip(names, found, strict=True):
                 if key in curves:
                     axis.plot(*curves[key], label=name, marker="o" if key.startswith("online") else None, markersize=3)
             axis.set_title(title)
             axis.set_xlabel("step")
-            axis.legend()
+            legend_below(axis, 1)
     return drawn(drawing)
 
 

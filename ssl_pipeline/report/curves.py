@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ssl_pipeline.report.pictures import drawn, figure, styled
+from ssl_pipeline.report.pictures import drawn, figure, legend_below, styled
 from ssl_pipeline.report.probe_table import PROBE_TITLES
 from ssl_pipeline.report.tidy import Curve, under
 
@@ -21,6 +21,9 @@ LATENT_SIGNS = {
 }
 NOT_LOSSES = ("diagnostics/", "online/", "lr", "samples_per_s", "data_wait", "memory_gb")
 
+NAMED = 12
+"""Curves of a panel that are named, at most."""
+
 
 def losses(curves: Mapping[str, Curve]) -> str | None:
     """The loss and its terms, in logarithms where they span more than a decade."""
@@ -35,7 +38,7 @@ def probe_curves(curves: dict[str, Curve], summary: Mapping[str, Any]) -> str | 
     if not shown:
         return None
     with styled():
-        drawing = figure(3.2 * len(shown), 2.4)
+        drawing = figure(3.2 * len(shown), 2.8)
         for axis, key in zip(drawing.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
             axis.plot(*found[key], "o-", markersize=3, label="on the way")
             if key in summary:
@@ -45,7 +48,7 @@ def probe_curves(curves: dict[str, Curve], summary: Mapping[str, Any]) -> str | 
                     axis.axhline(summary[f"{key}_{name}"], color="0.4", linestyle=line, linewidth=1, label=label)
             axis.set_title(f"{PROBE_TITLES[key]}, %")
             axis.set_xlabel("step")
-            axis.legend()
+            legend_below(axis)
     return drawn(drawing)
 
 
@@ -71,7 +74,9 @@ def machine(curves: Mapping[str, Curve]) -> str | None:
 
 def _panels(panels: Mapping[str, Mapping[str, Curve]]) -> str:
     with styled():
-        drawing = figure(3.2 * max(len(panels), 1.6), 2.4 if len(panels) > 1 else 3.0)
+        most = max(len(some) if any(some) and len(some) <= NAMED else 0 for some in panels.values())
+        high = (2.4 if len(panels) > 1 else 3.0) + 0.16 * ((most + 1) // 2)
+        drawing = figure(3.2 * max(len(panels), 1.6), high)
         for axis, (title, some) in zip(drawing.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
             for name, curve in some.items():
                 bold = name == "loss"
@@ -79,8 +84,8 @@ def _panels(panels: Mapping[str, Mapping[str, Curve]]) -> str:
             axis.set_title(title)
             axis.set_xlabel("step")
             _scale(axis, some)
-            if any(some) and len(some) <= 12:
-                axis.legend()
+            if any(some) and len(some) <= NAMED:
+                legend_below(axis)
     return drawn(drawing)
 
 

@@ -12,7 +12,7 @@ from ssl_pipeline.evaluation.cycles import Cycle, Pair, cycle_errors, translatio
 from ssl_pipeline.inference.dataset import data_of
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.report import markdown
-from ssl_pipeline.report.pictures import figure
+from ssl_pipeline.report.pictures import figure, legend_below
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,7 +61,7 @@ class CycleTable:
         axis.set_ylabel("squared error / variance")
         axis.set_xlabel("cut after")
         axis.tick_params(axis="x", rotation=45)
-        axis.legend()
+        legend_below(axis)
         drawing.savefig(file, dpi=120)
 
 

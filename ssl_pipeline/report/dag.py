@@ -27,6 +27,7 @@ class _Places(NamedTuple):
 
     y: dict[Node, float]  # of nodes
     decoders: dict[str, float]  # of decoders, by target
+    given: dict[str, float]  # of columns that a loss takes as they are, such as actions
     terms: list[str]
     bottom: float
 
@@ -44,11 +45,13 @@ def dag_svg(graph: Graph) -> str:
     """
     places, colours = _places(graph), dict(zip(graph.edges, COLOURS * len(graph.edges), strict=False))
     parts = [*_wires(graph, places.y), *_losses(graph, places, colours), *_boxes(graph, places)]
+    parts += _taken(graph, places, colours)
+    bottom = places.bottom + ROW * len(places.given)
     lines = [(colour, _described(graph, term)) for term, colour in colours.items()]
     if size := _size(graph.latent):
         lines.append(("#9bb8dc", f"latent: {type(graph.latent).__name__}, {size} parameters"))
-    parts += [svg.legend_line(places.bottom + 18 + 20 * i, *line) for i, line in enumerate(lines)]
-    return svg.drawing(1080, places.bottom + 24 + 20 * len(lines), "corruption graph", parts)
+    parts += [svg.legend_line(bottom + 18 + 20 * i, *line) for i, line in enumerate(lines)]
+    return svg.drawing(1080, bottom + 24 + 20 * len(lines), "corruption graph", parts)
 
 
 def _places(graph: Graph) -> _Places:
@@ -66,7 +69,14 @@ def _places(graph: Graph) -> _Places:
     y |= {CLEAN: middle, CONSENSUS: middle}
     decoders = dict(zip(graph.decoders, spread(len(graph.decoders)), strict=True))
     bottom = max((*y.values(), *decoders.values())) + ROW / 2 + 8
-    return _Places(y, decoders, [*graph.edges], bottom)
+    given = {name: bottom + ROW * i + svg.HIGH / 2 + 6 for i, name in enumerate(_given(graph))}
+    return _Places(y, decoders, given, [*graph.edges], bottom)
+
+
+def _given(graph: Graph) -> list[str]:
+    """Columns that losses take as they are, and no encoder sees."""
+    wanted = (name for term in graph.edges for name in graph.objective.terms[term].needs)  # pyright: ignore
+    return [name for name in dict.fromkeys(wanted) if name not in _starts(graph)]
 
 
 def _starts(graph: Graph) -> list[str]:
@@ -131,6 +141,21 @@ def _decoded(places: _Places, edge: Edge, source: Node, term: str, colour: str) 
     through = places.port(at, term)
     yield svg.line(x, places.port(places.y[source], term), AT["decoder"], through, colour, title=edge.name)
     yield svg.line(AT["decoder"] + NARROW, through, AT["target"], through, colour, title=term)
+
+
+def _taken(graph: Graph, places: _Places, colours: Mapping[str, str]) -> Iterator[str]:
+    """From each column that a loss takes as it is, below the encoder, to the latents that the loss leads to."""
+    x = AT["latent"] + WIDE
+    for name, at in places.given.items():
+        yield svg.box(AT["view"], at, name, fill="#eef5ea", wide=WIDE)
+        for term, edges in graph.edges.items():
+            if name not in graph.objective.terms[term].needs:  # pyright: ignore
+                continue
+            title = f"{term}: {name}"
+            yield svg.line(AT["view"] + WIDE, at, x + 3, at, colours[term], title=title, head=False)
+            for end in dict.fromkeys(edge.target for edge in edges if _is_latent(edge) and edge.target in places.y):
+                to = places.port(places.y[end], term)
+                yield svg.arc(x, at, to, 30 + min(0.35 * abs(at - to), 120), colours[term], both=False, title=title)
 
 
 def _boxes(graph: Graph, places: _Places) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssl_pipeline.report.pictures import drawn, figure, styled
+from ssl_pipeline.report.pictures import drawn, figure, legend_below, styled
 from ssl_pipeline.report.tidy import Curve, under
 
 LAYER_MAPS = {
@@ -40,22 +40,23 @@ def pulls(curves: dict[str, Curve]) -> str | None:
     if not strength:
         return None
     with styled():
-        drawing = figure(7.5 if cosines else 4, 2.6)
+        high = 2.4 + 0.16 * max(len(strength), min(len(cosines), 10))
+        drawing = figure(7.5 if cosines else 4, high)
         axes = drawing.subplots(1, 2 if cosines else 1, squeeze=False)[0]
         for name, curve in strength.items():
             axes[0].plot(*curve, label=name)
         axes[0].set_yscale("log")
+        for axis in axes:
+            axis.set_xlabel("step")
         axes[0].set_title("norm of a loss's gradient in the encoder")
-        axes[0].legend()
+        legend_below(axes[0], 1)
         for name, curve in list(cosines.items())[:10]:
             axes[1].plot(*curve, label=name.replace("/", ", "))
         if cosines:
             axes[1].axhline(0, color="0.6", linewidth=1)
             axes[1].set_ylim(-1, 1)
             axes[1].set_title("cosine of two losses' gradients")
-            axes[1].legend()
-        for axis in axes:
-            axis.set_xlabel("step")
+            legend_below(axes[1], 1)
     return drawn(drawing)
 
 

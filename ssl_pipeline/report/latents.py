@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.decomposition import PCA
 
-from ssl_pipeline.report.pictures import drawn, figure, styled
+from ssl_pipeline.report.pictures import drawn, figure, legend_below, styled
 from ssl_pipeline.utils.extras import require
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def latent_map(
         ValueError: another method.
     """
     with styled():
-        drawing = figure(7.5, 3.4)
+        drawing = figure(7.5, 3.8)
         left, right = drawing.subplots(1, 2)
         flat, axes = _flat(clean, method)
         _coloured(left, flat, labels, names)
@@ -54,7 +54,7 @@ def latent_map(
         if len(parts) > 1:
             for rows in zip(*(part[:LINED] for part in parts), strict=True):
                 right.plot(*np.stack(rows).T, color="0.5", linewidth=0.4, zorder=0)
-        right.legend(markerscale=2)
+        legend_below(right, 3, markerscale=2)
         right.set_title("the views of samples" + axes)
         for axis in (left, right):
             axis.set_xticks([])
@@ -65,7 +65,7 @@ def latent_map(
 def spectra(clean: np.ndarray, views: Mapping[str, np.ndarray]) -> str:
     """Singular values of the embeddings about their mean, each as a share of the largest."""
     with styled():
-        drawing = figure(4.2, 2.8)
+        drawing = figure(4.2, 3.1)
         axis = drawing.subplots()
         for name, z in {"clean": clean, **views}.items():
             s = np.linalg.svd((z - z.mean(0)).astype(np.float64), compute_uv=False)
@@ -75,7 +75,7 @@ def spectra(clean: np.ndarray, views: Mapping[str, np.ndarray]) -> str:
             axis.loglog(range(1, len(s) + 1), s / s[0], linewidth=2 if name == "clean" else 1, label=name)
         axis.set_xlabel("number")
         axis.set_title("singular values / the largest")
-        axis.legend()
+        legend_below(axis, 3)
     return drawn(drawing)
 
 
@@ -92,7 +92,7 @@ def _coloured(axis: Axes, flat: np.ndarray, labels: np.ndarray | None, names: Se
         colour = matplotlib.colormaps["tab20" if len(kinds) > 10 else "tab10"](int(np.searchsorted(kinds, kind)) % 20)
         axis.scatter(*flat[labels == kind].T, s=5, alpha=0.7, linewidths=0, color=colour, label=name, rasterized=True)
     if len(kinds) <= NAMED:
-        axis.legend(markerscale=2, fontsize=6, loc="best")
+        legend_below(axis, 5, markerscale=2, fontsize=6)
 
 
 def _flat(z: np.ndarray, method: str) -> tuple[np.ndarray, str]:

@@ -25,7 +25,7 @@ from ssl_pipeline.report.dag import dag_svg
 from ssl_pipeline.report.headline import Section, restored_table, sections
 from ssl_pipeline.report.latents import latent_map, spectra
 from ssl_pipeline.report.probe_table import Table, cautions, left_out, probe_table, verdict
-from ssl_pipeline.report.sheets import Form, Sheet, forms, picture, sheets
+from ssl_pipeline.report.sheets import Form, Sheet, captions, forms, picture, sheets
 from ssl_pipeline.report.tidy import Curve, read_tidy
 from ssl_pipeline.structures.per_data_set import PerDataSet
 from ssl_pipeline.utils.extras import require
@@ -37,7 +37,20 @@ if TYPE_CHECKING:
 SOURCES = 20
 """Sources that a map can colour, where there are no labels."""
 
-FACTS = ("steps", "seconds", "samples_per_s", "loss", "rankme", "std", "protocol", "probe_seconds")
+SHOWN = 8
+"""Samples on a sheet."""
+
+FACTS = {
+    "steps": "steps",
+    "seconds": "seconds of training",
+    "samples_per_s": "samples a second",
+    "loss": "loss",
+    "rankme": "effective rank of the embeddings (RankMe)",
+    "std": "standard deviation of the embeddings",
+    "protocol": "protocol of the probes",
+    "probe_seconds": "seconds of probes",
+}
+"""Numbers of a summary in words."""
 
 
 class PagePart(NamedTuple):
@@ -55,6 +68,7 @@ class PagePart(NamedTuple):
     family_curves: str | None
     curves: dict[str, str]
     sheets: list[Sheet]
+    captions: dict[str, list[str]]  # what columns of text say of the samples of the sheets
     latent_map: str | None
     spectra: str | None
     gap: float | None
@@ -99,7 +113,8 @@ def write_report(
         title=summary.get("name", folder.name),
         folder=folder.name,
         interrupted=summary.get("interrupted", not summary),
-        facts={key: summary[key] for key in FACTS if key in summary},
+        evaluated=summary.get("evaluated", bool(summary)),
+        facts={words: summary[key] for key, words in FACTS.items() if key in summary},
         alarms=summary.get("alarms", []),
         parts=parts,
         chosen=_chosen(folder, sets),
@@ -156,7 +171,8 @@ def _part(
         family_table(summary),
         family_curves(summary),
         {title: image for title, image in drawings.items() if image},
-        sheets(forms(graph, data, 8), data) if data.test is not None else [],
+        sheets(forms(graph, data, SHOWN), data) if data.test is not None else [],
+        captions(data, SHOWN),
         latent_map(clean.z, labels, names, views, method) if varied else None,
         spectra(clean.z, views) if varied else None,
         gap([*views.values()]) if len(views) > 1 else None,

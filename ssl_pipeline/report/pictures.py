@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ssl_pipeline.utils.extras import require
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 STYLE: Any = {
@@ -47,6 +48,13 @@ def figure(wide: float, high: float, what: str = "report.html") -> Figure:
 
     with styled():
         return Figure(figsize=(wide, high), layout="constrained")
+
+
+def legend_below(axis: Axes, columns: int = 2, **more: Any) -> None:
+    """Names of what is drawn, below the axes, where they lie on nothing."""
+    axis.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.12 if not axis.get_xlabel() else -0.24), ncols=columns, **more
+    )
 
 
 def drawn(shown: Figure, kind: str = "svg") -> str:

@@ -7,22 +7,29 @@ from difflib import SequenceMatcher
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ssl_pipeline.data import Clips, Data, LogMel, Pixels, Waveform
+from ssl_pipeline.data.codecs.table import FEATURE
+from ssl_pipeline.data.codecs.text import TextCodec
 from ssl_pipeline.data.codecs.video import film_strip
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.learned import views_leading_to
 from ssl_pipeline.inference.modules import Restorer
 from ssl_pipeline.report.pictures import drawn, figure, inside, styled
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 FRAMES = 4
 """Of a clip, in a picture."""
 STRIPS = 3
 """Clips in a picture."""
+UNORDERED = (FEATURE, "component")
+"""Axes whose places have no order."""
 
 
 class Form(NamedTuple):
@@ -52,7 +59,7 @@ def forms(graph: Graph, data: Data, count: int = 4) -> dict[str, Form]:
     """
     assert data.test is not None
     device = next(graph.parameters()).device
-    batch = data.test[torch.linspace(0, len(data.test) - 1, min(count, len(data.test))).long()].on(device)
+    batch = data.test[_spread(len(data.test), count)].on(device)
     corrupted = graph.corrupt(batch, whole=True)
     found = {"clean": Form(corrupted.clean.x.cpu(), _cpu(batch.valid))}
     for name, view in corrupted.views.items():
@@ -96,7 +103,7 @@ def picture(shown: Mapping[str, Form], data: Data) -> str:
             for axis, x in zip(row, form.x[:count].float(), strict=True):
                 x = film_strip(x, FRAMES) if x.ndim == 4 else x
                 if x.ndim == 2:
-                    axis.plot(x[0], linewidth=0.4, color="k")
+                    _row_of_numbers(axis, x[0], bars=data.grid.axes[0].name in UNORDERED)
                     axis.set_ylim(low, high)
                 elif x.shape[0] == 3:
                     axis.imshow(((x.movedim(0, -1) - low) / (high - low)).clamp(0, 1))
@@ -108,6 +115,32 @@ def picture(shown: Mapping[str, Form], data: Data) -> str:
                 axis.spines[:].set_visible(False)
             row[0].set_ylabel(name)
     return drawn(drawing, "png")
+
+
+def _row_of_numbers(axis: Axes, x: Tensor, bars: bool) -> None:
+    """A curve; or a bar a number, where numbers that stand side by side have nothing in common."""
+    if bars:
+        axis.bar(range(len(x)), x, color="0.25")
+        axis.axhline(0, color="0.7", linewidth=0.4)
+    else:
+        axis.plot(x, linewidth=0.4, color="k")
+
+
+def captions(data: Data, count: int = 4) -> dict[str, list[str]]:
+    """What the columns of text say of the samples that ``forms`` takes, by the column's name."""
+    columns = {name: spec.codec for name, spec in data.columns.items() if spec.grid.discrete and spec.steps is None}
+    if data.test is None or not any(isinstance(codec, TextCodec) for codec in columns.values()):
+        return {}
+    batch = data.test[_spread(len(data.test), count)]
+    return {
+        name: codec.decode(batch.columns[name].x, batch.columns[name].valid)
+        for name, codec in columns.items()
+        if isinstance(codec, TextCodec)
+    }
+
+
+def _spread(size: int, count: int) -> Tensor:
+    return torch.linspace(0, size - 1, min(count, size)).long()
 
 
 def _sounds(shown: Mapping[str, Form], data: Data, most: int = 3) -> list[list[tuple[str, str]]]:

@@ -44,13 +44,16 @@ def tall_box(x: float, top: float, bottom: float, wide: float, lines: Sequence[s
     return f'<rect x="{x}" y="{top}" {size} rx="8" fill="#fdf3dd" stroke="#666"/>{words}'
 
 
-def line(x1: float, y1: float, x2: float, y2: float, colour: str, *, dashed: bool = False, title: str = "") -> str:
-    """A line to the right that begins and ends level, with an arrowhead."""
+def line(
+    x1: float, y1: float, x2: float, y2: float, colour: str, *, dashed: bool = False, title: str = "", head: bool = True
+) -> str:
+    """A line to the right that begins and ends level, with an arrowhead or going on in another."""
     bend, dash = (x2 - x1) / 2, ' stroke-dasharray="4 3"' if dashed else ""
     width = 2 if title else 1
     return (
-        f'<path d="M{x1} {y1:.1f} C{x1 + bend} {y1:.1f} {x2 - bend} {y2:.1f} {x2 - 3} {y2:.1f}" fill="none" '
-        f'stroke="{colour}" stroke-width="{width}"{dash}>{_title(title)}</path>{_arrowhead(x2, y2, 1, colour)}'
+        f'<path d="M{x1} {y1:.1f} C{x1 + bend} {y1:.1f} {x2 - bend} {y2:.1f} {x2 - 3 * head} {y2:.1f}" fill="none" '
+        f'stroke="{colour}" stroke-width="{width}"{dash}>{_title(title)}</path>'
+        f"{_arrowhead(x2, y2, 1, colour) if head else ''}"
     )
 
 

@@ -1,6 +1,7 @@
 """Batched records that flow through the pipeline.
 
-Letters in shapes: B batch, C channels, N tokens, K visible ones or slots, D width, n axes, ``*grid`` the grid's shape.
+Letters in shapes: B batch, C channels, N tokens, K visible ones or slots, D width, T targets, n axes, ``*grid`` the
+grid's shape.
 ``#B`` is B, or 1 where all samples share the value.
 """
 
@@ -68,6 +69,8 @@ class View(NamedTuple):
     mask: Tensor | None = None  # (B, *grid) bool, True = hidden
     cell: tuple[int, ...] | None = None  # the mask is made of whole cells of this size
     visible: int | None = None  # number of visible cells of that size, where all samples have as many
+    target: Tensor | None = None  # (B, T, *grid) bool: the masked places to be predicted, T blocks; None: all of them
+    target_cells: int | None = None  # number of cells of that size in each block
     unmasked: Tensor | None = None  # x before it was masked; None: it was not, or x has changed since
     valid: Tensor | None = None  # (B, *grid) bool, False = padding
     params: Mapping[str, Tensor] = {}  # (B,) float each: what a map from the latent back to this view needs
@@ -146,7 +149,8 @@ def unmasked_view(view: View) -> View:
         return view
     if view.unmasked is None:
         raise ValueError("expected a view that was masked last, got one that was changed after its mask: mask it last")
-    return view._replace(x=view.unmasked, mask=None, cell=None, visible=None, unmasked=None)
+    without = view._replace(mask=None, cell=None, visible=None, target=None, target_cells=None, unmasked=None)
+    return without._replace(x=view.unmasked)
 
 
 def family(view: str) -> str:

@@ -28,6 +28,18 @@ def seed_models(device: torch.device, *key: int | str) -> None:
         getattr(torch, device.type).manual_seed(seed)
 
 
+def on_processor(generator: torch.Generator) -> torch.Generator:
+    """A generator of numbers that shapes follow from, so that no device is waited for.
+
+    That on the processor is itself; that on another device, whose state the processor knows, makes one and moves on.
+    """
+    if generator.device.type == "cpu":
+        return generator
+    state = generator.get_state().tolist()
+    torch.rand(1, generator=generator, device=generator.device)
+    return torch.Generator().manual_seed(seed_of(*state))
+
+
 def generator(device: torch.device | str, *key: int | str) -> torch.Generator:
     """A generator on ``device``, seeded by a key such as (seed, step, rank, view)."""
     return torch.Generator(device).manual_seed(seed_of(*key))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ssl_pipeline.data import Data, LogMel, Pixels, Stream, Waveform
-from ssl_pipeline.data.io.value_range import LOOKED_AT
+from ssl_pipeline.data.io.value_range import RANGE_FILES
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.optim.recipe import Recipe
 from ssl_pipeline.report.headline import restored_table, sections
@@ -73,7 +73,7 @@ def _range(data: Data) -> list[str]:
         return []
     (low, high), least = codec.range, 0 if isinstance(codec, Pixels) else -1
     return [
-        f"range      {low:g} to {high:g} in files, as data.range says or up to {LOOKED_AT} of them show, "
+        f"range      {low:g} to {high:g} in files, as data.range says or up to {RANGE_FILES} of them show, "
         f"become {least} to 1; what lies outside is cut off"
     ]
 

@@ -10,9 +10,10 @@ from time import perf_counter
 from types import FrameType
 from typing import TypeVar
 
+from ssl_pipeline.utils.auto import AUTO
+
 _T = TypeVar("_T")
 
-AUTO = "auto"
 """A share of the training, or some seconds, whichever is more."""
 
 _SHARE, _LEAST = 0.2, 60.0

@@ -15,12 +15,12 @@ import yaml
 
 from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, SUMMARY, read_saved, read_summary
 from ssl_pipeline.data import Data, DataSets, LogMel, Pixels, Stream, Waveform
-from ssl_pipeline.data.io.value_range import AUTO
 from ssl_pipeline.structures.per_data_set import join_sets
-from ssl_pipeline.utils.checkpoints import LAST, fault, newest
+from ssl_pipeline.utils.auto import AUTO
+from ssl_pipeline.utils.checkpoints import LAST, checkpoint_error, newest
 from ssl_pipeline.utils.places import refuse_links, replace_text
 
-UNFINISHED = {"interrupted": True, "evaluated": False}
+UNFINISHED = {"interrupted": True, "trained": False, "evaluated": False}
 """In the summary of a run from its start to the end of its evaluation."""
 
 
@@ -70,7 +70,7 @@ class RunDir:
             return Start()
         refuse_links(self.path)
         found = newest(self.checkpoint.parent)
-        why = None if found == self.checkpoint else fault(self.checkpoint)
+        why = None if found == self.checkpoint else checkpoint_error(self.checkpoint)
         if found is None and self.checkpoint.is_file():
             raise ValueError(f"{self.checkpoint} {why}, and there is none before it: begin a new run")
         if found is None:

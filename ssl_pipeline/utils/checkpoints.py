@@ -49,15 +49,15 @@ def step_back(folder: Path) -> None:
 
 
 def newest(folder: Path) -> Path | None:
-    """The newest checkpoint in a folder without a ``fault``; None where there is none.
+    """The newest checkpoint in a folder without a ``checkpoint_error``; None where there is none.
 
     Args:
         folder: ``checkpoints`` in that of a run.
     """
-    return next((path for name in (LAST, PREVIOUS) if fault(path := folder / name) is None), None)
+    return next((path for name in (LAST, PREVIOUS) if checkpoint_error(path := folder / name) is None), None)
 
 
-def fault(path: Path) -> str | None:
+def checkpoint_error(path: Path) -> str | None:
     """Why training cannot go on from a checkpoint, as the end of a sentence about it; None where it can.
 
     Nothing that the file names is run.

@@ -46,23 +46,31 @@ def options_of(at: str) -> Iterator[None]:
 
 
 @contextmanager
-def keys_at(at: str) -> Iterator[None]:
+def keys_at(at: str, names: Iterable[str]) -> Iterator[None]:
     """Have errors name the options of data as they are typed where the data stands elsewhere than at ``data``.
 
-    >>> with keys_at("data.of"):
-    ...     raise ValueError("set data.root to another folder")
+    Args:
+        at: dotted key of the data in the configuration.
+        names: of its options; other words behind ``data.`` are names of files and modules, and stay.
+
+    >>> with keys_at("data.of", ["root"]):
+    ...     raise ValueError("data.csv is no folder: set data.root to another one")
     Traceback (most recent call last):
     ...
-    ValueError: set data.of.root to another folder
+    ValueError: data.csv is no folder: set data.of.root to another one
     """
     try:
         yield
     except (ValueError, OSError) as error:
-        text = str(error)
-        typed = text if f"{at}." in text else re.sub(r"\bdata\.(?=[a-z_]+\b)", f"{at}.", text)
-        if typed == text or (isinstance(error, OSError) and error.strerror):
+        keys = "|".join(map(re.escape, names))
+        typed = re.sub(rf"(?<![\w./\\-])data\.(?=(?:{keys})\b)", f"{at}.", text := str(error))
+        if not keys or typed == text or (isinstance(error, OSError) and error.strerror):
             raise
-        raise type(error)(typed) from error
+        try:
+            renamed = type(error)(typed)
+        except TypeError:  # it takes other arguments than a text
+            renamed = OSError(typed) if isinstance(error, OSError) else ValueError(typed)
+        raise renamed from error
 
 
 def nearest(word: str, names: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import yaml
 
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
+from ssl_pipeline.utils.errors import keys_at
 
 
 def test_folders_of_data_are_absolute_and_can_be_moved(tmp_path, monkeypatch):
@@ -36,3 +37,26 @@ def test_messages_name_the_key_as_it_is_typed():
     deeper = {"type": "mixed", "sets": {"a": node}}
     with pytest.raises(FileNotFoundError, match=r"set data\.sets\.a\.of\.root to a folder of images"):
         build_part("data", deeper, at="data")
+
+
+class OfTwo(ValueError):
+    def __init__(self, text, _):
+        super().__init__(text)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("/x/data.root, my-data.root and data.csv"), "/x/data.root, my-data.root and data.csv"),
+        (ValueError("data.csv: set data.root, data.cache.folder"), "data.csv: set data.A.root, data.A.cache.folder"),
+        (ValueError("set data.of.root, not data@data.of"), "set data.A.of.root, not data@data.A.of"),
+        (OfTwo("set data.root", 1), "set data.A.root"),
+        (FileNotFoundError("no data.roots, set data.root"), "no data.roots, set data.A.root"),
+    ],
+)
+@pytest.mark.parametrize("at", ["data.of", "data.sets.a.of"])
+def test_only_options_are_moved_to_their_depth(error, said, at):
+    kind = FileNotFoundError if isinstance(error, OSError) else ValueError
+    with pytest.raises(kind) as found, keys_at(at, ["root", "cache", "of"]):
+        raise error
+    assert str(found.value) == said.replace("data.A", at)

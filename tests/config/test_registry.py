@@ -6,6 +6,7 @@ import inspect
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -71,6 +72,27 @@ def test_unknown_names_and_kinds():
         part_names("los")
     with pytest.raises(ValueError, match=r"^there is no kind 'los' of parts"):
         lookup("los", "mse")
+
+
+def test_a_part_in_a_file_that_nobody_imports_is_found(tmp_path, monkeypatch):
+    package = tmp_path / "gates_of_mine"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    text = 'from ssl_pipeline.config.registry import register\n\n\n@register("gate_of_mine", "nor")\nclass Nor: ...\n'
+    (package / "nor.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(registry._HOMES, "gate_of_mine", "gates_of_mine")
+    monkeypatch.setitem(registry._ENTRIES, "gate_of_mine", {})
+    with pytest.raises(
+        ValueError, match=r"no gate_of_mine 'nor'; .*nor\.py registers it, but nothing imports .*import it"
+    ):
+        lookup("gate_of_mine", "nor")
+    with pytest.raises(
+        ValueError, match="no gate_of_mine 'xor'; there are none; one of your own must be registered in"
+    ):
+        lookup("gate_of_mine", "xor")
+    import_module("gates_of_mine.nor")
+    assert lookup("gate_of_mine", "nor").name == "nor"
 
 
 @pytest.mark.slow

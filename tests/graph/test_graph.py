@@ -45,7 +45,7 @@ def test_a_plain_loop_trains_it(name):
         values.append(losses["loss"].item())
     assert values[-1] < 0.9 * values[0]
     edges = {edge.name for group in graph.edges.values() for edge in group}
-    way_down = {f"relaxation/{k}" for k in range(9)} if name == "relaxed" else set()
+    way_down = {f"relaxation/{k}" for k in range(13)} if name == "relaxed" else set()
     assert way_down <= set(losses) and set(losses) - way_down - {"loss", "consensus"} <= edges
 
 

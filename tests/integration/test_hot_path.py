@@ -23,6 +23,10 @@ WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "bincount", "equal"}
 WAITS |= {"_unique2", "unique_dim", "unique_consecutive"}
 
 
+ON_PROCESSOR = {  # they draw there: whose turn it is, and how many tokens there are
+    "ssl_pipeline.structures.view_assignment",
+    "ssl_pipeline.corruptions._blocks",
+}
 ASKS = {"tolist", "cpu", "numpy", "item", "__bool__", "__int__", "__float__"}
 
 
@@ -34,9 +38,7 @@ class Asks(TorchFunctionMode):
         self.seen = seen
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        drawn_here = (
-            sys._getframe(1).f_globals["__name__"] == "ssl_pipeline.structures.view_assignment"
-        )  # on the processor: whose turn it is
+        drawn_here = sys._getframe(1).f_globals["__name__"] in ON_PROCESSOR
         if getattr(func, "__name__", "") in ASKS and isinstance(args[0], torch.Tensor) and not drawn_here:
             self.seen.append(func.__name__)
         return func(*args, **(kwargs or {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import soundfile
+import torch
 
 import ssl_pipeline
 from ssl_pipeline.config.build import build_part
@@ -133,16 +134,22 @@ def test_a_relaxed_ball_needs_a_term_that_keeps_its_latents_apart(tmp_path, caps
     options += ["decoder=cross_attention", "decoder.width=32", "decoder.depth=1", "decoder.heads=4"]
     options += ["latent=slots", "latent.slots=4", "latent.depth=1", "latent.fuse=relaxed"]
     options += ["allow_collapse=true"]  # the first of the two is refused without it
-    found, knn = {}, {}
+    knn = {}
     for objective in ("reconstruct", "reconstruct+sigreg"):
         folder = tmp_path / objective
         summary, data = trained(folder, *options, f"objective={objective}")
-        assert ("nearly become one constant" in capsys.readouterr().err) is (objective == "reconstruct")
+        assert ("of what comes of mask depends on the sample" in capsys.readouterr().err) is (
+            objective == "reconstruct"
+        )
         graph, batch = ssl_pipeline.load(folder).graph, data.test[range(300)]
-        z, _ = look(graph, ProbeBatch(batch), seed=0, layers=False)
-        found[objective], knn[objective] = min(signs(view).spread for view in z.values()), summary["knn"]
+        knn[objective] = summary["knn"]
         loss = graph.state(graph.corrupt(batch)).consensus.energy
         assert (loss.diff(dim=0) <= 1e-5).all()
+    pulls = []
+    for steps in (graph.latent.fuse.steps, 400):
+        graph.latent.fuse.steps = steps
+        state = graph.state(graph.corrupt(batch, whole=True))
+        pulls.append(torch.stack([state.latents[view].tokens - state.consensus.tokens for view in graph.corruptions]))
+    assert torch.cosine_similarity(*(pull.flatten() for pull in pulls), dim=0) > 0.98  # at the default it is at rest
     assert loss[-1].mean() < 0.95 * loss[0].mean()  # of the second; a collapsed ball may be too touchy to move
-    assert found["reconstruct+sigreg"] > 3 * found["reconstruct"]
-    assert knn["reconstruct+sigreg"] > knn["reconstruct"] + 5
+    assert knn["reconstruct+sigreg"] > knn["reconstruct"] + 15

@@ -136,7 +136,8 @@ def losses(*overrides):
 
 @pytest.mark.parametrize("method", ["mae", "simmim", "ijepa", "data2vec", "ibot", "dag"])
 def test_a_vit_of_timms_under_every_masked_method(method):
-    crops = ["corruption.crop-mask.mask.cell=2"] if method in ("ibot", "dag") else ["corruption.mask.cell=2"]
+    masks = {"ibot": "crop-mask.mask", "dag": "crop-mask.mask", "ijepa": "multiblock"}
+    crops = [f"corruption.{masks.get(method, 'mask')}.cell=2"]
     graph, loss = losses(
         f"experiment={method}", *VIT, *crops, *(["decoder=cross_attention"] if method == "dag" else [])
     )

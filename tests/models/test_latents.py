@@ -243,6 +243,17 @@ def test_relaxed_is_detached_and_its_loss_pulls_the_encoders():
     torch.testing.assert_close(latents[0].grad, 2 * (latents[0].detach() - consensus.tokens) / 10 / 4)
 
 
-def test_relaxed_refuses_no_steps():
+def test_decoders_read_a_relaxed_latent_with_noise_in_training_only():
+    latents, relaxed = views(batch=2000), RelaxedConsensus(steps=1, noise=0.2)
+    found = relaxed(latents, lambda z: linear_energy(z)[0])
+    assert float((found.latent.tokens - found.tokens).std()) == pytest.approx(0.2, rel=0.05)
+    torch.testing.assert_close(found.latent.pooled, found.latent.tokens.mean(1))
+    torch.testing.assert_close(found.consensus_loss, consensus_loss(found.tokens, latents).mean())
+    found = relaxed.eval()(latents, lambda z: linear_energy(z)[0])
+    assert found.latent.tokens.equal(found.tokens)
+
+
+@pytest.mark.parametrize("options", [{"steps": 0}, {"noise": -0.1}])
+def test_relaxed_refuses(options):
     with pytest.raises(ValueError, match=r"latent\.fuse.*positive"):
-        RelaxedConsensus(steps=0)
+        RelaxedConsensus(**options)

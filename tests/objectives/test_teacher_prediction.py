@@ -154,15 +154,16 @@ def test_a_still_teacher_is_the_encoder_of_the_start(name):
             torch.testing.assert_close(ours, theirs)
 
 
-def test_it_sees_views_without_their_holes():
+@pytest.mark.parametrize("view", ["mask", "multiblock"])
+def test_it_sees_views_without_their_holes(view):
     """With the teacher equal to the encoder, the target of a masked view is the encoding of the clean sample."""
-    graph = make("experiment=ijepa", *TOKENS).eval()
+    graph = make("experiment=ijepa", f"corruption={view}", *TOKENS).eval()
     views = graph.corrupt(batch())
     standard = graph.normalized(views.views)
     targets = graph.teaching.targets(standard, {})
-    assert views.views["mask"].mask.any()
+    assert views.views[view].mask.any()
     clean = graph.encode({"unknown": graph.normalize.of(views.clean)})["unknown"]
-    torch.testing.assert_close(targets.latents["mask"].tokens, clean.tokens)
+    torch.testing.assert_close(targets.latents[view].tokens, clean.tokens)
 
 
 def test_data2vec_averages_its_last_blocks():
@@ -181,7 +182,7 @@ def test_data2vec_averages_its_last_blocks():
 
 
 def test_the_loss_of_jepa_is_that_of_the_hole():
-    graph = make("experiment=ijepa", *TOKENS).eval()
+    graph = make("experiment=ijepa", "corruption=mask", *TOKENS).eval()
     corrupted = graph.corrupt(batch())
     views = graph.normalized(corrupted.views)
     latent = graph.encode(views)["mask"]

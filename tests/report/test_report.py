@@ -340,6 +340,7 @@ def test_a_killed_sitting_is_told_from_a_finished_run(images, tmp_path, monkeypa
         "name": "train",
         "steps": 6,
         "interrupted": True,
+        "trained": False,
         "evaluated": False,
     }
 

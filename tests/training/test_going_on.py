@@ -18,7 +18,7 @@ from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run
 from ssl_pipeline.training.callbacks import Clock, Metrics
 from ssl_pipeline.training.module import PretrainModule
-from ssl_pipeline.utils.checkpoints import DIVERGED, LAST, PREVIOUS, fault
+from ssl_pipeline.utils.checkpoints import DIVERGED, LAST, PREVIOUS, checkpoint_error
 from ssl_pipeline.utils.errors import Interrupted
 
 WORDS = [*SMALL, *QUICK, "probe.baselines=false", "report.page=false", "trainer.max_steps=3", "hardware=cpu"]
@@ -150,8 +150,8 @@ def test_a_checkpoint_that_is_no_good_is_not_gone_on_from(change, why, tmp_path,
     monkeypatch.chdir(tmp_path)
     content = {"global_step": 1, "state_dict": {"graph.w": torch.ones(2)}}
     torch.save(content, tmp_path / LAST)
-    assert fault(tmp_path / LAST) is None
+    assert checkpoint_error(tmp_path / LAST) is None
     torch.save(change(content), tmp_path / LAST)
-    found = fault(tmp_path / LAST)
+    found = checkpoint_error(tmp_path / LAST)
     assert found is not None and re.search(why, found) and "weights_only" not in found
     assert not (tmp_path / "pwned").exists()

@@ -83,6 +83,13 @@ CASES: dict[str, tuple[str, list[str]]] = {
             "edge={a: {from: noise, to: text}, b: {from: [text, mask], to: clean}}",
         ],
     ),
+    "multiblock": (
+        "grey",
+        [
+            *("corruption=multiblock", "corruption.multiblock.cell=2", "encoder.patch=2"),
+            *("objective=jepa", "teacher=ema"),
+        ],
+    ),
     "autoregressive": ("text", ["corruption=noise", "decoder=autoregressive", "objective=cross_entropy"]),
 }
 COLUMNS = {  # grids of what belongs to the samples besides themselves, and how many of it a sample has

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from helpers.runs import configured
 from ssl_pipeline.config.resume import again
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run, stages
+from ssl_pipeline.training.run_dir import UNFINISHED
 from ssl_pipeline.training.stages import evaluate_run, open_run, report_run
 
 TIMES = ("seconds", "samples_per_s", "data_wait", "memory_gb", "probe_seconds")
@@ -60,6 +62,18 @@ def test_an_interrupted_evaluation_is_resumed(bound, place, tmp_path, monkeypatc
         key: left[key] for key in ("steps", "loss", "seconds")
     }
     assert all(torch.equal(value, weights[name]) for name, value in read_weights(tmp_path).items())
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_an_interrupted_training_is_never_said_to_be_whole(trained, finished, tmp_path, monkeypatch):
+    folder = shutil.copytree(finished[0], tmp_path / "run")
+    left = {"name": "train", "steps": 4, **UNFINISHED, "trained": trained}
+    (folder / "summary.json").write_text(json.dumps(left))
+    for name, instead in (("score_graph", lambda *_: {"knn": 50.0}), ("write_samples", lambda *_: None)):
+        monkeypatch.setattr(f"ssl_pipeline.training.stages.evaluate.{name}", instead)
+    opened = open_run(folder)
+    for _ in range(2):
+        assert evaluate_run(opened) == {"name": "train", "steps": 4, "interrupted": not trained, "knn": 50.0}
 
 
 def test_an_unevaluated_run_may_be_trained_on(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def flush(place: Path) -> None:
         os.close(number)
 
 
-def damage(folder: Path) -> str | None:
+def mismatch(folder: Path) -> str | None:
     """What is not as ``write_checksums`` found it; None: nothing."""
     try:
         expected = json.loads((folder / _NAME).read_text())

@@ -29,7 +29,7 @@ DecodedRows = dict[str, Tensor]
 """Samples by the name ``x``, and by other names what is known of each of them."""
 
 
-class Troubles(NamedTuple):
+class FileProblems(NamedTuple):
     """Files that are not as they should be, by their numbers."""
 
     unreadable: dict[int, str]  # and why
@@ -44,15 +44,15 @@ def passes(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _PASSING)
 
 
-Decode = Callable[[Troubles], Iterator[DecodedRows]]
-"""Decodes everything from the beginning, some at a time; fills the troubles on the way."""
+Decode = Callable[[FileProblems], Iterator[DecodedRows]]
+"""Decodes everything from the beginning, some at a time; fills the problems on the way."""
 
 
-class Once(NamedTuple):
+class Decoded(NamedTuple):
     """What has been decoded."""
 
     rows: DecodedRows  # of all files; nothing where none can be read
-    troubles: Troubles
+    problems: FileProblems
     place: Path | None = None  # folder of the mapped files
 
     def dataset(
@@ -72,8 +72,8 @@ def decoded_once(
     place: Path,
     in_memory: bool | str,
     needed: int = 0,
-    refuse: Callable[[Troubles], None] = lambda _: None,
-) -> Once:
+    refuse: Callable[[FileProblems], None] = lambda _: None,
+) -> Decoded:
     """Decode, unless a run before has done so.
 
     Args:
@@ -82,7 +82,7 @@ def decoded_once(
         in_memory: true: in memory; false: in a mapped file; "auto": in such a file if decoding takes over 2 s.
             Where none can be written, "auto" keeps up to 2 GiB in memory after all, and says so.
         needed: bytes of the samples, where they are known.
-        refuse: raises where there are too many troubles; what is refused is not kept.
+        refuse: raises where there are too many problems; what is refused is not kept.
 
     Raises:
         OSError: the file cannot be written.
@@ -91,8 +91,8 @@ def decoded_once(
         return _to_memory(decode)
     if is_whole(place):
         return _find(place)
-    troubles = Troubles({}, {})
-    parts, first = decode(troubles), []
+    problems = FileProblems({}, {})
+    parts, first = decode(problems), []
     if in_memory == "auto":
         began = time.monotonic()
         for part in parts:
@@ -100,13 +100,13 @@ def decoded_once(
             if time.monotonic() - began > PATIENCE:
                 break
         else:
-            return Once(_joined(first), troubles)
+            return Decoded(_joined(first), problems)
     try:
         with whole_or_nothing(place) as temporary:
             if temporary is not None:
                 _write(chain(first, parts), temporary, needed)
-                refuse(troubles)
-                (temporary / "troubles.json").write_text(json.dumps(troubles._asdict()))
+                refuse(problems)
+                (temporary / "troubles.json").write_text(json.dumps(problems._asdict()))
     except OSError as error:
         where = f"what is decoded cannot be kept in {str(place.parent)!r} ({error.strerror or error})"
         trouble = OSError(f"{where}: set cache.folder to one with more room, or set cache.in_memory=true")
@@ -117,15 +117,15 @@ def decoded_once(
     return _find(place)
 
 
-def _to_memory(decode: Decode, too_large: OSError | None = None) -> Once:
+def _to_memory(decode: Decode, too_large: OSError | None = None) -> Decoded:
     """Everything; or the error, if there is one to be raised from 2 GiB on."""
-    troubles, parts, size = Troubles({}, {}), [], 0
-    for part in decode(troubles):
+    problems, parts, size = FileProblems({}, {}), [], 0
+    for part in decode(problems):
         parts.append(part)
         size += part["x"].nbytes
         if too_large is not None and size >= MEMORY_LIMIT:
             raise too_large
-    return Once(_joined(parts), troubles)
+    return Decoded(_joined(parts), problems)
 
 
 def _joined(parts: list[DecodedRows]) -> DecodedRows:
@@ -172,15 +172,17 @@ def _head(file: BinaryIO, rows: np.ndarray, count: int) -> int:
     return file.tell()
 
 
-def _find(place: Path) -> Once:
+def _find(place: Path) -> Decoded:
     rows = {
         file.stem: torch.from_numpy(np.load(file, allow_pickle=False))
         for file in place.glob("*.npy")
         if file.stem != "x"
     }
     said = json.loads((place / "troubles.json").read_text())
-    troubles = Troubles(_numbered(said["unreadable"]), {kind: _numbered(of) for kind, of in said["remarks"].items()})
-    return Once(rows, troubles, place)
+    problems = FileProblems(
+        _numbered(said["unreadable"]), {kind: _numbered(of) for kind, of in said["remarks"].items()}
+    )
+    return Decoded(rows, problems, place)
 
 
 def _numbered(found: Mapping[str, str]) -> dict[int, str]:

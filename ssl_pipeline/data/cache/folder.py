@@ -10,13 +10,14 @@ import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from errno import EPERM
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ssl_pipeline.data.cache.checksums import damage, flush, write_checksums
+from ssl_pipeline.data.cache.checksums import flush, write_checksums
+from ssl_pipeline.data.cache.verified import is_one_of_several, note_whole, verified_mismatch
 
 _log = logging.getLogger(__name__)
 
@@ -65,8 +66,9 @@ def is_whole(place: Path) -> bool:
     try:
         if not place.is_dir() or not _is_own(place):
             return False
-        _log.info("checking what was decoded before")
-        return damage(place) is None
+        with _others_waiting(place):
+            _log.info("checking what was decoded before")
+            return verified_mismatch(place) is None
     except FileNotFoundError:  # another process removes what is damaged
         return False
 
@@ -89,11 +91,11 @@ def whole_or_nothing(place: Path) -> Iterator[Path | None]:
         OSError: it cannot be made there, or belongs to another user.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(place.with_name(f".{place.name}.lock")):
+    with _alone(_lock(place)):
         if place.is_dir():
             if not _is_own(place):
                 raise PermissionError(EPERM, f"{place.name} there belongs to another user", str(place.parent))
-            if (found := damage(place)) is None:
+            if (found := verified_mismatch(place)) is None:
                 yield None
                 return
             warnings.warn(f"{str(place)!r} is damaged, {found}: it is made anew", stacklevel=4)
@@ -111,8 +113,23 @@ def whole_or_nothing(place: Path) -> Iterator[Path | None]:
                 if not place.is_dir():  # otherwise another machine was faster, with the same content
                     raise
             flush(place.parent)
+            note_whole(place)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _lock(place: Path) -> Path:
+    return place.with_name(f".{place.name}.lock")
+
+
+@contextmanager
+def _others_waiting(place: Path) -> Iterator[None]:
+    """Let the other processes of a launch wait, where there are any; where files cannot be locked each goes on."""
+    with ExitStack() as stack:
+        if is_one_of_several():
+            with suppress(OSError):
+                stack.enter_context(_alone(_lock(place)))
+        yield
 
 
 @contextmanager
@@ -123,7 +140,7 @@ def _alone(file: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            _log.info("another process decodes the same data: waiting for it")
+            _log.info("another process decodes or checks the same data: waiting for it")
             lock.acquire()
     except NotImplementedError as error:
         raise OSError(f"files cannot be locked there: {error}") from error

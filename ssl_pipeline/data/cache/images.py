@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int64, Shaped
 from torch import Tensor
 
-from ssl_pipeline.data.cache.decode_cache import DecodedRows, Troubles, decoded_once, passes
+from ssl_pipeline.data.cache.decode_cache import DecodedRows, FileProblems, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.codecs.image import Pixels, read_image
 from ssl_pipeline.data.io.memory_budget import MemoryBudget
@@ -24,7 +24,7 @@ from ssl_pipeline.data.options import Cache
 
 _log = logging.getLogger(__name__)
 
-VERSION = 3  # of the decoding: raise it when the same file comes out differently
+IMAGES_VERSION = 3  # of the decoding: raise it when the same file comes out differently
 _CHUNK = 32  # images a thread that are written at once
 
 ReadImage = Callable[[int, Note], Shaped[np.ndarray, "C H W"]]
@@ -65,11 +65,11 @@ def decoded_images(
         cache_folder(cache.folder) / key,
         cache.in_memory,
         needed=len(names) * _rows(1, codec).nbytes,
-        refuse=lambda troubles: refuse_unreadable(names, troubles.unreadable, limit),
+        refuse=lambda problems: refuse_unreadable(names, problems.unreadable, limit),
     )
-    unreadable = dict(sorted(found.troubles.unreadable.items()))
+    unreadable = dict(sorted(found.problems.unreadable.items()))
     check_unreadable(names, unreadable, limit)
-    warn_remarks(names, found.troubles.remarks)
+    warn_remarks(names, found.problems.remarks)
     stored = found.dataset(labels, paths=paths)
     return stored if codec.range is None else Expanded(stored, codec.expand), unreadable
 
@@ -86,7 +86,7 @@ def decoded_files(
     return decoded_images(
         read=lambda number, note: read_image(files[number], codec, note, budget),
         names=names,
-        key=fingerprint(files, f"images {VERSION} {codec}"),
+        key=fingerprint(files, f"images {IMAGES_VERSION} {codec}"),
         codec=codec,
         labels=labels,
         paths=names,
@@ -102,15 +102,15 @@ def _rows(count: int, codec: Pixels) -> Shaped[np.ndarray, "N C H W"]:
 
 
 def _decode(
-    read: ReadImage, names: Sequence[str], codec: Pixels, workers: int, troubles: Troubles
+    read: ReadImage, names: Sequence[str], codec: Pixels, workers: int, problems: FileProblems
 ) -> Iterator[DecodedRows]:
     def fill(number: int, row: Shaped[np.ndarray, "C H W"]) -> None:
         try:
-            row[:] = codec.compact(read(number, noting(troubles.remarks, number)))
+            row[:] = codec.compact(read(number, noting(problems.remarks, number)))
         except Exception as error:  # decoders raise whatever they like; every reason is named and counted
             if passes(error):
                 raise
-            troubles.unreadable[number] = (str(error) or type(error).__name__).replace(names[number], "it")
+            problems.unreadable[number] = (str(error) or type(error).__name__).replace(names[number], "it")
 
     def finished(rows: Shaped[np.ndarray, "N C H W"], work: Iterator[None]) -> DecodedRows:
         for _ in work:

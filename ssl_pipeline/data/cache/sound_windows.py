@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from ssl_pipeline.data.cache.decode_cache import DecodedRows, Troubles, decoded_once, passes
+from ssl_pipeline.data.cache.decode_cache import DecodedRows, FileProblems, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder
 from ssl_pipeline.data.codecs.full_scale import to_full_scale
 from ssl_pipeline.data.codecs.sound import SoundCodec
@@ -24,7 +24,7 @@ from ssl_pipeline.data.options import Cache
 
 _log = logging.getLogger(__name__)
 
-VERSION = 3  # of reading and encoding: raise it when the same file comes out differently
+WINDOWS_VERSION = 3  # of reading and encoding: raise it when the same file comes out differently
 _CHUNK = 2**21  # samples of sound that are encoded at once
 
 
@@ -65,12 +65,12 @@ def load_windows(
         raise ValueError(f"expected a stride of at least one sample, got {stride} seconds at {codec.rate} Hz")
     decode = partial(_encoded, read, names, codec, step, cache.threads)
 
-    def refuse(troubles: Troubles) -> None:
-        refuse_unreadable(names, troubles.unreadable, limit, "recording")
+    def refuse(problems: FileProblems) -> None:
+        refuse_unreadable(names, problems.unreadable, limit, "recording")
 
     found = decoded_once(decode, cache_folder(cache.folder) / key, cache.in_memory, refuse=refuse)
-    check_unreadable(names, dict(sorted(found.troubles.unreadable.items())), limit, "recording")
-    warn_remarks(names, found.troubles.remarks, "recording")
+    check_unreadable(names, dict(sorted(found.problems.unreadable.items())), limit, "recording")
+    warn_remarks(names, found.problems.remarks, "recording")
     return SoundWindows(found.dataset(), found.rows["lengths"], found.rows["recording"])
 
 
@@ -80,7 +80,7 @@ def _encoded(
     codec: SoundCodec,
     step: int,
     workers: int,
-    troubles: Troubles,
+    problems: FileProblems,
 ) -> Iterator[DecodedRows]:
     """Windows of all recordings, some at a time."""
 
@@ -91,9 +91,9 @@ def _encoded(
             if passes(error):
                 raise
             reason = getattr(error, "error_string", str(error)) or type(error).__name__  # libsndfile's own words
-            troubles.unreadable[number] = reason.replace(names[number], "it")
+            problems.unreadable[number] = reason.replace(names[number], "it")
             return None
-        note = noting(troubles.remarks, number)
+        note = noting(problems.remarks, number)
         if sound.cut_short:
             note("cut_short", "")
         wave = to_full_scale(sound.wave, codec.full_scale, note)

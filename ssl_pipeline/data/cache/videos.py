@@ -12,7 +12,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from ssl_pipeline.data.cache.decode_cache import DecodedRows, Once, Troubles, decoded_once, passes
+from ssl_pipeline.data.cache.decode_cache import Decoded, DecodedRows, FileProblems, decoded_once, passes
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.io.remarks import noting, warn_remarks
@@ -32,7 +32,7 @@ def decoded_videos(
     step: int,
     cache: Cache = Cache(),
     limit: float | int = 0.05,
-) -> Once:
+) -> Decoded:
     """All clips of the files, and of each the number of its ``video`` and the second of its ``start``.
 
     Args:
@@ -50,14 +50,16 @@ def decoded_videos(
         partial(_decode, files, codec, step, cache.threads),
         cache_folder(cache.folder) / fingerprint(files, f"videos {_VERSION} {codec} {step}"),
         cache.in_memory,
-        refuse=lambda troubles: refuse_unreadable(files, troubles.unreadable, limit, "video"),
+        refuse=lambda problems: refuse_unreadable(files, problems.unreadable, limit, "video"),
     )
-    check_unreadable(files, dict(sorted(found.troubles.unreadable.items())), limit, "video")
-    warn_remarks(files, found.troubles.remarks, "video")
+    check_unreadable(files, dict(sorted(found.problems.unreadable.items())), limit, "video")
+    warn_remarks(files, found.problems.remarks, "video")
     return found
 
 
-def _decode(files: Sequence[Path], codec: Clips, step: int, workers: int, troubles: Troubles) -> Iterator[DecodedRows]:
+def _decode(
+    files: Sequence[Path], codec: Clips, step: int, workers: int, problems: FileProblems
+) -> Iterator[DecodedRows]:
     """Clip after clip: a film of hours need not fit into memory."""
     _log.info("decoding %d videos", len(files))
     for number, file in enumerate(files):
@@ -74,12 +76,12 @@ def _decode(files: Sequence[Path], codec: Clips, step: int, workers: int, troubl
             if passes(error):
                 raise
             if count:
-                noting(troubles.remarks, number)("cut_short", "")
+                noting(problems.remarks, number)("cut_short", "")
             else:
-                troubles.unreadable[number] = " ".join(str(error).split()).replace(str(file), "it")
+                problems.unreadable[number] = " ".join(str(error).split()).replace(str(file), "it")
             continue
         if not count:
-            troubles.unreadable[number] = f"it is shorter than a clip of {codec.frames / codec.fps:g} seconds"
+            problems.unreadable[number] = f"it is shorter than a clip of {codec.frames / codec.fps:g} seconds"
 
 
 def clips_of(file: Path, codec: Clips, step: int, workers: int = 1) -> Iterator[UInt8[Tensor, "C T H W"]]:

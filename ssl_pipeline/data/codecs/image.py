@@ -22,7 +22,7 @@ from ssl_pipeline.data.io.memory_budget import MemoryBudget
 from ssl_pipeline.data.io.pixel_values import PAGES, memory_for, pages_of, pixel_values
 from ssl_pipeline.data.io.remarks import Note, Remarks, noting, silent, warn_remarks
 from ssl_pipeline.data.io.squares import square_of, squared
-from ssl_pipeline.data.io.value_range import Range
+from ssl_pipeline.data.io.value_range import ValueRange
 from ssl_pipeline.data.preprocessing.image import ImagePreprocessing
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -81,7 +81,7 @@ class Pixels:
 
     size: int
     channels: int
-    range: Range | None = None
+    range: ValueRange | None = None
     pages: str = "first"
 
     def __post_init__(self) -> None:
@@ -227,7 +227,7 @@ def to_pixels(image: Image.Image, codec: Pixels, note: Note = silent) -> Shaped[
     return x.clamp(0, 1).numpy()  # the resizing swings over at edges
 
 
-def scaled(values: Shaped[np.ndarray, "H W C"], range: Range, note: Note = silent) -> Float[np.ndarray, "H W C"]:
+def scaled(values: Shaped[np.ndarray, "H W C"], range: ValueRange, note: Note = silent) -> Float[np.ndarray, "H W C"]:
     """Values of a range as floats from 0 to 1; what lies outside is cut off, and noted.
 
     >>> scaled(np.array([[[-1000], [0], [3000]]]), (-1000, 3000)).ravel().tolist()

@@ -16,7 +16,7 @@ from ssl_pipeline.data.codecs.full_scale import stack
 from ssl_pipeline.data.codecs.log_mel import POWER_FLOOR, Spectrum, log_mel_spectrogram, waveform
 from ssl_pipeline.data.io.sound import write_wav
 from ssl_pipeline.data.io.sound_range import checked_sound_range
-from ssl_pipeline.data.io.value_range import Range
+from ssl_pipeline.data.io.value_range import ValueRange
 from ssl_pipeline.data.preprocessing.sound import MelBands, SoundPreprocessing
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -43,7 +43,7 @@ class Waveform:
 
     rate: int
     seconds: float | int
-    range: Range | None = None
+    range: ValueRange | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "range", _checked(self.range))
@@ -139,7 +139,7 @@ class LogMel:
     mels: int = 40
     hop_ms: float | int = 10
     window_ms: float | int = 25
-    range: Range | None = None
+    range: ValueRange | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "range", _checked(self.range))
@@ -234,5 +234,5 @@ class LogMel:
 SoundCodec = Waveform | LogMel
 
 
-def _checked(range: Sequence[float | int] | None) -> Range | None:
+def _checked(range: Sequence[float | int] | None) -> ValueRange | None:
     return None if range is None else checked_sound_range((range[0], range[1]))  # a file of codecs has it as a list

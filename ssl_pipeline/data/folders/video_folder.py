@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Subset, held_out
-from ssl_pipeline.data.cache.decode_cache import Once
+from ssl_pipeline.data.cache.decode_cache import Decoded
 from ssl_pipeline.data.cache.videos import decoded_videos
 from ssl_pipeline.data.codecs.video import Clips
 from ssl_pipeline.data.folders.tree import Tree
@@ -66,7 +66,7 @@ def video_folder(
         raise ValueError(f"source={source} is less than one clip ({frames / fps:g} s): raise it")
     tree = Tree.of(Path(root).expanduser(), VIDEO_ENDINGS, labels, "video")
 
-    def load(part: str, first: int = 0) -> tuple[MemoryDataset, Once]:
+    def load(part: str, first: int = 0) -> tuple[MemoryDataset, Decoded]:
         paths, label = tree.paths(part), tree.labels(part)
         video = (found := decoded_videos(paths, codec, step, cache, unreadable.limit)).rows["video"]
         number, videos = number_sources(video, found.rows["start"], source)

@@ -11,9 +11,10 @@ from typing import Any
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Classes, Data, holdout
 from ssl_pipeline.data.cache.folder import fingerprint
-from ssl_pipeline.data.cache.sound_windows import VERSION, SoundWindows, load_windows
+from ssl_pipeline.data.cache.sound_windows import WINDOWS_VERSION, SoundWindows, load_windows
 from ssl_pipeline.data.codecs.sound import SoundCodec
 from ssl_pipeline.data.huggingface.hf import DEFAULT_LABEL, check_columns, load_rows, read_labels
+from ssl_pipeline.data.huggingface.hf_cells import cell_content
 from ssl_pipeline.data.io.mel_statistics import sound_codec
 from ssl_pipeline.data.io.recordings import Recordings, recordings
 from ssl_pipeline.data.io.sound import read_sound
@@ -97,7 +98,7 @@ def windows_of_rows(
         read=lambda number: read_sound(files(number)),
         names=[f"row {number}" for number in range(len(rows))],
         # What `datasets` itself names its cached files by: it changes with the data.
-        key=fingerprint((), f"sound {VERSION} {rows._fingerprint} {column} {codec} {stride}"),
+        key=fingerprint((), f"sound {WINDOWS_VERSION} {rows._fingerprint} {column} {codec} {stride}"),
         codec=codec,
         stride=stride,
         cache=cache,
@@ -126,19 +127,16 @@ def _recordings_of(rows: Any, column: str) -> Callable[[int], BytesIO | str]:
     rows = rows.select_columns([column])
     if isinstance(rows.features[column], datasets.Audio):
         rows = rows.cast_column(column, datasets.Audio(decode=False))
-    return lambda number: file_of(rows[number][column])
+    return lambda number: recording_file(rows[number][column])
 
 
-def file_of(value: Any) -> BytesIO | str:
+def recording_file(value: Any) -> BytesIO | str:
     """A file given as bytes or path.
 
     Raises:
         TypeError: it is given as something else.
     """
-    if isinstance(value, dict):
-        value = value.get("path") if value.get("bytes") is None else value["bytes"]
-    if isinstance(value, bytes):
-        return BytesIO(value)
-    if isinstance(value, str):
-        return value
-    raise TypeError(f"expected the bytes or the path of a recording, got {type(value).__name__}")
+    found = cell_content(value)
+    if isinstance(found, BytesIO | str):
+        return found
+    raise TypeError(f"expected the bytes or the path of a recording, got {type(found).__name__}")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ssl_pipeline.data.base import Subset
 from ssl_pipeline.data.cache.folder import fingerprint
-from ssl_pipeline.data.cache.images import VERSION, decoded_images
+from ssl_pipeline.data.cache.images import IMAGES_VERSION, decoded_images
 from ssl_pipeline.data.codecs.image import Pixels
 from ssl_pipeline.data.huggingface.hf_pixels import pixels_of, undecoded
 from ssl_pipeline.data.io.memory_budget import MemoryBudget
@@ -49,7 +49,7 @@ class HfImages(Subset):
             read=lambda number, note: pixels_of(images[number][column], codec, note, budget),
             names=[f"row {number}" for number in range(len(rows))],
             # What `datasets` itself names its cached files by: it changes with the data.
-            key=fingerprint((), f"images {VERSION} {rows._fingerprint} {column} {codec}"),
+            key=fingerprint((), f"images {IMAGES_VERSION} {rows._fingerprint} {column} {codec}"),
             codec=codec,
             labels=labels,
             cache=cache,

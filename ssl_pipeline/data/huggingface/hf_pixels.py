@@ -13,11 +13,12 @@ from PIL import Image, UnidentifiedImageError
 
 from ssl_pipeline.data.cache.decode_cache import passes
 from ssl_pipeline.data.codecs.image import Pixels, read_image, to_pixels
+from ssl_pipeline.data.huggingface.hf_cells import cell_content
 from ssl_pipeline.data.io.image_file import open_image
 from ssl_pipeline.data.io.memory_budget import MemoryBudget
 from ssl_pipeline.data.io.pixel_range import range_of
 from ssl_pipeline.data.io.remarks import Note, silent
-from ssl_pipeline.data.io.value_range import Range, RangeOption
+from ssl_pipeline.data.io.value_range import RangeOption, ValueRange
 
 # `datasets` is imported inside the functions: it is slow to import, and no other set needs it.
 
@@ -74,7 +75,7 @@ def first_image(rows: Any, column: str) -> Image.Image:
     raise ValueError(f"no image in column {column!r} can be read: set data.image to another")
 
 
-def range_of_rows(option: RangeOption, rows: Any, image: str, channels: int, pages: str = "first") -> Range | None:
+def range_of_rows(option: RangeOption, rows: Any, image: str, channels: int, pages: str = "first") -> ValueRange | None:
     """The range of the images in a column, of a stream as its first ones have it; see ``range_of``."""
     rows = undecoded(rows.select_columns([image]), image)
     if not hasattr(rows, "__len__"):
@@ -92,13 +93,10 @@ def _image_or_file(value: Any) -> Image.Image | BytesIO | str:
     """An image, or its file in memory or on disk."""
     import datasets
 
-    if isinstance(value, dict):
-        value = value.get("path") if value.get("bytes") is None else value["bytes"]
-    if isinstance(value, bytes):
-        return BytesIO(value)
-    if isinstance(value, str) and "://" in value:
-        return datasets.Image().decode_example({"path": value, "bytes": None})
-    if isinstance(value, Image.Image | str):
-        return value
-    got = "nothing" if value is None else type(value).__name__
+    found = cell_content(value)
+    if isinstance(found, str) and "://" in found:
+        return datasets.Image().decode_example({"path": found, "bytes": None})
+    if isinstance(found, Image.Image | BytesIO | str):
+        return found
+    got = "nothing" if found is None else type(found).__name__
     raise ValueError(f"expected the bytes or the path of an image, got {got}")

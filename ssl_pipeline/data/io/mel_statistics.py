@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssl_pipeline.data.codecs.log_mel import log_mel_spectrogram
 from ssl_pipeline.data.codecs.sound import LogMel, SoundCodec, Waveform
-from ssl_pipeline.data.io.value_range import Range
+from ssl_pipeline.data.io.value_range import ValueRange
 from ssl_pipeline.data.options import Spectrogram
 from ssl_pipeline.structures.batch import Batch
 from ssl_pipeline.utils.extras import require
@@ -45,7 +45,7 @@ class MelStatistics:
 
 
 def sound_codec(
-    features: str, rate: int, seconds: float | int, spectrogram: Spectrogram, range: Range | None = None
+    features: str, rate: int, seconds: float | int, spectrogram: Spectrogram, range: ValueRange | None = None
 ) -> tuple[SoundCodec, MelStatistics]:
     """The codec that the options of a data set ask for, and what its tables compare with.
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ssl_pipeline.data.io.memory_budget import MemoryBudget
 from ssl_pipeline.data.io.pixel_values import depth_of, memory_for, pixel_values
-from ssl_pipeline.data.io.value_range import Range, RangeOption, checked_range, looked_at, tried
+from ssl_pipeline.data.io.value_range import RangeOption, ValueRange, checked_range, looked_at, tried
 
 
 def range_of(
@@ -20,7 +20,7 @@ def range_of(
     channels: int,
     pages: str = "first",
     workers: int = 1,
-) -> Range | None:
+) -> ValueRange | None:
     """Least and largest value of a set of images; None where 8 bits are read as they are.
 
     Whole numbers where the files hold whole numbers. A set of which any file that is looked at has 8 bits is one of
@@ -45,7 +45,7 @@ def range_of(
         with open_image(number) as image:
             return depth_of(image)
 
-    def bounds(number: int) -> Range:
+    def bounds(number: int) -> ValueRange:
         with open_image(number) as image, budget.taken(memory_for(image, channels, deep=True)):
             values = pixel_values(image, channels, pages, deep=True)
         return values.min().item(), values.max().item()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ssl_pipeline.data.base import Index
 from ssl_pipeline.data.cache.folder import fingerprint
-from ssl_pipeline.data.cache.sound_windows import VERSION, SoundWindows, load_windows
+from ssl_pipeline.data.cache.sound_windows import WINDOWS_VERSION, SoundWindows, load_windows
 from ssl_pipeline.data.codecs.sound import SoundCodec
 from ssl_pipeline.data.io.sound import read_sound
 from ssl_pipeline.data.memory import MemoryDataset
@@ -100,7 +100,7 @@ def windows_of_files(
     return load_windows(
         read=lambda number: read_sound(files[number]),
         names=[str(file) for file in files],
-        key=fingerprint(files, f"sound {VERSION} {codec} {stride}"),
+        key=fingerprint(files, f"sound {WINDOWS_VERSION} {codec} {stride}"),
         codec=codec,
         stride=stride,
         cache=cache,

@@ -37,7 +37,10 @@ REMARKS = {
     "reduced": Remark(
         "have 16 bits a band, which are read as 8 for the range 0 to 65535", "set data.range=[low,high] for another"
     ),
-    "shallow": Remark("have 8 bits, and the range of the set ends above 255", "their values are taken as they are"),
+    "shallow": Remark(
+        "have 8 bits, and the range of the model or set ends above 255",
+        "their values are taken as they are, which makes them dark: use files of the range, or scale these to it",
+    ),
 }
 
 
@@ -61,6 +64,19 @@ def warn_remarks(paths: Sequence[Path | str], remarks: Mapping[str, Mapping[int,
         if found:
             done = REMARKS[kind].done
             warnings.warn(f"{listed(paths, found, f'{thing}s {REMARKS[kind].what}')}; {done}", stacklevel=4)
+
+
+def remark_lines(paths: Sequence[Path | str], remarks: Mapping[str, Mapping[int, str]]) -> list[str]:
+    """A line for each file and remark.
+
+    >>> remark_lines(["a.png", "b.png"], {"reduced": {1: ""}})
+    ['b.png: have 16 bits a band, which are read as 8 for the range 0 to 65535']
+    """
+    return [
+        f"{paths[i]}: {REMARKS[kind].what}" + (f" ({detail})" if detail else "")
+        for kind, found in remarks.items()
+        for i, detail in sorted(found.items())
+    ]
 
 
 def listed(paths: Sequence[Path | str], found: Mapping[int, str], what: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ssl_pipeline.data.io.regular_file import check_regular
-from ssl_pipeline.data.io.value_range import Range, RangeOption, checked_range, looked_at, tried
+from ssl_pipeline.data.io.value_range import RangeOption, ValueRange, checked_range, looked_at, tried
 
 FLOATS = ("FLOAT", "DOUBLE")
 """Kinds of files whose values may have any size; all others end at full scale, -1 and 1."""
@@ -23,7 +23,7 @@ _PIECES, _PIECE = 8, 2**16  # of a recording that are looked at, and their lengt
 
 def sound_range_of(
     option: RangeOption, count: int, file_of: Callable[[int], str | Path | BytesIO], workers: int = 1
-) -> Range | None:
+) -> ValueRange | None:
     """Least and largest value of a set of recordings; None where they are -1 and 1.
 
     Floats that go beyond these, or stay below 1/32, are taken to have their peak as full scale.
@@ -48,7 +48,7 @@ def sound_range_of(
     return (-peak, peak) if peak > 1 or 0 < peak < _QUIET else None
 
 
-def checked_sound_range(bounds: Range) -> Range:
+def checked_sound_range(bounds: ValueRange) -> ValueRange:
     """A range whose middle is silence.
 
     Raises:

@@ -6,20 +6,19 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import TypeVar
 
-AUTO = "auto"
-"""The option that asks to look for the range."""
+from ssl_pipeline.utils.auto import AUTO
 
-LOOKED_AT = 128
+RANGE_FILES = 128
 """Files that are looked at."""
 
-Range = Sequence[int | float]
+ValueRange = Sequence[int | float]
 """The lower and the upper end."""
 RangeOption = str | Sequence[int | float] | None
 
 T = TypeVar("T")
 
 
-def checked_range(option: RangeOption) -> Range | None:
+def checked_range(option: RangeOption) -> ValueRange | None:
     """The range that an option names; None of "auto" and of none.
 
     Raises:
@@ -41,7 +40,7 @@ def looked_at(count: int) -> list[int]:
     >>> looked_at(3), len(looked_at(1000)), looked_at(1000)[-1]
     ([0, 1, 2], 128, 992)
     """
-    seen = min(count, LOOKED_AT)
+    seen = min(count, RANGE_FILES)
     return [i * count // seen for i in range(seen)]
 
 

@@ -22,7 +22,7 @@ from ssl_pipeline.data.folders.text_files import TEXT_ENDINGS, read_text
 from ssl_pipeline.data.folders.tree import list_files
 from ssl_pipeline.data.io.image_file import open_image
 from ssl_pipeline.data.io.passages import Passages
-from ssl_pipeline.data.io.remarks import Note, Remarks, noting, warn_remarks
+from ssl_pipeline.data.io.remarks import Note, Remarks, noting, remark_lines, warn_remarks
 from ssl_pipeline.data.io.sound import SOUND_ENDINGS as SOUNDS
 from ssl_pipeline.data.io.sound import read_sound, resampled
 from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS as VIDEOS
@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 LEFT_OUT = "_left_out.txt"
 """Names what could not be read; readers of Parquet pass by what begins like this."""
+
+REMARKED = "_remarks.txt"
+"""Names what was read otherwise than it may be meant, likewise."""
 
 
 class Window(NamedTuple):
@@ -167,6 +170,7 @@ class Files:
             ValueError: there was nothing else.
         """
         warn_remarks(self.files, self.remarks, "recording" if self.sound else "image")
+        self._keep_remarks(folder / REMARKED)
         file = folder / LEFT_OUT
         if not self.left_out:
             file.unlink(missing_ok=True)
@@ -178,6 +182,12 @@ class Files:
         if len(lines) == len(self.files):
             raise ValueError(f"{said}: nothing was written; set source to files that can be read")
         warnings.warn(said, stacklevel=3)
+
+    def _keep_remarks(self, file: Path) -> None:
+        """Add them to those of the files that were read before."""
+        lines = file.read_text().splitlines() if file.is_file() else []
+        if new := [line for line in remark_lines(self.files, self.remarks) if line not in lines]:
+            file.write_text("\n".join([*lines, *new]) + "\n")
 
 
 def files_of(model: Model, root: Path) -> Files:

@@ -19,7 +19,7 @@ from ssl_pipeline.training.callbacks.base import graphs_of
 from ssl_pipeline.training.fsdp import is_sharded
 from ssl_pipeline.training.micro_batches import drawing_rank, ends_step
 from ssl_pipeline.utils import distributed
-from ssl_pipeline.utils.checkpoints import DIVERGED, LAST, PREVIOUS, fault, step_back
+from ssl_pipeline.utils.checkpoints import DIVERGED, LAST, PREVIOUS, checkpoint_error, step_back
 
 _SHOWN = 5
 """Sources that are named of a batch."""
@@ -88,7 +88,7 @@ class Finite(L.Callback):
 
         A checkpoint whose own weights give no numbers is set aside where the one before it does better.
         """
-        found = [path for name in (LAST, PREVIOUS) if fault(path := self.checkpoints / name) is None]
+        found = [path for name in (LAST, PREVIOUS) if checkpoint_error(path := self.checkpoints / name) is None]
         if not found:
             return f": begin again and {_REMEDY}"
         last = found[0]

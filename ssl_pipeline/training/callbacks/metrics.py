@@ -58,6 +58,7 @@ class Metrics(L.Callback):
         self.loss = self.samples_per_s = self.data_wait = float("nan")
         self._began: tuple[int, float] | None = None
         self._printed = 0
+        self._shown: dict[str, float] = {}  # in the last line
 
     def machine(self, device: torch.device) -> dict[str, float]:
         """Samples a second, the share of time spent waiting for data, and the most memory that was taken."""
@@ -94,5 +95,7 @@ class Metrics(L.Callback):
             self._printed = tenth
             if self.lines and trainer.is_global_zero:
                 shown = {k: v for k, v in values.items() if k not in _MACHINE and "/relaxation/" not in f"/{k}"}
-                parts = "  ".join(f"{k} {v:.4g}" for k, v in shown.items())
+                moved = {k: v for k, v in shown.items() if self._shown.get(k) != v or k == "loss"}  # constants once
+                self._shown = shown
+                parts = "  ".join(f"{k} {v:.4g}" for k, v in moved.items())
                 print(f"{10 * tenth:3d} %  step {step}  {parts}  {self.samples_per_s:,.0f} samples/s", flush=True)

@@ -9,10 +9,11 @@ from lightning.pytorch.loggers import Logger
 
 from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.training.loggers import log_samples
-from ssl_pipeline.training.probe_time import AUTO, ProbeTime, probe_budget
+from ssl_pipeline.training.probe_time import ProbeTime, probe_budget
 from ssl_pipeline.training.samples import write_samples
 from ssl_pipeline.training.scoring import score_graph
 from ssl_pipeline.training.stages.prepare import PreparedRun
+from ssl_pipeline.utils.auto import AUTO
 
 _OF_PROBES = ("cautions", "probes_left_out", "supervised")
 """What a summary has of probes only where there is something to say."""
@@ -37,7 +38,8 @@ def evaluate_run(run: PreparedRun, loggers: Sequence[Logger] = ()) -> dict[str, 
         write_samples(run.graphs[name].eval(), data, samples / run.data.prefix(name))
     log_samples(loggers, samples, summary["steps"])
     summary.pop("evaluated", None)
-    summary["interrupted"] = False
+    trained = summary.pop("trained", False) or run.trained
+    summary["interrupted"] = summary.get("interrupted", False) and not trained
     run.folder.write_summary(summary)  # last, so that a run which is killed before it goes on here
     return summary
 

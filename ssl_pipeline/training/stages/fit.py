@@ -17,7 +17,6 @@ from ssl_pipeline.training.activations import checkpoint_activations
 from ssl_pipeline.training.callbacks import Diagnostics, Finite, Metrics, OnlineProbe, Sampling, Saver, StopOnSignal
 from ssl_pipeline.training.graphs import compile_encoders, trained_encoders
 from ssl_pipeline.training.plan import samples_of_epoch
-from ssl_pipeline.training.probe_time import AUTO
 from ssl_pipeline.training.profiler import Waiting
 from ssl_pipeline.training.run_dir import UNFINISHED
 from ssl_pipeline.training.samplers import SamplerContext
@@ -25,6 +24,7 @@ from ssl_pipeline.training.scoring import online_scores
 from ssl_pipeline.training.stages.prepare import PreparedRun
 from ssl_pipeline.training.time_limits import time_limits
 from ssl_pipeline.training.trainer import make_trainer, quiet, shows_bar
+from ssl_pipeline.utils.auto import AUTO
 from ssl_pipeline.utils.errors import Interrupted
 
 
@@ -88,11 +88,12 @@ def fit_run(run: PreparedRun) -> FittedRun:
         finally:
             found.stop.restore()
     run.whole.take(trainer)
-    summary = _summary(run, trainer, found)
+    number = found.stop.number or found.stop.heard  # which may have come behind the last step
+    over = not number and found.diagnostics.stopped is None
+    summary = _summary(run, trainer, found) | {"trained": over}
     if trainer.is_global_zero:
         folder.write_summary(summary)
         run.graphs.module.to(trainer.strategy.root_device)
-    number = found.stop.number or found.stop.heard  # which may have come behind the last step
     return FittedRun(summary, trainer.loggers, number, found.diagnostics.stopped, writes=trainer.is_global_zero)
 
 

@@ -1,0 +1,3 @@
+"""The word by which an option leaves the choice to the program."""
+
+AUTO = "auto"
