@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from math import prod
 from typing import ClassVar, Literal
@@ -77,8 +78,8 @@ class Mask(CellMask):
         severity: Range | None = None,
     ) -> None:
         self.severity = severity_or(severity, None, ratio=ratio)
-        self.ratio = interval("ratio", 0.5 if ratio is None else ratio, 0.0, 1.0)
-        if self.ratio[1] == 1:
+        self.ratio = interval("ratio", 0.5 if ratio is None else ratio, -math.inf, math.inf)
+        if self.ratio[0] < 0 or self.ratio[1] >= 1:
             raise ValueError(f"ratio must be at least 0 and below 1, got {ratio}: set the fraction of cells to remove")
         shapes: dict[str, MaskShape] = {
             "random": Blobs(1),

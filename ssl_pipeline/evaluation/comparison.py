@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from ssl_pipeline.evaluation.benchmark import Score, joined, measure, probed
+from ssl_pipeline.evaluation.corrupted import P2
 from ssl_pipeline.evaluation.fine_tuning import Tuning
 from ssl_pipeline.evaluation.protocol import P1
 from ssl_pipeline.evaluation.subjects import ENCODER, MAJORITY, RAW, UNTRAINED, Subjects
@@ -29,7 +31,9 @@ class Comparison(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def measures(few_shot: Sequence[float], attentive: int, finetune: int, seeds: int, limit: int) -> Measures:
+def measures(
+    few_shot: Sequence[float], attentive: int, finetune: int, seeds: int, limit: int, corrupted: int = 500
+) -> Measures:
     """What is asked for.
 
     Args:
@@ -38,6 +42,7 @@ def measures(few_shot: Sequence[float], attentive: int, finetune: int, seeds: in
         finetune: epochs of fine-tuning; 0 for none.
         seeds: draws of few labels, and trained heads.
         limit: labelled samples.
+        corrupted: test samples that are asked about corrupted; 0 for none.
 
     Raises:
         ValueError: a share or a number that cannot be.
@@ -45,9 +50,10 @@ def measures(few_shot: Sequence[float], attentive: int, finetune: int, seeds: in
     if any(not 0 < share < 1 for share in few_shot):
         shares = ",".join(f"{share:g}" for share in few_shot)
         raise ValueError(f"few_shot={shares}: expected shares above 0 and below 1, such as 0.01,0.1")
-    if min(attentive, finetune) < 0 or seeds < 1 or limit < 1:
-        raise ValueError("expected attentive and finetune of at least 0, seeds and limit of at least 1")
+    if min(attentive, finetune, corrupted) < 0 or seeds < 1 or limit < 1:
+        raise ValueError("expected attentive, finetune and corrupted of at least 0, seeds and limit of at least 1")
     protocol = P1() if limit == P1.train_limit else P1(train_limit=limit, name=f"P1 with {limit:,} labels")
+    protocol = replace(protocol, corrupted=P2(samples=corrupted) if corrupted else None)
     attention, tuning = (Tuning(epochs, limit=limit) if epochs else None for epochs in (attentive, finetune))
     return Measures(protocol, few_shot, attention, tuning, seeds)
 

@@ -25,7 +25,7 @@ from ssl_pipeline.training import console as report
 from ssl_pipeline.training import run
 
 SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=128", "probe=none", "trainer.max_steps=10"]
-QUICK = ["limit=300", "seeds=2"]
+QUICK = ["limit=300", "seeds=2", "corrupted=0"]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,10 @@ def rows(file):
 
 
 def test_a_run_is_measured_beside_its_baselines(trained, capsys):
+@pytest.mark.slow
     assert main(["evaluate", f"run={trained}", "few_shot=0.05", "attentive=30", "finetune=30", *QUICK]) == 0
     found = rows(trained / "evaluation_digits.json")
+    found = {row: {key: score for key, score in some.items() if "/" not in key} for row, some in found.items()}
     assert list(found) == ["this encoder", "untrained encoder", "raw input", "majority class"]
     probes = {"knn", "knn_balanced", "linear", "linear_balanced", "few_shot", "few@5%"}
     free = {"rankme", "alpha", "std", "lidar"}
@@ -57,8 +59,6 @@ def test_a_run_is_measured_beside_its_baselines(trained, capsys):
     )
     assert "linear: P1 with 300 labels" in said and re.search(r"\*\*[\d.]+\*\*", said)
     assert re.search(r"This encoder (beats|does not beat) raw input in ", said)
-
-
 def test_an_exported_encoder_is_measured_as_the_run_is(trained, tmp_path):
     export_part(ssl_pipeline.load(trained), "encoder", tmp_path / "out")
     files = [tmp_path / "a.json", tmp_path / "b.json"]

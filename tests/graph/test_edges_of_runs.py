@@ -28,6 +28,7 @@ def test_an_edge_from_several_parts_restores_none_of_them(several):
     assert views_leading_to(model.graph) == ["mask", "lowres"]  # by reconstruct
 
 
+@pytest.mark.slow
 @pytest.mark.page
 def test_a_run_is_loaded_and_asked(tmp_path):
     edge = "edge={caption: {from: echo, to: text}, picture: {from: text, to: echo}}"

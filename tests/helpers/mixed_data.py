@@ -8,7 +8,13 @@ from ssl_pipeline.data import Data, MemoryDataset
 from ssl_pipeline.structures.grid import GridSpec
 
 SMALL = ["encoder.width=32", "encoder.depth=1", "encoder.heads=2", "decoder.width=32", "decoder.heads=2"]
-SMALL += ["experiment=mixed", "batch_size=16", "probe.online=0", "probe.protocol.few_shot=0"]
+SMALL += [
+    "experiment=mixed",
+    "batch_size=16",
+    "probe.online=0",
+    "probe.protocol.few_shot=0",
+    "probe.protocol.corrupted=null",
+]
 
 
 def images(n: int) -> Data:

@@ -12,7 +12,14 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.report.headline import background_table
 from ssl_pipeline.training import run
 
-SMALL = ["encoder.widths=[8]", "data.samples=200", "batch_size=20", "trainer.max_steps=2", "probe.protocol.few_shot=0"]
+SMALL = [
+    "encoder.widths=[8]",
+    "data.samples=200",
+    "batch_size=20",
+    "trainer.max_steps=2",
+    "probe.protocol.few_shot=0",
+    "probe.protocol.corrupted=null",
+]
 
 
 def test_a_run_measures_and_says_it(tmp_path, capsys):
@@ -50,7 +57,8 @@ def test_contrast_that_keeps_colours_learns_the_background(tmp_path):
     for agreement in (0.95, 0.1):
         words = ["experiment=shortcuts", f"data.agreement={agreement}", "trainer.max_steps=100", "probe.online=0"]
         summary = run(
-            compose([*words, "probe.baselines=false", "probe.protocol.few_shot=0"]), str(tmp_path / str(agreement))
+            compose([*words, "probe.baselines=false", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null"]),
+            str(tmp_path / str(agreement)),
         )
         gaps[agreement] = summary["knn/swap_gap"]
     assert gaps[0.95] > gaps[0.1] + 30

@@ -30,7 +30,13 @@ from hypothesis import strategies as st
 
 TRIES = int(os.environ.get("FUZZ", "30"))
 FIXED = ["hardware=cpu", "trainer.max_steps=2", "trainer.enable_progress_bar=false", "report.page=false"]
-FIXED += ["probe.protocol.train_limit=64", "probe.protocol.test_limit=32", "probe.protocol.few_shot=0", "batch_size=12"]
+FIXED += [
+    "probe.protocol.train_limit=64",
+    "probe.protocol.test_limit=32",
+    "probe.protocol.few_shot=0",
+    "probe.protocol.corrupted=null",
+    "batch_size=12",
+]
 DATA = {
     "digits": [],
     "tones": ["data.samples=48", "data.seconds=0.2"],

@@ -19,7 +19,15 @@ pytestmark = pytest.mark.slow
 
 
 def trained(folder, *overrides):
-    config = compose([*overrides, "probe.online=0", "probe.baselines=false", "probe.protocol.few_shot=0"])
+    config = compose(
+        [
+            *overrides,
+            "probe.online=0",
+            "probe.baselines=false",
+            "probe.protocol.few_shot=0",
+            "probe.protocol.corrupted=null",
+        ]
+    )
     return run(config, str(folder)), build_part("data", config["data"])
 
 

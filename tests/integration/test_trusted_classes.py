@@ -19,12 +19,19 @@ class Negative(Corruption):
 """
 TINY = (
     *("encoder.widths=[8]", "encoder.pool=1", "encoder.stride=4", "decoder.widths=[4,4,4]", "batch_size=32"),
-    *("trainer.enable_progress_bar=false", "probe.online=0", "probe.protocol.few_shot=0", "hardware=cpu"),
+    *(
+        "trainer.enable_progress_bar=false",
+        "probe.online=0",
+        "probe.protocol.few_shot=0",
+        "probe.protocol.corrupted=null",
+        "hardware=cpu",
+    ),
 )
 
 
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
+@pytest.mark.slow
     """A folder with a package and a YAML file beside it; the current directory."""
     (tmp_path / "darkroom.py").write_text(CODE)
     (tmp_path / "conf" / "corruption").mkdir(parents=True)
@@ -34,8 +41,6 @@ def mine(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     return ["--config-dir", "conf", "corruption=negative+noise", *TINY]
-
-
 def test_ones_own_class_from_training_to_evaluation(mine, capsys):
     once = [*mine, "trainer.max_steps=2", "hydra.run.dir=run"]
     assert cli.main(["train", *once]) == 1

@@ -35,18 +35,17 @@ def films(tmp_path_factory):
     return root
 
 
-QUICK = ["probe.online=0", "probe.baselines=false", "probe.protocol.few_shot=0"]
+QUICK = ["probe.online=0", "probe.baselines=false", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null"]
 SMALL = ["data.clips=64", "data.frames=4", "data.size=16", "batch_size=8", "trainer.max_steps=3", *QUICK]
 NARROW = ["encoder.widths=[8,8]", "decoder.widths=[8,8,8]"]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
+@pytest.mark.slow
     folder = tmp_path_factory.mktemp("run")
     summary = run(compose(["experiment=video_dag", *SMALL, *NARROW]), str(folder))
     return folder, summary
-
-
 def test_a_run_restores_clips_and_writes_them(trained):
     folder, summary = trained
     for view in ("lowres", "reversal", "noise", "mask"):

@@ -37,7 +37,13 @@ TINY = [
     "trainer.log_every_n_steps=2",
     "report.samples=40",
 ]
-PROBED = [*TINY, "probe.protocol.train_limit=100", "probe.protocol.few_shot=0", "probe.online=1"]
+PROBED = [
+    *TINY,
+    "probe.protocol.train_limit=100",
+    "probe.protocol.few_shot=0",
+    "probe.protocol.corrupted=null",
+    "probe.online=1",
+]
 TINY += ["probe=none"]
 KINDS = {
     "images": [*CONV, "corruption=mask+noise"],

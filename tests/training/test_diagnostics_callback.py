@@ -62,6 +62,7 @@ def test_each_part_returns_to_its_own_mode():
 
 @pytest.mark.parametrize("views", ["all", "1"])
 def test_looking_leaves_the_graph_as_it_was(views):
+@pytest.mark.slow
     data = digits()
     graph = build(compose([*CONV, "corruption=mask+noise+lowres", f"views_per_step={views}"]), data.grid).train()
     before = {name: value.clone() for name, value in graph.state_dict().items()}
@@ -72,14 +73,12 @@ def test_looking_leaves_the_graph_as_it_was(views):
     assert all(torch.equal(value, before[name]) for name, value in graph.state_dict().items())
     assert [part.training for part in graph.modules()] == modes
     assert torch.equal(torch.get_rng_state(), noise)
-
-
 def test_a_collapse_is_announced_once(tmp_path, capsys):
     allowed = ["objective=align", "allow_collapse=true", "diagnostics.on_alarm=stop"]  # which is not obeyed then
     summary = run(compose([*VIT, *FAST, "corruption=mask+noise", *allowed]), str(tmp_path))
     said = [line for line in capsys.readouterr().err.splitlines() if "the embeddings of" in line]
     assert len(said) == 2 and summary["steps"] == 300
-    assert "the embeddings of mask have nearly become one constant (normalised std 0.00" in said[0]
+    assert all("have nearly become one constant (normalised std 0.00" in line for line in said)
     values = logged(tmp_path)
     assert values[50, "diagnostics/spread/mask"] > 2 * values[300, "diagnostics/spread/mask"]
     assert values[300, "diagnostics/spread/noise"] < 0.01 and values[300, "diagnostics/rank/noise"] > 2

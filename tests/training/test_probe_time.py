@@ -15,6 +15,7 @@ from ssl_pipeline.training import run
 from ssl_pipeline.training.probe_time import ProbeTime
 
 WORDS = ["trainer.max_steps=2", "probe.protocol.train_limit=200", "probe.protocol.few_shot=2", "probe.protocol.draws=2"]
+WORDS += ["probe.protocol.corrupted={type: p2, samples: 50, severities: [3], families: [noise]}"]
 
 
 def work(seconds):
@@ -64,7 +65,7 @@ def test_baselines_are_computed_once(tmp_path, monkeypatch, capsys):
     assert set(fits.values()) == {2} and other["knn_raw"] == first["knn_raw"]
     for file in (tmp_path / "kept").iterdir():
         file.write_text('{"knn": NaN}')
-    assert scores("mended") == (first, dict.fromkeys(("knn", "linear", "few_shot"), 3))
+    assert scores("mended") == (first, dict.fromkeys(("knn", "linear", "corrupted", "few_shot"), 3))
 
 
 @pytest.mark.parametrize("budget", ["soon", -1, "true"])

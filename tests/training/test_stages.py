@@ -16,7 +16,7 @@ from ssl_pipeline.training import run, stages
 from ssl_pipeline.training.run_dir import UNFINISHED
 from ssl_pipeline.training.stages import evaluate_run, open_run, report_run
 
-TIMES = ("seconds", "samples_per_s", "data_wait", "memory_gb", "probe_seconds")
+TIMES = ("corrupted_seen", "seconds", "samples_per_s", "data_wait", "memory_gb", "probe_seconds")
 
 
 def scores(summary):
@@ -44,7 +44,7 @@ def test_evaluation_and_report_are_done_again_from_the_folder(finished, capsys):
     ],
 )
 def test_an_interrupted_evaluation_is_resumed(bound, place, tmp_path, monkeypatch):
-    config = configured(bound, "trainer.max_epochs=-1", "probe.protocol.few_shot=0")
+    config = configured(bound, "trainer.max_epochs=-1", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null")
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -66,6 +66,7 @@ def test_an_interrupted_evaluation_is_resumed(bound, place, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("trained", [False, True])
 def test_an_interrupted_training_is_never_said_to_be_whole(trained, finished, tmp_path, monkeypatch):
+@pytest.mark.slow
     folder = shutil.copytree(finished[0], tmp_path / "run")
     left = {"name": "train", "steps": 4, **UNFINISHED, "trained": trained}
     (folder / "summary.json").write_text(json.dumps(left))
@@ -74,15 +75,15 @@ def test_an_interrupted_training_is_never_said_to_be_whole(trained, finished, tm
     opened = open_run(folder)
     for _ in range(2):
         assert evaluate_run(opened) == {"name": "train", "steps": 4, "interrupted": not trained, "knn": 50.0}
-
-
 def test_an_unevaluated_run_may_be_trained_on(tmp_path, monkeypatch):
-    config = configured("trainer.max_steps=3", "probe.protocol.few_shot=0")
+    config = configured("trainer.max_steps=3", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null")
     monkeypatch.setattr("ssl_pipeline.training.stages.evaluate.score_graph", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(config, str(tmp_path))
     monkeypatch.undo()
-    longer = configured("trainer.max_steps=5", "probe.protocol.few_shot=0") | {"resume": str(tmp_path)}
+    longer = configured("trainer.max_steps=5", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null") | {
+        "resume": str(tmp_path)
+    }
     assert run(again(longer), "elsewhere")["steps"] == 5
 
 

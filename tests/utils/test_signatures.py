@@ -13,7 +13,11 @@ from ssl_pipeline.config.registry import lookup
 @pytest.mark.parametrize(
     ("call", "kind", "said"),
     [
-        (lambda: sslp.Mask(ratio="a"), ValueError, "Mask(ratio='a'): expected a number"),  # pyright: ignore
+        (
+            lambda: sslp.Mask(ratio="a"),
+            ValueError,
+            "Mask(ratio='a'): expected a number, a list of 2 numbers, a list of numbers or None",
+        ),  # pyright: ignore
         (lambda: sslp.AdamW("a"), ValueError, "AdamW(lr='a'): expected a number"),  # pyright: ignore
         (lambda: sslp.Mask(rato=0.5), TypeError, "Mask has no argument 'rato'; nearest: ratio"),  # pyright: ignore
         (lambda: sslp.AdamW(lr="x"), ValueError, "AdamW(lr='x'): expected a number"),  # pyright: ignore
