@@ -37,13 +37,15 @@ def test_names_of_diagnostics_are_taken_once():
     def one(graph, views):
         return {}
 
-@pytest.mark.slow
     try:
         assert register_diagnostic("test one")(one) is one and register_diagnostic("test one")(one) is one
         with pytest.raises(ValueError, match=r"'test one'.*take another"):
             register_diagnostic("test one")(lambda graph, views: {})
     finally:
         del _REGISTERED["test one"]
+
+
+@pytest.mark.slow
 def test_a_strangers_package_trains(tmp_path):
     """A corruption, a loss, a callback and a diagnostic, by the names of their YAML files."""
     installed = tmp_path / "site/my_plugin-0.1.0.dist-info"  # as pip leaves it

@@ -90,8 +90,10 @@ def test_what_is_alone_in_its_class_is_its_own_partner():
 
 
 def measured(agreement: float) -> dict[str, float]:
-@pytest.mark.slow
     return P1(few_shot=0).raw(backgrounds(digits(), agreement=agreement, samples=1200))
+
+
+@pytest.mark.slow
 def test_the_gap_of_the_raw_input_is_there_where_backgrounds_tell_and_only_there():
     shortcut, none = measured(0.95), measured(0.1)
     assert shortcut["knn/swap_gap"] > 40 and shortcut["knn/background_gap"] > 40

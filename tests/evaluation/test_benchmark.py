@@ -40,7 +40,6 @@ def rows(file):
 
 
 def test_a_run_is_measured_beside_its_baselines(trained, capsys):
-@pytest.mark.slow
     assert main(["evaluate", f"run={trained}", "few_shot=0.05", "attentive=30", "finetune=30", *QUICK]) == 0
     found = rows(trained / "evaluation_digits.json")
     found = {row: {key: score for key, score in some.items() if "/" not in key} for row, some in found.items()}
@@ -59,6 +58,9 @@ def test_a_run_is_measured_beside_its_baselines(trained, capsys):
     )
     assert "linear: P1 with 300 labels" in said and re.search(r"\*\*[\d.]+\*\*", said)
     assert re.search(r"This encoder (beats|does not beat) raw input in ", said)
+
+
+@pytest.mark.slow
 def test_an_exported_encoder_is_measured_as_the_run_is(trained, tmp_path):
     export_part(ssl_pipeline.load(trained), "encoder", tmp_path / "out")
     files = [tmp_path / "a.json", tmp_path / "b.json"]

@@ -31,7 +31,6 @@ TINY = (
 
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
-@pytest.mark.slow
     """A folder with a package and a YAML file beside it; the current directory."""
     (tmp_path / "darkroom.py").write_text(CODE)
     (tmp_path / "conf" / "corruption").mkdir(parents=True)
@@ -41,6 +40,9 @@ def mine(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     return ["--config-dir", "conf", "corruption=negative+noise", *TINY]
+
+
+@pytest.mark.slow
 def test_ones_own_class_from_training_to_evaluation(mine, capsys):
     once = [*mine, "trainer.max_steps=2", "hydra.run.dir=run"]
     assert cli.main(["train", *once]) == 1

@@ -42,10 +42,12 @@ NARROW = ["encoder.widths=[8,8]", "decoder.widths=[8,8,8]"]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-@pytest.mark.slow
     folder = tmp_path_factory.mktemp("run")
     summary = run(compose(["experiment=video_dag", *SMALL, *NARROW]), str(folder))
     return folder, summary
+
+
+@pytest.mark.slow
 def test_a_run_restores_clips_and_writes_them(trained):
     folder, summary = trained
     for view in ("lowres", "reversal", "noise", "mask"):

@@ -62,7 +62,6 @@ def test_each_part_returns_to_its_own_mode():
 
 @pytest.mark.parametrize("views", ["all", "1"])
 def test_looking_leaves_the_graph_as_it_was(views):
-@pytest.mark.slow
     data = digits()
     graph = build(compose([*CONV, "corruption=mask+noise+lowres", f"views_per_step={views}"]), data.grid).train()
     before = {name: value.clone() for name, value in graph.state_dict().items()}
@@ -73,6 +72,9 @@ def test_looking_leaves_the_graph_as_it_was(views):
     assert all(torch.equal(value, before[name]) for name, value in graph.state_dict().items())
     assert [part.training for part in graph.modules()] == modes
     assert torch.equal(torch.get_rng_state(), noise)
+
+
+@pytest.mark.slow
 def test_a_collapse_is_announced_once(tmp_path, capsys):
     allowed = ["objective=align", "allow_collapse=true", "diagnostics.on_alarm=stop"]  # which is not obeyed then
     summary = run(compose([*VIT, *FAST, "corruption=mask+noise", *allowed]), str(tmp_path))

@@ -73,7 +73,6 @@ def test_a_stream_that_is_interrupted_goes_on_where_it_was(workers, tmp_path):
 
 
 def test_a_checkpoint_on_the_way_resumes_exactly_too(tmp_path):
-@pytest.mark.slow
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     run(configured("trainer.max_steps=14", "probe=none", "optimizer.warmup=0", "optimizer.final=1"), str(whole))
     for steps in (9, 14):
@@ -82,6 +81,9 @@ def test_a_checkpoint_on_the_way_resumes_exactly_too(tmp_path):
         run(configured(*options, "optimizer.final=1", *resume), str(parted))
     for name, value in read_weights(whole).items():
         assert torch.equal(value, read_weights(parted)[name]), name
+
+
+@pytest.mark.slow
 def test_a_finished_run_goes_on_with_a_larger_bound(tmp_path):
     """The checkpoint lies on the last step of an epoch, which Lightning counts in a way of its own."""
     whole, parted = tmp_path / "whole", tmp_path / "parted"

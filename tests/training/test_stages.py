@@ -66,7 +66,6 @@ def test_an_interrupted_evaluation_is_resumed(bound, place, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("trained", [False, True])
 def test_an_interrupted_training_is_never_said_to_be_whole(trained, finished, tmp_path, monkeypatch):
-@pytest.mark.slow
     folder = shutil.copytree(finished[0], tmp_path / "run")
     left = {"name": "train", "steps": 4, **UNFINISHED, "trained": trained}
     (folder / "summary.json").write_text(json.dumps(left))
@@ -75,6 +74,9 @@ def test_an_interrupted_training_is_never_said_to_be_whole(trained, finished, tm
     opened = open_run(folder)
     for _ in range(2):
         assert evaluate_run(opened) == {"name": "train", "steps": 4, "interrupted": not trained, "knn": 50.0}
+
+
+@pytest.mark.slow
 def test_an_unevaluated_run_may_be_trained_on(tmp_path, monkeypatch):
     config = configured("trainer.max_steps=3", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null")
     monkeypatch.setattr("ssl_pipeline.training.stages.evaluate.score_graph", lambda *_: 1 / 0)
