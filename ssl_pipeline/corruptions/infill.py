@@ -13,7 +13,6 @@ from ssl_pipeline.corruptions._tokens import Content, check_text, content, front
 from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Corruption, Range, severity_or
 from ssl_pipeline.structures.batch import View
-from ssl_pipeline.structures.grid import GridSpec
 
 
 @register("corruption", "infill")
@@ -56,10 +55,6 @@ class Infill(Corruption):
         if span < 1:
             raise ValueError(f"span must be at least 1 token, got {span}: set the mean length of a span")
         self.span, self.empty = span, empty
-
-    @classmethod
-    def suits(cls, grid: GridSpec) -> bool:
-        return grid.discrete and grid.ndim == 1 and grid.mask_token is not None
 
     @property
     def corruption_params(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
