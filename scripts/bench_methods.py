@@ -21,7 +21,14 @@ import yaml
 from ssl_pipeline.report import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
-COLUMNS = {"samples_per_s": "samples/s", "knn": "kNN-20", "linear": "linear", "rankme": "RankMe", "std": "std"}
+PROBES = {
+    "knn": "kNN-20",
+    "linear": "linear",
+    "corrupted/knn": "kNN corrupted",
+    "corrupted/linear": "linear corrupted",
+    "corrupted/found": "form found",
+}
+COLUMNS = {"samples_per_s": "samples/s", **PROBES, "rankme": "RankMe", "std": "std"}
 BASELINES = {
     f"{key}_{suffix}": f"{whose} {COLUMNS[key]}"
     for suffix, whose in (("teacher", "teacher's"), ("untrained", "untrained"))
@@ -89,8 +96,9 @@ def table(out: Path) -> str:
         lines.append(markdown.row(f"`{name}`", *cells))
     raw = next((s for some in runs.values() for s in some if "knn_raw" in s), {})
     if raw:
-        empty = [""] * (len(COLUMNS) + len(others) - 3)
-        lines.append(markdown.row("raw input", "", f"{raw['knn_raw']:.1f}", f"{raw['linear_raw']:.1f}", *empty))
+        empty = [""] * (len(COLUMNS) + len(others) - 1 - len(PROBES))
+        scores = (_cell([raw], f"{key}_raw") for key in PROBES)
+        lines.append(markdown.row("raw input", "", *scores, *empty))
     return "\n".join(lines)
 
 
