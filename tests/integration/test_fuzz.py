@@ -60,11 +60,23 @@ def names(group: str) -> list[str]:
     return sorted(path.stem for path in yaml_files(group))
 
 
+GRID_OF = {"digits": "grey", "tones": "logmel", "pydoc": "bytes"}
+ODD = {"digits": set(), "tones": set(), "pydoc": {"crop", "lowres", "template"}}
+FITTING = {
+    data: sorted({case.name for case in CORRUPTIONS if GRID_OF[data] in case.grids} - ODD[data]) for data in DATA
+}
+"""Corruptions by data that they work on, from the tables of ``helpers/cases.py``."""
+FITTING["digits"] += ["lowres-noise", "crop-mask", "noise-mask", "crop-any"]
+FITTING["tones"] += ["lowres-noise", "crop-mask", "noise-mask", "crop-any"]
+FITTING["pydoc"] += ["noise-mask", "drop-noise", "any-mask"]
+
+
 @st.composite
 def compositions(draw: Any) -> list[str]:
     """Any choice in each group, with what keeps it small."""
     data = draw(st.sampled_from([*DATA]))
-    parts = draw(st.lists(st.sampled_from(names("corruption")), min_size=1, max_size=4))
+    some = st.one_of(*[st.sampled_from(FITTING[data])] * 4, st.sampled_from(names("corruption")))
+    parts = [part for one in draw(st.lists(some, min_size=1, max_size=4)) for part in one.split("-")]
     signs = draw(st.lists(st.sampled_from("++-"), min_size=len(parts) - 1, max_size=len(parts) - 1))
     corruption = "".join(part + sign for part, sign in zip(parts, [*signs, ""], strict=True))
     objective = "+".join(draw(st.lists(st.sampled_from(names("objective")), min_size=1, max_size=2, unique=True)))
@@ -82,10 +94,6 @@ def compositions(draw: Any) -> list[str]:
     return [*FIXED, *words]
 
 
-ON_ALL = {grid: sorted({case.name for case in CORRUPTIONS if grid in case.grids}) for grid in ("image", "text")}
-"""Corruptions by a grid that they work on, from the tables of ``helpers/cases.py``."""
-NUMBERS = [*ON_ALL["image"], "lowres-noise", "crop-mask", "noise-mask"]
-SYMBOLS = [*(name for name in ON_ALL["text"] if name not in ("crop", "lowres")), "noise-mask", "drop-noise"]
 RESTORES = sorted(
     {case.name for case in LOSSES if issubclass(case.build, ReconstructionLoss)}
     - {"translate", "transition", "consistency", "stft", "logmel", "cross_entropy", "patchnorm", "jepa"}
@@ -109,7 +117,7 @@ def trainable(draw: Any) -> list[str]:
         else ["cross_attention"]
     )
     decoder = draw(st.sampled_from(decoders))
-    views = draw(st.lists(st.sampled_from(SYMBOLS if text else NUMBERS), min_size=2, max_size=3))
+    views = draw(st.lists(st.sampled_from(FITTING[data]), min_size=2, max_size=3))
     restores = ["cross_entropy"] if text else [*RESTORES]
     objectives = [*restores, *PAIRS, *TAUGHT, *(f"{pair}+{back}" for pair in PAIRS[:3] for back in restores[:1])]
     objective = draw(st.sampled_from(objectives))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 from helpers.commands import call
 from PIL import Image
 
@@ -95,7 +96,8 @@ def test_bands_and_volumes_as_arrays(scene, tmp_path):
     bands = np.stack([np.stack([scene(24) for _ in range(12)]) for _ in range(40)]).astype(np.float32)
     volumes = np.stack([np.stack([scene(8) for _ in range(8)])[None] for _ in range(40)]).astype(np.float32)
     for x, axes in ((bands, ("y", "x")), (volumes, ("time", "y", "x"))):
-        options = dict(word.split("=", 1) for word in (*QUICK, "corruption=mask+noise", "hardware=cpu"))
+        words = (word.split("=", 1) for word in (*QUICK, "corruption=mask+noise", "hardware=cpu"))
+        options = {key: yaml.safe_load(value) for key, value in words}
         run = sslp.pretrain(x, options=options, output=tmp_path / f"{x.ndim}")
         assert run.model.graph.grid.names == axes and run.model.graph.grid.channels == x.shape[1]
         assert run.model.embed(x[:3]).shape[0] == 3 and "knn" not in run.summary

@@ -102,6 +102,12 @@ def test_heads_must_divide():
         CrossBlock(16, 8, 3)
 
 
+@pytest.mark.parametrize("option", ["hidden", "out", "layers"])
+def test_a_projector_without_numbers_is_refused(option):
+    with pytest.raises(ValueError, match=f"at least 1, got .*{option}=0"):
+        Projector(**{option: 0})
+
+
 def test_last_norm_standardises_the_projection_and_adds_no_weight():
     z = 5 + 3 * torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
     plain, normed = (Projector(8, 4, layers=2, last_norm=n).bind(6) for n in (False, True))

@@ -23,10 +23,16 @@ class Projector(Bindable, nn.Sequential):
         out: width of the projection.
         layers: number of linear layers.
         last_norm: BatchNorm after the last layer too, without scale and shift (SimSiam, arXiv 2011.10566).
+
+    Raises:
+        ValueError: a number below 1.
     """
 
     def __init__(self, hidden: int = 256, out: int = 128, layers: int = 2, last_norm: bool = False) -> None:
         super().__init__()
+        if min(hidden, out, layers) < 1:
+            given = f"hidden={hidden}, out={out}, layers={layers}"
+            raise ValueError(f"a projector needs hidden, out and layers of at least 1, got {given}")
         self.hidden, self.out_features, self.layers, self.last_norm = hidden, out, layers, last_norm
 
     def setup(self, width: int) -> None:
