@@ -95,7 +95,7 @@ def test_a_fourth_band_is_kept_or_named(scene, tmp_path):
 def test_bands_and_volumes_as_arrays(scene, tmp_path):
     bands = np.stack([np.stack([scene(24) for _ in range(12)]) for _ in range(40)]).astype(np.float32)
     volumes = np.stack([np.stack([scene(8) for _ in range(8)])[None] for _ in range(40)]).astype(np.float32)
-    for x, axes in ((bands, ("y", "x")), (volumes, ("time", "y", "x"))):
+    for x, axes in ((bands, ("y", "x")), (volumes, ("z", "y", "x"))):
         words = (word.split("=", 1) for word in (*QUICK, "corruption=mask+noise", "hardware=cpu"))
         options = {key: yaml.safe_load(value) for key, value in words}
         run = sslp.pretrain(x, options=options, output=tmp_path / f"{x.ndim}")
