@@ -289,13 +289,15 @@ def test_the_page_shows_what_was_chosen(tmp_path):
 
 @pytest.mark.slow
 def test_junk_is_drawn_less_and_probes_are_no_worse(tmp_path):
-    """M35, in one seed and few steps; the table in docs/curation.md is of more."""
-    words = ["hardware.precision=32-true", "data@data.of=digits", "sampler.every=2"]
-    uniform, _ = probe_curation.curated("simclr", "junk, uniform", 0, 300, tmp_path, words)
-    chosen, shares = probe_curation.curated("simclr", "junk, curated", 0, 300, tmp_path, words)
-    assert shares[0] == pytest.approx(0.3, abs=0.01)
-    assert chosen["curation/junk_share"] < 0.25 and np.mean(shares[2:]) < 0.25
-    assert chosen["few_shot"] > uniform["few_shot"] - 1.0  # the spread of seeds
+    """M35, in two seeds and few steps; the table in docs/curation.md is of more."""
+    words, gains = ["hardware.precision=32-true", "data@data.of=digits", "sampler.every=2"], []
+    for seed in (0, 1):
+        uniform, _ = probe_curation.curated("simclr", "junk, uniform", seed, 300, tmp_path, words)
+        chosen, shares = probe_curation.curated("simclr", "junk, curated", seed, 300, tmp_path, words)
+        assert shares[0] == pytest.approx(0.3, abs=0.01)
+        assert chosen["curation/junk_share"] < 0.25 and np.mean(shares[2:]) < 0.25
+        gains.append(chosen["few_shot"] - uniform["few_shot"])
+    assert np.mean(gains) > -1.0  # a seed differs by that
 
 
 @pytest.mark.slow

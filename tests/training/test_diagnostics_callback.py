@@ -89,7 +89,7 @@ def test_a_collapse_is_announced_once(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_collapse_can_end_the_run(tmp_path):
-    with pytest.raises(ValueError, match=r"step \d+: the embeddings of mask .*add negatives.*allow_collapse=true"):
+    with pytest.raises(ValueError, match=r"step \d+: the embeddings of noise .*add negatives.*allow_collapse=true"):
         run(compose([*VIT, *FAST, *COLLAPSING, "diagnostics.on_alarm=stop"]), str(tmp_path))
     stopped = max(step for step, _ in logged(tmp_path))
     assert stopped < 300 and stopped % 50 == 0

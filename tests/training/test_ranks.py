@@ -261,7 +261,10 @@ def state_of(folder: Path) -> dict[str, Tensor]:
     [
         (["adamw", "+optimizer.make.eps=1e-2"], 2e-4),
         (["lars"], 2e-4),
-        (["muon", "+optimizer.make.eps=1e-2"], 1e-3),  # its matrices are made orthogonal in bfloat16
+        (
+            ["muon", "+optimizer.make.eps=1e-2", "optimizer.lr=3e-4"],
+            1e-3,
+        ),  # its matrices are made orthogonal in bfloat16
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

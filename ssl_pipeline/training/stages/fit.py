@@ -16,7 +16,7 @@ from ssl_pipeline.training import console
 from ssl_pipeline.training.activations import checkpoint_activations
 from ssl_pipeline.training.callbacks import Diagnostics, Finite, Metrics, OnlineProbe, Sampling, Saver, StopOnSignal
 from ssl_pipeline.training.graphs import compile_encoders, trained_encoders
-from ssl_pipeline.training.plan import samples_of_epoch
+from ssl_pipeline.training.plan import last_step, samples_of_epoch
 from ssl_pipeline.training.profiler import Waiting
 from ssl_pipeline.training.run_dir import UNFINISHED
 from ssl_pipeline.training.samplers import SamplerContext
@@ -68,7 +68,7 @@ def fit_run(run: PreparedRun) -> FittedRun:
     waiting = Waiting()
     found = _callbacks(run, waiting)
     with quiet():
-        options = plan.bounds | plan.hardware.options(partial_steps=len(run.data) > 1)
+        options = _bounds(run) | plan.hardware.options(partial_steps=len(run.data) > 1)
         loggers = [] if plan.tracker is None else [plan.tracker.logger(folder.path, config["name"])]
         callbacks = [plan.clock, *found.in_order()]
         trainer = make_trainer(options, callbacks, folder.path, run.start.step, loggers, waiting)
@@ -95,6 +95,12 @@ def fit_run(run: PreparedRun) -> FittedRun:
         folder.write_summary(summary)
         run.graphs.module.to(trainer.strategy.root_device)
     return FittedRun(summary, trainer.loggers, number, found.diagnostics.stopped, writes=trainer.is_global_zero)
+
+
+def _bounds(run: PreparedRun) -> dict[str, Any]:
+    """Where the training ends, of epochs also their last step: what was killed as one ended may count one less."""
+    last = last_step(run.plan, run.data, run.config)
+    return run.plan.bounds | ({"max_steps": int(last)} if isfinite(last) else {})
 
 
 def _begin(run: PreparedRun, loggers: Sequence[Logger], world: int) -> None:
