@@ -245,7 +245,7 @@ def test_a_group_takes_a_name():
 
 
 def test_sizes_of_which_nothing_can_be_made():
-    config = compose(["encoder=vit", "decoder=cross_attention", "objective=swav", "objective.swav.projector.hidden=-1"])
+    config = compose(["encoder=vit", "decoder=cross_attention", "objective=swav", "objective.swav.projector.count=-1"])
     with pytest.raises(ValueError, match=r"objective\.swav cannot be made with these options: .*negative dimension"):
         build(config, GRID)
     recipe = compose(["optimizer=lars", "optimizer.make.momentum=nonsense"])["optimizer"]
