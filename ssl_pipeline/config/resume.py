@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 from ssl_pipeline.config.places import is_place
 from ssl_pipeline.config.saved import check_whole, read_saved
 
-"""Go on in the run's folder where it holds a run, else begin one."""
-
 FREE = (
     "trainer",
     "hardware",

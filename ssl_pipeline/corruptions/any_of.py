@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 
 import torch
 from torch import Tensor
@@ -11,14 +10,16 @@ from torch import Tensor
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions._validation import interval
 from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.corruptions.composed import Composed
 from ssl_pipeline.structures.batch import View
+from ssl_pipeline.structures.random import on_processor
 from ssl_pipeline.utils.errors import nearest
 
 _SUITABLE = "suitable"
 
 
 @register("corruption", "any", parts={"of": None, "weights": None, "p": None, "*": "corruption"})
-class AnyOf(Corruption):
+class AnyOf(Composed):
     """Each sample passes one of several corruptions, or with probability 1 - ``p`` none.
 
     A batch is shared out by weight, whole samples rounded up or down at random, so that each corruption runs once, on
@@ -87,33 +88,12 @@ class AnyOf(Corruption):
         return (*self.parts, *inner)
 
     @property
-    def masks(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return any(part.masks for part in self.parts.values())
-
-    @property
     def keeps_unmasked(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return all(part.keeps_unmasked for part in self.parts.values())
 
-    @property
-    def only_masks(self) -> bool:
-        return all(part.only_masks for part in self.parts.values())
-
-    def with_mask(self, view: View, mask: Tensor) -> View:
-        """Filled as the first part that masks does."""
-        for part in self.parts.values():
-            if part.masks:
-                return part.with_mask(view, mask)
-        return super().with_mask(view, mask)
-
-    def for_step(self, generator: torch.Generator) -> AnyOf:
-        """With the parts of a step."""
-        drawn = copy(self)
-        drawn.parts = {name: part.for_step(generator) for name, part in self.parts.items()}
-        return drawn
-
     def __call__(self, view: View, generator: torch.Generator) -> View:
         batch, device = len(view.x), view.x.device
-        luck = float(torch.rand((), generator=generator, device=device))
+        luck = float(torch.rand((), generator=on_processor(generator)))  # numbers of rows follow from it
         order = torch.randperm(batch, generator=generator, device=device)
         weight = torch.tensor([*self.weights, 0.0], dtype=torch.float64)
         share = self.p * weight / weight.sum()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from copy import copy
-
 import torch
-from torch import Tensor
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.corruptions.base import Corruption
+from ssl_pipeline.corruptions.composed import Composed
 from ssl_pipeline.structures.batch import View
 
 
 @register("corruption", "chain", parts={"*": "corruption"})
-class Chain(Corruption):
+class Chain(Composed):
     """Composition in the order written; each part takes the grid that the one before it leaves.
 
     ``View.unmasked`` and ``target`` are kept by further masks only: whatever else comes after a mask drops them.
@@ -50,32 +48,11 @@ class Chain(Corruption):
         return tuple(f"{name}.{key}" for name, part in self.parts.items() for key in part.corruption_params)
 
     @property
-    def masks(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return any(part.masks for part in self.parts.values())
-
-    @property
     def keeps_unmasked(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         parts = [*self.parts.values()]
         while parts and not parts[0].masks:
             parts.pop(0)
         return not parts or (parts[0].keeps_unmasked and all(part.only_masks for part in parts[1:]))
-
-    @property
-    def only_masks(self) -> bool:
-        return all(part.only_masks for part in self.parts.values())
-
-    def with_mask(self, view: View, mask: Tensor) -> View:
-        """Filled as the first part that masks does."""
-        for part in self.parts.values():
-            if part.masks:
-                return part.with_mask(view, mask)
-        return super().with_mask(view, mask)
-
-    def for_step(self, generator: torch.Generator) -> Chain:
-        """With the parts of a step."""
-        drawn = copy(self)
-        drawn.parts = {name: part.for_step(generator) for name, part in self.parts.items()}
-        return drawn
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         params = dict(view.params)

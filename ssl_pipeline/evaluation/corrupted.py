@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from ssl_pipeline.config.registry import lookup, part_names, register
-from ssl_pipeline.corruptions import AnyOf, Chain, Corruption
+from ssl_pipeline.corruptions import Corruption
+from ssl_pipeline.corruptions.composed import Composed
 from ssl_pipeline.data import Data, sequential_batches
+from ssl_pipeline.evaluation.cross_modal_retrieval import found_among
 from ssl_pipeline.evaluation.frozen_features import Embed, Forms, digests, first_samples
 from ssl_pipeline.evaluation.probes import Classifier
 from ssl_pipeline.structures.batch import Batch, as_float, clean_view, stored
@@ -143,10 +144,8 @@ def found_again(z: np.ndarray, clean: np.ndarray, digest: np.ndarray) -> float:
     >>> round(found_again(clean[[0, 1, 1]] * 0.9, clean, np.arange(3)), 1)
     66.7
     """
-    mean = clean.mean(0)
-    model = NearestNeighbors(n_neighbors=1, metric="cosine", algorithm="brute").fit(clean - mean)
-    near = model.kneighbors(z - mean, return_distance=False)[:, 0]
-    return 100 * float(np.mean(digest[near] == digest))
+    mean, which = clean.mean(0), np.unique(digest, return_inverse=True)[1]
+    return found_among(*(torch.from_numpy(part) for part in (z - mean, clean - mean, which)))[0]
 
 
 def _means(scores: Mapping[str, float]) -> dict[str, float]:
@@ -166,5 +165,5 @@ def seen_families(corruptions: Mapping[str, Corruption], families: Sequence[str]
     while rest:
         part = rest.pop()
         used.add(type(part))
-        rest += part.parts.values() if isinstance(part, Chain | AnyOf) else ()
+        rest += part.parts.values() if isinstance(part, Composed) else ()
     return [name for name in families if lookup("corruption", name).target in used]
