@@ -135,7 +135,7 @@ def end(summary: dict[str, Any], folder: str) -> None:
             print(f"\n{section.title}")
             _print(section.table, 24, max(10, *(len(cell) + 2 for cell in section.table.head[1:])))
     speed = f"{summary['steps']} steps, {summary['seconds']:.0f} s, {summary.get('samples_per_s', 0):,.0f} samples/s"
-    print(f"\n{speed}; run folder {folder}")
+    print(f"\n{speed}; run folder {folder}", flush=True)
 
 
 def _probes(summary: Mapping[str, Any], folder: str) -> None:
