@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +43,28 @@ def options_of(at: str) -> Iterator[None]:
         if "allocate" in str(error) or isinstance(error, NotImplementedError | RecursionError):  # not of the options
             raise
         raise ValueError(f"{at} cannot be made with these options: {error}") from error
+
+
+@contextmanager
+def option_keys(at: str, names: Collection[str]) -> Iterator[None]:
+    """Have errors that begin with the name of an option name it as it is typed.
+
+    Args:
+        at: dotted key of the part in the configuration.
+        names: of its options.
+
+    >>> with option_keys("corruption.noise", ["severity"]):
+    ...     raise ValueError("severity is a number, got x")
+    Traceback (most recent call last):
+    ...
+    ValueError: corruption.noise.severity is a number, got x
+    """
+    try:
+        yield
+    except ValueError as error:
+        if str(error).partition(" ")[0] not in names:
+            raise
+        raise ValueError(f"{at}.{error}") from error
 
 
 @contextmanager

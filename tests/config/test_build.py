@@ -92,6 +92,14 @@ def test_what_is_wrong_is_one_sentence(kind, node, sentence):
         build_part(kind, node)
 
 
+def test_errors_name_options_as_they_are_typed():
+    views = {"crop-noise": {"type": "chain", "noise": {"type": "noise", "severity": 9}}}
+    with pytest.raises(ValueError, match=r"^corruption\.crop-noise\.noise\.severity is a number or .*, got 9"):
+        build_parts("corruption", views, at="corruption")
+    with pytest.raises(ValueError, match=r"^severity is a number"):
+        build_part("corruption", {"type": "noise", "severity": 9})
+
+
 def test_an_error_says_where():
     loss = {"type": "self_distillation", "balance": "sinkorn"}
     node = {"byol": {"type": "teacher_prediction", "loss": loss}}
