@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -25,6 +26,16 @@ def numbered(names: list[str]) -> list[str]:
         seen[name] += 1
         keys.append(name if total[name] == 1 else f"{name}_{seen[name]}")
     return keys
+
+
+def unnumbered(names: list[str]) -> list[str]:
+    """Names as they were before they were counted.
+
+    >>> unnumbered(["crop_1", "mask", "crop_2"]), unnumbered(["crop_1"])
+    (['crop', 'mask', 'crop'], ['crop_1'])
+    """
+    plain = [re.sub(r"_\d+$", "", name) for name in names]
+    return plain if numbered(plain) == names else names
 
 
 def prune(parts: dict[str, Any], group: str, files: Callable[[], list[str]], overrides: list[str]) -> list[str]:
