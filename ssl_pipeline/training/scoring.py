@@ -88,11 +88,12 @@ def _measured(time: ProbeTime, protocol: P1, rows: Sequence[ProbeRow], measures:
     """One measure after the other, each of all rows; of the first row alone where it tells nothing of an encoder."""
     titles, result = {suffix.removeprefix("_"): label for label, suffix in LABELS}, {}
     for measure in measures:
-        for row in rows:
-            found = time(f"{MEASURE_TITLES[measure]}, {titles[row.name]}", partial(row.measure, protocol, measure))
-            result |= _suffixed(found or {}, row.name)
-            if found is not None and not found.keys() - {*_SHARED}:
-                break
+        with time.together(MEASURE_TITLES[measure]):
+            for row in rows:
+                found = time(titles[row.name], partial(row.measure, protocol, measure))
+                result |= _suffixed(found or {}, row.name)
+                if found is not None and not found.keys() - {*_SHARED}:
+                    break
     return result
 
 
