@@ -14,9 +14,9 @@ from ssl_pipeline.config.registry import lookup, part_names, register
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.corruptions.composed import Composed
 from ssl_pipeline.data import Data, sequential_batches
-from ssl_pipeline.evaluation.cross_modal_retrieval import found_among
 from ssl_pipeline.evaluation.frozen_features import Embed, Forms, digests, first_samples
 from ssl_pipeline.evaluation.probes import Classifier
+from ssl_pipeline.evaluation.retrieval import found_among
 from ssl_pipeline.structures.batch import Batch, as_float, clean_view, stored
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.random import generator
