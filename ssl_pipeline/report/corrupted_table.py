@@ -17,8 +17,13 @@ NOTE = (
     "of this kind are met in: means over severities, then over corruptions. The clean form of a sample is found where "
     "it is the nearest of all clean ones."
 )
-_MEANS = {"knn/clean": "kNN clean", "knn": "corrupted", "linear/clean": "linear clean", "linear": "corrupted"}
-_COLUMNS = {**_MEANS, "found": "form found"}
+_COLUMNS = {
+    "knn/clean": "kNN clean",
+    "knn": "kNN corrupted",
+    "linear/clean": "linear clean",
+    "linear": "linear corrupted",
+    "found": "form found",
+}
 _EACH = {"knn": "kNN", "linear": "linear", "found": "form found"}
 _LINES = {ENCODER: ("k", "o-"), UNTRAINED: ("0.5", ":"), RAW: ("tab:red", "--")}
 
@@ -65,6 +70,8 @@ def family_curves(summary: Mapping[str, Any]) -> str | None:
             _panel(axis, summary, key, family, at)
         for axis in axes[len(severities) :]:
             axis.axis("off")
+        for axis in axes[: len(severities)][-columns:]:  # the lowest of each column
+            axis.set_xlabel("severity")
         axes[0].set_ylabel(f"{_EACH[key]}, %")
         drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn(drawing)

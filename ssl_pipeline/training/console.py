@@ -157,10 +157,11 @@ def _probes(summary: Mapping[str, Any], folder: str) -> None:
 
 
 def _print(table: Table, first: int, others: int) -> None:
-    """Columns of so many characters, the first one of more where its labels need them."""
+    """Columns of so many characters, of more where their titles need them, or the labels of the first one."""
     first = max(first, *(len(label) + 2 for label, *_ in (table.head, *table.rows)))
+    widths = [max(others, len(title) + 2) for title in table.head[1:]]
     for label, *cells in (table.head, *table.rows):
-        print(f"{label:<{first}}" + "".join(f"{cell:>{others}}" for cell in cells))
+        print(f"{label:<{first}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
 
 
 def _count(modules: Iterable[nn.Module]) -> int:
