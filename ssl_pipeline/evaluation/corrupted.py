@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -146,6 +147,22 @@ def found_again(z: np.ndarray, clean: np.ndarray, digest: np.ndarray) -> float:
     """
     mean, which = clean.mean(0), np.unique(digest, return_inverse=True)[1]
     return found_among(*(torch.from_numpy(part) for part in (z - mean, clean - mean, which)))[0]
+
+
+def by_form(scores: Mapping[str, float]) -> dict[str, Any]:
+    """Scores of an encoder with those of each corruption in one place, ``corrupted_forms``, by probe and form.
+
+    >>> by_form({"corrupted/knn": 50.0, "corrupted/knn/clean": 90.0, "corrupted/knn/noise/1": 60.0})
+    {'corrupted/knn': 50.0, 'corrupted/knn/clean': 90.0, 'corrupted_forms': {'knn': {'noise/1': 60.0}}}
+    """
+    rest, forms = {}, defaultdict(dict)
+    for key, value in scores.items():
+        name, _, form = key.removeprefix("corrupted/").partition("/")
+        if key.startswith("corrupted/") and form not in ("", CLEAN):
+            forms[name][form] = value
+        else:
+            rest[key] = value
+    return rest | ({"corrupted_forms": dict(forms)} if forms else {})
 
 
 def _means(scores: Mapping[str, float]) -> dict[str, float]:

@@ -25,6 +25,8 @@ _COLUMNS = {
     "found": "form found",
 }
 _EACH = {"knn": "kNN", "linear": "linear", "found": "form found"}
+_BEATEN = {"corrupted/knn": "kNN-20", "corrupted/linear": "linear", "corrupted/found": "finding the clean form"}
+_FORMS = "corrupted_forms"
 _LINES = {ENCODER: ("k", "o-"), UNTRAINED: ("0.5", ":"), RAW: ("tab:red", "--")}
 
 
@@ -41,21 +43,22 @@ def corrupted_table(summary: Mapping[str, Any]) -> Table:
 
 def family_table(summary: Mapping[str, Any]) -> Table:
     """Each corruption at each severity, of the encoder alone; ``+`` marks those that it was trained with."""
-    shown = [key for key in _EACH if f"corrupted/{key}" in summary]
-    seen = summary.get("corrupted_seen", ())
+    scored, seen = summary.get(_FORMS, {}), summary.get("corrupted_seen", ())
+    shown = [key for key in _EACH if key in scored]
     rows = []
-    for form in _forms(summary):
+    for form in scored.get("found", ()):
         family, _, severity = form.partition("/")
-        scores = (decimal(summary.get(f"corrupted/{key}/{form}")) for key in shown)
+        scores = (decimal(scored[key].get(form)) for key in shown)
         rows.append([f"{family}{' +' if family in seen else ''}", severity, *scores])
     return Table(["corruption", "severity", *(_EACH[key] for key in shown)], rows)
 
 
 def family_curves(summary: Mapping[str, Any]) -> str | None:
     """A panel for each corruption with severities: kNN over severity, or where nothing is labelled what was found."""
-    key = "knn" if "corrupted/knn" in summary else "found"
+    scored = summary.get(_FORMS, {})
+    key = "knn" if "knn" in scored else "found"
     severities: dict[str, list[str]] = {}
-    for form in _forms(summary):
+    for form in scored.get("found", ()):
         family, _, severity = form.partition("/")
         if severity:
             severities.setdefault(family, []).append(severity)
@@ -80,15 +83,9 @@ def family_curves(summary: Mapping[str, Any]) -> str | None:
 def _panel(axis: Axes, summary: Mapping[str, Any], key: str, family: str, at: Sequence[str]) -> None:
     x = [float(severity) for severity in at]
     for label, suffix in LABELS:
-        keys = [f"corrupted/{key}/{family}/{severity}{suffix}" for severity in at]
-        if label in _LINES and all(one in summary for one in keys):
-            colour, line = _LINES[label]
-            axis.plot(x, [summary[one] for one in keys], line, color=colour, markersize=3, linewidth=1, label=label)
+        scores = summary.get(f"{_FORMS}{suffix}", {}).get(key, {})
+        if label in _LINES and all(f"{family}/{severity}" in scores for severity in at):
+            (colour, line), y = _LINES[label], [scores[f"{family}/{severity}"] for severity in at]
+            axis.plot(x, y, line, color=colour, markersize=3, linewidth=1, label=label)
     axis.set_title(f"{family}{' +' if family in summary.get('corrupted_seen', ()) else ''}")
     axis.set_xticks(x)
-
-
-def _forms(summary: Mapping[str, Any]) -> list[str]:
-    """Corruptions with their severities, as the encoder was asked about them."""
-    start, baselines = "corrupted/found/", tuple(suffix for _, suffix in LABELS if suffix)
-    return [key.removeprefix(start) for key in summary if key.startswith(start) and not key.endswith(baselines)]
