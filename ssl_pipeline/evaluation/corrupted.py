@@ -107,7 +107,7 @@ class P2:
         """Scores in percent by form, ``corrupted/PROBE/FORM``, and their means over families, ``corrupted/PROBE``.
 
         A family's own mean is that over its severities. ``found`` is the share of the samples whose clean form is the
-        nearest.
+        nearest. ``corrupted_tested`` is the number of samples that were asked about.
 
         Args:
             forms: see ``forms``.
@@ -124,7 +124,7 @@ class P2:
             for name, probe in probes.items() if asked.any() else ():
                 assert forms.label is not None
                 scores[f"corrupted/{name}/{form}"] = 100 * float(np.mean(probe(z[asked]) == forms.label[asked]))
-        return _means(scores) | scores
+        return _means(scores) | scores | {"corrupted_tested": int(asked.sum()) or len(asked)}
 
 
 def _embedded(embed: Embed, batch: Batch) -> Tensor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssl_pipeline.evaluation.subjects import ENCODER, RAW, UNTRAINED
 from ssl_pipeline.report.pictures import drawn, figure, styled
-from ssl_pipeline.report.probe_table import LABELS, Table, best_cells, decimal
+from ssl_pipeline.report.probe_table import LABELS, Table, best_cells, compared, decimal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,6 +39,27 @@ def corrupted_table(summary: Mapping[str, Any]) -> Table:
         if any(f"corrupted/{key}{suffix}" in summary for key in shown)
     ]
     return Table(["", *(_COLUMNS[key] for key in shown)], rows, best_cells(rows, range(1, len(shown) + 1)))
+
+
+def corrupted_verdict(summary: Mapping[str, Any]) -> str:
+    """Whether the encoder beat raw input and its untrained twin on corrupted samples, see ``compared``.
+
+    >>> corrupted_verdict({"corrupted/knn": 80.0, "corrupted/knn_raw": 60.0, "corrupted_tested": 500})
+    'On corrupted samples this encoder beats raw input in kNN-20.'
+    """
+    return compared(summary, _BEATEN, "On corrupted samples this encoder", summary.get("corrupted_tested"))
+
+
+def corrupted_line(summary: Mapping[str, Any]) -> str:
+    """The means of the encoder in a line; empty where it was not asked.
+
+    >>> corrupted_line({"corrupted/knn": 80.04, "corrupted/found": 60.0})
+    'corrupted samples: kNN 80.0, form found 60.0'
+    """
+    found = [
+        f"{title} {summary[f'corrupted/{key}']:.1f}" for key, title in _EACH.items() if f"corrupted/{key}" in summary
+    ]
+    return f"corrupted samples: {', '.join(found)}" if found else ""
 
 
 def family_table(summary: Mapping[str, Any]) -> Table:

@@ -133,7 +133,9 @@ def end(summary: dict[str, Any], folder: str) -> None:
             _print(found, 24, 8)
         for section in sections(part):
             print(f"\n{section.title}")
-            _print(section.table, 24, max(10, *(len(cell) + 2 for cell in section.table.head[1:])))
+            _print(section.table, 24, 10)
+            if section.verdict:
+                print(section.verdict)
     speed = f"{summary['steps']} steps, {summary['seconds']:.0f} s, {summary.get('samples_per_s', 0):,.0f} samples/s"
     print(f"\n{speed}; run folder {folder}", flush=True)
 

@@ -34,7 +34,7 @@ from ssl_pipeline.training.probe_time import ProbeTime
 _ONLINE = {"train_limit": 4000, "test_limit": 2000, "few_shot": 0, "backgrounds": False, "corrupted": None}
 """What differs from the protocol on the way."""
 
-_SHARED = ("retrieval_chance", "swapped", "majority", "majority_balanced")
+_SHARED = ("retrieval_chance", "swapped", "majority", "majority_balanced", "tested", "corrupted_tested")
 """Scores that are the same for all rows of a table."""
 
 

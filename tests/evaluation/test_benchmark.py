@@ -47,7 +47,7 @@ def test_a_run_is_measured_beside_its_baselines(trained, capsys):
     found = rows(trained / "evaluation_digits.json")
     found = {row: {key: score for key, score in some.items() if "/" not in key} for row, some in found.items()}
     assert list(found) == ["this encoder", "untrained encoder", "raw input", "majority class"]
-    probes = {"knn", "knn_balanced", "linear", "linear_balanced", "few_shot", "few@5%"}
+    probes = {"knn", "knn_balanced", "linear", "linear_balanced", "few_shot", "few@5%", "tested"}
     free = {"rankme", "alpha", "std", "lidar"}
     assert set(found["this encoder"]) == probes | free | {"attentive", "finetuned"} == set(found["untrained encoder"])
     assert set(found["raw input"]) == probes
