@@ -70,7 +70,7 @@ def test_the_node_is_not_changed():
 @pytest.mark.parametrize(
     ("kind", "node", "sentence"),
     [
-        ("loss", "mask", r"^there is no loss 'mask'; there are: .* and \d+ others$"),
+        ("loss", "mask", r"^there is no loss 'mask'; there are: .* and \d+ others; one of your own"),
         ("loss", "vicregg", r"^there is no loss 'vicregg'; nearest: vicreg"),
         ("loss", {"type": "smooth_l1", "bta": 1}, r"^loss smooth_l1 has no option 'bta'; nearest: beta$"),
         ("loss", {"type": "mse", "beta": 1}, r"^loss mse has no option 'beta'; there are none$"),
