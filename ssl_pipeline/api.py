@@ -64,7 +64,8 @@ class Run:
         link = f'<p><a href="{escape(str(page))}">report</a></p>' if page.is_file() else ""
         top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
         table = f"<table><tr>{top}</tr>{body}</table>" if rows else ""
-        return f"<p>Run in <code>{escape(str(self.folder))}</code>: {self._facts()}</p>{table}{link}"
+        corrupted = f"<p>{escape(line)}</p>" if (line := self._corrupted()) else ""
+        return f"<p>Run in <code>{escape(str(self.folder))}</code>: {self._facts()}</p>{table}{corrupted}{link}"
 
     def _table(self) -> list[list[str]]:
         from ssl_pipeline.report.probe_table import probe_table
@@ -72,11 +73,15 @@ class Run:
         table = probe_table(self.summary)
         return [list(map(str, row)) for row in (table.head, *table.rows)]
 
+    def _corrupted(self) -> str:
+        from ssl_pipeline.report.corrupted_table import corrupted_line
+
+        return corrupted_line(self.summary)
+
     def _rows(self) -> list[str]:
         rows = self._table()
-        if len(rows) == 1:
-            return []
-        return ["".join(f"{cell:<{20 if k == 0 else 14}}" for k, cell in enumerate(row)).rstrip() for row in rows]
+        cells = ("".join(f"{cell:<{20 if k == 0 else 14}}" for k, cell in enumerate(row)).rstrip() for row in rows)
+        return [*(cells if len(rows) > 1 else ()), *filter(None, [self._corrupted()])]
 
 
 @checked

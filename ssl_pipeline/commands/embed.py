@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ssl_pipeline.api import Run
 from ssl_pipeline.commands.runs import folder_of, open_model
 from ssl_pipeline.config.overrides import OptionsLike, overrides_of
-from ssl_pipeline.utils.places import writable
+from ssl_pipeline.utils.places import existing, writable
 from ssl_pipeline.utils.signatures import checked
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def embed(
 
     if source is not None and (data is not None or options or labels is not None):
         raise ValueError("expected one of source (a folder of files) and data (a data set), got both")
+    if source is not None:
+        existing(Path(source))
     place = _place(out)
     _check(split, min(batch_size, rows_per_file, 1 if limit is None else limit))
     model = open_model(run, set, trust, device)

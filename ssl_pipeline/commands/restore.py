@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssl_pipeline.api import Run
 from ssl_pipeline.commands.runs import folder_of, open_model
+from ssl_pipeline.utils.places import existing
 from ssl_pipeline.utils.signatures import checked
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def restore(
     from ssl_pipeline.inference.files.reader import files_of
     from ssl_pipeline.inference.files.restorer import FileRestorer
 
-    folder, source = _place(out, mask), Path(source)
+    source = existing(Path(source))
+    folder = _place(out, mask)
     model = open_model(run, set, trust, device)
     restorer = FileRestorer(model, files_of(model, source), view, None if mask is None else Path(str(mask)))
     targets = _targets(restorer, source, folder)

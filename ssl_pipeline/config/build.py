@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
 from ssl_pipeline.config.options import check_names, check_values, option_names
 from ssl_pipeline.config.registry import DEFERRED, Entry, lookup
 from ssl_pipeline.config.trust import check_imports, trusted
-from ssl_pipeline.utils.errors import keys_at
+from ssl_pipeline.utils.errors import keys_at, option_keys
 
 _SAYS = ("type", "_target_")
 
@@ -83,8 +83,15 @@ def construct(entry: Entry, options: Mapping[str, Any], *, at: str = "", trust: 
     }
     if deferred:
         return partial(target, **made)
-    with keys_at(at, option_names(target)) if entry.kind == "data" and at else nullcontext():
+    with _as_typed(entry, at):
         return target(**made)
+
+
+def _as_typed(entry: Entry, at: str) -> AbstractContextManager[None]:
+    """Where errors name options as they are typed."""
+    if not at:
+        return nullcontext()
+    return (keys_at if entry.kind == "data" else option_keys)(at, option_names(entry.target))
 
 
 def is_part(node: Any) -> bool:

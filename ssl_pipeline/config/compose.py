@@ -28,7 +28,7 @@ from ssl_pipeline.config import plugins
 from ssl_pipeline.config.combination import COMBINING_SIGNS, Combination
 from ssl_pipeline.config.families import read_families
 from ssl_pipeline.config.model_options import left_over, open_options
-from ssl_pipeline.config.parts import check_config, is_ghost, prune
+from ssl_pipeline.config.parts import check_config, check_drawn, is_ghost, prune
 from ssl_pipeline.config.places import absolute
 from ssl_pipeline.config.resume import again, resumed
 from ssl_pipeline.config.run_folder import run_dir
@@ -122,6 +122,7 @@ def finish(
     for group in COMBINING_SIGNS:
         for name in prune(config[group], group, partial(_options, group, overrides, config_dir), overrides):
             _note(f"options of {group}.{name} are not used, since {group} has no {name}")
+    check_drawn(config["corruption"], "corruption", overrides)
     for choice, keys in left_over(config, overrides, lambda chosen: _plain(chosen, config_dir)).items():
         _note(f"the experiment's {', '.join(keys)} are not used, since {choice} has no such options")
     for group in ("teacher", "sampler"):

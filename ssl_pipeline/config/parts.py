@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ssl_pipeline.config.build import is_part
+from ssl_pipeline.config.build import is_part, part_name
 from ssl_pipeline.utils.errors import nearest
 
 CHAIN = {"type": "chain"}
@@ -25,6 +26,16 @@ def numbered(names: list[str]) -> list[str]:
         seen[name] += 1
         keys.append(name if total[name] == 1 else f"{name}_{seen[name]}")
     return keys
+
+
+def unnumbered(names: list[str]) -> list[str]:
+    """Names as they were before they were counted.
+
+    >>> unnumbered(["crop_1", "mask", "crop_2"]), unnumbered(["crop_1"])
+    (['crop', 'mask', 'crop'], ['crop_1'])
+    """
+    plain = [re.sub(r"_\d+$", "", name) for name in names]
+    return plain if numbered(plain) == names else names
 
 
 def prune(parts: dict[str, Any], group: str, files: Callable[[], list[str]], overrides: list[str]) -> list[str]:
@@ -56,6 +67,43 @@ def prune(parts: dict[str, Any], group: str, files: Callable[[], list[str]], ove
                 raise ValueError(f"{group}.{name} stands for no part: there is no {part!r}; {nearest(part, known)}")
         del parts[name]
     return ghosts
+
+
+def check_drawn(parts: Mapping[str, Any], at: str, overrides: list[str]) -> None:
+    """Refuse options of parts that ``any.of`` does not draw.
+
+    Args:
+        parts: by name.
+        at: dotted key of the parts.
+        overrides: the user's.
+
+    Raises:
+        ValueError: such an option among the overrides.
+
+    >>> parts = {"any": {"type": "any", "of": ["noise"], "jpeg": {"type": "jpeg"}}}
+    >>> check_drawn(parts, "corruption", ["corruption.any.jpeg.quality=5"])
+    Traceback (most recent call last):
+    ...
+    ValueError: corruption.any.jpeg.quality=5: corruption.any.of leaves out 'jpeg', so its options do nothing
+    """
+    for name, node in parts.items():
+        if not isinstance(node, Mapping):
+            continue
+        key = f"{at}.{name}"
+        for inner in _undrawn(node):
+            for override in overrides:
+                if override.lstrip("+~").startswith(f"{key}.{inner}."):
+                    raise ValueError(f"{override}: {key}.of leaves out {inner!r}, so its options do nothing")
+        check_drawn(node, key, overrides)
+
+
+def _undrawn(node: Mapping[str, Any]) -> list[str]:
+    """The parts of ``any`` that its ``of`` leaves out."""
+    of = node.get("of")
+    if part_name(node) != "any" or of in (None, "suitable"):
+        return []
+    drawn = [of] if isinstance(of, str) else of
+    return [name for name, part in node.items() if is_part(part) and name not in drawn]
 
 
 def is_ghost(part: Mapping[str, Any] | None, group: str, overrides: list[str]) -> bool:

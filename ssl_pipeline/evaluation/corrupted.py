@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +15,9 @@ from ssl_pipeline.config.registry import lookup, part_names, register
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.corruptions.composed import Composed
 from ssl_pipeline.data import Data, sequential_batches
-from ssl_pipeline.evaluation.cross_modal_retrieval import found_among
 from ssl_pipeline.evaluation.frozen_features import Embed, Forms, digests, first_samples
 from ssl_pipeline.evaluation.probes import Classifier
+from ssl_pipeline.evaluation.retrieval import found_among
 from ssl_pipeline.structures.batch import Batch, as_float, clean_view, stored
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.random import generator
@@ -106,7 +107,7 @@ class P2:
         """Scores in percent by form, ``corrupted/PROBE/FORM``, and their means over families, ``corrupted/PROBE``.
 
         A family's own mean is that over its severities. ``found`` is the share of the samples whose clean form is the
-        nearest.
+        nearest. ``corrupted_tested`` is the number of samples that were asked about.
 
         Args:
             forms: see ``forms``.
@@ -123,7 +124,7 @@ class P2:
             for name, probe in probes.items() if asked.any() else ():
                 assert forms.label is not None
                 scores[f"corrupted/{name}/{form}"] = 100 * float(np.mean(probe(z[asked]) == forms.label[asked]))
-        return _means(scores) | scores
+        return _means(scores) | scores | {"corrupted_tested": int(asked.sum()) or len(asked)}
 
 
 def _embedded(embed: Embed, batch: Batch) -> Tensor:
@@ -146,6 +147,22 @@ def found_again(z: np.ndarray, clean: np.ndarray, digest: np.ndarray) -> float:
     """
     mean, which = clean.mean(0), np.unique(digest, return_inverse=True)[1]
     return found_among(*(torch.from_numpy(part) for part in (z - mean, clean - mean, which)))[0]
+
+
+def by_form(scores: Mapping[str, float]) -> dict[str, Any]:
+    """Scores of an encoder with those of each corruption in one place, ``corrupted_forms``, by probe and form.
+
+    >>> by_form({"corrupted/knn": 50.0, "corrupted/knn/clean": 90.0, "corrupted/knn/noise/1": 60.0})
+    {'corrupted/knn': 50.0, 'corrupted/knn/clean': 90.0, 'corrupted_forms': {'knn': {'noise/1': 60.0}}}
+    """
+    rest, forms = {}, defaultdict(dict)
+    for key, value in scores.items():
+        name, _, form = key.removeprefix("corrupted/").partition("/")
+        if key.startswith("corrupted/") and form not in ("", CLEAN):
+            forms[name][form] = value
+        else:
+            rest[key] = value
+    return rest | ({"corrupted_forms": dict(forms)} if forms else {})
 
 
 def _means(scores: Mapping[str, float]) -> dict[str, float]:

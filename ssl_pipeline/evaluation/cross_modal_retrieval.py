@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ssl_pipeline.data import Dataset, Stream
 from ssl_pipeline.evaluation.cross_modal import states
+from ssl_pipeline.evaluation.retrieval import found_among
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.objectives import JointEmbedding
 
@@ -45,23 +45,3 @@ def cross_modal_retrieval(
         right, chance = found_among(own, theirs, values.unique(dim=0, return_inverse=True)[1])
         found |= {f"found/{name}": right, f"found_chance/{name}": chance}
     return found
-
-
-def found_among(own: Tensor, theirs: Tensor, which: Tensor) -> tuple[float, float]:
-    """How often what belongs to a sample is the nearest one, and how often that would be by chance, in percent.
-
-    Args:
-        own: embeddings (N, D) of samples.
-        theirs: (N, D) of what belongs to them.
-        which: (N,) number of that, the same where it is the same.
-
-    >>> z = torch.eye(3)
-    >>> found_among(z, z, torch.arange(3))[0], found_among(z, z.roll(1, 0), torch.arange(3))[0]
-    (100.0, 0.0)
-    """
-    count = int(which.max()) + 1
-    first = torch.full((count,), len(which), device=which.device).scatter_reduce(
-        0, which, torch.arange(len(which), device=which.device), "amin"
-    )
-    nearest = (F.normalize(own, dim=1) @ F.normalize(theirs[first], dim=1).T).argmax(1)
-    return 100 * (nearest == which).float().mean().item(), 100 / count

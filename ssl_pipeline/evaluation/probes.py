@@ -45,6 +45,26 @@ class OneScale(TransformerMixin, BaseEstimator):
         return (x - self.mean_) / self.scale_
 
 
+class RowSpace(TransformerMixin, BaseEstimator):
+    """Features (N, D) along an orthonormal basis of the N training samples, where these are fewer than D.
+
+    The weights of a linear probe with an L2 penalty lie in the space that its samples span, so it finds the same there.
+
+    >>> x = np.array([[3.0, 0.0, 4.0]])
+    >>> abs(RowSpace().fit_transform(x)).round(6).tolist()
+    [[5.0]]
+    """
+
+    def fit(self, x: np.ndarray, y: np.ndarray | None = None) -> RowSpace:
+        """Take the basis of features (N, D)."""
+        self.basis_ = np.linalg.qr(x.T)[0] if len(x) < x.shape[1] else None
+        return self
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        """Features (N, D) along the basis."""
+        return x if self.basis_ is None else x @ self.basis_
+
+
 def nearest_neighbours(train: Labelled, k: int = 20, temperature: float = 0.07) -> Classifier:
     """The vote of the ``k`` nearest by cosine (arXiv 1805.01978).
 
@@ -69,7 +89,7 @@ def logistic(train: Labelled, scaler: Scaler = StandardScaler, max_iter: int = 1
         scaler: what is done to the features; by default each is brought to mean 0 and standard deviation 1.
         max_iter: bound on the iterations, which fits seldom reach; one that does is taken as it is.
     """
-    model = make_pipeline(scaler(), LogisticRegression(max_iter=max_iter))
+    model = make_pipeline(scaler(), RowSpace(), LogisticRegression(max_iter=max_iter))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(*train)

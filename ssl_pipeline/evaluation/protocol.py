@@ -110,7 +110,8 @@ class P1:
         return tuple(name for name, is_asked in asked.items() if is_asked)
 
     def measure(self, name: str, f: Features) -> dict[str, float]:
-        """One of ``measures``, in percent; probes with their balanced accuracy, kNN with what naming one class gives.
+        """One of ``measures``, in percent; probes with their balanced accuracy, kNN with what naming one class gives
+        and, as ``tested``, with the number of test samples.
 
         Where chance finds most of the sources, it stands there alone. ``swapped`` is how many images were seen on other
         backgrounds.
@@ -127,6 +128,7 @@ class P1:
         scores = dict(zip((name, f"{name}_balanced"), both_accuracies(test[1], probe(test[0])), strict=True))
         if name == "knn":
             scores |= dict(zip(("majority", "majority_balanced"), majority(train[1], test[1]), strict=True))
+            scores["tested"] = len(test[1])
         if f.variants:
             known = np.unique(train[1])
             scores |= {f"{name}/{form}": accuracy(probe, of_classes(some, known)) for form, some in f.variants.items()}

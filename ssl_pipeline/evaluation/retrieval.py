@@ -1,9 +1,12 @@
-"""Retrieval: is the nearest other sample one of the same source?"""
+"""Retrieval: is the nearest other sample one of the same source, and does a sample find what belongs to it?"""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+from torch.nn import functional as F
 
 
 def retrieval(
@@ -46,6 +49,26 @@ def retrieval(
     best = np.where(same, rank, n + 1).min(1)
     scores = {"retrieval" if k == 1 else f"retrieval@{k}": 100 * float((best <= k).mean()) for k in ks}
     return scores | {"retrieval_chance": round(100 * float((partners / candidates)[asking].mean()), 2)}
+
+
+def found_among(own: Tensor, theirs: Tensor, which: Tensor) -> tuple[float, float]:
+    """How often what belongs to a sample is the nearest one, and how often that would be by chance, in percent.
+
+    Args:
+        own: embeddings (N, D) of samples.
+        theirs: (N, D) of what belongs to them.
+        which: (N,) number of that, the same where it is the same.
+
+    >>> z = torch.eye(3)
+    >>> found_among(z, z, torch.arange(3))[0], found_among(z, z.roll(1, 0), torch.arange(3))[0]
+    (100.0, 0.0)
+    """
+    count = int(which.max()) + 1
+    first = torch.full((count,), len(which), device=which.device).scatter_reduce(
+        0, which, torch.arange(len(which), device=which.device), "amin"
+    )
+    nearest = (F.normalize(own, dim=1) @ F.normalize(theirs[first], dim=1).T).argmax(1)
+    return 100 * (nearest == which).float().mean().item(), 100 / count
 
 
 def _counts(source: np.ndarray, groups: np.ndarray, across: bool) -> tuple[np.ndarray, np.ndarray]:

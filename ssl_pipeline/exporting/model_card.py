@@ -8,6 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from ssl_pipeline.config.build import part_name
+from ssl_pipeline.config.parts import unnumbered
+from ssl_pipeline.config.suitable import IN_PYTHON
 from ssl_pipeline.data.preprocessing.table import TablePreprocessing
 from ssl_pipeline.exporting.preprocessing import Records, section
 from ssl_pipeline.inference.learned import grid_of
@@ -86,8 +88,8 @@ def card(
     lines = [
         f"# {export['part']} of {config['name']}",
         "",
-        f"One model of a graph that was trained {without} on {part_name(config['data']) or 'other data'}"
-        f" with `corruption={'+'.join(config['corruption'])}`, `objective={'+'.join(config['objective'])}`{seen}.",
+        f"One model of a graph that was trained {without} on {_source(config['data'])}"
+        f" with `corruption={_typed(config['corruption'])}`, `objective={_typed(config['objective'])}`{seen}.",
         "",
         *(f"- {whose}: {_lies(where, export['format'])}." for whose, where in grids.items()),
         *_leads(model, part, export["format"]),
@@ -107,6 +109,17 @@ def card(
     lines += _timm(model, part) if export["format"] == "safetensors" else []
     lines += _measured(part, export["part"], summary)
     return "\n".join(lines) + "\n"
+
+
+def _source(data: Mapping[str, Any]) -> str:
+    """The data in words."""
+    name = part_name(data)
+    return f"data passed in Python ({data['description']})" if name == IN_PYTHON else name or "other data"
+
+
+def _typed(parts: Mapping[str, Any]) -> str:
+    """Names of parts as they are typed."""
+    return "+".join(unnumbered([*parts]))
 
 
 def _use(model: Model, export: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> tuple[str, str]:

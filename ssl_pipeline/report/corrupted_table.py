@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssl_pipeline.evaluation.subjects import ENCODER, RAW, UNTRAINED
 from ssl_pipeline.report.pictures import drawn, figure, styled
-from ssl_pipeline.report.probe_table import LABELS, Table, best_cells, decimal
+from ssl_pipeline.report.probe_table import LABELS, Table, best_cells, compared, decimal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,9 +17,16 @@ NOTE = (
     "of this kind are met in: means over severities, then over corruptions. The clean form of a sample is found where "
     "it is the nearest of all clean ones."
 )
-_MEANS = {"knn/clean": "kNN clean", "knn": "corrupted", "linear/clean": "linear clean", "linear": "corrupted"}
-_COLUMNS = {**_MEANS, "found": "form found"}
+_COLUMNS = {
+    "knn/clean": "kNN clean",
+    "knn": "kNN corrupted",
+    "linear/clean": "linear clean",
+    "linear": "linear corrupted",
+    "found": "form found",
+}
 _EACH = {"knn": "kNN", "linear": "linear", "found": "form found"}
+_BEATEN = {"corrupted/knn": "kNN-20", "corrupted/linear": "linear", "corrupted/found": "finding the clean form"}
+_FORMS = "corrupted_forms"
 _LINES = {ENCODER: ("k", "o-"), UNTRAINED: ("0.5", ":"), RAW: ("tab:red", "--")}
 
 
@@ -34,23 +41,45 @@ def corrupted_table(summary: Mapping[str, Any]) -> Table:
     return Table(["", *(_COLUMNS[key] for key in shown)], rows, best_cells(rows, range(1, len(shown) + 1)))
 
 
+def corrupted_verdict(summary: Mapping[str, Any]) -> str:
+    """Whether the encoder beat raw input and its untrained twin on corrupted samples, see ``compared``.
+
+    >>> corrupted_verdict({"corrupted/knn": 80.0, "corrupted/knn_raw": 60.0, "corrupted_tested": 500})
+    'On corrupted samples this encoder beats raw input in kNN-20.'
+    """
+    return compared(summary, _BEATEN, "On corrupted samples this encoder", summary.get("corrupted_tested"))
+
+
+def corrupted_line(summary: Mapping[str, Any]) -> str:
+    """The means of the encoder in a line; empty where it was not asked.
+
+    >>> corrupted_line({"corrupted/knn": 80.04, "corrupted/found": 60.0})
+    'corrupted samples: kNN 80.0, form found 60.0'
+    """
+    found = [
+        f"{title} {summary[f'corrupted/{key}']:.1f}" for key, title in _EACH.items() if f"corrupted/{key}" in summary
+    ]
+    return f"corrupted samples: {', '.join(found)}" if found else ""
+
+
 def family_table(summary: Mapping[str, Any]) -> Table:
     """Each corruption at each severity, of the encoder alone; ``+`` marks those that it was trained with."""
-    shown = [key for key in _EACH if f"corrupted/{key}" in summary]
-    seen = summary.get("corrupted_seen", ())
+    scored, seen = summary.get(_FORMS, {}), summary.get("corrupted_seen", ())
+    shown = [key for key in _EACH if key in scored]
     rows = []
-    for form in _forms(summary):
+    for form in scored.get("found", ()):
         family, _, severity = form.partition("/")
-        scores = (decimal(summary.get(f"corrupted/{key}/{form}")) for key in shown)
+        scores = (decimal(scored[key].get(form)) for key in shown)
         rows.append([f"{family}{' +' if family in seen else ''}", severity, *scores])
     return Table(["corruption", "severity", *(_EACH[key] for key in shown)], rows)
 
 
 def family_curves(summary: Mapping[str, Any]) -> str | None:
     """A panel for each corruption with severities: kNN over severity, or where nothing is labelled what was found."""
-    key = "knn" if "corrupted/knn" in summary else "found"
+    scored = summary.get(_FORMS, {})
+    key = "knn" if "knn" in scored else "found"
     severities: dict[str, list[str]] = {}
-    for form in _forms(summary):
+    for form in scored.get("found", ()):
         family, _, severity = form.partition("/")
         if severity:
             severities.setdefault(family, []).append(severity)
@@ -65,6 +94,8 @@ def family_curves(summary: Mapping[str, Any]) -> str | None:
             _panel(axis, summary, key, family, at)
         for axis in axes[len(severities) :]:
             axis.axis("off")
+        for axis in axes[: len(severities)][-columns:]:  # the lowest of each column
+            axis.set_xlabel("severity")
         axes[0].set_ylabel(f"{_EACH[key]}, %")
         drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn(drawing)
@@ -73,15 +104,9 @@ def family_curves(summary: Mapping[str, Any]) -> str | None:
 def _panel(axis: Axes, summary: Mapping[str, Any], key: str, family: str, at: Sequence[str]) -> None:
     x = [float(severity) for severity in at]
     for label, suffix in LABELS:
-        keys = [f"corrupted/{key}/{family}/{severity}{suffix}" for severity in at]
-        if label in _LINES and all(one in summary for one in keys):
-            colour, line = _LINES[label]
-            axis.plot(x, [summary[one] for one in keys], line, color=colour, markersize=3, linewidth=1, label=label)
+        scores = summary.get(f"{_FORMS}{suffix}", {}).get(key, {})
+        if label in _LINES and all(f"{family}/{severity}" in scores for severity in at):
+            (colour, line), y = _LINES[label], [scores[f"{family}/{severity}"] for severity in at]
+            axis.plot(x, y, line, color=colour, markersize=3, linewidth=1, label=label)
     axis.set_title(f"{family}{' +' if family in summary.get('corrupted_seen', ()) else ''}")
     axis.set_xticks(x)
-
-
-def _forms(summary: Mapping[str, Any]) -> list[str]:
-    """Corruptions with their severities, as the encoder was asked about them."""
-    start, baselines = "corrupted/found/", tuple(suffix for _, suffix in LABELS if suffix)
-    return [key.removeprefix(start) for key in summary if key.startswith(start) and not key.endswith(baselines)]

@@ -12,6 +12,7 @@ from ssl_pipeline.evaluation.benchmark import Score, plain
 from ssl_pipeline.evaluation.comparison import Comparison
 from ssl_pipeline.evaluation.subjects import ENCODER
 from ssl_pipeline.report import markdown
+from ssl_pipeline.report.corrupted_table import corrupted_verdict
 from ssl_pipeline.report.headline import by_probe
 from ssl_pipeline.report.probe_table import BALANCED_TITLES, LABELS, PROBE_TITLES, Table, best_cells, verdict
 from ssl_pipeline.utils.places import replace_text
@@ -82,13 +83,13 @@ class Evaluation:
         taken = [f"{_title(name)}: {rows[ENCODER][name].protocol}" for name in self._names()]
         lost = [f"{_title(name)} is left out, {why} ({', '.join(of)})"
                 for (name, why), of in self.comparison.left_out.items()]  # fmt: skip
-        return [*filter(None, [self._verdict()]), *labels, *taken, *lost, *self.comparison.notes]
+        return [*self._verdicts(), *labels, *taken, *lost, *self.comparison.notes]
 
-    def _verdict(self) -> str:
+    def _verdicts(self) -> list[str]:
         suffixed = {
             f"{name}{suffix}": value for row, suffix in LABELS for name, value in self.scores.get(row, {}).items()
         }
-        return verdict(suffixed)
+        return [said for said in (verdict(suffixed), corrupted_verdict(suffixed)) if said]
 
     def write(self) -> None:
         """As JSON into its file."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ssl_pipeline.evaluation.backgrounds import TITLES
-from ssl_pipeline.report.corrupted_table import NOTE, corrupted_table
+from ssl_pipeline.report.corrupted_table import NOTE, corrupted_table, corrupted_verdict
 from ssl_pipeline.report.probe_table import LABELS, PROBE_TITLES, Table, decimal
 
 PROBES = ("knn", "linear")
@@ -79,6 +79,7 @@ class Section(NamedTuple):
     title: str
     table: Table
     note: str
+    verdict: str = ""  # whether the encoder beat what it is compared with
 
 
 def sections(summary: Mapping[str, Any]) -> list[Section]:
@@ -90,7 +91,9 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
         f"says how much they read off the background: original less mixed-rand. BG-gap is mixed-same less mixed-rand."
     )
     found = [
-        Section("Corrupted test samples, in %, protocol P2", corrupted_table(summary), NOTE),
+        Section(
+            "Corrupted test samples, in %, protocol P2", corrupted_table(summary), NOTE, corrupted_verdict(summary)
+        ),
         Section(
             "Edges between parts of a sample",
             related_table(summary),

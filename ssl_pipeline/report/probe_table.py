@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import sqrt
 from typing import Any, NamedTuple
 
 from ssl_pipeline.evaluation.subjects import ENCODER, MAJORITY, RAW, TEACHER, UNTRAINED
 
 PROBE_TITLES = {"knn": "kNN-20", "linear": "linear", "few_shot": "few labels", "retrieval": "retrieval@1"}
+_RETRIEVAL = PROBE_TITLES["retrieval"]  # asks about other samples than the probes of labels
 MEASURE_TITLES = {**PROBE_TITLES, "corrupted": "corrupted samples"}
 BALANCED_TITLES = {"knn_balanced": "balanced", "linear_balanced": "balanced"}
 """Mean over the classes of the share that is found; stands right of the accuracy."""
@@ -55,22 +57,51 @@ def best_cells(rows: Sequence[Sequence[str]], columns: Iterable[int]) -> frozens
 
 
 def verdict(summary: Mapping[str, Any]) -> str:
-    """Whether the encoder beat raw input and its untrained twin, in sentences; empty where neither was probed.
+    """Whether the encoder beat raw input and its untrained twin, see ``compared``.
 
     >>> verdict({"knn": 90.0, "knn_raw": 95.0, "linear": 92.0, "linear_raw": 90.0, "knn_untrained": 90.0})
     'This encoder beats raw input in linear, not in kNN-20. It does not beat its untrained twin in kNN-20.'
     """
-    sentences = []
+    return compared(summary, PROBE_TITLES, "This encoder", summary.get("tested"))
+
+
+def compared(summary: Mapping[str, Any], titles: Mapping[str, str], who: str, tested: float | None) -> str:
+    """Whether the encoder beat raw input and its untrained twin, in sentences; empty where neither was probed.
+
+    Args:
+        summary: scores in percent.
+        titles: of the scores that are compared.
+        who: the encoder, as the first sentence calls it.
+        tested: test samples that were scored; None where that is not known, and nothing is said of chance.
+
+    >>> compared({"knn": 90.0, "knn_raw": 85.0}, {"knn": "kNN-20"}, "It", 54)
+    'It beats raw input in kNN-20. Within chance on 54 test samples: kNN-20 against raw input.'
+    """
+    sentences, chance = [], []
     for other, suffix in (("raw input", "_raw"), ("its untrained twin", "_untrained")):
-        asked = [key for key in PROBE_TITLES if key in summary and f"{key}{suffix}" in summary]
-        won = [PROBE_TITLES[key] for key in asked if summary[key] > summary[f"{key}{suffix}"]]
-        lost = [PROBE_TITLES[key] for key in asked if PROBE_TITLES[key] not in won]
-        who = "It" if sentences else "This encoder"
+        pairs = {title: (summary[key], summary[f"{key}{suffix}"]) for key, title in titles.items()
+                 if key in summary and f"{key}{suffix}" in summary}  # fmt: skip
+        won = [title for title, (own, its) in pairs.items() if own > its]
+        lost = [title for title in pairs if title not in won]
         if won:
             sentences.append(f"{who} beats {other} in {_list(won)}{f', not in {_list(lost)}' if lost else ''}.")
         elif lost:
             sentences.append(f"{who} does not beat {other} in {_list(lost, 'or')}.")
-    return " ".join(sentences)
+        who = "It" if sentences else who
+        near = [title for title, pair in pairs.items() if tested and title != _RETRIEVAL and _by_chance(*pair, tested)]
+        chance += [f"{_list(near)} against {other}"] if near else []
+    said = [f"Within chance on {tested:,.0f} test samples: {'; '.join(chance)}."] if chance and tested else []
+    return " ".join([*sentences, *said])
+
+
+def _by_chance(own: float, other: float, tested: float) -> bool:
+    """Whether two scores in percent differ by at most two standard errors of their mean, the share of so many samples.
+
+    >>> _by_chance(90.0, 85.0, 54), _by_chance(90.0, 85.0, 1000)
+    (True, False)
+    """
+    share = (own + other) / 200
+    return abs(own - other) <= 200 * sqrt(share * (1 - share) / tested)
 
 
 def cautions(summary: Mapping[str, Any]) -> list[str]:

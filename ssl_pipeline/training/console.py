@@ -133,9 +133,11 @@ def end(summary: dict[str, Any], folder: str) -> None:
             _print(found, 24, 8)
         for section in sections(part):
             print(f"\n{section.title}")
-            _print(section.table, 24, max(10, *(len(cell) + 2 for cell in section.table.head[1:])))
+            _print(section.table, 24, 10)
+            if section.verdict:
+                print(section.verdict)
     speed = f"{summary['steps']} steps, {summary['seconds']:.0f} s, {summary.get('samples_per_s', 0):,.0f} samples/s"
-    print(f"\n{speed}; run folder {folder}")
+    print(f"\n{speed}; run folder {folder}", flush=True)
 
 
 def _probes(summary: Mapping[str, Any], folder: str) -> None:
@@ -157,10 +159,11 @@ def _probes(summary: Mapping[str, Any], folder: str) -> None:
 
 
 def _print(table: Table, first: int, others: int) -> None:
-    """Columns of so many characters, the first one of more where its labels need them."""
+    """Columns of so many characters, of more where their titles need them, or the labels of the first one."""
     first = max(first, *(len(label) + 2 for label, *_ in (table.head, *table.rows)))
+    widths = [max(others, len(title) + 2) for title in table.head[1:]]
     for label, *cells in (table.head, *table.rows):
-        print(f"{label:<{first}}" + "".join(f"{cell:>{others}}" for cell in cells))
+        print(f"{label:<{first}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
 
 
 def _count(modules: Iterable[nn.Module]) -> int:

@@ -49,7 +49,7 @@ def check_budget(asked: str | float | None) -> None:
 
 
 class ProbeTime:
-    """Takes probes one after the other, and says of each what it is and how long it took.
+    """Takes probes one after the other, and says of each what it is and how long it took; see also ``together``.
 
     A number is given in full or not at all: a probe that is at work when the time is up is left out, and so are those
     after it. Outside the main thread, or where the system has no timer, the one at work is finished.
@@ -68,6 +68,7 @@ class ProbeTime:
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds, self.left_out, self._began = seconds, [], perf_counter()
+        self._title: str | None = None
 
     @property
     def taken(self) -> float:
@@ -81,21 +82,43 @@ class ProbeTime:
 
     def __call__(self, name: str, probe: Callable[[], _T]) -> _T | None:
         """What a probe gives; None where the time does not suffice."""
+        if self._title is not None:
+            return self._result(f"{self._title}, {name}", probe)
+        with self.together(name):
+            return self._result(name, probe)
+
+    @contextmanager
+    def together(self, title: str) -> Iterator[None]:
+        """Probes that share a line, such as those of an encoder and of its baselines.
+
+        Args:
+            title: of the line; in ``left_out`` it stands before their names.
+        """
+        shown = self.left != 0
+        if shown:
+            print(f"probes     {title} ...", end=" ", flush=True)
+        began, before, self._title = perf_counter(), [*self.left_out], title
+        yield
+        self._title = None
+        if shown:
+            print(self._said(perf_counter() - began, self.left_out != before), flush=True)
+
+    def _said(self, seconds: float, stopped: bool) -> str:
+        """The end of a line."""
+        if stopped:
+            return f"stopped: the time for probes ({self.seconds:.0f} s) is up"
+        return f"{seconds:.1f} s" + ("" if self.left is None else f", at most {self.left:.0f} s to go")
+
+    def _result(self, name: str, probe: Callable[[], _T]) -> _T | None:
         if self.left == 0:
             self.left_out.append(name)
             return None
-        print(f"probes     {name} ...", end=" ", flush=True)
-        began = perf_counter()
         try:
             with _time_limit(self.left):
-                found = probe()
+                return probe()
         except _TimeIsUp:
             self.left_out.append(name)
-            print(f"left out: the time for probes ({self.seconds:.0f} s) is up", flush=True)
             return None
-        rest = "" if self.left is None else f", at most {self.left:.0f} s to go"
-        print(f"{perf_counter() - began:.1f} s{rest}", flush=True)
-        return found
 
     def part(self, share: float) -> ProbeTime:
         """Some of the time that is left."""

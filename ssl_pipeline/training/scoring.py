@@ -21,7 +21,7 @@ from ssl_pipeline.evaluation import (
     spread,
 )
 from ssl_pipeline.evaluation.baselines import Twin
-from ssl_pipeline.evaluation.corrupted import seen_families
+from ssl_pipeline.evaluation.corrupted import by_form, seen_families
 from ssl_pipeline.evaluation.frozen_features import cautions, embedder
 from ssl_pipeline.evaluation.supervision import supervised
 from ssl_pipeline.graph.graph import Graph
@@ -34,7 +34,7 @@ from ssl_pipeline.training.probe_time import ProbeTime
 _ONLINE = {"train_limit": 4000, "test_limit": 2000, "few_shot": 0, "backgrounds": False, "corrupted": None}
 """What differs from the protocol on the way."""
 
-_SHARED = ("retrieval_chance", "swapped", "majority", "majority_balanced")
+_SHARED = ("retrieval_chance", "swapped", "majority", "majority_balanced", "tested", "corrupted_tested")
 """Scores that are the same for all rows of a table."""
 
 
@@ -84,15 +84,16 @@ def _rows(graph: Graph, data: Data, protocol: P1, own: Features, twin: Twin | No
     return rows
 
 
-def _measured(time: ProbeTime, protocol: P1, rows: Sequence[ProbeRow], measures: Iterable[str]) -> dict[str, float]:
+def _measured(time: ProbeTime, protocol: P1, rows: Sequence[ProbeRow], measures: Iterable[str]) -> dict[str, Any]:
     """One measure after the other, each of all rows; of the first row alone where it tells nothing of an encoder."""
     titles, result = {suffix.removeprefix("_"): label for label, suffix in LABELS}, {}
     for measure in measures:
-        for row in rows:
-            found = time(f"{MEASURE_TITLES[measure]}, {titles[row.name]}", partial(row.measure, protocol, measure))
-            result |= _suffixed(found or {}, row.name)
-            if found is not None and not found.keys() - {*_SHARED}:
-                break
+        with time.together(MEASURE_TITLES[measure]):
+            for row in rows:
+                found = time(titles[row.name], partial(row.measure, protocol, measure))
+                result |= _suffixed(by_form(found or {}), row.name)
+                if found is not None and not found.keys() - {*_SHARED}:
+                    break
     return result
 
 
@@ -130,7 +131,7 @@ def online_scores(
     return scores, base_scores
 
 
-def _suffixed(scores: Mapping[str, float], name: str) -> dict[str, float]:
+def _suffixed(scores: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Scores of a row; what is the same for all belongs to the encoder's."""
     if not name:
         return dict(scores)

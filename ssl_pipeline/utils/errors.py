@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_LISTED, _SHOWN = 12, 8
+"""Names that are listed in full, and how many are shown of more."""
 
 HINT = " (run again with debug=true for the traceback)"
 
@@ -46,6 +49,28 @@ def options_of(at: str) -> Iterator[None]:
 
 
 @contextmanager
+def option_keys(at: str, names: Collection[str]) -> Iterator[None]:
+    """Have errors that begin with the name of an option name it as it is typed.
+
+    Args:
+        at: dotted key of the part in the configuration.
+        names: of its options.
+
+    >>> with option_keys("corruption.noise", ["severity"]):
+    ...     raise ValueError("severity is a number, got x")
+    Traceback (most recent call last):
+    ...
+    ValueError: corruption.noise.severity is a number, got x
+    """
+    try:
+        yield
+    except ValueError as error:
+        if str(error).partition(" ")[0] not in names:
+            raise
+        raise ValueError(f"{at}.{error}") from error
+
+
+@contextmanager
 def keys_at(at: str, names: Iterable[str]) -> Iterator[None]:
     """Have errors name the options of data as they are typed where the data stands elsewhere than at ``data``.
 
@@ -74,18 +99,23 @@ def keys_at(at: str, names: Iterable[str]) -> Iterator[None]:
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
-    """The end of a sentence about a misspelt name: those close to it, or all there are.
+    """The end of a sentence about a misspelt name: those close to it, or what there is, of many names the nearest.
 
     >>> nearest("sgima", ["sigma", "ratio"])
     'nearest: sigma'
     >>> nearest("blur", ["mask", "crop"])
     'there are: crop, mask'
+    >>> nearest("b", [f"a{i}" for i in range(40)]).endswith(" and 32 others")
+    True
     """
     names = sorted(set(names))
     close = difflib.get_close_matches(word, names)
     if close:
         return f"nearest: {', '.join(close)}"
-    return f"there are: {', '.join(names)}" if names else "there are none"
+    if len(names) <= _LISTED:
+        return f"there are: {', '.join(names)}" if names else "there are none"
+    some = sorted(difflib.get_close_matches(word, names, n=_SHOWN, cutoff=0))
+    return f"there are: {', '.join(some)} and {len(names) - len(some)} others"
 
 
 def unknown_key(key: str, tree: dict[str, Any]) -> str:
@@ -95,14 +125,17 @@ def unknown_key(key: str, tree: dict[str, Any]) -> str:
     'there is no option traner.max_setps; nearest: trainer.max_steps'
     >>> unknown_key("noise.sigma", {"corruption": {"noise": {"sigma": 1}}})
     'there is no option noise.sigma; nearest: corruption.noise.sigma'
+    >>> unknown_key("corruption.any.severity", {"corruption": {"any": {"noise": {"severity": 1}}}})
+    'there is no option corruption.any.severity; nearest: corruption.any.noise.severity'
     """
     missing, found, node = f"there is no option {key}", [], tree
     for part in key.split("."):
         names = [name for name in node if not name.startswith("_")] if isinstance(node, dict) else []
         close = [part] if part in names else difflib.get_close_matches(part, names, n=1)
         above = [name for name in names if isinstance(node[name], dict) and part in node[name]]
-        if not close and not found and above:
-            return f"{missing}; nearest: {above[0]}.{key}"
+        if not close and above:
+            rest = key.split(".")[len(found) :]
+            return f"{missing}; nearest: {'.'.join([*found, above[0], *rest])}"
         if not close:
             text = f"{missing}: {'.'.join(found) or 'the configuration'} has no {part!r}; {nearest(part, names)}"
             # A + adds an option to what is there; for a view that is not there it would only make a ghost.

@@ -1,4 +1,4 @@
-"""Where results may go, asked before the work that leads to them."""
+"""Where files lie and where results may go, asked before the work that leads to them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import os
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryFile
+
+
+def existing(source: Path) -> Path:
+    """The same place, where there is something.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+    """
+    if not source.exists():
+        raise FileNotFoundError(f"there is no {source}: set source to a file, or to a folder of files")
+    return source
 
 
 def writable(out: Path, *, folder: bool = True) -> Path:

@@ -128,6 +128,8 @@ def test_a_folder_is_read_as_what_it_holds_where_the_runs_own_data_lie_in_none(r
     ("work", "sentence"),
     [
         (lambda run, **_: sslp.embed(run), r"expected out=\.\.\.: expected a folder for Parquet files"),
+        (lambda run, **_: sslp.embed(run, "nowhere"), "there is no nowhere: set source to a file"),
+        (lambda run, **_: sslp.restore(run, "noise", "nowhere"), "there is no nowhere: set source to a file"),
         (lambda run, **_: sslp.embed(run, X, "out"), "samples in memory give embeddings in memory: leave out out="),
         (lambda run, **_: sslp.embed(run, "x", "out", "digits"), "expected one of source"),
         (lambda run, **_: sslp.restore(run, "noise", X, "out"), "samples in memory are restored in memory"),
@@ -154,7 +156,7 @@ def test_a_folder_is_read_as_what_it_holds_where_the_runs_own_data_lie_in_none(r
 )
 def test_what_cannot_be_is_said_in_the_sentences_of_the_command(work, sentence, run, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises((ValueError, FileNotFoundError), match=sentence):
         work(run=run, images=images)
 
 

@@ -70,7 +70,7 @@ def test_the_node_is_not_changed():
 @pytest.mark.parametrize(
     ("kind", "node", "sentence"),
     [
-        ("loss", "mask", r"^there is no loss 'mask'; there are: alignment, "),
+        ("loss", "mask", r"^there is no loss 'mask'; there are: .* and \d+ others; one of your own"),
         ("loss", "vicregg", r"^there is no loss 'vicregg'; nearest: vicreg"),
         ("loss", {"type": "smooth_l1", "bta": 1}, r"^loss smooth_l1 has no option 'bta'; nearest: beta$"),
         ("loss", {"type": "mse", "beta": 1}, r"^loss mse has no option 'beta'; there are none$"),
@@ -90,6 +90,14 @@ def test_the_node_is_not_changed():
 def test_what_is_wrong_is_one_sentence(kind, node, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence):
         build_part(kind, node)
+
+
+def test_errors_name_options_as_they_are_typed():
+    views = {"crop-noise": {"type": "chain", "noise": {"type": "noise", "severity": 9}}}
+    with pytest.raises(ValueError, match=r"^corruption\.crop-noise\.noise\.severity is a number or .*, got 9"):
+        build_parts("corruption", views, at="corruption")
+    with pytest.raises(ValueError, match=r"^severity is a number"):
+        build_part("corruption", {"type": "noise", "severity": 9})
 
 
 def test_an_error_says_where():

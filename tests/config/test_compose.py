@@ -25,6 +25,20 @@ def test_an_experiments_options_go_with_the_teacher_that_the_user_takes_out(caps
         compose(["experiment=moco", "teacher=none", "teacher.momentum=0.9"])
 
 
+@pytest.mark.parametrize("of", ["[noise,blur]", "noise"])
+def test_options_of_what_any_does_not_draw_are_refused(of):
+    words = ["corruption=crop-any", f"corruption.crop-any.any.of={of}"]
+    found = compose([*words, "corruption.crop-any.any.noise.severity=3"])["corruption"]["crop-any"]["any"]
+    assert found["noise"]["severity"] == 3
+    with pytest.raises(ValueError, match=r"any\.jpeg\.quality=5: corruption\.crop-any\.any\.of leaves out 'jpeg'"):
+        compose([*words, "corruption.crop-any.any.jpeg.quality=5"])
+
+
+def test_options_of_what_any_draws_by_its_data_are_taken():
+    found = compose(["corruption=any", "corruption.any.jpeg.quality=5"])["corruption"]["any"]
+    assert found["jpeg"]["quality"] == 5
+
+
 def test_defaults_are_plain_and_resolved(conf):
     found = compose([])
     assert list(found["corruption"]) == ["mask", "noise"]

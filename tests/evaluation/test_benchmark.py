@@ -11,6 +11,8 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import FunctionTransformer
 
 import ssl_pipeline
 from ssl_pipeline.cli.main import main
@@ -19,6 +21,7 @@ from ssl_pipeline.data import digits
 from ssl_pipeline.evaluation import P1, Features, few_label
 from ssl_pipeline.evaluation.frozen_features import Sampled
 from ssl_pipeline.evaluation.metrics import alpha_req
+from ssl_pipeline.evaluation.probes import logistic
 from ssl_pipeline.exporting import export_part
 from ssl_pipeline.inference import dataset
 from ssl_pipeline.training import console as report
@@ -44,7 +47,7 @@ def test_a_run_is_measured_beside_its_baselines(trained, capsys):
     found = rows(trained / "evaluation_digits.json")
     found = {row: {key: score for key, score in some.items() if "/" not in key} for row, some in found.items()}
     assert list(found) == ["this encoder", "untrained encoder", "raw input", "majority class"]
-    probes = {"knn", "knn_balanced", "linear", "linear_balanced", "few_shot", "few@5%"}
+    probes = {"knn", "knn_balanced", "linear", "linear_balanced", "few_shot", "few@5%", "tested"}
     free = {"rankme", "alpha", "std", "lidar"}
     assert set(found["this encoder"]) == probes | free | {"attentive", "finetuned"} == set(found["untrained encoder"])
     assert set(found["raw input"]) == probes
@@ -190,6 +193,16 @@ def test_a_source_that_chance_finds_is_left_out_of_the_tables(capsys):
         said = capsys.readouterr().out
         assert ("retrieval@1" in said) == telling
         assert ("a source is found by chance: 100 %, so it is left out" in said) != telling
+
+
+def test_a_linear_probe_of_few_samples_is_the_same_in_the_space_that_they_span():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 400)).astype(np.float32), np.arange(30) % 3
+    probe = logistic((x, y), FunctionTransformer)
+    plain = LogisticRegression(max_iter=1000).fit(x, y)
+    asked = rng.normal(size=(200, 400)).astype(np.float32)
+    assert np.array_equal(probe(asked), plain.predict(asked))
+    assert probe.__self__[-1].coef_.shape == (3, 30)  # and not 400: raw input has tens of thousands
 
 
 def test_what_pca_leaves_of_a_wide_embedding_keeps_its_proportions():

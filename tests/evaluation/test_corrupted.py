@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from ssl_pipeline.api import Run
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.corruptions import AnyOf, Chain, Crop, Noise, Reversal, SaltPepper
 from ssl_pipeline.data import MemoryDataset
 from ssl_pipeline.evaluation import P1
-from ssl_pipeline.evaluation.corrupted import P2, found_again, seen_families
-from ssl_pipeline.report.corrupted_table import corrupted_table, family_curves, family_table
+from ssl_pipeline.evaluation.corrupted import P2, by_form, found_again, seen_families
+from ssl_pipeline.report.corrupted_table import corrupted_table, corrupted_verdict, family_curves, family_table
 from ssl_pipeline.structures.batch import as_float
 
 QUICK = P1(train_limit=300, few_shot=0, corrupted=P2(samples=100, severities=(1, 5), families=("noise", "reversal")))
@@ -92,14 +93,36 @@ def test_misspelt_families_are_named(data):
 
 
 def test_tables_and_curves_show_them(raw):
-    summary = {**raw, **{f"{key}_raw": value for key, value in raw.items()}, "corrupted_seen": ["noise"]}
+    own = by_form(raw)
+    summary = {**own, **{f"{key}_raw": value for key, value in own.items()}, "corrupted_seen": ["noise"]}
     table = corrupted_table(summary)
     assert [row[0] for row in table.rows] == ["this encoder", "raw input"]
-    assert table.head[1:] == ["kNN clean", "corrupted", "linear clean", "corrupted", "form found"]
+    assert table.head[1:] == ["kNN clean", "kNN corrupted", "linear clean", "linear corrupted", "form found"]
+    assert not any(key.startswith("corrupted/knn/noise") for key in summary)
     families = family_table(summary)
+    assert families.rows[0][2:] == [f"{raw[f'corrupted/{key}/noise/1']:.1f}" for key in ("knn", "linear", "found")]
     assert [row[:2] for row in families.rows] == [["noise +", "1"], ["noise +", "5"], ["reversal", ""]]
     assert family_curves(summary).startswith("data:image/svg+xml")
+    assert corrupted_verdict(summary).startswith("On corrupted samples this encoder does not beat raw input in kNN-20,")
+    assert "Within chance on 100 test samples: kNN-20, linear and finding" in corrupted_verdict(summary)
     assert corrupted_table({}).rows == family_table({}).rows == [] and family_curves({}) is None
+    assert corrupted_verdict({}) == ""
+
+
+def test_the_lowest_curves_name_their_axis(raw, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("ssl_pipeline.report.corrupted_table.drawn", drawn.append)
+    one = by_form(raw)["corrupted_forms"]
+    six = {key: {f"{name}/{at}": 1.0 for name in "abcdef" for at in (1, 5)} for key in one}
+    family_curves({"corrupted_forms": six})
+    labels = {axis.get_title(): axis.get_xlabel() for axis in drawn[0].axes}
+    assert [name for name in "abcdef" if labels[name] == "severity"] == [*"bcdef"] and labels["a"] == ""
+
+
+def test_a_run_prints_them(raw, tmp_path):
+    line = f"corrupted samples: kNN {raw['corrupted/knn']:.1f}, linear {raw['corrupted/linear']:.1f}, form found"
+    assert line in repr(Run(tmp_path, raw)) and line in Run(tmp_path, raw)._repr_html_()
+    assert "corrupted" not in repr(Run(tmp_path, {}))
 
 
 def test_it_can_be_left_out(data):

@@ -40,6 +40,15 @@ PARTS = ["encoder", "restorer:mask", "translator:noise-lowres", "front@encoder.0
 PARTS += ["back@decoder.0", "decoder"]
 
 
+def test_the_card_says_in_words_what_was_passed_and_which_views_there_were(tmp_path):
+    options = {"probe": "none", "report.page": False, "diagnostics.every": 0}
+    x = X.repeat(5, 1, 1, 1)
+    made = ssl_pipeline.pretrain(x, "simclr", steps=1, batch_size=4, output=tmp_path / "run", options=options)
+    export_part(made.model, "encoder", tmp_path / "out")
+    card = (tmp_path / "out/README.md").read_text()
+    assert "on data passed in Python (tensor (20, 1, 8, 8)) with `corruption=crop+crop`" in card
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_an_exported_folder_is_that_model_and_holds_no_other_weights(part, run, tmp_path):
     live = ssl_pipeline.load(run)

@@ -34,8 +34,21 @@ def test_what_the_time_does_not_suffice_for_is_left_out_and_named(capsys):
     assert probes("three", lambda: 3) is None and probes.left_out == ["two", "three"]
     said = capsys.readouterr().out
     assert re.search(r"one \.\.\. [\d.]+ s, at most \d s to go", said)
-    assert "two ... left out: the time for probes (2 s) is up" in said
+    assert "two ... stopped: the time for probes (2 s) is up" in said and "three" not in said
     work(1.6)  # the alarm is off
+
+
+def test_probes_together_share_a_line(capsys):
+    probes = ProbeTime(1.5)
+    with probes.together("kNN"):
+        assert [probes(name, lambda: work(0.01)) for name in ("encoder", "raw")] == [0.01, 0.01]
+    assert re.fullmatch(r"probes     kNN \.\.\. [\d.]+ s, at most \d s to go\n", capsys.readouterr().out)
+    with probes.together("linear"):
+        assert probes("encoder", lambda: 1) == 1 and probes("raw", lambda: work(30)) is None
+    assert capsys.readouterr().out == "probes     linear ... stopped: the time for probes (2 s) is up\n"
+    with probes.together("few labels"):
+        assert probes("encoder", lambda: 1) is None
+    assert probes.left_out == ["linear, raw", "few labels, encoder"] and not capsys.readouterr().out
 
 
 def test_a_run_without_the_time_names_what_it_left_out(tmp_path, capsys):
@@ -58,7 +71,11 @@ def test_baselines_are_computed_once(tmp_path, monkeypatch, capsys):
 
     first, fits = scores("first")
     assert {"knn_raw", "linear_untrained", "few_shot_raw"} <= first.keys() and set(fits.values()) == {3}
-    assert "probes     kNN-20, untrained encoder ..." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "probes     kNN-20 ..." in said and said.count("probes     ") <= 6
+    assert re.search(r"On corrupted samples this encoder (beats|does not beat) raw input in ", said)
+    assert {"corrupted/knn_raw", "corrupted_forms_raw", "corrupted_forms_untrained"} <= first.keys()
+    assert first["corrupted_forms_raw"]["knn"].keys() == {"noise/3"}
     again, fits = scores("again", "trainer.max_steps=3")
     assert again == first and set(fits.values()) == {1}  # of the trained encoder
     other, fits = scores("other", "seed=1")  # another twin, the same raw input

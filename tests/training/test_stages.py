@@ -35,6 +35,19 @@ def test_evaluation_and_report_are_done_again_from_the_folder(finished, capsys):
     assert "probes of frozen features" in capsys.readouterr().out
 
 
+def test_the_tables_are_printed_before_the_page_is_drawn(finished, capsys, monkeypatch):
+    opened = open_run(finished[0])
+    opened.config["report"]["page"] = True
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ssl_pipeline.training.stages.report.write_report", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        report_run(opened)
+    assert "probes of frozen features" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("bound", "place"),
     [

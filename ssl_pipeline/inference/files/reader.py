@@ -28,6 +28,7 @@ from ssl_pipeline.data.io.sound import read_sound, resampled
 from ssl_pipeline.data.io.video_frames import VIDEO_ENDINGS as VIDEOS
 from ssl_pipeline.data.io.video_frames import check_library, frames_of
 from ssl_pipeline.inference.model import Model
+from ssl_pipeline.utils.places import existing
 
 T = TypeVar("T")
 
@@ -202,8 +203,6 @@ def files_of(model: Model, root: Path) -> Files:
             "source= takes files of images, recordings, videos and texts, and this model is of none: pass its samples "
             "in Python, or have embed read a data set, data=..., such as data=csv data.root=FILE for a table"
         )
-    if not root.exists():
-        raise FileNotFoundError(f"there is no {root}: set source to a file, or to a folder of files")
-    if not root.is_dir() and not root.is_file():
+    if not existing(root).is_dir() and not root.is_file():
         raise ValueError(f"{root} is a pipe or a device: set source to a file, or to a folder of files")
     return Files(model.codec, root)

@@ -1,4 +1,4 @@
-"""The last stage: the page of a run, and what it says on the screen."""
+"""The last stage: what a run says on the screen, and its page."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ssl_pipeline.training.stages.prepare import PreparedRun
 
 
 def report_run(run: PreparedRun) -> None:
-    """Write ``report.html`` and print the summary, both from the run's folder."""
-    write_page(run)
+    """Print the summary, then write ``report.html``, both from the run's folder."""
     console.end(run.folder.read_summary(), run.folder.relative)
+    write_page(run)
 
 
 def write_page(run: PreparedRun) -> None:
