@@ -205,6 +205,17 @@ def test_a_linear_probe_of_few_samples_is_the_same_in_the_space_that_they_span()
     assert probe.__self__[-1].coef_.shape == (3, 30)  # and not 400: raw input has tens of thousands
 
 
+def test_a_linear_probe_takes_the_penalty_that_held_out_samples_ask_for():
+    rng = np.random.default_rng(0)
+    x, asked = rng.normal(size=(2, 1000, 300))
+    x[:, 0], asked[:, 0] = 4 * x[:, 0], 4 * asked[:, 0]
+    y, right = x[:, 0] + 4 * rng.normal(size=1000) > 0, asked[:, 0] > 0
+    chosen, plain = logistic((x, y), FunctionTransformer), LogisticRegression(max_iter=1000).fit(x, y)
+    assert chosen.__self__[-1].C < 1
+    assert np.mean(chosen(asked) == right) > np.mean(plain.predict(asked) == right) + 0.05  # measured: 0.82, 0.73
+    assert logistic((x[:400], y[:400]), FunctionTransformer).__self__[-1].C == 1.0  # too few to choose on
+
+
 def test_what_pca_leaves_of_a_wide_embedding_keeps_its_proportions():
     """Digits turned into more numbers than they have: what few labels give is no less where PCA brings these back."""
     wide = torch.randn(64, 600, generator=torch.Generator().manual_seed(0))

@@ -25,7 +25,7 @@ def result(folder, row, seed, **scores):
 @pytest.mark.parametrize("name", ["images", "sound", "text"])
 def test_rows_of_a_claim_compose_and_share_encoder_and_batch(name):
     rows = yaml.safe_load((ROOT / f"scripts/claim/{name}.yaml").read_text())
-    configs = {row: compose([*overrides, "data.root=."]) for row, overrides in rows.items()}
+    configs = {row: compose(overrides) for row, overrides in rows.items()}
     ours, *others = (config for row, config in configs.items() if row != "mae")
     for config in others:
         assert config["batch_size"] == ours["batch_size"]
