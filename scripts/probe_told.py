@@ -45,7 +45,7 @@ def main() -> None:
         asked_as = replace(protocol, corrupted=p2)
         untold = p2.forms(embedder(model.graph), data)
         told = p2.forms(partial(told_embedding, inference, view), data)
-        told.z[CLEAN] = untold.z[CLEAN]
+        told = told._replace(z={**told.z, CLEAN: untold.z[CLEAN]})
         scores = [
             asked_as.measure("corrupted", replace(clean, forms=lambda forms=forms: forms)) for forms in (told, untold)
         ]
