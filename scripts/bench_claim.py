@@ -16,8 +16,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import yaml
-from bench_methods import run, table
+from bench_methods import chosen_rows, read_rows, run, table
 from scipy.stats import t
 
 from ssl_pipeline.report import markdown
@@ -51,13 +50,9 @@ def main() -> None:
     parser.add_argument("--tune", help="KEY=VALUE,VALUE: an option that each row chooses with seed 0")
     parser.add_argument("--out", type=Path, default=Path("outputs/bench_claim"), help="folder of the JSONs")
     parser.add_argument("overrides", nargs="*", help="of train.py, the same for all")
-    asked = parser.parse_args()
-    if not asked.rows.is_file():
-        parser.error(f"there is no file {asked.rows}")
-    rows: dict[str, list[str]] = yaml.safe_load(asked.rows.read_text())
-    names = asked.only.split(",") if asked.only else list(rows)
-    if unknown := [name for name in names if name not in rows]:
-        parser.error(f"there is no row {', '.join(unknown)}; rows are {', '.join(rows)}")
+    asked = parser.parse_intermixed_args()
+    rows = read_rows(asked.rows, parser)
+    names = chosen_rows(asked.only, rows, parser)
     key, _, values = (asked.tune or "").partition("=")
     chosen: dict[str, list[str]] = {}
     for name in names:

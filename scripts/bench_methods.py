@@ -13,6 +13,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -48,16 +49,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs/bench_methods"), help="folder of the JSONs")
     parser.add_argument("overrides", nargs="*", help="of train.py, the same for all")
     asked = parser.parse_args()
-    if asked.rows and not asked.rows.is_file():
-        parser.error(f"there is no file {asked.rows}")
-    rows = yaml.safe_load(asked.rows.read_text()) if asked.rows else {name: [f"experiment={name}"] for name in every}
-    names = asked.only.split(",") if asked.only else list(rows)
-    if unknown := [name for name in names if name not in rows]:
-        parser.error(f"there is no row {', '.join(unknown)}; rows are {', '.join(rows)}")
+    rows = read_rows(asked.rows, parser) if asked.rows else {name: [f"experiment={name}"] for name in every}
+    names = chosen_rows(asked.only, rows, parser)
     for seed in [int(seed) for seed in asked.seeds.split(",")]:
         for name in names:
             run(name, seed, asked.minutes, asked.out, [*rows[name], *asked.overrides])
     print(table(asked.out))
+
+
+def read_rows(file: Path, parser: argparse.ArgumentParser) -> dict[str, list[str]]:
+    """Overrides of each row of a YAML file, by name."""
+    if not file.is_file():
+        parser.error(f"there is no file {file}")
+    return yaml.safe_load(file.read_text())
+
+
+def chosen_rows(only: str | None, rows: Mapping[str, list[str]], parser: argparse.ArgumentParser) -> list[str]:
+    """Names of rows, parted by commas; None: all."""
+    names = only.split(",") if only else list(rows)
+    if unknown := [name for name in names if name not in rows]:
+        parser.error(f"there is no row {', '.join(unknown)}; rows are {', '.join(rows)}")
+    return names
 
 
 def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -> None:

@@ -30,9 +30,8 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--trust", action="append", default=[], help="as of train.py")
     asked = parser.parse_args()
-    model = sslp.load(asked.run, trust=asked.trust)
+    model = sslp.load(asked.run)
     data = data_of(model)
     views = [name for name in P2().families_of(data.grid) if name in model.graph.corruptions]
     if not views:

@@ -6,12 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ssl_pipeline.corruptions._validation import interval
-from ssl_pipeline.corruptions.base import Corruption, Range, at_severity, severity_or
+from ssl_pipeline.corruptions.base import Corruption, Range, severity_or
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -68,7 +69,8 @@ class PictureCorruption(Corruption):
         """The greatest value that an option of ``levels`` can take."""
         if self.severity is None:
             return getattr(self, name)[1]
-        return float(at_severity(self.levels[name], torch.tensor(self.severity)).max())
+        levels = self.levels[name]
+        return float(np.interp(self.severity, range(1, len(levels) + 1), levels).max())
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         x, (low, high) = view.x, self.grid.range

@@ -29,9 +29,19 @@ def poisson(rate: Float[Tensor, "*shape"], generator: torch.Generator) -> Float[
     tail = (square / 270 + 7 / 810).mul_(square).sub_(8 / 405).mul_(root)
     tail.addcmul_(normal, square / -72 - 1 / 36).mul_(root)
     counts = high.add_(tail).addcdiv_(normal, root).add_(square, alpha=1 / 6).add_(1 / 3).floor_().clamp_(min=0.0)
+    return (_where_few if rate.device.type == "cpu" else _everywhere)(rate, luck, counts)
+
+
+def _where_few(rate: Tensor, luck: Tensor, counts: Tensor) -> Tensor:
+    """Counts, of low rates those that are added up."""
     few = (rate < _FEW).flatten().nonzero().squeeze(1)
     added = _added_up(rate.flatten().index_select(0, few), luck.flatten().index_select(0, few))
     return counts.flatten().index_copy_(0, few, added).view(rate.shape)
+
+
+def _everywhere(rate: Tensor, luck: Tensor, counts: Tensor) -> Tensor:
+    """The same with more sums, for a device, which would have to be asked how many low rates there are."""
+    return torch.where(rate < _FEW, _added_up(rate.clamp(max=_FEW), luck), counts)
 
 
 def _added_up(rate: Tensor, luck: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from helpers.views import seeded
 from scipy.stats import poisson as reference
 
 import ssl_pipeline.corruptions as package
-from ssl_pipeline.corruptions import Sensor, Shot, Speckle
+from ssl_pipeline.corruptions import Sensor, Shot, Speckle, _poisson
 from ssl_pipeline.corruptions._pictures import PictureCorruption
 from ssl_pipeline.corruptions._poisson import poisson
 from ssl_pipeline.structures.batch import View, clean_view, stored
@@ -54,6 +54,13 @@ def test_poisson_numbers_have_their_distribution(rate):
     found = torch.bincount(counts, minlength=200).double() / len(counts)
     wanted = torch.tensor(reference.pmf(range(len(found)), rate))
     assert (found - wanted).abs().sum() / 2 < 0.005
+
+
+def test_poisson_numbers_of_a_device_are_those_of_a_processor(monkeypatch):
+    rate = torch.linspace(0, 8, 1000)
+    drawn = poisson(rate, seeded())
+    monkeypatch.setattr(_poisson, "_where_few", _poisson._everywhere)
+    assert torch.equal(poisson(rate, seeded()), drawn) and drawn.max() > 8
 
 
 def test_noise_has_the_variance_of_its_kind():
