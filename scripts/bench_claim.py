@@ -27,7 +27,7 @@ Scores = Mapping[str, Any]
 
 
 def found(scores: Scores) -> float:
-    """Percent of the clean forms that are found at the middle severity, of the mean family."""
+    """Percent of the clean forms that are found at severity 3, of the mean family."""
     forms: Mapping[str, float] = scores["corrupted_forms"]["found"]
     return mean(value for form, value in forms.items() if form.endswith(f"/{SEVERITY}"))
 

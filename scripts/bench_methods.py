@@ -19,6 +19,7 @@ from statistics import mean, stdev
 
 import yaml
 
+from ssl_pipeline.evaluation import P1
 from ssl_pipeline.report import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,8 +77,11 @@ def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -
     """One run, unless its result is there; a run that was broken off begins anew."""
     result = out / f"{name}-{seed}.json"
     if result.exists():
-        if json.loads(result.read_text())["asked"] != [minutes, *overrides]:
+        known, protocol = json.loads(result.read_text()), P1().name
+        if known["asked"] != [minutes, *overrides]:
             sys.exit(f"error: {result} was made with other minutes or overrides: take another --out, or delete it")
+        if (other := known.get("protocol", protocol)) != protocol:
+            sys.exit(f"error: {result} was scored by protocol {other}, expected {protocol}: take another --out")
         return
     folder = out / "runs" / f"{name}-{seed}"
     seconds = round(60 * minutes)

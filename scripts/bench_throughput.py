@@ -39,13 +39,7 @@ ROWS = {
     "mae, ViT 192 x 6": ["experiment=mae", *VIT],
     "simclr, small conv": ["experiment=simclr"],
     "simclr, ViT 192 x 6": ["experiment=simclr", *VIT],
-    "dag, all views": ["experiment=dag"],
-    "dag, 2 of 4 views": [
-        "corruption=crop+crop-noise+crop-mask+crop-lowres",
-        "objective=info_nce+reconstruct",
-        "batch_size=128",
-        "views_per_step=2",
-    ],
+    "dag": ["experiment=dag"],
 }
 SHORT = {"bf16-mixed": "bf16", "32-true": "fp32"}
 WARM = 5

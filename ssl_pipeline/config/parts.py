@@ -92,18 +92,21 @@ def check_drawn(parts: Mapping[str, Any], at: str, overrides: list[str]) -> None
         key = f"{at}.{name}"
         for inner in _undrawn(node):
             for override in overrides:
-                if override.lstrip("+~").startswith(f"{key}.{inner}."):
+                said = override.lstrip("+").partition("=")[0]
+                if f"{said}.".startswith(f"{key}.{inner}."):
                     raise ValueError(f"{override}: {key}.of leaves out {inner!r}, so its options do nothing")
         check_drawn(node, key, overrides)
 
 
 def _undrawn(node: Mapping[str, Any]) -> list[str]:
     """The parts of ``any`` that its ``of`` leaves out."""
-    of = node.get("of")
-    if part_name(node) != "any" or of in (None, "suitable"):
+    if part_name(node) != "any":
         return []
+    parts, of = [name for name, part in node.items() if is_part(part)], node.get("of")
     drawn = [of] if isinstance(of, str) else of
-    return [name for name, part in node.items() if is_part(part) and name not in drawn]
+    if not isinstance(drawn, list) or not all(name in parts for name in drawn):
+        return []  # all of them, those that suit the data, or what building refuses
+    return [name for name in parts if name not in drawn]
 
 
 def is_ghost(part: Mapping[str, Any] | None, group: str, overrides: list[str]) -> bool:

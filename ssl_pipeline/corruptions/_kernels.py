@@ -59,10 +59,10 @@ def resampling(
     new, old = cells.view(1, -1, 1), cells.view(1, 1, -1)
     away = old + 0.5 - (2 * new + 1) * into / (2 * out)
     wide = torch.where(antialias.view(-1, 1, 1), (into / out).clamp(min=1), 1.0)
-    weight = torch.empty_like(away)
-    for i, name in enumerate(names):  # each kernel for its own samples: those of all of them would take longer
-        mine = (which == i).nonzero().squeeze(1)
-        weight[mine] = KERNELS[name](away[mine] if name == "nearest" else away[mine] / wide[mine])
+    weight, scaled = torch.zeros_like(away), away / wide
+    for i, name in enumerate(names):  # of all samples: a device would be waited for to say which are whose
+        mine = (which == i).view(-1, 1, 1)
+        weight = torch.where(mine, KERNELS[name](away if name == "nearest" else scaled), weight)
     weight.mul_((new < out) & (old < into))
     total = weight.sum(2, keepdim=True)
     return weight / torch.where(total == 0, 1.0, total)

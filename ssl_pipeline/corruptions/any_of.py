@@ -29,7 +29,7 @@ class AnyOf(Composed):
     Args:
         of: names of the parts to draw from; ``suitable``: those that suit the grid, see ``Corruption.suits``; None:
             all of them.
-        weights: how often each is drawn, relative to 1, by name; those of parts that are not drawn count nothing.
+        weights: how often each is drawn, relative to 1, by name.
         p: probability that a sample passes one at all.
         **parts: named corruptions, which keep the grid. Their entries of ``corruption_params`` and ``View.params``
             carry the name, as ``noise.sigma``.
@@ -57,7 +57,7 @@ class AnyOf(Composed):
         interval("p", p, 0.0, 1.0)
         if isinstance(of, str) and of != _SUITABLE:
             of = [of]
-        for name in {**dict.fromkeys(() if of is None or isinstance(of, str) else of), **(weights or {})}:
+        for name in () if of is None or isinstance(of, str) else of:
             if name not in parts:
                 raise ValueError(f"any has no part {name!r}; {nearest(name, parts)}")
         if min((weights or {}).values(), default=1.0) <= 0:
@@ -66,6 +66,9 @@ class AnyOf(Composed):
         self.parts = dict(parts) if of is None or isinstance(of, str) else {name: parts[name] for name in of}
         if not self.parts:
             raise ValueError("any needs at least one corruption to draw, got none: name them in any.of")
+        for name in weights or {}:
+            if name not in self.parts:
+                raise ValueError(f"any draws no {name!r}, so it takes no weight; {nearest(name, self.parts)}")
         self.weights = [(weights or {}).get(name, 1.0) for name in self.parts]
 
     def setup(self) -> None:
@@ -93,7 +96,7 @@ class AnyOf(Composed):
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         batch, device = len(view.x), view.x.device
-        (luck,) = torch.rand(1, generator=on_processor(generator)).tolist()  # numbers of rows follow from it
+        luck = float(torch.rand((), generator=on_processor(generator)))  # numbers of rows follow from it
         order = torch.randperm(batch, generator=generator, device=device)
         weight = torch.tensor([*self.weights, 0.0], dtype=torch.float64)
         share = self.p * weight / weight.sum()

@@ -23,11 +23,11 @@ Classifier = Callable[[np.ndarray], np.ndarray]
 Scaler = Callable[[], Any]
 """Makes a transformer of scikit-learn: what is done to features before a linear probe."""
 
-WEAKNESSES = (0.01, 0.1, 1.0)
-"""What a linear probe may divide its L2 penalty by: ``C`` of scikit-learn."""
+C_VALUES = (0.01, 0.1, 1.0)
+"""Inverse strengths of the L2 penalty, of which a linear probe takes one."""
 
-ENOUGH = 500
-"""Samples from which on the penalty is chosen."""
+LEAST_TO_CHOOSE = 500
+"""Samples from which on it is chosen; of fewer, ``C`` is 1."""
 
 
 class OneScale(TransformerMixin, BaseEstimator):
@@ -52,7 +52,7 @@ class OneScale(TransformerMixin, BaseEstimator):
 
 
 class RowSpace(TransformerMixin, BaseEstimator):
-    """Features (N, D) along an orthonormal basis of the N training samples, where these are fewer than D.
+    """Features (N, D) along an orthonormal basis of the N training samples, where these are fewer than D / 2.
 
     The weights of a linear probe with an L2 penalty lie in the space that its samples span, so it finds the same there.
 
@@ -63,7 +63,7 @@ class RowSpace(TransformerMixin, BaseEstimator):
 
     def fit(self, x: np.ndarray, y: np.ndarray | None = None) -> RowSpace:
         """Take the basis of features (N, D)."""
-        self.basis_ = np.linalg.qr(x.T)[0] if len(x) < x.shape[1] else None
+        self.basis_ = np.linalg.qr(x.T)[0] if 2 * len(x) < x.shape[1] else None
         return self
 
     def transform(self, x: np.ndarray) -> np.ndarray:
@@ -102,23 +102,22 @@ def logistic(train: Labelled, scaler: Scaler = StandardScaler, max_iter: int = 1
     z, labels = scale.fit_transform(train[0]), train[1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        weakness = _weakness(z, labels, max_iter)
-        model = LogisticRegression(C=weakness, max_iter=max_iter).fit(z, labels)
+        model = LogisticRegression(C=_chosen_c(z, labels, max_iter), max_iter=max_iter).fit(z, labels)
     return make_pipeline(scale, model).predict
 
 
-def _weakness(z: np.ndarray, labels: np.ndarray, max_iter: int) -> float:
-    """Of ``WEAKNESSES`` the one that names most held-out samples rightly, the least of equals; 1 of few samples."""
+def _chosen_c(z: np.ndarray, labels: np.ndarray, max_iter: int) -> float:
+    """Of ``C_VALUES`` the one that names most held-out samples rightly, the least of equals."""
     held, kept = np.split(np.random.default_rng(0).permutation(len(labels)), [len(labels) // 5])
-    if len(labels) < ENOUGH or len(np.unique(labels[kept])) < 2:
+    if len(labels) < LEAST_TO_CHOOSE or len(np.unique(labels[kept])) < 2:
         return 1.0
     model = LogisticRegression(max_iter=max_iter, warm_start=True)  # each fit goes on from the one before
 
-    def right(weakness: float) -> float:
-        model.set_params(C=weakness).fit(z[kept], labels[kept])
+    def right(c: float) -> float:
+        model.set_params(C=c).fit(z[kept], labels[kept])
         return float(model.score(z[held], labels[held]))
 
-    return max(WEAKNESSES, key=right)
+    return max(C_VALUES, key=right)
 
 
 def accuracy(classifier: Classifier, test: Labelled) -> float:

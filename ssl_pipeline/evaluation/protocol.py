@@ -65,7 +65,7 @@ class P1:
     across_labels: bool = False
     backgrounds: bool = True
     corrupted: P2 | None = field(default_factory=P2)
-    name: str = "P1"
+    name: str = "P1.1"  # of P1 the linear probe had one penalty for all
 
     def __post_init__(self) -> None:
         least = {"train_limit": 1, "test_limit": 1, "k": 1, "width": 1, "few_shot": 0, "draws": 1}

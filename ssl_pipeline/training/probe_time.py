@@ -98,8 +98,10 @@ class ProbeTime:
         if shown:
             print(f"probes     {title} ...", end=" ", flush=True)
         began, before, self._title = perf_counter(), [*self.left_out], title
-        yield
-        self._title = None
+        try:
+            yield
+        finally:
+            self._title = None
         if shown:
             print(self._said(perf_counter() - began, self.left_out != before), flush=True)
 

@@ -59,7 +59,8 @@ def test_padding_stays():
     [
         (lambda: AnyOf(), "any needs at least one"),
         (lambda: AnyOf(noise=Noise(), of=["nois"]), "any has no part 'nois'; nearest: noise"),
-        (lambda: AnyOf(noise=Noise(), weights={"mask": 2}), "any has no part 'mask'"),
+        (lambda: AnyOf(noise=Noise(), weights={"mask": 2}), "any draws no 'mask', so it takes no weight"),
+        (lambda: AnyOf(noise=Noise(), echo=Echo(), of=["noise"], weights={"echo": 2}), "any draws no 'echo'"),
         (lambda: AnyOf(noise=Noise(), weights={"noise": 0}), "weights are above 0"),
         (lambda: AnyOf(noise=Noise(), p=2), "p is a number or an interval"),
         (lambda: AnyOf(echo=Echo(), of="suitable").bind(GRID), "no part that suits this grid"),

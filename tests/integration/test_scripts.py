@@ -80,6 +80,9 @@ def test_runs_that_are_there_are_not_run_again(script, tmp_path, monkeypatch):
     bench.run("mae", 0, 5.0, tmp_path, ["experiment=mae"])
     with pytest.raises(SystemExit, match="other minutes or overrides"):
         bench.run("mae", 0, 4.0, tmp_path, ["experiment=mae"])
+    result(tmp_path, "mae", 1, asked=[5.0, "experiment=mae"], protocol="P0")
+    with pytest.raises(SystemExit, match="scored by protocol P0, expected P1"):
+        bench.run("mae", 1, 5.0, tmp_path, ["experiment=mae"])
 
 
 def test_a_table_has_means_and_spreads_best_first(script, tmp_path):

@@ -15,7 +15,7 @@ class ViewEmbedding(nn.Module):
     """A learned vector a corruption, and one for ``unknown``: clean input and mixtures that were never seen.
 
     Numbered views of one corruption (``crop_1``, ``crop_2``) share theirs. Where there is only one corruption there
-    is nothing to tell apart and every input is ``unknown``.
+    is nothing to tell apart, and where ``drop`` is 1 no name is ever seen: every input is ``unknown``.
 
     Args:
         views: names of the training views.
@@ -31,7 +31,7 @@ class ViewEmbedding(nn.Module):
         if not 0 <= drop <= 1:
             raise ValueError(f"view_drop={drop}: expected a share between 0 and 1")
         names = sorted({family(view) for view in views})
-        self.index = {name: i for i, name in enumerate(names, 1)} if len(names) > 1 else {}
+        self.index = {name: i for i, name in enumerate(names, 1)} if len(names) > 1 and drop < 1 else {}
         self.table = nn.Parameter(torch.zeros(len(self.index) + 1, width))
         nn.init.normal_(self.table[1:], std=0.02)
         self.drop = drop

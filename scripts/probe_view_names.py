@@ -1,6 +1,6 @@
-"""Is an encoder that is not told what happened to a sample as good as one that is?
+"""Is an encoder that does not know the name of a view as good as one that does?
 
-python scripts/probe_told.py outputs/<run>   # of a graph whose views are corruptions, such as corruption=noise+blur
+python scripts/probe_view_names.py outputs/<run>   # of a graph whose views are corruptions
 
 Protocol P2 twice: each corrupted sample is encoded as its view, and as ``unknown``. Probes are fitted on clean samples,
 which are ``unknown`` either way.
@@ -36,23 +36,25 @@ def main() -> None:
     views = [name for name in P2().families_of(data.grid) if name in model.graph.corruptions]
     if not views:
         parser.error(f"none of the views {', '.join(model.graph.corruptions)} is a corruption of protocol P2")
-    inference, protocol = sslp.Inference(model.graph), P1(few_shot=0, backgrounds=False, width=1_000_000)
+    inference, protocol = sslp.Inference(model.graph.eval()), P1(few_shot=0, backgrounds=False, width=1_000_000)
     clean = protocol.features(embedder(model.graph), data)
-    print(markdown.table_head("view", *(f"{title}, {how}" for title in COLUMNS.values() for how in ("told", "untold"))))
+    pairs = (f"{title}, {how}" for title in COLUMNS.values() for how in ("named", "unknown"))
+    print(markdown.table_head("view", *pairs))
     for view in views:
         p2 = P2(families=[view])
         asked_as = replace(protocol, corrupted=p2)
-        untold = p2.forms(embedder(model.graph), data)
-        told = p2.forms(partial(told_embedding, inference, view), data)
-        told = told._replace(z={**told.z, CLEAN: untold.z[CLEAN]})
+        unknown = p2.forms(embedder(model.graph), data)
+        named = p2.forms(partial(named_embedding, inference, view), data)
+        named = named._replace(z={**named.z, CLEAN: unknown.z[CLEAN]})
         scores = [
-            asked_as.measure("corrupted", replace(clean, forms=lambda forms=forms: forms)) for forms in (told, untold)
+            asked_as.measure("corrupted", replace(clean, forms=lambda forms=forms: forms)) for forms in (named, unknown)
         ]
         print(markdown.row(f"`{view}`", *(f"{some[key]:.1f}" for key in COLUMNS for some in scores)), flush=True)
 
 
-def told_embedding(inference: sslp.Inference, view: str, batch: Batch) -> Tensor:
+def named_embedding(inference: sslp.Inference, view: str, batch: Batch) -> Tensor:
     """Embeddings (B, D) of samples that are encoded as a view."""
+    batch = batch.on(next(inference.parameters()).device)
     return inference.embed(batch.x, batch.valid, view=view)
 
 
