@@ -48,6 +48,15 @@ def test_samples_do_not_touch_each_other_at_inference(case, name):
     torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("drop", [0.25, 1.0])
+def test_names_of_views_that_training_hides_do_not_matter(drop):
+    encoder = ConvEncoder(view_drop=drop).bind(GRIDS["image"], ("noise", "echo")).eval()
+    view = sample(GRIDS["image"])
+    with torch.no_grad():
+        named, unknown = (encoder({name: view})[name].pooled for name in ("noise", "unknown"))
+    assert torch.equal(named, unknown) is (drop == 1)
+
+
 @pytest.mark.parametrize("name", sorted(GRIDS))
 def test_dense_masked_attention_equals_visible_tokens(name):
     grid = GRIDS[name]
