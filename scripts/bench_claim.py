@@ -13,7 +13,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import StatisticsError, mean, stdev
 from typing import Any
 
 from bench_methods import chosen_rows, read_rows, run, table
@@ -70,8 +70,11 @@ def main() -> None:
 
 
 def tuned(scores: Scores) -> float:
-    """What the best trial is the best in."""
-    return mean(scores[key] for key in TUNED)
+    """What the best trial is the best in: the mean of the probes that there are."""
+    known = [scores[key] for key in TUNED if key in scores]
+    if not known:
+        raise SystemExit(f"error: no trial has any of {', '.join(TUNED)}: expected labelled data, or leave out --tune")
+    return mean(known)
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -86,18 +89,31 @@ def differences(out: Path, ours: str) -> str:
         summary = read(file)
         results.setdefault(summary["row"], {})[summary["seed"]] = summary
     own = results.pop(ours, {})
-    if not own or not results:
-        return "nothing to compare yet"
+    rivals = {f"`{name}`": scores for name, scores in results.items()} | {"raw input": _raw(own)}
     lines = [markdown.table_head(f"`{ours}` minus", *MEASURES)]
-    for name, others in results.items():
+    for name, others in rivals.items():
         seeds = sorted(own.keys() & others.keys())
-        pairs = [[(of(own[seed]), of(others[seed])) for seed in seeds] for of in MEASURES.values()]
-        lines.append(markdown.row(f"`{name}`", *(interval([a - b for a, b in some]) for some in pairs)))
-    if raw := next((scores for scores in own.values() if "knn_raw" in scores), None):
-        named = {key.removesuffix("_raw"): value for key, value in raw.items() if key.endswith("_raw")}
-        gains = [[of(scores) - of(named) for scores in own.values()] for of in MEASURES.values()]
-        lines.append(markdown.row("raw input", *map(interval, gains)))
-    return "\n".join(lines)
+        gains = [[_gain(of, own[seed], others[seed]) for seed in seeds] for of in MEASURES.values()]
+        cells = [interval([gain for gain in some if gain is not None]) for some in gains]
+        if any(cells):
+            lines.append(markdown.row(name, *cells))
+    return "\n".join(lines) if len(lines) > 1 else "nothing to compare yet"
+
+
+def _raw(own: Mapping[int, Scores]) -> dict[int, Scores]:
+    """Scores of the raw input by seed, under the names of an encoder's."""
+    return {
+        seed: {key.removesuffix("_raw"): value for key, value in scores.items() if key.endswith("_raw")}
+        for seed, scores in own.items()
+    }
+
+
+def _gain(of: Callable[[Scores], float], ours: Scores, other: Scores) -> float | None:
+    """A difference; None where one of the two was not measured."""
+    try:
+        return of(ours) - of(other)
+    except (KeyError, StatisticsError):
+        return None
 
 
 def interval(gains: list[float]) -> str:

@@ -47,7 +47,9 @@ def test_a_claim_is_a_difference_seed_by_seed_for_each_measure(script, tmp_path)
         result(tmp_path, "ours", seed, **claimed(ours, 70, 90), **claimed(50, 40, 30, "_raw"))
         result(tmp_path, "crop_pair", seed, **claimed(79 + seed, 60 + seed, 50))
     result(tmp_path, "mask", 1, **claimed(72, 70, 50))
-    head, _, pair, mask, raw = script("bench_claim").differences(tmp_path, "ours").splitlines()
+    result(tmp_path, "unlabelled", 1, corrupted_forms={"found": {"noise/3": 50.0}})
+    head, _, pair, mask, unlabelled, raw = script("bench_claim").differences(tmp_path, "ours").splitlines()
+    assert unlabelled == "| `unlabelled` | | | | +40.0 |"
     assert head.startswith("| `ours` minus | clean, mean of kNN and linear | corrupted kNN |")
     # Differences 1, 2 and 3: mean 2, standard error 1 / sqrt(3), 4.303 of them either way.
     assert pair == (
