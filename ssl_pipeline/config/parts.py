@@ -80,8 +80,8 @@ def check_drawn(parts: Mapping[str, Any], at: str, overrides: list[str]) -> None
     Raises:
         ValueError: such an option among the overrides.
 
-    >>> parts = {"any": {"type": "any", "of": ["noise"], "jpeg": {"type": "jpeg"}}}
-    >>> check_drawn(parts, "corruption", ["corruption.any.jpeg.quality=5"])
+    >>> node = {"type": "any", "of": ["noise"], "noise": {"type": "noise"}, "jpeg": {"type": "jpeg"}}
+    >>> check_drawn({"any": node}, "corruption", ["corruption.any.jpeg.quality=5"])
     Traceback (most recent call last):
     ...
     ValueError: corruption.any.jpeg.quality=5: corruption.any.of leaves out 'jpeg', so its options do nothing
