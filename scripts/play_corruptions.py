@@ -49,7 +49,7 @@ def forms(x: Tensor, codec: Waveform, seed: int) -> dict[str, list[Tensor]]:
     """The clean sound and each corruption of it at three severities, by family, as files hold them."""
     both = clean_view(codec.grid, torch.cat([x, x.flip(-1)]))  # mix adds another sound: the same, backwards
     found = {"clean": [x[0]]}
-    for name, corruption in P2(severities=(1, 3, 5)).corruptions(codec.grid).items():
+    for name, corruption in P2().corruptions(codec.grid).items():
         view = corruption(both, generator("cpu", seed, name))
         found.setdefault(name.partition("/")[0], []).append(stored(view.x, codec.grid)[0])
     return found

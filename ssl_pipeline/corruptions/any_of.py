@@ -96,7 +96,7 @@ class AnyOf(Composed):
 
     def __call__(self, view: View, generator: torch.Generator) -> View:
         batch, device = len(view.x), view.x.device
-        luck = float(torch.rand((), generator=on_processor(generator)))  # numbers of rows follow from it
+        (luck,) = torch.rand(1, generator=on_processor(generator)).tolist()  # numbers of rows follow from it
         order = torch.randperm(batch, generator=generator, device=device)
         weight = torch.tensor([*self.weights, 0.0], dtype=torch.float64)
         share = self.p * weight / weight.sum()

@@ -27,20 +27,9 @@ WAITS |= {"_unique2", "unique_dim", "unique_consecutive"}
 ON_PROCESSOR = {  # they draw there: whose turn it is, how many tokens there are, how many rows which corruption gets
     "ssl_pipeline.structures.view_assignment",
     "ssl_pipeline.corruptions._blocks",
-    "ssl_pipeline.corruptions.any_of:__call__",
+    "ssl_pipeline.corruptions.any_of",
 }
 ASKS = {"tolist", "cpu", "numpy", "item", "__bool__", "__int__", "__float__"}
-
-
-def on_processor() -> bool:
-    """Whether the innermost part of the package that is at work may do so."""
-    frame = sys._getframe(1)
-    while frame is not None and not frame.f_globals["__name__"].startswith("ssl_pipeline."):
-        frame = frame.f_back
-    if frame is None:
-        return False
-    module = frame.f_globals["__name__"]
-    return not {module, f"{module}:{frame.f_code.co_name}"}.isdisjoint(ON_PROCESSOR)
 
 
 class Asks(TorchFunctionMode):
@@ -51,7 +40,8 @@ class Asks(TorchFunctionMode):
         self.seen = seen
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        if getattr(func, "__name__", "") in ASKS and isinstance(args[0], torch.Tensor) and not on_processor():
+        drawn_here = sys._getframe(1).f_globals["__name__"] in ON_PROCESSOR
+        if getattr(func, "__name__", "") in ASKS and isinstance(args[0], torch.Tensor) and not drawn_here:
             self.seen.append(func.__name__)
         return func(*args, **(kwargs or {}))
 
@@ -69,7 +59,7 @@ class Waits(TorchDispatchMode):
             index is not None and index.dtype == torch.bool for index in args[1]
         )
         counted = name == "repeat_interleave" and (kwargs or {}).get("output_size") is None and len(args) == 1
-        if (name in WAITS or by_mask or counted) and not on_processor():
+        if name in WAITS or by_mask or counted:
             self.seen.append(name)
         return func(*args, **(kwargs or {}))
 
