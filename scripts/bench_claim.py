@@ -22,6 +22,7 @@ from scipy.stats import t
 from ssl_pipeline.report import markdown
 
 SEVERITY = "3"
+ALONE = "probe.baselines=false"
 TUNED = "knn", "linear", "corrupted/knn", "corrupted/linear"
 Scores = Mapping[str, Any]
 
@@ -58,15 +59,17 @@ def main() -> None:
     for name in names:
         trials = {value: asked.out / f"trial_{value}" for value in values.split(",") if value}
         for value, out in trials.items():
-            run(name, 0, asked.minutes, out, [*rows[name], f"{key}={value}", *asked.overrides])
+            run(name, 0, asked.minutes, out, [*rows[name], f"{key}={value}", ALONE, *asked.overrides])
         best = max(trials, key=lambda value: tuned(read(trials[value] / f"{name}-0.json")), default=None)
         chosen[name] = [] if best is None else [f"{key}={best}"]
+    ours = next(iter(rows))
     for seed in map(int, asked.seeds.split(",")):
         for name in names:
-            run(name, seed, asked.minutes, asked.out, [*rows[name], *chosen[name], *asked.overrides])
+            alone = [] if name == ours else [ALONE]  # raw input is scored once for all rows
+            run(name, seed, asked.minutes, asked.out, [*rows[name], *chosen[name], *alone, *asked.overrides])
     print(table(asked.out))
     print()
-    print(differences(asked.out, next(iter(rows))))
+    print(differences(asked.out, ours))
 
 
 def tuned(scores: Scores) -> float:

@@ -82,7 +82,7 @@ from ssl_pipeline.losses import (
     VICReg,
 )
 from ssl_pipeline.models.decoders import AutoregressiveDecoder, ConvDecoder, CrossAttentionDecoder, Decoder
-from ssl_pipeline.models.encoders import ConvEncoder, Encoder, TimmBackbone, TorchvisionBackbone, ViT
+from ssl_pipeline.models.encoders import ConvEncoder, Encoder, NGramBag, TimmBackbone, TorchvisionBackbone, ViT
 from ssl_pipeline.models.latents import Slots, Tokens
 from ssl_pipeline.structures.batch import View, clean_view
 from ssl_pipeline.structures.binding import Bindable
@@ -227,6 +227,7 @@ ENCODERS = (
     EncoderCase("vit", ViT, {"width": 24, "depth": 1, "heads": 2, "masked": "keep"}, tuple(GRIDS)),
     EncoderCase("vit", ViT, {"width": 24, "depth": 1, "heads": 2, "masked": "token"}, tuple(GRIDS)),
     EncoderCase("vit", ViT, {"width": 24, "depth": 1, "heads": 2, "ngrams": 3, "buckets": 64}, ("text",)),
+    EncoderCase("ngram_bag", NGramBag, {"width": 24, "ngrams": 3, "buckets": 64}, ("text",)),
     EncoderCase("conv", ConvEncoder, {"widths": [8, 16]}, CONTINUOUS),
     EncoderCase("conv", ConvEncoder, {"widths": [8, 16, 8], "dense_connections": True}, CONTINUOUS),
     EncoderCase("conv", ConvEncoder, {"widths": [16], "blocks": 2, "norm": "group", "pool": 2}, CONTINUOUS),

@@ -8,8 +8,9 @@ from helpers.cases import ENCODERS, GRIDS, sample
 
 from ssl_pipeline.corruptions import Chain, Crop, Mask
 from ssl_pipeline.models.decoders import ConvDecoder, CrossAttentionDecoder
-from ssl_pipeline.models.encoders import ConvEncoder, TimmBackbone, TorchvisionBackbone, ViT
+from ssl_pipeline.models.encoders import ConvEncoder, NGramBag, TimmBackbone, TorchvisionBackbone, ViT
 from ssl_pipeline.models.layers import Patches, sincos
+from ssl_pipeline.models.layers.ngrams import ngram_buckets
 from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -29,9 +30,11 @@ def test_encoder_keeps_its_word(case, name):
     assert list(latents) == ["mask", "echo"]
     whole = latents["echo"]
     assert whole.dense_shape == encoder.dense_shape
-    assert whole.tokens.shape == (6, torch.Size(encoder.dense_shape).numel(), encoder.width)
+    tokens = 1 if encoder.dense_shape is None else torch.Size(encoder.dense_shape).numel()
+    assert whole.tokens.shape == (6, tokens, encoder.width)
     assert whole.pooled.shape == (6, encoder.embedding_width)
-    assert (latents["mask"].dense_shape == encoder.dense_shape) is encoder.sees_masked
+    if encoder.dense_shape is not None:
+        assert (latents["mask"].dense_shape == encoder.dense_shape) is encoder.sees_masked
     sum(latent.pooled.square().mean() + latent.tokens.mean() for latent in latents.values()).backward()
     without = [n for n, p in encoder.named_parameters() if p.grad is None]
     assert not without
@@ -277,8 +280,10 @@ def test_a_text_whose_every_symbol_is_hidden_has_a_latent(dense):
     assert all(torch.isfinite(p.grad).all() for p in encoder.parameters() if p.grad is not None)
 
 
-def test_ngrams_tell_nothing_of_what_is_hidden():
-    encoder, clean = text_encoder(ngrams=4, buckets=64), sample(TEXT)
+@pytest.mark.parametrize("build", [ViT, NGramBag])
+def test_ngrams_tell_nothing_of_what_is_hidden(build):
+    small = SMALL if build is ViT else {"width": 8}
+    encoder, clean = build(ngrams=4, buckets=64, **small).bind(TEXT, ("mask",)).eval(), sample(TEXT)
     view = Mask(ratio=0.5).bind(TEXT)(clean, torch.Generator().manual_seed(0))
     other = clean._replace(x=torch.where(view.mask, (clean.x + 1) % 48, clean.x))
     again = Mask(ratio=0.5).bind(TEXT)(other, torch.Generator().manual_seed(0))
@@ -294,6 +299,32 @@ def test_ngrams_make_a_symbol_depend_on_those_before_it():
         one, two = stem([view, other])
         changed = (one.values != two.values).any(-1).any(0)
     assert changed.nonzero().flatten().tolist() == [5, 6, 7]
+
+
+def test_a_bag_weighs_strings_by_the_logarithm_of_their_count():
+    grid = GridSpec.of(("symbols", 5), vocab=4)
+    encoder = NGramBag(width=8, ngrams=2, buckets=1000).bind(grid, ("mask",)).eval()
+    text = clean_view(grid, torch.tensor([[1, 2, 1, 2, 3]]))
+    text = text._replace(valid=torch.tensor([[True, True, True, True, False]]))
+    pairs = encoder.vocab + ngram_buckets(text.x, 2, 1000)[0, 0]  # of nothing and 1, then 12, 21, 12, 23
+    counts = {1: 2, 2: 2, int(pairs[0]): 1, int(pairs[1]): 2, int(pairs[2]): 1}
+    rows, weights = torch.tensor([*counts]), torch.tensor([*counts.values()]).float().log1p()
+    mean = (encoder.table.weight[rows] * (weights / weights.norm()).unsqueeze(1)).sum(0)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder({"mask": text})["mask"].pooled[0], mean * 8**0.5 + encoder.view.table[0])
+
+
+def test_a_bag_does_not_know_the_order_of_symbols():
+    encoder, text = NGramBag(width=8, ngrams=1).bind(TEXT, ("mask",)).eval(), sample(TEXT)
+    with torch.no_grad():
+        one, two = (encoder({"mask": view})["mask"].pooled for view in (text, text._replace(x=text.x.flip(1))))
+    torch.testing.assert_close(one, two)
+
+
+@pytest.mark.parametrize("grid", ["wave", "codes"])
+def test_a_bag_needs_a_line_of_symbols(grid):
+    with pytest.raises(ValueError, match=r"^encoder=ngram_bag counts strings of symbols along one axis.*take encoder="):
+        NGramBag().bind(GRIDS[grid], ("echo",))
 
 
 @pytest.mark.parametrize("grid", ["wave", "codes"])
