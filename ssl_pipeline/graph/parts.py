@@ -156,6 +156,11 @@ class GraphParts(Bindable, EncodesViews, nn.Module):
         """Grid of the latent's tokens; None where they have no places."""
         return self.encoder.dense_shape if self.latent.keeps_grid else None
 
+    @property
+    def _finer(self) -> tuple[GridSpec, ...]:
+        """Grids of the levels above the latent's tokens."""
+        return self.encoder.finer if self.latent.keeps_grid else ()
+
     def _decoder(self, target: Node, edges: Sequence[Edge]) -> Decoder:
         corruption, column = self.corruptions.get(target.name), self.columns.named().get(target.name)
         grid, n_params, decoder, at = self.grid, 0, self.like_decoder[0], "decoder"
@@ -165,6 +170,6 @@ class GraphParts(Bindable, EncodesViews, nn.Module):
             grid, decoder = column.grid, column.prototype or decoder
             at = f"columns.{target.name}.decoder" if target.name in self.models else at
         with options_of(at):
-            made = decoder.bind(grid, self.latent.width, self._dense_shape, n_params)
+            made = decoder.bind(grid, self.latent.width, self._dense_shape, n_params, self._finer)
         latent_feeds(made, target, edges, self.latent, self.encoder, self.corruptions, self.columns.named())
         return made

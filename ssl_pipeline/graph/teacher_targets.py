@@ -86,4 +86,4 @@ class Teaching:
 
 def _fixed(latent: Latent) -> Latent:
     """Without the way back to the weights."""
-    return latent._replace(tokens=latent.tokens.detach(), pooled=latent.pooled.detach())
+    return latent._replace(tokens=latent.tokens.detach(), pooled=latent.pooled.detach(), finer=())

@@ -161,6 +161,7 @@ class Term(Bindable, nn.Module, ABC):
 
 def on_rows(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """A record with the rows of its parts changed; parts without rows, or with one that all samples share, pass."""
-    if hasattr(value, "_fields"):
-        return type(value)(*(on_rows(part, change) for part in value))
+    if isinstance(value, tuple):
+        parts = (on_rows(part, change) for part in value)
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     return change(value) if isinstance(value, Tensor) and len(value) > 1 else value

@@ -96,6 +96,7 @@ class Latent(NamedTuple):
     coords: Tensor | None = None  # (#B, N, n) on the view's own grid; None for slots
     valid: Tensor | None = None  # (B, N) bool, False = padding or masked
     dense_shape: tuple[int, ...] | None = None  # grid of the tokens, where all of them are present
+    finer: tuple[Tensor, ...] = ()  # (B, C, *cells) maps of the levels above the tokens, the view itself first
 
 
 def as_float(x: Shaped[Tensor, "B ..."], grid: GridSpec) -> Shaped[Tensor, "B ..."]:

@@ -192,7 +192,7 @@ def test_collapse_may_be_studied():
 
 
 def test_every_decoder_is_tried():
-    assert {case.name for case in DECODERS} == {"cross_attention", "conv", "autoregressive"}
+    assert {case.name for case in DECODERS} == {"cross_attention", "conv", "unet", "autoregressive"}
 
 
 AUTOREGRESSIVE = ["decoder=autoregressive", "decoder.width=24", "decoder.heads=2", "objective=cross_entropy"]

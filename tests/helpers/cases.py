@@ -81,8 +81,22 @@ from ssl_pipeline.losses import (
     SymmetricKL,
     VICReg,
 )
-from ssl_pipeline.models.decoders import AutoregressiveDecoder, ConvDecoder, CrossAttentionDecoder, Decoder
-from ssl_pipeline.models.encoders import ConvEncoder, Encoder, NGramBag, TimmBackbone, TorchvisionBackbone, ViT
+from ssl_pipeline.models.decoders import (
+    AutoregressiveDecoder,
+    ConvDecoder,
+    CrossAttentionDecoder,
+    Decoder,
+    UNetDecoder,
+)
+from ssl_pipeline.models.encoders import (
+    ConvEncoder,
+    Encoder,
+    NGramBag,
+    TimmBackbone,
+    TorchvisionBackbone,
+    UNetEncoder,
+    ViT,
+)
 from ssl_pipeline.models.latents import Slots, Tokens
 from ssl_pipeline.structures.batch import View, clean_view
 from ssl_pipeline.structures.binding import Bindable
@@ -231,6 +245,8 @@ ENCODERS = (
     EncoderCase("conv", ConvEncoder, {"widths": [8, 16]}, CONTINUOUS),
     EncoderCase("conv", ConvEncoder, {"widths": [8, 16, 8], "dense_connections": True}, CONTINUOUS),
     EncoderCase("conv", ConvEncoder, {"widths": [16], "blocks": 2, "norm": "group", "pool": 2}, CONTINUOUS),
+    EncoderCase("unet", UNetEncoder, {"widths": [8, 16, 12], "blocks": 1, "fold": 1, "pool": 2}, CONTINUOUS),
+    EncoderCase("unet", UNetEncoder, {"widths": [8, 16], "fold": 2}, ("image", "video")),
     EncoderCase("timm", TimmBackbone, {"name": "resnet10t"}, ("image", "grey")),
     EncoderCase(
         "timm",
@@ -269,6 +285,7 @@ DECODERS = (
     DecoderCase("cross_attention", CrossAttentionDecoder, {"width": 24, "depth": 1, "heads": 2}, tuple(GRIDS)),
     DecoderCase("conv", ConvDecoder, {"widths": [8, 16]}, CONTINUOUS),
     DecoderCase("conv", ConvDecoder, {"widths": [8], "norm": "batch", "patch": 2}, CONTINUOUS),
+    DecoderCase("unet", UNetDecoder, {"blocks": 1}, CONTINUOUS),
     DecoderCase("autoregressive", AutoregressiveDecoder, {"width": 24, "depth": 1, "heads": 2}, ("text",)),
     DecoderCase(
         "autoregressive",

@@ -14,6 +14,7 @@ from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.structures.data_spec import DataSpec
 
 CONV = ["encoder=conv", "encoder.widths=[8,16]", "encoder.blocks=2", "decoder=conv", "decoder.widths=[8,8]"]
+UNET = ["encoder=unet", "encoder.widths=[8,16,8]", "encoder.blocks=1", "decoder=unet", "decoder.blocks=1"]
 VIT = ["encoder=vit", "encoder.width=24", "encoder.depth=3", "encoder.heads=2"]
 QUERY = ["decoder=cross_attention", "decoder.width=24", "decoder.depth=1", "decoder.heads=2"]
 TEXT = [*VIT, "encoder.ngrams=3", "encoder.buckets=64", *QUERY, "objective=cross_entropy"]
@@ -24,6 +25,7 @@ TIMM += [
 ]
 GRAPHS = {
     "conv": ([*CONV, "corruption=mask+noise"], "image"),
+    "unet": ([*UNET, "corruption=mask+noise+crop"], "image"),
     "vit": ([*VIT, *QUERY, "corruption=mask+noise+lowres+echo"], "image"),
     "text": ([*TEXT, *SLOTS, "corruption=mask+shuffle"], "text"),
     "contrast": ([*VIT, *QUERY, "corruption=crop+crop", "objective=info_nce"], "image"),

@@ -15,6 +15,7 @@ IMAGE = GridSpec.of(("y", 8), ("x", 8), channels=1)
 COLOUR = GridSpec.of(("y", 8), ("x", 8), channels=3)
 VIT = ["encoder=vit", "decoder=cross_attention", "encoder.width=24", "encoder.depth=2", "encoder.heads=2"]
 VIT += ["decoder.width=16", "decoder.depth=2", "decoder.heads=2"]
+UNET = ["encoder=unet", "encoder.widths=[8,16,8]", "encoder.blocks=1", "decoder=unet", "decoder.blocks=1"]
 CONV = ["encoder.widths=[8,16]", "decoder.widths=[8,8]"]
 PIXELS = Pixels(size=8, channels=1)
 SOUND = "encoder.widths=[8,16]", "decoder.widths=[8,8]", "corruption=noise"
@@ -27,6 +28,7 @@ TRANSLATOR = [
 TEXT = [*VIT, "data=pydoc", "objective=cross_entropy"]
 GRAPHS = {
     "conv": [*CONV, "corruption=mask+noise+lowres-noise+reversal"],
+    "unet": [*UNET, "corruption=mask+noise+reversal"],
     "vit": [*VIT, "corruption=mask+noise"],
     "keep": [*VIT, "corruption=mask+noise", "encoder.masked=token"],
     "slots": [*VIT, "corruption=mask+noise", "latent=slots", "latent.heads=2"],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers.cases import DECODERS, GRIDS, sample
 
-from ssl_pipeline.models.decoders import AutoregressiveDecoder, CrossAttentionDecoder
+from ssl_pipeline.models.decoders import AutoregressiveDecoder, CrossAttentionDecoder, UNetDecoder
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -17,9 +19,12 @@ DECODER_GRIDS = [(case, grid) for case in DECODERS for grid in case.grids]
 def test_decoder_gives_the_patches_of_its_target(case, name):
     grid = GRIDS[name]
     dense = tuple((n + 3) // 4 for n in grid.shape)
-    decoder = case.build(**case.options).bind(grid, 16, dense_shape=dense, n_params=2)
-    n = torch.Size(dense).numel()
-    latent = Latent(torch.randn(3, n, 16), torch.randn(3, 16), dense_shape=dense)
+    levels = finer(grid)
+    decoder = case.build(**case.options).bind(grid, 16, dense_shape=dense, n_params=2, finer=levels)
+    for parameter in decoder.parameters():  # so that no layer starts as nothing
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    n, maps = torch.Size(dense).numel(), tuple(torch.randn(3, level.channels, *level.shape) for level in levels)
+    latent = Latent(torch.randn(3, n, 16), torch.randn(3, 16), dense_shape=dense, finer=maps)
     corruption_params, target = torch.randn(3, 2), decoder.patches.split(sample(grid, 3).x)
     every = decoder.eval()(latent, corruption_params=corruption_params, target=target)
     width = grid.vocab or decoder.patches.width
@@ -32,6 +37,58 @@ def test_decoder_gives_the_patches_of_its_target(case, name):
     if decoder.causal:
         with pytest.raises(ValueError, match="continues from the true symbols"):
             decoder(latent, corruption_params=corruption_params)
+
+
+def finer(grid):
+    """Levels above tokens of a quarter of the cells along each axis, of an encoder that keeps them."""
+    if grid.discrete:
+        return ()
+    half = tuple((n + 1) // 2 for n in grid.shape)
+    return grid, replace(grid, channels=4), replace(grid.resized(half), channels=6)
+
+
+def unet(level_drop=0.0, grid=GRIDS["image"], **options):
+    """A decoder with finer levels, and a latent of three samples."""
+    torch.manual_seed(0)
+    levels, dense = finer(grid), tuple((n + 3) // 4 for n in grid.shape)
+    decoder = UNetDecoder(blocks=1, level_drop=level_drop, **options).bind(grid, 16, dense, finer=levels)
+    maps = tuple(torch.randn(3, level.channels, *level.shape) for level in levels)
+    tokens = torch.randn(3, torch.Size(dense).numel(), 16)
+    return decoder, Latent(tokens, tokens.mean(1), dense_shape=dense, finer=maps)
+
+
+def test_unet_gives_the_view_before_it_has_learned():
+    decoder, latent = unet()
+    assert torch.equal(decoder(latent), decoder.patches.split(latent.finer[0]))
+
+
+def test_unet_decodes_some_samples_from_the_deepest_level_alone():
+    decoder, latent = unet(level_drop=0.5)
+    for parameter in decoder.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    deep = decoder.eval()(latent._replace(finer=tuple(torch.zeros_like(level) for level in latent.finer)))
+    whole, seen = decoder(latent), set()
+    decoder.train()
+    for _ in range(20):
+        for made, of_all, of_deep in zip(decoder(latent), whole, deep, strict=True):
+            alone = torch.allclose(made, of_deep, atol=1e-5)
+            assert alone or torch.allclose(made, of_all, atol=1e-5)
+            seen.add(alone)
+    assert seen == {True, False}
+
+
+def test_unet_leaves_out_levels_of_another_size():
+    decoder, latent = unet()
+    decoder.head.weight.data.normal_()
+    small = latent._replace(finer=tuple(level[..., :2] for level in latent.finer))
+    zero = latent._replace(finer=tuple(torch.zeros_like(level) for level in latent.finer))
+    torch.testing.assert_close(decoder(small), decoder(zero))
+
+
+@pytest.mark.parametrize("levels", [(), finer(GRIDS["image"])[:1]])
+def test_unet_needs_a_latent_that_keeps_levels(levels):
+    with pytest.raises(ValueError, match=r"^decoder=unet adds the finer levels.*set encoder=unet latent=tokens"):
+        UNetDecoder().bind(GRIDS["image"], 16, (2, 3), finer=levels)
 
 
 def test_query_decoder_reads_only_valid_tokens():

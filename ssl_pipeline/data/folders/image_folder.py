@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+from torch import Tensor
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.data.base import Data, Dataset, Subset, holdout
 from ssl_pipeline.data.cache.images import decoded_files
+from ssl_pipeline.data.cache.tiles import Tiles, tiles_of_files
 from ssl_pipeline.data.codecs.image import Pixels, image_grid
 from ssl_pipeline.data.folders.sources import sources_of
 from ssl_pipeline.data.folders.tree import Tree
@@ -34,6 +38,8 @@ def folder(
     unreadable: UnreadableFiles | Options = UnreadableFiles(),
     cache: Cache | Options = Cache(),
     masks: str | None = None,
+    tile: int | None = None,
+    stride: int | None = None,
 ) -> Data:
     """A tree of images; its top-level folders are classes, or ``train`` and ``test`` (or ``val``), or mean nothing.
 
@@ -49,17 +55,22 @@ def folder(
         split: which images are held out.
         unreadable: what happens to files that cannot be read.
         cache: how they are decoded and kept.
+        tile: height and width in pixels of windows that are cut out of the images at full resolution, in place of one
+            resized square of each; ``size`` is then not looked at.
+        stride: pixels from one tile to the next; None: no overlap.
         masks: folder of images whose bright half is the foreground, one for each image, of its name and size; probes
             then also see images on other backgrounds.
 
     Raises:
         FileNotFoundError: no such folder, no image in it, or no mask of an image.
         NotADirectoryError: a file.
-        ValueError: too many unreadable files, no classes where ``labels=true``, no such size, a file that names no
-            source, or a mask that does not fit its image.
+        ValueError: too many unreadable files, no classes where ``labels=true``, no such size or stride, a file that
+            names no source, a mask that does not fit its image, or masks of tiles.
     """
     split, unreadable, cache = Split.of(split), UnreadableFiles.of(unreadable), Cache.of(cache)
     path = Path(root).expanduser()
+    step = _step(tile, stride, masks)
+    size = size if tile is None else tile
     image_grid(size, channels, pages)  # refuses options before files are looked for
     tree = Tree.of(path, IMAGE_ENDINGS, labels, advice=_ADVICE)
     sources = None if source == "file" else sources_of(tree.files, source, tree.classes)
@@ -69,6 +80,8 @@ def folder(
 
     def load(part: str) -> Dataset:
         paths = tree.paths(part)
+        if step is not None:
+            return _tiles(tree, part, tiles_of_files(paths, codec, step, cache, unreadable.limit), sources)
         mask_files = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
         dataset, failed = decoded_files(paths, codec, tree.labels(part), cache, unreadable.limit)
         number, behind = (dataset.sources, dataset.paths) if sources is None else (sources[part], None)
@@ -82,3 +95,27 @@ def folder(
     train, test = (train, load("test")) if tree.has_test else holdout(train, split.holdout, split.seed)
     columns = {} if masks is None else {FOREGROUND: foreground_spec(size)}
     return Data(codec.grid, train, test, tree.classes, tree.name, codec, columns=columns)
+
+
+def _step(tile: int | None, stride: int | None, masks: str | None) -> int | None:
+    """Pixels from one tile to the next; None where images are not cut.
+
+    Raises:
+        ValueError: no such stride, one without tiles, or masks of tiles.
+    """
+    if tile is None and stride is not None:
+        raise ValueError(f"data.stride={stride} is the way from tile to tile, and there are none: set data.tile=64, too")
+    if tile is not None and masks is not None:
+        raise ValueError("data.masks are of whole images, and data.tile cuts them: set data.tile=null or data.masks=null")
+    if stride is not None and (type(stride) is not int or stride < 1):
+        raise ValueError(f"expected data.stride as pixels from one tile to the next, at least 1, got {stride!r}")
+    return tile if stride is None else stride
+
+
+def _tiles(tree: Tree, part: str, found: Tiles, sources: Mapping[str, Tensor] | None) -> Dataset:
+    """Tiles with what is known of their images."""
+    labels, files = tree.labels(part), [file.as_posix() for file in tree.files[part]]
+    source = found.image if sources is None else sources[part][found.image]
+    dataset = found.stored.of_sources(source, None, [files[number] for number in found.image.tolist()])
+    dataset.labels = None if labels is None else labels[found.image]
+    return dataset

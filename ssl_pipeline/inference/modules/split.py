@@ -30,7 +30,8 @@ class Front(Part):
 
     ``outputs`` are ``z``, the tokens (B, N, D) of the encoder or the latent, with those that are ``valid`` where masked
     ones are left out; behind a block of the decoder ``z`` is what comes out of it, and the latent's ``tokens`` pass
-    next to it where further blocks read them.
+    next to it where further blocks read them. Of a latent that keeps finer levels these pass, too, as ``level_0``, the
+    view itself, ``level_1`` and so on.
 
     Args:
         graph: trained.
@@ -67,13 +68,14 @@ class Front(Part):
         """What passes the cut, by name."""
         latent = self.reach(x, mask, valid)
         known = {} if latent.valid is None else {"valid": latent.valid}
+        levels = {f"level_{i}": level for i, level in enumerate(latent.finer)}
         if self.side != "decoder":
-            return {"z": latent.tokens, **known}
+            return {"z": latent.tokens, **known, **levels}
         decoder = self.decoder()
         state = decoder.enter(latent)
         for block in range(self.block + 1):
             state = decoder.step(block, state, latent)
-        return {"z": state, **known, "tokens": latent.tokens} if decoder.rereads else {"z": state}
+        return {"z": state, **known, "tokens": latent.tokens, **levels} if decoder.rereads else {"z": state}
 
     def reach(self, x: Given, mask: Given | None = None, valid: Given | None = None) -> Latent:
         """The latent, or the encoder's tokens at a cut within it."""
@@ -118,11 +120,20 @@ class Back(Part):
         self.dense_shape = latent.dense_shape
         self.register_buffer("coords", latent.coords, persistent=False)
 
-    def forward(self, z: Tensor, valid: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
-        """Of what the front half gives, in its order or by name."""
-        known = dict(zip(self.inputs, (some for some in (z, valid, tokens) if some is not None), strict=True))
+    def forward(self, *passing: Tensor, **named: Tensor) -> Tensor:
+        """Of what the front half gives, in its order or by name.
+
+        Raises:
+            ValueError: not all of it, or more.
+        """
+        known = {**dict(zip(self.inputs, passing, strict=False)), **named}
+        if len(passing) + len(named) != len(self.inputs) or known.keys() != {*self.inputs}:
+            raise ValueError(f"expected {', '.join(self.inputs)}, got {len(passing)} and {', '.join(named) or 'no names'}")
+        z = known["z"]
         tokens = known.get("tokens", z)
-        latent = Latent(tokens, tokens.flatten(2).mean(1), self.coords, known.get("valid"), self.dense_shape)
+        levels = tuple(known[name] for name in self.inputs if name.startswith("level_"))
+        cells = tokens.flatten(2).mean(1)
+        latent = Latent(tokens, cells, self.coords, known.get("valid"), self.dense_shape, levels)
         if self.side == "encoder":
             for block in range(self.block + 1, self.encoder.depth):
                 latent = self.encoder.step(block, latent)
@@ -132,7 +143,7 @@ class Back(Part):
         decoder = self.decoder()
         for block in range(self.block + 1, decoder.depth):
             z = decoder.step(block, z, latent)
-        return self.joined(decoder.leave(z))
+        return self.joined(decoder.leave(z, latent))
 
 
 class NextSymbol(Part):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -55,7 +57,12 @@ class AutoregressiveDecoder(Decoder):
         self.width, self.layers, self.heads, self.token_drop, self.context = width, depth, heads, token_drop, context
 
     def setup(
-        self, grid: GridSpec, latent_width: int, dense_shape: tuple[int, ...] | None = None, n_params: int = 0
+        self,
+        grid: GridSpec,
+        latent_width: int,
+        dense_shape: tuple[int, ...] | None = None,
+        n_params: int = 0,
+        finer: Sequence[GridSpec] = (),
     ) -> None:
         """See ``Decoder``."""
         if grid.vocab is None or grid.ndim != 1:

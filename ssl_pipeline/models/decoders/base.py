@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -34,7 +35,12 @@ class Decoder(Bindable, InHalves, ABC):
 
     @abstractmethod
     def setup(
-        self, grid: GridSpec, latent_width: int, dense_shape: tuple[int, ...] | None = None, n_params: int = 0
+        self,
+        grid: GridSpec,
+        latent_width: int,
+        dense_shape: tuple[int, ...] | None = None,
+        n_params: int = 0,
+        finer: Sequence[GridSpec] = (),
     ) -> None:
         """Make the weights.
 
@@ -43,6 +49,7 @@ class Decoder(Bindable, InHalves, ABC):
             latent_width: width D of the latent's tokens.
             dense_shape: grid of the latent's tokens; None where they do not cover one.
             n_params: number of parameters k of the target's corruption; 0 where the target is no view.
+            finer: grids of the levels above the tokens, the view's own first, of an encoder that keeps them.
 
         Raises:
             ValueError: options that do not fit the grid.
@@ -77,7 +84,7 @@ class Decoder(Bindable, InHalves, ABC):
         """What comes out of a block."""
         raise NotImplementedError
 
-    def leave(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+    def leave(self, x: Tensor, latent: Latent, places: Tensor | None = None) -> Tensor:
         """From what comes out of the last block to patches, or logits."""
         raise NotImplementedError
 
@@ -86,7 +93,7 @@ class Decoder(Bindable, InHalves, ABC):
         x = self.enter(latent, places, corruption_params)
         for block in range(self.depth):
             x = self.step(block, x, latent)
-        return self.leave(x, places)
+        return self.leave(x, latent, places)
 
     def generate(self, latent: Latent, corruption_params: Tensor | None = None) -> Tensor:
         """All patches (B, N, P), or (B, N, vocab) logits, without a target."""

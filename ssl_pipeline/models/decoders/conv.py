@@ -44,7 +44,12 @@ class ConvDecoder(Decoder):
         self.patch, self.widths, self.norm = patch, tuple(widths), norm
 
     def setup(
-        self, grid: GridSpec, latent_width: int, dense_shape: tuple[int, ...] | None = None, n_params: int = 0
+        self,
+        grid: GridSpec,
+        latent_width: int,
+        dense_shape: tuple[int, ...] | None = None,
+        n_params: int = 0,
+        finer: Sequence[GridSpec] = (),
     ) -> None:
         """See ``Decoder``."""
         if grid.discrete or dense_shape is None:
@@ -85,7 +90,7 @@ class ConvDecoder(Decoder):
         """A map of twice the size."""
         return F.interpolate(self.blocks[block](x), size=self.sizes[block], mode="nearest")
 
-    def leave(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+    def leave(self, x: Tensor, latent: Latent, places: Tensor | None = None) -> Tensor:
         """Patches (B, Q, P) of the last map."""
         patches = self.patches.split(self.head(x))
         return patches if places is None else pick(patches, places)

@@ -46,7 +46,12 @@ class CrossAttentionDecoder(Decoder):
         self.patch, self.width, self.depth, self.heads, self.mlp = patch, width, depth, heads, mlp
 
     def setup(
-        self, grid: GridSpec, latent_width: int, dense_shape: tuple[int, ...] | None = None, n_params: int = 0
+        self,
+        grid: GridSpec,
+        latent_width: int,
+        dense_shape: tuple[int, ...] | None = None,
+        n_params: int = 0,
+        finer: Sequence[GridSpec] = (),
     ) -> None:
         """See ``Decoder``."""
         width = self.width
@@ -89,6 +94,6 @@ class CrossAttentionDecoder(Decoder):
         """Queries (B, Q, D) that have read the latent once more."""
         return self.blocks[block](x, latent.tokens, latent.valid)
 
-    def leave(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+    def leave(self, x: Tensor, latent: Latent, places: Tensor | None = None) -> Tensor:
         """Patches (B, Q, P) of queries."""
         return self.head(self.norm(x))

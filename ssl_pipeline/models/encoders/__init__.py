@@ -9,6 +9,7 @@ from ssl_pipeline.models.encoders.outside import UserModule
 from ssl_pipeline.models.encoders.patch_embed import PatchStem
 from ssl_pipeline.models.encoders.timm_models import TimmBackbone
 from ssl_pipeline.models.encoders.torchvision_models import TorchvisionBackbone
+from ssl_pipeline.models.encoders.unet import UNetEncoder
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
 from ssl_pipeline.models.encoders.vit import ViT
 
@@ -20,6 +21,7 @@ __all__ = [
     "PatchStem",
     "TimmBackbone",
     "TorchvisionBackbone",
+    "UNetEncoder",
     "UserModule",
     "ViT",
     "ViewEmbedding",

@@ -27,6 +27,7 @@ class Encoder(Bindable, InHalves, ABC):
         sees_masked: the tokens of a masked view still cover the whole grid.
         sees_filling: it sees masked places as they are filled, since it can neither skip them nor know of them.
         blocks: number of blocks whose tokens can be averaged.
+        finer: grids of the levels above the tokens that ``Latent.finer`` keeps, the view's own first.
         depth: blocks after each of which it can be cut: a view then passes ``enter``, each ``step`` and ``leave``.
         any_length: whether a tracer can follow it with samples of any length.
         shared: names of its modules that know no grid, so that encoders of several kinds of data may share them.
@@ -38,6 +39,7 @@ class Encoder(Bindable, InHalves, ABC):
     sees_masked: bool
     sees_filling: bool = False
     blocks: int = 1
+    finer: tuple[GridSpec, ...] = ()
     any_length: ClassVar[bool] = False
     shared: ClassVar[tuple[str, ...]] = ()
 

@@ -147,7 +147,7 @@ class ConvEncoder(Encoder):
 
     def _first(self, views: Mapping[str, View]) -> Tensor:
         """First maps, likewise."""
-        x = self.stem(torch.cat([_with_mask_channel(view) for view in views.values()]))
+        x = self.stem(torch.cat([with_mask_channel(view) for view in views.values()]))
         views_added = torch.cat([self.view(name, n := view.x.shape[0]).expand(n, -1) for name, view in views.items()])
         return residual_sum(x, views_added[(..., *(None,) * (x.ndim - 2))].to(x.dtype), self.training)
 
@@ -159,7 +159,7 @@ class ConvEncoder(Encoder):
         return layers
 
 
-def _with_mask_channel(view: View) -> Tensor:
+def with_mask_channel(view: View) -> Tensor:
     """The view with a further channel that marks masked places and padding, (B, C + 1, *grid)."""
     hidden = torch.zeros_like(view.x[:, 0], dtype=torch.bool) if view.mask is None else view.mask
     hidden = hidden if view.valid is None else hidden | ~view.valid

@@ -1,0 +1,147 @@
+"""The way up of a U-shaped network, from a latent that keeps what is fine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssl_pipeline.config.registry import register
+from ssl_pipeline.models.decoders.base import Decoder
+from ssl_pipeline.models.encoders.unet import mapped
+from ssl_pipeline.models.layers import Patches, pick
+from ssl_pipeline.models.layers.conv import conv_nd
+from ssl_pipeline.models.layers.unet import PlainBlock, unfolded
+from ssl_pipeline.structures.batch import Latent
+from ssl_pipeline.structures.grid import GridSpec
+
+
+@register("decoder", "unet")
+class UNetDecoder(Decoder):
+    """The way up of a U-Net (arXiv 1505.04597): each level is added to what comes from below, the view to the result.
+
+    How much of each channel is added, the deepest level says, sample by sample: of a view that was turned round
+    nothing fine lies where it belongs. Levels of another size than the target's, as those of a small crop, are left
+    out.
+
+    Args:
+        patch: side of the patches in which the result is given, in cells.
+        blocks: residual blocks of a level.
+        level_drop: share of samples of a step in training that are decoded from the deepest level alone, so that it
+            does not idle.
+
+    Raises:
+        ValueError: a latent that keeps no finer levels; a target of which they are no multiple; a share outside [0, 1).
+    """
+
+    needs_grid = True
+    before, behind = ("params",), ("head", "of_view")
+
+    def __init__(self, *, patch: int | Sequence[int] | None = None, blocks: int = 2, level_drop: float = 0.0) -> None:
+        super().__init__()
+        if not 0 <= level_drop < 1:
+            raise ValueError(f"decoder.level_drop={level_drop}: expected a share from 0 to below 1")
+        self.patch, self.per_level, self.level_drop = patch, blocks, level_drop
+
+    def setup(
+        self,
+        grid: GridSpec,
+        latent_width: int,
+        dense_shape: tuple[int, ...] | None = None,
+        n_params: int = 0,
+        finer: Sequence[GridSpec] = (),
+    ) -> None:
+        """See ``Decoder``."""
+        if len(finer) < 2 or grid.discrete:
+            raise ValueError(
+                "decoder=unet adds the finer levels of a latent, and this one keeps none: set encoder=unet "
+                "latent=tokens, or another decoder"
+            )
+        self.patches = Patches(grid, self.patch)
+        self.params = nn.Linear(n_params, latent_width) if n_params else None
+        levels = [*reversed(finer[1:])]
+        self.fold = finer[0].shape[0] // levels[-1].shape[0]
+        if any(n % self.fold for n in grid.shape):
+            raise ValueError(f"decoder=unet leads to multiples of {self.fold} cells, got {list(grid.shape)}")
+        steps = [self.fold * 2**level for level in range(len(levels) - 1, -1, -1)]
+        self.sizes = [tuple(-(-n // step) for n in grid.shape) for step in steps]
+        widths = [latent_width, *(level.channels or 0 for level in levels)]
+        self.blocks = nn.ModuleList(
+            Up(grid.ndim, below, width, latent_width, self.per_level)
+            for below, width in zip(widths, widths[1:], strict=False)
+        )
+        self.depth = len(self.blocks)
+        self.head = conv_nd(grid.ndim)(widths[-1], grid.channels * self.fold**grid.ndim, 3, padding=1, bias=False)
+        nn.init.zeros_(self.head.weight)  # it starts with the view as it is
+        self.of_view = Gate(latent_width, grid.channels) if grid.channels == finer[0].channels else None
+
+    def forward(
+        self,
+        latent: Latent,
+        places: Tensor | None = None,
+        corruption_params: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> Tensor:
+        """Patches (B, Q, P) at ``places``; the target is not looked at."""
+        return self._steps(self._thinned(latent), places, corruption_params)
+
+    def enter(self, latent: Latent, places: Tensor | None = None, corruption_params: Tensor | None = None) -> Tensor:
+        """The deepest level as a map (B, D, *shape)."""
+        x = mapped(latent)
+        if self.params is not None and corruption_params is not None:
+            x = x + self.params(corruption_params)[(..., *(None,) * (x.ndim - 2))]
+        return x
+
+    def step(self, block: int, x: Tensor, latent: Latent) -> Tensor:
+        """The map of the next finer level."""
+        size = self.sizes[block]
+        level = latent.finer[self.depth - block]
+        return self.blocks[block](x, size, level if tuple(level.shape[2:]) == size else None, latent.tokens.mean(1))
+
+    def leave(self, x: Tensor, latent: Latent, places: Tensor | None = None) -> Tensor:
+        """Patches (B, Q, P) of the last map and the view."""
+        made, view = unfolded(self.head(x), self.fold), latent.finer[0]
+        if self.of_view is not None and view.shape[2:] == made.shape[2:]:
+            made = made.float() + self.of_view(view, latent.tokens.mean(1))
+        patches = self.patches.split(made)
+        return patches if places is None else pick(patches, places)
+
+    def _thinned(self, latent: Latent) -> Latent:
+        """In training, without the finer levels of some samples."""
+        if not self.training or self.level_drop == 0:
+            return latent
+        kept = (torch.rand(len(latent.tokens), device=latent.tokens.device) >= self.level_drop).float()
+        keep = kept[(..., *(None,) * (latent.finer[0].ndim - 1))]
+        return latent._replace(finer=tuple(level * keep.to(level.dtype) for level in latent.finer))
+
+
+class Up(nn.Module):
+    """One level: what comes from below, enlarged, and the level's own map where there is one, through blocks."""
+
+    def __init__(self, ndim: int, below: int, width: int, latent_width: int, blocks: int) -> None:
+        super().__init__()
+        self.narrow = conv_nd(ndim)(below, width, 1, bias=False)
+        self.gate = Gate(latent_width, width)
+        self.blocks = nn.Sequential(*(PlainBlock(ndim, width) for _ in range(blocks)))
+
+    def forward(self, x: Tensor, size: tuple[int, ...], level: Tensor | None, deepest: Tensor) -> Tensor:
+        """A map of a size."""
+        x = F.interpolate(self.narrow(x), size=size, mode="nearest")
+        return self.blocks(x if level is None else x + self.gate(level, deepest))
+
+
+class Gate(nn.Module):
+    """How much of each channel of a map passes, as the mean (B, D) of the deepest level says: at first all of it."""
+
+    def __init__(self, latent_width: int, channels: int) -> None:
+        super().__init__()
+        self.say = nn.Linear(latent_width, channels)
+        nn.init.zeros_(self.say.weight)
+        nn.init.zeros_(self.say.bias)
+
+    def forward(self, level: Tensor, deepest: Tensor) -> Tensor:
+        """The map, channel by channel."""
+        by = 1 + self.say(deepest).float()  # near 1 half precision is too coarse for what is to pass as it is
+        return level * by[(..., *(None,) * (level.ndim - 2))]

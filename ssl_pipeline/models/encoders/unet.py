@@ -1,0 +1,156 @@
+"""An encoder whose latent is a pyramid: what is coarse becomes tokens, what is fine stays at its level."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from ssl_pipeline.config.registry import register
+from ssl_pipeline.models.encoders.base import Encoder
+from ssl_pipeline.models.encoders.conv import with_mask_channel
+from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
+from ssl_pipeline.models.layers import cell_means, pool_cells
+from ssl_pipeline.models.layers.conv import conv_nd
+from ssl_pipeline.models.layers.unet import PlainBlock, folded
+from ssl_pipeline.structures.batch import Latent, View
+from ssl_pipeline.structures.grid import GridSpec
+
+
+@register("encoder", "unet")
+class UNetEncoder(Encoder):
+    """The way down of a U-Net (arXiv 1505.04597) of plain residual blocks (DRUNet, arXiv 2008.13751).
+
+    The latent's tokens are the map of the deepest level. The levels above it, and the view itself, are
+    ``Latent.finer``, for ``decoder=unet``. The embedding is the deepest map averaged into a few cells, each dimension
+    standardised by running statistics; losses between embeddings, teachers and probes work on it.
+
+    Args:
+        widths: channels of the levels, fine to coarse; each level after the first halves the grid, rounding up. The
+            last is the width D of the tokens.
+        blocks: residual blocks of a level.
+        fold: cells along each axis that the first level puts into channels (FFDNet, arXiv 1710.04026): 2 makes it
+            four times as cheap on images; 1 for none. It must divide the grid.
+        pool: cells of the embedding along each axis, one number or one an axis; 1 is the plain mean.
+        view_drop: share of samples whose view is hidden from the encoder in training.
+
+    Raises:
+        ValueError: a discrete grid, or one that ``fold`` does not divide; one level, or none; ``pool`` for another
+            number of axes.
+
+    >>> encoder = UNetEncoder(widths=[8, 16]).bind(GridSpec.of(("y", 8), ("x", 8), channels=3), ("noise",))
+    >>> encoder.dense_shape, [level.channels for level in encoder.finer]
+    ((2, 2), [3, 8])
+    """
+
+    sees_masked = True
+    block_list, before, behind = "levels", ("stem", "view"), ("standard",)
+
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int] = (32, 64, 128),
+        blocks: int = 2,
+        fold: int = 2,
+        pool: int | Sequence[int] = 1,
+        view_drop: float = 0.25,
+    ) -> None:
+        super().__init__()
+        if len(widths) < 2 or blocks < 1:
+            raise ValueError(
+                f"encoder.widths={list(widths)}, encoder.blocks={blocks}: expected two levels or more, and a block"
+            )
+        self.widths, self.per_level, self.fold, self.pool, self.view_drop = tuple(widths), blocks, fold, pool, view_drop
+
+    def setup(self, grid: GridSpec, views: Sequence[str]) -> None:
+        """See ``Encoder``."""
+        if grid.discrete:
+            raise ValueError("encoder=unet needs numbers, got symbols: take encoder=vit or ngram_bag")
+        if self.fold < 1 or any(n % self.fold for n in grid.shape):
+            raise ValueError(f"encoder.fold={self.fold} does not divide the grid {list(grid.shape)}: set encoder.fold=1")
+        conv, widths = conv_nd(grid.ndim), self.widths
+        self.view = ViewEmbedding(views, widths[0], self.view_drop)
+        self.stem = conv((grid.width + 1) * self.fold**grid.ndim, widths[0], 3, padding=1, bias=False)
+        levels, before = [], widths[0]
+        for width in widths:
+            down = [conv(before, width, 3, 2, padding=1, bias=False)] if levels else []
+            levels.append(nn.Sequential(*down, *(PlainBlock(grid.ndim, width) for _ in range(self.per_level))))
+            before = width
+        self.levels, self.depth = nn.ModuleList(levels), len(levels)
+        self.cells = pool_cells(self.pool, grid)
+        self.width, self.embedding_width = before, before * prod(self.cells)
+        self.standard = nn.BatchNorm1d(self.embedding_width, affine=False)
+        shapes = [tuple(-(-n // (self.fold * 2**level)) for n in grid.shape) for level in range(self.depth)]
+        above = zip(widths, shapes[:-1], strict=False)
+        self.finer = (grid, *(replace(grid.resized(shape), channels=width) for width, shape in above))
+        self.dense_shape = shapes[-1]
+
+    def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
+        """Grid of the tokens of a view of so many cells.
+
+        Raises:
+            ValueError: ``fold`` does not divide them.
+        """
+        if any(n % self.fold for n in cells):
+            raise ValueError(f"encoder.fold={self.fold} does not divide a view of {list(cells)} cells: set encoder.fold=1")
+        return tuple(-(-n // (self.fold * 2 ** (self.depth - 1))) for n in cells)
+
+    def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
+        """Encode views by name, those of one size in one pass; there is one block to take tokens from."""
+        alike = defaultdict(list)
+        for name, view in views.items():
+            alike[view.x.shape[2:]].append(name)
+        latents = {}
+        for names in alike.values():
+            latent = self._entered({name: views[name] for name in names})
+            for level in range(self.depth):
+                latent = self.step(level, latent)
+            rows = [len(views[name].x) for name in names]
+            finer = zip(*(level.split(rows) for level in latent.finer), strict=True)
+            for name, tokens, above in zip(names, latent.tokens.split(rows), finer, strict=True):
+                latents[name] = latent._replace(tokens=tokens, finer=above)
+        cells = [self._cells(latents[name]) for name in views]
+        pooled = self.standard(torch.cat(cells)).split([len(some) for some in cells])
+        return {name: latents[name]._replace(pooled=some) for name, some in zip(views, pooled, strict=True)}
+
+    def enter(self, name: str, view: View) -> Latent:
+        """The first map, and the view."""
+        return self._entered({name: view})
+
+    def step(self, block: int, latent: Latent) -> Latent:
+        """The map of a level; those above it are kept."""
+        finer = (*latent.finer, mapped(latent)) if block else latent.finer
+        return _of(self.levels[block](mapped(latent)), finer)
+
+    def leave(self, latent: Latent) -> Latent:
+        """With the embedding."""
+        return latent._replace(pooled=self.standard(self._cells(latent)))
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Stem and view embedding, then the levels' parts."""
+        layers = [[*self.stem.parameters(), *self.view.parameters()]]
+        return layers + [[*part.parameters()] for level in self.levels for part in level.children()]
+
+    def _entered(self, views: Mapping[str, View]) -> Latent:
+        """First maps of views of one size, one after the other, and the views."""
+        x = self.stem(folded(torch.cat([with_mask_channel(view) for view in views.values()]), self.fold))
+        added = torch.cat([self.view(name, n := len(view.x)).expand(n, -1) for name, view in views.items()])
+        x = x + added[(..., *(None,) * (x.ndim - 2))].to(x.dtype)
+        return _of(x, (torch.cat([view.x for view in views.values()]),))
+
+    def _cells(self, latent: Latent) -> Tensor:
+        return cell_means(mapped(latent), self.cells).flatten(1)
+
+
+def mapped(latent: Latent) -> Tensor:
+    """The tokens as a map (B, D, *shape)."""
+    return latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
+
+
+def _of(x: Tensor, finer: tuple[Tensor, ...]) -> Latent:
+    """A map (B, D, *shape) and what is above it."""
+    return Latent(x.flatten(2).transpose(1, 2), x.flatten(2).mean(2), dense_shape=tuple(x.shape[2:]), finer=finer)
