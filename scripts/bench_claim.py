@@ -1,10 +1,11 @@
-"""A row of experiments against the others, at equal wall-clock and tuning: on clean samples and on corrupted ones.
+"""A row of experiments against the others, at equal time and tuning: on clean samples and on corrupted ones.
 
 python scripts/bench_claim.py scripts/claim/images.yaml --minutes 1.5 data=fashion_mnist data.root=FOLDER
 python scripts/bench_claim.py FILE --tune optimizer.lr=2e-3,5e-3 ...    # each row tries both with seed 0
 
 The file is one of bench_methods.py: a name and a list of overrides for each row. The first row is compared with each of
-the others, seed by seed. A row chooses the value with the best mean of the probes, clean and corrupted.
+the others, seed by seed. A row chooses the value with the best mean of the probes, clean and corrupted. All runs of a
+row take as many steps as it does in the minutes: first each row is timed, and nothing else should be running then.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ssl_pipeline.report import markdown
 
 SEVERITY = "3"
 ALONE = "probe.baselines=false"
+HARDLY_SCORED = ALONE, *(f"probe.protocol.{few}" for few in ("corrupted=null", "train_limit=200", "test_limit=50"))
 TUNED = "knn", "linear", "corrupted/knn", "corrupted/linear"
 Scores = Mapping[str, Any]
 
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("rows", type=Path, help="YAML file of rows, the one to be compared first")
     parser.add_argument("--only", help="names of rows, parted by commas; default: all")
     parser.add_argument("--minutes", type=float, default=1.5, help="of training")
+    parser.add_argument("--timing", type=float, default=0.5, help="minutes in which each row is timed")
     parser.add_argument("--seeds", default="1,2,3,4,5")
     parser.add_argument("--tune", help="KEY=VALUE,VALUE: an option that each row chooses with seed 0")
     parser.add_argument("--out", type=Path, default=Path("outputs/bench_claim"), help="folder of the JSONs")
@@ -55,18 +58,25 @@ def main() -> None:
     rows = read_rows(asked.rows, parser)
     names = chosen_rows(asked.only, rows, parser)
     key, _, values = (asked.tune or "").partition("=")
+    steps: dict[str, int] = {}
+    for name in names:
+        run(name, 0, asked.timing, asked.out / "timing", [*rows[name], *HARDLY_SCORED, *asked.overrides])
+        timed = read(asked.out / "timing" / f"{name}-0.json")
+        steps[name] = round(60 * asked.minutes * timed["steps"] / timed["seconds"])
     chosen: dict[str, list[str]] = {}
     for name in names:
         trials = {value: asked.out / f"trial_{value}" for value in values.split(",") if value}
         for value, out in trials.items():
-            run(name, 0, asked.minutes, out, [*rows[name], f"{key}={value}", ALONE, *asked.overrides])
+            overrides = [*rows[name], f"{key}={value}", ALONE, *asked.overrides]
+            run(name, 0, asked.minutes, out, overrides, steps[name])
         best = max(trials, key=lambda value: tuned(read(trials[value] / f"{name}-0.json")), default=None)
         chosen[name] = [] if best is None else [f"{key}={best}"]
     ours = next(iter(rows))
     for seed in map(int, asked.seeds.split(",")):
         for name in names:
             alone = [] if name == ours else [ALONE]  # raw input is scored once for all rows
-            run(name, seed, asked.minutes, asked.out, [*rows[name], *chosen[name], *alone, *asked.overrides])
+            overrides = [*rows[name], *chosen[name], *alone, *asked.overrides]
+            run(name, seed, asked.minutes, asked.out, overrides, steps[name])
     print(table(asked.out))
     print()
     print(differences(asked.out, ours))

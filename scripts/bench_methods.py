@@ -73,22 +73,33 @@ def chosen_rows(only: str | None, rows: Mapping[str, list[str]], parser: argpars
     return names
 
 
-def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -> None:
-    """One run, unless its result is there; a run that was broken off begins anew."""
+def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str], steps: int | None = None) -> None:
+    """One run, unless its result is there; a run that was broken off begins anew.
+
+    Args:
+        name: of the row.
+        seed: of the run.
+        minutes: of training.
+        out: folder of the results.
+        overrides: of train.py.
+        steps: of training, in place of the minutes.
+    """
+    bound = minutes if steps is None else f"trainer.max_steps={steps}"
     result = out / f"{name}-{seed}.json"
     if result.exists():
         known, protocol = json.loads(result.read_text()), P1().name
-        if known["asked"] != [minutes, *overrides]:
-            sys.exit(f"error: {result} was made with other minutes or overrides: take another --out, or delete it")
+        if known["asked"] != [bound, *overrides]:
+            sys.exit(f"error: {result} was made with another length of training or other overrides: take another --out, or delete it")
         if (other := known.get("protocol", protocol)) != protocol:
             sys.exit(f"error: {result} was scored by protocol {other}, expected {protocol}: take another --out")
         return
     folder = out / "runs" / f"{name}-{seed}"
     seconds = round(60 * minutes)
-    time = f"00:{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    time = f"trainer.max_time=00:{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     command = [
         *(sys.executable, str(ROOT / "train.py"), f"seed={seed}", f"hydra.run.dir={folder}"),
-        *("trainer.max_epochs=-1", f"trainer.max_time={time}", "probe.online=0", "probe.budget=null", *overrides),
+        *("trainer.max_epochs=-1", time if steps is None else str(bound), "probe.online=0", "probe.budget=null"),
+        *overrides,
     ]
     shutil.rmtree(folder, ignore_errors=True)
     print(" ".join(command[1:]), flush=True)
@@ -96,7 +107,7 @@ def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str]) -
     if done.returncode:
         sys.exit(f"error: {name} failed with exit code {done.returncode}: mend it, or leave it out with --only")
     summary = json.loads((folder / "summary.json").read_text())
-    result.write_text(json.dumps(summary | {"row": name, "seed": seed, "asked": [minutes, *overrides]}, indent=2))
+    result.write_text(json.dumps(summary | {"row": name, "seed": seed, "asked": [bound, *overrides]}, indent=2))
 
 
 def table(out: Path) -> str:
