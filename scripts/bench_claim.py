@@ -5,7 +5,8 @@ python scripts/bench_claim.py FILE --tune optimizer.lr=2e-3,5e-3 ...    # each r
 
 The file is one of bench_methods.py: a name and a list of overrides for each row. The first row is compared with each of
 the others, seed by seed. A row chooses the value with the best mean of the probes, clean and corrupted. All runs of a
-row take as many steps as it does in the minutes: first each row is timed, and nothing else should be running then.
+row take as many steps as it does in the minutes: first each row is timed, and nothing else should be running then. With
+--behind 5 a rival that in its trial is more than 5 points behind the best rival, in each of the measures, runs no more.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--timing", type=float, default=0.5, help="minutes in which each row is timed")
     parser.add_argument("--seeds", default="1,2,3,4,5")
     parser.add_argument("--tune", help="KEY=VALUE,VALUE: an option that each row chooses with seed 0")
+    parser.add_argument("--behind", type=float, help="points by which a rival that runs no more is behind in its trial")
     parser.add_argument("--out", type=Path, default=Path("outputs/bench_claim"), help="folder of the JSONs")
     parser.add_argument("overrides", nargs="*", help="of train.py, the same for all")
     asked = parser.parse_intermixed_args()
@@ -64,6 +66,7 @@ def main() -> None:
         timed = read(asked.out / "timing" / f"{name}-0.json")
         steps[name] = round(60 * asked.minutes * timed["steps"] / timed["seconds"])
     chosen: dict[str, list[str]] = {}
+    tried: dict[str, Scores] = {}
     for name in names:
         trials = {value: asked.out / f"trial_{value}" for value in values.split(",") if value}
         for value, out in trials.items():
@@ -71,7 +74,11 @@ def main() -> None:
             run(name, 0, asked.minutes, out, overrides, steps[name])
         best = max(trials, key=lambda value: tuned(read(trials[value] / f"{name}-0.json")), default=None)
         chosen[name] = [] if best is None else [f"{key}={best}"]
+        if best is not None:
+            tried[name] = read(trials[best] / f"{name}-0.json")
     ours = next(iter(rows))
+    if asked.behind is not None and tried:
+        names = going_on(tried, ours, asked.behind)
     for seed in map(int, asked.seeds.split(",")):
         for name in names:
             alone = [] if name == ours else [ALONE]  # raw input is scored once for all rows
@@ -88,6 +95,17 @@ def tuned(scores: Scores) -> float:
     if not known:
         raise SystemExit(f"error: no trial has any of {', '.join(TUNED)}: expected labelled data, or leave out --tune")
     return mean(known)
+
+
+def going_on(tried: Mapping[str, Scores], ours: str, behind: float) -> list[str]:
+    """The row to be compared, and its rivals that in some measure are no further behind the best of them."""
+    rivals = {name: [of(scores) for of in MEASURES.values()] for name, scores in tried.items() if name != ours}
+    best = [max(some) for some in zip(*rivals.values(), strict=True)]
+    return [
+        name
+        for name in tried
+        if name == ours or any(top - one <= behind for top, one in zip(best, rivals[name], strict=True))
+    ]
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -89,7 +89,8 @@ def run(name: str, seed: int, minutes: float, out: Path, overrides: list[str], s
     if result.exists():
         known, protocol = json.loads(result.read_text()), P1().name
         if known["asked"] != [bound, *overrides]:
-            sys.exit(f"error: {result} was made with another length of training or other overrides: take another --out, or delete it")
+            other = f"{result} was made with another length of training or other overrides"
+            sys.exit(f"error: {other}: take another --out, or delete it")
         if (other := known.get("protocol", protocol)) != protocol:
             sys.exit(f"error: {result} was scored by protocol {other}, expected {protocol}: take another --out")
         return

@@ -42,6 +42,7 @@ class NGramBag(Encoder):
     any_length = True
     sees_masked = False
     dense_shape = None
+    vocab: int
 
     def __init__(self, *, width: int = 512, ngrams: int = 3, buckets: int = 4096, view_drop: float = 0.25) -> None:
         super().__init__()
@@ -53,7 +54,7 @@ class NGramBag(Encoder):
 
     def setup(self, grid: GridSpec, views: Sequence[str]) -> None:
         """See ``Encoder``."""
-        if not (grid.discrete and grid.ndim == 1):
+        if grid.vocab is None or grid.ndim != 1:
             raise ValueError(
                 f"encoder=ngram_bag counts strings of symbols along one axis, and this grid of axes "
                 f"{', '.join(grid.names)} has none: take encoder=vit or conv"
