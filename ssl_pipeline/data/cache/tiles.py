@@ -64,9 +64,7 @@ def tiles_of_files(
     return Tiles(stored if codec.range is None else Expanded(stored, codec.expand), found.rows["image"])
 
 
-def cut_tiles(
-    pixels: Shaped[np.ndarray, "H W C"], side: int, stride: int
-) -> Shaped[np.ndarray, "N C side side"]:
+def cut_tiles(pixels: Shaped[np.ndarray, "H W C"], side: int, stride: int) -> Shaped[np.ndarray, "N C side side"]:
     """Windows of an image, row by row.
 
     Raises:

@@ -104,9 +104,9 @@ def _step(tile: int | None, stride: int | None, masks: str | None) -> int | None
         ValueError: no such stride, one without tiles, or masks of tiles.
     """
     if tile is None and stride is not None:
-        raise ValueError(f"data.stride={stride} is the way from tile to tile, and there are none: set data.tile=64, too")
+        raise ValueError(f"data.stride={stride} leads from tile to tile, and there are none: set data.tile=64, too")
     if tile is not None and masks is not None:
-        raise ValueError("data.masks are of whole images, and data.tile cuts them: set data.tile=null or data.masks=null")
+        raise ValueError("data.masks are of whole images, and data.tile cuts them: set one of them to null")
     if stride is not None and (type(stride) is not int or stride < 1):
         raise ValueError(f"expected data.stride as pixels from one tile to the next, at least 1, got {stride!r}")
     return tile if stride is None else stride

@@ -128,7 +128,8 @@ class Back(Part):
         """
         known = {**dict(zip(self.inputs, passing, strict=False)), **named}
         if len(passing) + len(named) != len(self.inputs) or known.keys() != {*self.inputs}:
-            raise ValueError(f"expected {', '.join(self.inputs)}, got {len(passing)} and {', '.join(named) or 'no names'}")
+            given = f"{len(passing)} in order and {', '.join(named) or 'none'} by name"
+            raise ValueError(f"expected {', '.join(self.inputs)}, got {given}")
         z = known["z"]
         tokens = known.get("tokens", z)
         levels = tuple(known[name] for name in self.inputs if name.startswith("level_"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class UNetDecoder(Decoder):
         finer: Sequence[GridSpec] = (),
     ) -> None:
         """See ``Decoder``."""
-        if len(finer) < 2 or grid.discrete:
+        if len(finer) < 2 or grid.channels is None:
             raise ValueError(
                 "decoder=unet adds the finer levels of a latent, and this one keeps none: set encoder=unet "
                 "latent=tokens, or another decoder"
@@ -69,12 +70,12 @@ class UNetDecoder(Decoder):
         self.sizes = [tuple(-(-n // step) for n in grid.shape) for step in steps]
         widths = [latent_width, *(level.channels or 0 for level in levels)]
         self.blocks = nn.ModuleList(
-            Up(grid.ndim, below, width, latent_width, self.per_level)
-            for below, width in zip(widths, widths[1:], strict=False)
+            Up(grid.ndim, below, width, latent_width, self.per_level) for below, width in pairwise(widths)
         )
         self.depth = len(self.blocks)
         self.head = conv_nd(grid.ndim)(widths[-1], grid.channels * self.fold**grid.ndim, 3, padding=1, bias=False)
-        nn.init.zeros_(self.head.weight)  # it starts with the view as it is
+        for weight in self.head.parameters():  # it starts with the view as it is
+            nn.init.zeros_(weight)
         self.of_view = Gate(latent_width, grid.channels) if grid.channels == finer[0].channels else None
 
     def forward(

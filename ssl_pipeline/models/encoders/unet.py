@@ -71,7 +71,7 @@ class UNetEncoder(Encoder):
         if grid.discrete:
             raise ValueError("encoder=unet needs numbers, got symbols: take encoder=vit or ngram_bag")
         if self.fold < 1 or any(n % self.fold for n in grid.shape):
-            raise ValueError(f"encoder.fold={self.fold} does not divide the grid {list(grid.shape)}: set encoder.fold=1")
+            raise ValueError(f"encoder.fold={self.fold} does not divide {list(grid.shape)} cells: set encoder.fold=1")
         conv, widths = conv_nd(grid.ndim), self.widths
         self.view = ViewEmbedding(views, widths[0], self.view_drop)
         self.stem = conv((grid.width + 1) * self.fold**grid.ndim, widths[0], 3, padding=1, bias=False)
@@ -96,7 +96,7 @@ class UNetEncoder(Encoder):
             ValueError: ``fold`` does not divide them.
         """
         if any(n % self.fold for n in cells):
-            raise ValueError(f"encoder.fold={self.fold} does not divide a view of {list(cells)} cells: set encoder.fold=1")
+            raise ValueError(f"encoder.fold={self.fold} does not divide {list(cells)} cells: set encoder.fold=1")
         return tuple(-(-n // (self.fold * 2 ** (self.depth - 1))) for n in cells)
 
     def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:

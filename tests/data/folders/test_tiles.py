@@ -58,7 +58,7 @@ def test_an_image_smaller_than_a_tile_is_named(photographs):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"stride": 2}, "data.stride=2 is the way from tile to tile"),
+        ({"stride": 2}, "data.stride=2 leads from tile to tile"),
         ({"tile": 4, "stride": 0}, "expected data.stride as pixels from one tile to the next"),
         ({"tile": 4, "masks": "elsewhere"}, "data.masks are of whole images"),
         ({"tile": 0}, "expected data.size as pixels along a side"),
