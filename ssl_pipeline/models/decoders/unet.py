@@ -74,7 +74,7 @@ class UNetDecoder(Decoder):
         )
         self.depth = len(self.blocks)
         self.head = conv_nd(grid.ndim)(widths[-1], grid.channels * self.fold**grid.ndim, 3, padding=1, bias=False)
-        for weight in self.head.parameters():  # it starts with the view as it is
+        for weight in self.head.parameters():  # it starts with the view nearly as it is
             nn.init.zeros_(weight)
         self.of_view = Gate(latent_width, grid.channels) if grid.channels == finer[0].channels else None
 
@@ -134,12 +134,12 @@ class Up(nn.Module):
 
 
 class Gate(nn.Module):
-    """How much of each channel of a map passes, as the mean (B, D) of the deepest level says: at first all of it."""
+    """How much of each channel of a map passes, as the mean (B, D) of the deepest level says; at first nearly all."""
 
     def __init__(self, latent_width: int, channels: int) -> None:
         super().__init__()
         self.say = nn.Linear(latent_width, channels)
-        nn.init.zeros_(self.say.weight)
+        nn.init.normal_(self.say.weight, std=1e-3)
         nn.init.zeros_(self.say.bias)
 
     def forward(self, level: Tensor, deepest: Tensor) -> Tensor:

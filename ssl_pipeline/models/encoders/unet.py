@@ -131,9 +131,13 @@ class UNetEncoder(Encoder):
         return latent._replace(pooled=self.standard(self._cells(latent)))
 
     def layers(self) -> list[list[nn.Parameter]]:
-        """Stem and view embedding, then the levels' parts."""
+        """Stem and view embedding, then the residual blocks; the way down to a level belongs to its first one."""
         layers = [[*self.stem.parameters(), *self.view.parameters()]]
-        return layers + [[*part.parameters()] for level in self.levels for part in level.children()]
+        for level in self.levels:
+            *down, first = [*level.children()][: -self.per_level + 1 or None]
+            layers.append([*(weight for part in down for weight in part.parameters()), *first.parameters()])
+            layers += ([*block.parameters()] for block in [*level.children()][len(down) + 1 :])
+        return layers
 
     def _entered(self, views: Mapping[str, View]) -> Latent:
         """First maps of views of one size, one after the other, and the views."""
