@@ -65,17 +65,16 @@ def main() -> None:
         run(name, 0, asked.timing, asked.out / "timing", [*rows[name], *HARDLY_SCORED, *asked.overrides])
         timed = read(asked.out / "timing" / f"{name}-0.json")
         steps[name] = round(60 * asked.minutes * timed["steps"] / timed["seconds"])
-    chosen: dict[str, list[str]] = {}
+    chosen: dict[str, list[str]] = {name: [] for name in names}
     tried: dict[str, Scores] = {}
-    for name in names:
-        trials = {value: asked.out / f"trial_{value}" for value in values.split(",") if value}
-        for value, out in trials.items():
-            overrides = [*rows[name], f"{key}={value}", ALONE, *asked.overrides]
+    for name in names if values else ():
+        trials: dict[str, Scores] = {}
+        for value in values.split(","):
+            out, overrides = asked.out / f"trial_{value}", [*rows[name], f"{key}={value}", ALONE, *asked.overrides]
             run(name, 0, asked.minutes, out, overrides, steps[name])
-        best = max(trials, key=lambda value: tuned(read(trials[value] / f"{name}-0.json")), default=None)
-        chosen[name] = [] if best is None else [f"{key}={best}"]
-        if best is not None:
-            tried[name] = read(trials[best] / f"{name}-0.json")
+            trials[value] = read(out / f"{name}-0.json")
+        best = max(trials, key=lambda value: tuned(trials[value]))
+        chosen[name], tried[name] = [f"{key}={best}"], trials[best]
     ours = next(iter(rows))
     if asked.behind is not None and tried:
         names = going_on(tried, ours, asked.behind)

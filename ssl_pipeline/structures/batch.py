@@ -98,6 +98,11 @@ class Latent(NamedTuple):
     dense_shape: tuple[int, ...] | None = None  # grid of the tokens, where all of them are present
     finer: tuple[Tensor, ...] = ()  # (B, C, *cells) maps of the levels above the tokens, the view itself first
 
+    @property
+    def as_map(self) -> Tensor:
+        """The tokens of a latent that covers a grid, (B, D, *dense_shape)."""
+        return self.tokens.transpose(1, 2).unflatten(2, self.dense_shape or ())
+
 
 def as_float(x: Shaped[Tensor, "B ..."], grid: GridSpec) -> Shaped[Tensor, "B ..."]:
     """Samples as the engine takes them: uint8 0..255 spread over the grid's range, floats and symbols as they are.

@@ -35,6 +35,13 @@ class FileProblems(NamedTuple):
     unreadable: dict[int, str]  # and why
     remarks: Remarks  # of others, how they were read
 
+    def leave_out(self, number: int, name: str, error: Exception) -> None:
+        """A file that its decoder could not read, for whatever reason; raises where it is the machine that cannot."""
+        if passes(error):
+            raise error
+        reason = getattr(error, "error_string", str(error)) or type(error).__name__  # libsndfile's own words
+        self.unreadable[number] = reason.replace(name, "it")
+
 
 _PASSING = {EIO, EMFILE, ENFILE, ESTALE}
 

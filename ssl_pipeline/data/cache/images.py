@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int64, Shaped
 from torch import Tensor
 
-from ssl_pipeline.data.cache.decode_cache import DecodedRows, FileProblems, decoded_once, passes
+from ssl_pipeline.data.cache.decode_cache import DecodedRows, FileProblems, decoded_once
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.codecs.image import Pixels, read_image
 from ssl_pipeline.data.io.memory_budget import MemoryBudget
@@ -108,9 +108,7 @@ def _decode(
         try:
             row[:] = codec.compact(read(number, noting(problems.remarks, number)))
         except Exception as error:  # decoders raise whatever they like; every reason is named and counted
-            if passes(error):
-                raise
-            problems.unreadable[number] = (str(error) or type(error).__name__).replace(names[number], "it")
+            problems.leave_out(number, names[number], error)
 
     def finished(rows: Shaped[np.ndarray, "N C H W"], work: Iterator[None]) -> DecodedRows:
         for _ in work:

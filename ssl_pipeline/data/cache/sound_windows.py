@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from ssl_pipeline.data.cache.decode_cache import DecodedRows, FileProblems, decoded_once, passes
+from ssl_pipeline.data.cache.decode_cache import DecodedRows, FileProblems, decoded_once
 from ssl_pipeline.data.cache.folder import cache_folder
 from ssl_pipeline.data.codecs.full_scale import to_full_scale
 from ssl_pipeline.data.codecs.sound import SoundCodec
@@ -88,10 +88,7 @@ def _encoded(
         try:
             sound = read(number)
         except Exception as error:  # decoders raise whatever they like; every reason is named and counted
-            if passes(error):
-                raise
-            reason = getattr(error, "error_string", str(error)) or type(error).__name__  # libsndfile's own words
-            problems.unreadable[number] = reason.replace(names[number], "it")
+            problems.leave_out(number, names[number], error)
             return None
         note = noting(problems.remarks, number)
         if sound.cut_short:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Int64, Shaped
+from torch import Tensor
 
-from ssl_pipeline.data.cache.decode_cache import DecodedRows, FileProblems, decoded_once, passes
+from ssl_pipeline.data.cache.decode_cache import DecodedRows, FileProblems, decoded_once
 from ssl_pipeline.data.cache.folder import cache_folder, fingerprint
 from ssl_pipeline.data.cache.images import IMAGES_VERSION
 from ssl_pipeline.data.codecs.image import Pixels
@@ -32,11 +33,16 @@ class Tiles(NamedTuple):
     """Stored tiles, in the order of the files, row by row of each image."""
 
     stored: MemoryDataset | Expanded
-    image: Int64[torch.Tensor, "N"]  # number of the file
+    image: Int64[Tensor, "N"]  # number of the file
 
 
 def tiles_of_files(
-    files: Sequence[Path], codec: Pixels, stride: int, cache: Cache = Cache(), limit: float | int = 0.05
+    files: Sequence[Path],
+    codec: Pixels,
+    stride: int,
+    labels: Int64[Tensor, "N"] | None = None,
+    cache: Cache = Cache(),
+    limit: float | int = 0.05,
 ) -> Tiles:
     """Windows of the codec's size of all images, the last of each row and column at the edge.
 
@@ -44,6 +50,7 @@ def tiles_of_files(
         files: images, each at least a tile high and wide.
         codec: of the pixels.
         stride: pixels from one tile to the next.
+        labels: class of each file.
         cache: how they are decoded and kept.
         limit: largest fraction of unreadable images that is left out.
 
@@ -60,8 +67,9 @@ def tiles_of_files(
     )
     check_unreadable(names, dict(sorted(found.problems.unreadable.items())), limit)
     warn_remarks(names, found.problems.remarks)
-    stored = found.dataset()
-    return Tiles(stored if codec.range is None else Expanded(stored, codec.expand), found.rows["image"])
+    image = found.rows["image"]
+    stored = found.dataset(None if labels is None else labels[image])
+    return Tiles(stored if codec.range is None else Expanded(stored, codec.expand), image)
 
 
 def cut_tiles(pixels: Shaped[np.ndarray, "H W C"], side: int, stride: int) -> Shaped[np.ndarray, "N C side side"]:
@@ -96,9 +104,7 @@ def _decode(
             whole = _whole(files[number], codec, noting(problems.remarks, number), budget)
             return codec.compact(cut_tiles(whole, codec.size, stride))
         except Exception as error:  # decoders raise whatever they like; every reason is named and counted
-            if passes(error):
-                raise
-            problems.unreadable[number] = (str(error) or type(error).__name__).replace(str(files[number]), "it")
+            problems.leave_out(number, str(files[number]), error)
             return None
 
     _log.info("cutting %d images", len(files))

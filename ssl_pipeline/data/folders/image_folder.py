@@ -81,7 +81,8 @@ def folder(
     def load(part: str) -> Dataset:
         paths = tree.paths(part)
         if step is not None:
-            return _tiles(tree, part, tiles_of_files(paths, codec, step, cache, unreadable.limit), sources)
+            found = tiles_of_files(paths, codec, step, tree.labels(part), cache, unreadable.limit)
+            return _tiles(tree, part, found, sources)
         mask_files = None if masks is None else masks_of(paths, path, Path(masks).expanduser())
         dataset, failed = decoded_files(paths, codec, tree.labels(part), cache, unreadable.limit)
         number, behind = (dataset.sources, dataset.paths) if sources is None else (sources[part], None)
@@ -114,8 +115,6 @@ def _step(tile: int | None, stride: int | None, masks: str | None) -> int | None
 
 def _tiles(tree: Tree, part: str, found: Tiles, sources: Mapping[str, Tensor] | None) -> Dataset:
     """Tiles with what is known of their images."""
-    labels, files = tree.labels(part), [file.as_posix() for file in tree.files[part]]
+    files = [file.as_posix() for file in tree.files[part]]
     source = found.image if sources is None else sources[part][found.image]
-    dataset = found.stored.of_sources(source, None, [files[number] for number in found.image.tolist()])
-    dataset.labels = None if labels is None else labels[found.image]
-    return dataset
+    return found.stored.of_sources(source, None, [files[number] for number in found.image.tolist()])

@@ -133,8 +133,8 @@ class Back(Part):
         z = known["z"]
         tokens = known.get("tokens", z)
         levels = tuple(known[name] for name in self.inputs if name.startswith("level_"))
-        cells = tokens.flatten(2).mean(1)
-        latent = Latent(tokens, cells, self.coords, known.get("valid"), self.dense_shape, levels)
+        mean = tokens.flatten(2).mean(1)
+        latent = Latent(tokens, mean, self.coords, known.get("valid"), self.dense_shape, levels)
         if self.side == "encoder":
             for block in range(self.block + 1, self.encoder.depth):
                 latent = self.encoder.step(block, latent)

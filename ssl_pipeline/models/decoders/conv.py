@@ -81,7 +81,7 @@ class ConvDecoder(Decoder):
 
     def enter(self, latent: Latent, places: Tensor | None = None, corruption_params: Tensor | None = None) -> Tensor:
         """The latent as a map (B, D, *shape)."""
-        x = latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
+        x = latent.as_map
         if self.params is not None and corruption_params is not None:
             x = x + self.params(corruption_params)[(..., *(None,) * (x.ndim - 2))]
         return x

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.decoders.base import Decoder
-from ssl_pipeline.models.encoders.unet import mapped
 from ssl_pipeline.models.layers import Patches, pick
 from ssl_pipeline.models.layers.conv import conv_nd
 from ssl_pipeline.models.layers.unet import PlainBlock, unfolded
@@ -90,7 +89,7 @@ class UNetDecoder(Decoder):
 
     def enter(self, latent: Latent, places: Tensor | None = None, corruption_params: Tensor | None = None) -> Tensor:
         """The deepest level as a map (B, D, *shape)."""
-        x = mapped(latent)
+        x = latent.as_map
         if self.params is not None and corruption_params is not None:
             x = x + self.params(corruption_params)[(..., *(None,) * (x.ndim - 2))]
         return x

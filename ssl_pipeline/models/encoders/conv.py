@@ -122,15 +122,15 @@ class ConvEncoder(Encoder):
 
     def enter(self, name: str, view: View) -> Latent:
         """The first map."""
-        return _mapped(self._first({name: view}))
+        return mapped(self._first({name: view}))
 
     def step(self, block: int, latent: Latent) -> Latent:
         """The map out of a stage."""
-        return _mapped(self._stage(block, _map(latent)))
+        return mapped(self._stage(block, latent.as_map))
 
     def leave(self, latent: Latent) -> Latent:
         """The last map through its norm."""
-        x = nn.functional.relu(self.norm(_map(latent)))
+        x = nn.functional.relu(self.norm(latent.as_map))
         return dense_latent(x, self.standard(cell_means(x, self.cells).flatten(1)))
 
     def _features(self, views: Mapping[str, View]) -> Tensor:
@@ -167,12 +167,7 @@ def with_mask_channel(view: View) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
-def _map(latent: Latent) -> Tensor:
-    """The tokens as a map (B, D, *shape)."""
-    return latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
-
-
-def _mapped(x: Tensor) -> Latent:
+def mapped(x: Tensor) -> Latent:
     """A map before the last one, which is no embedding yet."""
     return dense_latent(x, x.flatten(2).mean(2))
 

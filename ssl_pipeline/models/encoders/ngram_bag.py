@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders.base import Encoder
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
-from ssl_pipeline.models.layers.ngrams import ngram_buckets
+from ssl_pipeline.models.layers.ngrams import ngram_rows
 from ssl_pipeline.structures.batch import Latent, View
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -88,8 +88,7 @@ class NGramBag(Encoder):
         """Rows of the table for the strings that end at each symbol; of what is hidden a row that counts nothing."""
         found = [symbols]
         if self.longest > 1:
-            first = self.vocab + torch.arange(self.longest - 1, device=symbols.device) * self.buckets
-            found += (ngram_buckets(symbols, self.longest, self.buckets) + first.unsqueeze(1)).unbind(1)
+            found += (self.vocab + ngram_rows(symbols, self.longest, self.buckets)).unbind(1)
         if seen is None:
             return torch.cat(found, dim=1)
         whole, rows = seen, []

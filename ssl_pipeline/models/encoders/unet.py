@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders.base import Encoder
-from ssl_pipeline.models.encoders.conv import with_mask_channel
+from ssl_pipeline.models.encoders.conv import dense_latent, mapped, with_mask_channel
 from ssl_pipeline.models.encoders.view_embedding import ViewEmbedding
 from ssl_pipeline.models.layers import cell_means, pool_cells
 from ssl_pipeline.models.layers.conv import conv_nd
@@ -77,8 +77,8 @@ class UNetEncoder(Encoder):
         self.stem = conv((grid.width + 1) * self.fold**grid.ndim, widths[0], 3, padding=1, bias=False)
         levels, before = [], widths[0]
         for width in widths:
-            down = [conv(before, width, 3, 2, padding=1, bias=False)] if levels else []
-            levels.append(nn.Sequential(*down, *(PlainBlock(grid.ndim, width) for _ in range(self.per_level))))
+            down = conv(before, width, 3, 2, padding=1, bias=False) if levels else nn.Identity()
+            levels.append(nn.Sequential(down, *(PlainBlock(grid.ndim, width) for _ in range(self.per_level))))
             before = width
         self.levels, self.depth = nn.ModuleList(levels), len(levels)
         self.cells = pool_cells(self.pool, grid)
@@ -106,55 +106,44 @@ class UNetEncoder(Encoder):
             alike[view.x.shape[2:]].append(name)
         latents = {}
         for names in alike.values():
-            latent = self._entered({name: views[name] for name in names})
-            for level in range(self.depth):
-                latent = self.step(level, latent)
-            rows = [len(views[name].x) for name in names]
-            finer = zip(*(level.split(rows) for level in latent.finer), strict=True)
-            for name, tokens, above in zip(names, latent.tokens.split(rows), finer, strict=True):
-                latents[name] = latent._replace(tokens=tokens, finer=above)
-        cells = [self._cells(latents[name]) for name in views]
+            some = {name: views[name] for name in names}
+            x, maps = self._first(some), [torch.cat([view.x for view in some.values()])]
+            for level in self.levels:
+                maps.append(x := level(x))
+            rows = [len(view.x) for view in some.values()]
+            parts = zip(*(each.split(rows) for each in maps), strict=True)
+            latents |= {name: (deepest, tuple(finer)) for name, (*finer, deepest) in zip(names, parts, strict=True)}
+        cells = [cell_means(latents[name][0], self.cells).flatten(1) for name in views]
         pooled = self.standard(torch.cat(cells)).split([len(some) for some in cells])
-        return {name: latents[name]._replace(pooled=some) for name, some in zip(views, pooled, strict=True)}
+        return {
+            name: dense_latent(latents[name][0], some)._replace(finer=latents[name][1])
+            for name, some in zip(views, pooled, strict=True)
+        }
 
     def enter(self, name: str, view: View) -> Latent:
         """The first map, and the view."""
-        return self._entered({name: view})
+        return mapped(self._first({name: view}))._replace(finer=(view.x,))
 
     def step(self, block: int, latent: Latent) -> Latent:
         """The map of a level; those above it are kept."""
-        finer = (*latent.finer, mapped(latent)) if block else latent.finer
-        return _of(self.levels[block](mapped(latent)), finer)
+        x = latent.as_map
+        return mapped(self.levels[block](x))._replace(finer=(*latent.finer, x) if block else latent.finer)
 
     def leave(self, latent: Latent) -> Latent:
         """With the embedding."""
-        return latent._replace(pooled=self.standard(self._cells(latent)))
+        return latent._replace(pooled=self.standard(cell_means(latent.as_map, self.cells).flatten(1)))
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Stem and view embedding, then the residual blocks; the way down to a level belongs to its first one."""
         layers = [[*self.stem.parameters(), *self.view.parameters()]]
         for level in self.levels:
-            *down, first = [*level.children()][: -self.per_level + 1 or None]
-            layers.append([*(weight for part in down for weight in part.parameters()), *first.parameters()])
-            layers += ([*block.parameters()] for block in [*level.children()][len(down) + 1 :])
+            down, first, *rest = level.children()
+            layers.append([*down.parameters(), *first.parameters()])
+            layers += ([*block.parameters()] for block in rest)
         return layers
 
-    def _entered(self, views: Mapping[str, View]) -> Latent:
-        """First maps of views of one size, one after the other, and the views."""
+    def _first(self, views: Mapping[str, View]) -> Tensor:
+        """First maps of views of one size, one after the other."""
         x = self.stem(folded(torch.cat([with_mask_channel(view) for view in views.values()]), self.fold))
         added = torch.cat([self.view(name, n := len(view.x)).expand(n, -1) for name, view in views.items()])
-        x = x + added[(..., *(None,) * (x.ndim - 2))].to(x.dtype)
-        return _of(x, (torch.cat([view.x for view in views.values()]),))
-
-    def _cells(self, latent: Latent) -> Tensor:
-        return cell_means(mapped(latent), self.cells).flatten(1)
-
-
-def mapped(latent: Latent) -> Tensor:
-    """The tokens as a map (B, D, *shape)."""
-    return latent.tokens.transpose(1, 2).unflatten(2, latent.dense_shape or ())
-
-
-def _of(x: Tensor, finer: tuple[Tensor, ...]) -> Latent:
-    """A map (B, D, *shape) and what is above it."""
-    return Latent(x.flatten(2).transpose(1, 2), x.flatten(2).mean(2), dense_shape=tuple(x.shape[2:]), finer=finer)
+        return x + added[(..., *(None,) * (x.ndim - 2))].to(x.dtype)

@@ -30,6 +30,12 @@ def ngram_buckets(symbols: Int64[Tensor, "B L"], longest: int, buckets: int) -> 
     return torch.stack(found, dim=1)
 
 
+def ngram_rows(symbols: Int64[Tensor, "B L"], longest: int, buckets: int) -> Int64[Tensor, "B G L"]:
+    """Likewise the rows of one table, in which the buckets of each length follow those of the one before."""
+    first = torch.arange(longest - 1, device=symbols.device) * buckets
+    return ngram_buckets(symbols, longest, buckets) + first.unsqueeze(1)
+
+
 class NGrams(nn.Module):
     """Sum of the embeddings of hashed n-grams (Byte Latent Transformer, arXiv 2412.09871; fastText, 1607.04606).
 
@@ -52,8 +58,7 @@ class NGrams(nn.Module):
 
     def rows(self, symbols: Int64[Tensor, "B L"]) -> Int64[Tensor, "B G L"]:
         """Rows of the table that belong to the n-grams that end at each symbol, one a length."""
-        first = torch.arange(self.longest - 1, device=symbols.device) * self.buckets
-        return ngram_buckets(symbols, self.longest, self.buckets) + first.unsqueeze(1)
+        return ngram_rows(symbols, self.longest, self.buckets)
 
     def forward(self, rows: Int64[Tensor, "*places G"]) -> Float[Tensor, "*places D"]:
         """Summed embeddings of rows."""
