@@ -6,6 +6,7 @@ python scripts/bench_restorer.py RUN --photos FOLDER --classical no
 BM3D is told the noise, Telea where the holes are, bicubic the scale; the restorer is told nothing.
 """
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import argparse
