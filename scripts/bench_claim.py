@@ -25,7 +25,10 @@ from ssl_pipeline.report import markdown
 
 SEVERITY = "3"
 ALONE = "probe.baselines=false"
-HARDLY_SCORED = ALONE, *(f"probe.protocol.{few}" for few in ("corrupted=null", "train_limit=200", "test_limit=50"))
+HARDLY_SCORED = ALONE, "probe=clean", "probe.protocol.train_limit=200", "probe.protocol.test_limit=50"
+ROUGHLY_SCORED = [
+    f"probe.protocol.{few}" for few in ("train_limit=5000", "test_limit=2000", "corrupted.samples=200")
+]  # which is enough to choose by
 TUNED = "knn", "linear", "corrupted/knn", "corrupted/linear"
 Scores = Mapping[str, Any]
 
@@ -70,7 +73,8 @@ def main() -> None:
     for name in names if values else ():
         trials: dict[str, Scores] = {}
         for value in values.split(","):
-            out, overrides = asked.out / f"trial_{value}", [*rows[name], f"{key}={value}", ALONE, *asked.overrides]
+            out = asked.out / f"trial_{value}"
+            overrides = [*rows[name], f"{key}={value}", ALONE, *ROUGHLY_SCORED, *asked.overrides]
             run(name, 0, asked.minutes, out, overrides, steps[name])
             trials[value] = read(out / f"{name}-0.json")
         best = max(trials, key=lambda value: tuned(trials[value]))

@@ -35,6 +35,7 @@ def evaluate(
     seeds: int = 3,
     limit: int = 20_000,
     corrupted: int = 500,
+    restored: int = 50,
     baselines: bool = True,
     device: str = "auto",
     set: str | None = None,
@@ -62,6 +63,7 @@ def evaluate(
         seeds: of the draws of few labels, and of heads that are trained.
         limit: labelled samples, the first ones of the training part.
         corrupted: test samples that are also asked about corrupted; 0 for none.
+        restored: test samples that are corrupted and restored, of a run that has learned it; 0 for none.
         baselines: whether the raw input and the untrained encoder are probed, too.
         device: cpu, cuda ... or auto.
         set: name of the data set whose model is wanted, of a run on several.
@@ -72,7 +74,7 @@ def evaluate(
     from ssl_pipeline.report.evaluation_table import Evaluation
 
     runs = _runs(run, out, weights)
-    how = measures(few_shot, attentive, finetune, seeds, limit, corrupted)
+    how = measures(few_shot, attentive, finetune, seeds, limit, corrupted, restored)
     opened = [_opened(one, data, options, labels, weights, view, device, set, trust) for one in runs]
     names, of = [_said(one) for one in runs], opened[0].data.name
     file = _file(runs[0], of, out)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +21,18 @@ if TYPE_CHECKING:
     from ssl_pipeline.inference.files.reader import Files
     from ssl_pipeline.inference.files.restorer import FileRestorer
     from ssl_pipeline.inference.model import Model
+    from ssl_pipeline.inference.recognizer import Happened
 
-SHEET = "before_and_after.png"
+SHEET, FOUND = "before_and_after.png", "found.csv"
 FILES_ON_SHEET = 8
 
 
 @checked
 def restore(
     run: str | Path | Run | Model,
-    view: str,
     source: str | Path | Tensor | np.ndarray | Sequence[Any],
     out: str | Path | None = None,
+    view: str = "unknown",
     mask: str | Path | Tensor | np.ndarray | None = None,
     device: str = "auto",
     set: str | None = None,
@@ -38,16 +40,18 @@ def restore(
 ) -> Path | Tensor:
     """Restore each file of a folder into one of the same name in another, with a sheet of some; in Python also samples.
 
+    Of a run that has learned to tell it, a table says what was found in each file, and what is unlike the training's.
+
     What is larger or longer than the model's samples is restored window by window, one fading into the next: a model
     should have learned from pieces of that scale, and not from whole pictures made small. Files that are there already
     are not made again, so the same call goes on where it was stopped.
 
     Args:
         run: folder of the run, or of an exported restorer; in Python also a Run or a Model.
-        view: their corruption, as the run names it.
         source: folder of images, recordings or videos, or one of them; in Python also samples, as Model.restore takes
             them, which come back restored. A video is restored as a whole in memory.
         out: folder of the restored ones: PNG, WAV of 16 bits or lossless MKV (FFV1), at the model's rate.
+        view: their corruption, as the run names it; unknown where nobody says.
         mask: of a masked view, images that are bright where a place is hidden: a folder with one for each image, of the
             same name, or one image for all; of samples a tensor, True where a place is hidden.
         device: cpu, cuda ... or auto.
@@ -107,7 +111,7 @@ def _targets(restorer: FileRestorer, source: Path, out: Path) -> dict[Path, Path
 
 
 def _restore_all(restorer: FileRestorer, targets: dict[Path, Path], out: Path) -> None:
-    """Restore what is not there yet, draw the sheet, and name what was left out."""
+    """Restore what is not there yet, say what was found, draw the sheet, and name what was left out."""
     from tqdm import tqdm
 
     from ssl_pipeline.report.before_after import before_and_after
@@ -115,6 +119,9 @@ def _restore_all(restorer: FileRestorer, targets: dict[Path, Path], out: Path) -
     for file, target in tqdm(targets.items(), unit=" files"):
         if not target.is_file():
             restorer.restore(file, target)
+            if file in restorer.happened:
+                _note(file, restorer.happened[file], out / FOUND)
+    _warn_of_novel(restorer.happened)
     done = [file for file, target in targets.items() if target.is_file()][:FILES_ON_SHEET]
     if done:
         shown = [(file.as_posix(), restorer.before(file), restorer.after(targets[file])) for file in done]
@@ -123,3 +130,24 @@ def _restore_all(restorer: FileRestorer, targets: dict[Path, Path], out: Path) -
         except ModuleNotFoundError as error:
             warnings.warn(f"{error}", stacklevel=3)
     restorer.files.check(out)
+
+
+def _note(file: Path, happened: Happened, table: Path) -> None:
+    """A line of the table; of a file that was restored again, another one."""
+    new = not table.is_file()
+    with table.open("a", newline="") as opened:
+        lines = csv.writer(opened)
+        if new:
+            lines.writerow(["file", "happened", "novelty"])
+        lines.writerow([file.as_posix(), happened.said(), f"{happened.novelty.item():.2f}"])
+
+
+def _warn_of_novel(happened: Mapping[Path, Happened]) -> None:
+    novelty = {file: one.novelty.item() for file, one in happened.items() if one.novelty > 1}
+    if novelty:
+        most = max(novelty, key=lambda file: novelty[file])
+        warnings.warn(
+            f"{len(novelty):,} of {len(happened):,} files are unlike what this model has learned from, most of all "
+            f"{most} (novelty {novelty[most]:.1f}, where 1 is rare): look at what it made of them, see {FOUND}",
+            stacklevel=4,
+        )

@@ -10,6 +10,7 @@ from ssl_pipeline.evaluation.benchmark import Score, joined, measure, probed
 from ssl_pipeline.evaluation.corrupted import P2
 from ssl_pipeline.evaluation.fine_tuning import Tuning
 from ssl_pipeline.evaluation.protocol import P1
+from ssl_pipeline.evaluation.restored import P3
 from ssl_pipeline.evaluation.subjects import ENCODER, MAJORITY, RAW, UNTRAINED, Subjects
 
 
@@ -32,7 +33,13 @@ class Comparison(NamedTuple):
 
 
 def measures(
-    few_shot: Sequence[float], attentive: int, finetune: int, seeds: int, limit: int, corrupted: int = 500
+    few_shot: Sequence[float],
+    attentive: int,
+    finetune: int,
+    seeds: int,
+    limit: int,
+    corrupted: int = P2.samples,
+    restored: int = P3.samples,
 ) -> Measures:
     """What is asked for.
 
@@ -43,6 +50,7 @@ def measures(
         seeds: draws of few labels, and trained heads.
         limit: labelled samples.
         corrupted: test samples that are asked about corrupted; 0 for none.
+        restored: test samples that are corrupted and restored; 0 for none.
 
     Raises:
         ValueError: a share or a number that cannot be.
@@ -50,10 +58,13 @@ def measures(
     if any(not 0 < share < 1 for share in few_shot):
         shares = ",".join(f"{share:g}" for share in few_shot)
         raise ValueError(f"few_shot={shares}: expected shares above 0 and below 1, such as 0.01,0.1")
-    if min(attentive, finetune, corrupted) < 0 or seeds < 1 or limit < 1:
-        raise ValueError("expected attentive, finetune and corrupted of at least 0, seeds and limit of at least 1")
+    if min(attentive, finetune, corrupted, restored) < 0 or seeds < 1 or limit < 1:
+        raise ValueError(
+            "expected attentive, finetune, corrupted and restored of at least 0, seeds and limit of at least 1"
+        )
     protocol = P1() if limit == P1.train_limit else P1(train_limit=limit, name=f"P1 with {limit:,} labels")
-    protocol = replace(protocol, corrupted=P2(samples=corrupted) if corrupted else None)
+    asked, mended = P2(samples=corrupted) if corrupted else None, P3(samples=restored) if restored else None
+    protocol = replace(protocol, corrupted=asked, restored=mended)
     attention, tuning = (Tuning(epochs, limit=limit) if epochs else None for epochs in (attentive, finetune))
     return Measures(protocol, few_shot, attention, tuning, seeds)
 
@@ -76,7 +87,7 @@ def compare_encoders(runs: Iterable[Subjects], how: Measures, baselines: bool = 
             if baselines or row != UNTRAINED:
                 subject.to(subjects.device).eval()
                 measured = measure(subject, data, *how)
-                found.setdefault(row, []).append(measured.scores)
+                found.setdefault(row, []).append(measured.scores | (_restored(subjects, how) if row == ENCODER else {}))
                 notes += measured.cautions
                 for what in measured.left_out.items():
                     rows = left_out.setdefault(what, [])
@@ -88,6 +99,16 @@ def compare_encoders(runs: Iterable[Subjects], how: Measures, baselines: bool = 
     if baselines and majority:
         scores[MAJORITY] = majority
     return Comparison(scores, left_out, tuple(dict.fromkeys(notes)))
+
+
+def _restored(subjects: Subjects, how: Measures) -> dict[str, Score]:
+    """What a graph with a decoder to the clean form makes of corrupted samples."""
+    graph, protocol, data = subjects.restorer, how.protocol.restored, subjects.data
+    if graph is None or protocol is None or not protocol.families_of(data.grid):
+        return {}
+    note = f"P3, {protocol.samples:,} test samples at most"
+    scores = protocol.score(graph, data.train if data.test is None else data.test)
+    return {name: Score(value, None, 1, note) for name, value in scores.items()}
 
 
 def _joined(scores: Sequence[dict[str, Score]]) -> dict[str, Score]:

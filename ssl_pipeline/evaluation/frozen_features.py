@@ -94,6 +94,13 @@ def first_samples(dataset: Dataset | Stream, limit: int | None) -> Dataset | Str
     return Subset(dataset, rows)
 
 
+def spread_samples(dataset: Dataset | Stream, limit: int) -> Dataset | Stream:
+    """Samples at equal steps, of as many files as there are; of a stream the first ones."""
+    if isinstance(dataset, Stream) or limit >= len(dataset):
+        return dataset
+    return Subset(dataset, torch.linspace(0, len(dataset) - 1, limit).long())
+
+
 def embedder(graph: Graph, teacher: bool = False) -> Embed:
     """``Inference.embed`` in evaluation mode, on the graph's device; the graph is left in that mode."""
     inference, device = Inference(graph.eval(), teacher), next(graph.parameters()).device

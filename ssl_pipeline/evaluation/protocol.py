@@ -26,6 +26,8 @@ from ssl_pipeline.evaluation.probes import (
     majority,
     nearest_neighbours,
 )
+from ssl_pipeline.evaluation.recognition import Recognition
+from ssl_pipeline.evaluation.restored import P3
 from ssl_pipeline.evaluation.retrieval import retrieval
 from ssl_pipeline.structures.batch import as_float
 
@@ -33,7 +35,7 @@ _TELLING = 50
 """Percent: a source that chance finds as often as that tells nothing of an encoder when it is found."""
 
 
-@register("protocol", "p1", parts={"corrupted": "protocol"})
+@register("protocol", "p1", parts={"corrupted": "protocol", "restored": "protocol", "recognition": "protocol"})
 @dataclass(frozen=True)
 class P1:
     """Labels of the first training samples, the full test set, kNN and logistic regression, also of the raw input.
@@ -51,6 +53,8 @@ class P1:
         across_labels: a source is retrieved among samples of other labels only.
         backgrounds: ask about other backgrounds where the data know the foreground.
         corrupted: ask about corrupted test samples, too; None: do not.
+        restored: restore corrupted test samples, where a decoder leads to the clean form; None: do not.
+        recognition: read off latents what happened to samples, there, too; None: do not.
 
     Raises:
         ValueError: a number below its least.
@@ -65,6 +69,8 @@ class P1:
     across_labels: bool = False
     backgrounds: bool = True
     corrupted: P2 | None = field(default_factory=P2)
+    restored: P3 | None = field(default_factory=P3)
+    recognition: Recognition | None = field(default_factory=Recognition)
     name: str = "P1.1"  # of P1 the linear probe had one penalty for all
 
     def __post_init__(self) -> None:

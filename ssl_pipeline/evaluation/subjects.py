@@ -13,6 +13,7 @@ from ssl_pipeline.evaluation.encoders import OfGraph, OfTimm, Subject
 from ssl_pipeline.evaluation.untrained import untrained
 from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
+from ssl_pipeline.inference.learned import views_leading_to
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import UNKNOWN, Embedder
 from ssl_pipeline.models.layers import Normalize
@@ -28,13 +29,13 @@ NO_UNTRAINED = (
 
 
 class Subjects(NamedTuple):
-    """Encoders by the names of their rows, made one after the other, the samples that they are measured on, and a
-    sentence for a row that there is not."""
+    """Encoders by the names of their rows, made one after the other, and the samples that they are measured on."""
 
     each: Callable[[], Iterator[tuple[str, Subject]]]
     data: Data
     device: torch.device
-    note: str | None = None
+    note: str | None = None  # a sentence for a row that there is not
+    restorer: Graph | None = None  # where a decoder leads to the clean form
 
 
 def subjects_of_run(model: Model, data: Data, view: str = UNKNOWN) -> Subjects:
@@ -67,7 +68,8 @@ def subjects_of_run(model: Model, data: Data, view: str = UNKNOWN) -> Subjects:
                 twin = untrained(lambda: _twin(model, embedder.normalize), data, model.device)
             yield UNTRAINED, OfGraph(Embedder(twin, view))
 
-    return Subjects(each, data, model.device, None if model.knows_untrained else NO_UNTRAINED)
+    restorer = model.graph if model.held is None and views_leading_to(model.graph) else None
+    return Subjects(each, data, model.device, None if model.knows_untrained else NO_UNTRAINED, restorer)
 
 
 def _twin(model: Model, normalize: Normalize) -> Graph:

@@ -15,6 +15,7 @@ from ssl_pipeline.data import Codec, TableCodec
 from ssl_pipeline.data.codecs.table import FEATURE
 from ssl_pipeline.graph.builder import GROUPS, GraphFactory
 from ssl_pipeline.inference.model import Model
+from ssl_pipeline.inference.recognizer import read_recognizer
 from ssl_pipeline.inference.weights import WEIGHTS, read_safetensors, read_weights
 from ssl_pipeline.models.encoders import trained_before
 from ssl_pipeline.structures.data_spec import DataSpec
@@ -80,7 +81,8 @@ def load(
         weights = {k.removeprefix(prefix): v for k, v in read_weights(folder).items() if k.startswith(prefix)}
         if lost := _fill(graph, weights, folder):
             raise ValueError(_unfit(folder, lost[0]))
-        return Model(graph, config, codec, data=data, trust=trust, columns=codecs)
+        recognizer = read_recognizer(folder if data is None else folder / data)
+        return Model(graph, config, codec, data=data, trust=trust, columns=codecs, recognizer=recognizer)
     held = (exported["part"], exported["view"])
     model = Model(graph, config, codec, held, data, trust, codecs)
     if lost := _fill(model.part(), read_safetensors(folder / WEIGHTS), folder):

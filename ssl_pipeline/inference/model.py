@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ssl_pipeline.data import Codec
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.model_parts import ModelParts
-from ssl_pipeline.inference.modules import UNKNOWN, Part, Relation, Source, Translator, names, parameters
+from ssl_pipeline.inference.modules import UNKNOWN, Embedder, Part, Relation, Source, Translator, names, parameters
+from ssl_pipeline.inference.recognizer import Happened, Recognizer, statistics
 from ssl_pipeline.inference.starts import Marks, Samples, rows_of_starts
 
 
@@ -25,6 +27,7 @@ class Model(ModelParts):
         data: name of the data set that the graph is of, in a run on several.
         trust: packages whose classes its configuration was allowed to name.
         columns: codecs of what the data set tells of each sample besides itself.
+        recognizer: tells what happened to samples; None: nobody has fitted one.
 
     Attributes:
         encoder_object: the encoder, where it is an object of Python that whoever builds the graph again must be given.
@@ -40,12 +43,14 @@ class Model(ModelParts):
         data: str | None = None,
         trust: tuple[str, ...] = (),
         columns: Mapping[str, Codec] | None = None,
+        recognizer: Recognizer | None = None,
     ) -> None:
         super().__init__(graph, held)
         user_module = getattr(graph.encoder, "user_module", None)
         self.encoder_object = None if user_module is None else graph.encoder
         self.knows_untrained = user_module is None or user_module.remembers
         self.config, self.codec, self.data, self.trust, self.columns = config, codec, data, trust, columns or {}
+        self.recognizer = recognizer
 
     def __repr__(self) -> str:
         part, view = self.held or (", ".join(names(self.graph)), None)
@@ -87,10 +92,36 @@ class Model(ModelParts):
         part = self.part("teacher" if teacher else "encoder", view)
         return part.in_batches(self._known(part, x, mask, valid), batch_size)
 
+    @torch.no_grad()
+    def what_happened(self, x: Samples, valid: Marks = None, batch_size: int = 500) -> Happened:
+        """Which corruptions samples have passed, how severe each was, and how unlike those of training they are.
+
+        Args:
+            x: see ``embed``.
+            valid: see ``embed``.
+            batch_size: samples in a pass.
+
+        Raises:
+            ValueError: see ``embed``; nothing was fitted to read it off the latent.
+        """
+        if self.recognizer is None:
+            raise ValueError(
+                "this model cannot tell what happened: that is learned at the end of a run that restores, within the "
+                "time for probes (probe.protocol.recognition, probe.budget)"
+            )
+        encoder = self.part("encoder")
+        assert isinstance(encoder, Embedder)
+        rows = self._known(encoder, x, None, valid)
+        count, parts = len(rows["x"]), []
+        for start in range(0, count, batch_size):
+            some = {name: row[start : start + batch_size].to(self.device) for name, row in rows.items()}
+            parts.append(statistics(encoder.encoded(**some)).cpu())
+        return self.recognizer(torch.cat(parts))
+
     def restore(
         self,
         x: Samples,
-        view: str,
+        view: str = UNKNOWN,
         mask: Marks = None,
         valid: Marks = None,
         batch_size: int = 500,
@@ -99,7 +130,7 @@ class Model(ModelParts):
 
         Args:
             x: see ``embed``.
-            view: their corruption.
+            view: their corruption, ``unknown`` where nobody says.
             mask: (B, *grid) or (B, 1, *grid) bool, or 0 and 1 as uint8, True where a place is hidden, of a
                 masked view; values there do not matter. (*grid) where all samples have the same. Of symbols None for
                 where the mask token stands.

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from ssl_pipeline.evaluation.benchmark import Score, plain
 from ssl_pipeline.evaluation.comparison import Comparison
+from ssl_pipeline.evaluation.restored import BEFORE
 from ssl_pipeline.evaluation.subjects import ENCODER
 from ssl_pipeline.report import markdown
 from ssl_pipeline.report.corrupted_table import corrupted_verdict
 from ssl_pipeline.report.headline import by_probe
 from ssl_pipeline.report.probe_table import BALANCED_TITLES, LABELS, PROBE_TITLES, Table, best_cells, verdict
+from ssl_pipeline.report.restored_forms import TITLES
 from ssl_pipeline.utils.places import replace_text
 
 SCORE_TITLES = {
@@ -23,6 +25,8 @@ SCORE_TITLES = {
     "corrupted/knn": "kNN, corrupted",
     "corrupted/linear": "linear, corrupted",
     "corrupted/found": "form found",
+    **{f"restored/{measure}{BEFORE}": f"corrupted: {title}" for measure, title in TITLES.items()},
+    **{f"restored/{measure}": f"restored: {title}" for measure, title in TITLES.items()},
     "attentive": "attentive",
     "finetuned": "fine-tuned",
     "rankme": "RankMe",
@@ -33,7 +37,8 @@ SCORE_TITLES = {
 CORRUPTED = ("corrupted/knn", "corrupted/linear", "corrupted/found")
 PROBED = ("knn", "knn_balanced", "linear", "linear_balanced", *CORRUPTED, "few_shot", "few@", "attentive", "finetuned",
           "retrieval")  # fmt: skip
-ORDER = (*PROBED, "rankme", "alpha", "lidar", "std")
+RESTORED = tuple(f"restored/{measure}{end}" for measure in TITLES for end in (BEFORE, ""))
+ORDER = (*PROBED, *RESTORED, "rankme", "alpha", "lidar", "std")
 """Of the columns; ``few@`` are the shares of the labels. Of the first ones more is better."""
 
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from ssl_pipeline.evaluation.backgrounds import TITLES
 from ssl_pipeline.report.corrupted_table import NOTE, corrupted_table, corrupted_verdict
 from ssl_pipeline.report.probe_table import LABELS, PROBE_TITLES, Table, decimal
+from ssl_pipeline.report.restored_forms import NOTE as RESTORED_NOTE
+from ssl_pipeline.report.restored_forms import restored_means
 
 PROBES = ("knn", "linear")
 ON_BACKGROUNDS = [f"{probe}/{key}" for probe in PROBES for key in TITLES]
@@ -94,6 +96,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
         Section(
             "Corrupted test samples, in %, protocol P2", corrupted_table(summary), NOTE, corrupted_verdict(summary)
         ),
+        Section("Restored test samples, protocol P3", restored_means(summary), RESTORED_NOTE),
         Section(
             "Edges between parts of a sample",
             related_table(summary),

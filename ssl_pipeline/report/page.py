@@ -25,6 +25,7 @@ from ssl_pipeline.report.dag import dag_svg
 from ssl_pipeline.report.headline import Section, restored_table, sections
 from ssl_pipeline.report.latents import latent_map, spectra
 from ssl_pipeline.report.probe_table import Table, cautions, left_out, probe_table, verdict
+from ssl_pipeline.report.restored_forms import restored_forms
 from ssl_pipeline.report.sheets import Form, Sheet, captions, forms, picture, sheets
 from ssl_pipeline.report.tidy import Curve, read_tidy
 from ssl_pipeline.structures.per_data_set import PerDataSet
@@ -66,6 +67,7 @@ class PagePart(NamedTuple):
     sections: list[Section]
     families: Table  # each corruption of protocol P2
     family_curves: str | None
+    restored_forms: Table  # each corruption of protocol P3
     curves: dict[str, str]
     sheets: list[Sheet]
     captions: dict[str, list[str]]  # what columns of text say of the samples of the sheets
@@ -170,6 +172,7 @@ def _part(
         sections(summary),
         family_table(summary),
         family_curves(summary),
+        restored_forms(summary),
         {title: image for title, image in drawings.items() if image},
         sheets(forms(graph, data, SHOWN), data) if data.test is not None else [],
         captions(data, SHOWN),

@@ -21,11 +21,13 @@ from ssl_pipeline.evaluation import (
     spread,
 )
 from ssl_pipeline.evaluation.baselines import Twin
-from ssl_pipeline.evaluation.corrupted import by_form, seen_families
+from ssl_pipeline.evaluation.corrupted import seen_families
+from ssl_pipeline.evaluation.families import by_form
 from ssl_pipeline.evaluation.frozen_features import cautions, embedder
 from ssl_pipeline.evaluation.supervision import supervised
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.learned import views_leading_to
+from ssl_pipeline.inference.recognizer import Recognizer
 from ssl_pipeline.objectives import CrossModal
 from ssl_pipeline.report.probe_table import LABELS, MEASURE_TITLES
 from ssl_pipeline.training.probe_rows import ProbeRow, baseline_rows
@@ -39,7 +41,13 @@ _SHARED = ("retrieval_chance", "swapped", "majority", "majority_balanced", "test
 
 
 def score_graph(
-    graph: Graph, data: Data, protocol: P1, twin: Twin | None, baselines: bool, time: ProbeTime
+    graph: Graph,
+    data: Data,
+    protocol: P1,
+    twin: Twin | None,
+    baselines: bool,
+    time: ProbeTime,
+    keep: Callable[[Recognizer], None] = lambda recognizer: None,
 ) -> dict[str, Any]:
     """Probes, baselines and restoration at the end of a run.
 
@@ -52,6 +60,7 @@ def score_graph(
         twin: the graph with the weights that its seed gives; None where they are not known.
         baselines: whether the raw input and the untrained graph are probed, too.
         time: takes the probes, and knows which it left out.
+        keep: takes what reads off the latent what happened to a sample.
     """
     result: dict[str, Any] = {"protocol": protocol.name}
     own = time("embeddings", lambda: protocol.features(embedder(graph), data))
@@ -61,11 +70,12 @@ def score_graph(
         if found := cautions(own, data.classes):
             result["cautions"] = found
         measures = protocol.measures(own)
-        if protocol.corrupted is not None and "corrupted" in measures:
-            result["corrupted_seen"] = seen_families(graph.corruptions, protocol.corrupted.families_of(data.grid))
+        asked = [some.families_of(data.grid) for some in (protocol.corrupted, protocol.restored) if some is not None]
+        if families := sorted({name for some in asked for name in some}):
+            result["corrupted_seen"] = seen_families(graph.corruptions, families)
         rows = _rows(graph, data, protocol, own, twin, baselines) if measures else []
         result |= _measured(time, protocol, rows, measures[:1])
-        result |= _edges(time, graph, data)
+        result |= _edges(time, graph, data) | _restored(time, graph, data, protocol, keep)
         result |= _measured(time, protocol, rows, measures[1:])
     if supervised(graph, data):
         result["supervised"] = True
@@ -91,7 +101,7 @@ def _measured(time: ProbeTime, protocol: P1, rows: Sequence[ProbeRow], measures:
         with time.together(MEASURE_TITLES[measure]):
             for row in rows:
                 found = time(titles[row.name], partial(row.measure, protocol, measure))
-                result |= _suffixed(by_form(found or {}), row.name)
+                result |= _suffixed(by_form(found or {}, "corrupted"), row.name)
                 if found is not None and not found.keys() - {*_SHARED}:
                     break
     return result
@@ -109,6 +119,27 @@ def _edges(time: ProbeTime, graph: Graph, data: Data) -> dict[str, float]:
     if views := prompted(graph):
         result |= time("agreement", lambda: output_agreement(graph, held_out, views).summary()) or {}
     return result
+
+
+def _restored(
+    time: ProbeTime, graph: Graph, data: Data, protocol: P1, keep: Callable[[Recognizer], None]
+) -> dict[str, Any]:
+    """What a graph that leads to the clean form makes of each corruption, and what its latent tells of it."""
+    mends, reads, result = protocol.restored, protocol.recognition, {}
+    if not views_leading_to(graph):
+        return result
+    if mends is not None and mends.families_of(data.grid):
+        held_out = data.train if data.test is None else data.test
+        result |= by_form(time("restored corruptions", lambda: mends.score(graph, held_out)) or {}, "restored")
+    if reads is None or not reads.families_of(data.grid):
+        return result
+
+    def recognised() -> dict[str, float]:
+        recognizer = reads.fit(graph, data)
+        keep(recognizer)
+        return reads.score(recognizer, graph, data)
+
+    return result | by_form(time("recognised corruptions", recognised) or {}, "recognition")
 
 
 def online_scores(

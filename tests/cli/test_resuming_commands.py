@@ -96,7 +96,7 @@ def test_a_steady_tone_keeps_its_level_over_windows(speech, tmp_path, monkeypatc
     tone = 0.4 * np.sin(2 * np.pi * 600 * np.arange(24_000) / 8000).astype("float32")
     soundfile.write(tmp_path / "tone.wav", tone, 8000)
     model = load(speech)
-    monkeypatch.setattr(model, "restore", lambda x, view, valid=None: torch.as_tensor(x))  # a perfect one
+    monkeypatch.setattr(model, "restore", lambda x, view, mask=None, valid=None: torch.as_tensor(x))  # a perfect one
     files = files_of(model, tmp_path / "tone.wav")
     after = FileRestorer(model, files, "noise").sound(files.files[0])
     assert after is not None and len(after) == len(tone)

@@ -88,9 +88,9 @@ def test_restore_gives_samples_or_a_folder(run, images, tmp_path, capsys):
     model = sslp.load(run)
     hidden = torch.zeros(4, 8, 8, dtype=torch.bool)
     hidden[:, 2:5] = True
-    assert torch.equal(sslp.restore(run, "noise", X, device="cpu"), model.restore(X, "noise"))
-    assert torch.equal(sslp.restore(model, "mask", X, mask=hidden), model.restore(X, "mask", hidden))
-    assert sslp.restore(run, "noise", images, tmp_path / "out") == tmp_path / "out"
+    assert torch.equal(sslp.restore(run, X, view="noise", device="cpu"), model.restore(X, "noise"))
+    assert torch.equal(sslp.restore(model, X, view="mask", mask=hidden), model.restore(X, "mask", hidden))
+    assert sslp.restore(run, images, tmp_path / "out", "noise") == tmp_path / "out"
     assert len([*(tmp_path / "out").glob("?.png")]) == 3
     assert capsys.readouterr().out == ""
 
@@ -129,13 +129,13 @@ def test_a_folder_is_read_as_what_it_holds_where_the_runs_own_data_lie_in_none(r
     [
         (lambda run, **_: sslp.embed(run), r"expected out=\.\.\.: expected a folder for Parquet files"),
         (lambda run, **_: sslp.embed(run, "nowhere"), "there is no nowhere: set source to a file"),
-        (lambda run, **_: sslp.restore(run, "noise", "nowhere"), "there is no nowhere: set source to a file"),
+        (lambda run, **_: sslp.restore(run, "nowhere"), "there is no nowhere: set source to a file"),
         (lambda run, **_: sslp.embed(run, X, "out"), "samples in memory give embeddings in memory: leave out out="),
         (lambda run, **_: sslp.embed(run, "x", "out", "digits"), "expected one of source"),
-        (lambda run, **_: sslp.restore(run, "noise", X, "out"), "samples in memory are restored in memory"),
-        (lambda run, images: sslp.restore(run, "noise", images), r"expected out=\.\.\., a folder"),
+        (lambda run, **_: sslp.restore(run, X, "out"), "samples in memory are restored in memory"),
+        (lambda run, images: sslp.restore(run, images), r"expected out=\.\.\., a folder"),
         (
-            lambda run, images: sslp.restore(run, "mask", images, "out", mask=X),
+            lambda run, images: sslp.restore(run, images, "out", "mask", mask=X),
             "expected the masks of files as images",
         ),
         (lambda run, **_: sslp.export(sslp.load(run)), "a model in memory has no folder of its own"),

@@ -14,7 +14,8 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.corruptions import AnyOf, Chain, Crop, Noise, Reversal, SaltPepper
 from ssl_pipeline.data import MemoryDataset
 from ssl_pipeline.evaluation import P1
-from ssl_pipeline.evaluation.corrupted import P2, by_form, found_again, seen_families
+from ssl_pipeline.evaluation.corrupted import P2, found_again, seen_families
+from ssl_pipeline.evaluation.families import by_form
 from ssl_pipeline.report.corrupted_table import corrupted_table, corrupted_verdict, family_curves, family_table
 from ssl_pipeline.structures.batch import as_float
 
@@ -93,7 +94,7 @@ def test_misspelt_families_are_named(data):
 
 
 def test_tables_and_curves_show_them(raw):
-    own = by_form(raw)
+    own = by_form(raw, "corrupted")
     summary = {**own, **{f"{key}_raw": value for key, value in own.items()}, "corrupted_seen": ["noise"]}
     table = corrupted_table(summary)
     assert [row[0] for row in table.rows] == ["this encoder", "raw input"]
@@ -112,7 +113,7 @@ def test_tables_and_curves_show_them(raw):
 def test_the_lowest_curves_name_their_axis(raw, monkeypatch):
     drawn = []
     monkeypatch.setattr("ssl_pipeline.report.corrupted_table.drawn", drawn.append)
-    one = by_form(raw)["corrupted_forms"]
+    one = by_form(raw, "corrupted")["corrupted_forms"]
     six = {key: {f"{name}/{at}": 1.0 for name in "abcdef" for at in (1, 5)} for key in one}
     family_curves({"corrupted_forms": six})
     labels = {axis.get_title(): axis.get_xlabel() for axis in drawn[0].axes}

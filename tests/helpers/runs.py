@@ -12,7 +12,7 @@ from helpers.paths import ROOT
 from ssl_pipeline.config.compose import compose
 
 SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=128", "trainer.log_every_n_steps=5"]
-QUICK = ["probe.online=0", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null", "probe.budget=null"]
+QUICK = ["probe.online=0", "probe.protocol.few_shot=0", "probe=clean", "probe.budget=null"]
 TINY = [*SMALL, "probe=none", "diagnostics.every=0", "report.page=false", "optimizer.warmup=0", "optimizer.final=1"]
 CORES = {"OMP_NUM_THREADS": "1"}
 

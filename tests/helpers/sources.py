@@ -13,7 +13,7 @@ SMALL = [
     "batch_size=32",
     "probe.online=0",
     "probe.protocol.few_shot=0",
-    "probe.protocol.corrupted=null",
+    "probe=clean",
 ]
 
 

@@ -18,7 +18,7 @@ SMALL = [
     "batch_size=20",
     "trainer.max_steps=2",
     "probe.protocol.few_shot=0",
-    "probe.protocol.corrupted=null",
+    "probe=clean",
 ]
 
 
@@ -57,7 +57,7 @@ def test_contrast_that_keeps_colours_learns_the_background(tmp_path):
     for agreement in (0.95, 0.1):
         words = ["experiment=shortcuts", f"data.agreement={agreement}", "trainer.max_steps=100", "probe.online=0"]
         summary = run(
-            compose([*words, "probe.baselines=false", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null"]),
+            compose([*words, "probe.baselines=false", "probe.protocol.few_shot=0", "probe=clean"]),
             str(tmp_path / str(agreement)),
         )
         gaps[agreement] = summary["knn/swap_gap"]

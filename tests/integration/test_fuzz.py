@@ -34,7 +34,7 @@ FIXED += [
     "probe.protocol.train_limit=64",
     "probe.protocol.test_limit=32",
     "probe.protocol.few_shot=0",
-    "probe.protocol.corrupted=null",
+    "probe=clean",
     "batch_size=12",
 ]
 DATA = {

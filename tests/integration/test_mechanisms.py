@@ -25,7 +25,7 @@ def trained(folder, *overrides):
             "probe.online=0",
             "probe.baselines=false",
             "probe.protocol.few_shot=0",
-            "probe.protocol.corrupted=null",
+            "probe=clean",
         ]
     )
     return run(config, str(folder)), build_part("data", config["data"])

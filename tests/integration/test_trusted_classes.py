@@ -23,7 +23,7 @@ TINY = (
         "trainer.enable_progress_bar=false",
         "probe.online=0",
         "probe.protocol.few_shot=0",
-        "probe.protocol.corrupted=null",
+        "probe=clean",
         "hardware=cpu",
     ),
 )

@@ -21,7 +21,7 @@ from ssl_pipeline.config.build import build_part
 datasets = pytest.importorskip("datasets")
 SIDE = 48
 QUICK = ["trainer.max_steps=2", "batch_size=16", "probe.online=0", "probe.budget=null", "report.page=false"]
-QUICK += ["probe.protocol.few_shot=0", "probe.protocol.corrupted=null"]
+QUICK += ["probe.protocol.few_shot=0", "probe=clean"]
 
 
 @pytest.fixture

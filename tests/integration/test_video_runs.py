@@ -35,7 +35,7 @@ def films(tmp_path_factory):
     return root
 
 
-QUICK = ["probe.online=0", "probe.baselines=false", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null"]
+QUICK = ["probe.online=0", "probe.baselines=false", "probe.protocol.few_shot=0", "probe=clean"]
 SMALL = ["data.clips=64", "data.frames=4", "data.size=16", "batch_size=8", "trainer.max_steps=3", *QUICK]
 NARROW = ["encoder.widths=[8,8]", "decoder.widths=[8,8,8]"]
 
@@ -66,12 +66,12 @@ def test_files_are_embedded_and_restored(trained, films, tmp_path):
     table = np.load(tmp_path / "z.npz")
     assert table["embedding"].shape[0] == 6 * 6
     assert table["id"].tolist()[:2] == ["dark/0.mkv@0.000", "dark/0.mkv@0.500"]
-    restore(folder, "noise", films / "dark", tmp_path / "out", device="cpu")
+    restore(folder, films / "dark", tmp_path / "out", "noise", device="cpu")
     frames = [*frames_of(tmp_path / "out" / "0.mkv", 8, 1)]
     assert len(frames) == 24 and frames[0].shape == (16, 24, 1)
     assert (tmp_path / "out" / "before_and_after.png").is_file()
     with pytest.raises(ValueError, match="is masked"):
-        restore(folder, "mask", films / "dark", tmp_path / "holes", device="cpu")
+        restore(folder, films / "dark", tmp_path / "holes", "mask", device="cpu")
 
 
 @pytest.mark.page

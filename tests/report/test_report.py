@@ -41,7 +41,7 @@ PROBED = [
     *TINY,
     "probe.protocol.train_limit=100",
     "probe.protocol.few_shot=0",
-    "probe.protocol.corrupted=null",
+    "probe=clean",
     "probe.online=1",
 ]
 TINY += ["probe=none"]

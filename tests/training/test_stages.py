@@ -57,7 +57,7 @@ def test_the_tables_are_printed_before_the_page_is_drawn(finished, capsys, monke
     ],
 )
 def test_an_interrupted_evaluation_is_resumed(bound, place, tmp_path, monkeypatch):
-    config = configured(bound, "trainer.max_epochs=-1", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null")
+    config = configured(bound, "trainer.max_epochs=-1", "probe.protocol.few_shot=0", "probe=clean")
 
     def killed(*_):
         raise KeyboardInterrupt
@@ -91,14 +91,12 @@ def test_an_interrupted_training_is_never_said_to_be_whole(trained, finished, tm
 
 @pytest.mark.slow
 def test_an_unevaluated_run_may_be_trained_on(tmp_path, monkeypatch):
-    config = configured("trainer.max_steps=3", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null")
+    config = configured("trainer.max_steps=3", "probe.protocol.few_shot=0", "probe=clean")
     monkeypatch.setattr("ssl_pipeline.training.stages.evaluate.score_graph", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(config, str(tmp_path))
     monkeypatch.undo()
-    longer = configured("trainer.max_steps=5", "probe.protocol.few_shot=0", "probe.protocol.corrupted=null") | {
-        "resume": str(tmp_path)
-    }
+    longer = configured("trainer.max_steps=5", "probe.protocol.few_shot=0", "probe=clean") | {"resume": str(tmp_path)}
     assert run(again(longer), "elsewhere")["steps"] == 5
 
 

@@ -24,6 +24,10 @@ from ssl_pipeline.data.io.video_frames import frames_of, write_frames
 from ssl_pipeline.inference.files.reader import Files
 from ssl_pipeline.inference.files.windows import restore_by_windows
 from ssl_pipeline.inference.model import Model
+from ssl_pipeline.inference.recognizer import Happened, joined
+
+_LOOKED_AT = 16
+"""Windows of a batch that are asked what happened to them."""
 
 
 class FileRestorer:
@@ -37,6 +41,7 @@ class FileRestorer:
 
     Attributes:
         ending: of the restored files.
+        happened: what was found in each file that was restored, where the model can tell.
 
     Raises:
         ValueError: a mask of a view that is not masked, or none of one that is; masked recordings or videos; texts.
@@ -58,12 +63,17 @@ class FileRestorer:
         if mask is not None and not mask.exists():
             raise FileNotFoundError(f"there is no mask={mask}: name an image for all, or a folder with one for each")
         self.model, self.files, self.view, self.mask = model, files, view, mask
+        self.happened: dict[Path, Happened] = {}
+        self._pieces: list[Happened] = []
         self.ending = ".wav" if files.sound else files.codec.ending if isinstance(files.codec, Pixels) else ".mkv"
 
     def restore(self, file: Path, target: Path) -> None:
         """Restore a file, whole or not at all; one that cannot be read is noted in ``files.left_out``."""
         restore = self.video if self.files.video else self.sound if self.files.sound else self.image
+        self._pieces = []
         if (after := restore(file)) is not None:
+            if self._pieces:
+                self.happened[file] = joined(self._pieces)
             target.parent.mkdir(parents=True, exist_ok=True)
             self._write(target, after)
 
@@ -80,7 +90,7 @@ class FileRestorer:
 
         def windows(some: Tensor, places: list[tuple[slice, ...]]) -> Tensor:
             masks = None if mask is None else torch.stack([mask[place] for place in places])
-            return self.model.restore(some, self.view, masks)
+            return self._restored(some, masks)
 
         x, more = torch.from_numpy(pixels.transpose(2, 0, 1)), (0, max(0, size[1] - wide), 0, max(0, size[0] - high))
         mask = None if mask is None else pad(mask[None].float(), more).bool()[0]
@@ -95,7 +105,7 @@ class FileRestorer:
         (time, high, wide), size = x.shape[1:], self.model.grid.shape
         lacking = [max(0, n - have) for n, have in zip(size, x.shape[1:], strict=True)]
         x = pad(x[None].float(), (0, lacking[2], 0, lacking[1], 0, lacking[0]), mode="replicate")[0].to(torch.uint8)
-        after = restore_by_windows(x, size, lambda some, _: self.model.restore(some, self.view))
+        after = restore_by_windows(x, size, lambda some, _: self._restored(some))
         after = after[:, :time, :high, :wide]
         return (after.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1).numpy()
 
@@ -107,15 +117,20 @@ class FileRestorer:
             return None
         if len(wave) < codec.samples:
             x, valid = codec.encode([wave])
-            after = codec.decode(self.model.restore(x, self.view, valid=valid).cpu())[0]
+            after = codec.decode(self._restored(x, valid=valid).cpu())[0]
         else:  # one spectrogram of the whole, so that its phases are guessed once and fit each other
             whole = to_full_scale(wave, codec.full_scale)[None]
             whole = whole if isinstance(codec, Waveform) else log_mel_spectrogram(whole, codec.spectrum)
-            after = restore_by_windows(
-                whole, self.model.grid.shape, lambda some, _: self.model.restore(some, self.view)
-            )
+            after = restore_by_windows(whole, self.model.grid.shape, lambda some, _: self._restored(some))
             after = codec.decode(after[None])[0]
         return pad(after, (0, max(0, len(wave) - len(after))))[: len(wave)].numpy()
+
+    def _restored(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        """Restored windows; of some of them also what happened."""
+        if self.model.recognizer is not None:
+            some = slice(None, None, max(1, len(x) // _LOOKED_AT))
+            self._pieces.append(self.model.what_happened(x[some], None if valid is None else valid[some]))
+        return self.model.restore(x, self.view, mask, valid)
 
     def before(self, file: Path) -> np.ndarray:
         """What came in, for a picture: a waveform, an image, or the middle frame of a video."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
+from ssl_pipeline.inference.recognizer import write_recognizer
 from ssl_pipeline.structures.per_data_set import join_sets
 from ssl_pipeline.training.loggers import log_samples
 from ssl_pipeline.training.probe_time import ProbeTime, probe_budget
@@ -50,6 +52,7 @@ def _scores(run: PreparedRun, time: ProbeTime) -> dict[str, Any]:
     if protocol is None:
         return {}
     for number, (name, data) in enumerate(run.data.items()):
-        part = time.part(1 / (len(run.data) - number))
-        found[name] = score_graph(run.graphs[name], data, protocol, run.untrained(name), baselines, part)
+        part, place = time.part(1 / (len(run.data) - number)), run.folder.path / run.data.prefix(name)
+        keep = partial(write_recognizer, folder=place)
+        found[name] = score_graph(run.graphs[name], data, protocol, run.untrained(name), baselines, part, keep)
     return join_sets(found)
