@@ -1,4 +1,4 @@
-"""What all corruptions promise, over the table in helpers/cases.py."""
+"""What all corruptions promise, over the table in helpers/cases/corruptions.py."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from ssl_pipeline.training import console as report
 from ssl_pipeline.training import run
 
 SMALL = ["encoder.widths=[8,16]", "decoder.widths=[8,8]", "batch_size=128", "probe=none", "trainer.max_steps=10"]
-QUICK = ["limit=300", "seeds=2", "corrupted=0"]
+QUICK = ["limit=300", "seeds=2", "corrupted=0", "restored=0"]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,14 @@ def test_a_run_is_measured_beside_its_baselines(trained, capsys):
     )
     assert "linear: P1 with 300 labels" in said and re.search(r"\*\*[\d.]+\*\*", said)
     assert re.search(r"This encoder (beats|does not beat) raw input in ", said)
+
+
+def test_what_a_run_restores_has_columns_of_its_own(trained, tmp_path, capsys):
+    words = ["limit=300", "corrupted=0", "restored=4", "few_shot=", "baselines=false", f"out={tmp_path}/x.json"]
+    assert main(["evaluate", f"run={trained}", *words]) == 0
+    found, said = rows(tmp_path / "x.json")["this encoder"], capsys.readouterr().out
+    assert found["restored/psnr"]["protocol"] == "P3, 4 test samples at most" and "restored/psnr/noise/1" in found
+    assert "| corrupted: PSNR, dB | restored: PSNR, dB |" in said
 
 
 @pytest.mark.slow

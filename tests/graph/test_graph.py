@@ -11,7 +11,6 @@ from helpers.graphs import CONV, CONV_DECODER, QUERY, RELAXED, SLOTS, VIT, batch
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.inference.learned import views_leading_to
-from ssl_pipeline.structures.batch import Batch, View
 from ssl_pipeline.structures.grid import GridSpec
 
 GRAPHS = {
@@ -96,49 +95,6 @@ def test_bytes_and_floats_embed_alike():
     torch.testing.assert_close(Inference(graph).embed(pixels), Inference(graph).embed(pixels / 255))
 
 
-def test_relaxation_brings_the_energy_down():
-    graph = make("corruption=mask+noise", *RELAXED, "allow_collapse=true").eval()
-    corrupted = graph.corrupt(batch())
-    loss = graph.state(corrupted).consensus.energy
-    assert (loss.diff(dim=0) <= 1e-5).all()
-    assert loss[-1].mean() < loss[0].mean()
-    said = graph(corrupted)
-    for k, mean in enumerate(loss.mean(1)):
-        torch.testing.assert_close(said[f"relaxation/{k}"], mean)
-        assert not said[f"relaxation/{k}"].requires_grad
-    assert f"relaxation/{len(loss)}" not in said
-    torch.testing.assert_close(said["loss"], loss[-1].mean())  # the way down is no part of the loss
-
-
-@pytest.mark.parametrize("fuse", ["mean", "relaxed"])
-@torch.inference_mode()
-def test_a_consensus_of_some_views_needs_no_clean_sample(fuse):
-    graph = make("corruption=mask+noise+lowres", *SLOTS, f"latent.fuse={fuse}", "allow_collapse=true").eval()
-    corrupted = graph.corrupt(batch())
-    latents, inference = graph.encode(graph.normalized(corrupted.views)), Inference(graph)
-    for names in (["mask", "noise", "lowres"], ["mask", "lowres"], ["noise"]):
-        found = inference.consensus({name: corrupted.views[name] for name in names})
-        torch.testing.assert_close(found.tokens, torch.stack([latents[name].tokens for name in names]).mean(0))
-        torch.testing.assert_close(found.pooled, found.tokens.mean(1))
-        assert inference.decode(found).shape == (12, 1, 8, 8)
-    torch.testing.assert_close(inference.decode(found), inference.restore("noise", corrupted.views["noise"]))
-
-
-def test_a_consensus_wants_views_and_a_latent_that_makes_one():
-    graph = make("corruption=mask+noise", *SLOTS, "latent.fuse=mean")
-    with pytest.raises(ValueError, match="one view at least, got none"):
-        Inference(graph).consensus({})
-    graph = make("corruption=mask+noise", *SLOTS)
-    with pytest.raises(ValueError, match=r"set latent=slots latent\.fuse=mean"):
-        Inference(graph).consensus(graph.corrupt(batch()).views)
-
-
-def test_a_springy_ball_has_no_way_down_without_a_decoder_to_the_clean_sample():
-    graph = make("corruption=mask+noise", *RELAXED, "objective=vicreg")
-    losses = graph(graph.corrupt(batch()))
-    assert "consensus" in losses and not any(name.startswith("relaxation/") for name in losses)
-
-
 def test_only_holes_count_where_there_are_some():
     graph, data = make("corruption=mask"), batch()
     corrupted = graph.corrupt(data)
@@ -153,42 +109,6 @@ def test_only_holes_count_where_there_are_some():
 def test_grid_survives_being_written_down():
     for grid in GRIDS.values():
         assert GridSpec.from_plain(grid.to_plain()) == grid
-
-
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["corruption=mask+noise", "objective=align"], "only attract each other.*info_nce"),
-        (["corruption=mask", "objective=info_nce"], "compares views and found mask.*crop\\+crop"),
-        (["corruption=mask+noise", "objective=reconstruct+align", "views_per_step=1"], r"objective\.align.*=2 or more"),
-        (["corruption=mask+noise", "views_per_step=3"], r"views_per_step: expected all.*got 3"),
-        (["corruption=mask", "decoder=conv"], "skips the masked tokens of mask.*decoder=cross_attention"),
-        (["corruption=noise", "decoder=conv", *SLOTS], "latent that covers it: take decoder=cross_attention"),
-        (["corruption=mask+noise", *SLOTS, "latent.fuse=mean", "views_per_step=1"], "views_per_step=all"),
-        (["corruption=mask+noise", *SLOTS, "latent.fuse=mean", "objective.reconstruct.views=[mask]"], "views=null"),
-        (
-            ["corruption=mask+noise", *RELAXED],
-            r"relaxed: .* consensus loss teaches latent/mask, latent/noise.*reconstruct\+sigreg.*allow_collapse",
-        ),
-        (["corruption=mask", "corruption.mask.ratio=-1"], "ratio must be at least 0"),
-        (["corruption=mask+noise", "objective.reconstruct.views=[mask]"], "no loss reaches the latent of view noise"),
-        (
-            ["corruption=mask+noise", "objective.reconstruct.to=nois"],
-            "'view/nois', which does not exist; nearest: .*noise",
-        ),
-        (["corruption=mask+noise", "objective.reconstruct.views=[maks]"], "'latent/maks', which does not exist"),
-        (["corruption=mask", "objective.reconstruct.weight=-1"], "weight=-1: expected a positive number"),
-    ],
-)
-def test_what_cannot_work_is_refused_with_a_way_out(overrides, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        make(*overrides)
-
-
-def test_collapse_may_be_studied():
-    graph = make("corruption=mask+noise", "objective=align", "allow_collapse=true")
-    losses = graph(graph.corrupt(batch()))
-    assert {*losses} == {"loss", "align/mask~noise"} and losses["loss"].isfinite()
 
 
 def test_every_decoder_is_tried():
@@ -255,47 +175,3 @@ def test_a_decoder_restores_small_views_too():
 def test_only_views_that_a_decoder_was_taught_are_restored():
     graph = make("corruption=echo+noise", "objective.reconstruct.views=[noise]", "objective=reconstruct+align")
     assert views_leading_to(graph) == ["noise"]
-
-
-def test_a_share_of_the_samples_is_decoded():
-    overrides = ["corruption=echo+lowres", *CONV, *CONV_DECODER]
-    whole, half = make(*overrides).eval(), make(*overrides, "objective.reconstruct.share=0.5").eval()
-    data = batch(n=8)
-    first = Batch(x=data.x[:4], source=data.source[:4])
-    torch.testing.assert_close(half(half.corrupt(data)), whole(whole.corrupt(first)))
-    assert not torch.allclose(half(half.corrupt(data))["loss"], whole(whole.corrupt(data))["loss"])
-    seen = []
-    half.decoders["clean"].register_forward_hook(lambda _, given, __: seen.append(len(given[0].tokens)))
-    half(half.corrupt(data))
-    assert seen == [4, 4]
-    with pytest.raises(ValueError, match=r"share=0\.0: expected"):
-        make("objective.reconstruct.share=0.0")
-
-
-def test_of_a_share_holes_places_and_padding_are_those_of_its_samples():
-    grid = GRIDS["text"]
-    data = batch(grid, 8)
-    valid = torch.arange(16) < torch.randint(4, 17, (8, 1), generator=torch.Generator().manual_seed(0))
-    padded = Batch(x=data.x, source=data.source, valid=valid)
-    overrides = ["corruption=mask+reversal", "objective=cross_entropy"]
-    whole = make(*overrides, grid=grid).eval()
-    some = make(*overrides, "objective.cross_entropy.share=0.25", grid=grid).eval()
-    views = some.corrupt(padded)
-    kept = views._replace(
-        clean=View(*(_rows(v, 2) for v in views.clean)),
-        views={name: View(*(_rows(v, 2) for v in view)) for name, view in views.views.items()},
-    )
-    torch.testing.assert_close(some(views), whole(kept))
-
-
-def _rows(value, n):
-    if isinstance(value, dict):
-        return {key: _rows(v, n) for key, v in value.items()}
-    return value[:n] if isinstance(value, torch.Tensor) and len(value) == 8 else value
-
-
-@pytest.mark.parametrize("name", ["mask", "noise-mask", "mask-noise"])
-def test_holes_that_do_not_fit_the_patches_are_refused_when_it_is_made(name):
-    cells = [f"corruption.{name}.mask.cell=3" if "-" in name else "corruption.mask.cell=3"]
-    with pytest.raises(ValueError, match=r"the mask's cell \[3, 3\] is not a multiple of the encoder's patch \[2, 2\]"):
-        make(f"corruption={name}", *cells, "encoder.patch=2", grid=GridSpec.of(("y", 12), ("x", 12), channels=1))

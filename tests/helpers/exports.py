@@ -18,6 +18,8 @@ from ssl_pipeline.structures.data_spec import DataSpec
 
 IMAGE = Pixels(size=8, channels=1)
 CONV = ["encoder.widths=[8,16]", "decoder.widths=[8,8]"]
+TRANSLATOR = ["objective=reconstruct+reconstruct", "objective.reconstruct_2.to=lowres"]
+X = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 def folder_of_a_run(folder: Path, *words: str, codec=IMAGE) -> Path:

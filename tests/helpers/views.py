@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers.cases import ALL_GRIDS, CORRUPTIONS, GRIDS
+from helpers.cases import ALL_GRIDS, CORRUPTIONS, GRIDS, sample
 
+from ssl_pipeline.corruptions import Mask
 from ssl_pipeline.structures.batch import View
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -19,6 +20,11 @@ EVERY = [
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def masked(grid: GridSpec, **options) -> View:
+    """A random sample, of which half is hidden."""
+    return Mask(**{"ratio": 0.5, **options}).bind(grid)(sample(grid), seeded())
 
 
 def tensors(view: View) -> dict[str, torch.Tensor]:

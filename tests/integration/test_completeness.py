@@ -1,4 +1,4 @@
-"""Whatever can be chosen is in the tables of ``helpers/cases.py``, and whatever is in the tables can be chosen."""
+"""Whatever can be chosen is in the tables of ``helpers/cases``, and whatever is in the tables can be chosen."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_yaml_files_and_table_rows_agree(group):
     by_object = {"module"}  # which no table of options can make
     files = {path.stem for path in yaml_files(group)} - {"none", *by_object}
     assert files == {case.name for case in table}, (
-        f"each conf/{group}/NAME.yaml needs a row in tests/helpers/cases.py, and each row there a file"
+        f"each conf/{group}/NAME.yaml needs a row in tests/helpers/cases, and each row there a file"
     )
 
 
@@ -50,7 +50,7 @@ def test_every_class_has_a_row(group):
         for _, cls in inspect.getmembers(package, inspect.isclass)
         if issubclass(cls, base) and not inspect.isabstract(cls) and cls.__name__ not in without
     }
-    assert classes == {case.build for case in table}, f"add a row for each class of {group} to tests/helpers/cases.py"
+    assert classes == {case.build for case in table}, f"add a row for each class of {group} to tests/helpers/cases"
 
 
 PAGES = {

@@ -65,7 +65,7 @@ ODD = {"digits": set(), "tones": set(), "pydoc": {"crop", "lowres", "template"}}
 FITTING = {
     data: sorted({case.name for case in CORRUPTIONS if GRID_OF[data] in case.grids} - ODD[data]) for data in DATA
 }
-"""Corruptions by data that they work on, from the tables of ``helpers/cases.py``."""
+"""Corruptions by data that they work on, from the tables of ``helpers/cases``."""
 FITTING["digits"] += ["lowres-noise", "crop-mask", "noise-mask", "crop-any"]
 FITTING["tones"] += ["lowres-noise", "crop-mask", "noise-mask", "crop-any"]
 FITTING["pydoc"] += ["noise-mask", "drop-noise", "any-mask"]

@@ -1,50 +1,30 @@
-"""What treats a graph in training: where it goes, and that forward passes and weights' names stay; one rank and two."""
+"""What treats a graph in training: where it goes, and that forward passes and weights' names stay."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import torch
-import yaml
 from helpers.build import build
-from helpers.cases import CALLBACKS, GRIDS, CallbackCase, sample
-from helpers.exports import ssl
-from helpers.graph_kinds import GRAPHS, QUERY, VIT, composed, graph_of
-from helpers.processes import in_two_processes
-from helpers.ranks import HOW, part
-from helpers.runs import SMALL
+from helpers.cases import CALLBACKS, GRIDS
+from helpers.graph_kinds import GRAPHS, QUERY, composed, graph_of
+from helpers.graphs import batch
+from helpers.lab_callbacks import NAMES, untouched
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
-from torch.distributed.tensor import DTensor
 
-import ssl_pipeline
-from ssl_pipeline.config.compose import compose
-from ssl_pipeline.config.resume import again
 from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.lab.callbacks import InverseDeltas, ProtectGradients, ProtectWeights
 from ssl_pipeline.lab.callbacks.base import blocks
 from ssl_pipeline.lab.layers import InverseDeltaLinear
 from ssl_pipeline.structures.batch import Batch
-from ssl_pipeline.training import run
-from ssl_pipeline.training.plan import plan_run
 
-NAMES = [f"{case.name}-{i}" for i, case in enumerate(CALLBACKS)]
 every = pytest.mark.parametrize("case", CALLBACKS, ids=NAMES)
 
 
-def batch_of(grid: str, size: int = 8) -> Batch:
-    return Batch(x=sample(GRIDS[grid], size).x, source=torch.arange(size))
-
-
-def untouched(module: nn.Module) -> bool:
-    return not any(part._forward_hooks or isinstance(part, InverseDeltaLinear) for part in module.modules())
-
-
-def loss_of(graph: Any, batch: Batch) -> Tensor:
+def loss_of(graph: Any, data: Batch) -> Tensor:
     torch.manual_seed(0)
-    return graph(graph.corrupt(batch))["loss"]
+    return graph(graph.corrupt(data))["loss"]
 
 
 @every
@@ -66,8 +46,8 @@ def test_every_graph_is_treated_and_computes_what_it_did(case, kind):
     assert [n for n, _ in graph.named_parameters()] == [n for n, _ in before.named_parameters()]
     grids = GRAPHS[kind][1]
     for (name, one), other in zip(graphs.items(), befores.values(), strict=True):
-        batch = batch_of(grids if len(graphs) == 1 else name)
-        loss, wanted = loss_of(one, batch), loss_of(other, batch)
+        data = batch(GRIDS[grids if len(graphs) == 1 else name], 8)
+        loss, wanted = loss_of(one, data), loss_of(other, data)
         assert loss.detach().equal(wanted.detach())
         loss.backward()
         if one.teacher is not None:
@@ -108,7 +88,7 @@ def test_behind_a_block_tokens_and_places_have_one_length(kind, sixteen):
     blocks(graph.encoder)[0].register_forward_hook(lambda block, x, y: y.register_hook(found.append) and None)
     ProtectGradients(eps=1e-9).on_build(GraphSet.of(graph))
     with torch.autocast("cpu", torch.bfloat16, enabled=sixteen):
-        loss = loss_of(graph, batch_of(GRAPHS[kind][1]))
+        loss = loss_of(graph, batch(GRIDS[GRAPHS[kind][1]], 8))
     loss.backward()
     assert found
     for g in found:
@@ -201,30 +181,6 @@ def test_a_traced_backbone_has_no_blocks_to_protect():
         ProtectGradients().on_build(GraphSet.of(graph))
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["callback=gradient_protection", "hardware.precision=16-mixed"], r"loss scaler .* take bf16-mixed or 32-true"),
-        (["callback=weight_protection", "hardware=fsdp"], r"needs whole weights, .* take ddp"),
-        (["callback=inverse_delta", "hardware.compile=true"], r"cannot be compiled: set hardware.compile=false"),
-        (["callback=inverse_delta", "callback.inverse_delta.damping=-1"], r"damping=-1"),
-    ],
-)
-def test_what_cannot_work_is_refused_before_data_is_read(words, said):
-    with pytest.raises(ValueError, match=said):
-        plan_run(compose(words))
-
-
-def test_by_default_there_is_nothing():
-    assert plan_run(compose([])).callbacks == ()
-
-
-def test_protected_gradients_of_weights_bear_a_loss_scale():
-    words = ["callback=gradient_protection", "callback.gradient_protection.scale=null"]
-    words += ["callback.gradient_protection.weights=1", "hardware.precision=16-mixed"]
-    assert len(plan_run(compose(words)).callbacks) == 1
-
-
 @pytest.mark.slow
 def test_a_compiled_encoder_is_protected():
     gradients = []
@@ -233,119 +189,7 @@ def test_a_compiled_encoder_is_protected():
         ProtectGradients().on_build(GraphSet.of(graph))
         if compiled:
             graph.encoder.compile(backend="aot_eager")
-        loss_of(graph, batch_of("image")).backward()
+        loss_of(graph, batch(GRIDS["image"], 8)).backward()
         gradients.append([p.grad for p in graph.encoder.parameters()])
     for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
-
-
-# Runs
-
-
-ALL = "callback=gradient_protection+inverse_delta+weight_protection"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Of a run with all of them, which has been resumed."""
-    path = tmp_path_factory.mktemp("callbacks") / "run"
-    words = [*VIT, *QUERY, "batch_size=64", "probe=none", "report.page=false"]
-    run(compose([*words, ALL, "callback.weight_protection.every=1", "trainer.max_steps=3"]), str(path))
-    run(compose([f"resume={path}", "trainer.max_steps=5"]), str(path))
-    return path
-
-
-@pytest.mark.slow
-def test_a_run_is_treated_loaded_and_exported(folder, tmp_path):
-    model = ssl_pipeline.load(folder)
-    assert untouched(model.graph)
-    linear = [m.weight.detach() for m in model.graph.encoder.modules() if isinstance(m, nn.Linear)]
-    assert min(float(torch.linalg.svdvals(w)[-1]) for w in linear) > 0.09
-    ssl("export", f"run={folder}", "part=encoder", "format=torch_export", f"out={tmp_path}/out")
-
-
-def test_steps_are_counted_from_one(tmp_path, monkeypatch):
-    counted = []
-    monkeypatch.setattr(ProtectWeights, "after_step", lambda self, graphs, step: counted.append(step))
-    words = [*SMALL, "probe=none", "report.page=false", "callback=weight_protection", "trainer.max_steps=3"]
-    run(compose(words), str(tmp_path))
-    assert counted == [1, 2, 3]
-
-
-def test_a_run_from_before_the_group_goes_on(tmp_path):
-    words = [*SMALL, "probe=none", "report.page=false"]
-    run(compose([*words, "trainer.max_steps=2"]), str(tmp_path))
-    saved = yaml.safe_load((tmp_path / "config.yaml").read_text())
-    del saved["callback"]
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(saved))
-    asked = compose([*words, "trainer.max_steps=3"]) | {"resume": str(tmp_path)}
-    assert run(again(asked), "elsewhere")["steps"] == 3
-    assert ssl_pipeline.load(tmp_path).embed(torch.rand(2, 1, 8, 8)).shape[0] == 2
-    with pytest.raises(ValueError, match=r"this one has callback"):
-        again(compose([*words, ALL]) | {"resume": str(tmp_path)})
-
-
-# Two ranks
-
-
-RANKED = [*VIT, "encoder.depth=2", "encoder.view_drop=0", *QUERY, "corruption=noise"]
-
-
-def whole(gradient: Tensor) -> Tensor:
-    return gradient.full_tensor() if isinstance(gradient, DTensor) else gradient.clone()
-
-
-def trained(case: CallbackCase, how: str | None = None) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
-    """Weights after three steps, and their first gradients."""
-    rank, world = (torch.distributed.get_rank(), 2) if how else (0, 1)
-    torch.manual_seed(0)
-    graph = build(composed(*RANKED), GRIDS["image"])
-    made = case.build(**case.options)
-    made.on_build(GraphSet.of(graph))
-    views = part(graph.corrupt(batch_of("image")), rank, world)
-    model = HOW[how](graph) if how else graph
-    optimiser, gradients = torch.optim.SGD(graph.parameters(), 0.5), {}
-    for step in range(1, 4):
-        optimiser.zero_grad()
-        model(views)["loss"].backward()
-        made.before_optimizer_step(GraphSet.of(graph))
-        if step == 1:
-            gradients = {name: whole(p.grad) for name, p in graph.named_parameters() if p.grad is not None}
-        nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
-        optimiser.step()
-        made.after_step(GraphSet.of(graph), step)
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    return get_model_state_dict(graph, options=options) if how == "shards" else graph.state_dict(), gradients
-
-
-def _as_rank(rank: int, queue: Any, path: str) -> None:
-    torch.set_num_threads(1)
-    found = {}
-    for i, case in enumerate(CALLBACKS):
-        for how in HOW if case.build.shards else ["whole"]:
-            found[i, how] = trained(case, how)
-    if rank == 0:
-        torch.save(found, path)
-    queue.put((rank,))
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory) -> dict:
-    """What two processes have trained."""
-    path = tmp_path_factory.mktemp("ranks") / "found.pt"
-    in_two_processes(_as_rank, str(path), seconds=300)
-    return torch.load(path, weights_only=True)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", range(len(CALLBACKS)), ids=NAMES)
-def test_two_processes_train_as_one(number, two):
-    case = CALLBACKS[number]
-    weights, gradients = trained(case)
-    for how in HOW if case.build.shards else ["whole"]:
-        found, firsts = two[number, how]
-        for key, value in weights.items():
-            torch.testing.assert_close(found[key], value, rtol=1e-3, atol=1e-4, msg=lambda m, k=key: f"{k}: {m}")
-        for key, value in gradients.items():
-            atol = max(1e-4 * float(value.abs().max()), 1e-7)  # a bias gets the mean, which over the batch is 0
-            torch.testing.assert_close(firsts[key], value, rtol=1e-3, atol=atol, msg=lambda m, k=key: f"{k}: {m}")

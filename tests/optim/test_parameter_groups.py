@@ -10,17 +10,12 @@ import torch
 from helpers.build import build
 from helpers.cases import ENCODERS, GRIDS
 from helpers.graph_kinds import GRAPHS, QUERY, composed, graph_of
+from helpers.optimizers import recipe
 
 from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.optim.recipe import Recipe, parameter_groups
-from ssl_pipeline.optim.rules import make_recipe
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training.plan import plan_run
-
-
-def recipe(name: str, *overrides: str) -> Recipe:
-    return make_recipe(composed(f"optimizer={name}", *overrides)["optimizer"])
-
 
 SPARED = re.compile(r"(view\.table|latent\.queries|cls_token|pos_embed|marks)$")
 

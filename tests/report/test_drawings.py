@@ -1,7 +1,9 @@
-"""Pieces of the page: rows of numbers, captions, the starts of a world model, names below the curves."""
+"""Pieces of the page: rows of numbers, marked texts, captions, the starts of a world model, names of curves."""
 
+import html
 import re
 
+import numpy as np
 import torch
 from helpers.build import build
 from matplotlib.figure import Figure
@@ -12,8 +14,10 @@ from ssl_pipeline.data.codecs.table import TableCodec
 from ssl_pipeline.data.rl.pendulum import pendulum
 from ssl_pipeline.data.wrappers.captioned import captioned
 from ssl_pipeline.report import dag_svg
+from ssl_pipeline.report.latents import latent_map
 from ssl_pipeline.report.pictures import legend_below
-from ssl_pipeline.report.sheets import UNORDERED, _row_of_numbers, captions
+from ssl_pipeline.report.sheets import UNORDERED, _row_of_numbers, captions, marked
+from ssl_pipeline.report.tidy import read_tidy
 
 
 def test_the_numbers_of_a_row_are_bars_and_those_of_a_recording_a_curve():
@@ -50,3 +54,22 @@ def test_names_of_curves_lie_on_none_of_them():
     for axis in drawing.axes:
         legend = axis.get_legend()
         assert legend is not None and legend.get_window_extent().y1 <= axis.get_window_extent().y0
+
+
+def test_marks_keep_both_texts():
+    def without(tag, marks):
+        return html.unescape(re.sub(r"</?(ins|del)>", "", re.sub(rf"<{tag}>.*?</{tag}>", "", marks, flags=re.S)))
+
+    for clean, text in (("a < b\n", "a > c\n"), ("", "x"), ("same", "same"), ("abc", "")):
+        assert without("del", marked(clean, text)) == text and without("ins", marked(clean, text)) == clean
+
+
+def test_a_cut_line_is_left_out(tmp_path):
+    (tmp_path / "m.csv").write_text("step,name,value\n1,loss,2.5\n2,loss,nan\n3,lo")
+    assert read_tidy(tmp_path / "m.csv")["loss"].values[0] == 2.5 and len(read_tidy(tmp_path / "m.csv")) == 1
+    assert read_tidy(tmp_path / "none.csv") == {}
+
+
+def test_names_of_classes_are_no_formulas():
+    z = np.random.default_rng(0).normal(size=(20, 4))
+    assert latent_map(z, np.arange(20) % 2, ["a$b_^$", "c$"], {"mask": z}).startswith("data:image")

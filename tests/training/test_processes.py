@@ -19,6 +19,7 @@ from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import digits
 from ssl_pipeline.inference.weights import read_weights
 from ssl_pipeline.training import run
+from ssl_pipeline.training.hardware import Hardware
 from ssl_pipeline.training.module import PretrainModule
 
 
@@ -105,3 +106,54 @@ def test_torchrun_trains_in_one_folder(tmp_path):
     (folder,) = (tmp_path / "outputs/train").iterdir()
     assert json.loads((folder / "summary.json").read_text())["steps"] == 4
     assert "2 device(s)" in done.stdout and "Grad strides" not in done.stderr
+
+
+LEAVES_LATE = """
+import atexit, os, sys, time
+import torch, torch.distributed as dist
+from ssl_pipeline.cli import main as cli
+
+file = sys.argv[1]
+
+def run(config, folder):
+    global kept
+    dist.init_process_group("gloo", init_method="file://" + file, rank=int(os.environ["RANK"]), world_size=2)
+    kept = dist.group.WORLD
+    dist.barrier()
+    if kept.rank():
+        dist.all_reduce(torch.ones(1), async_op=True)
+    else:
+        time.sleep(1)
+        dist.all_reduce(torch.ones(1))
+
+def busy():
+    sys.setswitchinterval(100)
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        pass
+
+atexit.register(busy)
+sys.exit(cli.train(["hydra.run.dir=" + file + os.environ["RANK"]], run=run))
+"""
+
+
+@pytest.mark.slow
+def test_a_thread_of_the_group_may_let_go_at_the_very_end(tmp_path):
+    """Of a tensor, waiting for the interpreter lock that the process keeps until it is gone."""
+    here, file = {**os.environ, **CORES, "SSL_PIPELINE_RUN_DIR": str(tmp_path / "run")}, str(tmp_path / "store")
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", LEAVES_LATE, file], env={**here, "RANK": str(rank)}, stderr=subprocess.PIPE
+        )
+        for rank in range(2)
+    ]
+    said = [rank.communicate(timeout=120)[1] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], said
+
+
+def test_torchrun_goes_before_slurm(monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    monkeypatch.setenv("SLURM_JOB_NAME", "try")
+    assert [plugin.auto_requeue for plugin in Hardware(accelerator="cpu").options()["plugins"]] == [False]
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    assert Hardware(accelerator="cpu").options()["plugins"] == []
