@@ -45,7 +45,7 @@ def _safetensors(model: Model, exported: Exported, folder: Path) -> Call:
 
 
 def _torch_export(model: Model, exported: Exported, folder: Path) -> Call:
-    program = torch.export.export(exported.part, (), dict(exported.inputs), dynamic_shapes=exported.free)
+    program = torch.export.export(_named(exported.part), (), dict(exported.inputs), dynamic_shapes=exported.free)
     torch.export.save(program, folder / "model.pt2", extra_files=dict(exported.metadata))
     again = torch.export.load(folder / "model.pt2").module()
     return lambda inputs: as_tuple(again(**inputs))
