@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         Charbonnier,
         CrossEntropy,
         InfoNCE,
+        LogMSE,
         MoCo,
         SelfDistillation,
         SIGReg,
@@ -132,8 +133,8 @@ _NAMES = {
     "inference.inference": "Inference",
     "inference.load": "load",
     "inference.model": "Model",
-    "losses": """BarlowTwins CLIP Charbonnier CrossEntropy InfoNCE L1 MSE MoCo NNCLR SIGReg SelfDistillation SmoothL1
-        VICReg""",
+    "losses": """BarlowTwins CLIP Charbonnier CrossEntropy InfoNCE L1 LogMSE MSE MoCo NNCLR SIGReg SelfDistillation
+        SmoothL1 VICReg""",
     "models.decoders": "AutoregressiveDecoder ConvDecoder CrossAttentionDecoder Decoder",
     "models.ema_teacher": "EMATeacher",
     "models.encoders": "ConvEncoder Encoder ModuleEncoder TimmBackbone TorchvisionBackbone ViT",

@@ -83,6 +83,39 @@ class Charbonnier(ReconstructionLoss):
         return ((prediction.float() - target).square() + self.eps**2).sqrt().mean(-1)
 
 
+@register("loss", "log_mse")
+class LogMSE(ReconstructionLoss):
+    """Logarithm of each sample's mean squared error: PSNR in other units (NAFNet, arXiv 2204.04676).
+
+    A sample that is nearly right weighs as much as one of which little can be known, so that one model learns mild
+    corruptions beside severe ones, and leaves alone what is clean.
+
+    Args:
+        eps: added to the error, in units of the standardised data's variance; below it little is gained.
+
+    Raises:
+        ValueError: ``eps`` not positive.
+    """
+
+    def __init__(self, eps: float = 1e-4) -> None:
+        super().__init__()
+        if eps <= 0:
+            raise ValueError(f"eps={eps}: expected a positive number, a perfect sample has no logarithm of its error")
+        self.eps = eps
+
+    def per_place(self, prediction: Float[Tensor, "B Q P"], target: Float[Tensor, "B Q P"]) -> Float[Tensor, "B Q"]:
+        """Squared error of each patch, of which no logarithm is taken yet."""
+        return (prediction.float() - target).square().mean(-1)
+
+    def per_sample(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """See ``ReconstructionLoss``."""
+        return (super().per_sample(prediction, target, weight) + self.eps).log()
+
+    def forward(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Scalar: the mean over samples."""
+        return self.per_sample(prediction, target, weight).mean()
+
+
 @register("loss", "normalized_patches")
 class NormalizedPatches(ReconstructionLoss):
     """Squared error relative to the variance of each target patch.

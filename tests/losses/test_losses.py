@@ -9,7 +9,17 @@ from helpers.cases import LOSSES
 from helpers.embeddings import pair
 from helpers.processes import in_two_processes
 
-from ssl_pipeline.losses import BarlowTwins, Charbonnier, InfoNCE, NormalizedPatches, PairLoss, SIGReg, SmoothL1, VICReg
+from ssl_pipeline.losses import (
+    BarlowTwins,
+    Charbonnier,
+    InfoNCE,
+    LogMSE,
+    NormalizedPatches,
+    PairLoss,
+    SIGReg,
+    SmoothL1,
+    VICReg,
+)
 
 
 def test_collapse_costs_those_that_prevent_it():
@@ -36,6 +46,7 @@ def test_collapse_costs_those_that_prevent_it():
         (NormalizedPatches, {"eps": 0}),
         (SmoothL1, {"beta": 0}),
         (Charbonnier, {"eps": 0}),
+        (LogMSE, {"eps": 0}),
         (BarlowTwins, {"off_diagonal": -1}),
         (SIGReg, {"weight": 2}),
         (SIGReg, {"knots": 1}),

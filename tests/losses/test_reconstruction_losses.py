@@ -15,6 +15,7 @@ from ssl_pipeline.losses import (
     Charbonnier,
     CrossEntropy,
     Divergence,
+    LogMSE,
     NormalizedPatches,
     ReconstructionLoss,
     SmoothL1,
@@ -33,6 +34,17 @@ def test_charbonnier_is_the_smooth_absolute_error():
     expected = (0.5 + math.sqrt(0.4**2 + 0.25) + math.sqrt(4.25)) / 3
     target = torch.full((1, 1, 3), 7.0)
     assert Charbonnier(eps=0.5)(target + errors, target).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_of_log_mse_every_sample_weighs_the_same():
+    """Ten times the error of a sample costs as much, however large it was; none is lost in the mean of the others."""
+    target = torch.zeros(2, 3, 4)
+    prediction = torch.stack([torch.full((3, 4), 0.1), torch.full((3, 4), 2.0)]).requires_grad_()
+    loss = LogMSE(eps=1e-8)(prediction, target)
+    assert loss.item() == pytest.approx((math.log(0.01) + math.log(4)) / 2, abs=1e-4)
+    (slope,) = torch.autograd.grad(loss, prediction)
+    pulls = (slope * prediction.detach()).flatten(1).sum(1)
+    assert pulls[0].item() == pytest.approx(pulls[1].item(), rel=1e-4)
 
 
 def test_weights_choose_the_places():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from ssl_pipeline.losses import (
     InfoNCE,
     JensenShannon,
     LogMelL1,
+    LogMSE,
     MoCo,
     MultiResolutionSTFT,
     NormalizedPatches,
@@ -55,6 +57,7 @@ LOSSES = (
     LossCase("l1", L1, {}),
     LossCase("smooth_l1", SmoothL1, {"beta": 0.5}),
     LossCase("charbonnier", Charbonnier, {"eps": 0.1}, best=0.1),
+    LossCase("log_mse", LogMSE, {"eps": 0.1}, best=math.log(0.1)),
     LossCase("patchnorm", NormalizedPatches, {}),
     LossCase("cross_entropy", CrossEntropy, {}),
     LossCase("translate", MSE, {}),
