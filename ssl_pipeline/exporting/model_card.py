@@ -12,6 +12,7 @@ from ssl_pipeline.config.parts import unnumbered
 from ssl_pipeline.config.suitable import IN_PYTHON
 from ssl_pipeline.data.preprocessing.table import TablePreprocessing
 from ssl_pipeline.exporting.preprocessing import Records, section
+from ssl_pipeline.exporting.windows_code import windows_section
 from ssl_pipeline.inference.learned import grid_of
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import Embedder, Part, Relation, Translator
@@ -52,6 +53,9 @@ WHAT = {
     "symbols": "what is written so far",
     "place": "of the next symbol",
 }
+
+LEVEL = "a finer level of the latent, as the front half gives it"
+"""Of inputs ``level_NUMBER``."""
 
 
 def card(
@@ -105,6 +109,7 @@ def card(
         "```",
     ]
     lines += section(records, export["inputs"], export["outputs"], export["format"], loaded)
+    lines += windows_section(model, part, export["format"])
     lines += _columns(records, export["format"])
     lines += _timm(model, part) if export["format"] == "safetensors" else []
     lines += _measured(part, export["part"], summary)
@@ -169,7 +174,7 @@ def _given(name: str, some: Tensor, format: str) -> str:
     kind = "bool_" if (library, kind) == ("np", "bool") else kind  # the name that every numpy knows
     fill = "ones" if name.endswith(("valid", "corruption_params")) else "zeros"
     start, _, last = name.rpartition("_")  # of an edge from several parts of a sample
-    what = WHAT[name] if name in WHAT else f"{start}: {WHAT[last]}"
+    what = LEVEL if start == "level" else WHAT[name] if name in WHAT else f"{start}: {WHAT[last]}"
     return f"{name} = {library}.{fill}({tuple(some.shape)}, dtype={library}.{kind})  # {what}"
 
 

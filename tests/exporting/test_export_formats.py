@@ -39,7 +39,7 @@ def test_what_torch_exports_runs_where_the_package_is_not(run, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["torch_export", "onnx"])
-@pytest.mark.parametrize("kind", ["conv", "vit", "keep", "slots", "text", "writer", "timm", "wave"])
+@pytest.mark.parametrize("kind", ["conv", "vit", "keep", "slots", "text", "writer", "timm", "wave", "unet"])
 def test_every_part_of_every_kind_of_graph_is_exported(kind, format, tmp_path):
     """In a process of its own, see ``ssl``; ``export`` itself compares each with the live model."""
     if format == "onnx":
@@ -55,15 +55,16 @@ def test_every_part_of_every_kind_of_graph_is_exported(kind, format, tmp_path):
         "writer": [*VIT, "corruption=noise+mask", *symbols, "decoder=autoregressive"],
         "timm": ["encoder=timm", "encoder.name=resnet10t", "corruption=noise+lowres", "decoder=conv"],
         "wave": [*CONV, "corruption=noise+mask"],
+        "unet": ["encoder=unet", "encoder.widths=[8,16]", "decoder=unet", *TRANSLATOR, views],
     }
     codecs = {"text": Bytes(16), "writer": Bytes(16), "wave": Waveform(rate=64, seconds=1)}
     run = folder_of_a_run(tmp_path / "run", *kinds[kind], codec=codecs.get(kind, IMAGE))
     parts = ["encoder", "front@latent", "decoder"]
     if kind not in ("timm", "writer"):
         parts += ["front@encoder.0", "back@encoder.0", "restorer:noise", "front@decoder.0", "back@decoder.0"]
-    if kind in ("conv", "vit", "keep", "slots"):
+    if kind in ("conv", "vit", "keep", "slots", "unet"):
         parts += ["restorer:mask", "translator:noise-lowres", "translator:mask-lowres"]
-    axis = {"text": "position", "writer": "position", "wave": "", "conv": "", "timm": ""}.get(kind, "x")
+    axis = {"text": "position", "writer": "position", "wave": "", "conv": "", "timm": "", "unet": ""}.get(kind, "x")
     words = [sys.executable, "-c", EXPORT_ALL, str(run), str(tmp_path), format, axis, *parts]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

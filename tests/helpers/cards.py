@@ -29,9 +29,9 @@ numpy.savez(os.environ["OUT"], **{name: value for name, value in globals().items
 """
 
 
-def code_of(folder: Path, **given) -> str:
-    """The code that reads files, with things of one's own in place of the card's."""
-    code = (folder / "README.md").read_text().split("## How files become samples")[1]
+def code_of(folder: Path, heading: str = "How files become samples", **given) -> str:
+    """The code under a heading, with things of one's own in place of the card's."""
+    code = (folder / "README.md").read_text().split(f"## {heading}")[1]
     lines = code.split("```python\n")[1].split("```")[0].splitlines()
     for name, value in given.items():
         [number] = [i for i, line in enumerate(lines) if line.startswith(f"{name} = ")]

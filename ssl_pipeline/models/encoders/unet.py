@@ -110,11 +110,11 @@ class UNetEncoder(Encoder):
             x, maps = self._first(some), [torch.cat([view.x for view in some.values()])]
             for level in self.levels:
                 maps.append(x := level(x))
-            rows = [len(view.x) for view in some.values()]
+            rows = [view.x.shape[0] for view in some.values()]  # not len, which an export would take for a constant
             parts = zip(*(each.split(rows) for each in maps), strict=True)
             latents |= {name: (deepest, tuple(finer)) for name, (*finer, deepest) in zip(names, parts, strict=True)}
         cells = [cell_means(latents[name][0], self.cells).flatten(1) for name in views]
-        pooled = self.standard(torch.cat(cells)).split([len(some) for some in cells])
+        pooled = self.standard(torch.cat(cells)).split([some.shape[0] for some in cells])
         return {
             name: dense_latent(latents[name][0], some)._replace(finer=latents[name][1])
             for name, some in zip(views, pooled, strict=True)
@@ -145,5 +145,5 @@ class UNetEncoder(Encoder):
     def _first(self, views: Mapping[str, View]) -> Tensor:
         """First maps of views of one size, one after the other."""
         x = self.stem(folded(torch.cat([with_mask_channel(view) for view in views.values()]), self.fold))
-        added = torch.cat([self.view(name, n := len(view.x)).expand(n, -1) for name, view in views.items()])
+        added = torch.cat([self.view(name, n := view.x.shape[0]).expand(n, -1) for name, view in views.items()])
         return x + added[(..., *(None,) * (x.ndim - 2))].to(x.dtype)
