@@ -23,7 +23,7 @@ def test_decoder_gives_the_patches_of_its_target(case, name):
     decoder = case.build(**case.options).bind(grid, 16, dense_shape=dense, n_params=2, finer=levels)
     for parameter in decoder.parameters():  # so that no layer starts as nothing
         parameter.data += 0.1 * torch.randn_like(parameter)
-    n, maps = torch.Size(dense).numel(), tuple(torch.randn(3, level.channels, *level.shape) for level in levels)
+    n, maps = torch.Size(dense).numel(), tuple(torch.randn(3, level.vocab or level.channels, *level.shape) for level in levels)
     latent = Latent(torch.randn(3, n, 16), torch.randn(3, 16), dense_shape=dense, finer=maps)
     corruption_params, target = torch.randn(3, 2), decoder.patches.split(sample(grid, 3).x)
     every = decoder.eval()(latent, corruption_params=corruption_params, target=target)
@@ -41,10 +41,8 @@ def test_decoder_gives_the_patches_of_its_target(case, name):
 
 def finer(grid):
     """Levels above tokens of a quarter of the cells along each axis, of an encoder that keeps them."""
-    if grid.discrete:
-        return ()
     half = tuple((n + 1) // 2 for n in grid.shape)
-    return grid, replace(grid, channels=4), replace(grid.resized(half), channels=6)
+    return grid, replace(grid, channels=4, vocab=None), replace(grid.resized(half), channels=6, vocab=None)
 
 
 def unet(level_drop=0.0, grid=GRIDS["image"], **options):
@@ -52,7 +50,7 @@ def unet(level_drop=0.0, grid=GRIDS["image"], **options):
     torch.manual_seed(0)
     levels, dense = finer(grid), tuple((n + 3) // 4 for n in grid.shape)
     decoder = UNetDecoder(blocks=1, level_drop=level_drop, **options).bind(grid, 16, dense, finer=levels)
-    maps = tuple(torch.randn(3, level.channels, *level.shape) for level in levels)
+    maps = tuple(torch.randn(3, level.vocab or level.channels, *level.shape) for level in levels)
     tokens = torch.randn(3, torch.Size(dense).numel(), 16)
     return decoder, Latent(tokens, tokens.mean(1), dense_shape=dense, finer=maps)
 
@@ -60,6 +58,21 @@ def unet(level_drop=0.0, grid=GRIDS["image"], **options):
 def test_unet_gives_the_view_before_it_has_learned():
     decoder, latent = unet()
     torch.testing.assert_close(decoder(latent), decoder.patches.split(latent.finer[0]), rtol=0.02, atol=0.02)
+
+
+def test_unet_repeats_the_symbols_of_the_view_before_it_has_learned():
+    grid = GRIDS["text"]
+    decoder, latent = unet(grid=grid)
+    symbols = torch.randint(grid.vocab, (3, *grid.shape))
+    view = torch.nn.functional.one_hot(symbols, grid.vocab).movedim(-1, 1).float()
+    logits = decoder(latent._replace(finer=(view, *latent.finer[1:])))
+    assert torch.equal(logits.argmax(-1), symbols.flatten(1))
+    assert logits.softmax(-1).max() < 1
+
+
+def test_unet_decodes_symbols_one_by_one():
+    with pytest.raises(ValueError, match=r"decoder.patch=2: a discrete grid is decoded cell by cell"):
+        UNetDecoder(patch=2).bind(GRIDS["text"], 16, (3,), finer=finer(GRIDS["text"]))
 
 
 def test_unet_decodes_some_samples_from_the_deepest_level_alone():

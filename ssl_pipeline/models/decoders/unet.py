@@ -17,23 +17,29 @@ from ssl_pipeline.models.layers.unet import PlainBlock, unfolded
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.grid import GridSpec
 
+_RAISED = 8.0
+"""Logits of the view's symbols before anything is learned: they have 92 % of 258 bytes."""
+
 
 @register("decoder", "unet")
 class UNetDecoder(Decoder):
     """The way up of a U-Net (arXiv 1505.04597): each level is added to what comes from below, the view to the result.
+
+    Of symbols the result are logits, and those of the view's are raised: it starts with the view nearly as it is.
 
     How much of each channel is added, the deepest level says, sample by sample: of a view that was turned round
     nothing fine lies where it belongs. Levels of another size than the target's, as those of a small crop, are left
     out.
 
     Args:
-        patch: side of the patches in which the result is given, in cells.
+        patch: side of the patches in which the result is given, in cells; of symbols 1.
         blocks: residual blocks of a level.
         level_drop: share of samples of a step in training that are decoded from the deepest level alone, so that it
             does not idle.
 
     Raises:
-        ValueError: a latent that keeps no finer levels; a target of which they are no multiple; a share outside [0, 1).
+        ValueError: a latent that keeps no finer levels; a target of which they are no multiple; a share outside [0, 1);
+            patches of symbols.
     """
 
     needs_grid = True
@@ -54,12 +60,16 @@ class UNetDecoder(Decoder):
         finer: Sequence[GridSpec] = (),
     ) -> None:
         """See ``Decoder``."""
-        if len(finer) < 2 or grid.channels is None:
+        if len(finer) < 2:
             raise ValueError(
                 "decoder=unet adds the finer levels of a latent, and this one keeps none: set encoder=unet "
                 "latent=tokens, or another decoder"
             )
-        self.patches = Patches(grid, self.patch)
+        self.patches, self.vocab = Patches(grid, 1 if grid.discrete and self.patch is None else self.patch), grid.vocab
+        if grid.discrete and self.patches.cells > 1:
+            raise ValueError(
+                f"decoder.patch={self.patch}: a discrete grid is decoded cell by cell, set decoder.patch=1"
+            )
         self.params = nn.Linear(n_params, latent_width) if n_params else None
         levels = [*reversed(finer[1:])]
         self.fold = finer[0].shape[0] // levels[-1].shape[0]
@@ -72,10 +82,12 @@ class UNetDecoder(Decoder):
             Up(grid.ndim, below, width, latent_width, self.per_level) for below, width in pairwise(widths)
         )
         self.depth = len(self.blocks)
-        self.head = conv_nd(grid.ndim)(widths[-1], grid.channels * self.fold**grid.ndim, 3, padding=1, bias=False)
+        channels = grid.vocab or grid.width
+        self.head = conv_nd(grid.ndim)(widths[-1], channels * self.fold**grid.ndim, 3, padding=1, bias=False)
         for weight in self.head.parameters():  # it starts with the view nearly as it is
             nn.init.zeros_(weight)
-        self.of_view = Gate(latent_width, grid.channels) if grid.channels == finer[0].channels else None
+        alike = (grid.channels, grid.vocab) == (finer[0].channels, finer[0].vocab)
+        self.of_view = Gate(latent_width, channels) if alike else None
 
     def forward(
         self,
@@ -101,11 +113,12 @@ class UNetDecoder(Decoder):
         return self.blocks[block](x, size, level if tuple(level.shape[2:]) == size else None, latent.tokens.mean(1))
 
     def leave(self, x: Tensor, latent: Latent, places: Tensor | None = None) -> Tensor:
-        """Patches (B, Q, P) of the last map and the view."""
+        """Patches (B, Q, P), or logits, of the last map and the view."""
         made, view = unfolded(self.head(x), self.fold), latent.finer[0]
         if self.of_view is not None and view.shape[2:] == made.shape[2:]:
-            made = made.float() + self.of_view(view, latent.tokens.mean(1))
-        patches = self.patches.split(made)
+            raised = 1 if self.vocab is None else _RAISED
+            made = made.float() + raised * self.of_view(view, latent.tokens.mean(1))
+        patches = self.patches.split(made) if self.vocab is None else made.flatten(2).transpose(1, 2)
         return patches if places is None else pick(patches, places)
 
     def _thinned(self, latent: Latent) -> Latent:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders.base import Encoder
@@ -25,9 +25,9 @@ from ssl_pipeline.structures.grid import GridSpec
 class UNetEncoder(Encoder):
     """The way down of a U-Net (arXiv 1505.04597) of plain residual blocks (DRUNet, arXiv 2008.13751).
 
-    The latent's tokens are the map of the deepest level. The levels above it, and the view itself, are
-    ``Latent.finer``, for ``decoder=unet``. The embedding is the deepest map averaged into a few cells, each dimension
-    standardised by running statistics; losses between embeddings, teachers and probes work on it.
+    The latent's tokens are the map of the deepest level. The levels above it, and the view itself (of symbols, as ones
+    among zeros), are ``Latent.finer``, for ``decoder=unet``. The embedding is the deepest map averaged into a few
+    cells, each dimension standardised by running statistics; losses between embeddings, teachers and probes work on it.
 
     Args:
         widths: channels of the levels, fine to coarse; each level after the first halves the grid, rounding up. The
@@ -39,7 +39,7 @@ class UNetEncoder(Encoder):
         view_drop: share of samples whose view is hidden from the encoder in training.
 
     Raises:
-        ValueError: a discrete grid, or one that ``fold`` does not divide; one level, or none; ``pool`` for another
+        ValueError: a grid that ``fold`` does not divide; one level, or none; ``pool`` for another
             number of axes.
 
     >>> encoder = UNetEncoder(widths=[8, 16]).bind(GridSpec.of(("y", 8), ("x", 8), channels=3), ("noise",))
@@ -68,13 +68,11 @@ class UNetEncoder(Encoder):
 
     def setup(self, grid: GridSpec, views: Sequence[str]) -> None:
         """See ``Encoder``."""
-        if grid.discrete:
-            raise ValueError("encoder=unet needs numbers, got symbols: take encoder=vit or ngram_bag")
         if self.fold < 1 or any(n % self.fold for n in grid.shape):
             raise ValueError(f"encoder.fold={self.fold} does not divide {list(grid.shape)} cells: set encoder.fold=1")
-        conv, widths = conv_nd(grid.ndim), self.widths
+        conv, widths, self.vocab = conv_nd(grid.ndim), self.widths, grid.vocab
         self.view = ViewEmbedding(views, widths[0], self.view_drop)
-        self.stem = conv((grid.width + 1) * self.fold**grid.ndim, widths[0], 3, padding=1, bias=False)
+        self.stem = conv(((grid.vocab or grid.width) + 1) * self.fold**grid.ndim, widths[0], 3, padding=1, bias=False)
         levels, before = [], widths[0]
         for width in widths:
             down = conv(before, width, 3, 2, padding=1, bias=False) if levels else nn.Identity()
@@ -86,7 +84,7 @@ class UNetEncoder(Encoder):
         self.standard = nn.BatchNorm1d(self.embedding_width, affine=False)
         shapes = [tuple(-(-n // (self.fold * 2**level)) for n in grid.shape) for level in range(self.depth)]
         above = zip(widths, shapes[:-1], strict=False)
-        self.finer = (grid, *(replace(grid.resized(shape), channels=width) for width, shape in above))
+        self.finer = (grid, *(GridSpec(grid.resized(shape).axes, channels=width) for width, shape in above))
         self.dense_shape = shapes[-1]
 
     def shape_of(self, cells: Sequence[int]) -> tuple[int, ...]:
@@ -101,7 +99,7 @@ class UNetEncoder(Encoder):
 
     def forward(self, views: Mapping[str, View], last: int = 1) -> dict[str, Latent]:
         """Encode views by name, those of one size in one pass; there is one block to take tokens from."""
-        alike = defaultdict(list)
+        views, alike = {name: self._numbers(view) for name, view in views.items()}, defaultdict(list)
         for name, view in views.items():
             alike[view.x.shape[2:]].append(name)
         latents = {}
@@ -122,6 +120,7 @@ class UNetEncoder(Encoder):
 
     def enter(self, name: str, view: View) -> Latent:
         """The first map, and the view."""
+        view = self._numbers(view)
         return mapped(self._first({name: view}))._replace(finer=(view.x,))
 
     def step(self, block: int, latent: Latent) -> Latent:
@@ -141,6 +140,10 @@ class UNetEncoder(Encoder):
             layers.append([*down.parameters(), *first.parameters()])
             layers += ([*block.parameters()] for block in rest)
         return layers
+
+    def _numbers(self, view: View) -> View:
+        """Symbols as ones among zeros, (B, vocab, *grid)."""
+        return view if self.vocab is None else view._replace(x=F.one_hot(view.x, self.vocab).movedim(-1, 1).float())
 
     def _first(self, views: Mapping[str, View]) -> Tensor:
         """First maps of views of one size, one after the other."""

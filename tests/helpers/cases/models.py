@@ -39,7 +39,7 @@ ENCODERS = (
     EncoderCase("conv", ConvEncoder, {"widths": [8, 16]}, CONTINUOUS),
     EncoderCase("conv", ConvEncoder, {"widths": [8, 16, 8], "dense_connections": True}, CONTINUOUS),
     EncoderCase("conv", ConvEncoder, {"widths": [16], "blocks": 2, "norm": "group", "pool": 2}, CONTINUOUS),
-    EncoderCase("unet", UNetEncoder, {"widths": [8, 16, 12], "blocks": 1, "fold": 1, "pool": 2}, CONTINUOUS),
+    EncoderCase("unet", UNetEncoder, {"widths": [8, 16, 12], "blocks": 1, "fold": 1, "pool": 2}, tuple(GRIDS)),
     EncoderCase("unet", UNetEncoder, {"widths": [8, 16], "fold": 2}, ("image", "video")),
     EncoderCase("timm", TimmBackbone, {"name": "resnet10t"}, ("image", "grey")),
     EncoderCase(
@@ -95,7 +95,7 @@ DECODERS = (
     DecoderCase("cross_attention", CrossAttentionDecoder, {"width": 24, "depth": 1, "heads": 2}, tuple(GRIDS)),
     DecoderCase("conv", ConvDecoder, {"widths": [8, 16]}, CONTINUOUS),
     DecoderCase("conv", ConvDecoder, {"widths": [8], "norm": "batch", "patch": 2}, CONTINUOUS),
-    DecoderCase("unet", UNetDecoder, {"blocks": 1}, CONTINUOUS),
+    DecoderCase("unet", UNetDecoder, {"blocks": 1}, tuple(GRIDS)),
     DecoderCase("autoregressive", AutoregressiveDecoder, {"width": 24, "depth": 1, "heads": 2}, ("text",)),
     DecoderCase(
         "autoregressive",
