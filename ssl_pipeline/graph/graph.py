@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ssl_pipeline.graph.corrupter import Views
 from ssl_pipeline.graph.parts import GraphParts
 from ssl_pipeline.graph.teacher_targets import Teaching, learners
 from ssl_pipeline.objectives import State
-from ssl_pipeline.structures.batch import Batch
+from ssl_pipeline.structures.batch import Batch, Latent, View
 from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge
 
 
@@ -104,8 +105,15 @@ class Graph(GraphParts):
             self.decoders_by_target,
             {name: self.corruptions[name].params_of(view) for name, view in views.items()}.get,
             self.teaching.targets(known, latents),
+            self._look,
             consensus,
         )
+
+    def _look(self, views: Mapping[str, View]) -> dict[str, Latent]:
+        """Latents of standardised views: a gradient reaches these, and no weight or statistic of the encoder moves."""
+        still = {name: value.detach() for name, value in self.encoder.named_parameters()}
+        still |= {name: value.clone() for name, value in self.encoder.named_buffers()}
+        return functional_call(self.encoder, still, (views,))
 
     @property
     def decoders_by_target(self) -> dict[str, nn.Module]:

@@ -6,6 +6,7 @@ from ssl_pipeline.objectives.cross_modal import CrossModal
 from ssl_pipeline.objectives.joint_embedding import JointEmbedding
 from ssl_pipeline.objectives.masked_prediction import MaskedPrediction
 from ssl_pipeline.objectives.objective import Objective
+from ssl_pipeline.objectives.perceptual import Perceptual
 from ssl_pipeline.objectives.reconstruction import Reconstruction
 from ssl_pipeline.objectives.teacher_prediction import TeacherPrediction
 from ssl_pipeline.objectives.world_model import WorldModel
@@ -17,6 +18,7 @@ __all__ = [
     "JointEmbedding",
     "MaskedPrediction",
     "Objective",
+    "Perceptual",
     "Reconstruction",
     "State",
     "Targets",

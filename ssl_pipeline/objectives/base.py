@@ -51,6 +51,7 @@ class State:
     decoders: Mapping[str, nn.Module]  # by target
     corruption_params: Callable[[str], Tensor | None]  # parameters of a view's corruption, (B, k)
     targets: Targets
+    look: Callable[[Mapping[str, View]], Mapping[str, Latent]]  # latents of standardised views, by weights that stand
     consensus: Consensus | None = None  # of the views, where the latent has one
 
     def view(self, name: str) -> View:

@@ -26,7 +26,7 @@ def state(latents, dealt=None, valid=None, head=lambda module: module, teacher=N
     dealt = assign_views([*latents], len(latents), n, "cpu", 0, 0, 0) if dealt is None else dealt
     views = {name: clean_view(LINE, torch.zeros(n, 1, 6), valid) for name in latents}
     targets = Targets(latents if teacher is None else teacher, head)
-    return State(views["a"], views, torch.arange(n), latents, dealt, {}, lambda _: None, targets)
+    return State(views["a"], views, torch.arange(n), latents, dealt, {}, lambda _: None, targets, lambda seen: latents)
 
 
 def said(rows=8, width=6, seed=0, views=VIEWS):

@@ -23,7 +23,10 @@ def test_decoder_gives_the_patches_of_its_target(case, name):
     decoder = case.build(**case.options).bind(grid, 16, dense_shape=dense, n_params=2, finer=levels)
     for parameter in decoder.parameters():  # so that no layer starts as nothing
         parameter.data += 0.1 * torch.randn_like(parameter)
-    n, maps = torch.Size(dense).numel(), tuple(torch.randn(3, level.vocab or level.channels, *level.shape) for level in levels)
+    n, maps = (
+        torch.Size(dense).numel(),
+        tuple(torch.randn(3, level.vocab or level.channels, *level.shape) for level in levels),
+    )
     latent = Latent(torch.randn(3, n, 16), torch.randn(3, 16), dense_shape=dense, finer=maps)
     corruption_params, target = torch.randn(3, 2), decoder.patches.split(sample(grid, 3).x)
     every = decoder.eval()(latent, corruption_params=corruption_params, target=target)

@@ -1,0 +1,81 @@
+"""A term between what the encoder sees in decoded samples and in clean ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ssl_pipeline.config.registry import register
+from ssl_pipeline.models.decoders import Decoder
+from ssl_pipeline.objectives.base import GraphInfo, State, Term, on_rows
+from ssl_pipeline.objectives.reconstruction import Wanted, compare_decoded
+from ssl_pipeline.structures.batch import Latent, clean_view
+from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, Node
+
+
+@register("objective", "perceptual")
+class Perceptual(Term):
+    """What is decoded looks to the run's own encoder as the clean sample does (perceptual loss, arXiv 1603.08155).
+
+    The mean of all that a sample may have been is blurred. The encoder sees that, and its maps, compared place by
+    place, ask for detail; that costs squared error, so give it a small weight beside a reconstruction. The weights that
+    look stand still.
+
+    Args:
+        share: of each view's samples that are decoded in a step, at least one; each is encoded twice more.
+        weight: factor of the term.
+        views: views to start from; None for all.
+
+    Raises:
+        ValueError: samples of symbols; ``share`` outside (0, 1].
+    """
+
+    def __init__(self, *, share: float = 0.5, weight: float = 1.0, views: Sequence[str] | None = None) -> None:
+        super().__init__(weight, views)
+        if not 0 < share <= 1:
+            raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
+        self.share = share
+
+    def fits(self, grid: GridSpec) -> bool:
+        """Whether samples are numbers."""
+        return not grid.discrete
+
+    def connect(self, info: GraphInfo) -> list[Edge]:
+        """One edge a start.
+
+        Raises:
+            ValueError: samples of symbols.
+        """
+        if info.grid.discrete:
+            raise ValueError(f"objective.{self.name} looks at decoded numbers, and samples are symbols: leave it out")
+        self.grid = info.grid
+        starts = [CONSENSUS] if info.consensus else [Node.latent(view) for view in self.covered(info.views)]
+        return [Edge(f"{self.name}/{start.name}", (start,), CLEAN, False, True) for start in starts]
+
+    def forward(self, state: State) -> dict[str, Tensor]:
+        """Decode every start, and compare what is seen."""
+        return {edge.name: self._seen(state, edge.source.name) for edge in self.edges}
+
+    def _seen(self, state: State, start: str) -> Tensor:
+        decoder: Decoder = state.decoders[CLEAN.name]  # pyright: ignore[reportAssignmentType]
+        found = state.clean.x, state.clean.valid
+        truth, valid = (on_rows(part, lambda x: state.assignment.of(x, start)) for part in found)
+        wanted = Wanted(state.latent(start), truth, valid).first(self.share)
+        made, truth, valid = compare_decoded(decoder, wanted, whole=True)
+        views = {name: clean_view(self.grid, x, valid) for name, x in (("made", made), ("true", truth))}
+        seen = state.look(views)
+        return torch.stack([_apart(*maps) for maps in zip(*map(_maps, seen.values()), strict=True)]).mean()
+
+
+def _maps(latent: Latent) -> list[Tensor]:
+    """What the encoder sees, fine to coarse, without the sample itself."""
+    return [*latent.finer[1:], latent.tokens]
+
+
+def _apart(made: Tensor, true: Tensor) -> Tensor:
+    """Mean absolute difference of maps, in units of the spread of the true ones."""
+    true = true.detach().float()
+    return (made.float() - true).abs().mean() / true.std().clamp(min=1e-6)
