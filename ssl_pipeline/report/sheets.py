@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+from torchvision.io import encode_png
 
 from ssl_pipeline.data import Clips, Data, LogMel, Pixels, Waveform
 from ssl_pipeline.data.codecs.table import FEATURE
@@ -46,6 +47,7 @@ class Sheet(NamedTuple):
     picture: str | None  # of all of them, as a data URI
     sounds: list[list[tuple[str, str]]]  # of each sample, form and data URI
     texts: list[list[tuple[str, str]]]  # of each sample, form and HTML
+    slider: tuple[str, str] | None = None  # of some images: corrupted and restored ones side by side, as data URIs
 
 
 @torch.no_grad()
@@ -86,7 +88,7 @@ def sheet(name: str, shown: Mapping[str, Form], data: Data) -> Sheet:
     """Some forms, or rows of samples, under each other; texts are compared with the clean one, if there is one."""
     if data.grid.discrete:
         return Sheet(name, None, [], _texts(shown, data))
-    return Sheet(name, picture(shown, data), _sounds(shown, data), [])
+    return Sheet(name, picture(shown, data), _sounds(shown, data), [], _slider(shown, data))
 
 
 def picture(shown: Mapping[str, Form], data: Data) -> str:
@@ -115,6 +117,19 @@ def picture(shown: Mapping[str, Form], data: Data) -> str:
                 axis.spines[:].set_visible(False)
             row[0].set_ylabel(name)
     return drawn(drawing, "png")
+
+
+def _slider(shown: Mapping[str, Form], data: Data, most: int = 4) -> tuple[str, str] | None:
+    """Two strips of the same images, of which a reader draws one over the other."""
+    if not isinstance(data.codec, Pixels) or data.grid.width not in (1, 3):
+        return None
+    pair = [shown[name].x[:most] for name in ("corrupted", "restored") if name in shown]
+    if len(pair) < 2 or pair[0].shape != pair[1].shape:
+        return None
+    low, high = data.grid.range
+    strips = (torch.cat([*((x - low) / (high - low)).clamp(0, 1)], dim=-1) for x in pair)
+    first, second = (inside(encode_png((255 * x).round().byte()).numpy().tobytes(), "image/png") for x in strips)
+    return first, second
 
 
 def _row_of_numbers(axis: Axes, x: Tensor, bars: bool) -> None:
