@@ -69,7 +69,7 @@ class Recognition(Families):
                 severity.append(_severities(view, names, levels))
                 if step % 2:
                     continue  # half of the samples suffice
-                views = graph.corrupt(batch, step=step, whole=True).views.values()
+                views = graph.corrupt(batch.on(read.device), step=step, whole=True).views.values()
                 alike = [view for view in views if view.mask is None and view.x.shape == clean.x.shape]
                 typical += map(read, (clean, *alike))
         recognizer = _learned(names, torch.cat(z), torch.cat(severity))
@@ -168,11 +168,12 @@ def _learned(names: Sequence[str], z: Tensor, severity: Tensor) -> Recognizer:
 
 
 def _whitening(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Centre and map (D, D) after which the squared length of an embedding is its novelty."""
+    """Centre and map (S, S) after which the squared length of a latent's statistics is its novelty."""
     found = LedoitWolf().fit(z.double().numpy())
-    whiten = torch.linalg.cholesky(torch.from_numpy(found.precision_))
-    centre = torch.from_numpy(found.location_)
-    typical = ((z.double() - centre) @ whiten).square().sum(1).quantile(_TYPICAL)
+    spread, centre = torch.from_numpy(found.covariance_), torch.from_numpy(found.location_)
+    least = spread.diagonal().mean() * 1e-6 + 1e-12  # so that a latent that is constant has an inverse, too
+    whiten = torch.linalg.cholesky(torch.linalg.inv(spread + least * torch.eye(len(spread), dtype=torch.double)))
+    typical = ((z.double() - centre) @ whiten).square().sum(1).quantile(_TYPICAL).clamp(min=1e-12)
     return centre.float(), (whiten / typical.sqrt()).float()
 
 

@@ -109,6 +109,13 @@ def test_novelty_is_a_squared_distance():
     assert recognizer(torch.tensor([[3.0, 2.0]])).novelty.item() == pytest.approx(5)
 
 
+def test_a_collapsed_latent_breaks_nothing(graph, data, monkeypatch):
+    monkeypatch.setattr("ssl_pipeline.evaluation.recognition.statistics", lambda latent: latent.pooled * 0 + 1)
+    recognizer = FEW.fit(graph, data)
+    said = recognizer(torch.ones(3, len(recognizer.mean)))
+    assert said.probability.isfinite().all() and said.novelty.max() <= 1
+
+
 def test_other_options_are_refused():
     with pytest.raises(ValueError, match=r"probe.protocol.recognition.samples=0: expected at least 1"):
         replace(FEW, samples=0)
