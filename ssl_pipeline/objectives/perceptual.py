@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
+from ssl_pipeline.losses import L1, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.objectives.base import GraphInfo, State, Term, on_rows
 from ssl_pipeline.objectives.reconstruction import Wanted, compare_decoded
@@ -16,7 +17,7 @@ from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, Node
 
 
-@register("objective", "perceptual")
+@register("objective", "perceptual", parts={"loss": "loss"})
 class Perceptual(Term):
     """What is decoded looks to the run's own encoder as the clean sample does (perceptual loss, arXiv 1603.08155).
 
@@ -25,6 +26,7 @@ class Perceptual(Term):
     look stand still.
 
     Args:
+        loss: between two maps in units of the spread of the true one; None: the mean absolute difference.
         share: of each view's samples that are decoded in a step, at least one; each is encoded twice more.
         weight: factor of the term.
         views: views to start from; None for all.
@@ -33,11 +35,18 @@ class Perceptual(Term):
         ValueError: samples of symbols; ``share`` outside (0, 1].
     """
 
-    def __init__(self, *, share: float = 0.5, weight: float = 1.0, views: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        loss: ReconstructionLoss | None = None,
+        share: float = 0.5,
+        weight: float = 1.0,
+        views: Sequence[str] | None = None,
+    ) -> None:
         super().__init__(weight, views)
         if not 0 < share <= 1:
             raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
-        self.share = share
+        self.share, self.loss = share, L1() if loss is None else loss
 
     def fits(self, grid: GridSpec) -> bool:
         """Whether samples are numbers."""
@@ -67,15 +76,17 @@ class Perceptual(Term):
         made, truth, valid = compare_decoded(decoder, wanted, whole=True)
         views = {name: clean_view(self.grid, x, valid) for name, x in (("made", made), ("true", truth))}
         seen = state.look(views)
-        return torch.stack([_apart(*maps) for maps in zip(*map(_maps, seen.values()), strict=True)]).mean()
+        pairs = zip(*map(_maps, seen.values()), strict=True)
+        return torch.stack([self.loss(*_in_spreads(*pair)) for pair in pairs]).mean()
 
 
 def _maps(latent: Latent) -> list[Tensor]:
-    """What the encoder sees, fine to coarse, without the sample itself."""
-    return [*latent.finer[1:], latent.tokens]
+    """What the encoder sees at each place, (B, N, D), fine to coarse, without the sample itself."""
+    return [*(level.flatten(2).transpose(1, 2) for level in latent.finer[1:]), latent.tokens]
 
 
-def _apart(made: Tensor, true: Tensor) -> Tensor:
-    """Mean absolute difference of maps, in units of the spread of the true ones."""
+def _in_spreads(made: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps in units of the standard deviation of the true one."""
     true = true.detach().float()
-    return (made.float() - true).abs().mean() / true.std().clamp(min=1e-6)
+    spread = true.std().clamp(min=1e-6)
+    return made.float() / spread, true / spread

@@ -73,7 +73,7 @@ def test_rows_of_a_claim_are_timed_and_tried_and_the_best_go_on(script, tmp_path
     monkeypatch.setattr(claim, "table", lambda out: "")
     words = [tmp_path / "rows.yaml", "--tune", "optimizer.lr=1,2", "--seeds", "1,2", "--out", tmp_path / "out"]
     call(claim, monkeypatch, *words, "--minutes", "2", "--behind", "5", "data=digits")
-    assert ran[:3] == [(name, 0, None, [*asked, "data=digits"]) for name, asked in rows.items()]  # timed
+    assert ran[:3] == [(name, 0, None, [*asked, "probe=clean", "data=digits"]) for name, asked in rows.items()]  # timed
     tried = [(name, 0, 480, [*rows[name], f"optimizer.lr={rate}", "data=digits"]) for name in rows for rate in (1, 2)]
     assert ran[3:9] == tried
     chosen = {name: [*rows[name], "optimizer.lr=2", "data=digits"] for name in ("ours", "rival")}

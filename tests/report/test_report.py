@@ -35,7 +35,7 @@ def test_a_page_of_images(images):
     for what in ("What passes the encoder, mask", "What passes decoders and heads", "Steps of the weights"):
         assert f"<h3>{what}</h3>" in text
     assert "Losses at the encoder" in text and "Probes on the way" in text and "interrupted" not in text
-    assert text.count("data:image/png") == 2  # a sheet a view
+    assert text.count("data:image/png") == 6  # of each view a sheet and the two pictures of a slider
     assert {"data_wait", "memory_gb", "samples_per_s"} <= summary.keys()
 
 

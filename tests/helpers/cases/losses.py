@@ -61,6 +61,7 @@ LOSSES = (
     LossCase("patchnorm", NormalizedPatches, {}),
     LossCase("cross_entropy", CrossEntropy, {}),
     LossCase("translate", MSE, {}),
+    LossCase("perceptual", L1, {}),
     LossCase("transition", MSE, {}),
     LossCase("consistency", JensenShannon, {}),
     LossCase("consistency", SymmetricKL, {}),
