@@ -23,6 +23,7 @@ import ssl_pipeline as sslp
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.corruptions import OCR, Case, Corruption, Diacritics, Drop, Typos
+from ssl_pipeline.data import sequential_batches
 from ssl_pipeline.evaluation.fidelity import edit_distance
 from ssl_pipeline.evaluation.frozen_features import spread_samples
 from ssl_pipeline.report import markdown
@@ -80,8 +81,7 @@ def main() -> None:
     parser.add_argument("--classical", choices=("yes", "no"), default="yes")
     asked = parser.parse_args()
     model, data = sslp.load(asked.run), build_part("data", read_saved(asked.run).config["data"])
-    some = spread_samples(data.test, asked.samples)
-    batch = some[range(len(some))]
+    batch = next(sequential_batches(spread_samples(data.test, asked.samples), asked.samples, asked.samples))
     truth = data.codec.decode(batch.x)
     tools = {"pyspellchecker": spellchecker, "symspellpy": symspell}
     tools = {name: make(asked.language) if asked.classical == "yes" else None for name, make in tools.items()}
