@@ -25,9 +25,8 @@ import ssl_pipeline as sslp
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.corruptions import BandLimit, Clipping, Corruption, Noise, PacketLoss, Reverb, Reversal
-from ssl_pipeline.data import sequential_batches
 from ssl_pipeline.evaluation.fidelity import fidelity
-from ssl_pipeline.evaluation.frozen_features import spread_samples
+from ssl_pipeline.evaluation.frozen_features import spread_batches
 from ssl_pipeline.report import markdown
 from ssl_pipeline.structures.batch import as_float, clean_view, stored
 
@@ -97,7 +96,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=100, help="test samples")
     asked = parser.parse_args()
     model, data = sslp.load(asked.run), build_part("data", read_saved(asked.run).config["data"])
-    batch = next(sequential_batches(spread_samples(data.test, asked.samples), asked.samples, asked.samples))
+    batch = next(spread_batches(data.test, asked.samples, asked.samples))
     clean = as_float(batch.x, data.grid)
     rate = round(1 / data.grid.axes[-1].spacing)
     print(markdown.table_head("SI-SDR; LSD, dB", "corrupted", "classical", "restored", "s a second of sound"))

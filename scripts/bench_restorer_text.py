@@ -3,7 +3,7 @@
 python scripts/bench_restorer_text.py RUN --language en   # pip install pyspellchecker symspellpy
 python scripts/bench_restorer_text.py RUN --classical no
 
-Spell checkers mend word by word. Texts are shorter than a window and have no line ends in this table.
+Spell checkers mend word by word.
 """
 
 # pyright: reportMissingImports=false
@@ -23,9 +23,8 @@ import ssl_pipeline as sslp
 from ssl_pipeline.config.build import build_part
 from ssl_pipeline.config.saved import read_saved
 from ssl_pipeline.corruptions import OCR, Case, Corruption, Diacritics, Drop, Typos
-from ssl_pipeline.data import sequential_batches
 from ssl_pipeline.evaluation.fidelity import edit_distance
-from ssl_pipeline.evaluation.frozen_features import spread_samples
+from ssl_pipeline.evaluation.frozen_features import spread_batches
 from ssl_pipeline.report import markdown
 from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.structures.random import generator
@@ -81,7 +80,7 @@ def main() -> None:
     parser.add_argument("--classical", choices=("yes", "no"), default="yes")
     asked = parser.parse_args()
     model, data = sslp.load(asked.run), build_part("data", read_saved(asked.run).config["data"])
-    batch = next(sequential_batches(spread_samples(data.test, asked.samples), asked.samples, asked.samples))
+    batch = next(spread_batches(data.test, asked.samples, asked.samples))
     truth = data.codec.decode(batch.x)
     tools = {"pyspellchecker": spellchecker, "symspellpy": symspell}
     tools = {name: make(asked.language) if asked.classical == "yes" else None for name, make in tools.items()}
@@ -102,10 +101,8 @@ def _errors(texts: list[str], truth: list[str]) -> float:
 
 
 def _rate(text: str, true: str) -> float:
-    length = max(len(text), len(true))
-    codes = (torch.tensor([[*map(ord, one.ljust(length, "\0"))]]) for one in (text, true))
-    x, clean = codes
-    # Padding that both have costs nothing; what one of them lacks costs what is missing.
+    length = max(len(text), len(true))  # padding that both have costs nothing
+    x, clean = (torch.tensor([[*map(ord, one.ljust(length, "\0"))]]) for one in (text, true))
     return 100 * edit_distance(x, clean).item() / len(true)
 
 

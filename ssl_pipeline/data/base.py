@@ -101,6 +101,11 @@ class Data:
     read_with: Callable[[Codec], Data] | None = None
 
     @property
+    def held_out(self) -> Dataset | Stream:
+        """The test samples; those of training where there are no others."""
+        return self.train if self.test is None else self.test
+
+    @property
     def layout(self) -> DataSpec:
         """What a graph must know of it, but for the statistics of its values."""
         columns = {name: ColumnInfo(column.grid, column.steps) for name, column in self.columns.items()}

@@ -129,7 +129,7 @@ def probed(features: Features, protocol: P1, few_shot: Sequence[float], seeds: i
 def augmented(subject: Subject, data: Data) -> np.ndarray:
     """Embeddings (N, q, D) of random crops of held-out samples, whatever the encoder was trained on."""
     crop = Crop(scale=(0.4, 1.0)).bind(data.grid)
-    part = first_samples(data.train if data.test is None else data.test, SAMPLES)
+    part = first_samples(data.held_out, SAMPLES)
     rows = []
     for start, batch in enumerate(sequential_batches(part, 250, SAMPLES)):
         batch = batch.on(subject.device)

@@ -107,7 +107,7 @@ def _restored(subjects: Subjects, how: Measures) -> dict[str, Score]:
     if graph is None or protocol is None or not protocol.families_of(data.grid):
         return {}
     note = f"P3, {protocol.samples:,} test samples at most"
-    scores = protocol.score(graph, data.train if data.test is None else data.test)
+    scores = protocol.score(graph, data.held_out)
     return {name: Score(value, None, 1, note) for name, value in scores.items()}
 
 

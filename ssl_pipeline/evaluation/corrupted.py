@@ -15,12 +15,11 @@ from ssl_pipeline.config.registry import lookup, register
 from ssl_pipeline.corruptions import Corruption
 from ssl_pipeline.corruptions.composed import Composed
 from ssl_pipeline.data import Data, sequential_batches
-from ssl_pipeline.evaluation.families import CLEAN, Families, family_means
+from ssl_pipeline.evaluation.families import CLEAN, Families, family_means, views_of_forms
 from ssl_pipeline.evaluation.frozen_features import Embed, Forms, digests, first_samples
 from ssl_pipeline.evaluation.probes import Classifier
 from ssl_pipeline.evaluation.retrieval import found_among
-from ssl_pipeline.structures.batch import Batch, as_float, clean_view, stored
-from ssl_pipeline.structures.random import generator
+from ssl_pipeline.structures.batch import Batch, as_float, clean_view
 
 FOUND = "found"
 """Share of the corrupted samples whose clean form is the nearest of all clean ones."""
@@ -52,10 +51,8 @@ class P2(Families):
                 labels.append(batch.label)
                 sums.append(digests(batch.x))
                 rows[CLEAN].append(_embedded(embed, batch))
-                for name, corruption in corruptions.items():
-                    view = corruption(clean, generator("cpu", "p2", name, step))
-                    form = batch._replace(x=stored(view.x, grid), valid=view.valid)
-                    rows[name].append(_embedded(embed, form))
+                for form, view in views_of_forms(corruptions, clean, "p2", step):
+                    rows[form].append(_embedded(embed, batch._replace(x=view.x, valid=view.valid)))
         label = None if any(part is None for part in labels) else torch.cat(labels).numpy()
         return Forms({name: torch.cat(some).numpy() for name, some in rows.items()}, label, np.concatenate(sums))
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, ClassVar
 
 from ssl_pipeline.config.registry import lookup, part_names
 from ssl_pipeline.corruptions import Corruption
+from ssl_pipeline.structures.batch import View, stored
 from ssl_pipeline.structures.grid import GridSpec
+from ssl_pipeline.structures.random import generator
 from ssl_pipeline.utils.errors import nearest
 
 CLEAN = "clean"
@@ -67,6 +69,21 @@ class Families:
                 continue
             found |= {f"{name}/{severity:g}": make(severity=severity).bind(grid) for severity in self.severities}
         return found
+
+
+def views_of_forms(
+    corruptions: Mapping[str, Corruption], clean: View, key: str, step: int
+) -> Iterator[tuple[str, View]]:
+    """Views of clean samples in each form, as files hold them.
+
+    Args:
+        corruptions: by form, bound.
+        clean: the samples, on the processor.
+        key, step: of the random numbers.
+    """
+    for form, corruption in corruptions.items():
+        view = corruption(clean, generator("cpu", key, form, step))
+        yield form, view._replace(x=stored(view.x, corruption.grid))
 
 
 def by_form(scores: Mapping[str, float], kind: str) -> dict[str, Any]:

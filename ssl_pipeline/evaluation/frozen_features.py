@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
@@ -94,11 +94,11 @@ def first_samples(dataset: Dataset | Stream, limit: int | None) -> Dataset | Str
     return Subset(dataset, rows)
 
 
-def spread_samples(dataset: Dataset | Stream, limit: int) -> Dataset | Stream:
-    """Samples at equal steps, of as many files as there are; of a stream the first ones."""
-    if isinstance(dataset, Stream) or limit >= len(dataset):
-        return dataset
-    return Subset(dataset, torch.linspace(0, len(dataset) - 1, limit).long())
+def spread_batches(dataset: Dataset | Stream, limit: int, batch_size: int = 50) -> Iterator[Batch]:
+    """Batches of samples at equal steps, of as many files as there are; of a stream the first ones."""
+    if not isinstance(dataset, Stream) and limit < len(dataset):
+        dataset = Subset(dataset, torch.linspace(0, len(dataset) - 1, limit).long())
+    return sequential_batches(dataset, batch_size, limit)
 
 
 def embedder(graph: Graph, teacher: bool = False) -> Embed:

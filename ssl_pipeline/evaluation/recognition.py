@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar
 
 import torch
@@ -14,9 +15,9 @@ from torch.nn import functional as F
 
 from ssl_pipeline.config.registry import lookup, register
 from ssl_pipeline.corruptions import AnyOf, Chain, Corruption
-from ssl_pipeline.data import Data, Dataset, Stream, sequential_batches
-from ssl_pipeline.evaluation.families import CLEAN, Families, family_means
-from ssl_pipeline.evaluation.frozen_features import spread_samples
+from ssl_pipeline.data import Data, Dataset, Stream
+from ssl_pipeline.evaluation.families import CLEAN, Families, family_means, views_of_forms
+from ssl_pipeline.evaluation.frozen_features import spread_batches
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.inference.modules import UNKNOWN
@@ -28,7 +29,6 @@ from ssl_pipeline.structures.random import generator
 FAMILY, SEVERITY_ERROR = "family", "severity_error"
 _ONE, _TWO = 0.8, 0.3
 """Shares of the samples that pass a corruption, and a second one after it."""
-_AT_ONCE = 50
 _STEPS, _CHECKED, _HELD_OUT, _TYPICAL = 600, 20, 5, 0.99
 """Of the fit: steps; steps between two looks at every so-manieth row, which it does not learn from; quantile of the
 distances that is novelty 1."""
@@ -81,13 +81,11 @@ class Recognition(Families):
         """``recognition/family/FORM``, percent of the test samples of which the one corruption that they have passed
         is thought the likeliest, or no one likely of clean ones, and ``recognition/severity_error/FORM``, by how much
         its severity is missed; means of these over severities, then families."""
-        held_out = data.train if data.test is None else data.test
         corruptions, read = self.corruptions(data.grid), _Reader(graph)
         rows: dict[str, list[Tensor]] = defaultdict(list)
-        for step, batch in enumerate(_batches(held_out, self.samples)):
+        for step, batch in enumerate(spread_batches(data.held_out, self.samples)):
             clean = _clean(batch, data.grid)
-            for form, corruption in {CLEAN: None, **corruptions}.items():
-                view = clean if corruption is None else corruption(clean, generator("cpu", self.option, form, step))
+            for form, view in chain([(CLEAN, clean)], views_of_forms(corruptions, clean, self.option, step)):
                 said = recognizer(read(view))
                 family, _, severity = form.partition("/")
                 rows[f"{FAMILY}/{form}"].append(100.0 * _is_named(said, family))
@@ -98,15 +96,11 @@ class Recognition(Families):
         return family_means(scores) | scores
 
 
-def _batches(dataset: Dataset | Stream, count: int) -> Iterator[Batch]:
-    return sequential_batches(spread_samples(dataset, count), _AT_ONCE, count)
-
-
 def _again_and_again(dataset: Dataset | Stream, count: int) -> Iterator[Batch]:
     """So many samples or more, in several passes where there are fewer; of a stream one pass."""
     passes = 1 if isinstance(dataset, Stream) else -(-count // len(dataset))
     for _ in range(passes):
-        yield from _batches(dataset, count)
+        yield from spread_batches(dataset, count)
 
 
 def _clean(batch: Batch, grid: GridSpec) -> View:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
@@ -12,19 +13,17 @@ import torch
 from torch import Tensor
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.data import Dataset, Stream, sequential_batches
-from ssl_pipeline.evaluation.families import CLEAN, Families, family_means
+from ssl_pipeline.data import Dataset, Stream
+from ssl_pipeline.evaluation.families import CLEAN, Families, family_means, views_of_forms
 from ssl_pipeline.evaluation.fidelity import BETTER_WHEN_LESS, fidelity
-from ssl_pipeline.evaluation.frozen_features import spread_samples
+from ssl_pipeline.evaluation.frozen_features import spread_batches
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.inference import Inference
 from ssl_pipeline.inference.modules import UNKNOWN
 from ssl_pipeline.structures.batch import as_float, clean_view, stored
-from ssl_pipeline.structures.random import generator
 
 BEFORE = "_before"
 """At the end of a measure: of the corrupted samples as they came."""
-_AT_ONCE = 50
 HARMLESS = "harmless"
 """Percent of the samples, at the least severity, that come out no worse than they came."""
 
@@ -54,18 +53,16 @@ class P3(Families):
         inference, device, grid = Inference(graph), next(graph.parameters()).device, graph.grid
         corruptions = self.corruptions(grid)
         rows: dict[str, list[Tensor]] = defaultdict(list)
-        for step, batch in enumerate(sequential_batches(spread_samples(dataset, self.samples), _AT_ONCE, self.samples)):
+        for step, batch in enumerate(spread_batches(dataset, self.samples)):
             clean = clean_view(grid, as_float(batch.x, grid), batch.valid)
-            for name, corruption in {CLEAN: None, **corruptions}.items():
-                view = clean if corruption is None else corruption(clean, generator("cpu", "p3", name, step))
-                x = stored(view.x, grid)
-                given = clean_view(grid, x, view.valid)
-                sent = given._replace(x=x.to(device), valid=None if view.valid is None else view.valid.to(device))
-                made = stored(inference.restore(UNKNOWN, sent).cpu(), grid)
-                before = fidelity(x, clean.x, grid, clean.valid)
-                for measure, value in fidelity(made, clean.x, grid, clean.valid).items():
-                    rows[f"{measure}/{name}"].append(value)
-                    rows[f"{measure}{BEFORE}/{name}"].append(before[measure])
+            whole = clean._replace(x=stored(clean.x, grid))
+            for form, view in chain([(CLEAN, whole)], views_of_forms(corruptions, clean, "p3", step)):
+                valid = None if view.valid is None else view.valid.to(device)
+                restored = inference.restore(UNKNOWN, clean_view(grid, view.x.to(device), valid))
+                before = fidelity(view.x, clean.x, grid, clean.valid)
+                for measure, value in fidelity(stored(restored.cpu(), grid), clean.x, grid, clean.valid).items():
+                    rows[f"{measure}/{form}"].append(value)
+                    rows[f"{measure}{BEFORE}/{form}"].append(before[measure])
         return _scores({key: torch.cat(some).numpy() for key, some in rows.items()})
 
 

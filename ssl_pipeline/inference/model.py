@@ -112,11 +112,8 @@ class Model(ModelParts):
         encoder = self.part("encoder")
         assert isinstance(encoder, Embedder)
         rows = self._known(encoder, x, None, valid)
-        count, parts = len(rows["x"]), []
-        for start in range(0, count, batch_size):
-            some = {name: row[start : start + batch_size].to(self.device) for name, row in rows.items()}
-            parts.append(statistics(encoder.encoded(**some)).cpu())
-        return self.recognizer(torch.cat(parts))
+        found = encoder.in_batches(rows, batch_size, lambda **some: statistics(encoder.encoded(**some)))
+        return self.recognizer(found.cpu())
 
     def restore(
         self,

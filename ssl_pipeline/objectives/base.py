@@ -66,6 +66,10 @@ class State:
         """The teacher's latent of a view or of a column; of one of several steps that of the first."""
         return self._first(self.targets.latents[name], name)
 
+    def clean_of(self, start: str) -> View:
+        """The clean samples that pass a view."""
+        return on_rows(self.clean, lambda x: self.assignment.of(x, start))
+
     def _first(self, record: Record, name: str) -> Record:
         if name in self.assignment.order:
             return record

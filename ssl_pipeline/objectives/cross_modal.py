@@ -11,7 +11,7 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
 from ssl_pipeline.objectives.base import GraphInfo, Record, State, Term, on_rows
-from ssl_pipeline.objectives.reconstruction import Compared, Wanted, compare_decoded, default_loss
+from ssl_pipeline.objectives.reconstruction import Compared, Wanted, check_share, compare_decoded, default_loss
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.nodes import CLEAN, Edge, Node
 from ssl_pipeline.utils.errors import nearest
@@ -53,8 +53,7 @@ class CrossModal(Term):
                 f"an edge leads from parts of a sample, each named once, to another one, "
                 f"got from {', '.join(starts) or 'none'} to {to}: change one of them"
             )
-        if not 0 < share <= 1:
-            raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
+        check_share(share)
         self.starts, self.target, self.share, self.asked = starts, to, share, loss
 
     def make_heads(self, info: GraphInfo) -> None:
@@ -108,7 +107,7 @@ class CrossModal(Term):
         """What it is to lead to, standardised, and which of it is no padding."""
         if self.target == CLEAN.name:
             by = (*self.apart, *self.starts)[0]
-            target = on_rows(state.clean, lambda x: state.assignment.of(x, by))
+            target = state.clean_of(by)
         else:
             target = self._mine(state, self.target, state.view(self.target))
         return target.x, target.valid

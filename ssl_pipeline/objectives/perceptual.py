@@ -10,11 +10,11 @@ from torch import Tensor
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.losses import L1, ReconstructionLoss
 from ssl_pipeline.models.decoders import Decoder
-from ssl_pipeline.objectives.base import GraphInfo, State, Term, on_rows
-from ssl_pipeline.objectives.reconstruction import Wanted, compare_decoded
+from ssl_pipeline.objectives.base import GraphInfo, State, Term
+from ssl_pipeline.objectives.reconstruction import Wanted, check_share, compare_decoded, decoded_starts, edges_to_clean
 from ssl_pipeline.structures.batch import Latent, clean_view
 from ssl_pipeline.structures.grid import GridSpec
-from ssl_pipeline.structures.nodes import CLEAN, CONSENSUS, Edge, Node
+from ssl_pipeline.structures.nodes import CLEAN, Edge
 
 
 @register("objective", "perceptual", parts={"loss": "loss"})
@@ -44,8 +44,7 @@ class Perceptual(Term):
         views: Sequence[str] | None = None,
     ) -> None:
         super().__init__(weight, views)
-        if not 0 < share <= 1:
-            raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
+        check_share(share)
         self.share, self.loss = share, L1() if loss is None else loss
 
     def fits(self, grid: GridSpec) -> bool:
@@ -56,13 +55,12 @@ class Perceptual(Term):
         """One edge a start.
 
         Raises:
-            ValueError: samples of symbols.
+            ValueError: samples of symbols; some of the views, where all of them become one latent.
         """
         if info.grid.discrete:
             raise ValueError(f"objective.{self.name} looks at decoded numbers, and samples are symbols: leave it out")
         self.grid = info.grid
-        starts = [CONSENSUS] if info.consensus else [Node.latent(view) for view in self.covered(info.views)]
-        return [Edge(f"{self.name}/{start.name}", (start,), CLEAN, False, True) for start in starts]
+        return edges_to_clean(self.name, decoded_starts(self, info))
 
     def forward(self, state: State) -> dict[str, Tensor]:
         """Decode every start, and compare what is seen."""
@@ -70,9 +68,8 @@ class Perceptual(Term):
 
     def _seen(self, state: State, start: str) -> Tensor:
         decoder: Decoder = state.decoders[CLEAN.name]  # pyright: ignore[reportAssignmentType]
-        found = state.clean.x, state.clean.valid
-        truth, valid = (on_rows(part, lambda x: state.assignment.of(x, start)) for part in found)
-        wanted = Wanted(state.latent(start), truth, valid).first(self.share)
+        clean = state.clean_of(start)
+        wanted = Wanted(state.latent(start), clean.x, clean.valid).first(self.share)
         made, truth, valid = compare_decoded(decoder, wanted, whole=True)
         views = {name: clean_view(self.grid, x, valid) for name, x in (("made", made), ("true", truth))}
         seen = state.look(views)

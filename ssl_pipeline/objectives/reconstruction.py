@@ -51,8 +51,7 @@ class Reconstruction(Term):
     ) -> None:
         super().__init__(weight, views)
         check_where(where)
-        if not 0 < share <= 1:
-            raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
+        check_share(share)
         if isinstance(loss, Divergence):
             raise ValueError(
                 f"{type(loss).__name__} compares two decoded distributions, and the truth is none: take "
@@ -79,14 +78,9 @@ class Reconstruction(Term):
         Raises:
             ValueError: some of the views, where all of them become one latent.
         """
-        if info.consensus and self.views is not None:
-            raise ValueError(
-                f"objective.{self.name}.views={list(self.views)} names views to start from, and latent.fuse makes one "
-                f"latent of all: set objective.{self.name}.views=null"
-            )
-        starts = [CONSENSUS] if info.consensus else [Node.latent(view) for view in self.covered(info.views)]
+        starts = decoded_starts(self, info)
         if self.target == CLEAN.name:
-            return [Edge(f"{self.name}/{start.name}", (start,), CLEAN, False, True) for start in starts]
+            return edges_to_clean(self.name, starts)
         targets = info.views if self.target == "views" else (self.target,)
         return [
             Edge(f"{self.name}/{start.name}>{target}", (start,), Node.view(target), False, True)
@@ -143,8 +137,8 @@ class Reconstruction(Term):
         decoder: Decoder = state.decoders[target]  # pyright: ignore[reportAssignmentType]
         latent, corruption_params, places, weight = state.latent(start), None, None, None
         if edge.target == CLEAN:
-            found = (state.clean.x, state.clean.valid)
-            truth, valid = (on_rows(part, lambda x: state.assignment.of(x, start)) for part in found)
+            clean = state.clean_of(start)
+            truth, valid = clean.x, clean.valid
             if edge.source != CONSENSUS:
                 places, weight = self._masked(state.view(start), decoder.patches)
         else:
@@ -161,6 +155,35 @@ class Reconstruction(Term):
         """Patches of the clean sample that are masked in the view, or the masked share of each."""
         moved = view.source_coords is not view.coords
         return (None, None) if self.where == "everywhere" or moved else masked_patches(view, patches)
+
+
+def check_share(share: float) -> None:
+    """Refuse what is no share of the samples.
+
+    Raises:
+        ValueError: outside (0, 1].
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share={share}: expected the share of samples to decode, above 0 and up to 1")
+
+
+def decoded_starts(term: Term, info: GraphInfo) -> list[Node]:
+    """The latents that a term decodes: of the views that it covers, or their consensus.
+
+    Raises:
+        ValueError: some of the views, where all of them become one latent.
+    """
+    if info.consensus and term.views is not None:
+        raise ValueError(
+            f"objective.{term.name}.views={list(term.views)} names views to start from, and latent.fuse makes one "
+            f"latent of all: set objective.{term.name}.views=null"
+        )
+    return [CONSENSUS] if info.consensus else [Node.latent(view) for view in term.covered(info.views)]
+
+
+def edges_to_clean(name: str, starts: Sequence[Node]) -> list[Edge]:
+    """An edge of a term from each start to the clean form."""
+    return [Edge(f"{name}/{start.name}", (start,), CLEAN, False, True) for start in starts]
 
 
 class Wanted(NamedTuple):

@@ -64,14 +64,23 @@ def corrupted_line(summary: Mapping[str, Any]) -> str:
 
 def family_table(summary: Mapping[str, Any]) -> Table:
     """Each corruption at each severity, of the encoder alone; ``+`` marks those that it was trained with."""
-    scored, seen = summary.get(_FORMS, {}), summary.get("corrupted_seen", ())
+    scored = summary.get(_FORMS, {})
     shown = [key for key in _EACH if key in scored]
     rows = []
     for form in scored.get("found", ()):
-        family, _, severity = form.partition("/")
         scores = (decimal(scored[key].get(form)) for key in shown)
-        rows.append([f"{family}{' +' if family in seen else ''}", severity, *scores])
+        rows.append([*form_cells(summary, form), *scores])
     return Table(["corruption", "severity", *(_EACH[key] for key in shown)], rows)
+
+
+def form_cells(summary: Mapping[str, Any], form: str) -> tuple[str, str]:
+    """Corruption, marked where it was trained with, and severity.
+
+    >>> form_cells({"corrupted_seen": ["noise"]}, "noise/3")
+    ('noise +', '3')
+    """
+    family, _, severity = form.partition("/")
+    return f"{family}{' +' if family in summary.get('corrupted_seen', ()) else ''}", severity
 
 
 def family_curves(summary: Mapping[str, Any]) -> str | None:
@@ -108,5 +117,5 @@ def _panel(axis: Axes, summary: Mapping[str, Any], key: str, family: str, at: Se
         if label in _LINES and all(f"{family}/{severity}" in scores for severity in at):
             (colour, line), y = _LINES[label], [scores[f"{family}/{severity}"] for severity in at]
             axis.plot(x, y, line, color=colour, markersize=3, linewidth=1, label=label)
-    axis.set_title(f"{family}{' +' if family in summary.get('corrupted_seen', ()) else ''}")
+    axis.set_title(form_cells(summary, family)[0])
     axis.set_xticks(x)

@@ -149,7 +149,7 @@ def _part(
         "Embeddings": curves.latents(found),
         "Machine": curves.machine(found),
     }
-    held_out = data.train if data.test is None else data.test
+    held_out = data.held_out
     clean = features(embedder(graph), held_out, samples)
     names = list(data.classes) if data.classes is not None else None
     labels = clean.label

@@ -7,6 +7,7 @@ from typing import Any
 
 from ssl_pipeline.evaluation.families import CLEAN
 from ssl_pipeline.evaluation.restored import BEFORE, HARMLESS
+from ssl_pipeline.report.corrupted_table import form_cells
 from ssl_pipeline.report.probe_table import Table, decimal
 
 NOTE = (
@@ -18,7 +19,7 @@ TITLES = {"psnr": "PSNR, dB", "ssim": "SSIM, %", "si_sdr": "SI-SDR, dB", "lsd": 
           "exact": "exact, %"}  # fmt: skip
 """Of the measures, the one that tells most first."""
 _READ = {"family": "named, %", "severity_error": "severity off by"}
-_FORMS, _TOLD = "restored_forms", "recognition_forms"
+_FORMS, _RECOGNISED = "restored_forms", "recognition_forms"
 
 
 def restored_means(summary: Mapping[str, Any]) -> Table:
@@ -43,15 +44,14 @@ def restored_forms(summary: Mapping[str, Any]) -> Table:
     >>> restored_forms({"restored_forms": forms, "corrupted_seen": ["noise"]}).rows
     [['noise +', '1', '22.0', '30.0', '99.0']]
     """
-    scored, seen, told = summary.get(_FORMS, {}), summary.get("corrupted_seen", ()), summary.get(_TOLD, {})
+    scored, recognised = summary.get(_FORMS, {}), summary.get(_RECOGNISED, {})
     shown = {title: measure for measure, title in TITLES.items() if measure in scored}
     rows = []
     for form in scored.get(next(iter(shown.values()), ""), ()):
-        family, _, severity = form.partition("/")
         cells = _cells(shown.values(), lambda key, form=form: scored.get(key, {}).get(form))
-        read = [decimal(told[key].get(form)) for key in _READ if key in told]
-        rows.append([f"{family}{' +' if family in seen else ''}", severity, *cells, *read])
-    return Table(["corruption", "severity", *_heads(shown), *(_READ[key] for key in _READ if key in told)], rows)
+        read = [decimal(recognised[key].get(form)) for key in _READ if key in recognised]
+        rows.append([*form_cells(summary, form), *cells, *read])
+    return Table(["corruption", "severity", *_heads(shown), *(_READ[key] for key in _READ if key in recognised)], rows)
 
 
 def _heads(titles: Iterable[str]) -> list[str]:

@@ -116,7 +116,7 @@ def _labels(data: Data) -> str:
     """What probes can ask for."""
     if data.classes:
         return f"{len(data.classes)} classes"
-    some = data.train if data.test is None else data.test
+    some = data.held_out
     known = not isinstance(some, Stream) and len(some) and some[torch.arange(1)].label is not None
     return "labels without names" if known else "no labels"
 

@@ -109,8 +109,7 @@ def _measured(time: ProbeTime, protocol: P1, rows: Sequence[ProbeRow], measures:
 
 def _edges(time: ProbeTime, graph: Graph, data: Data) -> dict[str, float]:
     """What decoders and edges give on held-out samples."""
-    held_out = data.train if data.test is None else data.test
-    result: dict[str, float] = {}
+    held_out, result = data.held_out, dict[str, float]()
     if views_leading_to(graph):
         result |= time("restoration", lambda: restoration(graph, held_out)) or {}
     if graph.columns or any(isinstance(term, CrossModal) for term in graph.objective.terms.values()):
@@ -129,8 +128,7 @@ def _restored(
     if not views_leading_to(graph):
         return result
     if mends is not None and mends.families_of(data.grid):
-        held_out = data.train if data.test is None else data.test
-        result |= by_form(time("restored corruptions", lambda: mends.score(graph, held_out)) or {}, "restored")
+        result |= by_form(time("restored corruptions", lambda: mends.score(graph, data.held_out)) or {}, "restored")
     if reads is None or not reads.families_of(data.grid):
         return result
 

@@ -6,39 +6,25 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.nn import functional as F
+from helpers.restorers import GRID, blobs, restorer
 
-from ssl_pipeline import DataSpec, Graph, Noise, Reconstruction
 from ssl_pipeline.data import Data, MemoryDataset
 from ssl_pipeline.evaluation.recognition import Recognition
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.recognizer import FILE, Happened, Recognizer, joined, read_recognizer, write_recognizer
-from ssl_pipeline.models.decoders import UNetDecoder
-from ssl_pipeline.models.encoders import UNetEncoder
-from ssl_pipeline.structures.grid import GridSpec
 
-GRID = GridSpec.of(("y", 16), ("x", 16), channels=3, storage=255)
 FEW = Recognition(samples=40, severities=(2, 5), families=("contrast", "noise"), rows=1200)
 
 
 @pytest.fixture(scope="module")
 def data():
-    draw = torch.Generator().manual_seed(0)
-    x = F.interpolate(torch.rand(460, 3, 4, 4, generator=draw), size=(16, 16), mode="bilinear")
-    x = (255 * x).round().byte()
+    x = blobs(460)
     return Data(GRID, MemoryDataset(x[:400]), MemoryDataset(x[400:]), None, "blobs")
 
 
 @pytest.fixture(scope="module")
 def graph():
-    torch.manual_seed(0)
-    graph = Graph(
-        {"noise": Noise(sigma=(0.0, 0.1))},
-        encoder=UNetEncoder(widths=[8, 16]),
-        decoder=UNetDecoder(),
-        objective=Reconstruction(where="everywhere"),
-    )
-    return graph.bind(DataSpec(GRID)).eval()
+    return restorer(sigma=(0.0, 0.1))
 
 
 @pytest.fixture(scope="module")

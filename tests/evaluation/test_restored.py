@@ -4,38 +4,24 @@ from __future__ import annotations
 
 import pytest
 import torch
+from helpers.restorers import blobs, restorer
 
-from ssl_pipeline import DataSpec, Graph, Noise, Reconstruction
 from ssl_pipeline.data import MemoryDataset
 from ssl_pipeline.evaluation.families import by_form
 from ssl_pipeline.evaluation.restored import P3
-from ssl_pipeline.models.decoders import UNetDecoder
-from ssl_pipeline.models.encoders import UNetEncoder
 from ssl_pipeline.report.restored_forms import restored_forms, restored_means
-from ssl_pipeline.structures.grid import GridSpec
 
-GRID = GridSpec.of(("y", 16), ("x", 16), channels=3, storage=255)
 FEW = P3(samples=12, severities=(1, 5), families=("noise", "reversal"))
 
 
 @pytest.fixture(scope="module")
 def data():
-    draw = torch.Generator().manual_seed(0)
-    low = torch.rand(40, 3, 4, 4, generator=draw)
-    x = torch.nn.functional.interpolate(low, size=(16, 16), mode="bilinear")
-    return MemoryDataset((255 * x).round().byte())
+    return MemoryDataset(blobs(40))
 
 
 @pytest.fixture(scope="module")
 def graph():
-    torch.manual_seed(0)
-    graph = Graph(
-        {"noise": Noise()},
-        encoder=UNetEncoder(widths=[8, 16]),
-        decoder=UNetDecoder(),
-        objective=Reconstruction(where="everywhere"),
-    )
-    return graph.bind(DataSpec(GRID)).eval()
+    return restorer()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral
 
 import torch
@@ -28,8 +28,15 @@ class Part(GraphPath):
         return next(self.parameters()).device
 
     @torch.no_grad()
-    def in_batches(self, rows: Mapping[str, Tensor], batch_size: int) -> Tensor:
+    def in_batches(
+        self, rows: Mapping[str, Tensor], batch_size: int, what: Callable[..., Tensor] | None = None
+    ) -> Tensor:
         """What it gives of inputs (B, ...), so many at a time on its own device.
+
+        Args:
+            rows: the inputs.
+            batch_size: rows in a pass.
+            what: is called in its place with the same inputs; None: itself.
 
         Raises:
             ValueError: a ``batch_size`` that is none.
@@ -39,5 +46,5 @@ class Part(GraphPath):
         count, device, parts = len(next(iter(rows.values()))), self.device, []
         for start in range(0, max(1, count), batch_size):
             some = slice(start, start + batch_size)
-            parts.append(self(**{name: row[some].to(device) for name, row in rows.items()}))
+            parts.append((what or self)(**{name: row[some].to(device) for name, row in rows.items()}))
         return torch.cat(parts)

@@ -98,3 +98,15 @@ class Decoder(Bindable, InHalves, ABC):
     def generate(self, latent: Latent, corruption_params: Tensor | None = None) -> Tensor:
         """All patches (B, N, P), or (B, N, vocab) logits, without a target."""
         return self(latent, None, corruption_params)
+
+
+def decoded_patches(grid: GridSpec, patch: int | Sequence[int] | None) -> Patches:
+    """The patches in which a target is decoded.
+
+    Raises:
+        ValueError: they do not divide the grid, or hold several symbols.
+    """
+    patches = Patches(grid, patch)
+    if grid.discrete and patches.cells > 1:
+        raise ValueError(f"decoder.patch={patch}: a discrete grid is decoded cell by cell, set decoder.patch=1")
+    return patches

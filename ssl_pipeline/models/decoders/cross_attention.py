@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.models.decoders.base import Decoder
-from ssl_pipeline.models.layers import CrossBlock, Patches, pick, sincos
+from ssl_pipeline.models.decoders.base import Decoder, decoded_patches
+from ssl_pipeline.models.layers import CrossBlock, pick, sincos
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -55,11 +55,7 @@ class CrossAttentionDecoder(Decoder):
     ) -> None:
         """See ``Decoder``."""
         width = self.width
-        self.patches = Patches(grid, self.patch)
-        if grid.discrete and self.patches.cells > 1:
-            raise ValueError(
-                f"decoder.patch={self.patch}: a discrete grid is decoded cell by cell, set decoder.patch=1"
-            )
+        self.patches = decoded_patches(grid, self.patch)
         unit = torch.tensor([a.spacing * s for a, s in zip(grid.axes, self.patches.size, strict=True)])
         code = sincos(self.patches.centres(grid.coordinates()) / unit, width)
         self.register_buffer("code", code, persistent=False)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssl_pipeline.config.registry import register
-from ssl_pipeline.models.decoders.base import Decoder
-from ssl_pipeline.models.layers import Patches, pick
+from ssl_pipeline.models.decoders.base import Decoder, decoded_patches
+from ssl_pipeline.models.layers import pick
 from ssl_pipeline.models.layers.conv import conv_nd
 from ssl_pipeline.models.layers.unet import PlainBlock, unfolded
 from ssl_pipeline.structures.batch import Latent
@@ -65,11 +65,7 @@ class UNetDecoder(Decoder):
                 "decoder=unet adds the finer levels of a latent, and this one keeps none: set encoder=unet "
                 "latent=tokens, or another decoder"
             )
-        self.patches, self.vocab = Patches(grid, 1 if grid.discrete and self.patch is None else self.patch), grid.vocab
-        if grid.discrete and self.patches.cells > 1:
-            raise ValueError(
-                f"decoder.patch={self.patch}: a discrete grid is decoded cell by cell, set decoder.patch=1"
-            )
+        self.patches, self.vocab = decoded_patches(grid, self.patch), grid.vocab
         self.params = nn.Linear(n_params, latent_width) if n_params else None
         levels = [*reversed(finer[1:])]
         self.fold = finer[0].shape[0] // levels[-1].shape[0]
