@@ -26,7 +26,7 @@ class Perceptual(Term):
     look stand still.
 
     Args:
-        loss: between two maps in units of the spread of the true one; None: the mean absolute difference.
+        loss: between two maps in units of the spread of a sample's true one; None: the mean absolute difference.
         share: of each view's samples that are decoded in a step, at least one; each is encoded twice more.
         weight: factor of the term.
         views: views to start from; None for all.
@@ -83,7 +83,7 @@ def _maps(latent: Latent) -> list[Tensor]:
 
 
 def _in_spreads(made: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
-    """Maps in units of the standard deviation of the true one."""
+    """Maps in units of the standard deviation of each sample's true one."""
     true = true.detach().float()
-    spread = true.std().clamp(min=1e-6)
+    spread = true.std(dim=(1, 2), keepdim=True).clamp(min=1e-6)
     return made.float() / spread, true / spread

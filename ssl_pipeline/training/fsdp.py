@@ -25,6 +25,7 @@ from torch.optim import Optimizer
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.graph.graph_set import GraphSet
 from ssl_pipeline.inference.weights import PREFIX
+from ssl_pipeline.objectives.perceptual import Perceptual
 
 _SMALLEST = 100_000
 """Weights of a block that is worth a message of its own; smaller ones travel with what surrounds them."""
@@ -41,13 +42,18 @@ def shard(graph: Graph, mesh: DeviceMesh, smallest: int = _SMALLEST) -> None:
         smallest: weights of a block.
 
     Raises:
-        ValueError: the graph takes gradients within a step.
+        ValueError: the graph takes gradients within a step, or through weights that stand still.
     """
     if graph.latent.fuse is not None and graph.latent.fuse.relaxes:
         raise ValueError(
             "latent.fuse=relaxed takes gradients within a step, when weights in shards are not whole: "
             "take hardware=ddp, or latent.fuse=mean"
         )
+    for name, term in graph.objective.named():
+        if isinstance(term, Perceptual):
+            raise ValueError(
+                f"objective.{name} looks through weights that stand still, which a shard cannot: take hardware=ddp"
+            )
     within = mesh if mesh.size(0) > 1 else mesh[mesh.mesh_dim_names[1]]  # pyright: ignore
     for block in blocks_of(graph, smallest):
         fully_shard(block, mesh=within)

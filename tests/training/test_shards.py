@@ -33,6 +33,12 @@ def test_a_ball_that_descends_is_not_sharded():
         shard(graph, Mock(spec=DeviceMesh))
 
 
+def test_a_term_that_looks_through_still_weights_is_not_sharded():
+    graph = make("corruption=noise+noise", "objective=reconstruct+perceptual")
+    with pytest.raises(ValueError, match=r"objective.perceptual looks through weights .* take hardware=ddp"):
+        shard(graph, Mock(spec=DeviceMesh))
+
+
 SAME = ["experiment=byol", "encoder=vit", "encoder.width=48", "encoder.depth=2", "encoder.heads=2"]
 SAME += ["objective.byol.projector.hidden=32", "objective.byol.predictor.hidden=32", "teacher.final=0.9"]
 SAME += ["optimizer.warmup=0", "optimizer.final=1", "optimizer.lr=1e-3", "hardware.precision=32-true", "batch_size=64"]
