@@ -29,7 +29,7 @@ class AnyOf(Composed):
     Args:
         of: names of the parts to draw from; ``suitable``: those that suit the grid, see ``Corruption.suits``; None:
             all of them.
-        weights: how often each is drawn, relative to 1, by name.
+        weights: how often each is drawn, relative to 1, by name; 0 leaves it out.
         p: probability that a sample passes one at all.
         **parts: named corruptions, which keep the grid. Their entries of ``corruption_params`` and ``View.params``
             carry the name, as ``noise.sigma``.
@@ -60,16 +60,18 @@ class AnyOf(Composed):
         for name in () if of is None or isinstance(of, str) else of:
             if name not in parts:
                 raise ValueError(f"any has no part {name!r}; {nearest(name, parts)}")
-        if min((weights or {}).values(), default=1.0) <= 0:
-            raise ValueError(f"weights are above 0, got {weights}: leave out of any.of what is not to be drawn")
+        weights = dict(weights or {})
+        if min(weights.values(), default=1.0) < 0:
+            raise ValueError(f"weights are 0 or more, got {weights}")
+        named = dict(parts) if of is None or isinstance(of, str) else {name: parts[name] for name in of}
+        for name in weights:
+            if name not in named:
+                raise ValueError(f"any draws no {name!r}, so it takes no weight; {nearest(name, named)}")
         self.of, self.p = of, p
-        self.parts = dict(parts) if of is None or isinstance(of, str) else {name: parts[name] for name in of}
+        self.parts = {name: part for name, part in named.items() if weights.get(name, 1.0) > 0}
         if not self.parts:
             raise ValueError("any needs at least one corruption to draw, got none: name them in any.of")
-        for name in weights or {}:
-            if name not in self.parts:
-                raise ValueError(f"any draws no {name!r}, so it takes no weight; {nearest(name, self.parts)}")
-        self.weights = [(weights or {}).get(name, 1.0) for name in self.parts]
+        self.weights = [weights.get(name, 1.0) for name in self.parts]
 
     def setup(self) -> None:
         """Bind the parts, of which each must leave the grid as it is."""

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.config.registry import lookup, part_names
-from ssl_pipeline.corruptions import AnyOf, Echo, Mask, Noise, Reversal, Shuffle
+from ssl_pipeline.corruptions import AnyOf, Echo, Mask, Noise, Reversal, Shuffle, Turn
 from ssl_pipeline.structures.batch import clean_view
 
 GRID = GRIDS["grey"]
@@ -29,6 +29,11 @@ def test_each_sample_passes_the_one_that_params_name():
     assert ((moved - 1).abs() < 0.3).all() and (view.params["noise.sigma"][~noisy] == 0).all()
     assert torch.equal(view.source_coords[turned], clean.source_coords.expand_as(view.source_coords)[turned].flip(2))
     assert some.params_of(view).shape == (200, 3)
+
+
+def test_a_weight_of_zero_leaves_a_corruption_out():
+    some = AnyOf(noise=Noise(), turn=Turn(), shuffle=Shuffle(), of="suitable", weights={"noise": 0}).bind(GRIDS["grey"])
+    assert [*some.parts] == ["turn"]
 
 
 def test_a_single_sample_passes_each_in_turn_as_often_as_its_weight_says():
@@ -61,7 +66,8 @@ def test_padding_stays():
         (lambda: AnyOf(noise=Noise(), of=["nois"]), "any has no part 'nois'; nearest: noise"),
         (lambda: AnyOf(noise=Noise(), weights={"mask": 2}), "any draws no 'mask', so it takes no weight"),
         (lambda: AnyOf(noise=Noise(), echo=Echo(), of=["noise"], weights={"echo": 2}), "any draws no 'echo'"),
-        (lambda: AnyOf(noise=Noise(), weights={"noise": 0}), "weights are above 0"),
+        (lambda: AnyOf(noise=Noise(), weights={"noise": -1}), "weights are 0 or more"),
+        (lambda: AnyOf(noise=Noise(), weights={"noise": 0}), "at least one corruption"),
         (lambda: AnyOf(noise=Noise(), p=2), "p is a number or an interval"),
         (lambda: AnyOf(echo=Echo(), of="suitable").bind(GRID), "no part that suits this grid"),
     ],
