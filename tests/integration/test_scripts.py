@@ -59,6 +59,18 @@ def test_a_claim_is_a_difference_seed_by_seed_for_each_measure(script, tmp_path)
     assert raw.startswith("| raw input | +32.0 (+27.0 to +37.0) | +30.0")
 
 
+def test_corruptions_are_shown_one_by_one_beside_raw_input(script):
+    def forms(knn):
+        return {"knn": {"noise/1": knn, "noise/3": 40, "turn": 10}, "found": {"noise/1": 90, "noise/3": 80, "turn": 1}}
+
+    some = [{"corrupted_seen": ["noise"], "corrupted_forms": forms(knn)} for knn in (50, 60)]
+    some[0]["corrupted_forms_raw"] = forms(30)
+    assert script("forms_table").table(some).splitlines()[2:] == [
+        "| noise + | 55, 40 | 30, 40 | 90, 80 | 90, 80 |",
+        "| turn | 10 | 10 | 1 | 1 |",
+    ]
+
+
 def test_rows_of_a_claim_are_timed_and_tried_and_the_best_go_on(script, tmp_path, monkeypatch):
     claim, ran = script("bench_claim"), []
     rows = {"ours": ["experiment=dag"], "rival": ["experiment=simclr"], "weak": ["experiment=mae"]}
