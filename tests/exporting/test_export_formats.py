@@ -14,6 +14,7 @@ from ssl_pipeline.data import Bytes, Waveform
 
 VIT = ["encoder=vit", "decoder=cross_attention", "encoder.width=24", "encoder.depth=2", "encoder.heads=2"]
 VIT += ["decoder.width=16", "decoder.heads=2"]
+UNET = ["encoder=unet", "encoder.widths=[8,16]", "decoder=unet", "decoder.shrinkage=[1.6,3]", "decoder.filling=true"]
 ELSEWHERE = """
 import sys, torch
 model = torch.export.load(sys.argv[1]).module()
@@ -55,7 +56,7 @@ def test_every_part_of_every_kind_of_graph_is_exported(kind, format, tmp_path):
         "writer": [*VIT, "corruption=noise+mask", *symbols, "decoder=autoregressive"],
         "timm": ["encoder=timm", "encoder.name=resnet10t", "corruption=noise+lowres", "decoder=conv"],
         "wave": [*CONV, "corruption=noise+mask"],
-        "unet": ["encoder=unet", "encoder.widths=[8,16]", "decoder=unet", *TRANSLATOR, views],
+        "unet": [*UNET, *TRANSLATOR, views],
     }
     codecs = {"text": Bytes(16), "writer": Bytes(16), "wave": Waveform(rate=64, seconds=1)}
     run = folder_of_a_run(tmp_path / "run", *kinds[kind], codec=codecs.get(kind, IMAGE))

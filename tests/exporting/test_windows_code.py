@@ -12,12 +12,13 @@ from PIL import Image
 import ssl_pipeline as sslp
 from ssl_pipeline.data import Pixels
 
+UNET = ["encoder=unet", "decoder=unet", "decoder.shrinkage=[1.6,3]", "decoder.filling=true"]
 HEADING = "An image of any size"
 
 
 @pytest.mark.parametrize(
     ("mode", "channels", "kind"),
-    [("RGB", 3, ["encoder=unet", "decoder=unet"]), pytest.param("L", 1, CONV, marks=pytest.mark.slow)],
+    [("RGB", 3, UNET), pytest.param("L", 1, CONV, marks=pytest.mark.slow)],
 )
 def test_it_restores_as_the_command_does(mode, channels, kind, tmp_path):
     pytest.importorskip("onnxruntime")

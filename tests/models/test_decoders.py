@@ -63,6 +63,25 @@ def test_unet_gives_the_view_before_it_has_learned():
     torch.testing.assert_close(decoder(latent), decoder.patches.split(latent.finer[0]), rtol=0.02, atol=0.02)
 
 
+def test_unet_mixes_the_view_with_what_lies_under_its_noise():
+    decoder, latent = unet(grid=GRIDS["grey"], shrinkage=[3.0])
+    noisy = latent._replace(finer=(torch.randn_like(latent.finer[0]), *latent.finer[1:]))
+    made = decoder.patches.join(decoder(noisy))
+    assert made.std() < 0.8 * noisy.finer[0].std()  # half way, before it has learned
+    decoder.mixer.bias.data.fill_(-20.0)
+    torch.testing.assert_close(decoder.patches.join(decoder(noisy)), noisy.finer[0], rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("options", [{"shrinkage": [2.7]}, {"filling": True}])
+def test_unet_estimates_numbers_like_the_view(options):
+    with pytest.raises(ValueError, match=r"come in and go out alike: set decoder.shrinkage=\[\] decoder.filling=false"):
+        unet(grid=GRIDS["text"], **options)
+    levels = finer(GRIDS["image"])
+    other = replace(GRIDS["image"], channels=1)
+    with pytest.raises(ValueError, match="come in and go out alike"):
+        UNetDecoder(**options).bind(other, 16, (2, 3), finer=levels)
+
+
 def test_unet_repeats_the_symbols_of_the_view_before_it_has_learned():
     grid = GRIDS["text"]
     decoder, latent = unet(grid=grid)

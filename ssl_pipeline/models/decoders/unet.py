@@ -13,7 +13,9 @@ from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.decoders.base import Decoder, decoded_patches
 from ssl_pipeline.models.layers import pick
 from ssl_pipeline.models.layers.conv import conv_nd
-from ssl_pipeline.models.layers.unet import PlainBlock, unfolded
+from ssl_pipeline.models.layers.filling import FlatFilling
+from ssl_pipeline.models.layers.shrinkage import DctShrinkage
+from ssl_pipeline.models.layers.unet import PlainBlock, folded, unfolded
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -27,6 +29,9 @@ class UNetDecoder(Decoder):
 
     Of symbols the result are logits, and those of the view's are raised: it starts with the view nearly as it is.
 
+    With ``shrinkage`` and ``filling`` the view is mixed, cell by cell, with estimates of what lies under its noise and
+    its flat places, and the last level sees how they differ from it.
+
     How much of each channel is added, the deepest level says, sample by sample: of a view that was turned round
     nothing fine lies where it belongs. Levels of another size than the target's, as those of a small crop, are left
     out.
@@ -36,20 +41,31 @@ class UNetDecoder(Decoder):
         blocks: residual blocks of a level.
         level_drop: share of samples of a step in training that are decoded from the deepest level alone, so that it
             does not idle.
+        shrinkage: thresholds of estimates below noise, see ``DctShrinkage``.
+        filling: whether one estimate fills flat places from around them, see ``FlatFilling``.
 
     Raises:
         ValueError: a latent that keeps no finer levels; a target of which they are no multiple; a share outside [0, 1);
-            patches of symbols.
+            patches of symbols; estimates of symbols, or on the way to what is unlike the view.
     """
 
     needs_grid = True
-    before, behind = ("params",), ("head", "of_view")
+    before, behind = ("params",), ("estimates", "differences", "last", "head", "mixer", "of_view")
 
-    def __init__(self, *, patch: int | Sequence[int] | None = None, blocks: int = 2, level_drop: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        patch: int | Sequence[int] | None = None,
+        blocks: int = 2,
+        level_drop: float = 0.0,
+        shrinkage: Sequence[float] = (),
+        filling: bool = False,
+    ) -> None:
         super().__init__()
         if not 0 <= level_drop < 1:
             raise ValueError(f"decoder.level_drop={level_drop}: expected a share from 0 to below 1")
         self.patch, self.per_level, self.level_drop = patch, blocks, level_drop
+        self.shrinkage, self.filling = tuple(shrinkage), filling
 
     def setup(
         self,
@@ -79,11 +95,25 @@ class UNetDecoder(Decoder):
         )
         self.depth = len(self.blocks)
         channels = grid.vocab or grid.width
+        alike = (grid.channels, grid.vocab) == (finer[0].channels, finer[0].vocab)
+        self.of_view = Gate(latent_width, channels) if alike else None
+        self.estimates = nn.ModuleList()
+        self.ways = len(self.shrinkage) + self.filling
+        if self.ways:
+            if grid.discrete or not alike:
+                raise ValueError(
+                    "decoder.shrinkage and decoder.filling are for numbers that come in and go out alike: set "
+                    "decoder.shrinkage=[] decoder.filling=false"
+                )
+            self.estimates += [DctShrinkage(grid, self.shrinkage)] if self.shrinkage else []
+            self.estimates += [FlatFilling(grid)] if self.filling else []
+            inside = self.ways * channels * self.fold**grid.ndim
+            self.differences = conv_nd(grid.ndim)(inside, widths[-1], 3, padding=1, bias=False)
+            self.last = PlainBlock(grid.ndim, widths[-1])
+            self.mixer = conv_nd(grid.ndim)(widths[-1], self.ways * self.fold**grid.ndim, 3, padding=1)
         self.head = conv_nd(grid.ndim)(widths[-1], channels * self.fold**grid.ndim, 3, padding=1, bias=False)
         for weight in self.head.parameters():  # it starts with the view nearly as it is
             nn.init.zeros_(weight)
-        alike = (grid.channels, grid.vocab) == (finer[0].channels, finer[0].vocab)
-        self.of_view = Gate(latent_width, channels) if alike else None
 
     def forward(
         self,
@@ -110,12 +140,26 @@ class UNetDecoder(Decoder):
 
     def leave(self, x: Tensor, latent: Latent, places: Tensor | None = None) -> Tensor:
         """Patches (B, Q, P), or logits, of the last map and the view."""
-        made, view = unfolded(self.head(x), self.fold), latent.finer[0]
-        if self.of_view is not None and view.shape[2:] == made.shape[2:]:
+        view = latent.finer[0]
+        if self.of_view is None or tuple(view.shape[2:]) != tuple(self.fold * n for n in x.shape[2:]):
+            made = unfolded(self.head(x), self.fold)
+        elif not self.ways:
             raised = 1 if self.vocab is None else _RAISED
-            made = made.float() + raised * self.of_view(view, latent.tokens.mean(1))
+            made = unfolded(self.head(x), self.fold).float() + raised * self.of_view(view, latent.tokens.mean(1))
+        else:
+            made, begun = self._mixed(x, view)
+            made = made + self.of_view(begun, latent.tokens.mean(1))
         patches = self.patches.split(made) if self.vocab is None else made.flatten(2).transpose(1, 2)
         return patches if places is None else pick(patches, places)
+
+    def _mixed(self, x: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
+        """What is added, and the view moved some way to each of the estimates."""
+        away = torch.stack([one for estimate in self.estimates for one in estimate(view)], 1) - view.unsqueeze(1)
+        x = self.last(x + self.differences(folded(away.flatten(1, 2), self.fold)))
+        made, size = unfolded(self.head(x), self.fold).float(), x.float().square().mean(1, keepdim=True)
+        ways = unfolded(self.mixer(x * (size + 1e-6).rsqrt().to(x.dtype)), self.fold).float()  # whatever the strength
+        ways = torch.cat([torch.zeros_like(ways[:, :1]), ways], 1).softmax(1)[:, 1:]
+        return made, view + (ways.unsqueeze(2) * away).sum(1)
 
     def _thinned(self, latent: Latent) -> Latent:
         """In training, without the finer levels of some samples."""

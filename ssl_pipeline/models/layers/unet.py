@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,7 +32,7 @@ class PlainBlock(nn.Module):
         return x + self.conv2(F.relu(self.conv1(x), inplace=self.training))
 
 
-def folded(x: Float[Tensor, "B C *grid"], side: int) -> Float[Tensor, "B _ *fewer"]:
+def folded(x: Shaped[Tensor, "B C *grid"], side: int) -> Shaped[Tensor, "B _ *fewer"]:
     """Cells put into channels, ``side`` along each axis (pixel unshuffle, arXiv 1609.05158).
 
     >>> import torch

@@ -96,6 +96,7 @@ DECODERS = (
     DecoderCase("conv", ConvDecoder, {"widths": [8, 16]}, CONTINUOUS),
     DecoderCase("conv", ConvDecoder, {"widths": [8], "norm": "batch", "patch": 2}, CONTINUOUS),
     DecoderCase("unet", UNetDecoder, {"blocks": 1}, tuple(GRIDS)),
+    DecoderCase("unet", UNetDecoder, {"blocks": 1, "shrinkage": [1.6, 3.0], "filling": True}, CONTINUOUS),
     DecoderCase("autoregressive", AutoregressiveDecoder, {"width": 24, "depth": 1, "heads": 2}, ("text",)),
     DecoderCase(
         "autoregressive",

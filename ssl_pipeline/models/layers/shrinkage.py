@@ -1,0 +1,109 @@
+"""What is left of a sample where the small coefficients of its overlapping blocks are noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from math import pi, sqrt
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssl_pipeline.models.layers.unet import folded, unfolded
+from ssl_pipeline.structures.grid import GridSpec
+
+_SIDES = (64, 8, 4)
+"""Cells of a block along each of one, two or three axes."""
+_MAD = 0.6745
+"""Median of the size of a normal number of standard deviation 1."""
+_LEAST = 0.15
+"""Noise, in standard deviations of the data, of a sample in which less is found; what JPEG leaves is of that size."""
+
+
+class DctShrinkage(nn.Module):
+    """Estimates of what lies under noise: sliding DCT shrinkage (Yaroslavsky, Egiazarian & Astola 2001).
+
+    A coefficient below a threshold becomes zero, and a block with fewer coefficients left weighs more in the mean. In
+    training blocks begin at every half of a side, after it at every quarter, which is better and takes longer. The
+    noise of each sample, and after a DCT over the channels of each of them, is found from the finest coefficients
+    (median absolute deviation, Donoho & Johnstone 1994). Nothing is learned.
+
+    Args:
+        grid: of the samples, of numbers; other sizes may come in.
+        thresholds: in standard deviations of the noise; 2.7 is usual.
+    """
+
+    block: Tensor
+    colours: Tensor
+    finest: Tensor
+
+    def __init__(self, grid: GridSpec, thresholds: Sequence[float]) -> None:
+        super().__init__()
+        self.thresholds, self.ndim = tuple(thresholds), grid.ndim
+        self.side = side = max(2, min(_SIDES[grid.ndim - 1], *(n // 2 * 2 for n in grid.shape)))
+        block, places = _dct(side), torch.arange(side**grid.ndim).view(1, 1, *(side,) * grid.ndim)
+        for _ in range(grid.ndim - 1):
+            block = torch.kron(block, _dct(side))
+        finest = places[(0, 0, *(slice(-(side // 4 or 1), None),) * grid.ndim)]
+        self.register_buffer("block", block, persistent=False)
+        self.register_buffer("colours", _dct(grid.width), persistent=False)
+        self.register_buffer("finest", finest.flatten(), persistent=False)
+        for parts in {2, self._parts(False)}:
+            cells = folded(places, side // parts)
+            order = torch.cat([cells[(..., *at)].flatten() for at in self._at(parts)])
+            self.register_buffer(f"order_{parts}", order, persistent=False)
+
+    def forward(self, x: Float[Tensor, "B C *grid"]) -> list[Float[Tensor, "B C *grid"]]:
+        """An estimate for each threshold, in 32 bits."""
+        with torch.autocast(x.device.type, enabled=False):
+            mixed = torch.einsum("kc,bc...->bk...", self.colours, x.float())
+            parts = self._parts(self.training)
+            block = self.block[:, self.get_buffer(f"order_{parts}")]
+            seen = self._coefficients(mixed.flatten(0, 1)[:, None], block, parts)
+            size = seen[:, self.finest].abs().flatten(1).sort(1).values
+            noise = size[:, size.shape[1] // 2] / _MAD  # their median, which ONNX has no word for
+            noise = noise.clamp(min=_LEAST).view(-1, *(1,) * (self.ndim + 1))
+            made = (self._sum(seen, by * noise, block, parts, x.shape) for by in self.thresholds)
+            return [torch.einsum("kc,bk...->bc...", self.colours, one) for one in made]
+
+    def _parts(self, training: bool) -> int:
+        """Parts of a side, at each of which a block begins."""
+        return 2 if training or self.side % 8 else 4
+
+    def _coefficients(self, x: Tensor, block: Tensor, parts: int) -> Tensor:
+        """(B, n, *blocks) from (B, 1, *grid)."""
+        step = self.side // parts
+        around = self.side - step
+        pads = [(around, around + -n % step) for n in x.shape[2:]]
+        cells = folded(F.pad(x, [by for pad in reversed(pads) for by in pad], mode="reflect"), step)
+        ends = [n - parts + 1 for n in cells.shape[2:]]
+        some = [cells[(..., *(slice(o, o + n) for o, n in zip(at, ends, strict=True)))] for at in self._at(parts)]
+        return torch.einsum("kn,bn...->bk...", block, torch.cat(some, 1))
+
+    def _sum(self, seen: Tensor, least: Tensor, block: Tensor, parts: int, shape: Sequence[int]) -> Tensor:
+        """Back to (B, C, *grid), without the coefficients below ``least`` but the mean of a block."""
+        kept = seen.abs() >= least
+        kept[:, :1] = True
+        weight = 1 / kept.sum(1, keepdim=True)
+        step = self.side // parts
+        blocks = torch.einsum("kn,bk...->bn...", block, seen * kept * weight).split(step**self.ndim, 1)
+        total, count = torch.zeros(()), torch.zeros(())
+        for at, part in zip(self._at(parts), blocks, strict=True):
+            pad = [by for o in reversed(at) for by in (o, parts - 1 - o)]
+            total, count = total + F.pad(part, pad), count + F.pad(weight, pad)
+        whole, around = unfolded(total / count, step), self.side - step
+        return whole[(..., *(slice(around, around + n) for n in shape[2:]))].reshape(shape)
+
+    def _at(self, parts: int) -> list[tuple[int, ...]]:
+        """Where the parts of a block lie."""
+        return [*product(range(parts), repeat=self.ndim)]
+
+
+def _dct(n: int) -> Tensor:
+    """Rows of the orthonormal DCT-II."""
+    k, i = torch.arange(n).view(-1, 1), torch.arange(n)
+    rows = torch.cos(pi / n * (i + 0.5) * k) * sqrt(2 / n)
+    rows[0] /= sqrt(2)
+    return rows
