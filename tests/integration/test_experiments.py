@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ SHORT = ["batch_size=8", "trainer.max_steps=2", "probe=none"]
 @pytest.mark.parametrize("name", NAMES)
 def test_experiment_takes_steps(name, tmp_path):
     summary = run(compose([f"experiment={name}", *SHORT, *FEW.get(name, [])]), str(tmp_path))
-    assert summary["steps"] == 2 and summary["loss"] > 0
+    assert summary["steps"] == 2 and isfinite(summary["loss"]) and summary["loss"] != 0
 
 
 @pytest.mark.parametrize("name", SWEEPS)

@@ -8,7 +8,6 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.encoders.base import Encoder
@@ -143,7 +142,10 @@ class UNetEncoder(Encoder):
 
     def _numbers(self, view: View) -> View:
         """Symbols as ones among zeros, (B, vocab, *grid)."""
-        return view if self.vocab is None else view._replace(x=F.one_hot(view.x, self.vocab).movedim(-1, 1).float())
+        if self.vocab is None:
+            return view
+        known = torch.arange(self.vocab, device=view.x.device).view(-1, *(1,) * (view.x.ndim - 1))
+        return view._replace(x=(view.x.unsqueeze(1) == known).float())  # one_hot would wait for the device
 
     def _first(self, views: Mapping[str, View]) -> Tensor:
         """First maps of views of one size, one after the other."""
