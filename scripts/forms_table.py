@@ -13,9 +13,7 @@ from statistics import mean
 from typing import Any
 
 from ssl_pipeline.report import markdown
-from ssl_pipeline.report.corrupted_table import form_cells
-
-MEASURES = {"knn": "kNN", "linear": "linear", "found": "form found"}
+from ssl_pipeline.report.corrupted_table import EACH, form_cells, forms_by_family
 
 
 def main() -> None:
@@ -27,12 +25,9 @@ def main() -> None:
 
 def table(summaries: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: a row for each corruption, with its scores at each severity, encoder then raw input."""
-    severities: dict[str, list[str]] = {}
-    for form in summaries[0]["corrupted_forms"]["found"]:
-        severities.setdefault(form.partition("/")[0], []).append(form)
-    shown = [key for key in MEASURES if key in summaries[0]["corrupted_forms"]]
-    lines = [markdown.table_head("", *(name for key in shown for name in (MEASURES[key], "raw")))]
-    for family, forms in severities.items():
+    shown = [key for key in EACH if key in summaries[0]["corrupted_forms"]]
+    lines = [markdown.table_head("", *(name for key in shown for name in (EACH[key], "raw")))]
+    for family, forms in forms_by_family(summaries[0]["corrupted_forms"]["found"]).items():
         cells = (_means(summaries, side, key, forms) for key in shown for side in ("", "_raw"))
         lines.append(markdown.row(form_cells(summaries[0], family)[0], *cells))
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ssl_pipeline.evaluation.subjects import ENCODER, RAW, UNTRAINED
@@ -24,7 +24,7 @@ _COLUMNS = {
     "linear": "linear corrupted",
     "found": "form found",
 }
-_EACH = {"knn": "kNN", "linear": "linear", "found": "form found"}
+EACH = {"knn": "kNN", "linear": "linear", "found": "form found"}
 _BEATEN = {"corrupted/knn": "kNN-20", "corrupted/linear": "linear", "corrupted/found": "finding the clean form"}
 _FORMS = "corrupted_forms"
 _LINES = {ENCODER: ("k", "o-"), UNTRAINED: ("0.5", ":"), RAW: ("tab:red", "--")}
@@ -57,7 +57,7 @@ def corrupted_line(summary: Mapping[str, Any]) -> str:
     'corrupted samples: kNN 80.0, form found 60.0'
     """
     found = [
-        f"{title} {summary[f'corrupted/{key}']:.1f}" for key, title in _EACH.items() if f"corrupted/{key}" in summary
+        f"{title} {summary[f'corrupted/{key}']:.1f}" for key, title in EACH.items() if f"corrupted/{key}" in summary
     ]
     return f"corrupted samples: {', '.join(found)}" if found else ""
 
@@ -65,12 +65,12 @@ def corrupted_line(summary: Mapping[str, Any]) -> str:
 def family_table(summary: Mapping[str, Any]) -> Table:
     """Each corruption at each severity, of the encoder alone; ``+`` marks those that it was trained with."""
     scored = summary.get(_FORMS, {})
-    shown = [key for key in _EACH if key in scored]
+    shown = [key for key in EACH if key in scored]
     rows = []
     for form in scored.get("found", ()):
         scores = (decimal(scored[key].get(form)) for key in shown)
         rows.append([*form_cells(summary, form), *scores])
-    return Table(["corruption", "severity", *(_EACH[key] for key in shown)], rows)
+    return Table(["corruption", "severity", *(EACH[key] for key in shown)], rows)
 
 
 def form_cells(summary: Mapping[str, Any], form: str) -> tuple[str, str]:
@@ -83,15 +83,24 @@ def form_cells(summary: Mapping[str, Any], form: str) -> tuple[str, str]:
     return f"{family}{' +' if family in summary.get('corrupted_seen', ()) else ''}", severity
 
 
+def forms_by_family(forms: Iterable[str]) -> dict[str, list[str]]:
+    """Names of forms under their corruption.
+
+    >>> forms_by_family(["noise/1", "noise/3", "turn"])
+    {'noise': ['noise/1', 'noise/3'], 'turn': ['turn']}
+    """
+    families: dict[str, list[str]] = {}
+    for form in forms:
+        families.setdefault(form.partition("/")[0], []).append(form)
+    return families
+
+
 def family_curves(summary: Mapping[str, Any]) -> str | None:
     """A panel for each corruption with severities: kNN over severity, or where nothing is labelled what was found."""
     scored = summary.get(_FORMS, {})
     key = "knn" if "knn" in scored else "found"
-    severities: dict[str, list[str]] = {}
-    for form in scored.get("found", ()):
-        family, _, severity = form.partition("/")
-        if severity:
-            severities.setdefault(family, []).append(severity)
+    families = forms_by_family(form for form in scored.get("found", ()) if "/" in form)
+    severities = {family: [form.partition("/")[2] for form in forms] for family, forms in families.items()}
     if not severities:
         return None
     columns = min(5, len(severities))
@@ -105,7 +114,7 @@ def family_curves(summary: Mapping[str, Any]) -> str | None:
             axis.axis("off")
         for axis in axes[: len(severities)][-columns:]:  # the lowest of each column
             axis.set_xlabel("severity")
-        axes[0].set_ylabel(f"{_EACH[key]}, %")
+        axes[0].set_ylabel(f"{EACH[key]}, %")
         drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn(drawing)
 

@@ -140,26 +140,25 @@ class UNetDecoder(Decoder):
 
     def leave(self, x: Tensor, latent: Latent, places: Tensor | None = None) -> Tensor:
         """Patches (B, Q, P), or logits, of the last map and the view."""
-        view = latent.finer[0]
-        if self.of_view is None or tuple(view.shape[2:]) != tuple(self.fold * n for n in x.shape[2:]):
-            made = unfolded(self.head(x), self.fold)
-        elif not self.ways:
+        begun = latent.finer[0]
+        begins = self.of_view is not None and tuple(begun.shape[2:]) == tuple(self.fold * n for n in x.shape[2:])
+        if begins and self.ways:
+            x, begun = self._mixed(x, begun)
+        made = unfolded(self.head(x), self.fold)
+        if self.of_view is not None and begins:
             raised = 1 if self.vocab is None else _RAISED
-            made = unfolded(self.head(x), self.fold).float() + raised * self.of_view(view, latent.tokens.mean(1))
-        else:
-            made, begun = self._mixed(x, view)
-            made = made + self.of_view(begun, latent.tokens.mean(1))
+            made = made.float() + raised * self.of_view(begun, latent.tokens.mean(1))
         patches = self.patches.split(made) if self.vocab is None else made.flatten(2).transpose(1, 2)
         return patches if places is None else pick(patches, places)
 
     def _mixed(self, x: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
-        """What is added, and the view moved some way to each of the estimates."""
+        """The last map, that has seen the estimates, and the view moved some way to each of them."""
         away = torch.stack([one for estimate in self.estimates for one in estimate(view)], 1) - view.unsqueeze(1)
         x = self.last(x + self.differences(folded(away.flatten(1, 2), self.fold)))
-        made, size = unfolded(self.head(x), self.fold).float(), x.float().square().mean(1, keepdim=True)
+        size = x.float().square().mean(1, keepdim=True)
         ways = unfolded(self.mixer(x * (size + 1e-6).rsqrt().to(x.dtype)), self.fold).float()  # whatever the strength
         ways = torch.cat([torch.zeros_like(ways[:, :1]), ways], 1).softmax(1)[:, 1:]
-        return made, view + (ways.unsqueeze(2) * away).sum(1)
+        return x, view + (ways.unsqueeze(2) * away).sum(1)
 
     def _thinned(self, latent: Latent) -> Latent:
         """In training, without the finer levels of some samples."""
