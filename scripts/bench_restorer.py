@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 import ssl_pipeline as sslp
-from ssl_pipeline.inference.files.windows import restore_by_windows
+from ssl_pipeline.inference.files.any_size import AnySizeRestorer
 from ssl_pipeline.inference.modules import UNKNOWN
 from ssl_pipeline.report import markdown
 
@@ -119,9 +119,10 @@ def main() -> None:
 def restorer(model: sslp.Model) -> Mend:
     """A model that is told nothing, window by window."""
 
+    any_size = AnySizeRestorer(model, UNKNOWN)
+
     def mend(x: Pixels) -> Pixels:
-        sample = torch.from_numpy(x.transpose(2, 0, 1).copy())
-        found = restore_by_windows(sample, model.grid.shape, lambda some, _: model.restore(some, UNKNOWN))
+        found = any_size.restore(torch.from_numpy(x.transpose(2, 0, 1).copy()))
         return _bytes(found.numpy().transpose(1, 2, 0) * 255)
 
     return mend

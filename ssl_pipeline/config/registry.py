@@ -22,8 +22,8 @@ _Target = TypeVar("_Target", bound=Callable[..., Any])
 
 _OURS = __name__.partition(".")[0]
 
-DEFERRED = {"layer", "optimizer"}
-"""Kinds that are made later and elsewhere, of sizes or of weights: building them gives a ``functools.partial``."""
+DEFERRED = {"estimate", "layer", "optimizer"}
+"""Kinds that are made elsewhere, of a grid, of sizes or of weights: building them gives a ``functools.partial``."""
 
 _HOMES = {
     "balance": "ssl_pipeline.losses",
@@ -33,6 +33,7 @@ _HOMES = {
     "data": "ssl_pipeline.data",
     "decoder": "ssl_pipeline.models.decoders",
     "encoder": "ssl_pipeline.models.encoders",
+    "estimate": "ssl_pipeline.models.estimates",
     "head": "ssl_pipeline.models.layers",
     "latent": "ssl_pipeline.models.latents",
     "layer": "ssl_pipeline.models.layers.mlps",

@@ -27,6 +27,8 @@ class Blocks(CountedMarks):
         fills: ``black``, ``grey`` (the middle of the range), ``noise`` (uniform), of which each sample draws one.
         count: number of squares, a number or an interval drawn from per sample, rounded.
         side: of the squares as a share of the picture's shorter side, likewise.
+        aligned: probability that the squares of a sample lie where a tiling of its picture has them, as the blocks that
+            a codec loses do.
         severity: 1 to 5, likewise, in place of ``count``: 1, 2, 3, 4 and 6 squares.
 
     Raises:
@@ -50,10 +52,12 @@ class Blocks(CountedMarks):
         fills: Sequence[str] = _FILLS,
         count: Range | None = None,
         side: Range = (0.2, 0.3),
+        aligned: float = 0.0,
         severity: Range | None = None,
     ) -> None:
         super().__init__(severity=severity, count=count)
         self.fills, self.side = kinds_of("fills", fills, dict.fromkeys(_FILLS)), interval("side", side, 0.0, 1.0)
+        self.aligned = interval("aligned", aligned, 0.0, 1.0)[0]
 
     @property
     def corruption_params(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -68,9 +72,11 @@ class Blocks(CountedMarks):
         lines = []
         side = draw(self.side, len(x), generator).mul(min(x.shape[-2:])).round().clamp(min=1)
         luck = self.luck(x, 2, generator)
+        tiled = torch.rand(len(x), generator=generator, device=x.device) < self.aligned
         there = torch.arange(len(luck), device=x.device).view(-1, 1) < options["count"]
         for start, size in zip(luck.unbind(1), x.shape[-2:], strict=True):
-            first = (start * (size - side + 1)).floor().unsqueeze(2)
+            first = (start * (size - side + 1)).floor()
+            first = torch.where(tiled, (first / side).floor() * side, first).unsqueeze(2)
             cells = torch.arange(size, device=x.device)
             lines.append(((cells >= first) & (cells < first + side.view(1, -1, 1)) & there.unsqueeze(2)).to(x.dtype))
         return torch.einsum("nby,nbx->byx", *lines).clamp_(max=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,18 @@ def load(
     if lost := _fill(model.part(), read_safetensors(folder / WEIGHTS), folder):
         raise ValueError(f"{folder / WEIGHTS} lacks {lost[0]}, which {exported['part']} needs: export it again")
     return model
+
+
+def extended(model: Model, shape: tuple[int, ...]) -> Model:
+    """The same weights, of a model that takes any size, on a grid of so many cells as large as before."""
+    if shape == model.grid.shape:
+        return model
+    factory = GraphFactory(model.config | {"allow_collapse": True}, trust=model.trust, encoder=model.encoder_object)
+    graph = factory.build(replace(model.spec, grid=model.grid.extended(shape)), fitting=model.data is not None)
+    other = Model(graph, model.config, model.codec, model.held, model.data, model.trust, model.columns)
+    ours, theirs = (model.part(), other.part()) if model.held else (model.graph, graph)
+    theirs.load_state_dict(ours.state_dict())
+    return other.to(model.device)
 
 
 def _fill(module: nn.Module, weights: dict[str, Tensor], folder: Path) -> list[str]:

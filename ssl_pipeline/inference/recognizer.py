@@ -44,13 +44,12 @@ class Happened(NamedTuple):
         return ", ".join(f"{name} {severity:.1f}" for name, severity in self.found(row).items()) or "nothing"
 
 
-def joined(pieces: Sequence[Happened]) -> Happened:
+def joined(pieces: Happened) -> Happened:
     """What happened to a sample, as its pieces say: the mean, severities by how sure they are, the median novelty."""
-    probability = torch.cat([piece.probability for piece in pieces])
-    severity, novelty = (torch.cat([getattr(piece, name) for piece in pieces]) for name in ("severity", "novelty"))
+    probability = pieces.probability
     sure = probability / probability.sum(0).clamp(min=1e-9)
-    severity = (severity * sure).sum(0, keepdim=True)
-    return Happened(pieces[0].families, probability.mean(0, keepdim=True), severity, novelty.median().unsqueeze(0))
+    severity = (pieces.severity * sure).sum(0, keepdim=True)
+    return Happened(pieces.families, probability.mean(0, keepdim=True), severity, pieces.novelty.median().unsqueeze(0))
 
 
 def statistics(latent: Latent) -> Float[Tensor, "B S"]:

@@ -111,6 +111,10 @@ class GridSpec:
         axes = (Axis(a.name, n, a.spacing * a.size / n) for a, n in zip(self.axes, shape, strict=True))
         return replace(self, axes=tuple(axes))
 
+    def extended(self, shape: tuple[int, ...]) -> GridSpec:
+        """``shape`` cells of the same size: more of the world, or less."""
+        return replace(self, axes=tuple(Axis(a.name, n, a.spacing) for a, n in zip(self.axes, shape, strict=True)))
+
     def to_plain(self) -> dict[str, Any]:
         """As plain lists and numbers."""
         return asdict(self) | {"axes": [list(axis) for axis in self.axes], "range": list(self.range)}

@@ -9,23 +9,25 @@ import pytest
 import soundfile
 import torch
 from helpers.commands import call
-from helpers.exports import CONV, folder_of_a_run
+from helpers.exports import CONV, ESTIMATES, folder_of_a_run
 from PIL import Image
 
 import ssl_pipeline
-from ssl_pipeline.data import LogMel, Waveform
+from ssl_pipeline.data import LogMel, Pixels, Waveform
+from ssl_pipeline.inference.files.any_size import AnySizeRestorer
 from ssl_pipeline.inference.files.windows import restore_by_windows, starts_of_windows
+from ssl_pipeline.inference.load import extended
 
 
 def test_windows_cover_everything_and_fade_into_each_other():
-    starts = starts_of_windows(100, 10)
+    starts = starts_of_windows(100, 10, overlap=5)
     assert starts[0] == 0 and starts[-1] == 90
     assert all(b - a <= 8 for a, b in pairwise(starts))
     x = torch.rand(2, 23, 17)
-    same = restore_by_windows(x, (8, 8), lambda some, places: some, batch=5)
+    same = restore_by_windows(x, (8, 8), lambda some, places: some, (4, 4), batch=5)
     assert torch.allclose(same, x, atol=1e-6)
     places = []
-    restore_by_windows(x, (8, 8), lambda some, there: places.extend(there) or some)
+    restore_by_windows(x, (8, 8), lambda some, there: places.extend(there) or some, (4, 4))
     assert all(torch.equal(x[(slice(None), *p)], x[:, p[0], p[1]]) for p in places) and len(places) > 6
 
 
@@ -103,3 +105,17 @@ def test_transparent_and_deep_images_are_restored_as_they_are_embedded(run, tmp_
         wanted = model.restore(torch.full((1, 1, 8, 8), grey, dtype=torch.uint8), "noise")[0, 0]
         found = np.asarray(Image.open(tmp_path / f"out/{name}.png"))
         assert np.array_equal(found, (wanted.clamp(0, 1) * 255).round().byte().numpy())
+
+
+def test_a_model_of_any_size_takes_larger_windows_with_the_same_weights(tmp_path):
+    words = ["encoder=unet", "encoder.widths=[8,16]", "decoder=unet", ESTIMATES, "corruption=noise"]
+    model = ssl_pipeline.load(folder_of_a_run(tmp_path / "run", *words, codec=Pixels(16, 1)))
+    restorer, x = AnySizeRestorer(model, "unknown"), torch.rand(1, 40, 70)
+    small = restore_by_windows(x, (16, 16), lambda some, _: model.restore(some), (15, 15))
+    large = extended(model, (48, 64))
+    whole = restore_by_windows(restorer.padded(x), (48, 64), lambda some, _: large.restore(some), (8, 8))
+    made = restorer.restore(x)
+    assert torch.equal(made, whole[:, :40])
+    assert (made - small).abs().mean() < 0.1 < 0.5 * small.std()  # but for what they know of what is around
+    held = ssl_pipeline.load(ssl_pipeline.export(tmp_path / "run", tmp_path / "out", part="restorer:unknown"))
+    torch.testing.assert_close(AnySizeRestorer(held, "unknown").restore(x), made)

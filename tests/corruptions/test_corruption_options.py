@@ -98,6 +98,7 @@ BAD = [
     (sslp.Strokes, "image", {"width": 2}, "width is a number"),
     (sslp.Overlay, "image", {"opacity": 2}, "opacity is a number"),
     (sslp.Blocks, "image", {"fills": ["white"]}, "some of black, grey, noise"),
+    (sslp.Blocks, "image", {"aligned": 1.5}, "aligned"),
     (sslp.Turn, "image", {"degrees": [90]}, "needs y and x alike, got 8 x 12"),
     (sslp.Turn, "image", {"degrees": [45]}, "some of 0, 90, 180, 270"),
     (sslp.Turn, "text", {}, "needs y and x as the last two axes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from helpers.views import coordinates_as_x, seeded
 
@@ -21,6 +22,13 @@ def test_blocks_are_squares_of_their_fill():
     assert (covered[grey].sum() == 0) and (rows[~grey] == 16).all() and (columns[~grey] == 16).all()
     black, noise = (view.x[view.params[f"fill.{name}"].bool()] for name in ("black", "noise"))
     assert (black == 0).flatten(1).sum(1).eq(3 * 16 * 16).all() and noise[noise != 0.5].std() > 0.28
+
+
+@pytest.mark.parametrize(("aligned", "least", "most"), [(0.0, 0.0, 0.1), (0.5, 0.4, 0.65), (1.0, 1.0, 1.0)])
+def test_blocks_are_aligned_in_a_share_of_samples(aligned, least, most):
+    lost = Blocks(fills=["black"], count=20, side=0.125, aligned=aligned).bind(GRID)(GREY, seeded()).x[:, 0] == 0
+    tiles = lost.unfold(1, 8, 8).unfold(2, 8, 8).flatten(3)
+    assert least <= (tiles.all(-1) == tiles.any(-1)).flatten(1).all(1).float().mean() <= most
 
 
 def test_scratches_are_thin_and_strokes_are_thick():

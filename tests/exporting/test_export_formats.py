@@ -7,14 +7,14 @@ import sys
 
 import pytest
 import torch
-from helpers.exports import CONV, EXPORT_ALL, IMAGE, TRANSLATOR, X, folder_of_a_run, ssl
+from helpers.exports import CONV, ESTIMATES, EXPORT_ALL, IMAGE, TRANSLATOR, X, folder_of_a_run, ssl
 
 import ssl_pipeline
 from ssl_pipeline.data import Bytes, Waveform
 
 VIT = ["encoder=vit", "decoder=cross_attention", "encoder.width=24", "encoder.depth=2", "encoder.heads=2"]
 VIT += ["decoder.width=16", "decoder.heads=2"]
-UNET = ["encoder=unet", "encoder.widths=[8,16]", "decoder=unet", "decoder.shrinkage=[1.6,3]", "decoder.filling=true"]
+UNET = ["encoder=unet", "encoder.widths=[8,16]", "decoder=unet", ESTIMATES]
 ELSEWHERE = """
 import sys, torch
 model = torch.export.load(sys.argv[1]).module()

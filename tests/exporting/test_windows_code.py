@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from helpers.cards import code_of, run_elsewhere
-from helpers.exports import CONV, folder_of_a_run, ssl
+from helpers.exports import CONV, ESTIMATES, folder_of_a_run, ssl
 from PIL import Image
 
 import ssl_pipeline as sslp
 from ssl_pipeline.data import Pixels
+from ssl_pipeline.inference.files import any_size
 
-UNET = ["encoder=unet", "decoder=unet", "decoder.shrinkage=[1.6,3]", "decoder.filling=true"]
+UNET = ["encoder=unet", "decoder=unet", ESTIMATES]
 HEADING = "An image of any size"
 
 
@@ -20,8 +21,9 @@ HEADING = "An image of any size"
     ("mode", "channels", "kind"),
     [("RGB", 3, UNET), pytest.param("L", 1, CONV, marks=pytest.mark.slow)],
 )
-def test_it_restores_as_the_command_does(mode, channels, kind, tmp_path):
+def test_it_restores_as_the_command_does_by_windows_of_the_same_size(mode, channels, kind, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(any_size, "_LARGER", 1)
     torch.manual_seed(0)
     run = folder_of_a_run(tmp_path / "run", *kind, "corruption=noise", codec=Pixels(16, channels))
     ssl("export", f"run={run}", "part=restorer:unknown", "format=onnx", f"out={tmp_path}/out")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from helpers.cases import DECODERS, GRIDS, sample
 
 from ssl_pipeline.models.decoders import AutoregressiveDecoder, CrossAttentionDecoder, UNetDecoder
+from ssl_pipeline.models.estimates import DctShrinkage, FlatFilling
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -64,7 +66,7 @@ def test_unet_gives_the_view_before_it_has_learned():
 
 
 def test_unet_mixes_the_view_with_what_lies_under_its_noise():
-    decoder, latent = unet(grid=GRIDS["grey"], shrinkage=[3.0])
+    decoder, latent = unet(grid=GRIDS["grey"], estimates={"shrinkage": partial(DctShrinkage, thresholds=[3.0])})
     noisy = latent._replace(finer=(torch.randn_like(latent.finer[0]), *latent.finer[1:]))
     made = decoder.patches.join(decoder(noisy))
     assert made.std() < 0.8 * noisy.finer[0].std()  # half way, before it has learned
@@ -72,9 +74,9 @@ def test_unet_mixes_the_view_with_what_lies_under_its_noise():
     torch.testing.assert_close(decoder.patches.join(decoder(noisy)), noisy.finer[0], rtol=0.02, atol=0.02)
 
 
-@pytest.mark.parametrize("options", [{"shrinkage": [2.7]}, {"filling": True}])
-def test_unet_estimates_numbers_like_the_view(options):
-    with pytest.raises(ValueError, match=r"come in and go out alike: set decoder.shrinkage=\[\] decoder.filling=false"):
+def test_unet_estimates_numbers_like_the_view():
+    options = {"estimates": {"filling": FlatFilling}}
+    with pytest.raises(ValueError, match=r"\['filling'\] .* come in and go out alike: set decoder.estimates=null"):
         unet(grid=GRIDS["text"], **options)
     levels = finer(GRIDS["image"])
     other = replace(GRIDS["image"], channels=1)

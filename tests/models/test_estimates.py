@@ -1,12 +1,14 @@
-"""What is told of a sample without learning: below its noise, and over its flat places."""
+"""What is told of a sample without learning: below its noise, over its flat places, between its repeated cells."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from ssl_pipeline.models.layers.filling import FlatFilling
-from ssl_pipeline.models.layers.shrinkage import DctShrinkage
+from ssl_pipeline.models.estimates import DctShrinkage, FlatFilling, RunInterpolation
+from ssl_pipeline.models.layers.unet import folded
 from ssl_pipeline.structures.grid import GridSpec
 
 AXES = [(("x", 256),), (("y", 32), ("x", 24)), (("time", 12), ("y", 16), ("x", 16))]
@@ -74,4 +76,55 @@ def test_what_is_flat_everywhere_stays():
     x = torch.full((2, 2, 32, 24), 3.0)
     x[1] = torch.randn(2, 32, 24)
     (made,) = FlatFilling(GRIDS[1])(x)
+    assert torch.equal(made, x)
+
+
+def test_a_fixed_threshold_is_one_of_the_data_whatever_the_noise():
+    x = torch.full((1, 2, 32, 24), 0.5)
+    x[..., ::2] = -0.5
+    kept, lost = DctShrinkage(GRIDS[1], [], fixed=[0.1, 10.0])(x)
+    torch.testing.assert_close(kept, x, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(lost, torch.zeros_like(x), atol=0.05, rtol=0)
+
+
+def repeated(x, *factors):
+    for axis, factor in enumerate(factors):
+        x = x.repeat_interleave(factor, 2 + axis)
+    return x
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_repeated_pixels_become_what_pillow_makes_of_the_small_image(factor):
+    small = (torch.rand(10, 8, generator=torch.Generator().manual_seed(0)) * 255).round()
+    picture = Image.fromarray(small.numpy(), "F").resize((8 * factor, 10 * factor), Image.Resampling.BICUBIC)
+    (made,) = RunInterpolation(GRIDS[1])(repeated(small[None, None], factor, factor))
+    inside = slice(2 * factor, -2 * factor)  # beyond its border each goes on in its own way
+    torch.testing.assert_close(made[0, 0, inside, inside], torch.tensor(np.asarray(picture))[inside, inside])
+
+
+def test_samples_are_interpolated_each_by_itself_wherever_a_window_cuts_them():
+    x = torch.randn(3, 2, 12, 10)
+    large = repeated(x, 2, 2)[..., 1:-1, 1:]
+    batch = torch.stack([large[0], torch.randn(2, 22, 19), large[2]])
+    (made,) = RunInterpolation(GRIDS[1])(batch)
+    assert torch.equal(made[1], batch[1]) and not torch.equal(made[0], batch[0])
+    (whole,) = RunInterpolation(GRIDS[1])(repeated(x, 2, 2))
+    torch.testing.assert_close(made[2, :, 4:-4, 4:-4], whole[2, :, 5:-5, 5:-4])
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: str(grid.ndim))
+def test_repeated_cells_of_smooth_samples_come_nearer_to_them(grid):
+    x = smooth(grid)
+    coarse = folded(x, 2).unflatten(1, (2, -1)).mean(2)
+    repeats = repeated(coarse, *[2] * grid.ndim)
+    (made,) = RunInterpolation(grid)(repeats)
+    inside = (..., *[slice(2, -2)] * grid.ndim)
+    assert (made - x)[inside].abs().max() < 0.2 * (repeats - x)[inside].abs().max()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 2, 2), (1, 1, 3, 16), (2, 1, 32, 24)])
+def test_what_does_not_repeat_in_runs_of_one_length_stays(shape):
+    x = torch.zeros(shape)
+    x[..., -1] = 1.0  # a margin, not a repetition
+    (made,) = RunInterpolation(GRIDS[1])(x)
     assert torch.equal(made, x)

@@ -21,13 +21,13 @@ from ssl_pipeline.data.io.image_file import open_image, save_pixels
 from ssl_pipeline.data.io.pixel_values import pixel_values
 from ssl_pipeline.data.io.sound import read_sound, wav_kind
 from ssl_pipeline.data.io.video_frames import frames_of, write_frames
+from ssl_pipeline.inference.files.any_size import AnySizeRestorer
 from ssl_pipeline.inference.files.reader import Files
-from ssl_pipeline.inference.files.windows import restore_by_windows
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.recognizer import Happened, joined
 
 _LOOKED_AT = 16
-"""Windows of a batch that are asked what happened to them."""
+"""Windows of a file that are asked what happened to them."""
 
 
 class FileRestorer:
@@ -64,22 +64,19 @@ class FileRestorer:
             raise FileNotFoundError(f"there is no mask={mask}: name an image for all, or a folder with one for each")
         self.model, self.files, self.view, self.mask = model, files, view, mask
         self.happened: dict[Path, Happened] = {}
-        self._pieces: list[Happened] = []
+        self._any_size = AnySizeRestorer(model, view)
         self.ending = ".wav" if files.sound else files.codec.ending if isinstance(files.codec, Pixels) else ".mkv"
 
     def restore(self, file: Path, target: Path) -> None:
         """Restore a file, whole or not at all; one that cannot be read is noted in ``files.left_out``."""
         restore = self.video if self.files.video else self.sound if self.files.sound else self.image
-        self._pieces = []
         if (after := restore(file)) is not None:
-            if self._pieces:
-                self.happened[file] = joined(self._pieces)
             target.parent.mkdir(parents=True, exist_ok=True)
             self._write(target, after)
 
     def image(self, file: Path) -> np.ndarray | None:
         """A restored image, (H, W, C) in the units of files; None where it is left out."""
-        size, codec = self.model.grid.shape, self.files.codec
+        codec = self.files.codec
         assert isinstance(codec, Pixels)
         if (pixels := self.files.image(file)) is None:
             return None
@@ -87,26 +84,13 @@ class FileRestorer:
         mask = None if self.mask is None else self.files.tried(lambda: self._mask_of(file, (wide, high)), file)
         if self.mask is not None and mask is None:
             return None
-
-        def windows(some: Tensor, places: list[tuple[slice, ...]]) -> Tensor:
-            masks = None if mask is None else torch.stack([mask[place] for place in places])
-            return self._restored(some, masks)
-
-        x, more = torch.from_numpy(pixels.transpose(2, 0, 1)), (0, max(0, size[1] - wide), 0, max(0, size[0] - high))
-        mask = None if mask is None else pad(mask[None].float(), more).bool()[0]
-        x = pad(x[None].float(), more, mode="replicate")[0].to(x.dtype)  # a small image goes on as it ends
-        return codec.in_units(restore_by_windows(x, size, windows)[:, :high, :wide])
+        return codec.in_units(self._restored(file, torch.from_numpy(pixels.transpose(2, 0, 1)), mask))
 
     def video(self, file: Path) -> np.ndarray | None:
         """A restored video, (T, H, W, C) of 8 bits at the model's rate; None where it is left out."""
         if (frames := self.files.frames(file)) is None:
             return None
-        x = torch.from_numpy(frames).movedim(-1, 0)
-        (time, high, wide), size = x.shape[1:], self.model.grid.shape
-        lacking = [max(0, n - have) for n, have in zip(size, x.shape[1:], strict=True)]
-        x = pad(x[None].float(), (0, lacking[2], 0, lacking[1], 0, lacking[0]), mode="replicate")[0].to(torch.uint8)
-        after = restore_by_windows(x, size, lambda some, _: self._restored(some))
-        after = after[:, :time, :high, :wide]
+        after = self._restored(file, torch.from_numpy(frames).movedim(-1, 0))
         return (after.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1).numpy()
 
     def sound(self, file: Path) -> np.ndarray | None:
@@ -117,20 +101,23 @@ class FileRestorer:
             return None
         if len(wave) < codec.samples:
             x, valid = codec.encode([wave])
-            after = codec.decode(self._restored(x, valid=valid).cpu())[0]
+            self._look(file, x, valid)
+            after = codec.decode(self.model.restore(x, self.view, valid=valid).cpu())[0]
         else:  # one spectrogram of the whole, so that its phases are guessed once and fit each other
             whole = to_full_scale(wave, codec.full_scale)[None]
             whole = whole if isinstance(codec, Waveform) else log_mel_spectrogram(whole, codec.spectrum)
-            after = restore_by_windows(whole, self.model.grid.shape, lambda some, _: self._restored(some))
-            after = codec.decode(after[None])[0]
+            after = codec.decode(self._restored(file, whole)[None])[0]
         return pad(after, (0, max(0, len(wave) - len(after))))[: len(wave)].numpy()
 
-    def _restored(self, x: Tensor, mask: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
-        """Restored windows; of some of them also what happened."""
+    def _restored(self, file: Path, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """A whole sample (C, *shape), restored."""
+        self._look(file, self._any_size.some_windows(x, _LOOKED_AT))
+        return self._any_size.restore(x, mask)
+
+    def _look(self, file: Path, x: Tensor, valid: Tensor | None = None) -> None:
+        """Note what happened to the windows of a file, where the model can tell."""
         if self.model.recognizer is not None:
-            some = slice(None, None, max(1, len(x) // _LOOKED_AT))
-            self._pieces.append(self.model.what_happened(x[some], None if valid is None else valid[some]))
-        return self.model.restore(x, self.view, mask, valid)
+            self.happened[file] = joined(self.model.what_happened(x, valid))
 
     def before(self, file: Path) -> np.ndarray:
         """What came in, for a picture: a waveform, an image, or the middle frame of a video."""

@@ -26,12 +26,14 @@ class Decoder(Bindable, InHalves, ABC):
         causal: whether ``forward`` continues from the true patches, and so needs the target.
         depth: blocks after each of which it can be cut: ``forward`` is then ``enter``, each ``step`` and ``leave``.
         rereads: whether its blocks read the latent, too, and not only what the block before them gave.
+        any_size: see ``Encoder``.
     """
 
     patches: Patches
     needs_grid: bool
     causal: bool = False
     rereads: bool = True
+    any_size: bool = False
 
     @abstractmethod
     def setup(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -11,10 +11,9 @@ from torch.nn import functional as F
 
 from ssl_pipeline.config.registry import register
 from ssl_pipeline.models.decoders.base import Decoder, decoded_patches
+from ssl_pipeline.models.estimates import Estimate
 from ssl_pipeline.models.layers import pick
 from ssl_pipeline.models.layers.conv import conv_nd
-from ssl_pipeline.models.layers.filling import FlatFilling
-from ssl_pipeline.models.layers.shrinkage import DctShrinkage
 from ssl_pipeline.models.layers.unet import PlainBlock, folded, unfolded
 from ssl_pipeline.structures.batch import Latent
 from ssl_pipeline.structures.grid import GridSpec
@@ -23,14 +22,14 @@ _RAISED = 8.0
 """Logits of the view's symbols before anything is learned: they have 92 % of 258 bytes."""
 
 
-@register("decoder", "unet")
+@register("decoder", "unet", parts={"estimates": "estimate"})
 class UNetDecoder(Decoder):
     """The way up of a U-Net (arXiv 1505.04597): each level is added to what comes from below, the view to the result.
 
     Of symbols the result are logits, and those of the view's are raised: it starts with the view nearly as it is.
 
-    With ``shrinkage`` and ``filling`` the view is mixed, cell by cell, with estimates of what lies under its noise and
-    its flat places, and the last level sees how they differ from it.
+    With ``estimates`` the view is mixed, cell by cell, with what classical tools make of it, and the last level sees
+    how they differ from it.
 
     How much of each channel is added, the deepest level says, sample by sample: of a view that was turned round
     nothing fine lies where it belongs. Levels of another size than the target's, as those of a small crop, are left
@@ -41,15 +40,14 @@ class UNetDecoder(Decoder):
         blocks: residual blocks of a level.
         level_drop: share of samples of a step in training that are decoded from the deepest level alone, so that it
             does not idle.
-        shrinkage: thresholds of estimates below noise, see ``DctShrinkage``.
-        filling: whether one estimate fills flat places from around them, see ``FlatFilling``.
+        estimates: by names of one's choice, each made of the target's grid; see ``models.estimates``.
 
     Raises:
         ValueError: a latent that keeps no finer levels; a target of which they are no multiple; a share outside [0, 1);
             patches of symbols; estimates of symbols, or on the way to what is unlike the view.
     """
 
-    needs_grid = True
+    needs_grid = any_size = True
     before, behind = ("params",), ("estimates", "differences", "last", "head", "mixer", "of_view")
 
     def __init__(
@@ -58,14 +56,13 @@ class UNetDecoder(Decoder):
         patch: int | Sequence[int] | None = None,
         blocks: int = 2,
         level_drop: float = 0.0,
-        shrinkage: Sequence[float] = (),
-        filling: bool = False,
+        estimates: Mapping[str, Callable[[GridSpec], Estimate]] | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= level_drop < 1:
             raise ValueError(f"decoder.level_drop={level_drop}: expected a share from 0 to below 1")
         self.patch, self.per_level, self.level_drop = patch, blocks, level_drop
-        self.shrinkage, self.filling = tuple(shrinkage), filling
+        self.tools = dict(estimates or {})
 
     def setup(
         self,
@@ -97,16 +94,14 @@ class UNetDecoder(Decoder):
         channels = grid.vocab or grid.width
         alike = (grid.channels, grid.vocab) == (finer[0].channels, finer[0].vocab)
         self.of_view = Gate(latent_width, channels) if alike else None
-        self.estimates = nn.ModuleList()
-        self.ways = len(self.shrinkage) + self.filling
+        if self.tools and (grid.discrete or not alike):
+            raise ValueError(
+                f"decoder.estimates={sorted(self.tools)} are of numbers that come in and go out alike: set "
+                "decoder.estimates=null"
+            )
+        self.estimates = nn.ModuleDict({name: tool(grid) for name, tool in self.tools.items()})
+        self.ways = sum(estimate.count for estimate in self._estimates())
         if self.ways:
-            if grid.discrete or not alike:
-                raise ValueError(
-                    "decoder.shrinkage and decoder.filling are for numbers that come in and go out alike: set "
-                    "decoder.shrinkage=[] decoder.filling=false"
-                )
-            self.estimates += [DctShrinkage(grid, self.shrinkage)] if self.shrinkage else []
-            self.estimates += [FlatFilling(grid)] if self.filling else []
             inside = self.ways * channels * self.fold**grid.ndim
             self.differences = conv_nd(grid.ndim)(inside, widths[-1], 3, padding=1, bias=False)
             self.last = PlainBlock(grid.ndim, widths[-1])
@@ -153,12 +148,15 @@ class UNetDecoder(Decoder):
 
     def _mixed(self, x: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
         """The last map, that has seen the estimates, and the view moved some way to each of them."""
-        away = torch.stack([one for estimate in self.estimates for one in estimate(view)], 1) - view.unsqueeze(1)
+        away = torch.stack([one for estimate in self._estimates() for one in estimate(view)], 1) - view.unsqueeze(1)
         x = self.last(x + self.differences(folded(away.flatten(1, 2), self.fold)))
         size = x.float().square().mean(1, keepdim=True)
         ways = unfolded(self.mixer(x * (size + 1e-6).rsqrt().to(x.dtype)), self.fold).float()  # whatever the strength
         ways = torch.cat([torch.zeros_like(ways[:, :1]), ways], 1).softmax(1)[:, 1:]
         return x, view + (ways.unsqueeze(2) * away).sum(1)
+
+    def _estimates(self) -> list[Estimate]:
+        return list(self.estimates.values())  # pyright: ignore[reportReturnType]
 
     def _thinned(self, latent: Latent) -> Latent:
         """In training, without the finer levels of some samples."""

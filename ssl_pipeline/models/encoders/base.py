@@ -30,6 +30,8 @@ class Encoder(Bindable, InHalves, ABC):
         finer: grids of the levels above the tokens that ``Latent.finer`` keeps, the view's own first.
         depth: blocks after each of which it can be cut: a view then passes ``enter``, each ``step`` and ``leave``.
         any_length: whether a tracer can follow it with samples of any length.
+        any_size: whether its weights fit grids of any size, and it sees there what it saw in training: what it makes of
+            a place hangs on what is near.
         shared: names of its modules that know no grid, so that encoders of several kinds of data may share them.
     """
 
@@ -41,6 +43,7 @@ class Encoder(Bindable, InHalves, ABC):
     blocks: int = 1
     finer: tuple[GridSpec, ...] = ()
     any_length: ClassVar[bool] = False
+    any_size: ClassVar[bool] = False
     shared: ClassVar[tuple[str, ...]] = ()
 
     @property

@@ -46,7 +46,7 @@ class UNetEncoder(Encoder):
     ((2, 2), [3, 8])
     """
 
-    sees_masked = True
+    sees_masked = any_size = True
     block_list, before, behind = "levels", ("stem", "view"), ("standard",)
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from ssl_pipeline.models.encoders import (
     UNetEncoder,
     ViT,
 )
+from ssl_pipeline.models.estimates import DctShrinkage, FlatFilling, RunInterpolation
 from ssl_pipeline.models.latents import Slots, Tokens
 
 
@@ -91,12 +93,19 @@ class DecoderCase(NamedTuple):
     grids: tuple[str, ...]
 
 
+ESTIMATES = {
+    "shrinkage": partial(DctShrinkage, thresholds=[1.6, 3.0], fixed=[0.8]),
+    "filling": FlatFilling,
+    "interpolation": RunInterpolation,
+}
+"""All there are, by any names."""
+
 DECODERS = (
     DecoderCase("cross_attention", CrossAttentionDecoder, {"width": 24, "depth": 1, "heads": 2}, tuple(GRIDS)),
     DecoderCase("conv", ConvDecoder, {"widths": [8, 16]}, CONTINUOUS),
     DecoderCase("conv", ConvDecoder, {"widths": [8], "norm": "batch", "patch": 2}, CONTINUOUS),
     DecoderCase("unet", UNetDecoder, {"blocks": 1}, tuple(GRIDS)),
-    DecoderCase("unet", UNetDecoder, {"blocks": 1, "shrinkage": [1.6, 3.0], "filling": True}, CONTINUOUS),
+    DecoderCase("unet", UNetDecoder, {"blocks": 1, "estimates": ESTIMATES}, CONTINUOUS),
     DecoderCase("autoregressive", AutoregressiveDecoder, {"width": 24, "depth": 1, "heads": 2}, ("text",)),
     DecoderCase(
         "autoregressive",

@@ -8,9 +8,11 @@ from math import pi, sqrt
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from ssl_pipeline.config.registry import register
+from ssl_pipeline.models.estimates.base import Estimate
 from ssl_pipeline.models.layers.unet import folded, unfolded
 from ssl_pipeline.structures.grid import GridSpec
 
@@ -22,26 +24,30 @@ _LEAST = 0.15
 """Noise, in standard deviations of the data, of a sample in which less is found; what JPEG leaves is of that size."""
 
 
-class DctShrinkage(nn.Module):
+@register("estimate", "dct_shrinkage")
+class DctShrinkage(Estimate):
     """Estimates of what lies under noise: sliding DCT shrinkage (Yaroslavsky, Egiazarian & Astola 2001).
 
     A coefficient below a threshold becomes zero, and a block with fewer coefficients left weighs more in the mean. In
     training blocks begin at every half of a side, after it at every quarter, which is better and takes longer. The
     noise of each sample, and after a DCT over the channels of each of them, is found from the finest coefficients
-    (median absolute deviation, Donoho & Johnstone 1994). Nothing is learned.
+    (median absolute deviation, Donoho & Johnstone 1994).
 
     Args:
-        grid: of the samples, of numbers; other sizes may come in.
+        grid: of the samples.
         thresholds: in standard deviations of the noise; 2.7 is usual.
+        fixed: more of them, in standard deviations of the data, whatever the noise: what compression leaves is not
+            found as noise, since it takes the finest coefficients away.
     """
 
     block: Tensor
     colours: Tensor
     finest: Tensor
 
-    def __init__(self, grid: GridSpec, thresholds: Sequence[float]) -> None:
+    def __init__(self, grid: GridSpec, thresholds: Sequence[float], fixed: Sequence[float] = ()) -> None:
         super().__init__()
-        self.thresholds, self.ndim = tuple(thresholds), grid.ndim
+        self.thresholds, self.fixed, self.ndim = tuple(thresholds), tuple(fixed), grid.ndim
+        self.count = len(self.thresholds) + len(self.fixed)
         self.side = side = max(2, min(_SIDES[grid.ndim - 1], *(n // 2 * 2 for n in grid.shape)))
         block, places = _dct(side), torch.arange(side**grid.ndim).view(1, 1, *(side,) * grid.ndim)
         for _ in range(grid.ndim - 1):
@@ -56,7 +62,7 @@ class DctShrinkage(nn.Module):
             self.register_buffer(f"order_{parts}", order, persistent=False)
 
     def forward(self, x: Float[Tensor, "B C *grid"]) -> list[Float[Tensor, "B C *grid"]]:
-        """An estimate for each threshold, in 32 bits."""
+        """One for each threshold."""
         with torch.autocast(x.device.type, enabled=False):
             mixed = torch.einsum("kc,bc...->bk...", self.colours, x.float())
             parts = self._parts(self.training)
@@ -65,7 +71,8 @@ class DctShrinkage(nn.Module):
             size = seen[:, self.finest].abs().flatten(1).sort(1).values
             noise = size[:, size.shape[1] // 2] / _MAD  # their median, which ONNX has no word for
             noise = noise.clamp(min=_LEAST).view(-1, *(1,) * (self.ndim + 1))
-            made = (self._sum(seen, by * noise, block, parts, x.shape) for by in self.thresholds)
+            least = [*(by * noise for by in self.thresholds), *self.fixed]
+            made = (self._sum(seen, by, block, parts, x.shape) for by in least)
             return [torch.einsum("kc,bk...->bc...", self.colours, one) for one in made]
 
     def _parts(self, training: bool) -> int:
@@ -82,7 +89,7 @@ class DctShrinkage(nn.Module):
         some = [cells[(..., *(slice(o, o + n) for o, n in zip(at, ends, strict=True)))] for at in self._at(parts)]
         return torch.einsum("kn,bn...->bk...", block, torch.cat(some, 1))
 
-    def _sum(self, seen: Tensor, least: Tensor, block: Tensor, parts: int, shape: Sequence[int]) -> Tensor:
+    def _sum(self, seen: Tensor, least: Tensor | float, block: Tensor, parts: int, shape: Sequence[int]) -> Tensor:
         """Back to (B, C, *grid), without the coefficients below ``least`` but the mean of a block."""
         kept = seen.abs() >= least
         kept[:, :1] = True

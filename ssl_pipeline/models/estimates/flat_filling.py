@@ -6,9 +6,11 @@ from math import log2
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from ssl_pipeline.config.registry import register
+from ssl_pipeline.models.estimates.base import Estimate
 from ssl_pipeline.structures.grid import GridSpec
 
 _SIDES = (16, 5, 3)
@@ -16,15 +18,16 @@ _SIDES = (16, 5, 3)
 _ROUNDS = 4
 
 
-class FlatFilling(nn.Module):
+@register("estimate", "flat_filling")
+class FlatFilling(Estimate):
     """Flat places, where all channels stay exactly the same, are filled from around them.
 
     No one says where something is missing, and what lies over a sample, or was lost and became silence, is flat. The
     filling is nearly harmonic: means of halved grids (pull-push, Gortler et al., The lumigraph, 1996), smoothed on the
-    way back. Nothing is learned.
+    way back.
 
     Args:
-        grid: of the samples, of numbers; other sizes may come in.
+        grid: of the samples.
     """
 
     def __init__(self, grid: GridSpec) -> None:
@@ -36,7 +39,7 @@ class FlatFilling(nn.Module):
         self.mode = ("linear", "bilinear", "trilinear")[at]
 
     def forward(self, x: Float[Tensor, "B C *grid"]) -> list[Float[Tensor, "B C *grid"]]:
-        """The one estimate, in 32 bits."""
+        """See ``Estimate``."""
         x = x.float()
         flat = self._flat(x)
         known = 1 - flat * (flat.flatten(1).amin(1) == 0).view(-1, *(1,) * (x.ndim - 1))  # all flat: all known

@@ -1,0 +1,8 @@
+"""What is told of a sample without learning, for a decoder to begin with."""
+
+from ssl_pipeline.models.estimates.base import Estimate
+from ssl_pipeline.models.estimates.dct_shrinkage import DctShrinkage
+from ssl_pipeline.models.estimates.flat_filling import FlatFilling
+from ssl_pipeline.models.estimates.run_interpolation import RunInterpolation
+
+__all__ = ["DctShrinkage", "Estimate", "FlatFilling", "RunInterpolation"]
