@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from math import cos, pi, sqrt
 from typing import Any
 
@@ -119,8 +120,8 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Each trainable parameter once: those without weight decay first, in each kind the largest rate first.
 
-    Vectors and biases have none, nor what a module's ``no_weight_decay()`` names: timm's networks name their tokens
-    and positions, ours their tables and queries.
+    Vectors and biases have none, nor what a module's ``no_weight_decay()`` names, alone or by patterns such as
+    ``pos_embed.*``: timm's networks name their tokens and positions, ours their tables and queries.
 
     >>> [group["weight_decay"] for group in parameter_groups(nn.Linear(2, 3), weight_decay=0.05)]
     [0.0, 0.05]
@@ -143,8 +144,7 @@ def parameter_groups(
 def _spared(module: nn.Module) -> list[nn.Parameter]:
     """Parameters of a module that it wants without weight decay."""
     names: Collection[str] = module.no_weight_decay() if hasattr(module, "no_weight_decay") else ()  # pyright: ignore
-    own = dict(module.named_parameters())
-    return [own[name] for name in names if name in own]
+    return [p for name, p in module.named_parameters() if any(fnmatchcase(name, pattern) for pattern in names)]
 
 
 def layer_scales(model: nn.Module, decay: float) -> dict[nn.Parameter, float]:

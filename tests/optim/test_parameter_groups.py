@@ -11,8 +11,10 @@ from helpers.build import build
 from helpers.cases import ENCODERS, GRIDS
 from helpers.graph_kinds import GRAPHS, QUERY, composed, graph_of
 from helpers.optimizers import recipe
+from timm.optim import param_groups_weight_decay  # pyright: ignore[reportPrivateImportUsage]
 
 from ssl_pipeline.graph.graph_set import GraphSet
+from ssl_pipeline.models.encoders import TimmBackbone
 from ssl_pipeline.optim.recipe import Recipe, parameter_groups
 from ssl_pipeline.structures.grid import GridSpec
 from ssl_pipeline.training.plan import plan_run
@@ -43,6 +45,31 @@ def test_groups_hold_every_trainable_parameter_once(kind, layer_decay, maps_only
     keys = [(g["weight_decay"], g["lr_scale"], g["use_fallback"]) for g in groups]
     least = 5 if kind == "unet" else 8  # its encoder has no biases
     assert len(keys) == len(set(keys)) and len(keys) >= (2 if layer_decay is None else least)
+
+
+SMALL_VIT = {"img_size": [8, 12], "patch_size": 4, "embed_dim": 24, "depth": 2, "num_heads": 2}
+TIMM = {
+    "vit_tiny_patch16_224": SMALL_VIT | {"reg_tokens": 2},
+    "deit_tiny_distilled_patch16_224": SMALL_VIT,
+    "beit_base_patch16_224": SMALL_VIT | {"use_rel_pos_bias": True},
+    "swin_tiny_patch4_window7_224": {"img_size": [8, 12], "patch_size": 1, "window_size": 2, "embed_dim": 24},
+    "xcit_nano_12_p8_224": {"img_size": [8, 12], "embed_dim": 24, "depth": 1, "num_heads": 2},  # names by a pattern
+    "resnet10t": {},
+}
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_what_timm_spares_is_spared(name):
+    """And what a module within the network names, which timm's own groups do not ask for."""
+    model = TimmBackbone(name=name, options=TIMM[name]).bind(GRIDS["image"], ("mask",)).model
+    named = {where: getattr(module, "no_weight_decay", set)() for where, module in model.named_modules()}
+    spared = [f"{where}.{name}".strip(".") for where, names in named.items() for name in names]
+    theirs = param_groups_weight_decay(model, 0.05, no_weight_decay_list=spared)
+    found = [
+        {p: group["weight_decay"] for group in groups for p in group["params"]}
+        for groups in (parameter_groups(model, 0.05), theirs)
+    ]
+    assert found[0] == found[1] and {*found[0].values()} == {0.0, 0.05}
 
 
 def test_tables_and_tokens_are_no_maps():
