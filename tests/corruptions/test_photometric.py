@@ -8,6 +8,7 @@ import pytest
 import torch
 from helpers.cases import CONTINUOUS, GRIDS, sample
 from helpers.views import seeded
+from torchvision.transforms.functional import adjust_hue
 
 from ssl_pipeline.corruptions import Crop
 from ssl_pipeline.corruptions._photometric import Photometric, hue_turned
@@ -82,6 +83,13 @@ def test_hue_is_that_of_hsv(turns):
     for before, after in zip(x[0].flatten(1).T.tolist(), turned[0].flatten(1).T.tolist(), strict=True):
         hue, saturation, value = colorsys.rgb_to_hsv(*before)
         assert after == pytest.approx(colorsys.hsv_to_rgb((hue + turns) % 1, saturation, value), abs=1e-5)
+
+
+def test_hue_is_turned_as_torchvision_turns_it():
+    x = torch.rand(6, 3, 9, 7, generator=seeded())
+    turns = torch.tensor([-0.5, -0.3, -0.05, 0.0, 0.2, 0.5])
+    theirs = torch.stack([adjust_hue(image, float(turn)) for image, turn in zip(x, turns, strict=True)])
+    torch.testing.assert_close(hue_turned(x, turns), theirs, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)

@@ -106,3 +106,17 @@ def test_clip_is_its_pseudocode():
     with torch.no_grad():
         loss.scale.fill_(9.0)
     torch.testing.assert_close(loss(a, b), CLIP(temperature=0.01)(a, b))
+
+
+def test_clip_learns_its_temperature():
+    """The slope along the scale's logarithm: how much the cosines expected by each softmax exceed the partners'."""
+    a, b = pair(5, 3)
+    loss, cosines = CLIP(temperature=0.3), torch.cosine_similarity(a[:, None], b, dim=2).tolist()
+    slope = 0.0
+    for table in (cosines, [*zip(*cosines, strict=True)]):
+        for i, row in enumerate(table):
+            powers = [math.exp(c / 0.3) for c in row]
+            expected = sum(p * c for p, c in zip(powers, row, strict=True)) / sum(powers)
+            slope += (expected - row[i]) / 0.3 / 10
+    (found,) = torch.autograd.grad(loss(a, b), loss.scale)
+    assert found.item() == pytest.approx(slope, rel=1e-4)
