@@ -117,5 +117,5 @@ def test_a_model_of_any_size_takes_larger_windows_with_the_same_weights(tmp_path
     made = restorer.restore(x)
     assert torch.equal(made, whole[:, :40])
     assert (made - small).abs().mean() < 0.1 < 0.5 * small.std()  # but for what they know of what is around
-    held = ssl_pipeline.load(ssl_pipeline.export(tmp_path / "run", tmp_path / "out", part="restorer:unknown"))
+    held = ssl_pipeline.load(ssl_pipeline.export(tmp_path / "run", "restorer:unknown", out=tmp_path / "out"))
     torch.testing.assert_close(AnySizeRestorer(held, "unknown").restore(x), made)
