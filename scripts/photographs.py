@@ -24,7 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder of the images")
     out = parser.parse_args().out
-    train = [file for file in sorted(WALLPAPERS.iterdir()) if file.suffix in (".jpg", ".png") and file.stem not in DRAWN]
+    train = [
+        file for file in sorted(WALLPAPERS.iterdir()) if file.suffix in (".jpg", ".png") and file.stem not in DRAWN
+    ]
     test = sorted(WALLPAPERS.glob("mate/nature/*.jpg"))
     if not train or not test:
         packages = "ukui-wallpapers lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 mate-backgrounds"

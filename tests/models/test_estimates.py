@@ -50,6 +50,21 @@ def test_more_blocks_shrink_better():
     assert (quick - x).pow(2).mean() > 1.1 * (thorough - x).pow(2).mean()
 
 
+@pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: str(grid.ndim))
+def test_the_filter_keeps_more_of_the_sample_than_the_threshold_that_it_begins_with(grid):
+    torch.manual_seed(0)
+    x = smooth(grid) + (5 * smooth(grid)).sin()
+    noisy = x + 0.3 * torch.randn_like(x)
+    made = DctShrinkage(grid, [3.0], wiener=True).eval()(noisy)
+    cut, filtered = ((one - x).pow(2).mean() for one in made)
+    assert filtered < 0.95 * cut
+
+
+def test_a_filter_needs_a_threshold():
+    with pytest.raises(ValueError, match=r"set thresholds=\[3\]"):
+        DctShrinkage(GRIDS[1], [], wiener=True)
+
+
 def test_samples_of_another_size_and_of_few_cells_are_shrunk():
     for shape in [(32, 24), (33, 41), (8, 9)]:
         (made,) = DctShrinkage(GRIDS[1], [0.0])(x := torch.randn(1, 2, *shape))
