@@ -1,4 +1,4 @@
-"""Photographs of Debian's wallpapers to learn to restore from, and others to ask about; `python scripts/photographs.py OUT`.
+"""Photographs of Debian's wallpapers to learn to restore from, and others: python scripts/photographs.py OUT
 
 OUT/train: ukui-wallpapers, lomiri-wallpapers-16.04 and -20.04, whose shorter side becomes 400 and 640 pixels, so that
 they are as sharp as those of OUT/test: nature of mate-backgrounds, a third of the size, the middle 256 x 256.

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NOTE = (
-    "Probes that learned from clean samples, asked about a part of the test samples as they are and under each corruption "
-    "that files of this kind are met in: means over severities, then over corruptions. The clean form is found where "
-    "it is the nearest of those of all these samples."
+    "Probes that learned from clean samples, asked about a part of the test samples, as they are and under each "
+    "corruption that files of this kind are met in: means over severities, then over corruptions. The clean form is "
+    "found where it is the nearest of those of all these samples."
 )
 _COLUMNS = {
     "knn/clean": "kNN clean",
