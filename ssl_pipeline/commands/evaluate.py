@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_pipeline.api import Run
 from ssl_pipeline.commands.runs import folder_of, one_or_several, open_model
 from ssl_pipeline.config.overrides import OptionsLike
-from ssl_pipeline.utils.places import writable
+from ssl_pipeline.utils.places import refuse_link, writable
 from ssl_pipeline.utils.signatures import checked
 
 if TYPE_CHECKING:
     from ssl_pipeline.evaluation.subjects import Subjects
     from ssl_pipeline.inference.model import Model
+    from ssl_pipeline.inference.recognizer import Recognizer
     from ssl_pipeline.report.evaluation_table import Evaluation
 
 TIMM = "timm:"
@@ -48,6 +51,8 @@ def evaluate(
     also heads that are trained by gradient; without labels RankMe, alpha-ReQ and LiDAR. Where the foreground of images
     is known, kNN-20 and logistic regression see them on other backgrounds, too.
 
+    A run that restores, and that cannot yet tell what happened to a sample, learns it from its own data and keeps it.
+
     Args:
         run: folder of a run or of an exported encoder; in Python also a Run or a Model. Several with commas between
             them (the same with other seeds) give mean and standard deviation. Or timm:NAME for a model of timm's.
@@ -63,7 +68,8 @@ def evaluate(
         seeds: of the draws of few labels, and of heads that are trained.
         limit: labelled samples, the first ones of the training part.
         corrupted: test samples that are also asked about corrupted; 0 for none.
-        restored: test samples that are corrupted and restored, of a run that has learned it; 0 for none.
+        restored: test samples that are corrupted and restored, of a run that has learned it; 0 for none, and what
+            happened to a sample is not learned either.
         baselines: whether the raw input and the untrained encoder are probed, too.
         device: cpu, cuda ... or auto.
         set: name of the data set whose model is wanted, of a run on several.
@@ -134,7 +140,33 @@ def _opened(
         weights = None if weights is None else Path(weights)
         return subjects_of_timm(run.removeprefix(TIMM), weights, images, device_of(device))
     model = open_model(run, set, trust, device)
-    return subjects_of_run(model, data_of(model, data, options, labels), view)
+    keep = None if data is not None or options or model.recognizer is not None else _keeper(run, model)
+    return subjects_of_run(model, data_of(model, data, options, labels), view, keep)
+
+
+def _keeper(run: str | Path | Run | Model, model: Model) -> Callable[[Recognizer], None] | None:
+    """Puts what tells what happened to samples beside the weights, and into the object that was passed; None where
+    nothing can be written.
+
+    Raises:
+        ValueError: a link stands in its place.
+    """
+    from ssl_pipeline.inference.recognizer import FILE, write_recognizer
+
+    if (folder := folder_of(run)) is None:
+        return partial(setattr, model, "recognizer")
+    if not os.access(folder, os.W_OK):
+        return None
+    place = folder if model.data is None else folder / model.data
+    for written in (*place.glob(f"{FILE}*"), *([] if model.data is None else [place])):
+        refuse_link(written)
+
+    def keep(recognizer: Recognizer) -> None:
+        write_recognizer(recognizer, place)
+        if isinstance(run, Run) and model.data is None:
+            run.model.recognizer = recognizer
+
+    return keep
 
 
 def _file(run: str | Path | Run | Model, data: str, out: str | Path | None) -> Path | None:

@@ -50,7 +50,8 @@ def measures(
         seeds: draws of few labels, and trained heads.
         limit: labelled samples.
         corrupted: test samples that are asked about corrupted; 0 for none.
-        restored: test samples that are corrupted and restored; 0 for none.
+        restored: test samples that are corrupted and restored; 0 for none, and nothing that tells what happened is
+            fitted.
 
     Raises:
         ValueError: a share or a number that cannot be.
@@ -64,7 +65,8 @@ def measures(
         )
     protocol = P1() if limit == P1.train_limit else P1(train_limit=limit, name=f"P1 with {limit:,} labels")
     asked, mended = P2(samples=corrupted) if corrupted else None, P3(samples=restored) if restored else None
-    protocol = replace(protocol, corrupted=asked, restored=mended)
+    recognition = protocol.recognition if restored else None
+    protocol = replace(protocol, corrupted=asked, restored=mended, recognition=recognition)
     attention, tuning = (Tuning(epochs, limit=limit) if epochs else None for epochs in (attentive, finetune))
     return Measures(protocol, few_shot, attention, tuning, seeds)
 
@@ -92,6 +94,7 @@ def compare_encoders(runs: Iterable[Subjects], how: Measures, baselines: bool = 
                 for what in measured.left_out.items():
                     rows = left_out.setdefault(what, [])
                     rows.extend([] if row in rows else [row])
+        _fit_recognizer(subjects, how)
     scores = {row: _joined(some) for row, some in found.items()}
     if data is not None and baselines and "linear" in scores[ENCODER]:
         scores[RAW] = probed(how.protocol.raw_features(data), how.protocol, how.few_shot, how.seeds)
@@ -109,6 +112,13 @@ def _restored(subjects: Subjects, how: Measures) -> dict[str, Score]:
     note = f"P3, {protocol.samples:,} test samples at most"
     scores = protocol.score(graph, data.held_out)
     return {name: Score(value, None, 1, note) for name, value in scores.items()}
+
+
+def _fit_recognizer(subjects: Subjects, how: Measures) -> None:
+    """What tells what happened to samples, for whoever keeps it."""
+    graph, protocol, data = subjects.restorer, how.protocol.recognition, subjects.data
+    if subjects.keep is not None and graph is not None and protocol is not None and protocol.families_of(data.grid):
+        subjects.keep(protocol.fit(graph.eval(), data))
 
 
 def _joined(scores: Sequence[dict[str, Score]]) -> dict[str, Score]:

@@ -16,6 +16,7 @@ from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.learned import views_leading_to
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import UNKNOWN, Embedder
+from ssl_pipeline.inference.recognizer import Recognizer
 from ssl_pipeline.models.layers import Normalize
 
 ENCODER, TEACHER, UNTRAINED, RAW = "this encoder", "its teacher", "untrained encoder", "raw input"
@@ -36,15 +37,19 @@ class Subjects(NamedTuple):
     device: torch.device
     note: str | None = None  # a sentence for a row that there is not
     restorer: Graph | None = None  # where a decoder leads to the clean form
+    keep: Callable[[Recognizer], None] | None = None  # takes what tells what happened, where it is to be fitted
 
 
-def subjects_of_run(model: Model, data: Data, view: str = UNKNOWN) -> Subjects:
+def subjects_of_run(
+    model: Model, data: Data, view: str = UNKNOWN, keep: Callable[[Recognizer], None] | None = None
+) -> Subjects:
     """Of a run, or of an exported encoder.
 
     Args:
         model: of the run.
         data: samples that it takes.
         view: their corruption.
+        keep: takes what tells what happened to samples, of a run that restores; None: it is not fitted.
 
     Raises:
         ValueError: an exported folder that holds no encoder, or one of another view.
@@ -69,7 +74,7 @@ def subjects_of_run(model: Model, data: Data, view: str = UNKNOWN) -> Subjects:
             yield UNTRAINED, OfGraph(Embedder(twin, view))
 
     restorer = model.graph if model.held is None and views_leading_to(model.graph) else None
-    return Subjects(each, data, model.device, None if model.knows_untrained else NO_UNTRAINED, restorer)
+    return Subjects(each, data, model.device, None if model.knows_untrained else NO_UNTRAINED, restorer, keep)
 
 
 def _twin(model: Model, normalize: Normalize) -> Graph:

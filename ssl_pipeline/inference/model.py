@@ -107,7 +107,7 @@ class Model(ModelParts):
         if self.recognizer is None:
             raise ValueError(
                 "this model cannot tell what happened: that is learned at the end of a run that restores, within the "
-                "time for probes (probe.protocol.recognition, probe.budget)"
+                "time for probes (probe.protocol.recognition, probe.budget), or by ssl-pipeline evaluate run=..."
             )
         encoder = self.part("encoder")
         assert isinstance(encoder, Embedder)

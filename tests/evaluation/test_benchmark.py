@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
 import ssl_pipeline
+from ssl_pipeline.api import Run
 from ssl_pipeline.cli.main import main
 from ssl_pipeline.config.compose import compose
 from ssl_pipeline.data import digits
@@ -22,8 +24,11 @@ from ssl_pipeline.evaluation import P1, Features, few_label
 from ssl_pipeline.evaluation.frozen_features import Sampled
 from ssl_pipeline.evaluation.metrics import alpha_req
 from ssl_pipeline.evaluation.probes import logistic
+from ssl_pipeline.evaluation.recognition import Recognition
 from ssl_pipeline.exporting import export_part
 from ssl_pipeline.inference import dataset
+from ssl_pipeline.inference.model import Model
+from ssl_pipeline.inference.recognizer import FILE, Recognizer
 from ssl_pipeline.training import console as report
 from ssl_pipeline.training import run
 
@@ -65,10 +70,42 @@ def test_a_run_is_measured_beside_its_baselines(trained, capsys):
 
 def test_what_a_run_restores_has_columns_of_its_own(trained, tmp_path, capsys):
     words = ["limit=300", "corrupted=0", "restored=4", "few_shot=", "baselines=false", f"out={tmp_path}/x.json"]
-    assert main(["evaluate", f"run={trained}", *words]) == 0
+    assert main(["evaluate", f"run={trained}", "data=digits", *words]) == 0
     found, said = rows(tmp_path / "x.json")["this encoder"], capsys.readouterr().out
     assert found["restored/psnr"]["protocol"] == "P3, 4 test samples at most" and "restored/psnr/noise/1" in found
     assert "| corrupted: PSNR, dB | restored: PSNR, dB |" in said
+
+
+def test_a_run_that_cannot_tell_what_happened_learns_it_from_its_own_data(trained, tmp_path, monkeypatch):
+    folder = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns(FILE))
+    words = ["limit=50", "corrupted=0", "few_shot=", "baselines=false", f"out={tmp_path}/x.json", f"run={folder}"]
+    fit, few = Recognition.fit, {"rows": 100, "families": ("noise", "blur")}
+    monkeypatch.setattr(Recognition, "fit", lambda self, *of: fit(replace(self, **few), *of))
+    assert main(["evaluate", *words, "restored=1", "data=digits"]) == main(["evaluate", *words, "restored=0"]) == 0
+    assert not (folder / FILE).exists()
+    model, x = ssl_pipeline.load(folder), digits().test[range(5)].x
+    with pytest.raises(ValueError, match="or by ssl-pipeline evaluate run="):
+        model.what_happened(x)
+    assert main(["evaluate", *words, "restored=1"]) == 0
+    found, fitted = ssl_pipeline.load(folder), P1().recognition.fit(model.graph, digits())
+    assert found.recognizer.families == fitted.families == ("noise", "blur")
+    torch.testing.assert_close(
+        found.what_happened(x)[1:], Model(model.graph, {}, recognizer=fitted).what_happened(x)[1:]
+    )
+    monkeypatch.setattr(Recognition, "fit", lambda *_: pytest.fail("it was fitted again"))
+    assert main(["evaluate", *words, "restored=1"]) == 0
+
+
+@pytest.mark.parametrize("kind", ["run", "model"])
+def test_what_happened_is_told_by_the_object_that_was_evaluated(trained, tmp_path, monkeypatch, kind):
+    folder = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns(FILE))
+    one = Run(folder, {})
+    model = one.model
+    monkeypatch.setattr(Recognition, "fit", lambda *_: Recognizer(["noise"], 2))
+    ssl_pipeline.evaluate(
+        one if kind == "run" else model, limit=50, corrupted=0, restored=1, few_shot=(), baselines=False
+    )
+    assert model.recognizer.families == ("noise",) and (folder / FILE).exists() == (kind == "run")
 
 
 @pytest.mark.slow
