@@ -8,6 +8,7 @@ from torch import Tensor
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from ssl_pipeline.evaluation.lpips import lpips
 from ssl_pipeline.structures.grid import GridSpec
 
 LEAST_ERROR = 1e-8
@@ -32,7 +33,8 @@ def fidelity(
     Returns:
         Of symbols ``cer``, the character error rate in percent, and ``exact``, 100 where all are right. Of signals
         ``si_sdr`` in dB (arXiv 1811.02508) and ``lsd``, the log-spectral distance in dB. Of all else ``psnr`` in dB,
-        and on two axes ``ssim`` in percent (doi 10.1109/TIP.2003.819861).
+        and on two axes ``ssim`` in percent (doi 10.1109/TIP.2003.819861); of images also ``lpips``, where there is one
+        (``evaluation.lpips``).
 
     >>> grid = GridSpec.of(("y", 16), ("x", 16), channels=3)
     >>> clean = torch.rand(2, 3, 16, 16)
@@ -57,10 +59,13 @@ def fidelity(
         ssim = structural_similarity_index_measure(x, clean, data_range=float(high - low), reduction="none")
         assert isinstance(ssim, Tensor)
         found["ssim"] = 100 * ssim
+    if grid.names == ("y", "x") and not grid.log:
+        distance = lpips(*((some - low) / (high - low) for some in (x, clean)))
+        found |= {} if distance is None else {"lpips": distance}
     return found
 
 
-BETTER_WHEN_LESS = {"cer", "lsd"}
+BETTER_WHEN_LESS = {"cer", "lsd", "lpips"}
 """Of the measures; of all others more is better."""
 
 

@@ -15,8 +15,8 @@ NOTE = (
     "then over corruptions, before and after they were restored by the model, which was not told what happened. "
     "Harmless: percent of the samples, at the least severity, that came out no worse than they came."
 )
-TITLES = {"psnr": "PSNR, dB", "ssim": "SSIM, %", "si_sdr": "SI-SDR, dB", "lsd": "LSD, dB", "cer": "CER, %",
-          "exact": "exact, %"}  # fmt: skip
+TITLES = {"psnr": "PSNR, dB", "ssim": "SSIM, %", "lpips": "LPIPS, %", "si_sdr": "SI-SDR, dB", "lsd": "LSD, dB",
+          "cer": "CER, %", "exact": "exact, %"}  # fmt: skip
 """Of the measures, the one that tells most first."""
 _READ = {"family": "named, %", "severity_error": "severity off by"}
 _FORMS, _RECOGNISED = "restored_forms", "recognition_forms"

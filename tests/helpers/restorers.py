@@ -13,14 +13,14 @@ from ssl_pipeline.structures.grid import GridSpec
 GRID = GridSpec.of(("y", 16), ("x", 16), channels=3, storage=255)
 
 
-def blobs(count):
-    """Images (count, 3, 16, 16) of 8 bits."""
+def blobs(count, side=16):
+    """Images (count, 3, side, side) of 8 bits."""
     draw = torch.Generator().manual_seed(0)
-    x = F.interpolate(torch.rand(count, 3, 4, 4, generator=draw), size=(16, 16), mode="bilinear")
+    x = F.interpolate(torch.rand(count, 3, 4, 4, generator=draw), size=(side, side), mode="bilinear")
     return (255 * x).round().byte()
 
 
-def restorer(**noise):
+def restorer(grid=GRID, **noise):
     """A graph that has learned nothing: it gives back what it gets, all but nearly."""
     torch.manual_seed(0)
     graph = Graph(
@@ -29,4 +29,4 @@ def restorer(**noise):
         decoder=UNetDecoder(),
         objective=Reconstruction(where="everywhere"),
     )
-    return graph.bind(DataSpec(GRID)).eval()
+    return graph.bind(DataSpec(grid)).eval()
