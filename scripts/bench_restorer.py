@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="folder of images, sides in multiples of 8")
     parser.add_argument("--classical", choices=("yes", "no"), default="yes")
     asked = parser.parse_args()
-    photos = {file.stem: np.asarray(Image.open(file).convert("RGB")) for file in sorted(asked.photos.iterdir())}
+    photos = photographs(asked.photos)
     restorers = {run.name: restorer(sslp.load(run)) for run in asked.runs}
     print(markdown.table_head("PSNR in dB", "corrupted", "classical", *restorers, "s/image"))
     for case, (spoil, name, classical) in CASES.items():
@@ -114,6 +114,11 @@ def main() -> None:
         cells.append(f"{name} {score(tool, spoilt, photos)[0]:.2f}" if tool else name)
         ours = [score(mend, spoilt, photos) for mend in restorers.values()]
         print(markdown.row(case, *cells, *(f"{found:.2f}" for found, _ in ours), f"{ours[0][1]:.2f}"), flush=True)
+
+
+def photographs(folder: Path) -> dict[str, Pixels]:
+    """By name, in order."""
+    return {file.stem: np.asarray(Image.open(file).convert("RGB")) for file in sorted(folder.iterdir())}
 
 
 def restorer(model: sslp.Model) -> Mend:

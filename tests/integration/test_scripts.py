@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
+import numpy as np
 import pytest
 import yaml
 from helpers.paths import ROOT
+from PIL import Image
 
 from ssl_pipeline.config.compose import compose
 
@@ -143,6 +146,27 @@ def test_shared_models_are_compared_view_by_view(script, tmp_path, monkeypatch, 
     with pytest.raises(SystemExit):
         call(module, monkeypatch, tmp_path / "both", tmp_path / "noise")
     assert "no single run restores mask" in capsys.readouterr().err
+
+
+def test_photographs_are_shown_under_each_case_as_far_as_tools_are_installed(script, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "bm3d", None)
+    module, pixels = script("restored_photographs"), np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for i in range(11):
+        Image.fromarray(pixels.integers(256, size=(32, 16, 3), dtype=np.uint8)).save(tmp_path / f"photos/{i:02}.png")
+    shown, sheet = [], module.sheet
+    monkeypatch.setattr(module.sslp, "load", lambda run: None)
+    monkeypatch.setattr(module, "restorer", lambda model: lambda x: x)
+    monkeypatch.setattr(module, "sheet", lambda *of: shown.append(sheet(*of)) or shown[0])
+    words = ["run", "--photos", tmp_path / "photos", "--picture", tmp_path / "out.jpg"]
+    call(module, monkeypatch, *words)
+    titles = [axis.get_title() for axis in shown[0].axes]
+    assert {*module.CASES} <= {title.partition(", ")[0] for title in titles} and titles[-1] == "09"
+    assert re.fullmatch(r"noise 15, 2\d\.\d dB", titles[0])
+    assert titles[1:3] == [titles[0].replace("noise 15", "restored"), "00"]
+    assert sum(title.startswith("bicubic, ") for title in titles) == 2 and "BM3D" not in "".join(titles)
+    with Image.open(tmp_path / "out.jpg") as picture:
+        assert picture.size == (1054, 2766)
 
 
 @pytest.mark.slow
