@@ -12,7 +12,7 @@ from jaxtyping import Float
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from ssl_pipeline.inference.weights import read_safetensors, write_safetensors
+from ssl_pipeline.inference.weights import read_safetensors, remove_safetensors, write_safetensors
 from ssl_pipeline.structures.batch import Latent
 
 FILE = "recognizer.safetensors"
@@ -112,6 +112,11 @@ def write_recognizer(recognizer: Recognizer, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     names = {_FAMILIES: json.dumps(recognizer.families)}
     write_safetensors(recognizer.state_dict(), folder / FILE, names)
+
+
+def forget_recognizer(folder: Path) -> None:
+    """Remove that of a run, since it trains on."""
+    remove_safetensors(folder / FILE)
 
 
 def read_recognizer(folder: Path) -> Recognizer | None:

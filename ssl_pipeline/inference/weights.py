@@ -55,6 +55,12 @@ def write_safetensors(state: Mapping[str, Tensor], path: Path, metadata: Mapping
     _sum_of(path).write_text(f"{_sum(path)}  {path.name}\n")
 
 
+def remove_safetensors(path: Path) -> None:
+    """Remove a file of them, and its sum, where there is one."""
+    for file in (path, _sum_of(path)):
+        file.unlink(missing_ok=True)
+
+
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Tensors by name.
 

@@ -11,7 +11,15 @@ from helpers.restorers import GRID, blobs, restorer
 from ssl_pipeline.data import Data, MemoryDataset
 from ssl_pipeline.evaluation.recognition import Recognition
 from ssl_pipeline.inference.model import Model
-from ssl_pipeline.inference.recognizer import FILE, Happened, Recognizer, joined, read_recognizer, write_recognizer
+from ssl_pipeline.inference.recognizer import (
+    FILE,
+    Happened,
+    Recognizer,
+    forget_recognizer,
+    joined,
+    read_recognizer,
+    write_recognizer,
+)
 
 FEW = Recognition(samples=40, severities=(2, 5), families=("contrast", "noise"), rows=1200)
 
@@ -72,6 +80,9 @@ def test_a_folder_keeps_it(recognizer, tmp_path):
     (tmp_path / FILE).write_bytes(b"no tensors")
     with pytest.raises(ValueError, match="is damaged"):
         read_recognizer(tmp_path)
+    forget_recognizer(tmp_path)
+    assert read_recognizer(tmp_path) is None and not any(tmp_path.iterdir())
+    forget_recognizer(tmp_path)
 
 
 def test_without_it_a_model_says_what_to_do(graph):
@@ -80,11 +91,8 @@ def test_without_it_a_model_says_what_to_do(graph):
 
 
 def test_pieces_are_joined_by_how_sure_they_are():
-    one, two = (
-        Happened(("noise",), torch.tensor([[p]]), torch.tensor([[s]]), torch.tensor([n]))
-        for p, s, n in ((0.9, 4.0, 1.0), (0.1, 1.0, 3.0))
-    )
-    whole = joined([one, two, two])
+    pieces = torch.tensor([[0.9, 4.0, 1.0], [0.1, 1.0, 3.0], [0.1, 1.0, 3.0]])
+    whole = joined(Happened(("noise",), pieces[:, :1], pieces[:, 1:2], pieces[:, 2]))
     assert whole.probability.item() == pytest.approx(1.1 / 3)
     assert whole.severity.item() == pytest.approx((0.9 * 4 + 0.2) / 1.1) and whole.novelty.item() == 3
 

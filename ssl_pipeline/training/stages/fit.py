@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader
 
 from ssl_pipeline.data import Stream, train_loader
+from ssl_pipeline.inference.recognizer import forget_recognizer
 from ssl_pipeline.training import console
 from ssl_pipeline.training.activations import checkpoint_activations
 from ssl_pipeline.training.callbacks import Diagnostics, Finite, Metrics, OnlineProbe, Sampling, Saver, StopOnSignal
@@ -107,6 +108,8 @@ def _begin(run: PreparedRun, loggers: Sequence[Logger], world: int) -> None:
     """Write the configuration, a summary of a run that is not done, and the resolved numbers on the screen."""
     config, plan = run.config, run.plan
     run.folder.write_config(config, run.data)
+    for name in run.data:
+        forget_recognizer(run.folder.path / run.data.prefix(name))
     run.folder.write_summary({"name": config["name"], "steps": run.start.step, **UNFINISHED})
     for logger in loggers:
         logger.log_hyperparams(config)
