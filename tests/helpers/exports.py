@@ -18,7 +18,7 @@ from ssl_pipeline.structures.data_spec import DataSpec
 
 IMAGE = Pixels(size=8, channels=1)
 CONV = ["encoder.widths=[8,16]", "decoder.widths=[8,8]"]
-SHRINKAGE = "{type: dct_shrinkage, thresholds: [3], wiener: true}"
+SHRINKAGE = "{type: dct_shrinkage, thresholds: [3], wiener: true, blocks: [6]}"
 ESTIMATES = f"decoder.estimates={{a: {SHRINKAGE}, b: flat_filling, c: run_interpolation}}"
 TRANSLATOR = ["objective=reconstruct+reconstruct", "objective.reconstruct_2.to=lowres"]
 X = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))

