@@ -110,12 +110,13 @@ def test_transparent_and_deep_images_are_restored_as_they_are_embedded(run, tmp_
 def test_a_model_of_any_size_takes_larger_windows_with_the_same_weights(tmp_path):
     words = ["encoder=unet", "encoder.widths=[8,16]", "decoder=unet", ESTIMATES, "corruption=noise"]
     model = ssl_pipeline.load(folder_of_a_run(tmp_path / "run", *words, codec=Pixels(16, 1)))
-    restorer, x = AnySizeRestorer(model, "unknown"), torch.rand(1, 40, 70)
+    restorer = AnySizeRestorer(model, "unknown")
+    x = torch.nn.functional.interpolate(torch.rand(1, 1, 5, 9), size=(40, 70), mode="bilinear")[0]
     small = restore_by_windows(x, (16, 16), lambda some, _: model.restore(some), (15, 15))
     large = extended(model, (48, 64))
     whole = restore_by_windows(restorer.padded(x), (48, 64), lambda some, _: large.restore(some), (8, 8))
     made = restorer.restore(x)
     assert torch.equal(made, whole[:, :40])
-    assert (made - small).abs().mean() < 0.1 < 0.5 * small.std()  # but for what they know of what is around
+    assert (made - small).abs().mean() < 0.3 * small.std()  # but for what they know of what is around
     held = ssl_pipeline.load(ssl_pipeline.export(tmp_path / "run", "restorer:unknown", out=tmp_path / "out"))
     torch.testing.assert_close(AnySizeRestorer(held, "unknown").restore(x), made)

@@ -102,9 +102,8 @@ def test_what_compression_leaves_is_shrunk_and_nothing_else():
     x = 0.5 + 0.2 * torch.sin(waves.view(-1, 1) + waves) * torch.tensor([1.0, 0.8, 0.6]).view(3, 1, 1)
     clean, shrinkage = clean_view(grid, x[None]), DctShrinkage(grid, [], blocks=[6.0]).eval()
     for quality in (5, 20):
-        spoilt = (
-            Jpeg(quality=quality).bind(grid)(clean, torch.Generator().manual_seed(0)).x[..., 3:, 5:]
-        )  # blocks begin anywhere
+        file = Jpeg(quality=quality).bind(grid)(clean, torch.Generator().manual_seed(0))
+        spoilt = file.x[..., 3:, 5:]  # blocks begin anywhere
         (made,) = shrinkage(spoilt)
         error, left = ((one - clean.x[..., 3:, 5:]).square().mean() for one in (spoilt, made))
         assert left < 0.8 * error

@@ -130,9 +130,9 @@ class DctShrinkage(Estimate):
 
 def _steps(x: Float[Tensor, "B *grid"]) -> Float[Tensor, "B"]:
     """How much more cells differ across borders that lie 8 cells apart than elsewhere, along the axis of the least."""
-    found = []
     if min(x.shape[1:]) <= 2 * _BLOCK:
         return torch.zeros_like(x.flatten(1)[:, 0])
+    found = []
     for axis, n in enumerate(x.shape[1:], 1):
         differs = x.diff(dim=axis).abs().movedim(axis, 1).unsqueeze(-1).flatten(2).mean(2)
         at = differs[:, : (n - 1) // _BLOCK * _BLOCK].unflatten(1, (-1, _BLOCK)).mean(1)
