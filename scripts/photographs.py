@@ -48,8 +48,8 @@ def main() -> None:
 
 def scaled(image: Image.Image, by: float) -> Image.Image:
     """An RGB image of another size."""
-    size = (round(n * by) for n in image.size)
-    return image.convert("RGB").resize(tuple(size), Image.Resampling.LANCZOS)
+    size = round(by * image.width), round(by * image.height)
+    return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
 if __name__ == "__main__":
