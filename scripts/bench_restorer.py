@@ -1,9 +1,9 @@
-"""A blind restorer beside classical tools, on photographs of 8 bits: PSNR in dB, and seconds for an image.
+"""A blind restorer next to classical tools, on photographs of 8 bits: PSNR in dB, and seconds for an image.
 
 python scripts/bench_restorer.py RUN --photos FOLDER   # pip install bm3d opencv-python-headless
 python scripts/bench_restorer.py RUN --photos FOLDER --classical no
 
-BM3D is told the noise, Telea where the holes are, bicubic the scale; the restorer is told nothing.
+BM3D knows the noise, Telea where the holes are, bicubic the scale; the restorer knows nothing.
 """
 
 # pyright: reportMissingImports=false
@@ -65,7 +65,7 @@ def jpeg(quality: int) -> Spoil:
 
 
 def bm3d(sigma: float) -> Mend:
-    """Told sigma."""
+    """With sigma known."""
 
     def mend(x: Pixels) -> Pixels:
         from bm3d import bm3d_rgb
@@ -81,7 +81,7 @@ def bicubic(factor: int) -> Mend:
 
 
 def telea(x: Pixels) -> Pixels:
-    """Told the holes, which are what is grey in whole blocks."""
+    """With the holes known, which are what is grey in whole blocks."""
     import cv2
 
     blocks = (x.reshape(x.shape[0] // 8, 8, x.shape[1] // 8, 8, 3) == GREY).all((1, 3, 4))
@@ -122,7 +122,7 @@ def photographs(folder: Path) -> dict[str, Pixels]:
 
 
 def restorer(model: sslp.Model) -> Mend:
-    """A model that is told nothing, window by window."""
+    """A model that knows nothing of them, window by window."""
 
     any_size = AnySizeRestorer(model, UNKNOWN)
 

@@ -1,4 +1,4 @@
-"""Protocol P2, corruption by corruption: an encoder beside raw input, as the mean over the summaries of several seeds.
+"""Protocol P2, corruption by corruption: an encoder next to raw input, as the mean over the summaries of several seeds.
 
 python scripts/forms_table.py SUMMARY.json ...
 """

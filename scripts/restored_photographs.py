@@ -54,8 +54,8 @@ def sheet(photos: Mapping[str, Pixels], ours: Mend, classical: bool = True) -> F
                 axis = figure.add_axes((left / wide, bottom / high, TWICE / wide, TWICE / high))
                 axis.set_axis_off()
                 axis.imshow(middle(picture), interpolation="nearest")
-                told = "" if np.array_equal(picture, clean) else f", {psnr(picture, clean):.1f} dB"
-                axis.set_title(title + told, fontsize=9, pad=3)
+                score = "" if np.array_equal(picture, clean) else f", {psnr(picture, clean):.1f} dB"
+                axis.set_title(title + score, fontsize=9, pad=3)
     return figure
 
 

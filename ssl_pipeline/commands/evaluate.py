@@ -145,7 +145,7 @@ def _opened(
 
 
 def _keeper(run: str | Path | Run | Model, model: Model) -> Callable[[Recognizer], None] | None:
-    """Puts what tells what happened to samples beside the weights, and into the object that was passed; None where
+    """Puts what tells what happened to samples next to the weights, and into the object that was passed; None where
     nothing can be written.
 
     Raises:

@@ -11,9 +11,9 @@ import torch
 from ssl_pipeline.data import Data
 from ssl_pipeline.evaluation.encoders import OfGraph, OfTimm, Subject
 from ssl_pipeline.evaluation.untrained import untrained
-from ssl_pipeline.graph.builder import GraphFactory
 from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.learned import views_leading_to
+from ssl_pipeline.inference.load import untrained_graph
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.modules import UNKNOWN, Embedder
 from ssl_pipeline.inference.recognizer import Recognizer
@@ -79,9 +79,7 @@ def subjects_of_run(
 
 def _twin(model: Model, normalize: Normalize) -> Graph:
     """The graph as it was before the training, on data in the same units."""
-    config = model.config | {"allow_collapse": True}
-    factory = GraphFactory(config, trust=model.trust, encoder=model.encoder_object)
-    graph = factory.build(model.spec, fitting=model.data is not None)
+    graph = untrained_graph(model, model.spec)
     graph.normalize.load_state_dict(normalize.state_dict())
     return graph
 

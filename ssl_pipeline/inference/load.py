@@ -15,6 +15,7 @@ from ssl_pipeline.config.saved import CODECS, CONFIG, SAMPLES_CODEC, read_saved
 from ssl_pipeline.data import Codec, TableCodec
 from ssl_pipeline.data.codecs.table import FEATURE
 from ssl_pipeline.graph.builder import GROUPS, GraphFactory
+from ssl_pipeline.graph.graph import Graph
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.recognizer import read_recognizer
 from ssl_pipeline.inference.weights import WEIGHTS, read_safetensors, read_weights
@@ -95,12 +96,17 @@ def extended(model: Model, shape: tuple[int, ...]) -> Model:
     """The same weights, of a model that takes any size, on a grid of so many cells as large as before."""
     if shape == model.grid.shape:
         return model
-    factory = GraphFactory(model.config | {"allow_collapse": True}, trust=model.trust, encoder=model.encoder_object)
-    graph = factory.build(replace(model.spec, grid=model.grid.extended(shape)), fitting=model.data is not None)
+    graph = untrained_graph(model, replace(model.spec, grid=model.grid.extended(shape)))
     other = Model(graph, model.config, model.codec, model.held, model.data, model.trust, model.columns)
     ours, theirs = (model.part(), other.part()) if model.held else (model.graph, graph)
     theirs.load_state_dict(ours.state_dict())
     return other.to(model.device)
+
+
+def untrained_graph(model: Model, spec: DataSpec) -> Graph:
+    """The graph of a model as it was before the training, on data of its own or of another size."""
+    factory = GraphFactory(model.config | {"allow_collapse": True}, trust=model.trust, encoder=model.encoder_object)
+    return factory.build(spec, fitting=model.data is not None)
 
 
 def _fill(module: nn.Module, weights: dict[str, Tensor], folder: Path) -> list[str]:

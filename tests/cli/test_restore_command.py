@@ -14,7 +14,7 @@ from PIL import Image
 
 import ssl_pipeline
 from ssl_pipeline.data import LogMel, Pixels, Waveform
-from ssl_pipeline.inference.files.any_size import AnySizeRestorer
+from ssl_pipeline.inference.files.any_size import AnySizeRestorer, padded
 from ssl_pipeline.inference.files.windows import restore_by_windows, starts_of_windows
 from ssl_pipeline.inference.load import extended
 
@@ -114,7 +114,7 @@ def test_a_model_of_any_size_takes_larger_windows_with_the_same_weights(tmp_path
     x = torch.nn.functional.interpolate(torch.rand(1, 1, 5, 9), size=(40, 70), mode="bilinear")[0]
     small = restore_by_windows(x, (16, 16), lambda some, _: model.restore(some), (15, 15))
     large = extended(model, (48, 64))
-    whole = restore_by_windows(restorer.padded(x), (48, 64), lambda some, _: large.restore(some), (8, 8))
+    whole = restore_by_windows(padded(x, (48, 64)), (48, 64), lambda some, _: large.restore(some), (8, 8))
     made = restorer.restore(x)
     assert torch.equal(made, whole[:, :40])
     assert (made - small).abs().mean() < 0.3 * small.std()  # but for what they know of what is around

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil, prod
 
@@ -39,7 +40,8 @@ class AnySizeRestorer:
         """A sample (C, *shape), and where it is hidden (*shape), of a masked view; floats in the grid's units."""
         own, shape = self.model.grid.shape, x.shape[1:]
         model = self._extended(tuple(map(self._window, shape, own)))
-        window, x, mask = model.grid.shape, self.padded(x), None if mask is None else self.padded(mask[None])[0]
+        window = model.grid.shape
+        x, mask = padded(x, window), None if mask is None else padded(mask[None], window)[0]
 
         def windows(some: Tensor, places: list[tuple[slice, ...]]) -> Tensor:
             return model.restore(some, self.view, None if mask is None else torch.stack([mask[at] for at in places]))
@@ -48,20 +50,21 @@ class AnySizeRestorer:
         made = restore_by_windows(x, window, windows, [n // 2 for n in own], batch)
         return made[(slice(None), *(slice(n) for n in shape))]
 
-    def padded(self, x: Tensor) -> Tensor:
-        """A sample (C, *shape) that is smaller than a window goes on as it ends."""
-        shape = map(self._window, x.shape[1:], self.model.grid.shape)
-        more = [max(0, window - n) for window, n in zip(shape, x.shape[1:], strict=True)]
-        if not any(more):
-            return x
-        sides = [by for axis in reversed(more) for by in (0, axis)]
-        return pad(x[None].float(), sides, mode="replicate")[0].to(x.dtype)
-
-    def some_windows(self, x: Tensor, count: int) -> Tensor:
-        """At most so many windows (N, C, *grid) of a sample, of the model's own size, spread over it."""
-        x, own = self.padded(x), self.model.grid.shape
-        places = places_of_windows(x.shape[1:], own, [0] * len(own))
-        return torch.stack([x[(slice(None), *place)] for place in places[:: -(-len(places) // count)]])
-
     def _window(self, cells: int, own: int) -> int:
         return own * min(self._larger, ceil(cells / own))
+
+
+def some_windows(x: Tensor, window: Sequence[int], count: int) -> Tensor:
+    """At most so many windows (N, C, *window) of a sample (C, *shape), spread over it."""
+    x = padded(x, window)
+    places = places_of_windows(x.shape[1:], window, [0] * len(window))
+    return torch.stack([x[(slice(None), *place)] for place in places[:: -(-len(places) // count)]])
+
+
+def padded(x: Tensor, window: Sequence[int]) -> Tensor:
+    """A sample (C, *shape) that is smaller than a window goes on as it ends."""
+    more = [max(0, size - n) for size, n in zip(window, x.shape[1:], strict=True)]
+    if not any(more):
+        return x
+    sides = [by for axis in reversed(more) for by in (0, axis)]
+    return pad(x[None].float(), sides, mode="replicate")[0].to(x.dtype)

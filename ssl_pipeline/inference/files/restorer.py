@@ -21,7 +21,7 @@ from ssl_pipeline.data.io.image_file import open_image, save_pixels
 from ssl_pipeline.data.io.pixel_values import pixel_values
 from ssl_pipeline.data.io.sound import read_sound, wav_kind
 from ssl_pipeline.data.io.video_frames import frames_of, write_frames
-from ssl_pipeline.inference.files.any_size import AnySizeRestorer
+from ssl_pipeline.inference.files.any_size import AnySizeRestorer, some_windows
 from ssl_pipeline.inference.files.reader import Files
 from ssl_pipeline.inference.model import Model
 from ssl_pipeline.inference.recognizer import Happened, joined
@@ -111,7 +111,8 @@ class FileRestorer:
 
     def _restored(self, file: Path, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """A whole sample (C, *shape), restored."""
-        self._look(file, self._any_size.some_windows(x, _LOOKED_AT))
+        if self.model.recognizer is not None:
+            self._look(file, some_windows(x, self.model.grid.shape, _LOOKED_AT))
         return self._any_size.restore(x, mask)
 
     def _look(self, file: Path, x: Tensor, valid: Tensor | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What is told of a sample without learning, for a decoder to begin with."""
+"""What classical tools make of a sample, for a decoder to begin with."""
 
 from ssl_pipeline.models.estimates.base import Estimate
 from ssl_pipeline.models.estimates.dct_shrinkage import DctShrinkage

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Estimate(nn.Module):
-    """What a classical tool makes of a sample, blind: nothing is learned, and nobody says what happened to it.
+    """What a classical tool makes of a sample, blind: nothing is learned, whatever happened to it.
 
     It is made of the grid of the samples, which are numbers; other sizes may come in. What its file says of it are its
     other arguments.
